@@ -1,0 +1,45 @@
+# Every target sets itself up in .venv; a second call does no work twice. NB=nbs/x.ipynb limits export and notebooks.
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+export OMP_NUM_THREADS ?= 1
+NBS := $(shell find nbs -name '*.ipynb' -not -path '*/.*')
+.DEFAULT_GOAL := help
+.PHONY: help setup run test export notebooks check docs bench lint clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t12
+
+setup: .venv/.ready ## the environment, in .venv
+.venv/.ready: constraints.txt settings.ini setup.py tools/setup.sh
+	@PYTHON=$(PYTHON) sh tools/setup.sh
+
+run: .venv/.ready ## the main job: digits and diabetes, from table to most plausible structure
+	$(PY) -m bstruct.demo
+
+test: .venv/.ready ## notebooks and tests, with counts
+	$(PY) -m pytest
+
+export: .venv/.ready ## notebooks to library and tests (NB=... for one)
+	$(PY) -m tools.export $(NB)
+
+notebooks: .venv/.ready ## execute notebooks, store outputs (NB=..., SLOW=1, GPU=1)
+	$(PY) -m tools.execute --save $(if $(SLOW),--slow) $(if $(GPU),--gpu) $(or $(NB),$(NBS))
+
+check: .venv/.ready ## notebook, module, test and limits in step
+	$(PY) -m tools.check
+
+docs: _docs/.ready ## the site, in _docs
+_docs/.ready: .venv/.ready $(NBS) $(wildcard tools/site*) _quarto.yml
+	$(PY) -m tools.site
+	@touch $@
+
+bench: .venv/.ready ## every benchmark, or one: BENCH=search
+	$(PY) -m benchmarks $(BENCH)
+
+lint: .venv/.ready ## ruff
+	$(BIN)/ruff check .
+
+clean: ## everything that was made here
+	rm -rf .venv _docs _proc runs .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,22 @@
+#!/bin/sh
+# The environment in .venv: the torch that fits the machine, everything else as pinned in constraints.txt.
+# A torch with a GPU that the machine already has is used as it is; otherwise the pinned release is installed.
+# BSTRUCT_TORCH names another one, for example BSTRUCT_TORCH=torch==2.11.0.
+set -eu
+python=${PYTHON:-python3}
+$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "bstruct needs Python 3.11 or newer, $python is $($python -V 2>&1); name one with PYTHON=python3.12" >&2; exit 2; }
+log=.venv/setup.log
+site=
+if $python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then site=--system-site-packages; fi
+test -x .venv/bin/python || $python -m venv $site .venv
+echo "setting up .venv (a few minutes the first time; log in $log)"
+install() { .venv/bin/python -m pip install -q --disable-pip-version-check "$@" >>$log 2>&1 || {
+    grep -v '^WARNING' $log | tail -n 20 >&2; echo "installing failed: $*" >&2; exit 1; }; }
+: >$log
+if [ -n "$site" ]; then constraints=.venv/constraints.txt; grep -v '^torch==' constraints.txt >$constraints
+else constraints=constraints.txt; install "${BSTRUCT_TORCH:-$(grep '^torch==' constraints.txt)}"; fi
+test -z "${BSTRUCT_TORCH:-}" || { grep -v '^torch==' constraints.txt >.venv/constraints.txt; constraints=.venv/constraints.txt; }
+install -c $constraints setuptools wheel
+install -c $constraints --no-build-isolation -e '.[dev,parquet,distributed]'
+touch .venv/.ready
