@@ -59,7 +59,17 @@ def test_prior_refuses_bad_precision():
 def toy(w):
     return -0.5 * ((w["a"] - 1) ** 2).sum()
 
-# %% ../nbs/evidence/01_core.ipynb #8ba0762b
+# %% ../nbs/evidence/01_core.ipynb #43948dca
+def test_make_target_refuses_what_is_no_number():
+    prior = GaussianPrior({"a": (3,)}, 2.0)
+    with pytest.raises(ValueError, match="scalar"):
+        make_target(lambda w: w["a"], prior)
+    with pytest.raises(ValueError, match="nan"):
+        make_target(lambda w: (w["a"] * float("nan")).sum(), prior)
+    with pytest.raises(ValueError, match="dtype"):
+        make_target(lambda w: torch.ones(2, 3) @ w["a"], prior)
+
+# %% ../nbs/evidence/01_core.ipynb #6e5aa7e1
 def test_target_batches_and_checks():
     prior = GaussianPrior({"a": (3,)}, 2.0)
     t = make_target(toy, prior)
@@ -67,12 +77,6 @@ def test_target_batches_and_checks():
     want = torch.stack([toy(to_weights(prior, r)) for r in z])
     assert torch.allclose(t.batch(z, chunk=3), want, atol=1e-14)
     assert torch.allclose(t.log_joint(z[0]), want[0] + log_standard_normal(z[0]))
-    with pytest.raises(ValueError, match="scalar"):
-        make_target(lambda w: w["a"], prior)
-    with pytest.raises(ValueError, match="nan"):
-        make_target(lambda w: (w["a"] * float("nan")).sum(), prior)
-    with pytest.raises(ValueError, match="dtype"):
-        make_target(lambda w: torch.ones(2, 3) @ w["a"], prior)
     with pytest.raises(ValueError, match="is NaN at"):
         make_target(lambda w: torch.log(w["a"].sum() + 2), prior).batch(z - 5)
 

@@ -123,7 +123,7 @@ def log_standard_normal(z: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]
     "The log density of N(0, I), in nats."
     return -0.5 * ((z * z).sum(-1) + z.shape[-1] * math.log(2 * math.pi))
 
-# %% ../../nbs/evidence/01_core.ipynb #0361d1b4
+# %% ../../nbs/evidence/01_core.ipynb #5a4d456a
 @dataclass(frozen=True)
 class Target:
     "ln p(y|z) and ln p(y, z) over whitened vectors z of `size` numbers with prior N(0, I)."
@@ -153,7 +153,7 @@ class Target:
         "Draws of z from the prior, of shape [*shape, n]."
         return torch.randn(*shape, self.size, generator=generator, dtype=self.prior.dtype, device=generator.device)
 
-
+# %% ../../nbs/evidence/01_core.ipynb #a1d80c40
 def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
     "The checked target; raises ValueError for a likelihood that is no real scalar or mixes dtypes."
     target = Target(log_likelihood, prior)
