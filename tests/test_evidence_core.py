@@ -35,13 +35,14 @@ def test_evidence_survives_json():
 # %% ../nbs/evidence/01_core.ipynb #6e64a20c
 def test_whitening_round_trip_and_density():
     g = torch.Generator().manual_seed(0)
-    prior = GaussianPrior({"a": (2, 3), "b": (3,)}, {"a": 4.0, "b": torch.tensor([1.0, 2.0, 9.0])})
-    z = torch.randn(5, 9, generator=g, dtype=torch.float64)
+    prior = GaussianPrior({"a": (2, 3), "b": (3,), "c": ()}, {"a": 4.0, "b": torch.tensor([1.0, 2.0, 9.0]), "c": 1.0})
+    z = torch.randn(5, 10, generator=g, dtype=torch.float64)
     w = to_weights(prior, z)
     assert w["a"].shape == (5, 2, 3) and torch.allclose(to_vector(prior, w), z, atol=1e-14)
     b_scale = torch.tensor([1.0, 2.0, 9.0], dtype=torch.float64).rsqrt()
     direct = torch.distributions.Normal(0.0, 0.5).log_prob(w["a"]).sum((1, 2))
     direct = direct + torch.distributions.Normal(torch.zeros_like(b_scale), b_scale).log_prob(w["b"]).sum(1)
+    direct = direct + torch.distributions.Normal(torch.tensor(0.0).double(), 1.0).log_prob(w["c"])
     assert torch.allclose(log_standard_normal(z) - prior.scale.log().sum(), direct, atol=1e-12)
 
 # %% ../nbs/evidence/01_core.ipynb #85a9633c

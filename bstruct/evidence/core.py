@@ -106,7 +106,7 @@ def to_weights(prior: GaussianPrior, z: Float[Tensor, "*batch n"]) -> dict[str, 
     if z.shape[-1] != prior.size:
         raise ValueError(f"a vector of {z.shape[-1]} numbers does not fit {prior.size} weights {dict(prior.shapes)}")
     parts = torch.split(z * prior.scale.to(z), [math.prod(s) for s in prior.shapes.values()], dim=-1)
-    return {k: p.reshape(*z.shape[:-1], *s) for (k, s), p in zip(prior.shapes.items(), parts)}
+    return {k: p.reshape((*z.shape[:-1], *s)) for (k, s), p in zip(prior.shapes.items(), parts)}
 
 
 def to_vector(prior: GaussianPrior, weights: dict[str, Tensor]) -> Float[Tensor, "*batch n"]:
