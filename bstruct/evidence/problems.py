@@ -79,7 +79,7 @@ def logistic_problem(d: int, seed: int = 0, n: int = 60) -> Problem:
 
 
 def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3, integrated: bool = False) -> Problem:
-    "A network of some tanh units for data of one with `truth`; its output layer can be integrated out."
+    "A network of some tanh units for data of one with `truth`; the output layer can be integrated out."
     x = torch.linspace(-2, 2, n, dtype=torch.float64)
     a, b, c = 2 * _normal(seed, truth), _normal(seed + 1, truth), 1.5 * _normal(seed + 2, truth)
     y = torch.tanh(x[:, None] * a + b) @ c + 0.2 * _normal(seed + 3, n)
@@ -95,7 +95,7 @@ def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3, integra
                    (Units({"a": 0, "b": 0, "c": 0}, odd=True),))
 
 # %% ../../nbs/evidence/04_problems.ipynb #c4c98aaa
-def grid_log_evidence(problem: Problem, points: int = 401, width: float = 9.0) -> float:
+def grid_log_evidence(problem: Problem, points: int = 401, width: float = 6.0) -> float:
     "ln Z of a problem with at most two weights by the trapezoid rule over ±width prior deviations."
     n = problem.prior.size
     if n > 2:
