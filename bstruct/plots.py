@@ -57,6 +57,7 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
         above.set_ylim(low - 0.05 * (high - low + 1), high + 0.08 * (high - low + 1))
     above.set_ylabel("ELBO, nats")
     below.set(ylabel="undecided, nats", xlabel="epoch", ylim=(0, None))
+    below.xaxis.get_major_locator().set_params(integer=True)
     if len(stages) > 1:
         above.legend(frameon=False, fontsize=9)
     return figure
