@@ -7,6 +7,7 @@ from bstruct.distributions.gumbel_softmax_kl import *
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #55872a0f
 import math
+from itertools import pairwise
 
 import torch
 
@@ -29,7 +30,7 @@ def test_kl_is_the_integral():
         r = (p - q).exp().tolist()
         f = lambda t: (math.exp(-t) - math.prod(1 / (1 + t * x) for x in r)) / t
         ends = [0, 1e-3, 0.1, 1, 10, 100, 1e4, 1e7, 1e12, math.inf]
-        log_S = sum(integrate.quad(f, a, b, epsabs=1e-15, epsrel=1e-13, limit=500)[0] for a, b in zip(ends, ends[1:]))
+        log_S = sum(integrate.quad(f, a, b, epsabs=1e-15, epsrel=1e-13, limit=500)[0] for a, b in pairwise(ends))
         psi = -0.5772156649015329 + sum(1 / j for j in range(1, len(r)))
         return len(r) * (log_S - psi) - (p - q).sum().item()
 
@@ -37,8 +38,87 @@ def test_kl_is_the_integral():
         q, p = normal(K, K), normal(K + 1, K)
         assert abs(kl_equal_temperature(q, p).item() - by_quadrature(q, p)) < 1e-10, K
 
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #b5452ad9
+def test_kl_is_the_mean_over_samples():
+    from bstruct.distributions.gumbel_softmax_density import gumbel_noise, log_prob_log, sample_log
+    q, p, n = normal(0, 4), normal(1, 4), 100_000
+    for c in (0.2, 3.0):
+        x = sample_log(q, c, gumbel_noise((n, 4), torch.Generator().manual_seed(1), torch.float64))
+        f = log_prob_log(q, c, x) - log_prob_log(p, c, x)
+        assert abs(f.mean() - kl_equal_temperature(q, p)) < 3 * f.std() / math.sqrt(n), c
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #42936a6a
+def test_kl_gradients_and_digits_near_equality():
+    q, p = normal(0, 3, 4).requires_grad_(), normal(1, 3, 4).requires_grad_()
+    assert torch.autograd.gradcheck(kl_equal_temperature, (q, p))
+    assert torch.autograd.gradgradcheck(kl_equal_temperature, (q, p))
+    p, d = normal(2, 5), normal(3, 5)
+    d = d - d.mean()
+    for size, tolerance in ((1e-3, 2e-3), (1e-5, 2e-5), (1e-6, 1e-4)):
+        want = 0.5 * 5 / 6 * (size * d).square().sum()
+        assert abs(kl_equal_temperature(p + size * d, p) / want - 1) < tolerance, size
+    assert kl_equal_temperature(p, p) == 0 and kl_equal_temperature(p.float(), p.float() + 1) < 1e-6
+    assert torch.func.grad(kl_equal_temperature)(p, p).abs().max() < 1e-14
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #5be05e3c
+def test_kl_at_the_extremes():
+    rows = torch.tensor([[1e3, -1e3, 0.0], [-1e3, -1e3, -1e3], [1e3, 1e3, -1e3], [0.0, 1e-3, -1e-3]])
+    pairs = [(q, p) for q in rows for p in rows]
+    q, p = (torch.stack(x) for x in zip(*pairs))
+    exact = kl_equal_temperature(q.double(), p.double())
+    assert torch.allclose(kl_equal_temperature(q, p).double(), exact, rtol=1e-6, atol=1e-6)
+    assert torch.allclose(torch.func.vmap(kl_equal_temperature)(q, p), kl_equal_temperature(q, p), rtol=1e-6, atol=1e-6)
+    slope = torch.func.grad(lambda q: kl_equal_temperature(q, p).sum())(q)
+    assert slope.isfinite().all() and (exact >= 0).all()
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #f7c37323
+@pytest.mark.slow
+def test_kl_compiled():
+    from jaxtyping import config
+    config.update("jaxtyping_disable", True)  # the type checks are for eager code
+    try:
+        q, p = normal(0, 50, 5, scale=3.0).float(), normal(1, 50, 5, scale=300.0).float()
+        compiled = torch.compile(lambda q, p: kl_equal_temperature(q, p))
+        assert torch.allclose(compiled(q, p), kl_equal_temperature(q, p), rtol=1e-5)
+    finally:
+        config.update("jaxtyping_disable", False)
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #4a32feea
+def test_kl_properties():
+    @given(st.integers(0, 10_000), st.integers(2, 10), st.sampled_from([1e-4, 0.1, 3.0, 100.0]), st.floats(-50, 50))
+    def check(seed, K, scale, shift):
+        q, p = normal(seed, K, scale=scale), normal(seed + 1, K, scale=scale)
+        kl, order = kl_equal_temperature(q, p), torch.randperm(K, generator=torch.Generator().manual_seed(seed))
+        assert kl > 0
+        moved = kl_equal_temperature(q[order] + shift, p[order])
+        assert torch.allclose(kl, moved, rtol=1e-8, atol=1e-12 * (1 + abs(shift)))
+        assert kl_categorical(q, p) <= kl * (1 + 1e-10) + 1e-13
+
+    check()
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #c1f5c4d1
+def test_kl_in_pieces_is_the_same():
+    q, p = normal(0, 1000, 64), normal(1, 64)
+    assert 1000 > 2**22 // 6400
+    assert torch.allclose(kl_equal_temperature(q, p), torch.stack([kl_equal_temperature(x, p) for x in q]), rtol=1e-13)
+
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #103b73b0
 def test_kl_categorical():
     from torch.distributions import Categorical, kl_divergence
     q, p = normal(0, 7, 5), normal(1, 7, 5)
     assert torch.allclose(kl_categorical(q, p), kl_divergence(Categorical(logits=q), Categorical(logits=p)), rtol=1e-12)
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #3ac3a60d
+def test_the_order_of_the_two_divergences():
+    p = torch.zeros(3, dtype=torch.float64)
+    q = torch.tensor([[10.0, 0, 0], [100, 0, 0], [1000, 0, 0]], dtype=torch.float64)
+    assert (kl_categorical(q, p) <= math.log(3) + 1e-12).all()
+    steps = kl_equal_temperature(q, p)
+    assert abs((steps[2] - steps[1]) / 900 - 1) < 1e-6  # linear: one nat for each nat of log-odds
+    assert torch.autograd.gradcheck(kl_categorical, (normal(0, 3).requires_grad_(), normal(1, 3).requires_grad_()))
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #374b4e1f
+def test_the_two_directions_differ():
+    q, p = normal(0, 6), normal(1, 6)
+    assert abs(kl_equal_temperature(q, p) - kl_equal_temperature(p, q)) > 0.05
+    assert torch.allclose(kl_equal_temperature(q[:2], p[:2]), kl_equal_temperature(p[:2], q[:2]), rtol=1e-12)

@@ -22,7 +22,9 @@ def kl_diagonal(
     return 0.5 * (torch.expm1(z) - z + log_precision.exp() * loc.square()).sum()
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #3d28abd7
-def kl_weights(loc: dict[str, Tensor], log_scale: dict[str, Tensor], log_precision: dict[str, Tensor]) -> Float[Tensor, ""]:
+def kl_weights(
+    loc: dict[str, Tensor], log_scale: dict[str, Tensor], log_precision: dict[str, Tensor]
+) -> Float[Tensor, ""]:
     "KL(q‖p) in nats of all the weights: `kl_diagonal` summed over the names of `loc`."
     return sum(kl_diagonal(loc[name], log_scale[name], log_precision[name]) for name in loc)
 

@@ -29,8 +29,10 @@ def _kl_rows(ratio: Float[Tensor, "n K"]) -> Float[Tensor, "n"]:
     return K * (gap * weight).sum(-1) - ratio.sum(-1)
 
 # %% ../../nbs/distributions/04_gumbel_softmax_kl.ipynb #b9edabc6
-def kl_equal_temperature(q_logits: Float[Tensor, "*batch K"], p_logits: Float[Tensor, "*prior K"]) -> Float[Tensor, "*out"]:
-    """KL(q‖p) in nats of two Gumbel-Softmax distributions of one (any) temperature, summed over nothing.
+def kl_equal_temperature(
+    q_logits: Float[Tensor, "*batch K"], p_logits: Float[Tensor, "*prior K"]
+) -> Float[Tensor, "*out"]:
+    """KL(q‖p) in nats of two Gumbel-Softmax distributions of one (any) temperature.
 
     The last axis is the candidates, the others broadcast. Exact to about 1e-14 (float64) or 1e-6 (float32) of
     max(1, KL), twice differentiable, never negative, 0 for equal logits; ∞ as q degenerates.
