@@ -1,6 +1,9 @@
 "Graphs, candidate functions and the functional forward pass."
-from .candidates import Candidate, candidate, register
-from .graph import Graph
+from .candidates import Candidate, Weight, candidate, known_candidates, register
+from .graph import Edge, Graph, Vertex
+from .presets import cell, cube, dense, polynomial
 from .supernet import Supernet
+from .usage import parameters, usage
 
-__all__ = ["Candidate", "Graph", "Supernet", "candidate", "register"]
+__all__ = ["Candidate", "Edge", "Graph", "Supernet", "Vertex", "Weight", "candidate", "cell", "cube", "dense",
+           "known_candidates", "parameters", "polynomial", "register", "usage"]
