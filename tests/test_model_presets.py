@@ -18,8 +18,8 @@ def test_dense_graph():
     assert list(Graph.dense(40, 10, hidden=(8, 8, 8), skip=False).choices) == ["x->h1", "h1->h2", "h2->h3"]
     g = Graph.dense((2, 9), 3, hidden=((4, 9), (4, 9), 16), candidates=("zero", "identity", "linear"))
     have = {e: "identity" in cs for e, cs in g.candidates.items()}
-    assert have == {"x->h1": False, "x->h2": False, "h1->h2": True, "x->h3": False, "h1->h3": False, "h2->h3": False, "h3->y": False}
-    assert Graph.dense(3, 2, hidden=()).edges == (Graph.dense(3, 2, hidden=()).incoming("y"))
+    assert len(have) == 7 and [e for e in have if have[e]] == ["h1->h2"]
+    assert Graph.dense(3, 2, hidden=()).candidates == {"x->y": ("linear",)}
     with pytest.raises(ValueError, match="edge x->h1 has candidates"):
         Graph.dense(40, 10, candidates=("identity",))
 
@@ -29,8 +29,8 @@ def test_cells():
     assert g == cell(20, 3, width=8, nodes=4) and g.vertex("c1").shape == (32,)
     assert set(g.choices) == {f"{a}->{b}" for a, b in combinations(["p0", "c1.n1", "c1.n2", "c1.n3", "c1.n4"], 2)}
     g = Graph.cell((1, 12, 10), 5, width=4, nodes=2, cells=3)
-    inner = lambda k: {f"p{k - 2}->c{k}.n1", f"p{k - 2}->c{k}.n2", f"p{k - 1}->c{k}.n1", f"p{k - 1}->c{k}.n2", f"c{k}.n1->c{k}.n2"}
-    assert {e for e in g.choices if "c3." in e} == inner(3) and g.vertex("c3").shape == (8, 12, 10)
+    third = {"p1->c3.n1", "p1->c3.n2", "p2->c3.n1", "p2->c3.n2", "c3.n1->c3.n2"}
+    assert {e for e in g.choices if "c3." in e} == third and g.vertex("c3").shape == (8, 12, 10)
     assert g.n_structures == 4 ** (3 + 5 + 5)
     assert g.candidates["p0->c1.n1"] == ("zero", "identity", "conv2d+relu:3", "conv2d+relu:5")
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bstruct.model.graph import Graph
 from bstruct.model.structure import check, decode, encode, harden, relax, sample
 
-GRAPHS = [Graph({"x": 3, "h": 3, "y": 3}, {"x->h": ("zero", "linear", "identity"), "x->y": ("zero", "linear"), "h->y": "linear"}, d)
-          for d in ("simplex", "cube")]
+EDGES = {"x->h": ("zero", "linear", "identity"), "x->y": ("zero", "linear"), "h->y": "linear"}
+GRAPHS = [Graph({"x": 3, "h": 3, "y": 3}, EDGES, domain) for domain in ("simplex", "cube")]
 
 # %% ../nbs/model/04_structure.ipynb #dd3bdb3b
 def test_names_round_trip():
@@ -79,8 +79,7 @@ def test_what_is_no_structure():
 def test_uniform_draws():
     n = 20_000
     for g in GRAPHS:
-        draw = lambda hard: sample(g, torch.Generator().manual_seed(2), (n,), hard, torch.float64)
-        soft, hard = draw(False), draw(True)
+        soft, hard = (sample(g, torch.Generator().manual_seed(2), (n,), h, torch.float64) for h in (False, True))
         check(g, soft), check(g, hard, hard=True)
         for e, names in g.choices.items():
             k = len(names)

@@ -25,13 +25,15 @@ def test_used_exactly_where_the_jacobian_is_not_zero():
     for share in (False, True):
         net = Supernet(graph, share)
         weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64) for n, s in net.weight_shapes.items()}
-        jacobian = vmap(torch.func.jacrev(lambda w, s: net(w, s, x)), (None, 0))(weights, encode(graph, every, f64))
+        output = lambda w, s, net=net: net(w, s, x)
+        jacobian = vmap(torch.func.jacrev(output), (None, 0))(weights, encode(graph, every, f64))
         used = vmap(net.usage)(encode(graph, every, f64))
         assert len(every) == 250
         for name, u in used.items():
             assert torch.equal(u, (jacobian[name].abs().amax((1, 2)) > 0).to(f64))
         if not share:
-            assert [graph.parameters(c) for c in every[::17]] == sum(u.flatten(1).sum(1) for u in used.values())[::17].tolist()
+            total = sum(u.flatten(1).sum(1) for u in used.values())
+            assert [graph.parameters(c) for c in every[::17]] == total[::17].tolist()
 
 # %% ../nbs/model/06_usage.ipynb #fc780ed8
 def test_images_and_concatenation():

@@ -16,7 +16,7 @@ def _shape(size: int | Shape) -> Shape:
 def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, ...] = (64, 64),
           candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
           skip: bool = True, output: tuple[str, ...] = ("linear",), domain: str = "simplex") -> Graph:
-    """Hidden vertices h1, h2, ... in a row, each fed by the one before it (with `skip` by all before), then a readout y.
+    """Hidden vertices h1, h2, ... in a row, each fed by the one before (with `skip` by all before), then a readout y.
 
     `identity` is dropped from edges between different shapes. Raises ValueError as Graph does.
     """
@@ -81,7 +81,8 @@ def polynomial(degree: int, inputs: int = 1, outputs: int = 1) -> Graph:
 Graph.polynomial = staticmethod(polynomial)
 
 # %% ../../nbs/model/03_presets.ipynb #11702437
-def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4, 16, 64), activation: str = "tanh") -> Graph:
+def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4, 16, 64),
+         activation: str = "tanh") -> Graph:
     "One hidden vertex h fed by any subset of layers of the given widths; the structure is a vertex of the cube."
     layers = tuple(f"linear+{activation}:{w}" for w in widths)
     sizes = {"x": _shape(inputs), "h": max(widths, default=1), "y": _shape(outputs)}

@@ -18,6 +18,8 @@ from torch.func import vmap
 from bstruct.model.candidates import Candidate, Shape, Weight, candidate
 from bstruct.model.graph import Choice, Edge, Graph
 
+Tensors = Mapping[str, Tensor]
+
 # %% ../../nbs/model/05_supernet.ipynb #d270e1a3
 @dataclass(frozen=True)
 class _Group:
@@ -77,8 +79,10 @@ class Supernet:
         self.graph, self.share, self.candidates = graph, share, graph.candidates
         self._groups = {e.name: _groups(graph, e) for e in graph.edges}
         self._incoming = {name: graph.incoming(name) for name in graph.order()}
-        self._tensors = {g.prefix + name: (g, w) for gs in self._groups.values() for g in gs for name, w in g.weights.items()}
-        self.weight_shapes = {name: (() if share else (len(g.members),)) + w.shape for name, (g, w) in self._tensors.items()}
+        groups = [g for gs in self._groups.values() for g in gs]
+        self._tensors = {g.prefix + name: (g, w) for g in groups for name, w in g.weights.items()}
+        lead = lambda g: () if share else (len(g.members),)
+        self.weight_shapes = {name: lead(g) + w.shape for name, (g, w) in self._tensors.items()}
         self.fan_in = {name: w.fan_in for name, (_, w) in self._tensors.items()}
 
     def __reduce__(self):
@@ -87,8 +91,8 @@ class Supernet:
     def init(self, generator: Generator, batch: tuple[int, ...] = (), dtype: torch.dtype = torch.float32,
              device: torch.device | str | None = None) -> dict[str, Tensor]:
         "Random weights N(0, gain^2 / fan_in), biases zero, with leading axes `batch`; drawn on the generator's device."
-        return {name: _start(g, w, (*batch, *self.weight_shapes[name]), self.share, generator, dtype).to(device or generator.device)
-                for name, (g, w) in self._tensors.items()}
+        start = lambda name, g, w: _start(g, w, (*batch, *self.weight_shapes[name]), self.share, generator, dtype)
+        return {name: start(name, *gw).to(device or generator.device) for name, gw in self._tensors.items()}
 
     def __call__(self, weights: Mapping[str, Tensor], structure: Mapping[str, Tensor],
                  x: Float[Tensor, "n *features"]) -> Float[Tensor, "n *outputs"]:
@@ -102,7 +106,7 @@ def _start(g: _Group, w: Weight, shape: Shape, share: bool, generator: Generator
     return noise * gains * (w.gain / sqrt(w.fan_in))
 
 
-def gammas(net: Supernet, edge: Edge, structure: Mapping[str, Tensor]) -> tuple[Tensor, ...] | None:
+def gammas(net: Supernet, edge: Edge, structure: Tensors) -> tuple[Tensor, ...] | None:
     k = len(edge.candidates)
     if edge.name not in structure:
         if k == 1:
@@ -114,7 +118,7 @@ def gammas(net: Supernet, edge: Edge, structure: Mapping[str, Tensor]) -> tuple[
     return structure[edge.name].unbind()
 
 
-def _edge(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], structure: Mapping[str, Tensor], x: Tensor) -> Tensor | None:
+def _edge(net: Supernet, edge: Edge, weights: Tensors, structure: Tensors, x: Tensor) -> Tensor | None:
     "What an edge brings to its target, None if that is nothing."
     gamma, terms = gammas(net, edge, structure), []
     for g in net._groups[edge.name]:
@@ -134,10 +138,11 @@ def _outputs(g: _Group, w: dict[str, Tensor], x: Tensor, together: bool) -> Tens
     return z.reshape(len(g.members), n, *g.out)
 
 
-def _forward(net: Supernet, weights: Mapping[str, Tensor], structure: Mapping[str, Tensor], x: Tensor) -> Tensor:
+def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> Tensor:
     first, n = net.graph.vertices[0], len(x)
     if (features := prod(x.shape[1:])) != prod(first.shape):
-        raise ValueError(f"the input has {features} features, vertex {first.name!r} of the graph has shape {first.shape}")
+        raise ValueError(f"the input has {features} features, vertex {first.name!r} has shape {first.shape}; "
+                         "build the graph for this input")
     values = {first.name: x.reshape(n, *first.shape)}
     for name, edges in net._incoming.items():
         if name == first.name:

@@ -84,7 +84,7 @@ def _of_edge(net: Supernet, e: Edge, gamma: tuple[Tensor, ...], fed: Tensor, lea
 
 # %% ../../nbs/model/06_usage.ipynb #934b9542
 def usage(net: Supernet, structure: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    "How far each weight is used, in [0, 1], in the shape of the weights: exact at vertices. Works under torch.func.vmap."
+    "How far each weight is used, in [0, 1], shaped like the weights; exact at vertices. Works under torch.func.vmap."
     one = next(iter(structure.values()), torch.ones(1)).new_ones(())
     gamma = {e.name: gammas(net, e, structure) or (one,) for e in net.graph.edges}
     fed, leads = _fed(net.graph, gamma, one), _leads(net.graph, gamma, one)
@@ -95,7 +95,7 @@ def usage(net: Supernet, structure: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def parameters(graph: Graph, choice: Choice) -> int:
-    "The number of weights that the output of a structure depends on; choice: edge to candidate, on the cube to a tuple."
+    "How many weights the output depends on; choice: edge to candidate, on the cube to a tuple of candidates."
     structure = encode(graph, choice, torch.float64)
     return round(sum(used.sum().item() for used in usage(Supernet(graph), structure).values()))
 
