@@ -67,6 +67,11 @@ def test_kl_weights():
     cat = lambda d: torch.cat([v.flatten() for v in d.values()])
     assert torch.allclose(kl_weights(loc, log_scale, a), kl_diagonal(cat(loc), cat(log_scale), cat(a)), rtol=1e-13)
 
+# %% ../nbs/distributions/01_gaussian.ipynb #6e0e87a6
+def test_kl_diagonal_gradient():
+    args = [t.requires_grad_() for t in doubles(5, (3, 2), (3, 2), (1, 2))]
+    assert torch.autograd.gradcheck(kl_diagonal, args) and torch.autograd.gradgradcheck(kl_diagonal, args)
+
 # %% ../nbs/distributions/01_gaussian.ipynb #fc638b1e
 def test_reparameterise():
     loc, log_scale = doubles(0, (3,), (3,))
@@ -84,3 +89,63 @@ def test_optimal_log_precision():
         slope = torch.func.grad(lambda a: kl_diagonal(loc, log_scale, a))(best)
         assert slope.abs().max() < 1e-12
         assert all(kl_diagonal(loc, log_scale, best + d) > kl_diagonal(loc, log_scale, best) for d in (-0.1, 0.1))
+
+# %% ../nbs/distributions/01_gaussian.ipynb #aecbb4ed
+def test_graves_prior():
+    loc, log_scale = doubles(0, (6, 4), (6, 4))
+    mean, a = graves_prior(loc + 3, log_scale, (0,))
+    f = lambda m, a: kl_diagonal(loc + 3 - m, log_scale, a)
+    assert all(g.abs().max() < 1e-10 for g in torch.func.grad(f, (0, 1))(mean, a))
+    assert f(mean, a) < kl_diagonal(loc + 3, log_scale, optimal_log_precision(loc + 3, log_scale, (0,)))
+    want = torch_kl(Normal(loc + 3, log_scale.exp()), Normal(mean, (-a / 2).exp())).sum()
+    assert torch.allclose(f(mean, a), want, rtol=1e-12)
+
+# %% ../nbs/distributions/01_gaussian.ipynb #70219275
+def test_signal_to_noise():
+    loc, log_scale = doubles(0, (50,), (50,))
+    q = Normal(loc, log_scale.exp())
+    ratio = (q.log_prob(torch.zeros(50)) - q.log_prob(loc)).exp()
+    assert torch.allclose(torch.exp(-signal_to_noise(loc, log_scale).square() / 2), ratio)
+
+# %% ../nbs/distributions/01_gaussian.ipynb #87160902
+def test_keep_mask():
+    import pytest
+    loc, log_scale = ({"a": x, "b": y} for x, y in (doubles(0, (8, 5), (10,)), doubles(1, (8, 5), (10,))))
+    for share in (0.0, 0.3, 1.0):
+        keep = keep_mask(loc, log_scale, share)
+        assert sum(int(k.sum()) for k in keep.values()) == 50 - round(share * 50)
+    ratio = {k: signal_to_noise(loc[k], log_scale[k]) for k in loc}
+    keep = keep_mask(loc, log_scale, 0.3)
+    assert max(ratio[k][~keep[k]].max() for k in loc) <= min(ratio[k][keep[k]].min() for k in loc)
+    with pytest.raises(ValueError, match="must be between"):
+        keep_mask(loc, log_scale, 1.5)
+
+# %% ../nbs/distributions/01_gaussian.ipynb #876d362e
+def test_linear_local():
+    x, loc, log_scale = doubles(0, (3, 4), (4, 2), (4, 2))
+    n = 40_000
+    local = torch.func.vmap(linear_local, (None, None, None, 0))(x, loc, log_scale, doubles(1, (n, 3, 2)))
+    direct = torch.einsum("ni,sio->sno", x, reparameterise(loc, log_scale, doubles(2, (n, 4, 2))))
+    spread = direct.std(0)
+    assert ((local.mean(0) - x @ loc).abs() < 4 * spread / math.sqrt(n)).all()
+    assert ((local.std(0) / spread - 1).abs() < 4 * math.sqrt(1 / n)).all()
+    slope = torch.func.grad(lambda s: linear_local(0 * x, loc, s, doubles(3, (3, 2))).sum())(log_scale)
+    assert slope.isfinite().all()  # also where an input is all zero
+
+# %% ../nbs/distributions/01_gaussian.ipynb #86d8b31a
+def test_coupled_prior_has_one_log_gamma_for_each_weight():
+    loc, log_scale = doubles(0, (4, 3), (4, 3))
+    a, log_gamma = torch.tensor(0.3, dtype=torch.float64), torch.tensor(-1.2, dtype=torch.float64)
+    want = torch_kl(Normal(loc, log_scale.exp()), Normal(0.0, (log_gamma - a / 2).exp())).sum()
+    got = kl_diagonal(loc, log_scale, coupled_log_precision(a, log_gamma))
+    assert torch.allclose(got, want, rtol=1e-13)
+    rest = 0.5 * ((a - 2 * log_gamma).exp() * (loc.square() + (2 * log_scale).exp()) - 2 * log_scale - 1).sum()
+    assert torch.allclose(got, rest + 0.5 * (12 * 2 * log_gamma - 12 * a))  # n_l ln γ² with n_l = 12
+
+# %% ../nbs/distributions/01_gaussian.ipynb #734ee4d7
+def test_scaling_both_sides_cancels():
+    loc, log_scale, a = doubles(0, (4, 3), (4, 3), (4, 1))
+    for log_gamma in torch.tensor([-3.0, -0.5, 0.0], dtype=torch.float64):
+        both = kl_diagonal(log_gamma.exp() * loc, log_scale + log_gamma, coupled_log_precision(a, log_gamma))
+        assert torch.allclose(both, kl_diagonal(loc, log_scale, a), rtol=1e-12)
+    assert (kl_diagonal(loc, log_scale, coupled_log_precision(a, log_gamma - 1)) - kl_diagonal(loc, log_scale, a)).abs() > 1

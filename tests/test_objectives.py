@@ -5,10 +5,100 @@ import pytest  # noqa: F401
 
 from bstruct.objectives import *
 
-# %% ../nbs/objectives/02_objectives.ipynb #526cd315
+# %% ../nbs/objectives/02_objectives.ipynb #3f4493d8
+import math
+
+import pytest
+import torch
+from scipy import integrate, stats
+
+from bstruct.distributions.gaussian import kl_weights
+from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
+
+def doubles(seed, *shapes):
+    "Standard normal tensors in float64."
+    g = torch.Generator().manual_seed(seed)
+    return [torch.randn(s, generator=g, dtype=torch.float64) for s in shapes]
+
+def small_model(seed=0):
+    "Posterior, prior and structure posterior with two weight tensors and two edges."
+    a, b, c, d, e, f = doubles(seed, (3, 2), (4,), (3, 2), (4,), (3,), (2,))
+    posterior = {"loc": {"v": a, "w": b}, "log_scale": {"v": c, "w": d}}
+    prior = {"log_precision": {"v": a[:1, :1], "w": b[:1]}, "logits": {"x": e.flip(0), "y": f.flip(0)}}
+    return posterior, prior, {"x": e, "y": f}
+
+# %% ../nbs/objectives/02_objectives.ipynb #f2ac0a1a
 def test_coefficients():
-    import pytest
-    assert Coefficients().single_level and Coefficients(2.0, 0.5, 1.0).single_level
+    assert Coefficients().single_level and Coefficients(2.0, 0.1, 0.2).single_level
     assert not Coefficients(c_prior=2.0).single_level and not Coefficients(c_comb=1.0).single_level
+    assert not Coefficients(c_reg=0, c_train=0, c_prior=0).single_level
     with pytest.raises(ValueError, match="c_reg is -1"):
         Coefficients(c_reg=-1)
+    with pytest.raises(ValueError, match="c_comb is nan"):
+        Coefficients(c_comb=math.nan)
+
+# %% ../nbs/objectives/02_objectives.ipynb #5b72bdae
+def test_scale_minibatch():
+    (values,) = doubles(0, (6, 12))
+    batches = values[:, torch.randperm(12, generator=torch.Generator().manual_seed(0))].reshape(6, 4, 3)
+    assert torch.allclose(scale_minibatch(batches, 12).mean(-1), values.sum(-1))  # unbiased over a partition
+
+# %% ../nbs/objectives/02_objectives.ipynb #2926acd4
+def test_divergence_is_the_mean_log_ratio():
+    from torch.distributions import Independent, Normal
+    from bstruct.distributions.gumbel_softmax import GumbelSoftmax
+    posterior, prior, structure = small_model()
+    n, g, ratio = 50_000, torch.Generator().manual_seed(0), 0.0
+    for name, loc in posterior["loc"].items():
+        q = Normal(loc, posterior["log_scale"][name].exp())
+        p = Normal(0 * loc, (-0.5 * prior["log_precision"][name]).exp().expand_as(loc))
+        w = loc + q.scale * torch.randn(n, *loc.shape, generator=g, dtype=torch.float64)
+        ratio = ratio + (q.log_prob(w) - p.log_prob(w)).flatten(1).sum(-1)
+    for edge, logits in structure.items():
+        q, p = GumbelSoftmax(logits, 0.4), GumbelSoftmax(prior["logits"][edge], 0.4)
+        x = q.rsample_log((n,), g)
+        ratio = ratio + q.log_prob_log(x) - p.log_prob_log(x)
+    exact = divergence(posterior, prior, structure)
+    assert abs(ratio.mean() - exact) < 3 * ratio.std() / math.sqrt(n)
+    assert divergence(posterior, prior, structure, structure_kl=kl_categorical) < exact
+
+# %% ../nbs/objectives/02_objectives.ipynb #29a19229
+def test_repulsion():
+    from itertools import product
+    _, prior, structure = small_model()
+    q = {e: l.softmax(-1) for e, l in structure.items()}
+    p = {e: l.softmax(-1) for e, l in prior["logits"].items()}
+    pairs = [(q["x"][i] * q["y"][j], p["x"][i] * p["y"][j]) for i, j in product(range(3), range(2))]
+    joint = sum(a * (a / b).log() for a, b in pairs)
+    assert torch.allclose(repulsion(structure, [prior["logits"]] * 3), 3 * joint)
+    assert repulsion(structure, []) == 0
+
+# %% ../nbs/objectives/02_objectives.ipynb #03fb1a0a
+def test_log_hyperprior():
+    (a,) = doubles(0, (2, 3))
+    want = stats.invgamma(2.5, scale=0.7).logpdf((-a).exp().numpy()).sum()
+    assert abs(log_hyperprior({"w": a}, 2.5, 0.7).item() - want) < 1e-10
+
+# %% ../nbs/objectives/02_objectives.ipynb #b264e764
+def test_objectives_and_their_signs():
+    fit, kl = torch.tensor(-10.0), torch.tensor(3.0)
+    assert inner_objective(fit, kl, Coefficients(c_reg=2)) == -16
+    c = Coefficients(c_train=0.5, c_prior=4, c_comb=2)
+    assert outer_objective(fit, kl, c, repulsion=1.5, log_hyperprior=0.25) == -13.75
+    _, prior, _ = small_model()
+    known = {"x": torch.zeros(3).double(), "y": torch.zeros(2).double()}
+    f = lambda logits, c: outer_objective(fit, kl, Coefficients(c_comb=c), repulsion=repulsion(logits, [known]))
+    for c in (1.0, -1.0):
+        slope = torch.func.grad(f)(prior["logits"], c)
+        moved = {e: l + 0.1 * slope[e] for e, l in prior["logits"].items()}
+        change = repulsion(moved, [known]) - repulsion(prior["logits"], [known])
+        assert c * change > 0  # ascent on Q moves away for c_comb > 0 and towards for c_comb < 0
+
+# %% ../nbs/objectives/02_objectives.ipynb #31e8a3bf
+def test_single_level_means_proportional_gradients():
+    posterior, prior, structure = small_model()
+    c = Coefficients(c_reg=2.0, c_train=0.5, c_prior=1.0)
+    f = lambda objective: lambda loc: objective(
+        -sum(v.square().sum() for v in loc.values()), divergence({**posterior, "loc": loc}, prior, structure), c)
+    inner, outer = (torch.func.grad(f(o))(posterior["loc"]) for o in (inner_objective, outer_objective))
+    assert c.single_level and all(torch.allclose(outer[k], 0.5 * inner[k]) for k in inner)
