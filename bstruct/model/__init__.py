@@ -1,9 +1,10 @@
 "Graphs, candidate functions and the functional forward pass."
 from .candidates import Candidate, Weight, candidate, known_candidates, register
+from .drawing import draw, to_dot, to_svg
 from .graph import Edge, Graph, Vertex
 from .presets import cell, cube, dense, polynomial
 from .supernet import Supernet
 from .usage import parameters, usage
 
-__all__ = ["Candidate", "Edge", "Graph", "Supernet", "Vertex", "Weight", "candidate", "cell", "cube", "dense",
-           "known_candidates", "parameters", "polynomial", "register", "usage"]
+__all__ = ["Candidate", "Edge", "Graph", "Supernet", "Vertex", "Weight", "candidate", "cell", "cube", "dense", "draw",
+           "known_candidates", "parameters", "polynomial", "register", "to_dot", "to_svg", "usage"]
