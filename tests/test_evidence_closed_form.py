@@ -87,3 +87,35 @@ def test_integrate_output_equals_the_double_integral():
     inner = torch.func.vmap(f)({"u": t})
     single = (inner + log_normal(t, 1.0)).logsumexp(0) + math.log(t[1] - t[0])
     assert abs(double - single) < 1e-8
+
+# %% ../nbs/evidence/02_closed_form.ipynb #885f4c4b
+from bstruct.evidence.core import GaussianPrior, make_target, to_weights
+
+
+def small_network():
+    x, y = data(9, 1)
+    f = lambda w: log_normal(y - torch.tanh(x * w["a"]) @ w["c"] - w["d"], 0.3).sum()
+    return x, y, make_target(f, GaussianPrior({"a": (2,), "c": (2,), "d": ()}, {"a": 1.0, "c": 0.5, "d": 2.0}))
+
+# %% ../nbs/evidence/02_closed_form.ipynb #f2e08357
+def test_quadratic_names_finds_the_output_layer_only():
+    g = torch.Generator().manual_seed(0)
+    x, y, t = small_network()
+    assert sorted(quadratic_names(t, g)) == ["c", "d"]
+    shapes = {"a": (2,), "c": (2,)}
+    relu = make_target(lambda w: log_normal(y - torch.relu(x * w["a"]) @ w["c"], 0.3).sum(), GaussianPrior(shapes))
+    assert quadratic_names(relu, g) == ["c"]
+    product = make_target(lambda w: log_normal(y - w["a"] * w["c"], 0.3).sum(), GaussianPrior({"a": (), "c": ()}))
+    assert quadratic_names(product, g) == ["c"]  # each alone, not both together
+    logistic = make_target(lambda w: torch.nn.functional.logsigmoid(x @ w["a"]).sum(), GaussianPrior({"a": (1,)}))
+    assert quadratic_names(logistic, g) == []
+
+# %% ../nbs/evidence/02_closed_form.ipynb #7d697302
+def test_integrate_quadratic_is_integrate_output():
+    x, y, t = small_network()
+    reduced = integrate_quadratic(t, ["c", "d"])
+    features = lambda w: torch.cat([torch.tanh(x * w["a"]), torch.ones(9, 1, dtype=torch.float64)], 1)
+    precision = torch.tensor([0.5, 0.5, 2.0], dtype=torch.float64)
+    want = integrate_output(features, y, precision=precision, noise_variance=0.3)
+    w = {"a": torch.randn(5, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)}
+    assert torch.allclose(torch.func.vmap(reduced.likelihood)(w), torch.func.vmap(want)(w), atol=1e-10)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from bstruct.evidence.closed_form import linear_log_evidence
 from bstruct.evidence.core import GaussianPrior, Target, log_standard_normal
@@ -75,7 +75,8 @@ def logistic_problem(d: int, seed: int = 0, n: int = 60) -> Problem:
     x = torch.cat([_normal(seed, n, d - 1), torch.ones(n, 1, dtype=torch.float64)], 1)
     logits = x @ _normal(seed + 1, d) * 2 / math.sqrt(d)
     sign = torch.where(torch.sigmoid(logits) > torch.rand(n, generator=torch.Generator().manual_seed(seed)), 1.0, -1.0)
-    return Problem(f"logistic, {d} weights", lambda w: logsigmoid(sign * (x @ w["w"])).sum(), GaussianPrior({"w": (d,)}))
+    log_likelihood = lambda w: -softplus(-sign * (x @ w["w"])).sum()
+    return Problem(f"logistic, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}))
 
 
 def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3, integrated: bool = False) -> Problem:
