@@ -30,7 +30,7 @@ check: .venv/.ready ## notebook, module, test and limits in step
 	$(PY) -m tools.check
 
 docs: _docs/.ready ## the site, in _docs
-_docs/.ready: .venv/.ready $(NBS) $(wildcard tools/site*) _quarto.yml
+_docs/.ready: .venv/.ready $(NBS) nbs/references.bib _quarto.yml $(wildcard tools/site/*) tools/site.py tools/page.py tools/quarto_filter.py
 	$(PY) -m tools.site
 	@touch $@
 

@@ -39,7 +39,9 @@ def digest(source: str) -> str:
 def runs(cell: dict, wanted: set[str]) -> bool:
     "Whether a cell is executed here."
     keys = directives(cell["source"])
-    if cell["cell_type"] != "code" or "test" in keys or keys.get("eval") == "false" or "nbdev_export(" in cell["source"]:
+    if cell["cell_type"] != "code" or "test" in keys or keys.get("eval") == "false":
+        return False
+    if "nbdev_export(" in cell["source"]:
         return False
     return all(f in wanted for f in FLAGS if f in keys)
 
@@ -60,7 +62,8 @@ def execute(path: Path, wanted: set[str]) -> dict:
             if shell.exc:
                 raise RuntimeError(f"{path.name}, cell {cell['id']}:\n{cell['source']}") from shell.exc
             cell["outputs"] = [clean(o) for o in outputs]
-            cell["metadata"] = {"ran": digest(cell["source"])} if any(f in directives(cell["source"]) for f in FLAGS) else {}
+            flagged = any(f in directives(cell["source"]) for f in FLAGS)
+            cell["metadata"] = {"ran": digest(cell["source"])} if flagged else {}
     finally:
         os.chdir(here)
     return nb
@@ -137,7 +140,8 @@ def main() -> None:
         if args.save:
             nbtext.write(new, path)
         elif bad := stale(old, new):
-            sys.exit(f"{path.name}: stored outputs are out of step: {'; '.join(bad)}; run `make notebooks NB={path.name}`")
+            remedy = f"run `make notebooks NB={path.name}`"
+            sys.exit(f"{path.name}: stored outputs are out of step: {'; '.join(bad)}; {remedy}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 An `#| export` cell goes to `bstruct/<default_exp>.py`, by nbdev itself. Two directives of our own fill `tests/`:
 `#| test name` makes the cell the body of `test_name`, `#| testi` copies the cell as it is (imports, helpers,
-strategies). `#| gpu` and `#| slow` become marks.
+strategies). `#| gpu` and `#| slow` become marks. `nbs/index.ipynb` becomes README.md.
 """
 import argparse
 import ast
@@ -15,6 +15,8 @@ from nbdev.doclinks import _build_modidx
 from nbdev.export import ExportModuleProc, nb_export, scrub_magics
 from nbdev.maker import ModuleMaker
 from nbdev.process import NBProcessor
+
+from tools.readme import write as write_readme
 
 
 def notebooks(root: Path) -> list[Path]:
@@ -58,7 +60,7 @@ def export_tests(nb: Path, tests: Path) -> None:
     head = mk_cell("import pytest  # noqa: F401" + (f"\n\nfrom bstruct.{module} import *" if module else ""))
     head["id"] = "auto"  # a fixed id: the default one is random
     name = "test_" + (module or nb.stem.lstrip("0123456789_")).replace(".", "_")
-    ModuleMaker(tests, name, nb, parse=False).make([head] + proc.cells)
+    ModuleMaker(tests, name, nb, parse=False).make([head, *proc.cells])
 
 
 def main() -> None:
@@ -69,6 +71,8 @@ def main() -> None:
     for nb in [f.resolve() for f in args.notebooks] or notebooks(root):
         nb_export(nb, lib_path=get_config().lib_path)
         export_tests(nb, root / "tests")
+    if (root / "nbs/index.ipynb").exists():
+        write_readme(root)
     add_init()
     _build_modidx()
 

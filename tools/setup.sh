@@ -19,4 +19,5 @@ else constraints=constraints.txt; install "${BSTRUCT_TORCH:-$(grep '^torch==' co
 test -z "${BSTRUCT_TORCH:-}" || { grep -v '^torch==' constraints.txt >.venv/constraints.txt; constraints=.venv/constraints.txt; }
 install -c $constraints setuptools wheel
 install -c $constraints --no-build-isolation -e '.[dev,parquet,distributed]'
+install -c $constraints --no-deps djangocms-katex  # for KaTeX, which it ships, and nothing else
 touch .venv/.ready

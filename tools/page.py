@@ -1,0 +1,178 @@
+"""One notebook to one piece of HTML, by nbdev's processors and pandoc: what `tools.site` puts into a page."""
+import html
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+ASSETS = Path(__file__).parent / "site"
+CUT = "<!-- contents above, page below -->"
+TITLE = re.compile(r"\A\s*#\s+(?P<title>.+?)\s*(?:\{[^}]*\}\s*)?$\n*(?P<sub>(?:^>.*\n?)+)?", flags=re.M)
+IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
+ANSI = re.compile(r"\x1B\[[0-?]*[ -/]*[@-~]")
+
+
+@dataclass
+class Page:
+    "A rendered notebook and what other pages need to know of it."
+
+    title: str
+    body: str
+    toc: str
+    module: str = ""
+    subtitle: str = ""
+    problems: list[str] = field(default_factory=list)
+    api: list[str] = field(default_factory=list)
+
+
+def joined(text) -> str:
+    return text if isinstance(text, str) else "".join(text)
+
+
+def fenced(code: str, attributes: str) -> str:
+    "A code block whose fence is longer than any in the code."
+    ticks = "`" * max([3, *(len(t) + 1 for t in re.findall(r"`{3,}", code))])
+    return f"{ticks} {{{attributes}}}\n{code}\n{ticks}"
+
+
+def raw(markup: str) -> str:
+    return fenced(markup, "=html")
+
+
+def options(source: str) -> tuple[dict, str]:
+    "The `#| key: value` lines at the head of a cell, and the code below them."
+    lines = source.splitlines()
+    n = next((i for i, line in enumerate(lines) if not line.startswith("#|")), len(lines))
+    found = yaml.safe_load("\n".join(line[2:].removeprefix(" ") for line in lines[:n])) or {}
+    return (found if isinstance(found, dict) else {}), "\n".join(lines[n:]).strip("\n")
+
+
+def api_doc(markdown: str) -> str:
+    "The documentation of one name, with an anchor of that name."
+    text = re.sub(r"\A---\n+(?:\[source\].*\n+)?", "", markdown)
+    text = re.sub(r"^(#+) (\S+)", r'\1 `\2` {.api name="\2"}', text, count=1, flags=re.M)
+    return f":::: {{.api-doc}}\n{text}\n::::"
+
+
+def image(kind: str, data: str, alt: str) -> str:
+    if kind == "image/svg+xml":
+        return raw(data[data.find("<svg"):])
+    return raw(f'<p><img src="data:{kind};base64,{"".join(data.split())}" alt="{html.escape(alt, quote=True)}"/></p>')
+
+
+def output(out: dict, opts: dict) -> str:
+    "One output of a cell as markdown."
+    if out["output_type"] == "stream":
+        return fenced(ANSI.sub("", joined(out["text"])).rstrip(), ".output")
+    if out["output_type"] == "error":
+        return fenced(f"{out['ename']}: {out['evalue']}", ".output .error")
+    data = {kind: joined(text) for kind, text in out["data"].items()}
+    alt = str(opts.get("fig-alt", opts.get("fig-cap", "")))
+    if "text/html" in data:
+        return ":::: {.output-html}\n" + raw(data["text/html"]) + "\n::::"
+    for kind in IMAGES:
+        if kind in data:
+            return image(kind, data[kind], alt)
+    if "text/markdown" in data:
+        return data["text/markdown"]
+    if "text/latex" in data:
+        return data["text/latex"]
+    return fenced(data.get("text/plain", ""), ".output")
+
+
+def outputs(cell: dict, opts: dict) -> str:
+    "The outputs of a cell; a labelled or captioned one becomes a figure or a table."
+    made = "\n\n".join(output(o, opts) for o in cell.get("outputs", []))
+    label, words = str(opts.get("label", "")), opts.get("tbl-cap") or opts.get("fig-cap") or ""
+    if made and label.startswith(("fig-", "tbl-")):
+        return f"::::: {{#{label}}}\n{made}\n\n{words}\n:::::"
+    return made + (f"\n\n::: {{.caption}}\n{words}\n:::" if made and words else "")
+
+
+def code_cell(cell: dict) -> str:
+    opts, source = options(joined(cell["source"]))
+    if opts.get("include") is False:
+        return ""
+    if source.startswith("show_doc("):
+        return "\n\n".join(api_doc(joined(o["data"]["text/markdown"])) for o in cell["outputs"])
+    parts = []
+    if source and opts.get("echo") is not False:
+        parts.append(fenced(source, ".python"))
+        if "code-fold" in opts and opts["code-fold"] is not False:
+            summary = html.escape(str(opts.get("code-summary", "Code")))
+            kind = summary.partition(":")[0].split()[0].lower()
+            shown = " open" if opts["code-fold"] == "show" else ""
+            start = f'<details class="code-fold {kind}"{shown}><summary>{summary}</summary>'
+            parts = [raw(start), parts[0], raw("</details>")]
+    if opts.get("output") is not False:
+        parts.append(outputs(cell, opts))
+    return "\n\n".join(p for p in parts if p)
+
+
+def markdown(cells: list[dict]) -> str:
+    "The cells of a processed notebook as pandoc's markdown; links to notebooks become links to pages."
+    texts = [code_cell(c) if c["cell_type"] == "code" else joined(c["source"])
+             for c in cells if c["cell_type"] != "raw"]
+    return page_links("\n\n".join(t for t in texts if t.strip()))
+
+
+def page_links(text: str) -> str:
+    "`](../room/01_name.ipynb#x)` as `](../room/name.html#x)`."
+    return re.sub(r"(?<=\]\()((?:[^)\s:]*/)?)(?:\d+_)?([\w-]+)\.(?:ipynb|html)(?=[#)])", r"\1\2.html", text)
+
+
+def page_name(stem: str) -> str:
+    "The name of a page: that of the notebook without its number."
+    return re.sub(r"^\d+_", "", stem)
+
+
+def pandoc(text: str, bibliography: Path | None) -> tuple[str, str, list[str]]:
+    "Contents, body, and what pandoc and the filter complained of."
+    import pypandoc
+
+    cmd = [pypandoc.get_pandoc_path(), "--from", "markdown", "--to", "html5", "--standalone", "--toc", "--toc-depth=3",
+           "--mathml", "--wrap=none", "--metadata=title:-", "--metadata=link-citations:true", "--metadata=lang:en",
+           "--lua-filter", ASSETS / "quarto.lua", "--template", ASSETS / "fragment.html"]
+    if bibliography:
+        cmd += ["--citeproc", "--bibliography", bibliography]
+    done = subprocess.run(cmd, input=text, capture_output=True, text=True, encoding="utf-8", timeout=60)
+    warning = re.compile(r"^\[WARNING\] (?:Scripting warning at .*? column \d+: )?", flags=re.M)
+    problems = [" ".join(w.split()) for w in warning.split(done.stderr) if w.strip()]
+    if done.returncode:
+        return "", "", problems or [f"pandoc ended with {done.returncode}"]
+    toc, _, body = done.stdout.partition(CUT)
+    return toc.strip(), body.strip(), problems
+
+
+def render(path: Path, bibliography: Path | None) -> Page:
+    "The page of a notebook."
+    from execnb.nbio import read_nb
+
+    from tools.quarto_filter import Filter
+
+    nb = read_nb(path)
+    sources = [c.source for c in nb.cells if c.cell_type == "code"]
+    module = next((m[1] for s in sources if (m := re.search(r"^#\|\s*default_exp\s+(\S+)", s, flags=re.M))), "")
+    Filter()(nb)
+    text = markdown(nb.cells)
+    head = TITLE.match(text)
+    if not head:
+        return Page(path.stem, "", "", problems=["the first cell has no `# Title`"])
+    subtitle = re.sub(r"^> ?", "", head["sub"] or "", flags=re.M).strip()
+    if subtitle:
+        subtitle = f":::: {{.subtitle}}\n{subtitle}\n::::\n\n"
+    toc, body, problems = pandoc(subtitle + text[head.end():], bibliography)
+    body = re.sub(r'<a href="#cb\d+-\d+"[^>]*></a>| id="cb\d+(?:-\d+)?"', "", body)  # anchors of code lines
+    api = re.findall(r'<section id="([^"]+)" class="[^"]*api-doc', body)
+    return Page(head["title"], body, toc, module, head["sub"] or "", problems, api)
+
+
+def attempt(notebook: Path, bibliography: Path | None) -> Page:
+    "The page, or one that says what failed."
+    try:
+        return render(notebook, bibliography)
+    except Exception as e:
+        cause = e.__cause__ or e
+        return Page(notebook.stem, "", "", problems=[f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}"])
