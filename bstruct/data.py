@@ -305,15 +305,15 @@ def infer_task(y: pd.Series) -> tuple[str, str]:
     return "classification", f"the target {y.name!r} has {distinct} different whole numbers, {limit} or fewer"
 
 # %% ../nbs/use/01_data.ipynb #661c6790
-def target_values(y: pd.Series, task: str) -> np.ndarray:
-    "The target as labels (strings or integers) or as float64 values. Raises `DataError`."
+def target_values(y: pd.Series, task: str, training: bool = True) -> np.ndarray:
+    "The target as labels (strings or integers) or as float64 values; for training it must vary. Raises `DataError`."
     name = str(y.name)
     if task not in (tasks := ("classification", "regression")):
         raise DataError(f"unknown task {task!r}; {nearest(task, tasks)}")
     if y.isna().any():
         raise DataError(f"target {name!r} has {int(y.isna().sum())} missing values, the first {_first(y.isna())}; "
                         "remove those rows")
-    if len(y) < 2:
+    if training and len(y) < 2:
         raise DataError(f"the table has {len(y)} row; 2 are the least that can be learnt from: add rows")
     if task == "regression" or _kind(name, y) == "number":
         remedy = "correct it" + ("" if task == "classification" else ", or use --task classification")
@@ -322,7 +322,7 @@ def target_values(y: pd.Series, task: str) -> np.ndarray:
             values = values.astype(int) if (values % 1 == 0).all() else values.astype(str)
     else:
         values = _categories(name, y).to_numpy(dtype=str)
-    if len(np.unique(values)) < 2:
+    if training and len(np.unique(values)) < 2:
         raise DataError(f"target {name!r} is {values[0].item()!r} in all {len(y)} rows, and 2 values are the least; "
                         "choose another --target")
     return values

@@ -47,9 +47,10 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
     figure, (above, below) = _figure(5.6, 3.2, 2)
     elbo = np.array([r["elbo"] for r in history], dtype=float)
     stages = list(dict.fromkeys(r["stage"] for r in history))
-    for stage, colour in zip(stages, (ACCENT, "#e08a1e", "#2f9e6e")):
+    for stage, colour in zip(stages, HUES):
         at = [i for i, r in enumerate(history) if r["stage"] == stage]
-        above.plot([i + 1 for i in at], elbo[at], color=colour, marker="o" if len(at) < 3 else None, label=stage)
+        line = "-" if stage == stages[0] and len(at) > 2 else "."
+        above.plot([i + 1 for i in at], elbo[at], line, color=colour, label=stage)
         left = [(i + 1, undecided(history[i]["probabilities"])) for i in at if history[i].get("probabilities")]
         below.plot(*zip(*left), color=colour, lw=1.8) if left else None
     if np.isfinite(elbo).any():

@@ -37,16 +37,19 @@ def assess_values(mean: np.ndarray, std: np.ndarray, y: np.ndarray) -> tuple[dic
             "coverage of 90 %": inside, "calibration error": curve["error"]}, curve
 
 # %% ../nbs/use/04_report.ipynb #16d7c9a5
-def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray) -> dict:
-    "Test metrics, baseline and calibration curve of a fitted estimator; `learnt` is the training target."
+def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None) -> dict:
+    "Test metrics and calibration curve of a fitted estimator, and a baseline if the training target `learnt` is given."
     if hasattr(model, "predict_proba"):
         found, curve = assess_classes(model.predict_proba(X), model.classes_, y)
-        shares = np.array([(learnt == c).mean() for c in model.classes_])
-        baseline, _ = assess_classes(np.tile(shares, (len(y), 1)), model.classes_, y)
     else:
         found, curve = assess_values(*model.predict(X, return_std=True), y)
-        baseline, _ = assess_values(np.full(len(y), learnt.mean()), np.full(len(y), learnt.std()), y)
-    return {"rows": len(y), "metrics": found, "baseline": baseline, "curve": curve}
+    res = {"rows": len(y), "metrics": found, "curve": curve}
+    if learnt is None:
+        return res
+    if hasattr(model, "predict_proba"):
+        shares = np.array([(learnt == c).mean() for c in model.classes_])
+        return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)), model.classes_, y)[0]}
+    return res | {"baseline": assess_values(np.full(len(y), learnt.mean()), np.full(len(y), learnt.std()), y)[0]}
 
 # %% ../nbs/use/04_report.ipynb #da05952b
 def summarise(model) -> dict:
@@ -176,8 +179,8 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
     "The figures that the summary has data for; with the graph, its drawing too."
     made = {"probabilities": plots.plot_probabilities(summary["probabilities"])} if summary["probabilities"] else {}
     if graph is not None:
-        drawn = graph.draw(probabilities=summary["probabilities"])
-        made["structure"] = getattr(drawn, "figure", drawn)
+        p = summary["probabilities"]
+        made["structure"] = graph.draw({e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
     if summary["ranking"]:

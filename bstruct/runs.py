@@ -141,6 +141,14 @@ def remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
+def discard(run: "Run") -> None:
+    "Remove a run; its folder too, if nothing else is in it."
+    for name in (*CONTENTS, ".lock"):
+        remove(run.folder / name)
+    if not any(run.folder.iterdir()):
+        run.folder.rmdir()
+
+
 def refuse_taken(folder: Path, overwrite: bool) -> None:
     "ValueError unless the folder is new, empty, or a run to be overwritten."
     if folder.exists() and not folder.is_dir():

@@ -189,6 +189,7 @@ def test_labels_and_quantities():
     assert target_values(pd.Series([1.0, 2.0, 1.0]), "classification").tolist() == [1, 2, 1]
     assert target_values(pd.Series(["b", "a"]), "classification").tolist() == ["b", "a"]
     assert target_values(pd.Series([1, 3]), "regression").dtype == np.float64
+    assert target_values(pd.Series(["a"]), "classification", training=False).tolist() == ["a"]
     bad = [([1, 1, 1], "regression", "is 1.0 in all 3 rows"), (["a", "a"], "classification", "is 'a' in all 2 rows"),
            ([1, None, 3], "regression", "1 missing values, the first in row 2"), ([1.0], "regression", "1 row"),
            ([1.5, np.inf], "regression", "infinite in row 2"), (["1", "2", "z"], "regression", "'z' in row 3"),

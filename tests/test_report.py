@@ -104,12 +104,13 @@ def test_text_says_what_the_summary_holds():
 
 # %% ../nbs/use/04_report.ipynb #91a0a421
 def test_figures_follow_the_data():
-    from types import SimpleNamespace
+    from bstruct.model import Graph
     assert set(figures(SUMMARY)) == {"probabilities", "trace", "ranking", "calibration"}
     assert set(figures(SUMMARY | {"test": None, "ranking": [], "history": []})) == {"probabilities"}
-    from matplotlib.figure import Figure
-    graph = SimpleNamespace(draw=lambda probabilities: Figure(label=str(len(probabilities))))
-    assert figures(SUMMARY, graph)["structure"].get_label() == "2"
+    graph = Graph.dense(13, 3, hidden=(4,), candidates=("linear+tanh", "linear+relu"))
+    p = {"x->h1": {"linear+relu": 0.7, "linear+tanh": 0.3}}
+    drawn = figures(SUMMARY | {"probabilities": p}, graph)["structure"]
+    assert any("linear+relu 0.70" in t.get_text() for t in drawn.axes[0].texts)
 
 # %% ../nbs/use/04_report.ipynb #65c0e2c0
 def test_the_page_is_whole_and_points_nowhere():

@@ -146,6 +146,17 @@ def test_a_start_on_a_full_disk_leaves_nothing():
         Run.start(path, SETTINGS)
     assert not path.exists()
 
+# %% ../nbs/use/05_runs.ipynb #f8df9cba
+def test_a_discarded_run_leaves_only_what_is_not_its_own():
+    from bstruct.runs import discard
+    path = folder()
+    discard(Run.start(path, SETTINGS))
+    assert not path.exists()
+    run = Run.start(path, SETTINGS)
+    (path / "notes.txt").write_text("mine")
+    discard(run)
+    assert [f.name for f in path.iterdir()] == ["notes.txt"]
+
 # %% ../nbs/use/05_runs.ipynb #35f60d30
 def test_a_held_run_is_refused_until_it_is_free():
     from bstruct.runs import held
