@@ -27,7 +27,7 @@ def kl_weights(
     loc: dict[str, Tensor], log_scale: dict[str, Tensor], log_precision: dict[str, Tensor]
 ) -> Float[Tensor, ""]:
     "KL(q‖p) in nats of all the weights: `kl_diagonal` summed over the names of `loc`."
-    return sum(kl_diagonal(loc[name], log_scale[name], log_precision[name]) for name in loc)
+    return sum((kl_diagonal(loc[k], log_scale[k], log_precision[k]) for k in loc), torch.zeros(()))
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #ebf04178
 def reparameterise(
