@@ -36,13 +36,6 @@ class _Group:
         acts = [c.activation for c in self.members]
         return [[r for r, a in enumerate(acts) if a == act] for act in dict.fromkeys(acts)]
 
-    def live(self, rows: list[int], like: Tensor) -> Tensor | None:
-        "1 for the units that a row uses, [rows, units]; None where all rows use all units."
-        if not any(self.members[r].width for r in rows):
-            return None
-        widths = torch.tensor([self.members[r].width or self.out[0] for r in rows], device=like.device)
-        return (torch.arange(self.out[0], device=like.device) < widths[:, None]).to(like.dtype)
-
 
 def _groups(graph: Graph, edge: Edge) -> list[_Group]:
     found, (i, o) = {}, graph.shapes(edge)
@@ -53,18 +46,25 @@ def _groups(graph: Graph, edge: Edge) -> list[_Group]:
             for key, ms in found.items()]
 
 # %% ../../nbs/model/05_supernet.ipynb #4a6b331d
-def _term(group: _Group, rows: list[int], gamma: tuple[Tensor, ...] | None, z: Tensor, together: bool) -> Tensor:
-    "sum_l gamma_l live_l a(z_l) over rows of one activation; with `together` all rows have the same z."
-    first, live = rows[0], group.live(rows, z)
-    if not together:
-        z = z[first] if len(rows) == 1 else z[rows]
-    a = group.members[first].activate(z)
-    if len(rows) == 1 and live is None:
-        return a if gamma is None else gamma[group.positions[first]] * a
-    c = z.new_ones(len(rows)) if gamma is None else torch.stack([gamma[group.positions[r]] for r in rows])
-    c = c if live is None else c[:, None] * live
-    c = c.reshape(len(rows), 1, -1, *(1 for _ in group.out[1:]))
-    return c.sum(0) * a if together or len(rows) == 1 else (c * a).sum(0)
+def _coefficient(g: _Group, row: int, gamma: tuple[Tensor, ...] | None, like: Tensor) -> Tensor | None:
+    "gamma_l, times 1 for the units within the width and 0 for the others; None if there is nothing to multiply."
+    c, width = None if gamma is None else gamma[g.positions[row]], g.members[row].width
+    if width is None:
+        return c
+    live = (torch.arange(g.out[0], device=like.device) < width).to(like.dtype).reshape(-1, *(1 for _ in g.out[1:]))
+    return live if c is None else c * live
+
+
+def _terms(g: _Group, gamma: tuple[Tensor, ...] | None, z: Tensor | tuple[Tensor, ...],
+           together: bool) -> list[Tensor]:
+    "The terms gamma_l live_l a(z_l); z: [n, *out] for all rows `together`, or one for each row."
+    terms = []
+    for rows in g.parts() if together else [[r] for r in range(len(g.members))]:
+        first = rows[0]
+        a = g.members[first].activate(z if together else z[first])
+        c = [_coefficient(g, r, gamma, a) for r in rows]
+        terms.append(a if c[0] is None else sum(c[1:], c[0]) * a)
+    return terms
 
 # %% ../../nbs/model/05_supernet.ipynb #0753f790
 class Supernet:
@@ -124,18 +124,18 @@ def _edge(net: Supernet, edge: Edge, weights: Tensors, structure: Tensors, x: Te
     for g in net._groups[edge.name]:
         w = {name: weights[g.prefix + name] for name in g.weights}
         together = net.share or not w or len(g.members) == 1
-        z = _outputs(g, w if net.share or not together else {name: v[0] for name, v in w.items()}, x, together)
-        terms += [_term(g, rows, gamma, z, together) for rows in g.parts()]
+        z = _outputs(g, w if net.share or not together else {name: v.squeeze(0) for name, v in w.items()}, x, together)
+        terms += _terms(g, gamma, z, together)
     return sum(terms[1:], terms[0]) if terms else None
 
 
-def _outputs(g: _Group, w: dict[str, Tensor], x: Tensor, together: bool) -> Tensor:
-    "z = g(x) before the activation: [n, *out], or [members, n, *out] for a stack."
+def _outputs(g: _Group, w: dict[str, Tensor], x: Tensor, together: bool) -> Tensor | tuple[Tensor, ...]:
+    "z = g(x) before the activation: [n, *out], or one for each member of a stack."
     c, n = g.members[0], len(x)
     if together:
         return c.apply(w, x, g.out).reshape(n, *g.out)
     z = c.apply(w, x, g.out) if c.stacks else vmap(lambda w: c.apply(w, x, g.out))(w)
-    return z.reshape(len(g.members), n, *g.out)
+    return z.reshape(len(g.members), n, *g.out).unbind()
 
 
 def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> Tensor:
