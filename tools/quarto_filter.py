@@ -46,8 +46,25 @@ def parameters(args: ast.arguments) -> list[str]:
     return found + ([f"**{ast.unparse(args.kwarg)}"] if args.kwarg else [])
 
 
+class Unquoted(ast.NodeTransformer):
+    "Annotations that name a class not yet defined, without their quotes."
+
+    def visit_arg(self, node):
+        node.annotation = self.name(node.annotation)
+        return node
+
+    def visit_FunctionDef(self, node):
+        node.returns = self.name(node.returns)
+        return self.generic_visit(node)
+
+    def name(self, node):
+        quoted = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        return ast.parse(node.value, mode="eval").body if quoted else node
+
+
 def signature(node: ast.AST, name: str) -> str:
     "How a function or class is called, one parameter a line where the line would be long."
+    node = Unquoted().visit(node)
     if isinstance(node, ast.ClassDef):
         init = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
         fields = [ast.unparse(f) for f in node.body if isinstance(f, ast.AnnAssign)]
