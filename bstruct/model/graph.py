@@ -153,6 +153,7 @@ class Graph:
     vertices: tuple[Vertex, ...] | Mapping[str, int | Shape]
     edges: tuple[Edge, ...] | Mapping[str, str | Candidate | tuple[str | Candidate, ...]]
     domain: str = "simplex"
+    order = _order
 
     def __post_init__(self):
         object.__setattr__(self, "vertices", _as_vertices(self.vertices))
@@ -175,10 +176,6 @@ class Graph:
     def choices(self) -> dict[str, tuple[str, ...]]:
         "The same for the edges that offer a choice."
         return {e.name: e.candidates for e in self.edges if len(e.candidates) > 1}
-
-    def order(self) -> list[str]:
-        "Vertex names, every edge pointing forward."
-        return _order(self)
 
     def shapes(self, edge: Edge) -> tuple[Shape, Shape]:
         "What an edge takes and what it gives."
