@@ -243,6 +243,13 @@ def test_nothing_is_loaded_from_elsewhere(site):
         assert len(fonts) > 10 and all((site / "_docs/katex" / f).is_file() for f in fonts)
 
 
+def test_without_katex_browsers_show_mathml(copy, monkeypatch):
+    monkeypatch.setattr("tools.site.katex", list)
+    assert build(copy, pandoc=True) == (2, 0, [])
+    page = (copy / "_docs/room/first.html").read_text()
+    assert "katex" not in page and page.count("<math") >= 5
+
+
 def test_the_pages_can_be_searched(site):
     assert (site / "_docs/pagefind/pagefind.js").is_file()
     assert list((site / "_docs/pagefind/fragment").iterdir())
