@@ -40,7 +40,7 @@ def test_prequential_is_the_evidence_of_a_linear_model():
     for i in range(6, 24):  # blocks of one row: the product of the rows' densities is exact
         m, v = predictive(x[:i], y[:i], x[i:i + 1], precision, noise)
         rows.append(torch.distributions.Normal(m, v.sqrt()).log_prob(y[i]).item())
-    got = prequential(torch.tensor([rows, rows]), past=6)
+    got = prequential(torch.tensor([rows, rows], dtype=torch.float64), past=6)
     assert abs(got.value - (marginal(x, y, precision, noise) - marginal(x[:6], y[:6], precision, noise))) < 1e-9
     assert got.stderr < 1e-9 and got.reliable
 

@@ -74,7 +74,8 @@ def main() -> None:
     if (root / "nbs/index.ipynb").exists():
         write_readme(root)
     add_init()
-    _build_modidx()
+    if not args.notebooks:
+        _build_modidx()
 
 
 if __name__ == "__main__":
