@@ -116,6 +116,10 @@ def test_concatenation_and_images():
         s = sample(net.graph, seeded(2), dtype=f64)
         assert_same(net(w, s, x), by_loop(net, w, s, x))
         assert_same(net(w, s, x), net(w, s, x.reshape(4, 2, 6, 5)))
+        widths = Graph({"x": (2, 4), "h": (3, 4), "y": 2}, {"x->h": ("linear", "linear+tanh:2"), "h->y": "linear"})
+        net = Supernet(widths, share)
+        w, x, s = net.init(seeded(0), dtype=f64), x[:, :8], sample(widths, seeded(2), dtype=f64)
+        assert_same(net(w, s, x), by_loop(net, w, s, x))
 
 # %% ../nbs/model/05_supernet.ipynb #323c9083
 def test_convolutions_written_by_hand():

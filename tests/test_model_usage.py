@@ -48,6 +48,19 @@ def test_images_and_concatenation():
     for name, u in vmap(net.usage)(batch).items():
         assert torch.equal(u, (jacobian[name].abs().amax((1, 2)) > 0).to(f64))
 
+# %% ../nbs/model/06_usage.ipynb #3548eb04
+def test_widths_of_channels():
+    graph = Graph({"x": (2, 2), "h": (3, 2), "g": (3, 2), "y": 2},
+                  {"x->h": ("zero", "linear+tanh:2"), "h->g": ("conv1d+tanh:3", "linear+sin:1", "identity"),
+                   "g->y": "linear"})
+    x = torch.randn(3, 2, 2, generator=seeded(1), dtype=f64)
+    net = Supernet(graph)
+    weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64) for n, s in net.weight_shapes.items()}
+    batch = encode(graph, list(graph.structures()), f64)
+    jacobian = vmap(torch.func.jacrev(lambda w, s: net(w, s, x)), (None, 0))(weights, batch)
+    for name, u in vmap(net.usage)(batch).items():
+        assert torch.equal(u, (jacobian[name].abs().amax((1, 2)) > 0).to(f64))
+
 # %% ../nbs/model/06_usage.ipynb #b58733c7
 def test_parameters_by_hand():
     graph = Graph.cube(3, 2, widths=(1, 3))
