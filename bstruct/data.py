@@ -46,7 +46,9 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def _read_csv(path: Path) -> pd.DataFrame:
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file, strict=True)
-        names = next(rows, [])
+        names = next(rows, None)
+        if names is None:
+            raise DataError(f"{path}: the file is empty; a header and at least 2 rows are needed")
         _check_names(names, path)
         for row in rows:
             if row and len(row) != len(names):

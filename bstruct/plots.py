@@ -21,9 +21,10 @@ INK, SOFT, ACCENT = "#1f2a37", "#9aa5b1", "#1d6fb8"
 HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8", "#c2502e", "#5c6b7a", "#d4b106")
 
 # %% ../nbs/use/03_plots.ipynb #ada809a2
-def structure_text(structure: Mapping[str, str]) -> str:
-    "The structure in one line: `x→h1 relu, h1→y tanh`."
-    return ", ".join(f"{edge.replace('->', '→')} {candidate}" for edge, candidate in structure.items())
+def structure_text(structure: Mapping[str, str | Sequence[str]]) -> str:
+    "The structure in one line: `x→h1 relu, h1→y tanh`; where several candidates are on, `x→h1 {relu, tanh}`."
+    said = {e: c if isinstance(c, str) else "{" + ", ".join(c) + "}" for e, c in structure.items()}
+    return ", ".join(f"{edge.replace('->', '→')} {c}" for edge, c in said.items())
 
 # %% ../nbs/use/03_plots.ipynb #56c24a40
 def _figure(width: float, height: float, rows: int = 1):
@@ -73,16 +74,17 @@ def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figu
         left = 0.0
         for candidate, share in sorted(p.items(), key=lambda item: -item[1]):
             ax.barh(row, share, left=left, color=colour[candidate], height=0.7, edgecolor="white", lw=0.8)
-            if share > 0.15:
-                ax.text(left + share / 2, row, f"{candidate} {share:.2f}", ha="center", va="center",
-                        color="white", fontsize=8)
+            label = f"{candidate} {share:.2f}"
+            if share > 0.014 * len(label):  # where it fits
+                ax.text(left + share / 2, row, label, ha="center", va="center", color="white", fontsize=8)
             left += share
     ax.set(xlim=(0, 1), xlabel="probability", yticks=range(len(probabilities)),
            yticklabels=[e.replace("->", "→") for e in probabilities])
     ax.invert_yaxis()
     shown = [ax.barh([0], [0], color=colour[c], label=c) for c in names if len(names) <= 12]
     if shown:
-        figure.legend(loc="outside upper center", ncols=min(6, len(names)), frameon=False, fontsize=8)
+        columns = max(1, int(5.4 / (0.065 * max(map(len, names)) + 0.6)))
+        figure.legend(loc="outside upper center", ncols=min(columns, len(names)), frameon=False, fontsize=8)
     return figure
 
 # %% ../nbs/use/03_plots.ipynb #f51951ab
@@ -91,7 +93,7 @@ def plot_ranking(ranking: Sequence[Mapping], most: int = 12) -> Figure:
     if not ranking:
         raise ValueError("the ranking is empty; fit with at least one finalist")
     best = sorted(ranking, key=lambda r: -r["log_evidence"])[:most]
-    varied = [e for e in best[0]["structure"] if len(best) == 1 or len({r["structure"][e] for r in best}) > 1]
+    varied = [e for e, c in best[0]["structure"].items() if len(best) == 1 or any(r["structure"][e] != c for r in best)]
     labels = [structure_text({e: r["structure"][e] for e in varied}) for r in best]
     figure, (ax,) = _figure(5.6, 1.0 + 0.36 * len(best))
     gap = [r["log_evidence"] - best[0]["log_evidence"] for r in best]

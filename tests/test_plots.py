@@ -14,6 +14,7 @@ rng = np.random.default_rng(0)
 # %% ../nbs/use/03_plots.ipynb #15feef8c
 def test_a_structure_in_one_line():
     assert structure_text({"x->h1": "relu", "h1->y": "tanh"}) == "x→h1 relu, h1→y tanh"
+    assert structure_text({"x->h1": ("relu", "tanh"), "h1->y": ()}) == "x→h1 {relu, tanh}, h1→y {}"
 
 # %% ../nbs/use/03_plots.ipynb #8018c927
 def test_entropy_from_equal_to_decided():

@@ -93,6 +93,14 @@ def test_an_estimator_is_summarised():
     assert made["complexity"] == {"parameters": 2.5}
     assert made["evidence_text"] == str(model.evidence_) and made["n_structures"] == 2
 
+# %% ../nbs/use/04_report.ipynb #66dee7c0
+def test_the_probability_of_what_an_edge_takes():
+    summary = {"structure": {"a": "u", "b": ["v", "w"], "c": [], "d": "z"},
+               "probabilities": {"a": {"u": 0.7, "v": 0.3}, "b": {"u": 0.5, "v": 0.5, "w": 0.8}, "c": {"u": 0.1}}}
+    found = choices(summary)
+    assert [(e, c) for e, c, _ in found] == [("a", "u"), ("b", "v, w"), ("c", "nothing"), ("d", "z")]
+    np.testing.assert_allclose([p for *_, p in found], [0.7, 0.5 * 0.5 * 0.8, 0.9, 1.0])
+
 # %% ../nbs/use/04_report.ipynb #219b6be8
 def test_text_says_what_the_summary_holds():
     text = as_text(SUMMARY)
