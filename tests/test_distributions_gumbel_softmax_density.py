@@ -26,11 +26,15 @@ def test_gumbel_noise():
     steps = torch.arange(1, len(g) + 1, dtype=torch.float64) / len(g)
     assert (cdf - steps).abs().max() < 1.95 / math.sqrt(len(g))  # Kolmogorov: exceeded once in a thousand seeds
 
-# %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #02b3a66f
+# %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #07b14243
 def test_sample_log():
     logits, noise = normal(0, 5), normal(1, 7, 5)
     x = (logits.exp() * noise.exp()) ** (1 / 0.7)
     assert torch.allclose(sample_log(logits, 0.7, noise).exp(), x / x.sum(-1, keepdim=True), rtol=1e-13)
+    many = noise.expand(200, 7, 5)  # large enough for the other way
+    assert torch.allclose(sample_log(logits, 0.7, many), sample_log(logits, 0.7, noise).expand_as(many), rtol=1e-13)
+    slopes = [torch.func.grad(lambda l, e=e: sample_log(l, 0.7, e)[..., 0].sum())(logits) for e in (noise, many)]
+    assert torch.allclose(200 * slopes[0], slopes[1], rtol=1e-10)
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #74d1b0e7
 def test_density_integrates_to_one():

@@ -12,16 +12,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #985715be
+# %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #7eb88c39
 def gumbel_noise(
     shape: tuple[int, ...], generator: torch.Generator | None = None, dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    "Independent standard Gumbel variables, always finite."
-    exponential = torch.empty(shape, dtype=dtype, device=device).exponential_(generator=generator)
-    return -exponential.clamp_min(torch.finfo(exponential.dtype).tiny).log()
+    "Independent standard Gumbel variables, always finite: U is kept half a step of `torch.rand` away from 0 and 1."
+    uniform = torch.rand(shape, generator=generator, dtype=dtype, device=device)
+    eps = torch.finfo(uniform.dtype).eps
+    return uniform.clamp_(eps / 4, 1 - eps / 2).log_().neg_().log_().neg_()
 
-# %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #6fbbbd43
+# %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #96dd3b1d
+def _log_softmax(x: Tensor) -> Tensor:
+    "`x.log_softmax(-1)`, whichever way is faster."
+    if x.shape[-1] > 32 or x.numel() < 4096:
+        return x.log_softmax(-1)
+    shifted = x - x.amax(-1, keepdim=True).detach()
+    return shifted - shifted.exp().sum(-1, keepdim=True).log()
+
+# %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #cd594fe8
 def sample_log(
     logits: Float[Tensor, "*batch K"],
     temperature: float | int | Float[Tensor, "*t"],
@@ -31,7 +40,7 @@ def sample_log(
 
     A tensor of temperatures broadcasts against the logits (a trailing axis of length 1). Maddison et al. 2017, eq. 10.
     """
-    return ((logits + gumbel_noise) / temperature).log_softmax(-1)
+    return _log_softmax((logits + gumbel_noise) / temperature)
 
 # %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #6552a998
 def log_prob_log(
@@ -46,7 +55,7 @@ def log_prob_log(
     K = logits.shape[-1]
     log_c = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device).log()
     log_c = log_c[..., 0] if log_c.ndim else log_c
-    return math.lgamma(K) + (K - 1) * log_c + (logits - temperature * log_gamma).log_softmax(-1).sum(-1)
+    return math.lgamma(K) + (K - 1) * log_c + _log_softmax(logits - temperature * log_gamma).sum(-1)
 
 # %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #755b2faa
 def straight_through(gamma: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch K"]:
