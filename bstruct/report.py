@@ -55,13 +55,14 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
 def summarise(model) -> dict:
     "What a fitted estimator found, as JSON can hold it."
     ranking = [{k: (v.item() if isinstance(v, np.generic) else v) for k, v in r.items()} for r in model.ranking_]
-    graph = model.graph_
-    return {"structure": dict(model.structure_),
+    chosen = dict(model.structure_)
+    mine = [r["probability"] for r in ranking if all(chosen[e] == c for e, c in r["structure"].items())]
+    return {"structure": chosen,
             "probabilities": {e: dict(p) for e, p in model.structure_probabilities_.items()},
             "evidence": model.evidence_.to_dict(), "evidence_text": str(model.evidence_), "ranking": ranking,
-            "probability": next((r["probability"] for r in ranking if r["structure"] == dict(model.structure_)), None),
-            "complexity": {str(k): float(v) for k, v in dict(model.complexity_).items()},
-            "history": list(model.history_), "n_structures": graph.n_structures}
+            "probability": mine[0] if mine else None, "n_structures": model.graph_.n_structures,
+            "complexity": {k.replace("_", " "): float(v) for k, v in dict(model.complexity_).items()},
+            "history": list(model.history_)}
 
 # %% ../nbs/use/04_report.ipynb #f483ad1e
 def verdict(summary: Mapping) -> str:
@@ -91,7 +92,8 @@ def choices(summary: Mapping) -> list[tuple[str, str, float]]:
         if isinstance(c, str):
             found.append((edge, c, p.get(c, 1.0)))
         else:
-            found.append((edge, ", ".join(c) or "nothing", float(np.prod([v if k in c else 1 - v for k, v in p.items()]))))
+            joint = np.prod([v if k in c else 1 - v for k, v in p.items()])
+            found.append((edge, ", ".join(c) or "nothing", float(joint)))
     return found
 
 # %% ../nbs/use/04_report.ipynb #990943d7
@@ -151,8 +153,8 @@ _PAGE = """<!doctype html>
 <section class="wide"><h2>The structure</h2>
 {{ image("structure", "The graph; each edge, by itself, with its most probable candidate.") }}
 <div class="scroll"><table><tr><th>edge</th><th>candidate</th><th class="n">probability</th></tr>
-{% for edge, c, p in choices %}<tr><td>{{ edge|arrow }}</td><td>{{ c }}</td><td class="n">{{ "%.3f"|format(p) }}</td></tr>
-{% endfor %}
+{% for edge, c, p in choices %}<tr><td>{{ edge|arrow }}</td><td>{{ c }}</td>
+<td class="n">{{ "%.3f"|format(p) }}</td></tr>{% endfor %}
 </table></div></section>
 <section><h2>How sure is each edge?</h2>
 {{ image("probabilities", "The probability of every candidate, most probable first.") }}

@@ -85,8 +85,9 @@ def test_an_estimator_is_summarised():
     from types import SimpleNamespace
     from bstruct.evidence import Evidence
     model = SimpleNamespace(
-        structure_={"a": "u"}, structure_probabilities_={"a": {"u": 0.8, "v": 0.2}}, evidence_=Evidence(-3.0, 0.1),
-        complexity_={"parameters": np.float32(2.5)}, history_=[], graph_=SimpleNamespace(n_structures=2),
+        structure_={"a": "u", "fixed": "w"}, structure_probabilities_={"a": {"u": 0.8, "v": 0.2}},
+        evidence_=Evidence(-3.0, 0.1), complexity_={"parameters": np.float32(2.5)},
+        history_=[], graph_=SimpleNamespace(n_structures=2),
         ranking_=[{"structure": {"a": "u"}, "probability": np.float64(0.8), "log_evidence": -3.0, "stderr": 0.1}])
     made = json.loads(json.dumps(summarise(model)))
     assert made["probability"] == 0.8 and made["evidence"]["value"] == -3.0
