@@ -1,4 +1,7 @@
 "Evidence of a model, in nats, with an error that holds."
+from bstruct.evidence import laplace, mixture, multistart, smc, variational  # registers the estimators
+from bstruct.evidence.closed_form import linear_evidence
 from bstruct.evidence.core import Evidence, GaussianPrior, estimate, methods, register
+from bstruct.evidence.referee import referee
 
-__all__ = ["Evidence", "GaussianPrior", "estimate", "methods", "register"]
+__all__ = ["Evidence", "GaussianPrior", "estimate", "linear_evidence", "methods", "referee", "register"]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, register, to_weights
 
-# %% ../../nbs/evidence/06_laplace.ipynb #e109ef1a
+# %% ../../nbs/evidence/06_laplace.ipynb #02194790
 @dataclass(frozen=True)
 class Modes:
     "Distinct maxima, best Laplace mass first: points, negative Hessians of the log joint, ln joint, and ln mass."
@@ -47,7 +47,7 @@ def climb(target: Target, z: Float[Tensor, "s n"], steps: int = 80) -> tuple[Ten
             break
     return z.detach(), value.detach(), g.detach(), h.detach()
 
-
+# %% ../../nbs/evidence/06_laplace.ipynb #da210f47
 def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *, start: Tensor | None = None,
                limit: int = 64) -> Modes:
     "Distinct modes reached from `start`, or from prior draws; eigenvalues of the precision are kept above 0.3."
