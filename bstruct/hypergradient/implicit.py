@@ -27,7 +27,12 @@ class Solution(NamedTuple):
     iterations: int
     indefinite: Tensor
 
-# %% ../../nbs/hypergradient/08_implicit.ipynb #69f344ee
+# %% ../../nbs/hypergradient/08_implicit.ipynb #96d54d84
+def _share(a, b):
+    "a / b, and zero where b is not positive."
+    return torch.where(b > 0, a / b, 0.0)
+
+# %% ../../nbs/hypergradient/08_implicit.ipynb #316dcbfa
 def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: int, tolerance: float = 0.0,
                        x: Tensor | None = None, precondition: Callable = lambda r: r, watch: bool = True) -> Solution:
     """Solve A x = b for symmetric positive definite A by preconditioned conjugate gradients, from `x` (or zero).
@@ -39,20 +44,18 @@ def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: 
     x, r = (torch.zeros_like(b), b) if x is None else (x, b - matvec(x))
     z = precondition(r)
     p, rz, done = z, r @ z, 0
-    alive = b.new_ones((), dtype=torch.bool)
-    indefinite = ~alive
+    indefinite, goal = b.new_zeros((), dtype=torch.bool), tolerance * b.norm()
     for _ in range(iterations):
-        if watch and (not alive or r.norm() <= tolerance * b.norm()):
+        if watch and (indefinite or r.norm() <= goal):
             break
         ap = matvec(p)
         curvature = p @ ap
-        indefinite = indefinite | (alive & (curvature <= 0) & (rz > 0))
-        alive = alive & (curvature > 0)
-        step = torch.where(alive, rz / torch.where(alive, curvature, 1.0), 0.0)
+        indefinite = indefinite | ((curvature <= 0) & (rz > 0))
+        step = _share(rz, torch.where(indefinite, 0.0, curvature))
         x, r = x + step * p, r - step * ap
         z = precondition(r)
         old, rz = rz, r @ z
-        p = z + torch.where(old > 0, rz / torch.where(old > 0, old, 1.0), 0.0) * p
+        p = z + _share(rz, old) * p
         done += 1
     return Solution(x, (b - matvec(x)).norm() / b.norm(), done, indefinite)
 
@@ -73,10 +76,10 @@ class _System:
         self.none = {k: torch.zeros_like(v) for k, v in state.buffers.items()}
 
     def curvature(self, q):
-        return self.flat.join(self.pull(self.flat.split(q), self.none, True)[0]) + self.damping * q
+        return self.flat.join(self.pull(self.flat.split(q), self.none, 0)) + self.damping * q
 
     def cross(self, q):
-        return self.pull(self.flat.split(q), self.none)[1]
+        return self.pull(self.flat.split(q), self.none, 1)
 
     def diagonal(self, chunk=64):
         "The exact diagonal of H, by batched products."

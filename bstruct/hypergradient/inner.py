@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -151,13 +152,17 @@ def _gradient(run, theta, hyper, t, buffers):
     return dict(zip(theta, g)), {k: v.detach() for k, v in new.items()}
 
 # %% ../../nbs/hypergradient/01_inner.ipynb #1b57b4fc
+def _pick(parts, only):
+    return parts if only is None else parts[only]
+
+
 def _linearise(run, theta, hyper, t, buffers, keep=False):
     "The gradient, the buffers after the step, and pull(g_bar, buffers_bar) -> (theta_bar, hyper_bar, buffers_bar)."
     run.count("gradients")
     if run.functional:
         field = lambda a, b, c: grad(run.loss, has_aux=True)(a, b, t, c)
         (g, new), back = vjp(field, theta, hyper, buffers)
-        return g, new, lambda g_bar, b_bar, theta_only=False: run.count("products") or back((g_bar, b_bar))
+        return g, new, lambda g_bar, b_bar, only=None: run.count("products") or _pick(back((g_bar, b_bar)), only)
     parts = [_leaves(p) for p in (theta, hyper, buffers)]
     with torch.enable_grad():
         value, new = run.loss(parts[0], parts[1], t, parts[2])
@@ -166,17 +171,19 @@ def _linearise(run, theta, hyper, t, buffers, keep=False):
     outs = (*g, *new.values())
     live = [i for i, o in enumerate(outs) if o.requires_grad]
 
-    def pull(g_bar, b_bar, theta_only=False):
+    def pull(g_bar, b_bar, only=None):
         run.count("products")
-        leaves = [v for p in parts[: 1 if theta_only else 3] for v in p.values()]
+        wanted = [p if only in (None, i) else {} for i, p in enumerate(parts)]
+        leaves = [v for p in wanted for v in p.values()]
         bars = (*(g_bar[k] for k in theta), *(b_bar[k] for k in new))
         found = [None] * len(leaves)
         if live:
             some = [outs[i] for i in live], leaves, [bars[i] for i in live]
             found = torch.autograd.grad(*some, retain_graph=keep, allow_unused=True)
-        run.notes["heard"] |= any(f is not None for f in found[len(theta) : len(theta) + len(hyper)])
+        first = len(wanted[0])
+        run.notes["heard"] |= any(f is not None for f in found[first : first + len(wanted[1])])
         each = iter(torch.zeros_like(v) if f is None else f for f, v in zip(found, leaves))
-        return tuple({k: next(each).detach() for k in p} for p in parts[: 1 if theta_only else 3])
+        return _pick(tuple({k: next(each).detach() for k in p} for p in wanted), only)
 
     return {k: a.detach() for k, a in zip(theta, g)}, {k: v.detach() for k, v in new.items()}, pull
 
@@ -212,13 +219,17 @@ def _rates_pull(run, hyper, t, rates_bar):
     return pull(tuple(b.reshape(v.shape).to(v.dtype) for b, v in zip(rates_bar, values)))[0]
 
 # %% ../../nbs/hypergradient/01_inner.ipynb #f05f4099
+def _norm(tree: Tensors) -> Tensor:
+    return torch.stack(torch._foreach_norm(list(tree.values()))).norm()
+
+
 def _finite(tree: Tensors) -> bool:
-    return all(bool(torch.isfinite(v).all()) for v in tree.values())
+    return math.isfinite(float(_norm(tree))) or all(bool(torch.isfinite(v).all()) for v in tree.values())
 
 
 def _settle(run, first, last, g, hyper, start, stop):
     "Note the last gradient's norm; where theta is not finite, repeat the run from `first` and raise, naming the step."
-    run.notes["norm"] = _dot(g, g).sqrt()
+    run.notes["norm"] = _dot(g, g).sqrt() if run.functional else _norm(g)
     if run.functional or _finite(last.theta):
         return
     state = first
@@ -369,11 +380,16 @@ def _rate(value, name, limit):
         raise ValueError(f"{name} is {value}, but must lie in {'[0, 1)' if name == 'momentum' else '(0, inf)'}")
 
 
+@lru_cache
+def _keywords(method) -> list[str]:
+    return [p.name for p in inspect.signature(method).parameters.values() if p.kind == p.KEYWORD_ONLY]
+
+
 def _options(method, options):
     "The method's function, once its name and its options are known to it."
     if method not in _METHODS:
         raise ValueError(f"method {method!r} is unknown; known are {', '.join(methods())}")
-    known = [p.name for p in inspect.signature(_METHODS[method]).parameters.values() if p.kind == p.KEYWORD_ONLY]
+    known = _keywords(_METHODS[method])
     if wrong := [o for o in options if o not in known]:
         raise ValueError(f"{method} has no option {wrong[0]!r}; it takes {', '.join(known) or 'none'}")
     return _METHODS[method]

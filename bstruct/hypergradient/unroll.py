@@ -37,19 +37,19 @@ class Bars(NamedTuple):
     buffers: dict[str, Tensor]
 
 # %% ../../nbs/hypergradient/02_unroll.ipynb #4060aa7c
-def step_back(run: Training, point: Point, hyper: dict[str, Tensor], bars: Bars) -> Bars:
-    "The derivatives before a step from those after it."
+def step_back(run: Training, point: Point, hyper: dict[str, Tensor], bars: Bars, last: bool = False) -> Bars:
+    "The derivatives before a step from those after it; of hyper alone where it is the `last` step to be taken back."
     if point.linear is None:
         g, _, pull = run.linearise(point.theta, hyper, point.t, point.buffers)
     else:
         g, pull = point.linear
     args = (point.theta, point.slots, g, *run.rates(hyper, point.t), point.t, bars.theta, bars.slots)
     theta_bar, slots_bar, g_bar, rates_bar = run.optimiser.adjoint(*args)
-    more_theta, more_hyper, buffers_bar = pull(g_bar, bars.buffers)
-    hyper_bar = _add(bars.hyper, more_hyper)
+    pulled = ({}, pull(g_bar, bars.buffers, 1), {}) if last else pull(g_bar, bars.buffers)
+    hyper_bar = _add(bars.hyper, pulled[1])
     if (of_rates := run.rates_pull(hyper, point.t, rates_bar)) is not None:
         hyper_bar = _add(hyper_bar, of_rates)
-    return Bars(_add(theta_bar, more_theta), slots_bar, hyper_bar, buffers_bar)
+    return Bars(theta_bar if last else _add(theta_bar, pulled[0]), slots_bar, hyper_bar, pulled[2])
 
 
 def sweep(run: Training, state: State, hyper: dict[str, Tensor], points: Iterable[Point]) -> tuple[Tensor, Bars]:
