@@ -51,30 +51,36 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
         return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)), model.classes_, y)[0]}
     return res | {"baseline": assess_values(np.full(len(y), learnt.mean()), np.full(len(y), learnt.std()), y)[0]}
 
-# %% ../nbs/use/04_report.ipynb #da05952b
+# %% ../nbs/use/04_report.ipynb #53402b2d
+def _rivals(summary: Mapping) -> tuple[dict | None, list[dict]]:
+    "The record of the chosen structure in the ranking, and the other records."
+    own = [all(summary["structure"][e] == c for e, c in r["structure"].items()) for r in summary["ranking"]]
+    mine = [r for r, m in zip(summary["ranking"], own) if m]
+    return mine[0] if mine else None, [r for r, m in zip(summary["ranking"], own) if not m]
+
+# %% ../nbs/use/04_report.ipynb #2641bd45
 def summarise(model) -> dict:
     "What a fitted estimator found, as JSON can hold it."
     ranking = [{k: (v.item() if isinstance(v, np.generic) else v) for k, v in r.items()} for r in model.ranking_]
-    chosen = dict(model.structure_)
-    mine = [r["probability"] for r in ranking if all(chosen[e] == c for e, c in r["structure"].items())]
-    return {"structure": chosen,
+    mine, _ = _rivals({"structure": model.structure_, "ranking": ranking})
+    return {"structure": dict(model.structure_),
             "probabilities": {e: dict(p) for e, p in model.structure_probabilities_.items()},
             "evidence": model.evidence_.to_dict(), "evidence_text": str(model.evidence_), "ranking": ranking,
-            "probability": mine[0] if mine else None, "n_structures": model.graph_.n_structures,
+            "probability": mine and mine["probability"], "n_structures": model.graph_.n_structures,
             "complexity": {k.replace("_", " "): float(v) for k, v in dict(model.complexity_).items()},
             "history": list(model.history_)}
 
-# %% ../nbs/use/04_report.ipynb #f483ad1e
+# %% ../nbs/use/04_report.ipynb #bce95154
 def verdict(summary: Mapping) -> str:
     "The outcome in a sentence or two, with the doubt that belongs to it."
     winner = plots.structure_text(summary["structure"])
     said = f"Of {summary['n_structures']:,} structures, {winner} is the most plausible"
     said += f", with probability {summary['probability']:.2f}." if summary.get("probability") is not None else "."
-    rivals = sorted(summary["ranking"], key=lambda r: -r["log_evidence"])[:2]
-    if len(rivals) == 2:
-        lead = rivals[0]["log_evidence"] - rivals[1]["log_evidence"]
-        error = float(np.hypot(rivals[0]["stderr"] or 0, rivals[1]["stderr"] or 0))
-        said += f" The next has {lead:.1f} nats of evidence less"
+    mine, others = _rivals(summary)
+    if mine and others:
+        next_ = max(others, key=lambda r: r["log_evidence"])
+        lead, error = mine["log_evidence"] - next_["log_evidence"], np.hypot(mine["stderr"] or 0, next_["stderr"] or 0)
+        said += f" The next has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
         said += "." if lead > 2 * error else f", within two standard errors ({2 * error:.1f}): their order is open."
     if not summary["evidence"].get("reliable", True):
         reason = summary["evidence"].get("diagnostics", {}).get("reason", "its estimator says so")

@@ -69,12 +69,14 @@ def test_assesses_any_estimator():
     wanted = np.sqrt(np.mean((DummyRegressor().fit(X[::2], y[::2]).predict(X[1::2]) - y[1::2]) ** 2))
     assert abs(found["baseline"]["RMSE"] - wanted) < 1e-9 and found["metrics"]["RMSE"] < wanted
 
-# %% ../nbs/use/04_report.ipynb #bfb305e4
+# %% ../nbs/use/04_report.ipynb #09d8e391
 def test_the_verdict_doubts_a_small_lead():
     assert "x→h1 relu, h1→y linear is the most plausible, with probability 0.70." in verdict(SUMMARY)
     assert "0.9 nats of evidence less, within two standard errors (1.1): their order is open" in verdict(SUMMARY)
     sure = [SUMMARY["ranking"][0], SUMMARY["ranking"][1] | {"log_evidence": -60.0}]
     assert "18.5 nats of evidence less." in verdict(SUMMARY | {"ranking": sure})
+    behind = [SUMMARY["ranking"][0], SUMMARY["ranking"][1] | {"log_evidence": -41.0}]
+    assert "0.5 nats of evidence more, within" in verdict(SUMMARY | {"ranking": behind})
     weak = SUMMARY["evidence"] | {"reliable": False, "diagnostics": {"reason": "ESS 3"}}
     assert verdict(SUMMARY | {"evidence": weak, "interrupted": True}).endswith(
         "This evidence is not reliable: ESS 3. The search was interrupted; this is the best so far.")
