@@ -10,11 +10,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from bstruct.distributions.gaussian import kl_weights
-from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
+from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature, kl_structure
 from bstruct.likelihoods import bernoulli_log_likelihood, categorical_log_likelihood, gaussian_log_likelihood
 
 # %% ../nbs/objectives/02_objectives.ipynb #f8ea8315
@@ -57,13 +58,12 @@ def divergence(
     `structure_posterior`: edge -> logits; `structure_kl`: `kl_equal_temperature` or `kl_categorical`.
     """
     weights = kl_weights(posterior["loc"], posterior["log_scale"], prior["log_precision"])
-    edges = (structure_kl(q, prior["logits"][edge]).sum() for edge, q in structure_posterior.items())
-    return weights + sum(edges)
+    return weights + kl_structure(structure_posterior, prior["logits"], structure_kl)
 
 # %% ../nbs/objectives/02_objectives.ipynb #1ff5261c
-def repulsion(logits: dict[str, Tensor], known: Sequence[dict[str, Tensor]]) -> Float[Tensor, ""] | int:
+def repulsion(logits: dict[str, Tensor], known: Sequence[dict[str, Tensor]]) -> Float[Tensor, ""]:
     "Σ over p' in `known` of KL(p(Γ|logits)‖p') in nats, between vertex laws that factorise over edges."
-    return sum(kl_categorical(q, other[edge]).sum() for other in known for edge, q in logits.items())
+    return sum((kl_structure(logits, other, kl_categorical) for other in known), torch.zeros(()))
 
 # %% ../nbs/objectives/02_objectives.ipynb #30eef977
 def log_hyperprior(

@@ -108,6 +108,14 @@ def test_kl_categorical():
     q, p = normal(0, 7, 5), normal(1, 7, 5)
     assert torch.allclose(kl_categorical(q, p), kl_divergence(Categorical(logits=q), Categorical(logits=p)), rtol=1e-12)
 
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #233112a6
+def test_kl_structure():
+    from torch.distributions import Categorical, kl_divergence
+    q, p = ({"x": normal(s, 3), "y": normal(s + 1, 5)} for s in (0, 2))
+    assert torch.allclose(kl_structure(q, p), kl_equal_temperature(q["x"], p["x"]) + kl_equal_temperature(q["y"], p["y"]))
+    by_torch = sum(kl_divergence(Categorical(logits=q[e]), Categorical(logits=p[e])) for e in q)
+    assert torch.allclose(kl_structure(q, p, kl_categorical), by_torch) and kl_structure({}, {}) == 0
+
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #3ac3a60d
 def test_the_order_of_the_two_divergences():
     p = torch.zeros(3, dtype=torch.float64)

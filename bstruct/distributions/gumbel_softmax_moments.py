@@ -94,7 +94,8 @@ def kl_any_temperature(
 
     Absolute error about 1e-11 of max(1, logits) in float64. For equal ones `kl_equal_temperature` is faster.
     """
-    K, r = q_logits.shape[-1], torch.as_tensor(p_temperature, dtype=q_logits.dtype) / q_temperature
+    K = q_logits.shape[-1]
+    r = torch.as_tensor(p_temperature, dtype=q_logits.dtype, device=q_logits.device) / q_temperature
     b, r = torch.broadcast_tensors(p_logits - r * q_logits, r)
     r = r[..., 0]
     large, small = torch.where(r > 1, r, 1.0), torch.where(r > 1, 1.0, r)
