@@ -131,7 +131,7 @@ def _edge(net: Supernet, edge: Edge, weights: Tensors, structure: Tensors, x: Te
 
 def _outputs(g: _Group, w: dict[str, Tensor], x: Tensor, together: bool) -> Tensor | tuple[Tensor, ...]:
     "z = g(x) before the activation: [n, *out], or one for each member of a stack."
-    c, n = g.members[0], len(x)
+    c, n = g.members[0], x.shape[0]
     if together:
         return c.apply(w, x, g.out).reshape(n, *g.out)
     z = c.apply(w, x, g.out) if c.stacks else vmap(lambda w: c.apply(w, x, g.out))(w)
@@ -139,7 +139,7 @@ def _outputs(g: _Group, w: dict[str, Tensor], x: Tensor, together: bool) -> Tens
 
 
 def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> Tensor:
-    first, n = net.graph.vertices[0], len(x)
+    first, n = net.graph.vertices[0], x.shape[0]
     if (features := prod(x.shape[1:])) != prod(first.shape):
         raise ValueError(f"the input has {features} features, vertex {first.name!r} has shape {first.shape}; "
                          "build the graph for this input")

@@ -65,12 +65,12 @@ class Settings:
     structure_kl: str = "categorical"  # or "gumbel"
     tempering: tuple[float, ...] = (1.0, 0.1, 0.01)  # multiples of c_reg; the starts take turns, evidence chooses
     starts: int = 6  # posteriors that train side by side in the search
-    epochs: int = 40  # passes over the rows in a stage ...
+    epochs: int = 25  # passes over the rows in a stage ...
     min_steps: int = 300  # ... but never fewer steps than this
     batch_size: int = 64  # rows of a minibatch
     learning_rate: float = 0.01  # of the weights' posterior, at the first step; falls as a cosine
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    screened: int = 16  # structures that are fitted one by one ...
+    screened: int = 12  # structures that are fitted one by one ...
     finalists: int = 4  # ... and those of them whose evidence is estimated
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
     replicas: int = 2  # starts of every finalist
