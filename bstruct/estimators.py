@@ -260,7 +260,7 @@ def _explain(model, graph: Graph) -> None:
     best = int(np.argmax(r.probabilities))
     model.structure_ = {e: r.structures[best].get(e, c[0]) for e, c in graph.candidates.items()}
     model.ranking_ = [{"structure": dict(q["structure"]), "probability": float(p), "log_evidence": q["evidence"].value,
-                       "stderr": q["evidence"].stderr, "parameters": q["parameters"]}
+                       "stderr": q["evidence"].stderr, "c_reg": q["c_reg"], "parameters": q["parameters"]}
                       for q, p in zip(r.ranking, weights)]
     model.evidence_ = r.evidence
     model.complexity_ = _complexity(r.batches[best], model.structure_probabilities_)
@@ -299,7 +299,7 @@ def _record(model) -> dict:
               "whole": b.net.graph.n_structures > 1} for s, p, b in zip(r.structures, r.probabilities, r.batches)]
     return {"kind": type(model).__name__, "format": 1, "params": params, "state": state, **classes,
             "graph": model.graph_.to_dict(), "parts": parts, "ranking": ranking, "evidence": r.evidence.to_dict(),
-            "c_reg": r.c_reg, "history": r.history, "default_graph": model.graph is None}
+            "history": r.history, "default_graph": model.graph is None}
 
 # %% ../nbs/use/02_estimators.ipynb #70333c39
 def save(model, folder: str | Path) -> None:
@@ -360,7 +360,7 @@ def load(folder: str | Path, device: str = "cpu"):
     ranking = [{**q, "evidence": Evidence.from_dict(q["evidence"])} for q in record["ranking"]]
     model.result_ = Result(graph, [p["structure"] for p in parts], [p["probability"] for p in parts],
                            [_batch(graph, p, tensors, i) for i, p in enumerate(parts)], ranking,
-                           Evidence.from_dict(record["evidence"]), record["c_reg"], record["history"], model.interrupted_)
+                           Evidence.from_dict(record["evidence"]), record["history"], model.interrupted_)
     model.graph_, model.history_, model.evidence_ = graph, record["history"], model.result_.evidence
     return model
 

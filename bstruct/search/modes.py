@@ -29,6 +29,7 @@ from bstruct.search.variational import (
     Batch, Plan, Task, Trainer, load_trainer_state, make_batch, one_hot, trainer_state)
 
 Structure = dict[str, str]
+Pair = tuple[Structure, float] | list
 KEPT = 0.05  # structures below this posterior probability do not join the predictor
 LISTED = 1024  # so many structures are scored one by one; larger graphs are sampled
 
@@ -146,29 +147,34 @@ def path_scores(batch: Batch, task: Task, structures: list[Structure], rows: sli
     return torch.cat(scores)
 
 # %% ../../nbs/search/04_modes.ipynb #4a0696c7
-def search_stage(run: Run) -> tuple[dict, Batch]:
-    "The structures, most plausible first, the best weight of the KL term, and the supernet that says so."
+def search_stage(run: Run) -> tuple[list[Pair], Batch]:
+    "Pairs of a structure and its weight of the KL term, most plausible first, and the supernet that says so."
     s, half = run.settings, max(1, len(run.task) // 2)
     turns = [s.c_reg * s.tempering[i % len(s.tempering)] for i in range(s.starts)]
     net = Supernet(run.graph, share=s.share_weights)
     batch = run.train("search", lambda g: make_batch(net, g, [half] * s.starts, turns), half)
     structures = listed(run.graph, batch, run.generator("listed"))
-    scores = {c: path_scores(batch, run.task, structures, slice(half, len(run.task)),
-                             [i for i, t in enumerate(turns) if t == c]) for c in dict.fromkeys(turns)}
-    evidence = {c: float(log_mean(v)) for c, v in scores.items()}
-    best = max(evidence, key=evidence.get)
-    order = scores[best].argsort(descending=True, stable=True)[:s.screened].tolist()
-    return {"order": [structures[i] for i in order], "c_reg": best, "evidence": list(evidence.items())}, batch
+    pairs = []
+    for c in dict.fromkeys(turns):
+        scores = path_scores(batch, run.task, structures, slice(half, len(run.task)), [i for i, t in enumerate(turns) if t == c])
+        best = scores.argsort(descending=True, stable=True)[:s.screened].tolist()
+        pairs += [(rank >= 2, -float(scores[i]), structures[i], c) for rank, i in enumerate(best)]
+    pairs = sorted(pairs, key=lambda p: p[:2])[:s.screened]
+    return [(structure, c) for _, _, structure, c in sorted(pairs, key=lambda p: p[1])], batch
 
 # %% ../../nbs/search/04_modes.ipynb #475584a7
-def screening_stage(run: Run, order: list[Structure], c_reg: float) -> list[tuple[Structure, float]]:
-    "The structures with their conditional evidence in nats, best first; each was fitted on its own."
+def screening_stage(run: Run, pairs: list[Pair]) -> list[Pair]:
+    "Different structures with their best weight of the KL term, by the conditional evidence of fits of their own."
     n, half = len(run.task), max(1, len(run.task) // 2)
     net = Supernet(run.graph, share=True)
-    gamma = one_hot(net, order, run.task.x.device)
-    batch = run.train("screening", lambda g: make_batch(net, g, [half] * len(order), c_reg, gamma), half)
+    gamma = one_hot(net, [structure for structure, _ in pairs], run.task.x.device)
+    c_reg = [c for _, c in pairs]
+    batch = run.train("screening", lambda g: make_batch(net, g, [half] * len(pairs), c_reg, gamma), half)
     log_p = log_predictive(batch, run.task, slice(half, n), 8, run.generator("screening/predict")).sum(1)
-    return [(order[i], float(log_p[i])) for i in log_p.argsort(descending=True, stable=True).tolist()]
+    best = {}
+    for i in log_p.argsort(descending=True, stable=True).tolist():
+        best.setdefault(tuple(pairs[i][0].items()), pairs[i])
+    return list(best.values())
 
 # %% ../../nbs/search/04_modes.ipynb #dcffa802
 def finalist_evidence(run: Run, structure: Structure, c_reg: float, part: int = 0, parts: int = 1) -> Evidence:
@@ -198,7 +204,7 @@ def structure_posterior(evidence: list[Evidence], draws: int = 4096) -> Float[Te
 class Result:
     """What a search found: the kept structures with their probabilities and posteriors, and the whole ranking.
 
-    `ranking` lists structure, probability, evidence and number of weights, the most plausible first.
+    `ranking` lists structure, weight of its KL term, probability, evidence and number of weights, the most plausible first.
     """
 
     graph: Graph
@@ -207,7 +213,6 @@ class Result:
     batches: list[Batch]
     ranking: list[dict]
     evidence: Evidence
-    c_reg: float
     history: list[dict]
     interrupted: str | None = None
 
@@ -219,7 +224,7 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, c
     """
     mark = fingerprint(graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
     run = Run(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
-    partial = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False), settings.c_reg,
+    partial = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False),
                      run.checkpoint.record["history"])
     try:
         _finalists(run, _search(run, partial), partial)
@@ -229,35 +234,35 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, c
     return _completed(run, partial)
 
 # %% ../../nbs/search/04_modes.ipynb #e9c87a37
-def _search(run: Run, result: Result) -> list[Structure]:
+def _search(run: Run, result: Result) -> list[Pair]:
     "Stages one and two; the supernet serves as a predictor until there is a better one."
+    s = run.settings
     if run.graph.n_structures == 1:
-        result.c_reg = run.settings.c_reg * run.settings.tempering[-1]
-        return [{}]
+        return [({}, s.c_reg * c) for c in s.tempering]
     found = run.checkpoint.found("search")
     if found is None:
         found, batch = search_stage(run)
         run.checkpoint.finish("search", found)
         run.checkpoint.save("search/0", {f"params/{k}": v for k, v in batch.params.items()})
-    result.structures, result.probabilities, result.c_reg = found["order"][:1], [1.0], found["c_reg"]
+    result.structures = [found[0][0]]
     screened = run.checkpoint.found("screening")
     if screened is None:
-        screened = screening_stage(run, found["order"], found["c_reg"])
+        screened = screening_stage(run, found)
         run.checkpoint.finish("screening/0", None)
         run.checkpoint.finish("screening", screened)
     result.structures = [screened[0][0]]
-    return [structure for structure, _ in screened[:run.settings.finalists]]
+    return screened[:s.finalists]
 
 
-def _finalists(run: Run, finalists: list[Structure], result: Result) -> None:
+def _finalists(run: Run, finalists: list[Pair], result: Result) -> None:
     "Stage three."
-    for i, structure in enumerate(finalists):
+    for i, (structure, c_reg) in enumerate(finalists):
         if run.checkpoint.found(f"finalists/{i}") is None:
-            evidence = finalist_evidence(run, structure, result.c_reg, i, len(finalists))
+            evidence = finalist_evidence(run, structure, c_reg, i, len(finalists))
             run.checkpoint.finish(f"finalists/{i}", evidence.to_dict())
         evidence = Evidence.from_dict(run.checkpoint.found(f"finalists/{i}"))
         weights = parameters(run.graph, structure)
-        result.ranking.append({"structure": structure, "evidence": evidence, "parameters": weights})
+        result.ranking.append({"structure": structure, "c_reg": c_reg, "evidence": evidence, "parameters": weights})
     for row, p in zip(result.ranking, structure_posterior([r["evidence"] for r in result.ranking]).tolist()):
         row["probability"] = p
     result.ranking.sort(key=lambda r: -r["probability"])
@@ -270,7 +275,7 @@ def _posterior(run: Run, result: Result) -> None:
     n, s = len(run.task), run.settings
     for i, row in enumerate(kept):
         net = Supernet(run.graph.restrict(row["structure"]), share=True)
-        make = lambda g, net=net: make_batch(net, g, [n] * s.replicas, result.c_reg, structure={})
+        make = lambda g, net=net, row=row: make_batch(net, g, [n] * s.replicas, row["c_reg"], structure={})
         batch = run.train("posterior", make, n, i, len(kept))
         if i == 0:
             result.structures, result.probabilities = [], []
