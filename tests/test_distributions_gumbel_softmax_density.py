@@ -25,6 +25,12 @@ def test_gumbel_noise():
     cdf = torch.exp(-torch.exp(-g.sort().values))
     steps = torch.arange(1, len(g) + 1, dtype=torch.float64) / len(g)
     assert (cdf - steps).abs().max() < 1.95 / math.sqrt(len(g))  # Kolmogorov: exceeded once in a thousand seeds
+    from unittest import mock
+    for dtype in (torch.float32, torch.float64):  # the ends of torch.rand, each met once in 2²⁴ or 2⁵³ draws
+        ends = torch.tensor([0.0, 1 - torch.finfo(dtype).eps / 2], dtype=dtype)
+        with mock.patch("torch.rand", return_value=ends):
+            low, high = gumbel_noise((2,), dtype=dtype).tolist()
+        assert -4 < low < -2 and 16 < high < 40
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #07b14243
 def test_sample_log():
