@@ -33,6 +33,7 @@ def test_subset_problem_drops_its_columns():
     w = torch.linspace(-1, 1, 8, dtype=torch.float64)
     assert abs(p.log_likelihood({"w": w}) - full.log_likelihood({"w": w * mask})) < 1e-12
     assert p.exact != full.exact and x.shape == (8,)
+    assert torch.equal(p.data[0], full.data[0] * mask) and torch.equal(p.data[1], full.data[1])
 
 # %% ../nbs/evidence/04_problems.ipynb #eaeddf62
 def test_likelihoods_against_torch_distributions():

@@ -101,7 +101,7 @@ def test_logistic_regression_against_nested_sampling():
 def test_logistic_regression_two_methods():
     for d in (3, 10, 30):
         p = logistic_problem(d, seed=d)
-        a, b = run(p, "mixture"), run(p, "smc", particles=64)
+        a, b = run(p, "mixture"), run(p, "smc")
         assert a.reliable and a.stderr < 0.03 and promise(a, b.value, b.stderr), (d, str(a), str(b))
 
 # %% ../nbs/evidence/14_exactness.ipynb #3b90a838

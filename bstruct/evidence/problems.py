@@ -23,13 +23,14 @@ from bstruct.evidence.symmetry import Units
 # %% ../../nbs/evidence/04_problems.ipynb #12bcb777
 @dataclass(frozen=True)
 class Problem:
-    "A log-likelihood (nats, every constant), a prior, the symmetries of both, and the exact ln Z where it is known."
+    "A log-likelihood (nats, every constant), prior, symmetries, the exact ln Z if known, and the data (x, y)."
 
     name: str
     log_likelihood: Callable[[dict[str, Tensor]], Tensor]
     prior: GaussianPrior
     units: tuple[Units, ...] = ()
     exact: float | None = None
+    data: tuple[Tensor, Tensor] | None = None
 
 # %% ../../nbs/evidence/04_problems.ipynb #625515e5
 def _normal(seed: int, *shape: int) -> Tensor:
@@ -45,7 +46,7 @@ def linear_problem(features: Float[Tensor, "n d"], targets: Float[Tensor, " n"],
     "y = features·w + noise."
     exact = linear_log_evidence(features, targets, precision=precision, noise_variance=noise_variance)
     return Problem(name, lambda w: _gaussian(targets - features @ w["w"], noise_variance),
-                   GaussianPrior({"w": (features.shape[1],)}, precision), (), float(exact))
+                   GaussianPrior({"w": (features.shape[1],)}, precision), (), float(exact), (features, targets))
 
 
 def polynomial_features(x: Float[Tensor, " n"], degree: int) -> Float[Tensor, "n d"]:
@@ -76,7 +77,7 @@ def logistic_problem(d: int, seed: int = 0, n: int = 60) -> Problem:
     logits = x @ _normal(seed + 1, d) * 2 / math.sqrt(d)
     sign = torch.where(torch.sigmoid(logits) > torch.rand(n, generator=torch.Generator().manual_seed(seed)), 1.0, -1.0)
     log_likelihood = lambda w: -softplus(-sign * (x @ w["w"])).sum()
-    return Problem(f"logistic, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}))
+    return Problem(f"logistic, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}), data=(x, sign))
 
 
 def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3, integrated: bool = False) -> Problem:
@@ -90,10 +91,11 @@ def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3, integra
         features = lambda w: torch.cat([hidden(w), torch.ones(n, 1, dtype=torch.float64)], 1)
         return Problem(f"tanh, {units} units, output integrated",
                        lambda w: linear_log_evidence(features(w), y, precision=0.5, noise_variance=0.04),
-                       GaussianPrior({"a": (units,), "b": (units,)}, inner), (Units({"a": 0, "b": 0}, odd=True),))
+                       GaussianPrior({"a": (units,), "b": (units,)}, inner), (Units({"a": 0, "b": 0}, odd=True),),
+                       data=(x, y))
     return Problem(f"tanh, {units} units", lambda w: _gaussian(y - hidden(w) @ w["c"] - w["d"], 0.04),
                    GaussianPrior({**dict.fromkeys("abc", (units,)), "d": ()}, {**inner, "c": 0.5, "d": 0.5}),
-                   (Units({"a": 0, "b": 0, "c": 0}, odd=True),))
+                   (Units({"a": 0, "b": 0, "c": 0}, odd=True),), None, (x, y))
 
 # %% ../../nbs/evidence/04_problems.ipynb #c4c98aaa
 def grid_log_evidence(problem: Problem, points: int = 401, width: float = 6.0) -> float:
