@@ -168,27 +168,32 @@ def summary(results: dict) -> str:
     return "\n".join(lines)
 
 
+def save(results: dict, seed: int) -> None:
+    out = HERE / "results"
+    out.mkdir(exist_ok=True)
+    (out / "evidence.json").write_text(json.dumps({"seed": seed, "results": results}, indent=1) + "\n")
+    plot(results, out / "evidence.png")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", action="store_true", help="run the libraries of .bench/ as well")
+    parser.add_argument("--only", action="append", help="a problem by name; may be given several times")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--particles", type=int, default=256, help="particles an island for the truths, of 32 islands")
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    named, results = problems(), {}
+    named, results = {k: p for k, p in problems().items() if not args.only or k in args.only}, {}
     others = peers_run(named) if args.peers else {}
-    ours(named["tanh 1"], args.seed)  # once unmeasured, for imports
+    ours(problems()["tanh 1"], args.seed)  # once unmeasured, for imports
     for name, p in named.items():
         methods = ours(p, args.seed) | {"dynesty": dynesty_run(p, args.seed)}
         methods |= (sklearn_run(p) if p.exact is not None else {}) | others.get(name, {})
         value, error = truth(p, name, args.particles)
         results[name] = {"truth": value, "error": error, "methods": methods}
         print(table({name: results[name]}), flush=True)
-    out = HERE / "results"
-    out.mkdir(exist_ok=True)
-    (out / "evidence.json").write_text(json.dumps({"seed": args.seed, "results": results}, indent=1) + "\n")
-    plot(results, out / "evidence.png")
+        save(results, args.seed)
     print("\n" + table(results) + "\n\n" + summary(results))
 
 
