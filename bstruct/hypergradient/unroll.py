@@ -94,11 +94,19 @@ def _full(run, state, hyper):
 
 
 def _trajectory(run, state, hyper, window=None):
-    "Train, keeping theta of every step, or of the last `window` steps."
-    points, start = [], run.span.stop - (window or run.steps)
-    state = train(
-        run, train(run, state, hyper, stop=start), hyper, start, visit=lambda t, s: points.append(_point(run, t, s))
-    )
+    "Train, keeping theta of every step, or of the last `window` steps: in one block, so that the heap stays whole."
+    count, points = window or run.steps, []
+    start = run.span.stop - count
+    state = train(run, state, hyper, stop=start)
+    block = {} if run.functional else {k: v.new_empty(count, *v.shape) for k, v in state.theta.items()}
+
+    def visit(t, seen):
+        for k, rows in block.items():
+            rows[t - start] = seen.theta[k]
+        kept = {k: rows[t - start] for k, rows in block.items()}
+        points.append(_point(run, t, seen._replace(theta=kept) if kept else seen))
+
+    state = train(run, state, hyper, start, visit=visit)
     return state, _drain(points), _bytes([p[1:4] for p in points])
 
 
