@@ -1,0 +1,71 @@
+"The table on the screen and the pictures."
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+
+GOALS = {"digits": {"accuracy": 0.975, "log_loss": 0.088, "cpu_ratio": 20.0}}
+HEADS = {"accuracy": "accuracy", "rmse": "RMSE", "coverage": "90 % interval", "log_loss": "-ln p, nats",
+         "cpu_ratio": "CPU ratio"}
+DIGITS = {"rmse": 2, "cpu_ratio": 2}
+
+
+def print_columns(head: list[str], rows: list[list[str]]) -> None:
+    width = [max(map(len, column)) for column in zip(head, *rows)]
+    for row in [head, *rows]:
+        print("  ".join([row[0].ljust(width[0]), *(v.rjust(w) for v, w in zip(row[1:], width[1:]))]))
+
+
+def print_table(result: dict) -> None:
+    "Mean ± standard deviation over the seeds, a line a method."
+    keys = [k for k in HEADS if k in next(iter(result["summary"].values()))]
+    text = lambda k, mean, spread: f"{mean:.{DIGITS.get(k, 3)}f} ± {spread:.{DIGITS.get(k, 3)}f}"
+    rows = [[name, *(text(k, *found[k]) for k in keys)] for name, found in result["summary"].items()]
+    if goal := not result["quick"] and GOALS.get(result["data"]):
+        rows.append(["(the goal)", *(f"{goal[k]:g}" for k in keys)])
+    print(f"\n{result['data']}, {result['seeds']} seeds" + (", quick: no measurement" if result["quick"] else ""))
+    print_columns(["", *(HEADS[k] for k in keys)], rows)
+
+
+def plot(result: dict, path: Path) -> None:
+    "A panel a quantity against the CPU ratio: a small dot a seed, a large one for the mean."
+    first = next(iter(result["summary"].values()))
+    keys = [k for k in ("accuracy", "rmse", "log_loss", "coverage") if k in first]
+    figure, axes = plt.subplots(1, len(keys), figsize=(4.2 * len(keys), 3.8))
+    for axis, key in zip(axes, keys):
+        for i, (name, found) in enumerate(result["summary"].items()):
+            mine = [r for r in result["rows"] if r["method"] == name]
+            axis.plot([r["cpu_ratio"] for r in mine], [r[key] for r in mine], ".", ms=4, color=f"C{i}", alpha=0.5)
+            axis.plot(found["cpu_ratio"][0], found[key][0], "o", ms=9, color=f"C{i}", label=name)
+        goal = 0.9 if key == "coverage" else GOALS.get(result["data"], {}).get(key)
+        if goal:
+            axis.axhline(goal, color="gray", lw=0.8, ls=":")
+        axis.set(xscale="log", xlabel="CPU of a fit / that of scikit-learn's network", ylabel=HEADS[key])
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.suptitle(result["data"] + (" (quick: no measurement)" if result["quick"] else f", {result['seeds']} seeds"))
+    figure.legend(handles, labels, loc="lower center", ncol=3, fontsize=8)
+    figure.tight_layout(rect=(0, 0.12, 1, 1))
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def plot_ranks(result: dict, path: Path) -> None:
+    "Every structure in the order of its test log-loss, the seeds as dots; the picks of each method above."
+    order = sorted(range(len(result["truth"])), key=lambda i: result["truth"][i])
+    place = {i: rank for rank, i in enumerate(order, 1)}
+    figure, axis = plt.subplots(figsize=(7, 4))
+    for losses in result["log_loss"]:
+        axis.plot(range(1, len(order) + 1), [losses[i] for i in order], ".", ms=3, color="gray", alpha=0.6)
+    axis.plot(range(1, len(order) + 1), [result["truth"][i] for i in order], color="black", lw=1)
+    low = min(map(min, result["log_loss"]))
+    for row, (name, found) in enumerate(result["picks"].items()):
+        axis.plot([place[i] for i in found["index"]], [low * 0.93**(row + 1)] * len(found["index"]), "|", ms=10, mew=2,
+                  color=f"C{row}", label=f"{name}: median rank {found['median']:g}")
+    axis.set(yscale="log", xlabel="rank of the structure", ylabel="test -ln p, nats a row",
+             title=f"{result['data']}: all {len(order)} structures, fitted one by one, {len(result['log_loss'])} seeds")
+    axis.legend(fontsize=7, loc="upper left")
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)

@@ -1,0 +1,170 @@
+"The comparison of structure searches runs from end to end, and its baselines answer with structures of the graph."
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.__main__ import main as all_benchmarks
+from benchmarks.search import ranks
+from benchmarks.search.__main__ import main, scores, summarise
+from benchmarks.search.baselines import (
+    Effort, connected, darts, fit, gumbel_softmax, random_search, random_structures, strongest)
+from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted
+from benchmarks.search.data import load
+from bstruct.model.presets import dense
+
+TINY = Effort(structures=4, epochs=12, search_epochs=6, patience=4)
+
+
+def moons(n: int = 120):
+    "Two classes on a ring that no linear map tells apart."
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(n, 2, generator=g)
+    return x, (x.norm(dim=1) > 1.1).long()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    out = tmp_path_factory.mktemp("results")
+    main(["--quick", "--seeds", "2", "--out", str(out)])
+    return out
+
+
+def test_quick_run_writes_what_it_measured(results):
+    for name, metrics, methods in (("digits", {"accuracy", "log_loss"}, 6), ("diabetes", {"rmse", "coverage", "log_loss"}, 4)):
+        found = json.loads((results / f"{name}.json").read_text())
+        assert found["quick"] and found["seeds"] == 2 and found["structures"] == 216
+        assert len(found["rows"]) == 2 * methods and len(found["summary"]) == methods
+        assert {(r["method"], r["seed"]) for r in found["rows"]} == {(m, s) for m in found["summary"] for s in (0, 1)}
+        reference = found["rows"][0]["method"]
+        for row in found["rows"]:
+            assert metrics <= row.keys() and all(np.isfinite(row[k]) for k in metrics) and row["cpu_seconds"] > 0
+            base = next(r for r in found["rows"] if (r["method"], r["seed"]) == (reference, row["seed"]))
+            assert row["cpu_ratio"] == pytest.approx(row["cpu_seconds"] / base["cpu_seconds"])
+        for method, summary in found["summary"].items():
+            mine = [r["log_loss"] for r in found["rows"] if r["method"] == method]
+            assert summary["log_loss"] == pytest.approx([sum(mine) / 2, abs(mine[0] - mine[1]) / 2**0.5])
+        assert (results / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_quick_run_names_admissible_structures(results):
+    rows = json.loads((results / "digits.json").read_text())["rows"]
+    graph = dense(64, 10, (8, 8))
+    assert {r["method"] for r in rows if r["structure"] is None} == {"MLPClassifier"}
+    for row in rows:
+        if row["structure"]:
+            assert row["structure"].keys() == graph.choices.keys()
+            assert all(row["structure"][e] in names for e, names in graph.choices.items())
+    of = lambda method: [r["structure"] for r in rows if r["method"] == method]
+    assert of(BSTRUCT) == of(PLAIN)
+
+
+@pytest.mark.parametrize("search", [random_search, darts, gumbel_softmax])
+def test_baselines_choose_admissible_structures_and_repeat(search):
+    x, y = moons()
+    graph = dense(2, 2, (6, 6))
+    first, again = (search(graph, x, y, 3, TINY) for _ in range(2))
+    assert first.structure.keys() == graph.choices.keys()
+    assert all(first.structure[e] in names for e, names in graph.choices.items())
+    assert connected(graph, first.structure)
+    if search is not random_search:
+        assert "zero" not in first.structure.values()
+    assert first.structure == again.structure and first.loss == again.loss
+    assert torch.equal(first.outputs(x.numpy()), again.outputs(x.numpy()))
+
+
+def test_gradient_searches_find_the_only_edge_that_helps():
+    "The classes differ by the norm: no linear map can tell them apart, tanh can."
+    x, y = moons(200)
+    graph = dense(2, 2, (16,), ("zero", "linear", "linear+tanh"))
+    effort = replace(TINY, search_epochs=25)
+    for search in (darts, gumbel_softmax):
+        assert search(graph, x, y, 0, effort).structure == {"x->h1": "linear+tanh"}
+
+
+def test_random_structures_are_different_connected_and_uniform():
+    graph = dense(2, 2, (4, 4), ("zero", "linear"))
+    good = [s for s in graph.structures() if connected(graph, s)]
+    assert len(good) == 5  # of 8: the skip edge (4), or both edges of the long way without it (1)
+    g = torch.Generator().manual_seed(0)
+    assert len(random_structures(graph, 10, g)) == 5
+    counts = [0] * 5
+    for _ in range(2000):
+        one, two = random_structures(graph, 2, g)
+        assert one != two
+        counts[good.index(one)] += 1
+    assert max(abs(c - 400) for c in counts) < 5 * (2000 * 0.2 * 0.8) ** 0.5  # five standard deviations
+
+
+def test_fit_keeps_the_epoch_with_the_best_validation_loss():
+    x, y = moons()
+    graph = dense(2, 2, (6,), ("zero", "linear+tanh"))
+    long, short = (fit(graph, {"x->h1": "linear+tanh"}, x, y, torch.Generator().manual_seed(1), replace(TINY, epochs=n))
+                   for n in (12, 3))
+    assert long.loss <= short.loss and 1 <= long.epochs <= 12
+    dead = fit(graph, {"x->h1": "zero"}, x, y, torch.Generator().manual_seed(1), TINY)
+    assert dead.outputs(x.numpy()).std(0).max() == 0 and long.loss < dead.loss
+
+
+def test_strongest_leaves_zero_out():
+    graph = dense(2, 2, (4,), ("zero", "linear", "linear+relu"))
+    assert strongest(graph, {"x->h1": torch.tensor([9.0, -3.0, -2.0])}) == {"x->h1": "linear+relu"}
+
+
+def test_scores_against_sums_written_out():
+    table = load("diabetes").head(50, 4)
+    y = table.y[1]
+    mean, std = y + np.array([0.0, 1.6, -1.7, 3.0]), np.ones(4)
+    found = scores(table, Fitted(lambda: (mean, std)))
+    squares = (0 + 1.6**2 + 1.7**2 + 9) / 4
+    assert found["coverage"] == 0.5  # 1.645 is the limit
+    assert found["rmse"] == pytest.approx(squares**0.5)
+    assert found["log_loss"] == pytest.approx(0.5 * np.log(2 * np.pi) + squares / 2)
+
+
+def test_summary_of_one_seed_has_no_spread():
+    assert summarise([{"method": "a", "seed": 0, "rmse": 2.0, "structure": None}]) == {"a": {"rmse": [2.0, 0.0]}}
+
+
+def test_ranks_count_from_the_best():
+    structures = list(dense(2, 2, (4,), ("zero", "linear", "linear+relu")).structures())
+    rows = [{"method": "m", "structure": structures[2]}, {"method": "m", "structure": structures[0]},
+            {"method": "none", "structure": None}]
+    found = ranks.picks(rows, structures, np.array([0.5, 0.1, 0.2]))
+    assert found == {"m": {"index": [2, 0], "ranks": [2, 3], "median": 2.5, "above_best": pytest.approx(0.25)}}
+
+
+def test_ranks_quick_run_ranks_the_stored_picks_and_keeps_its_fits(results, tmp_path, capsys):
+    quick = ["--quick", "--seeds", "1", "--picks", str(results), "--out", str(tmp_path)]
+    ranks.main(quick)
+    first = json.loads((tmp_path / "ranks_digits.json").read_text())
+    assert len(first["truth"]) == 216 and first["log_loss"] == [first["truth"]]
+    rows = json.loads((results / "digits.json").read_text())["rows"]
+    for method, found in first["picks"].items():
+        chosen = [r["structure"] for r in rows if r["method"] == method]
+        assert [first["structures"][i] for i in found["index"]] == chosen
+        assert found["ranks"] == [sum(t < first["truth"][i] for t in first["truth"]) + 1 for i in found["index"]]
+    assert (tmp_path / "ranks_digits.png").exists() and "216 of 216" in capsys.readouterr().out
+    ranks.main(quick)
+    assert json.loads((tmp_path / "ranks_digits.json").read_text()) == first
+    assert "216 of 216" not in capsys.readouterr().out  # read again, not fitted again
+
+
+def test_single_fits_prefer_the_structure_that_can_learn():
+    x, y = moons(200)
+    graph = dense(2, 2, (16,), ("zero", "linear", "linear+tanh"))
+    seen, rest = ranks.halves(ranks.Task(x, y, "categorical"))
+    losses = ranks.fitted_losses(graph, seen, rest, list(graph.structures()), 0, 300)
+    assert losses[2] < 0.5 < losses[:2].min()  # the classes are about equal: ln 2 without the input
+    assert losses[0] == pytest.approx(np.log(2), abs=0.05)
+
+
+def test_dispatcher_knows_its_benchmarks(capsys):
+    with pytest.raises(SystemExit) as stop:
+        all_benchmarks(["nonsense"])
+    assert stop.value.code == 2 and "search" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["--seeds", "0", "--quick"])
+    assert stop.value.code == 2 and "at least 1" in capsys.readouterr().err
