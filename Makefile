@@ -15,7 +15,8 @@ setup: .venv/.ready ## the environment, in .venv
 	@PYTHON=$(PYTHON) sh tools/setup.sh
 
 run: .venv/.ready ## the main job: digits and diabetes, from table to most plausible structure
-	$(PY) -m bstruct.demo
+	$(BIN)/bstruct fit digits --test-size 0.25 --seed 0 --out runs/digits --overwrite
+	$(BIN)/bstruct fit diabetes --test-size 0.25 --seed 0 --out runs/diabetes --overwrite
 
 test: .venv/.ready ## notebooks and tests, with counts
 	$(PY) -m pytest

@@ -18,7 +18,8 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, hidden=(8,), candidates=("zero", "linear+tanh", "linear+relu"))
+QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, hidden=(8,),
+             candidates=("zero", "linear+tanh", "linear+relu"))
 
 
 def moons(n=200, seed=0):
@@ -48,7 +49,8 @@ def test_predictions_average_over_structures_unless_told_otherwise():
     m = StructureClassifier(random_state=1, **QUICK).fit(X, y)
     m.result_.probabilities = [0.6, 0.4][:len(m.result_.batches)] if len(m.result_.batches) > 1 else [1.0]
     members = mixture(m.result_, m.samples)
-    by_hand = sum(q.probability * torch.sigmoid(q.outputs(standardise(torch.tensor(X), m.input_mean_, m.input_scale_))).mean(0) for q in members)
+    z = standardise(torch.tensor(X), m.input_mean_, m.input_scale_)
+    by_hand = sum(q.probability * torch.sigmoid(q.outputs(z)).mean(0) for q in members)
     np.testing.assert_allclose(m.predict_proba(X)[:, 1], by_hand[:, 0], rtol=1e-12)
     best = mixture(m.result_, m.samples, "best")
     assert len(best) == 1 and best[0].probability == 1.0
@@ -65,7 +67,8 @@ def test_predictive_std_is_that_of_the_mixture():
     outs = [(q.probability, q.outputs(z)[..., 0], q.noise) for q in members]
     for p, out, noise in outs:
         pick = torch.randint(len(out), (int(40000 * p),), generator=torch.Generator().manual_seed(0))
-        draws.append(out[pick] + noise[pick, None].sqrt() * torch.randn(len(pick), 3, generator=torch.Generator().manual_seed(1)))
+        eps = torch.randn(len(pick), 3, generator=torch.Generator().manual_seed(1))
+        draws.append(out[pick] + noise[pick, None].sqrt() * eps)
     draws = torch.cat(draws) * m.target_scale_ + m.target_mean_
     mean, std = m.predict(X[:3], return_std=True)
     np.testing.assert_allclose(draws.mean(0), mean, atol=4 * (std / 200).max())
@@ -110,7 +113,8 @@ def test_to_torch_agrees_and_needs_no_bstruct():
     np.testing.assert_allclose(module(torch.tensor(X)).numpy(), m.predict_proba(X), rtol=1e-12)
     with tempfile.TemporaryDirectory() as tmp:
         torch.save(module, f"{tmp}/m.pt")
-        code = "import sys; sys.modules['bstruct'] = None; import torch; m = torch.load(sys.argv[1], weights_only=False); print(m(torch.zeros(5, 2).double()).shape)"
+        code = ("import sys; sys.modules['bstruct'] = None; import torch; m = torch.load(sys.argv[1], weights_only=False); "
+                "print(m(torch.zeros(5, 2).double()).shape)")
         done = subprocess.run([sys.executable, "-c", code, f"{tmp}/m.pt"], capture_output=True, text=True, cwd=tmp)
     assert "[5, 2]" in done.stdout, done.stderr
 
@@ -157,8 +161,9 @@ def test_pipelines_grids_and_clones():
 def test_bad_tables_are_refused_before_any_work():
     X, y = moons(20)
     seen = []
-    for bad, target, words in ((X, np.zeros(20), "one class"), (X[:1], y[:1], "minimum of 2"), (np.where(X > 1, np.nan, X), y, "NaN"),
-                               (np.where(X > 1, np.inf, X), y, "infinity"), (X[:0], y[:0], "minimum of")):
+    nan, inf = np.where(X > 1, np.nan, X), np.where(X > 1, np.inf, X)
+    for bad, target, words in ((X, np.zeros(20), "one class"), (X[:1], y[:1], "minimum of 2"), (nan, y, "NaN"),
+                               (inf, y, "infinity"), (X[:0], y[:0], "minimum of")):
         with pytest.raises(ValueError, match=words):
             StructureClassifier(**QUICK).fit(bad, target, callback=seen.append)
     with pytest.raises(ValueError, match="y is constant"):

@@ -74,11 +74,13 @@ def test_structure_kl_of_uniform_and_of_certain():
 
 # %% ../nbs/search/02_variational.ipynb #469aa0f8
 def test_posterior_gradient_agrees_with_automatic_differentiation():
-    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [10, 20], [1.0, 0.3], structure={"x->h1": torch.eye(3)[[1, 2]]}, log_scale=-1.0)
-    b = Batch(b.net, {k: v.double().requires_grad_() for k, v in b.params.items()}, {e: g.double() for e, g in b.structure.items()}, b.sizes, b.c_reg.double())
+    gamma = {"x->h1": torch.eye(3, dtype=torch.float64)[[1, 2]]}
+    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [10, 20], [1.0, 0.3], gamma, log_scale=-1.0)
+    b = Batch(b.net, {k: v.double().requires_grad_() for k, v in b.params.items()}, gamma, b.sizes, b.c_reg.double())
     noise = torch.randn(b.params["loc"].shape, dtype=torch.float64)
     t = small_task()
-    fit = lambda w: vmap(b.net, in_dims=(0, 0, None))(b.named(w), b.structure, t.x.double())[..., 0].sub(t.y).square().mean(1).sum()
+    net = vmap(b.net, in_dims=(0, 0, None))
+    fit = lambda w: net(b.named(w), gamma, t.x.double())[..., 0].sub(t.y).square().mean(1).sum()
     w = (b.params["loc"] + b.params["log_scale"].exp() * noise)
     loss = fit(w) + (b.c_reg / b.sizes * weight_kl(b)).sum()
     want = torch.autograd.grad(loss, [b.params["loc"], b.params["log_scale"]])

@@ -21,7 +21,7 @@ def growing_blocks(n: int, blocks: int) -> list[int]:
     Raises ValueError where n rows cannot be cut into that many blocks and a first one.
     """
     if n < 2 ** blocks:
-        raise ValueError(f"{n} rows: {blocks} growing blocks need at least {2 ** blocks}; take fewer blocks or more rows")
+        raise ValueError(f"{n} rows: {blocks} growing blocks need at least {2 ** blocks}; take fewer blocks")
     return [n >> k for k in range(blocks, 0, -1)] + [n]
 
 # %% ../../nbs/evidence/10_prequential.ipynb #6fa79acb
@@ -38,10 +38,9 @@ def prequential(log_p: Float[Tensor, "R n"], past: int) -> Evidence:
     log_p = log_p.double()
     value, R = log_mean(log_p).sum().item(), len(log_p)
     notes = {"past": past, "rows": log_p.shape[1], "replicas": R}
-    if not math.isfinite(value):
-        return Evidence(value, math.inf, None, False, "prequential", False, notes | {"reason": "a prediction of density 0"})
-    if R == 1:
-        return Evidence(value, math.inf, None, False, "prequential", False, notes | {"reason": "one replica, no error"})
+    if not math.isfinite(value) or R == 1:
+        notes["reason"] = "one replica, no error" if math.isfinite(value) else "a prediction of density 0"
+        return Evidence(value, math.inf, None, False, "prequential", False, notes)
     without = torch.stack([log_mean(torch.cat([log_p[:r], log_p[r + 1:]])).sum() for r in range(R)])
     stderr = math.sqrt((R - 1) / R * (without - without.mean()).square().sum().item())
     return Evidence(value, stderr, None, False, "prequential", True, notes)

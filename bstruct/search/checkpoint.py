@@ -64,8 +64,9 @@ class Checkpoint:
         if self.path and self.path.exists():
             self.tensors, self.record = read_tensors(self.path)
             if self.record.get("mark") != mark:
-                raise ValueError(f"{path} belongs to other data, graph or settings (fingerprint {self.record.get('mark')}, "
-                                 f"not {mark}); name another file, or delete it to start again")
+                found = self.record.get("mark")
+                raise ValueError(f"{path} belongs to other data, graph or settings (fingerprint {found}, not {mark}); "
+                                 "name another file, or delete it to start again")
 
     def found(self, stage: str):
         "What a finished stage found, or None."

@@ -45,12 +45,30 @@ def check_choice(name: str, value, known: tuple[str, ...]) -> None:
         hint = f"did you mean {near[0]!r}?" if near else f"take one of {', '.join(known)}"
         _refuse(name, value, f"known are {', '.join(known)}", hint)
 
+def _check(settings) -> None:
+    "Every refusal, in the order of the fields' importance; lists become tuples."
+    for name in ("hidden", "candidates", "temperature", "tempering"):
+        if isinstance(value := getattr(settings, name), list):
+            object.__setattr__(settings, name, tuple(value))
+    check_choice("mode", settings.mode, MODES)
+    check_choice("structure_kl", settings.structure_kl, KLS)
+    counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas", "samples")
+    _check_at_least(settings, 1, counts, True)
+    _check_at_least(settings, 0, ("min_steps",), True)
+    _check_at_least(settings, 0, ("c_reg", "learning_rate", "structure_learning_rate"), False)
+    _check_all_positive(settings, ("hidden",), True)
+    _check_all_positive(settings, ("temperature", "tempering"), False)
+    if len(settings.temperature) != 2:
+        _refuse("temperature", settings.temperature, "two are needed, the first and the last", "try (1.0, 0.2)")
+    if not settings.candidates or isinstance(settings.candidates, str):
+        _refuse("candidates", settings.candidates, "a sequence of names is needed", "try ('zero', 'linear+relu')")
+
 # %% ../../nbs/search/01_settings.ipynb #04bf8568
 @dataclass(frozen=True)
 class Settings:
     """What a search does; refuses values that cannot work with one line that names value, limit and remedy.
 
-    Counts are whole numbers, `c_*` the coefficients of L and Q, learning rates those of Adam.
+    Counts are whole numbers, `c_reg` the coefficient of L, learning rates those of Adam.
     """
 
     mode: str = "evidence"  # which problem of the family is solved
@@ -58,9 +76,6 @@ class Settings:
     candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin")
     share_weights: bool = True  # candidates of one shape share their weights during the search
     c_reg: float = 1.0  # weight of the KL term in L
-    c_train: float = 1.0  # weight of the likelihood in Q
-    c_prior: float = 1.0  # weight of the KL term in Q
-    c_comb: float = 0.0  # above 0 repels from known structures
     temperature: tuple[float, float] = (1.0, 0.2)  # of the Gumbel-Softmax posterior, first and last
     structure_kl: str = "categorical"  # or "gumbel"
     tempering: tuple[float, ...] = (1.0, 0.1, 0.01)  # multiples of c_reg; the starts take turns, evidence chooses
@@ -77,17 +92,4 @@ class Settings:
     samples: int = 32  # weight samples behind a prediction
 
     def __post_init__(self):
-        for name in ("hidden", "candidates", "temperature", "tempering"):
-            if isinstance(value := getattr(self, name), list):
-                object.__setattr__(self, name, tuple(value))
-        check_choice("mode", self.mode, MODES)
-        check_choice("structure_kl", self.structure_kl, KLS)
-        _check_at_least(self, 1, ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas", "samples"), True)
-        _check_at_least(self, 0, ("min_steps",), True)
-        _check_at_least(self, 0, ("c_reg", "c_train", "c_prior", "learning_rate", "structure_learning_rate"), False)
-        _check_all_positive(self, ("hidden",), True)
-        _check_all_positive(self, ("temperature", "tempering"), False)
-        if len(self.temperature) != 2:
-            _refuse("temperature", self.temperature, "two are needed, the first and the last", "try (1.0, 0.2)")
-        if not self.candidates or isinstance(self.candidates, str):
-            _refuse("candidates", self.candidates, "a sequence of names is needed", "try ('zero', 'linear+relu')")
+        _check(self)

@@ -76,7 +76,8 @@ def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None
     "Posteriors around random initial weights, one for every entry of `sizes`; scales exp(`log_scale`), noise e^-1."
     device, m = generator.device, len(sizes)
     loc = torch.cat([v.flatten(1) for v in net.init(generator, batch=(m,)).values()], 1)
-    params = {"loc": loc, "log_scale": torch.full_like(loc, log_scale), "log_noise": torch.full((m,), -1.0, device=device)}
+    params = {"loc": loc, "log_scale": torch.full_like(loc, log_scale)}
+    params["log_noise"] = torch.full((m,), -1.0, device=device)
     if structure is None:
         params |= {f"logits/{e}": torch.zeros(m, len(c), device=device) for e, c in net.graph.choices.items()}
     sizes = torch.as_tensor(sizes, device=device)
