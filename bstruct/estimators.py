@@ -289,7 +289,8 @@ def _complexity(batch: Batch, probabilities: dict[str, dict[str, float]]) -> dic
 
 # %% ../nbs/use/02_estimators.ipynb #e70f72c6
 STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_", "feature_names_in_", "classes_",
-         "target_mean_", "target_scale_", "structure_", "structure_probabilities_", "ranking_", "complexity_", "interrupted_")
+         "target_mean_", "target_scale_", "structure_", "structure_probabilities_", "ranking_", "complexity_",
+         "interrupted_")
 TENSORS = ("input_mean_", "input_scale_")
 
 

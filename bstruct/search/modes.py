@@ -151,7 +151,16 @@ def path_scores(batch: Batch, task: Task, structures: list[Structure], rows: sli
         scores.append(log_mean(torch.stack(starts)).sum(1))
     return torch.cat(scores)
 
-# %% ../../nbs/search/04_modes.ipynb #4a0696c7
+# %% ../../nbs/search/04_modes.ipynb #8ae14be3
+def _shortlist(scored: list[tuple], structures: int, length: int) -> list[Pair]:
+    "Best first: the leading different structures, then two of each multiple, then whatever scored best."
+    scored = sorted(scored, key=lambda row: -row[0])
+    own = {tuple(structure.items()): (structure, c) for _, _, structure, c in reversed(scored)}
+    leading = [own[key] for key in dict.fromkeys(tuple(row[2].items()) for row in scored)][:structures]
+    wanted = leading + [row[2:] for row in scored if row[1] < 2] + [row[2:] for row in scored]
+    return list({(tuple(structure.items()), c): (structure, c) for structure, c in wanted}.values())[:length]
+
+# %% ../../nbs/search/04_modes.ipynb #79c19900
 def search_stage(run: Run) -> tuple[list[Pair], Batch]:
     "Pairs of a structure and its weight of the KL term, most plausible first, and the supernet that says so."
     s, half = run.settings, max(1, len(run.task) // 2)
@@ -159,14 +168,13 @@ def search_stage(run: Run) -> tuple[list[Pair], Batch]:
     net = Supernet(run.graph, share=s.share_weights)
     batch = run.train("search", lambda g: make_batch(net, g, [half] * s.starts, turns), half)
     structures = listed(run.graph, batch, run.generator("listed"))
-    pairs = []
+    scored = []
     for c in dict.fromkeys(turns):
         models = [i for i, t in enumerate(turns) if t == c]
         scores = path_scores(batch, run.task, structures, slice(half, len(run.task)), models)
         best = scores.argsort(descending=True, stable=True)[:s.screened].tolist()
-        pairs += [(rank >= 2, -float(scores[i]), structures[i], c) for rank, i in enumerate(best)]
-    pairs = sorted(pairs, key=lambda p: p[:2])[:s.screened]
-    return [(structure, c) for _, _, structure, c in sorted(pairs, key=lambda p: p[1])], batch
+        scored += [(float(scores[i]), rank, structures[i], c) for rank, i in enumerate(best)]
+    return _shortlist(scored, s.finalists, max(s.screened, s.finalists)), batch
 
 # %% ../../nbs/search/04_modes.ipynb #475584a7
 def screening_stage(run: Run, pairs: list[Pair]) -> list[Pair]:
