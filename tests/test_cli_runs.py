@@ -1,0 +1,126 @@
+"""Whole runs at the command line: what they compute, what they leave behind, and how they go on."""
+import io
+import json
+import os
+import signal
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bstruct
+from bstruct import cli
+from bstruct.data import load_table
+
+SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 --finalists 2 "
+         "--replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
+
+
+def call(*args):
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = cli.main([str(a) for a in args])
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def iris_run():
+    "A finished run on two thirds of iris, and the file of the rest."
+    folder = Path(tempfile.mkdtemp())
+    table = load_table("iris")
+    frame = table.X.assign(kind=table.y)
+    frame[::3].to_csv(folder / "test.csv", index=False)
+    frame.drop(frame.index[::3]).to_csv(folder / "iris.csv", index=False)
+    args = ["fit", folder / "iris.csv", "--target", "kind", "--test", folder / "test.csv", "--out", folder / "run"]
+    args += SHORT
+    code, out, err = call(*args)
+    assert code == 0, err
+    return folder, args, out
+
+
+def test_a_run_is_what_python_computes(iris_run):
+    from bstruct.estimators import StructureClassifier
+    folder, _, out = iris_run
+    code, predicted, notes = call("predict", folder / "run", folder / "test.csv")
+    learn, test = (pd.read_csv(folder / name) for name in ("iris.csv", "test.csv"))
+    X, Z = (t.iloc[:, :4].to_numpy() for t in (learn, test))  # the estimator standardises, too
+    settings = json.loads((folder / "run/settings.json").read_text())["search"]
+    model = StructureClassifier(**settings, random_state=0).fit(X, learn.kind.to_numpy(dtype=str))
+    found = pd.read_csv(io.StringIO(predicted))
+    # trained in float32; standardising twice changes the last digits of the rows
+    np.testing.assert_allclose(found.iloc[:, 1:], model.predict_proba(Z), atol=1e-4)
+    assert found.prediction.tolist() == model.predict(Z).tolist()
+    assert f"accuracy {(found.prediction == test.kind).mean():.4f}" in notes and code == 0
+    assert all(c in out for c in ("classification", "log evidence", "complexity", "test, 50 rows", "report.html"))
+
+
+def test_a_run_folder_is_whole(iris_run):
+    run = iris_run[0] / "run"
+    names = {f.relative_to(run).as_posix() for f in run.rglob("*")}
+    assert {"settings.json", "journal.jsonl", "encoder.json", "result.json", "report.html"} < names
+    figures = ("structure", "probabilities", "trace", "ranking", "calibration")
+    assert {f"figures/{f}.{kind}" for f in figures for kind in ("png", "svg")} < names
+    assert not [n for n in names if n.endswith((".part", ".old", "checkpoint"))]
+    settings = json.loads((run / "settings.json").read_text())
+    assert settings["seed"] == 0 and settings["versions"]["bstruct"] == bstruct.__version__
+    assert len(settings["facts"]["fingerprint"]) == 64 and settings["facts"]["rows"] == 100
+    assert (run / "report.html").read_text().count("<img ") == 5
+
+
+def test_show_and_resume_say_what_was_found(iris_run):
+    run = iris_run[0] / "run"
+    code, out, err = call("show", run)
+    assert code == 0 and out in iris_run[2] and err == ""
+    code, again, err = call("resume", run)
+    assert code == 0 and again == out and "has finished" in err
+    page = (run / "report.html").read_bytes()
+    (run / "report.html").unlink()
+    assert call("show", run, "--overwrite")[0] == 0 and (run / "report.html").read_bytes() == page
+    assert call("show", run, "--seed", 0, "--mode", "evidence")[0] == 0
+    assert "--seed 1 is not this run's, which is 0" in call("show", run, "--seed", 1)[2]
+
+
+def test_predictions_go_to_a_file_once(iris_run):
+    folder = iris_run[0]
+    args = ["predict", folder / "run", folder / "test.csv", "--out", folder / "p.csv", "--quiet"]
+    assert call(*args) == (0, "", "")
+    assert len(pd.read_csv(folder / "p.csv")) == 50
+    code, _, err = call(*args)
+    assert code == 2 and "p.csv exists; choose another --out, or --overwrite it" in err
+    assert call(*args, "--overwrite") == (0, "", "")
+
+
+def test_interrupted_keeps_the_best_and_goes_on(iris_run, monkeypatch):
+    folder, args, _ = iris_run
+    run, calls = folder / "stopped", []
+
+    def heard(self, record, names):
+        calls.append(record)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    again = [run if a == folder / "run" else a for a in args]
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.Progress, "__call__", heard)
+        code, out, err = call(*again)
+    assert code == 130 and "go on with bstruct resume" in err and "interrupted" in out
+    assert (run / "checkpoint").exists() and json.loads((run / "result.json").read_text())["interrupted"]
+    assert call("predict", run, folder / "test.csv")[0] == 0
+    code, out, _ = call("resume", run)
+    assert code == 0 and not (run / "checkpoint").exists()
+    assert out.replace("stopped", "run") == iris_run[2]
+
+
+def test_changed_data_are_not_resumed(iris_run, monkeypatch):
+    folder, args, _ = iris_run
+    run, data = folder / "changed", folder / "iris.csv"
+    monkeypatch.setattr(cli.Progress, "__call__", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    call(*[run if a == folder / "run" else a for a in args])
+    before = data.read_text()
+    data.write_text("\n".join(before.splitlines()[:-1]) + "\n")
+    code, _, err = call("resume", run)
+    data.write_text(before)
+    assert code == 2 and "has changed since the run began" in err

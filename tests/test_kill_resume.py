@@ -1,0 +1,71 @@
+"""A run that is killed again and again ends with the result of a run that nobody touched."""
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).resolve().parent.parent
+ARGS = ("--test-size 0.3 --hidden 8 --candidates linear+tanh linear+relu zero --epochs 40 --min-steps 0 --starts 2 "
+        "--finalists 3 --replicas 2 --blocks 2 --samples 8 --batch-size 32 --quiet").split()
+LONGEST = 240
+
+
+def start(*args):
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-m", "bstruct.cli", *map(str, args)], env=env, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def epochs(run):
+    journal = run / "journal.jsonl"
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+
+def killed(process, run, more, pause):
+    "Kill the process once the journal has `more` new epochs, and a pause after; False where it ended before."
+    before, deadline = epochs(run), time.monotonic() + LONGEST
+    while process.poll() is None and epochs(run) < before + more:
+        assert time.monotonic() < deadline, "no epoch for too long"
+        time.sleep(0.005)
+    time.sleep(pause)
+    alive = process.poll() is None
+    process.send_signal(signal.SIGKILL) if alive else None
+    process.communicate()
+    return alive
+
+
+def outcome(run):
+    "All of the result but the clock, and the weights."
+    result = json.loads((run / "result.json").read_text())
+    result["history"] = [{k: v for k, v in r.items() if k != "seconds"} for r in result["history"]]
+    weights = {f.name: load_file(f) for f in (run / "model").glob("*.safetensors")}
+    return result, weights
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_killed_at_random_moments_and_resumed(seed, tmp_path):
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    done = start("fit", "iris", "--seed", seed, "--out", whole, *ARGS)
+    assert done.wait(LONGEST) == 0, done.communicate()
+    total, random_ = epochs(whole), random.Random(seed)
+    process, kills = start("fit", "iris", "--seed", seed, "--out", torn, *ARGS), 0
+    for _ in range(3):
+        kills += killed(process, torn, random_.randrange(1, total // 2), random_.uniform(0, 0.05))
+        process = start("resume", torn, "--quiet")
+    assert process.wait(LONGEST) == 0, process.communicate()
+    process.communicate()
+    assert kills >= 2, f"only {kills} of 3 kills came in time"
+    (ours, our_weights), (theirs, their_weights) = outcome(torn), outcome(whole)
+    ours["notes"] = theirs["notes"] = []  # they tell of a torn record
+    assert ours == theirs
+    assert our_weights.keys() == their_weights.keys() and len(our_weights) > 0
+    for name, tensors in their_weights.items():
+        assert all((our_weights[name][k] == v).all() for k, v in tensors.items())  # to the bit
+    assert not (torn / "checkpoint").exists()
