@@ -2,9 +2,10 @@
 
 digits and mnist1d: bstruct's StructureClassifier, scikit-learn's MLPClassifier, and three searches over the same graph
 (64 -> 64 -> 64 -> 10 with a skip edge, six candidates an edge, 216 structures) that were written for the comparison:
-the best of 10 random structures, first-order DARTS, Gumbel-Softmax, each fitted with Adam and early stopping. One more
-row fits bstruct's structure as these fit theirs. diabetes: StructureRegressor, MLPRegressor, BayesianRidge, and random
-search.
+the best of 10 random structures, first-order DARTS, Gumbel-Softmax, each fitted with Adam and early stopping. Two more
+rows tell what comes from averaging and what from the choice: the mean prediction of the 10 random networks, and
+bstruct's structure fitted as the others fit theirs. diabetes: StructureRegressor, MLPRegressor, BayesianRidge, and
+random search.
 
 25 % of the rows are the test set (random_state 0; mnist1d: the package's own). Inputs are divided by 16 (digits) or
 standardised; bstruct gets them raw. Everything runs in one process and thread, and the contestants take turns, seed by

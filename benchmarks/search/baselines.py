@@ -106,10 +106,15 @@ def fit(graph: Graph, structure: Structure, x: Tensor, y: Tensor, generator: Gen
     return best
 
 
-def random_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> Network:
-    "The best of some random structures by validation loss; one split for all of them."
+def random_networks(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> list[Network]:
+    "Some random structures, each fitted; one split for all of them."
     found = random_structures(graph, effort.structures, Generator().manual_seed(seed))
-    return min((fit(graph, s, x, y, Generator().manual_seed(seed), effort) for s in found), key=lambda f: f.loss)
+    return [fit(graph, s, x, y, Generator().manual_seed(seed), effort) for s in found]
+
+
+def random_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> Network:
+    "The best of some random structures by validation loss."
+    return min(random_networks(graph, x, y, seed, effort), key=lambda f: f.loss)
 
 
 def relaxed_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort, mixture, bilevel: bool) -> Structure:

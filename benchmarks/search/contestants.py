@@ -7,7 +7,16 @@ from sklearn.linear_model import BayesianRidge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from torch import Generator
 
-from benchmarks.search.baselines import Effort, Structure, darts, fit, gumbel_softmax, random_search, tensors
+from benchmarks.search.baselines import (
+    Effort,
+    Structure,
+    darts,
+    fit,
+    gumbel_softmax,
+    random_networks,
+    random_search,
+    tensors,
+)
 from benchmarks.search.data import Table
 from bstruct.estimators import StructureClassifier, StructureRegressor
 from bstruct.model.graph import Graph
@@ -50,8 +59,13 @@ def classifiers(table: Table, graph: Graph, effort: Effort, settings: dict) -> C
             return Fitted(lambda: network.predict_proba(X_test), network.structure)
         return run
 
-    return {"MLPClassifier": sklearns, BSTRUCT: ours, f"best of {effort.structures} random": plain(random_search),
-            "DARTS": plain(darts), "Gumbel-Softmax": plain(gumbel_softmax)}
+    def average(seed: int) -> Fitted:
+        networks = random_networks(graph, *rows, seed, effort)
+        return Fitted(lambda: np.mean([n.predict_proba(X_test) for n in networks], 0))
+
+    count = f"{effort.structures} random"
+    return {"MLPClassifier": sklearns, BSTRUCT: ours, f"best of {count}": plain(random_search),
+            f"average of {count}": average, "DARTS": plain(darts), "Gumbel-Softmax": plain(gumbel_softmax)}
 
 
 def plainly(table: Table, graph: Graph, effort: Effort, structure: Structure, seed: int) -> Fitted:

@@ -8,7 +8,7 @@ ranked among all of them. Also printed: how well the seeds agree with each other
 in nats each pick is from the best, and Spearman's correlation of the truth with the order of a supernet like bstruct's
 (--screening: and of the evidence of single fits on half of the rows, which takes as long as a seed of the truth).
 
-Two seeds on digits take about six CPU minutes. Writes ranks_DATA.json and ranks_DATA.png into results/ beside this
+Two seeds on digits take about four CPU minutes. Writes ranks_DATA.json and ranks_DATA.png into results/ beside this
 file, or into --out; finished seeds are kept there and read again, unless --fresh.
 """
 import argparse

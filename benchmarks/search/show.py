@@ -12,6 +12,10 @@ HEADS = {"accuracy": "accuracy", "rmse": "RMSE", "coverage": "90 % interval", "l
 DIGITS = {"rmse": 2, "cpu_ratio": 2}
 
 
+def seeds(count: int) -> str:
+    return f"{count} seed" + "s" * (count != 1)
+
+
 def print_columns(head: list[str], rows: list[list[str]]) -> None:
     width = [max(map(len, column)) for column in zip(head, *rows)]
     for row in [head, *rows]:
@@ -25,7 +29,7 @@ def print_table(result: dict) -> None:
     rows = [[name, *(text(k, *found[k]) for k in keys)] for name, found in result["summary"].items()]
     if goal := not result["quick"] and GOALS.get(result["data"]):
         rows.append(["(the goal)", *(f"{goal[k]:g}" for k in keys)])
-    print(f"\n{result['data']}, {result['seeds']} seeds" + (", quick: no measurement" if result["quick"] else ""))
+    print(f"\n{result['data']}, {seeds(result['seeds'])}" + (", quick: no measurement" if result["quick"] else ""))
     print_columns(["", *(HEADS[k] for k in keys)], rows)
 
 
@@ -44,7 +48,7 @@ def plot(result: dict, path: Path) -> None:
             axis.axhline(goal, color="gray", lw=0.8, ls=":")
         axis.set(xscale="log", xlabel="CPU of a fit / that of scikit-learn's network", ylabel=HEADS[key])
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.suptitle(result["data"] + (" (quick: no measurement)" if result["quick"] else f", {result['seeds']} seeds"))
+    figure.suptitle(result["data"] + (" (quick: no measurement)" if result["quick"] else f", {seeds(result['seeds'])}"))
     figure.legend(handles, labels, loc="lower center", ncol=3, fontsize=8)
     figure.tight_layout(rect=(0, 0.12, 1, 1))
     figure.savefig(path, dpi=100)
@@ -55,7 +59,7 @@ def plot_ranks(result: dict, path: Path) -> None:
     "Every structure in the order of its test log-loss, the seeds as dots; the picks of each method above."
     order = sorted(range(len(result["truth"])), key=lambda i: result["truth"][i])
     place = {i: rank for rank, i in enumerate(order, 1)}
-    figure, axis = plt.subplots(figsize=(7, 4))
+    figure, axis = plt.subplots(figsize=(7, 4.6))
     for losses in result["log_loss"]:
         axis.plot(range(1, len(order) + 1), [losses[i] for i in order], ".", ms=3, color="gray", alpha=0.6)
     axis.plot(range(1, len(order) + 1), [result["truth"][i] for i in order], color="black", lw=1)
@@ -64,8 +68,8 @@ def plot_ranks(result: dict, path: Path) -> None:
         axis.plot([place[i] for i in found["index"]], [low * 0.93**(row + 1)] * len(found["index"]), "|", ms=10, mew=2,
                   color=f"C{row}", label=f"{name}: median rank {found['median']:g}")
     axis.set(yscale="log", xlabel="rank of the structure", ylabel="test -ln p, nats a row",
-             title=f"{result['data']}: all {len(order)} structures, fitted one by one, {len(result['log_loss'])} seeds")
-    axis.legend(fontsize=7, loc="upper left")
-    figure.tight_layout()
+             title=f"{result['data']}: {len(order)} structures, fitted one by one, {seeds(len(result['log_loss']))}")
+    figure.legend(loc="lower center", ncol=2, fontsize=8)
+    figure.tight_layout(rect=(0, 0.14, 1, 1))
     figure.savefig(path, dpi=100)
     plt.close(figure)
