@@ -61,13 +61,13 @@ def run(args) -> None:
     path = RESULTS / "results.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     wanted = args.only or TABLES
-    others = {} if args.no_peers else peers.available()
+    others = peers.available() if "methods" in wanted and not args.no_peers else {}
     etas = [e for e in (10, 30, 100, 300, 1000, 3000, 10000) if e <= args.longest]
     memory = lambda: {**found.get("memory", {}), **tables.memory_table(etas, args.memory_of)}
     todo = {"greedy": lambda: tables.greedy_table(args.rounds),
             "implicit": lambda: tables.implicit_table(args.rounds),
-            "methods": lambda: tables.methods_table(args.rounds, others), "memory": memory,
-            "reversible": tables.reversible_table, "wide": lambda: tables.wide_table(args.rounds)}
+            "reversible": tables.reversible_table, "memory": memory, "wide": lambda: tables.wide_table(args.rounds),
+            "methods": lambda: tables.methods_table(args.rounds, others)}
     RESULTS.mkdir(exist_ok=True)
     for name, make in todo.items():
         if name in wanted:
