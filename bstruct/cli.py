@@ -127,13 +127,15 @@ def _unboxed(text: str) -> str:
     "A parser's boxed complaint as one line, without the help texts that stand in it."
     words = []
     for line in text.splitlines():
-        body, indent = line.strip("│╭╮╰╯─ "), len(line) - len(line.lstrip("│ "))
+        body, indent = line.strip("│╰╯|+ "), len(line) - len(line.lstrip("│| "))
         if body.startswith("Argument helptext"):
             break
-        if body and not line.startswith("╭") and indent < 8 and not body.startswith("For full helptext"):
+        frame = line.startswith(("╭", "+")) or set(body) <= set("─-")  # a terminal without Unicode gets ASCII
+        if not frame and indent < 8 and not body.startswith("For full helptext"):
             words.append(body)
-    said, ours = " ".join(words), re.compile(r"Error parsing __tyro\S*: ")
-    return ours.sub("", said) if ours.match(said) else f"{said}; see bstruct --help"
+    said = " ".join(words)
+    ours = re.search(r"Error parsing __tyro\S*: (.*)", said)
+    return ours[1] if ours else f"{said}; see bstruct --help"
 
 
 def _parse(args: Sequence[str] | None):

@@ -47,6 +47,14 @@ def test_help_lists_the_commands_and_imports_little():
     # scikit-learn imports pandas by itself where it is installed
     assert not {"matplotlib", "jinja2"} & set(done.stdout.splitlines()[-1].split())
 
+# %% ../nbs/use/06_cli.ipynb #734a66ff
+def test_boxes_of_either_alphabet_are_opened():
+    lines = ["╭─ Unrecognized options ─╮", "│ Unrecognized: --a, 3 │", "│ ──── │", "│ Perhaps you meant: │",
+             "│     --at INT │", "│         help (default: 4) │", "│ ──── │", "│ For full helptext, run x │", "╰────╯"]
+    ascii_lines = [line.translate(str.maketrans("╭╮╰╯│─", "++++|-")) for line in lines]
+    for text in ("\n".join(lines), "\n".join(ascii_lines)):
+        assert cli._unboxed(text) == "Unrecognized: --a, 3 Perhaps you meant: --at INT; see bstruct --help"
+
 # %% ../nbs/use/06_cli.ipynb #0a3a7f86
 def test_every_setting_is_a_flag():
     out = io.StringIO()
