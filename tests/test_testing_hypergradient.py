@@ -111,7 +111,8 @@ def test_published_faults_are_refused():
     for name, method in faulty.items():
         register(name)(method)
         solver = name in ("scaled", "stale", "unstored")
-        claims[name] = Claim("minimiser", {}, frozenset({"flat"})) if solver else Claim("training", {}, frozenset({"noise"}))
+        kind, cannot = ("minimiser", "flat") if solver else ("training", "noise")
+        claims[name] = Claim(kind, {}, frozenset({cannot}))
     table = conformance(claims)
     for name in faulty:
         del _METHODS[name]
