@@ -52,12 +52,12 @@ def test_networks_written_by_hand():
 # %% ../nbs/model/05_supernet.ipynb #74beefba
 def by_loop(net, weights, structure, x):
     "Every candidate on its own; the independent reference of this page."
-    values = {net.graph.vertices[0].name: x.reshape(len(x), *net.graph.vertices[0].shape)}
+    values = {net.graph.vertices[0].name: x.reshape(x.shape[0], *net.graph.vertices[0].shape)}
     for vertex in map(net.graph.vertex, net.graph.order()[1:]):
         parts = []
         for edge in net.graph.incoming(vertex.name):
             out, row = net.graph.shapes(edge)[1], {}
-            total = torch.zeros(len(x), *out, dtype=x.dtype)
+            total = torch.zeros(x.shape[0], *out, dtype=x.dtype)
             for k, c in enumerate(map(candidate, edge.candidates)):
                 if c.apply is None:
                     continue

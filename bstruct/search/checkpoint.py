@@ -31,14 +31,18 @@ def fingerprint(*parts) -> str:
 
 # %% ../../nbs/search/03_checkpoint.ipynb #1230263e
 def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict) -> None:
-    "Save tensors and a JSON record in one file, atomically."
-    from safetensors.torch import save_file
+    "Save tensors and a JSON record in one file, atomically; OSError where the disk is full."
+    from safetensors.torch import save
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
+    data = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {"record": json.dumps(record)})
     try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, {"record": json.dumps(record)})
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['weight_samples', 'outputs_at', 'log_predictive', 'Run', 'listed', 'path_scores', 'search_stage', 'screening_stage',
-           'finalist_evidence', 'structure_posterior', 'Result', 'evidence_mode']
+           'finalist_evidence', 'averaged_posterior', 'Result', 'evidence_mode']
 
 # %% ../../nbs/search/04_modes.ipynb #554a5e53
 import hashlib
@@ -206,7 +206,7 @@ def finalist_evidence(run: Run, structure: Structure, c_reg: float, part: int = 
     return prequential(torch.cat(blocks, 1), past=bounds[0])
 
 # %% ../../nbs/search/04_modes.ipynb #c5310e2f
-def structure_posterior(evidence: list[Evidence], draws: int = 4096) -> Float[Tensor, "S"]:
+def averaged_posterior(evidence: list[Evidence], draws: int = 4096) -> Float[Tensor, "S"]:
     "p(Γ | y) of the structures for a uniform prior, averaged over the errors of their evidence."
     value = torch.tensor([e.value for e in evidence], dtype=torch.float64)
     error = torch.tensor([e.stderr if e.stderr < float("inf") else 0.0 for e in evidence], dtype=torch.float64)
@@ -278,7 +278,7 @@ def _finalists(run: Run, finalists: list[Pair], result: Result) -> None:
         evidence = Evidence.from_dict(run.checkpoint.found(f"finalists/{i}"))
         weights = parameters(run.graph, structure)
         result.ranking.append({"structure": structure, "c_reg": c_reg, "evidence": evidence, "parameters": weights})
-    for row, p in zip(result.ranking, structure_posterior([r["evidence"] for r in result.ranking]).tolist()):
+    for row, p in zip(result.ranking, averaged_posterior([r["evidence"] for r in result.ranking]).tolist()):
         row["probability"] = p
     result.ranking.sort(key=lambda r: -r["probability"])
     result.evidence = result.ranking[0]["evidence"]
