@@ -10,6 +10,7 @@ import csv
 import difflib
 import gzip
 import hashlib
+import math
 import warnings
 import zipfile
 import zlib
@@ -333,7 +334,7 @@ def target_values(y: pd.Series, task: str, training: bool = True) -> np.ndarray:
 def hold_out(table: Table, share: float, seed: int, stratify: bool) -> tuple[Table, Table]:
     "The table in two: training rows, and `share` of the rows for the test. Raises `DataError`."
     n = len(table.X)
-    size = round(n * share)
+    size = math.ceil(n * share)
     labels = table.y if stratify else None
     least = 1 if labels is None else labels.nunique()
     if not 0 < share < 1 or size < least or n - size < least:

@@ -10,10 +10,11 @@ from benchmarks.__main__ import main as all_benchmarks
 from benchmarks.search import ranks
 from benchmarks.search.__main__ import main, scores, summarise
 from benchmarks.search.baselines import (
-    Effort, connected, darts, fit, gumbel_softmax, random_search, random_structures, strongest)
+    Effort, darts, fit, gumbel_softmax, random_search, random_structures, strongest)
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted
 from benchmarks.search.data import load
 from bstruct.model.presets import dense
+from bstruct.search.modes import connected
 
 TINY = Effort(structures=4, epochs=12, search_epochs=6, patience=4)
 

@@ -104,6 +104,23 @@ def test_search_stage_lists_pairs_in_order():
     assert len(pairs) == 3 and len(batch) == 3 and len({tuple(s.items()) for s, _ in pairs}) >= 2
     assert all(c in (1.0, 0.1, 0.01) and set(s) == {"x->h1"} for s, c in pairs)
 
+# %% ../nbs/search/04_modes.ipynb #de413a69
+def test_connected_structures_are_those_whose_output_varies():
+    graph = Graph.dense(3, 2, hidden=(4, 4), candidates=("zero", "linear+tanh"))
+    net, x = Supernet(graph, share=True), torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    w = net.init(torch.Generator().manual_seed(0))
+    for structure in graph.structures():
+        gamma = {e: g[0] for e, g in one_hot(net, [structure]).items()}
+        assert connected(graph, structure) == bool(net(w, gamma, x).std(0).max() > 0)
+
+# %% ../nbs/search/04_modes.ipynb #71286724
+def test_simplest_uses_its_input_and_little_else():
+    graph = Graph.dense(3, 2, hidden=(4, 4))
+    options = list(graph.structures())
+    least = simplest(graph, options)
+    assert least == {"x->h1": "zero", "x->h2": "linear", "h1->h2": "zero"}
+    assert all(graph.parameters(least) <= graph.parameters(s) for s in options if connected(graph, s))
+
 # %% ../nbs/search/04_modes.ipynb #90802721
 def test_screening_keeps_each_structure_once_with_its_better_weight():
     run = small_run(min_steps=500)

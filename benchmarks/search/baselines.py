@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
+from bstruct.search.modes import connected
 
 Structure = dict[str, str]
 
@@ -29,15 +30,6 @@ class Effort:
     learning_rate: float = 1e-2  # of the weights (Adam)
     structure_learning_rate: float = 2e-2  # of the logits of the structure (Adam)
     temperature: tuple[float, float] = (1.0, 0.1)  # of the Gumbel-Softmax, first and last
-
-
-def connected(graph: Graph, structure: Structure) -> bool:
-    "Does the output depend on the input?"
-    alive = {graph.vertices[0].name}
-    for name in graph.order():
-        if any(e.source in alive and structure.get(e.name, e.candidates[0]) != "zero" for e in graph.incoming(name)):
-            alive.add(name)
-    return graph.vertices[-1].name in alive
 
 
 def random_structures(graph: Graph, count: int, generator: Generator) -> list[Structure]:

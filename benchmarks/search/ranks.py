@@ -24,12 +24,12 @@ from torch import Generator, Tensor
 
 from benchmarks.search import data
 from benchmarks.search.__main__ import RESULTS, plan
-from benchmarks.search.baselines import Structure, connected, tensors
+from benchmarks.search.baselines import Structure, tensors
 from benchmarks.search.contestants import PLAIN
 from benchmarks.search.show import plot_ranks, print_columns
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
-from bstruct.search.modes import detached, log_predictive, path_scores
+from bstruct.search.modes import connected, detached, log_predictive, path_scores
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Batch, Plan, Task, Trainer, make_batch, one_hot
 
