@@ -85,7 +85,7 @@ class Settings:
     batch_size: int = 64  # rows of a minibatch
     learning_rate: float = 0.01  # of the weights' posterior, at the first step; falls as a cosine
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    screened: int = 12  # structures that are fitted one by one ...
+    screened: int = 10  # structures that are fitted one by one ...
     finalists: int = 4  # ... and those of them whose evidence is estimated
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
     replicas: int = 2  # starts of every finalist

@@ -41,7 +41,16 @@ class Task:
             return bernoulli_log_likelihood(output[:, 0], y)
         return gaussian_log_likelihood(output[:, 0], y, log_noise)
 
-# %% ../../nbs/search/02_variational.ipynb #99a182ea
+# %% ../../nbs/search/02_variational.ipynb #758d9ea7
+def _group_sizes(net: Supernet) -> list[int]:
+    "How many neighbouring weights share each prior precision: a tensor, or one candidate's part of a stacked one."
+    sizes = []
+    for shape in net.weight_shapes.values():
+        parts = 1 if net.share or len(shape) < 2 else shape[0]
+        sizes += [math.prod(shape) // parts] * parts
+    return sizes
+
+# %% ../../nbs/search/02_variational.ipynb #42ce3377
 @dataclass
 class Batch:
     """M posteriors of one supernet with P weights.
@@ -92,24 +101,13 @@ def one_hot(net: Supernet, structures: list[dict[str, str]], device=None) -> dic
         return torch.eye(len(names), device=device)[place]
     return {edge: rows(edge, names) for edge, names in net.graph.choices.items()}
 
-# %% ../../nbs/search/02_variational.ipynb #ed359042
-def _groups(net: Supernet) -> Int[Tensor, "P"]:
-    "For every weight, the number of the prior precision that it shares."
-    ids, first = [], 0
-    for shape in net.weight_shapes.values():
-        lead = 1 if net.share or len(shape) < 2 else shape[0]
-        ids.append(torch.arange(first, first + lead).repeat_interleave(math.prod(shape) // lead))
-        first += lead
-    return torch.cat(ids) if ids else torch.zeros(0, dtype=torch.long)
-
-# %% ../../nbs/search/02_variational.ipynb #8ff40dbb
+# %% ../../nbs/search/02_variational.ipynb #d618372f
 def prior_log_precision(batch: Batch) -> Float[Tensor, "M P"]:
     "ln of the precisions that maximise the objective for the present posteriors, repeated for every weight."
     second = batch.params["loc"].square() + (2 * batch.params["log_scale"]).exp()
-    group = _groups(batch.net).to(second.device)
-    count = group.bincount().to(second.dtype)
-    mean = second.new_zeros(len(second), len(count)).index_add_(1, group, second) / count
-    return -mean.clamp_min(torch.finfo(second.dtype).tiny).log()[:, group]
+    groups = second.split(_group_sizes(batch.net), 1)
+    tiny = torch.finfo(second.dtype).tiny
+    return torch.cat([-g.mean(1, keepdim=True).clamp_min(tiny).log().expand_as(g) for g in groups], 1)
 
 # %% ../../nbs/search/02_variational.ipynb #8074e093
 def weight_kl(batch: Batch) -> Float[Tensor, "M"]:
