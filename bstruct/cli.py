@@ -230,8 +230,13 @@ def _read_graph(file: Path):
         raise ValueError(f"{file}: {error}") from None
 
 
-def _check_inputs(graph, columns: int) -> None:
-    vertex = graph.vertices[0]
+def _check_ends(graph, prepared: "Prepared") -> None:
+    columns, classes = prepared.X.shape[1], len(set(prepared.y.tolist()))
+    outputs = classes if prepared.facts["task"] == "classification" and classes > 2 else 1
+    vertex, last = graph.vertices[0], graph.vertices[-1]
+    if prod(last.shape) != outputs:
+        raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} numbers a row, the target needs "
+                         f"{outputs}: change its shape")
     if prod(vertex.shape) != columns:
         raise ValueError(f"the graph's input {vertex.name!r} takes {prod(vertex.shape)} numbers a row, the encoded "
                          f"table has {columns}: change its shape, or --drop columns")
@@ -325,7 +330,7 @@ def fit(options: Fit) -> int:
     prepared = prepare(data, options.seed)
     graph = _read_graph(options.graph) if options.graph else None
     if graph is not None:
-        _check_inputs(graph, prepared.X.shape[1])
+        _check_ends(graph, prepared)
     settings = {"name": options.data, "data": data, "facts": prepared.facts, "search": asdict(options.search),
                 "seed": options.seed, "device": options.device, "versions": versions(),
                 "graph": None if graph is None else graph.to_dict()}

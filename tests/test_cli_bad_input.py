@@ -248,3 +248,13 @@ def test_a_run_in_use(run, finished, capsys):
 def test_predicting_with_an_unfinished_run(run, capsys):
     (run / "result.json").unlink()
     refused(capsys, ["predict", run, "iris"], "has not finished", "bstruct resume")
+
+
+def test_a_graph_with_the_wrong_output_costs_no_former_run(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert cli.main(["fit", "iris", "--out", str(out), *SHORT]) == 0
+    before = sorted((f.name, f.read_bytes()) for f in out.iterdir() if f.is_file())
+    (tmp_path / "g.json").write_text(Graph.dense(4, 2, hidden=(3,)).to_json())
+    args = ["fit", "iris", "--graph", tmp_path / "g.json", "--out", out, "--overwrite", *SHORT]
+    refused(capsys, args, "output 'y' gives 2 numbers a row, the target needs 3", "change its shape")
+    assert before == sorted((f.name, f.read_bytes()) for f in out.iterdir() if f.is_file())

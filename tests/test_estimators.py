@@ -179,4 +179,5 @@ def test_sample_and_plot():
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
     draws = m.sample(50, random_state=0)
     assert len(draws) == 50 and all(set(d) == {"x->h1"} for d in draws)
-    assert m.plot() is not None
+    labels = [t.get_text() for t in m.plot().texts]
+    assert any(m.structure_["x->h1"] in label for label in labels), labels
