@@ -23,7 +23,9 @@ def test_settings_are_plain_and_frozen():
 # %% ../nbs/search/01_settings.ipynb #c76958df
 def test_settings_refuse_in_one_line():
     bad = dict(mode="evidnce", structure_kl="exact", starts=0, epochs=1.5, c_reg=-1.0, hidden=(), temperature=(1.0, -0.2),
-               tempering=(0.0,), learning_rate=float("nan"), candidates=(), batch_size=True, blocks="3", min_steps=-1)
+               tempering=(0.0,), learning_rate=float("nan"), candidates=(), batch_size=True, blocks="3", min_steps=-1,
+               c_train=-1.0, c_prior="1", c_comb=float("nan"), hypergradient="gredy", validation=1.0, budget=0, halving=1,
+               tolerance=-0.5)
     for name, value in bad.items():
         with pytest.raises(ValueError, match=f"^{name} is ") as error:
             Settings(**{name: value})
@@ -35,3 +37,23 @@ def test_settings_name_the_nearest_mode():
         Settings(mode="evidnce")
     with pytest.raises(ValueError, match="two are needed"):
         Settings(temperature=(1.0, 0.5, 0.2))
+
+# %% ../nbs/search/01_settings.ipynb #a43b24ff
+def test_settings_say_what_another_mode_would_need():
+    for name, value in dict(budget=10, halving=True).items():
+        assert getattr(Settings(mode="enumerate", **{name: value}), name) == value
+        for mode in ("evidence", "grow", "shrink"):
+            with pytest.raises(ValueError, match=f"^{name} is {value}: mode '{mode}' has no use for it; try mode='enum"):
+                Settings(mode=mode, **{name: value})
+
+# %% ../nbs/search/01_settings.ipynb #90f4d07b
+def test_settings_take_what_the_family_allows():
+    from bstruct.hypergradient.inner import methods
+
+    assert Settings(c_comb=-2.5, c_train=0.0).c_comb == -2.5
+    assert len(methods()) >= 8 and all(Settings(hypergradient=m).hypergradient == m for m in methods())
+    with pytest.raises(ValueError, match="so Q is nothing; try c_train=1"):
+        Settings(c_train=0, c_prior=0)
+    for budget in (True, 2.0, "3", -1):
+        with pytest.raises(ValueError, match=r"^budget is .*at least 1"):
+            Settings(mode="enumerate", budget=budget)

@@ -8,10 +8,12 @@ __all__ = ['Settings']
 # %% ../../nbs/search/01_settings.ipynb #580595d0
 import difflib
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+
+from bstruct.hypergradient.inner import methods
 
 # %% ../../nbs/search/01_settings.ipynb #015fd68a
-MODES = ("evidence",)
+MODES = ("evidence", "grow", "shrink", "enumerate")
 KLS = ("categorical", "gumbel")
 
 
@@ -45,6 +47,34 @@ def check_choice(name: str, value, known: tuple[str, ...]) -> None:
         hint = f"did you mean {near[0]!r}?" if near else f"take one of {', '.join(known)}"
         _refuse(name, value, f"known are {', '.join(known)}", hint)
 
+
+def _check_outer(settings) -> None:
+    "The coefficients of Q, and how it is maximised."
+    _check_at_least(settings, 0, ("c_train", "c_prior", "tolerance"), False)
+    comb = settings.c_comb
+    if not isinstance(comb, int | float) or isinstance(comb, bool) or not math.isfinite(comb):
+        _refuse("c_comb", comb, "a finite number is needed, of either sign", "try c_comb=1")
+    if settings.c_train == settings.c_prior == settings.c_comb == 0:
+        _refuse("c_train", settings.c_train, "c_prior and c_comb are 0 too, so Q is nothing", "try c_train=1")
+    if settings.hypergradient != "greedy":
+        check_choice("hypergradient", settings.hypergradient, tuple(methods()))
+    _check_at_least(settings, 0, ("validation",), False)
+    if settings.validation >= 1:
+        _refuse("validation", settings.validation, "a share of the rows below 1 is needed", "try validation=0.25")
+
+
+def _check_enumeration(settings) -> None:
+    "What belongs to the mode `enumerate` alone."
+    if settings.budget is not None:
+        _check_at_least(settings, 1, ("budget",), True)
+    if not isinstance(settings.halving, bool):
+        _refuse("halving", settings.halving, "True or False is needed", "try halving=True")
+    if settings.mode != "enumerate" and (settings.budget is not None or settings.halving):
+        name = "halving" if settings.budget is None else "budget"
+        _refuse(name, getattr(settings, name), f"mode {settings.mode!r} has no use for it",
+                "try mode='enumerate', or leave it out")
+
+
 def _check(settings) -> None:
     "Every refusal, in the order of the fields' importance; lists become tuples."
     for name in ("hidden", "candidates", "temperature", "tempering"):
@@ -60,6 +90,8 @@ def _check(settings) -> None:
     _check_all_positive(settings, ("temperature", "tempering"), False)
     if len(settings.temperature) != 2:
         _refuse("temperature", settings.temperature, "two are needed, the first and the last", "try (1.0, 0.2)")
+    _check_outer(settings)
+    _check_enumeration(settings)
     if not settings.candidates or isinstance(settings.candidates, str):
         _refuse("candidates", settings.candidates, "a sequence of names is needed", "try ('zero', 'linear+relu')")
 
@@ -68,14 +100,20 @@ def _check(settings) -> None:
 class Settings:
     """What a search does; refuses values that cannot work with one line that names value, limit and remedy.
 
-    Counts are whole numbers, `c_reg` the coefficient of L, learning rates those of Adam.
+    Counts are whole numbers, `c_reg` the coefficient of L, `c_train`, `c_prior` and `c_comb` those of Q, `tolerance`
+    is in nats, learning rates are those of Adam.
     """
 
-    mode: str = "evidence"  # which problem of the family is solved
+    mode: str = "evidence"  # evidence, grow, shrink or enumerate
     hidden: tuple[int, ...] = (64, 64)  # widths of the hidden vertices of the default graph
     candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin")
     share_weights: bool = True  # candidates of one shape share their weights during the search
     c_reg: float = 1.0  # weight of the KL term in L
+    c_train: float = 1.0  # weight of the log-likelihood in Q
+    c_prior: float = 1.0  # weight of the KL term in Q
+    c_comb: float = 0.0  # weight of the distance to the structures seen before; above 0 repels, below attracts
+    hypergradient: str = "greedy"  # how Q is maximised where it is not L
+    validation: float = 0.0  # share of the rows that Q sees instead of those of L
     temperature: tuple[float, float] = (1.0, 0.2)  # of the Gumbel-Softmax posterior, first and last
     structure_kl: str = "categorical"  # or "gumbel"
     tempering: tuple[float, ...] = (1.0, 0.1, 0.01)  # multiples of c_reg; the starts take turns, evidence chooses
@@ -90,6 +128,9 @@ class Settings:
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
     replicas: int = 2  # starts of every finalist
     samples: int = 32  # weight samples behind a prediction
+    budget: int | None = None  # structures that enumerate visits; None: all of them
+    halving: bool = False  # enumerate drops the worse half again and again before the last epochs
+    tolerance: float = 3.0  # nats of evidence that shrink may lose, and that grow must gain, in a step
 
     def __post_init__(self):
         _check(self)
