@@ -29,7 +29,8 @@ from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
 from bstruct.model.supernet import Supernet
 from bstruct.search.checkpoint import read_tensors, write_tensors
-from bstruct.search.modes import Result, evidence_mode, outputs_at, weight_samples
+from bstruct.search.evidence_mode import evidence_mode
+from bstruct.search.run import Result, outputs_at, weight_samples
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Batch, Task, one_hot, prior_log_precision
 

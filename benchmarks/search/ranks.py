@@ -29,7 +29,8 @@ from benchmarks.search.contestants import PLAIN
 from benchmarks.search.show import plot_ranks, print_columns
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
-from bstruct.search.modes import connected, detached, log_predictive, path_scores
+from bstruct.search.evidence_mode import connected, path_scores
+from bstruct.search.run import detached, log_predictive
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Batch, Plan, Task, Trainer, make_batch, one_hot
 

@@ -1,5 +1,6 @@
 "The search for a structure."
-from .modes import Result, evidence_mode
+from .evidence_mode import evidence_mode
+from .run import Result
 from .settings import Settings
 
 __all__ = ["Result", "Settings", "evidence_mode"]
