@@ -72,6 +72,14 @@ def test_structure_kl_of_uniform_and_of_certain():
     b.params["logits/x->h1"] = torch.tensor([[50.0, 0, 0], [0, 0, 0]])
     torch.testing.assert_close(structure_kl(b), torch.tensor([math.log(3), 0.0]), atol=1e-5, rtol=0)
 
+# %% ../nbs/search/02_variational.ipynb #eb6e222d
+def test_drawn_from_generators_of_their_own():
+    new = lambda seed: torch.Generator().manual_seed(seed)
+    both = drawn(torch.randn, (2, 5), [new(3), new(4)])
+    assert torch.equal(both[1], torch.randn(5, generator=new(4)))
+    assert torch.equal(both[:1], drawn(torch.randn, (1, 5), [new(3)]))
+    assert torch.equal(drawn(torch.rand, (2, 5), new(3)), torch.rand(2, 5, generator=new(3)))
+
 # %% ../nbs/search/02_variational.ipynb #469aa0f8
 def test_posterior_gradient_agrees_with_automatic_differentiation():
     gamma = {"x->h1": torch.eye(3, dtype=torch.float64)[[1, 2]]}
@@ -110,6 +118,21 @@ def test_a_resumed_trainer_equals_an_uninterrupted_one():
     while not second.done:
         second.run_epoch()
     assert all(torch.equal(whole.batch.params[k], second.batch.params[k]) for k in whole.batch.params)
+
+# %% ../nbs/search/02_variational.ipynb #dd210d0b
+def test_a_model_with_its_own_generator_does_not_know_its_batch():
+    def alone_or_not(seeds):
+        sources = [torch.Generator().manual_seed(s) for s in seeds]
+        parts = [make_batch(small_net(share=True), g, [20], 1.0) for g in sources]
+        params = {k: torch.cat([b.params[k] for b in parts]) for k in parts[0].params}
+        b = Batch(parts[0].net, params, None, torch.full((len(seeds),), 20), torch.ones(len(seeds)))
+        t = Trainer(b, small_task(), Plan(3, 3, 16, 0.02), sources)
+        state = [t.run_epoch() and {k: v.clone() for k, v in trainer_state(t).items()} for _ in range(2)]
+        load_trainer_state(t, state[0])
+        t.run_epoch()
+        assert all(torch.equal(v, state[1][k]) for k, v in trainer_state(t).items())
+        return t.batch.params["loc"].detach()
+    torch.testing.assert_close(alone_or_not([5, 6, 7, 8])[2:3], alone_or_not([7]), rtol=1e-4, atol=1e-5)
 
 # %% ../nbs/search/02_variational.ipynb #276403f8
 def test_training_raises_the_bound():

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['Task', 'Batch', 'make_batch', 'one_hot', 'prior_log_precision', 'weight_kl', 'structure_kl', 'Plan',
-           'posterior_gradient', 'Trainer', 'trainer_state', 'load_trainer_state']
+           'posterior_gradient', 'drawn', 'Trainer', 'trainer_state', 'load_trainer_state']
 
 # %% ../../nbs/search/02_variational.ipynb #d937bfab
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -149,11 +150,22 @@ def posterior_gradient(batch: Batch, g: Float[Tensor, "M P"], noise: Float[Tenso
     precision = prior_log_precision(batch).exp()
     return g + c * precision * loc, g * scale * noise + c * (precision * scale.square() - 1)
 
-# %% ../../nbs/search/02_variational.ipynb #d6a4ab9f
+# %% ../../nbs/search/02_variational.ipynb #815ac449
+def _sources(generator: Generator | Sequence[Generator]) -> list[Generator]:
+    return [generator] if isinstance(generator, Generator) else list(generator)
+
+# %% ../../nbs/search/02_variational.ipynb #9baab21b
+def drawn(draw: Callable[..., Tensor], shape, generator: Generator | Sequence[Generator], device=None) -> Tensor:
+    "`draw(shape)` from one generator, or the first axis from a generator each."
+    if isinstance(generator, Generator):
+        return draw(shape, generator=generator, device=device)
+    return torch.stack([draw(shape[1:], generator=g, device=device) for g in generator])
+
+# %% ../../nbs/search/02_variational.ipynb #2f5283a6
 class Trainer:
     "Trains a `Batch` on a `Task`, one epoch a call; its state is a dictionary of tensors, and resumes to the bit."
 
-    def __init__(self, batch: Batch, task: Task, plan: Plan, generator: Generator):
+    def __init__(self, batch: Batch, task: Task, plan: Plan, generator: Generator | Sequence[Generator]):
         self.batch, self.task, self.plan, self.generator, self.epoch = batch, task, plan, generator, 0
         for v in batch.params.values():
             v.requires_grad_()
@@ -180,10 +192,11 @@ class Trainer:
             return {"bound": b.sizes * torch.stack(fits).mean(0) - b.c_reg * kl,
                     "probabilities": {e: q.softmax(-1) for e, q in b.logits.items()}}
 
-# %% ../../nbs/search/02_variational.ipynb #dc3ab35c
+# %% ../../nbs/search/02_variational.ipynb #f988e996
 def _order(self: Trainer) -> Int[Tensor, "M n"]:
     "A random order of the rows that each model may see; the others come last."
-    keys = torch.rand(len(self.batch), len(self.task), generator=self.generator, device=self.generator.device)
+    device = self.batch.params["loc"].device
+    keys = drawn(torch.rand, (len(self.batch), len(self.task)), self.generator, device)
     hidden = torch.arange(len(self.task), device=keys.device) >= self.batch.sizes[:, None]
     return (keys + hidden).argsort(1)
 
@@ -194,7 +207,7 @@ def _sampled_structure(self: Trainer, progress: float) -> dict[str, Tensor]:
         return self.batch.structure
     first, last = self.plan.temperature
     t = first * (last / first) ** progress
-    noise = {e: gumbel_noise(q.shape, self.generator, device=q.device) for e, q in self.batch.logits.items()}
+    noise = {e: drawn(gumbel_noise, q.shape, self.generator, q.device) for e, q in self.batch.logits.items()}
     return {e: straight_through(sample_log(q, t, noise[e]).exp()) for e, q in self.batch.logits.items()}
 
 
@@ -205,7 +218,7 @@ def _step(self: Trainer, rows: Int[Tensor, "M b"], progress: float) -> Float[Ten
         group["lr"] = group["base"] * (0.01 + 0.99 * math.cos(0.5 * math.pi * progress) ** 2)
     if b.logits and progress < 0.5:
         self.optimiser.param_groups[-1]["lr"] = 0.0
-    noise = torch.randn(p["loc"].shape, generator=self.generator, device=p["loc"].device)
+    noise = drawn(torch.randn, p["loc"].shape, self.generator, p["loc"].device)
     w = reparameterise(p["loc"].detach(), p["log_scale"].detach(), noise).requires_grad_()
     output = vmap(b.net)(b.named(w), _sampled_structure(self, progress), task.x[rows])
     fit = vmap(task.log_likelihood)(output, task.y[rows], p["log_noise"]).mean(1)
@@ -226,13 +239,16 @@ def trainer_state(trainer: Trainer) -> dict[str, Tensor]:
     state = {f"params/{k}": v.detach() for k, v in trainer.batch.params.items()}
     for k, v in trainer.batch.params.items():
         state |= {f"adam/{k}|{name}": t for name, t in trainer.optimiser.state.get(v, {}).items()}
-    return state | {"generator": trainer.generator.get_state(), "epoch": torch.tensor(trainer.epoch)}
+    sources = _sources(trainer.generator)
+    return state | {"generator": torch.stack([g.get_state() for g in sources]), "epoch": torch.tensor(trainer.epoch)}
 
 # %% ../../nbs/search/02_variational.ipynb #ec64d5f1
 def load_trainer_state(trainer: Trainer, state: dict[str, Tensor]) -> None:
     "Continue where `trainer_state` was taken."
     trainer.epoch = int(state["epoch"])
-    trainer.generator.set_state(state["generator"].cpu())
+    sources = _sources(trainer.generator)
+    for source, at in zip(sources, state["generator"].cpu().reshape(len(sources), -1)):
+        source.set_state(at.clone())
     with torch.no_grad():
         for k, v in trainer.batch.params.items():
             v.copy_(state[f"params/{k}"])
