@@ -80,11 +80,14 @@ class Run:
         return generator_of(self.seed, stage, self.task.x.device)
 
     def train(self, stage: str, make: Callable[[Generator], Batch], n: int, part: int = 0, parts: int = 1) -> Batch:
-        "Train part `part` of a stage of `parts`; resumes, reports every epoch, and saves."
-        name = f"{stage}/{part}"
-        generator = self.generator(name)
-        plan = Plan.of(self.settings, n)
-        trainer = Trainer(make(generator), self.task, plan, generator)
+        "Train part `part` of a stage of `parts`."
+        generator = self.generator(f"{stage}/{part}")
+        trainer = Trainer(make(generator), self.task, Plan.of(self.settings, n), generator)
+        return self.finish(stage, trainer, part, parts)
+
+    def finish(self, stage: str, trainer: Trainer, part: int = 0, parts: int = 1) -> Batch:
+        "Run a trainer to its end; resumes, reports every epoch, and saves."
+        name, plan = f"{stage}/{part}", trainer.plan
         if state := self.checkpoint.state(name):
             load_trainer_state(trainer, state)
         try:
