@@ -102,6 +102,36 @@ def test_convolution_errors():
     with pytest.raises(ValueError, match=r"conv2d needs shapes \(channels, height, width\)"):
         candidate("conv2d").weights((9,), (3,))
 
+# %% ../nbs/model/01_candidates.ipynb #448512b0
+def test_pooling_takes_the_window_apart():
+    x = torch.randn(4, 2, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for spec, reduce in [("maxpool:3", torch.amax), ("meanpool:3", torch.mean), ("meanpool:5", torch.mean)]:
+        c, reach = candidate(spec), int(spec[-1]) // 2
+        for length, stride in [(9, 1), (5, 2), (3, 3)]:
+            want = [reduce(x[..., max(0, j - reach):j + reach + 1], -1) for j in range(0, 9, stride)]
+            assert c.weights((2, 9), (2, length)) == {}
+            torch.testing.assert_close(c.apply({}, x, (2, length)), torch.stack(want, -1), rtol=1e-14, atol=1e-14)
+    x = x[:, :1].reshape(4, 1, 3, 3)
+    assert candidate("maxpool").apply({}, x, (1, 2, 2))[:, 0, 0, 0].equal(x[:, 0, :2, :2].flatten(1).amax(1))
+
+# %% ../nbs/model/01_candidates.ipynb #e691043c
+def test_pooling_under_vmap_is_a_loop():
+    g = torch.Generator().manual_seed(0)
+    for name, i, o in [("maxpool", (2, 9), (2, 5)), ("meanpool", (2, 9), (2, 5)), ("maxpool", (2, 6, 5), (2, 3, 3))]:
+        c, x = candidate(name), torch.randn(3, 4, *i, generator=g)
+        one = lambda v, c=c, o=o: c.apply({}, v, o)
+        torch.testing.assert_close(torch.func.vmap(one)(x), torch.stack([one(v) for v in x]))
+
+# %% ../nbs/model/01_candidates.ipynb #44adc54e
+def test_pooling_errors():
+    with pytest.raises(ValueError, match="must be odd; take 5"):
+        candidate("maxpool:4")
+    with pytest.raises(ValueError, match=r"keeps the channels, it cannot lead from \(2, 9\) to \(3, 5\); 'conv1d:1' can"):
+        candidate("maxpool").weights((2, 9), (3, 5))
+    for i, o in [((2, 9), (2, 4)), ((9,), (9,)), ((2, 9, 9), (2, 9))]:
+        with pytest.raises(ValueError, match=r"meanpool needs shapes \(channels, "):
+            candidate("meanpool").weights(i, o)
+
 # %% ../nbs/model/01_candidates.ipynb #1b97d792
 CASES = {"linear": ((3,), (4,)), "linear+tanh:2": ((2, 3), (4,)), "polynomial:3": ((2,), (3,)),
          "conv1d+relu:3": ((2, 7), (3, 4)), "conv2d:3": ((2, 5, 4), (3, 5, 4))}

@@ -8,8 +8,11 @@ from bstruct.model.presets import *
 # %% ../nbs/model/03_presets.ipynb #032020ff
 from itertools import combinations
 
+import torch
+
 from bstruct.model.graph import Graph
-from bstruct.model.presets import cell, cube, dense, polynomial
+from bstruct.model.presets import cell, convolutional, cube, dense, polynomial
+from bstruct.model.supernet import Supernet
 
 # %% ../nbs/model/03_presets.ipynb #c82e855c
 def test_dense_graph():
@@ -22,6 +25,37 @@ def test_dense_graph():
     assert Graph.dense(3, 2, hidden=()).candidates == {"x->y": ("linear",)}
     with pytest.raises(ValueError, match="edge x->h1 has candidates"):
         Graph.dense(40, 10, candidates=("identity",))
+
+# %% ../nbs/model/03_presets.ipynb #da6e1be2
+def test_convolutional_graph():
+    g = Graph.convolutional((1, 40), 10)
+    assert g == convolutional((1, 40), 10) and g.n_structures == 4 * (5 * 2) * (5 * 3)
+    assert [v.shape for v in g.vertices] == [(1, 40), (32, 20), (32, 10), (32, 5), (10,)]
+    assert g.candidates["x->h2"] == ("zero", "conv1d:1") and g.candidates["h1->h3"] == ("zero", "conv1d:1", "maxpool:3")
+    assert g.candidates["h1->h2"] == (*g.candidates["x->h1"], "maxpool:3") and g.candidates["h3->y"] == ("linear",)
+    g = Graph.convolutional((3, 9, 16), 2, channels=(3, 4), kernels=(3,), activations=("silu",), skip=False)
+    assert g.candidates == {"x->h1": ("conv2d+silu:3", "maxpool:3"), "h1->h2": ("conv2d+silu:3",), "h2->y": ("linear",)}
+    assert g.vertex("h2").shape == (4, 3, 4)
+    for wrong in (40, (40,), (1, 2, 3, 4)):
+        with pytest.raises(ValueError, match="take Graph.dense"):
+            Graph.convolutional(wrong, 10)
+    with pytest.raises(ValueError, match="must be odd; take 5"):
+        Graph.convolutional((1, 40), 10, kernels=(4,))
+
+# %% ../nbs/model/03_presets.ipynb #faca4a7d
+def test_convolutional_equals_torch_nn():
+    g = Graph.convolutional((1, 11), 3, channels=(4, 4))
+    choice = {"x->h1": "conv1d+tanh:5", "h1->h2": "maxpool:3", "x->h2": "conv1d:1"}
+    net, nn = Supernet(g.restrict(choice)), torch.nn
+    w = {k: v[0] for k, v in net.init(torch.Generator().manual_seed(0), dtype=torch.float64).items()}
+    first, short, last = nn.Conv1d(1, 4, 5, 2, 2).double(), nn.Conv1d(1, 4, 1, 4).double(), nn.Linear(12, 3).double()
+    for layer, prefix in [(first, "x->h1/conv1d:5/"), (short, "x->h2/conv1d:1/"), (last, "h2->y/linear/")]:
+        weight = w[prefix + "weight"]
+        layer.weight.data, layer.bias.data = weight.T if layer is last else weight, w[prefix + "bias"] + 0.1
+    x = torch.randn(6, 1, 11, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    h2 = nn.MaxPool1d(3, 2, 1)(first(x).tanh()) + short(x)
+    stacked = {k: (v + 0.1 * k.endswith("bias"))[None] for k, v in w.items()}
+    torch.testing.assert_close(net(stacked, {}, x), last(h2.flatten(1)), rtol=1e-12, atol=1e-12)
 
 # %% ../nbs/model/03_presets.ipynb #404785d0
 def test_cells():

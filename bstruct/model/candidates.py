@@ -184,26 +184,26 @@ def _polynomial(degree: int | None = None) -> Candidate:
     return Candidate(f"polynomial:{degree}", weights, lambda w, x, o: _powers(x, degree) @ w["weight"], stacks=True)
 
 # %% ../../nbs/model/01_candidates.ipynb #6a283d4b
-def _stride(i: Shape, o: Shape, name: str) -> int:
-    "The stride that leads from one shape to the other, channels first."
-    if len(i) == len(o) == int(name[4]) + 1:
+def _stride(i: Shape, o: Shape, name: str, axes: str) -> int:
+    "The stride that leads from one shape to the other, channels first; `axes` is what an error tells of them."
+    if len(i) == len(o) == axes.count(",") + 1 > 1:
         for s in range(1, max(i[1:]) + 1):
             if all(-(-a // s) == b for a, b in zip(i[1:], o[1:])):
                 return s
-    axes = "(channels, length)" if name == "conv1d" else "(channels, height, width)"
     raise ValueError(f"{name} needs shapes {axes} with ceil(size / stride) equal on every axis, not {i} and {o}")
 
 
 def _convolution(name: str, kernel: int) -> Candidate:
     conv, axes = (F.conv1d, 1) if name == "conv1d" else (F.conv2d, 2)
+    shapes = "(channels, length)" if axes == 1 else "(channels, height, width)"
 
     def weights(i: Shape, o: Shape) -> dict[str, Weight]:
-        _stride(i, o, name)
+        _stride(i, o, name, shapes)
         shape = (o[0], i[0], *[kernel] * axes)
         return {"weight": Weight(shape, prod(shape[1:]), reads=1), "bias": Weight((o[0],), gain=0.0)}
 
     def apply(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
-        weight, stride = w["weight"], _stride(tuple(x.shape[1:]), o, name)
+        weight, stride = w["weight"], _stride(tuple(x.shape[1:]), o, name, shapes)
         y = conv(x, weight.flatten(0, -axes - 2), w["bias"].flatten(), stride, kernel // 2)
         return y if weight.ndim == axes + 2 else y.unflatten(1, weight.shape[:2]).transpose(0, 1)
 
@@ -226,3 +226,35 @@ def _odd(name: str, kernel: int | None) -> int:
     if kernel is not None and kernel % 2 == 0:
         raise ValueError(f"candidate '{name}:{kernel}': the kernel size must be odd; take {kernel + 1}")
     return kernel or 3
+
+# %% ../../nbs/model/01_candidates.ipynb #771ed2b5
+def _pooling(name: str, kernel: int) -> Candidate:
+    mean = {"count_include_pad": False} if name == "meanpool" else {}
+    kinds = (F.avg_pool1d, F.avg_pool2d) if mean else (F.max_pool1d, F.max_pool2d)
+
+    def stride(i: Shape, o: Shape) -> int:
+        s = _stride(i, o, name, "(channels, length)" if len(i) == 2 else "(channels, height, width)")
+        if i[0] != o[0]:
+            raise ValueError(f"{name} keeps the channels, it cannot lead from {i} to {o}; 'conv{len(i) - 1}d:1' can")
+        return s
+
+    def weights(i: Shape, o: Shape) -> dict[str, Weight]:
+        stride(i, o)
+        return {}
+
+    def apply(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
+        return kinds[len(o) - 2](x, kernel, stride(tuple(x.shape[1:]), o), kernel // 2, **mean)
+
+    return Candidate(f"{name}:{kernel}", weights, apply)
+
+
+@register("maxpool")
+def _maxpool(kernel: int | None = None) -> Candidate:
+    "The largest of neighbours along the last axis of two or the last two of three, kernel 3 if not given."
+    return _pooling("maxpool", _odd("maxpool", kernel))
+
+
+@register("meanpool")
+def _meanpool(kernel: int | None = None) -> Candidate:
+    "The mean of neighbours along the last axis of two or the last two of three, kernel 3 if not given."
+    return _pooling("meanpool", _odd("meanpool", kernel))
