@@ -47,42 +47,6 @@ def test_a_failed_folder_leaves_the_old_one():
     write_whole_folder(path, lambda f: (f / "v").write_text("new"))
     assert [f.name for f in path.iterdir()] == ["v"] and [f.name for f in path.parent.iterdir()] == ["run"]
 
-# %% ../nbs/use/05_runs.ipynb #708c6fb8
-def test_a_journal_cut_anywhere_is_read_and_goes_on():
-    records = [{"epoch": 1, "elbo": -3.5}, {"epoch": 2, "text": "a\nb→c"}]
-    path = folder().parent / "journal.jsonl"
-    journal = Journal(path)
-    for r in records:
-        journal.append(r)
-    whole = path.read_bytes()
-    first = whole.index(b"\n") + 1
-    for cut in range(len(whole) + 1):
-        path.write_bytes(whole[:cut])
-        journal = Journal(path)
-        kept = (cut >= first) + (cut >= len(whole))
-        assert journal.records == records[:kept] and (journal.torn is None) == (cut in (0, first, len(whole)))
-        journal.append({"epoch": 3})
-        again = Journal(path)
-        assert again.records == [*records[:kept], {"epoch": 3}] and again.torn is None
-
-# %% ../nbs/use/05_runs.ipynb #dd51850a
-def test_a_journal_damaged_in_the_middle_is_refused():
-    path = folder().parent / "journal.jsonl"
-    path.write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
-    with pytest.raises(ValueError, match="line 2 of 3 is damaged"):
-        Journal(path)
-
-# %% ../nbs/use/05_runs.ipynb #e9604452
-def test_an_append_that_fails_half_way_leaves_the_journal_as_it_was():
-    path = folder().parent / "journal.jsonl"
-    journal = Journal(path)
-    journal.append({"a": 1})
-    before, write = path.read_bytes(), os.write
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(os, "write", lambda fd, data: write(fd, data[:5]) if len(data) > 10 else full_disk())
-        journal.append({"b": 2})
-    assert path.read_bytes() == before and Journal(path).records == [{"a": 1}] and journal.records == [{"a": 1}]
-
 # %% ../nbs/use/05_runs.ipynb #db8d7545
 def test_versions_are_those_in_use():
     import platform
