@@ -42,8 +42,7 @@ def test_log_loss(seed: int) -> Tensor:
     x, y, new, target = rows()
     found = []
     for first in fits.ACTIVATIONS:
-        for weights in fits.epochs(first, x, y, seed, PLAN["epochs"], PLAN["learning_rate"], PLAN["batch_size"]):
-            pass
+        *_, weights = fits.epochs(first, x, y, seed, PLAN["epochs"], PLAN["learning_rate"], PLAN["batch_size"])
         found.append(-fits.log_p(weights, first, new, target).mean(1))
     return torch.cat(found)
 
@@ -72,11 +71,12 @@ def main() -> None:
     result = truth(parser.parse_args().seeds)
     losses = np.array(list(result["test_log_loss"].values()))
     mean = losses.mean(0)
-    print(f"seconds {result['seconds']}; spread between seeds {losses.std(0, ddof=1).mean():.4f} nats" if len(losses) > 1
-          else f"seconds {result['seconds']}")
-    for i, a in enumerate(losses):
-        print(f"seed {i} against the mean of the others: Spearman "
-              f"{spearmanr(a, np.delete(losses, i, 0).mean(0)).statistic:.3f}" if len(losses) > 1 else "one seed")
+    print(f"CPU seconds {result['seconds']}")
+    if len(losses) > 1:
+        print(f"spread between seeds {losses.std(0, ddof=1).mean():.4f} nats")
+        for i, a in enumerate(losses):
+            agreement = spearmanr(a, np.delete(losses, i, 0).mean(0)).statistic
+            print(f"seed {i} against the mean of the others: Spearman {agreement:.3f}")
     for i in mean.argsort()[:5]:
         print(f"{mean[i]:.4f}  {' '.join(result['structures'][i].values())}")
 
