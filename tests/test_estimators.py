@@ -173,7 +173,33 @@ def test_bad_tables_are_refused_before_any_work():
         StructureClassifier(graph=Graph.dense(3, 1)).fit(X, y, callback=seen.append)
     assert seen == []
 
-# %% ../nbs/use/02_estimators.ipynb #e2951a58
+# %% ../nbs/use/02_estimators.ipynb #665cf93b
+def test_rank_of_is_the_place_in_the_ranking():
+    X, y = moons()
+    m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
+    values = [r["log_evidence"] for r in m.ranking_]
+    for row in m.ranking_:
+        assert m.rank_of(row["structure"]) == 1 + sum(v > row["log_evidence"] for v in values)
+    assert m.rank_of(m.structure_) == 1 and m.path_ == []
+    missing = next(s for s in m.graph_.structures() if s not in [r["structure"] for r in m.ranking_])
+    with pytest.raises(ValueError, match="none of the 2 structures that were ranked, of 3: fit with mode='enumerate'"):
+        m.rank_of(missing)
+    with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of zero, linear"):
+        m.rank_of({})
+    with pytest.raises(ValueError, match=r"did you mean .linear.tanh."):
+        m.rank_of({"x->h1": "linear+than"})
+
+# %% ../nbs/use/02_estimators.ipynb #64165755
+def test_n_jobs_follows_scikit_learn():
+    from bstruct.estimators import _processes
+
+    assert _processes(None) == 1 and _processes(np.int64(3)) == 3 and _processes(-1) >= 1
+    X, y = moons(20)
+    for bad in (0, -2, 1.5, "2", True):
+        with pytest.raises(ValueError, match=r"^n_jobs is .* at least 1 is needed, or -1 .*; try n_jobs=2$"):
+            StructureClassifier(n_jobs=bad, **QUICK).fit(X, y)
+
+# %% ../nbs/use/02_estimators.ipynb #8416a8a5
 def test_sample_and_plot():
     X, y = moons()
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
@@ -181,3 +207,9 @@ def test_sample_and_plot():
     assert len(draws) == 50 and all(set(d) == {"x->h1"} for d in draws)
     labels = [t.get_text() for t in m.plot().texts]
     assert any(m.structure_["x->h1"] in label for label in labels), labels
+    (ax,) = m.plot("ranking").axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == [f"x→h1 {r['structure']['x->h1']}" for r in m.ranking_]
+    with pytest.raises(ValueError, match="walks no path: fit with mode='grow'"):
+        m.plot("path")
+    with pytest.raises(ValueError, match="did you mean 'ranking'"):
+        m.plot("rankings")
