@@ -2,11 +2,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 NAMES = ("digits", "diabetes", "mnist1d")
+TOYS = {"digits": load_digits, "diabetes": load_diabetes, "wine": load_wine, "iris": load_iris,
+        "breast_cancer": load_breast_cancer}
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ def standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nd
     return scaler.transform(train), scaler.transform(test)
 
 
-def load(name: str) -> Table:
-    """digits (divided by 16), diabetes (standardised): 25 % test, random_state 0; mnist1d: the package's own split.
+def load(name: str, split: int = 0) -> Table:
+    """digits (divided by 16), other tables of scikit-learn (standardised), with 25 % test and random_state `split`;
+    mnist1d with the package's own split.
 
     SystemExit where the package mnist1d is not installed.
     """
@@ -50,7 +53,7 @@ def load(name: str) -> Table:
         d = make_dataset(get_dataset_args())
         raw = d["x"], d["x_test"]
         return Table(name, raw, standardised(*raw), (d["y"], d["y_test"]))
-    X, y = {"digits": load_digits, "diabetes": load_diabetes}[name](return_X_y=True)
-    train, test, y_train, y_test = train_test_split(X, y, random_state=0)
+    X, y = TOYS[name](return_X_y=True)
+    train, test, y_train, y_test = train_test_split(X, y, random_state=split)
     scaled = (train / 16, test / 16) if name == "digits" else standardised(train, test)
     return Table(name, (train, test), scaled, (y_train, y_test))

@@ -73,3 +73,28 @@ def plot_ranks(result: dict, path: Path) -> None:
     figure.tight_layout(rect=(0, 0.14, 1, 1))
     figure.savefig(path, dpi=100)
     plt.close(figure)
+
+
+def plot_tasks(rows: list[dict], path: Path) -> None:
+    "A panel a data set: the loss on the test rows against the CPU ratio, a dot a seed and a ring for the mean."
+    names = list(dict.fromkeys(r["data"] for r in rows))
+    methods = list(dict.fromkeys(r["method"] for r in rows))
+    columns = min(4, len(names))
+    lines = -(-len(names) // columns)
+    figure, axes = plt.subplots(lines, columns, figsize=(3.2 * columns, 2.9 * lines), squeeze=False)
+    for axis in axes.flat[len(names):]:
+        axis.remove()
+    for axis, name in zip(axes.flat, names):
+        for i, method in enumerate(methods):
+            mine = [r for r in rows if (r["data"], r["method"]) == (name, method)]
+            if mine:
+                cost, loss = ([r[k] for r in mine] for k in ("cpu_ratio", "log_loss"))
+                axis.plot(cost, loss, ".", ms=4, color=f"C{i}", alpha=0.6)
+                mean = lambda v: sum(v) / len(v)
+                axis.plot(mean(cost), mean(loss), "o", ms=8, color=f"C{i}", mfc="none", label=method)
+        axis.set(xscale="log", title=name, xlabel="CPU / scikit-learn's network", ylabel="test -ln p, nats a row")
+    handles = {label: h for a in axes.flat[:len(names)] for h, label in zip(*a.get_legend_handles_labels())}
+    figure.tight_layout(rect=(0, 0.09, 1, 1))
+    figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=6, fontsize=8)
+    figure.savefig(path, dpi=80)
+    plt.close(figure)

@@ -1,0 +1,207 @@
+"""Real tasks: `python -m benchmarks.search.tasks [--data ...] [--methods ...] [--seeds N] [--quick]`.
+
+Tables: digits, mnist1d, the tabular sets of scikit-learn (wine, breast_cancer, iris, diabetes), and `signals`: mnist1d
+with a graph of convolutions (600 structures). Methods: scikit-learn's default network (the reference), bstruct with its
+defaults (on `signals` with fewer epochs, see SIGNALS), the best of 10 random structures of the same graph, Optuna's TPE
+with a median pruner over a torch network, FLAML; on `signals`, instead of the last two, DARTS, Gumbel-Softmax and one
+structure set by hand. (Those two on digits and mnist1d are in `python -m benchmarks.search`.)
+
+digits and mnist1d have one test set (25 %, random_state 0; the package's own); the small tables are split anew for
+every seed. One process, one thread. CPU is the process time of a fit divided by that of one default MLPClassifier
+(MLPRegressor) fit on the same rows, timed just before it. FLAML stops by wall clock (--flaml-seconds), so it gets less
+of a busy machine.
+
+Every result is kept in results/tasks.json as soon as it is there, and not computed again (--fresh: forget them); a run
+that was stopped goes on. One seed of everything takes about ten CPU minutes. Optuna and FLAML come with --install.
+"""
+import argparse
+import json
+import platform
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from threadpoolctl import threadpool_limits
+from torch import Generator
+
+from benchmarks.search import data, tuned
+from benchmarks.search.__main__ import QUICK, RESULTS, scores, summarise
+from benchmarks.search.baselines import Effort, fit, tensors
+from benchmarks.search.contestants import Fitted, classifiers, regressors
+from benchmarks.search.show import plot_tasks, print_columns
+from bstruct.estimators import StructureClassifier
+from bstruct.model.graph import Graph
+from bstruct.model.presets import convolutional, dense
+
+TABLES = ("digits", "mnist1d", "signals", "wine", "breast_cancer", "iris", "diabetes")
+SIGNALS = {"epochs": 12, "starts": 3, "screened": 6, "finalists": 2}  # settings of bstruct for the convolutions
+BY_HAND = {"x->h1": "conv1d+relu:5", "h1->h2": "conv1d+relu:3", "x->h2": "zero", "h2->h3": "conv1d+relu:3",
+           "h1->h3": "zero"}  # the plain stack of three convolutions that the authors of mnist1d use
+REFERENCE, OURS, RANDOM, TPE, FLAML, HAND = ("scikit-learn", "bstruct", "random", "Optuna", "FLAML", "by hand")
+GRADIENT = ("DARTS", "Gumbel-Softmax")
+METHODS = (REFERENCE, OURS, RANDOM, *GRADIENT, TPE, FLAML, HAND)
+
+
+def table_of(name: str, seed: int) -> data.Table:
+    "The rows; small tables are split by the seed."
+    if name in ("digits", "mnist1d", "signals"):
+        return data.load("mnist1d" if name == "signals" else name)
+    return data.load(name, seed)
+
+
+def graph_of(name: str, table: data.Table, quick: bool) -> Graph:
+    "The graph that bstruct and the random search work on."
+    columns = table.raw[0].shape[1]
+    if name == "signals":
+        return convolutional((1, columns), table.outputs, (8, 8, 8) if quick else (32, 32, 32))
+    return dense(columns, table.outputs, QUICK["hidden"] if quick else (64, 64))
+
+
+def on_signals(table: data.Table, graph: Graph, effort: Effort, settings: dict) -> dict[str, Callable[[int], Fitted]]:
+    "bstruct and a structure set by hand on the graph of convolutions."
+    def ours(seed: int) -> Fitted:
+        model = StructureClassifier(graph=graph, random_state=seed, **settings).fit(table.raw[0], table.y[0])
+        return Fitted(lambda: model.predict_proba(table.raw[1]), {e: model.structure_[e] for e in graph.choices})
+
+    def by_hand(seed: int) -> Fitted:
+        rows = tensors(table.scaled[0], table.y[0])
+        found = fit(graph, BY_HAND, *rows, Generator().manual_seed(seed), effort)
+        return Fitted(lambda: found.predict_proba(table.scaled[1]), BY_HAND)
+
+    return {OURS: ours, HAND: by_hand}
+
+
+def methods(name: str, table: data.Table, asked: argparse.Namespace) -> dict[str, Callable[[int], Fitted]]:
+    "Method to a function of the seed, for the methods that take part on this table."
+    effort = Effort(structures=2, epochs=2, search_epochs=2) if asked.quick else Effort()
+    settings = {k: v for k, v in QUICK.items() if k != "hidden"} if asked.quick else {}
+    graph = graph_of(name, table, asked.quick)
+    if name != "signals" and asked.quick:
+        settings["hidden"] = QUICK["hidden"]
+    usual = (regressors if table.regression else classifiers)(table, graph, effort, settings)
+    found = {REFERENCE: next(iter(usual.values())), OURS: usual["bstruct"],
+             RANDOM: usual[f"best of {effort.structures} random"]}
+    if name == "signals":
+        return found | {m: usual[m] for m in GRADIENT} | on_signals(table, graph, effort, settings or SIGNALS)
+    trials, seconds = (2, 1.0) if asked.quick else (asked.trials, asked.flaml_seconds)
+    found[TPE] = lambda seed: tuned.optuna_tpe(table, seed, effort, trials)
+    found[FLAML] = lambda seed: tuned.flaml(table, seed, seconds)
+    return found
+
+
+def reference_seconds(table: data.Table) -> float:
+    "CPU of one default fit of scikit-learn's network, now."
+    kind, (X, y) = (MLPRegressor if table.regression else MLPClassifier), (table.scaled[0], table.y[0])
+    y = (y - y.mean()) / y.std() if table.regression else y
+    return tuned.seconds_of(lambda: kind(random_state=0).fit(X, y))[1]
+
+
+def measured(name: str, method: str, seed: int, asked: argparse.Namespace) -> dict | None:
+    "One row of the results; None where the method does not take part."
+    table = table_of(name, seed)
+    table = table.head(100, 60) if asked.quick else table
+    fits = methods(name, table, asked)
+    if method not in fits:
+        return None
+    base = reference_seconds(table)
+    model, seconds = tuned.seconds_of(lambda: fits[method](seed))
+    return {"data": name, "method": method, "seed": seed, **{k: float(v) for k, v in scores(table, model).items()},
+            "cpu_seconds": seconds, "cpu_ratio": seconds / base, "structure": model.structure}
+
+
+class Store:
+    "The rows, on disk after every one of them."
+
+    def __init__(self, path: Path | None, budget: dict, fresh: bool):
+        self.path, self.rows, self.budget = path, [], budget
+        if path and path.exists() and not fresh:
+            old = json.loads(path.read_text())
+            if old["budget"] != budget:
+                raise SystemExit(f"{path.name} holds results of {old['budget']}, asked is {budget}: take --fresh to "
+                                 "forget them, or --out for another folder")
+            self.rows = old["rows"]
+
+    def has(self, *key) -> bool:
+        return any((r["data"], r["method"], r["seed"]) == key for r in self.rows)
+
+    def add(self, row: dict) -> None:
+        self.rows.append(row)
+        order = lambda r: (TABLES.index(r["data"]), METHODS.index(r["method"]), r["seed"])
+        self.rows.sort(key=order)
+        if self.path:
+            versions = {"torch": torch.__version__, "sklearn": sklearn.__version__, "python": platform.python_version()}
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"budget": self.budget, **versions, "rows": self.rows}, indent=1) + "\n"
+            new = self.path.with_suffix(".tmp")
+            new.write_text(text)
+            new.replace(self.path)
+
+
+def report(rows: list[dict]) -> None:
+    "A table of means and standard deviations for each data set, with the number of seeds."
+    for name in [t for t in TABLES if any(r["data"] == t for r in rows)]:
+        found = [r for r in rows if r["data"] == name]
+        keys = [k for k in ("accuracy", "rmse", "log_loss", "cpu_ratio") if k in found[0]]
+        lines = []
+        for method, row in summarise(found).items():
+            seeds = sum(r["method"] == method for r in found)
+            lines.append([method, *(f"{row[k][0]:.3f} ± {row[k][1]:.3f}" for k in keys), str(seeds)])
+        print(f"\n{name}")
+        print_columns(["", *keys, "seeds"], lines)
+
+
+def run(asked: argparse.Namespace, out: Path | None) -> list[dict]:
+    "All that is asked for and not there yet, seed by seed."
+    budget = {"quick": asked.quick, "trials": asked.trials, "flaml_seconds": asked.flaml_seconds, "signals": SIGNALS}
+    store = Store(out and out / "tasks.json", budget, asked.fresh)
+    absent = {m: why for m, name in ((TPE, "optuna"), (FLAML, "flaml")) if m in asked.methods
+              and (why := tuned.missing(name))}
+    for why in absent.values():
+        print(f"skipped: {why}")
+    for seed in range(asked.seeds):
+        for name in asked.data:
+            for method in asked.methods:
+                if method in absent or store.has(name, method, seed):
+                    continue
+                row = measured(name, method, seed, asked)
+                if row:
+                    store.add(row)
+                    shown = ", ".join(f"{k} {v:.3f}" for k, v in row.items() if isinstance(v, float))
+                    print(f"seed {seed}  {name}  {method}: {shown}", flush=True)
+    report(store.rows)
+    if out and store.rows:
+        plot_tasks(store.rows, out / "tasks.png")
+    return store.rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search.tasks", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", choices=TABLES, default=list(TABLES), help="tables (all)")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="methods (all)")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... (5)")
+    parser.add_argument("--trials", type=int, default=25, help="of Optuna (25)")
+    parser.add_argument("--flaml-seconds", type=float, default=20.0, help="of FLAML (20)")
+    parser.add_argument("--install", action="store_true", help="install Optuna and FLAML for the benchmarks, and stop")
+    parser.add_argument("--fresh", action="store_true", help="forget what is stored")
+    parser.add_argument("--quick", action="store_true", help="few rows, tiny searches: does it run?")
+    parser.add_argument("--out", type=Path, help="folder for the results")
+    asked = parser.parse_args(arguments)
+    if asked.install:
+        return tuned.install()
+    if asked.seeds < 1:
+        parser.error(f"--seeds is {asked.seeds}: at least 1 is needed")
+    torch.set_num_threads(1)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 200 epochs are scikit-learn's default
+        np.random.seed(0)
+        run(asked, asked.out or (None if asked.quick else RESULTS))
+
+
+if __name__ == "__main__":
+    main()
