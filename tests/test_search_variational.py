@@ -31,6 +31,15 @@ def test_task_likelihoods_agree_on_two_classes():
     nothing = torch.zeros(())
     torch.testing.assert_close(t.log_likelihood(z, t.y, nothing), c.log_likelihood(two, c.y, nothing))
 
+# %% ../nbs/search/02_variational.ipynb #83585486
+def test_forward_of_vertices_and_of_mixtures():
+    net, g = small_net(share=True), torch.Generator().manual_seed(0)
+    w, x = net.init(g, batch=(2,)), torch.randn(5, 3, generator=g)
+    for gamma in (torch.eye(3)[[1, 0]], torch.tensor([[0.2, 0.3, 0.5], [0, 0, 1]])):
+        want = vmap(net, in_dims=(0, 0, None))(w, {"x->h1": gamma}, x)
+        torch.testing.assert_close(forward_of(net, {"x->h1": gamma}, 2)(w, x, True), want)
+        torch.testing.assert_close(forward_of(net, {"x->h1": gamma}, 2)(w, x.expand(2, 5, 3), False), want)
+
 # %% ../nbs/search/02_variational.ipynb #aeab2fba
 def test_make_batch_shapes():
     net = small_net()
@@ -133,6 +142,20 @@ def test_a_model_with_its_own_generator_does_not_know_its_batch():
         assert all(torch.equal(v, state[1][k]) for k, v in trainer_state(t).items())
         return t.batch.params["loc"].detach()
     torch.testing.assert_close(alone_or_not([5, 6, 7, 8])[2:3], alone_or_not([7]), rtol=1e-4, atol=1e-5)
+
+# %% ../nbs/search/02_variational.ipynb #53920e4d
+def test_with_one_generator_a_structure_does_not_know_its_batch():
+    gamma = torch.eye(3)
+    def trained(places):
+        b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [20] * 3, 1.0, {"x->h1": gamma})
+        params = {k: v[places].clone() for k, v in b.params.items()}
+        b = Batch(b.net, params, {"x->h1": gamma[places]}, b.sizes[places], b.c_reg[places])
+        t = Trainer(b, small_task(), Plan(3, 3, 16, 0.02), torch.Generator().manual_seed(1))
+        while not t.done:
+            t.run_epoch()
+        return t.batch.params["loc"].detach()
+    torch.testing.assert_close(trained([2, 1, 0])[:2], trained([2, 1]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trained([0, 1, 2])[1:2], trained([1]), rtol=1e-4, atol=1e-5)
 
 # %% ../nbs/search/02_variational.ipynb #276403f8
 def test_training_raises_the_bound():

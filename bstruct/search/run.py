@@ -23,27 +23,28 @@ from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.search.checkpoint import Checkpoint
 from bstruct.search.settings import Settings
-from bstruct.search.variational import Batch, Plan, Task, Trainer, load_trainer_state, make_batch, trainer_state
+from bstruct.search.variational import (
+    Batch, Plan, Task, Trainer, forward_of, load_trainer_state, make_batch, trainer_state)
 
 Structure = dict[str, str]
 KEPT = 0.05  # structures below this posterior probability do not join the predictor
 
 # %% ../../nbs/search/04_run.ipynb #b36994b3
 def weight_samples(batch: Batch, samples: int, generator: Generator | None) -> Iterator[Float[Tensor, "M P"]]:
-    "Samples of the weights of every model, one after the other; without a generator once the means."
+    "Samples of the weights of every model, by common noise, one after the other; without a generator once the means."
     loc, log_scale = batch.params["loc"], batch.params["log_scale"]
     if generator is None:
         yield loc
         return
     for _ in range(samples):
-        noise = torch.randn(loc.shape, generator=generator, device=loc.device, dtype=loc.dtype)
+        noise = torch.randn(loc.shape[1:], generator=generator, device=loc.device, dtype=loc.dtype)
         yield reparameterise(loc, log_scale, noise)
 
 # %% ../../nbs/search/04_run.ipynb #eed4bc08
 def outputs_at(batch: Batch, weights: Iterable[Float[Tensor, "M P"]], x: Tensor) -> Float[Tensor, "S M n C"]:
     "Network outputs at x [n, ...] for every given sample of the weights of each model."
-    run = vmap(batch.net, in_dims=(0, 0, None))
-    return torch.stack([run(batch.named(w), batch.structure or {}, x) for w in weights])
+    run = forward_of(batch.net, batch.structure or {}, len(batch.params["loc"]))
+    return torch.stack([run(batch.named(w), x, True) for w in weights])
 
 # %% ../../nbs/search/04_run.ipynb #eef4aa38
 def log_predictive(batch: Batch, task: Task, rows: slice, samples: int, generator) -> Float[Tensor, "M n"]:
