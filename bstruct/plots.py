@@ -8,6 +8,7 @@ __all__ = ['structure_text', 'undecided', 'plot_trace', 'plot_probabilities', 'p
 
 # %% ../nbs/use/03_plots.ipynb #ea344977
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -47,9 +48,10 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
         raise ValueError("the history has no epochs; fit for at least one")
     figure, (above, below) = _figure(5.6, 3.2, 2)
     elbo = np.array([r["elbo"] for r in history], dtype=float)
-    stages = list(dict.fromkeys(r["stage"] for r in history))
+    names = [re.sub(r" \d+", "", r["stage"]) for r in history]  # the steps of a walk are one stage
+    stages = list(dict.fromkeys(names))
     for stage, colour in zip(stages, HUES):
-        at = [i for i, r in enumerate(history) if r["stage"] == stage]
+        at = [i for i, name in enumerate(names) if name == stage]
         line = "-" if stage == stages[0] and len(at) > 2 else "."
         above.plot([i + 1 for i in at], elbo[at], line, color=colour, label=stage)
         left = [(i + 1, undecided(history[i]["probabilities"])) for i in at if history[i].get("probabilities")]
@@ -89,15 +91,16 @@ def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figu
 
 # %% ../nbs/use/03_plots.ipynb #f51951ab
 def plot_ranking(ranking: Sequence[Mapping], most: int = 12) -> Figure:
-    "Log evidence relative to the best, nats, ± two standard errors. An empty ranking raises ValueError."
-    if not ranking:
+    "Log evidence relative to the best, nats, ± two standard errors. Without a finite one raises ValueError."
+    finite = [r for r in ranking if np.isfinite(r["log_evidence"])]
+    if not finite:
         raise ValueError("the ranking is empty; fit with at least one finalist")
-    best = sorted(ranking, key=lambda r: -r["log_evidence"])[:most]
+    best = sorted(finite, key=lambda r: -r["log_evidence"])[:most]
     varied = [e for e, c in best[0]["structure"].items() if len(best) == 1 or any(r["structure"][e] != c for r in best)]
     labels = [structure_text({e: r["structure"][e] for e in varied}) for r in best]
     figure, (ax,) = _figure(5.6, 1.0 + 0.36 * len(best))
     gap = [r["log_evidence"] - best[0]["log_evidence"] for r in best]
-    bars = [2 * (r["stderr"] or 0) for r in best]
+    bars = [2 * r["stderr"] if r["stderr"] and np.isfinite(r["stderr"]) else 0.0 for r in best]
     ax.errorbar(gap, range(len(best)), xerr=bars, fmt="o", color=ACCENT, ecolor=SOFT, capsize=3)
     ax.set(xlabel="log evidence relative to the best, nats", yticks=range(len(best)), ylim=(len(best) - 0.5, -0.5))
     ax.set_yticklabels([s if len(s) < 60 else s[:57] + "…" for s in labels], fontsize=8)

@@ -19,7 +19,7 @@ import bstruct
 from bstruct.search.journal import Journal
 
 CONTENTS = ("settings.json", "journal.jsonl", "checkpoint", "checkpoint.journal", "checkpoint.journal.claims",
-            "encoder.json", "model", "result.json", "figures", "report.html")
+            "encoder.json", "model", "result.json", "ranking.csv", "path.csv", "figures", "report.html")
 
 # %% ../nbs/use/05_runs.ipynb #9c032624
 def write_whole(path: Path, data: bytes | str) -> None:

@@ -31,6 +31,8 @@ def test_trace_draws_the_history():
     assert np.concatenate([line.get_ydata() for line in above.lines]).tolist() == [r["elbo"] for r in HISTORY]
     assert [round(v, 12) for line in below.lines for v in line.get_ydata()] == [
         round(undecided(r["probabilities"]), 12) for r in HISTORY]
+    steps = [r | {"stage": f"grow {i}"} for i, r in enumerate(HISTORY)]
+    assert len(plot_trace(steps).axes[0].lines) == 1 and plot_trace(steps).axes[0].get_legend() is None
     assert above.get_ylim()[0] > HISTORY[0]["elbo"]  # the first depth is left out
     plot_trace(HISTORY[:1])
     plot_trace([{"stage": "search", "elbo": float("nan"), "probabilities": {}}] * 2)
@@ -54,8 +56,11 @@ def test_ranking_is_ordered_and_relative_to_the_best():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a v", "a u"]  # what all share is left out
     np.testing.assert_allclose(bars.get_segments()[1][:, 0], [-3.0, -1.0])  # two standard errors
     assert plot_ranking(records[:1]).axes[0].get_yticklabels()[0].get_text() == "a u, b same"
-    with pytest.raises(ValueError, match="empty"):
-        plot_ranking([])
+    failed = {**records[0], "log_evidence": float("nan"), "stderr": float("inf")}
+    assert len(plot_ranking([*records, failed]).axes[0].get_yticklabels()) == 2
+    for none in ([], [failed]):
+        with pytest.raises(ValueError, match="empty"):
+            plot_ranking(none)
 
 # %% ../nbs/use/03_plots.ipynb #e4654145
 def test_reliability_agrees_with_scikit_learn():
