@@ -6,12 +6,50 @@
 __all__ = ['greedy']
 
 # %% ../../nbs/hypergradient/04_greedy.ipynb #72d0a80c
+import torch
 from torch import Tensor
+from torch.func import grad
 
-from bstruct.hypergradient.inner import State, Training, _zeros, register, report, train
-from bstruct.hypergradient.unroll import Bars, _point, step_back
+from bstruct.hypergradient.inner import State, Training, _leaves, _needs, _scalar, register, report, train
 
-# %% ../../nbs/hypergradient/04_greedy.ipynb #51bd6f6f
+# %% ../../nbs/hypergradient/04_greedy.ipynb #89c5c8a5
+def _once(run, before, inner_hyper, outer_hyper, t):
+    "The outer loss after step t, and what the step gave: a graph in which both copies of hyper are leaves."
+    if run.functional:
+        field = lambda theta: run.loss(theta, inner_hyper, t, before.buffers)
+        g, buffers = grad(field, has_aux=True)(before.theta)
+    else:
+        theta = _leaves(before.theta)
+        loss, buffers = run.loss(theta, inner_hyper, t, before.buffers)
+        _needs(loss, "inner", "theta")
+        g = torch.autograd.grad(loss, list(theta.values()), create_graph=True, materialize_grads=True)
+        g = dict(zip(theta, g))
+    after = run.advance(before, g, buffers, inner_hyper, t)
+    value = run.outer(after.theta, outer_hyper, *([buffers] if run.has_buffers else []))
+    _scalar(value, "outer")
+    return value, (after, g)
+
+
+def _cut(tree):
+    return {k: v.detach() for k, v in tree.items()}
+
+
+def _slopes(run, before, hyper, t):
+    "The outer loss after step t and its derivatives through the step and past it, with the step."
+    if run.functional:
+        both = lambda h: _once(run, before, *h, t)
+        (inside, beside), (value, step) = torch.func.grad_and_value(both, has_aux=True)((hyper, hyper))
+        return value, {k: inside[k] + beside[k] for k in hyper}, step
+    inside, beside = _leaves(hyper), _leaves(hyper)
+    with torch.enable_grad():
+        value, step = _once(run, before, inside, beside, t)
+    _needs(value, "outer", "theta or hyper")
+    found = torch.autograd.grad(value, [*inside.values(), *beside.values()], allow_unused=True)
+    run.notes["heard"] |= any(f is not None for f in found[: len(hyper)])
+    parts = {k: [f for f in pair if f is not None] for k, *pair in zip(hyper, found, found[len(hyper):])}
+    return value.detach(), {k: sum(p[1:], p[0]) if p else torch.zeros_like(hyper[k]) for k, p in parts.items()}, step
+
+# %% ../../nbs/hypergradient/04_greedy.ipynb #f1479a37
 @register("greedy")
 def greedy(run: Training, state: State, hyper: dict[str, Tensor]):
     """The exact derivative of the last of `steps` steps, the state before it held fixed.
@@ -21,10 +59,10 @@ def greedy(run: Training, state: State, hyper: dict[str, Tensor]):
     """
     last = run.span.stop - 1
     before = train(run, state, hyper, stop=last)
-    g, buffers, pull = run.linearise(before.theta, hyper, last, before.buffers)
-    after = run.advance(before, g, buffers, hyper, last)
+    run.count("gradients")
+    run.count("products")
+    value, grads, (after, g) = _slopes(run, before, hyper, last)
+    theta, slots, buffers = after
+    after = State(_cut(theta), {k: _cut(v) for k, v in slots.items()}, _cut(buffers))
     run.settle(before, after, g, hyper, last, last + 1)
-    value, (theta_bar, hyper_bar, buffers_bar) = run.judge(after, hyper)
-    bars = Bars(theta_bar, {k: _zeros(v) for k, v in after.slots.items()}, hyper_bar, buffers_bar)
-    bars = step_back(run, _point(run, last, before, (g, pull)), hyper, bars, last=True)
-    return report(run, value, bars.hyper, after, method="greedy", bytes_stored=0)
+    return report(run, value, grads, after, method="greedy", bytes_stored=0)

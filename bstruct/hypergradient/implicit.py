@@ -28,9 +28,15 @@ class Solution(NamedTuple):
     indefinite: Tensor
 
 # %% ../../nbs/hypergradient/08_implicit.ipynb #96d54d84
-def _share(a, b):
-    "a / b, and zero where b is not positive."
-    return torch.where(b > 0, a / b, 0.0)
+def _share(a, b, stop=False):
+    "a / b, and zero where b is not positive or the solver has stopped; of numbers, or of tensors under vmap."
+    if isinstance(b, float):
+        return a / b if b > 0 and not stop else 0.0
+    return torch.where((b > 0) & ~torch.as_tensor(stop), a / b, 0.0)
+
+
+def _move(x, p, step):
+    return torch.add(x, p, alpha=step) if isinstance(step, float) else x + step * p
 
 # %% ../../nbs/hypergradient/08_implicit.ipynb #316dcbfa
 def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: int, tolerance: float = 0.0,
@@ -43,21 +49,22 @@ def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: 
     """
     x, r = (torch.zeros_like(b), b) if x is None else (x, b - matvec(x))
     z = precondition(r)
-    p, rz, done = z, r @ z, 0
-    indefinite, goal = b.new_zeros((), dtype=torch.bool), tolerance * b.norm()
+    read = float if watch else lambda scalar: scalar
+    p, rz, done = z, read(r @ z), 0
+    indefinite, goal = False if watch else b.new_zeros((), dtype=torch.bool), tolerance * b.norm()
     for _ in range(iterations):
         if watch and (indefinite or r.norm() <= goal):
             break
         ap = matvec(p)
-        curvature = p @ ap
+        curvature = read(p @ ap)
         indefinite = indefinite | ((curvature <= 0) & (rz > 0))
-        step = _share(rz, torch.where(indefinite, 0.0, curvature))
-        x, r = x + step * p, r - step * ap
+        step = _share(rz, curvature, indefinite)
+        x, r = _move(x, p, step), _move(r, ap, -step)
         z = precondition(r)
-        old, rz = rz, r @ z
-        p = z + _share(rz, old) * p
+        old, rz = rz, read(r @ z)
+        p = _move(z, p, _share(rz, old))
         done += 1
-    return Solution(x, (b - matvec(x)).norm() / b.norm(), done, indefinite)
+    return Solution(x, (b - matvec(x)).norm() / b.norm(), done, torch.as_tensor(indefinite))
 
 # %% ../../nbs/hypergradient/08_implicit.ipynb #09f1bc7e
 class _System:
@@ -76,7 +83,8 @@ class _System:
         self.none = {k: torch.zeros_like(v) for k, v in state.buffers.items()}
 
     def curvature(self, q):
-        return self.flat.join(self.pull(self.flat.split(q), self.none, 0)) + self.damping * q
+        found = self.flat.join(self.pull(self.flat.split(q), self.none, 0))
+        return found + self.damping * q if self.damping else found
 
     def cross(self, q):
         return self.pull(self.flat.split(q), self.none, 1)

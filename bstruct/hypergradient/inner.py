@@ -28,8 +28,11 @@ def _dot(a: Tensors, b: Tensors) -> Tensor:
     return sum((a[k] * b[k]).sum() for k in a)
 
 
-def _add(a: Tensors, b: Tensors) -> Tensors:
-    return {k: a[k] + b[k] for k in a}
+def _add(a: Tensors, b: Tensors, by: Any = 1) -> Tensors:
+    "a + by b: one kernel for each tensor where `by` is a number."
+    if isinstance(by, Tensor):
+        return {k: v + by * b[k] for k, v in a.items()}
+    return {k: torch.add(v, b[k], alpha=by) for k, v in a.items()}
 
 
 def _zeros(a: Tensors) -> Tensors:
@@ -60,15 +63,14 @@ class SGD:
         return {"velocity": _zeros(theta)}
 
     def update(self, theta, slots, g, lr, momentum, t):
-        v = {k: momentum * slots["velocity"][k] + g[k] for k in g}
-        return {k: theta[k] - lr * v[k] for k in theta}, {"velocity": v}
+        v = _add(g, slots["velocity"], momentum)
+        return _add(theta, v, -lr), {"velocity": v}
 
     def adjoint(self, theta, slots, g, lr, momentum, t, theta_bar, slots_bar):
         "What a step's output derivatives say of theta, slots, g and (lr, momentum); slots may be None."
-        g_bar = {k: slots_bar["velocity"][k] - lr * theta_bar[k] for k in theta_bar}
-        rates_bar = None
+        g_bar, rates_bar = _add(slots_bar["velocity"], theta_bar, -lr), None
         if slots is not None:
-            after = {k: momentum * slots["velocity"][k] + g[k] for k in g}
+            after = _add(g, slots["velocity"], momentum)
             rates_bar = -_dot(after, theta_bar), _dot(slots["velocity"], g_bar)
         return theta_bar, {"velocity": {k: momentum * v for k, v in g_bar.items()}}, g_bar, rates_bar
 
@@ -219,18 +221,23 @@ def _rates_pull(run, hyper, t, rates_bar):
     return pull(tuple(b.reshape(v.shape).to(v.dtype) for b, v in zip(rates_bar, values)))[0]
 
 # %% ../../nbs/hypergradient/01_inner.ipynb #f05f4099
-def _norm(tree: Tensors) -> Tensor:
-    return torch.stack(torch._foreach_norm(list(tree.values()))).norm()
+def _norms(*trees: Tensors) -> list[float]:
+    "The norm of each dictionary, in one go."
+    each = iter(torch.stack(torch._foreach_norm([v for tree in trees for v in tree.values()])).tolist())
+    return [math.hypot(*(next(each) for _ in tree)) for tree in trees]
 
 
 def _finite(tree: Tensors) -> bool:
-    return math.isfinite(float(_norm(tree))) or all(bool(torch.isfinite(v).all()) for v in tree.values())
+    return all(bool(torch.isfinite(v).all()) for v in tree.values())
 
 
 def _settle(run, first, last, g, hyper, start, stop):
     "Note the last gradient's norm; where theta is not finite, repeat the run from `first` and raise, naming the step."
-    run.notes["norm"] = _dot(g, g).sqrt() if run.functional else _norm(g)
-    if run.functional or _finite(last.theta):
+    if run.functional:
+        run.notes["norm"] = _dot(g, g).sqrt()
+        return
+    run.notes["norm"], size = _norms(g, last.theta)
+    if math.isfinite(size) or _finite(last.theta):
         return
     state = first
     for t in range(start, stop):
@@ -353,7 +360,7 @@ def report(run: Training, value, grads, state: State, **diagnostics) -> Hypergra
     notes = {"inner_gradient_norm": run.notes["norm"], "gradient_evaluations": run.notes["gradients"],
              "second_order_products": run.notes["products"], **diagnostics}
     if not run.functional:
-        if not bool(torch.isfinite(value)):
+        if not math.isfinite(value.item()):
             raise FloatingPointError(f"outer returned {float(value)} at a finite theta: look for a log of zero")
         notes = {k: v.item() if isinstance(v, Tensor) and v.ndim == 0 else v for k, v in notes.items()}
     if not run.notes["heard"]:
@@ -404,8 +411,12 @@ def _transformed() -> bool:
     return False
 
 
+_OPTIMISERS = {"sgd": SGD(), "adam": Adam()}
+
+
 def _optimiser(optimiser, momentum):
-    optimiser = {"sgd": SGD(), "adam": Adam()}.get(optimiser, optimiser)
+    if isinstance(optimiser, str) and optimiser in _OPTIMISERS:
+        optimiser = _OPTIMISERS[optimiser]
     if isinstance(optimiser, str):
         raise ValueError(f"optimiser {optimiser!r} is unknown; use 'sgd', 'adam', SGD() or Adam(betas, eps)")
     if isinstance(optimiser, Adam) and (callable(momentum) or momentum != 0):
