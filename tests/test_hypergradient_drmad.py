@@ -21,17 +21,19 @@ def _problem(seed=0, n=5):
     theta = {"w": torch.randn(n, generator=g, dtype=torch.float64)}
     return inner, outer, theta, {"log_l2": torch.full((n,), -2.0, dtype=torch.float64)}
 
-# %% ../nbs/hypergradient/07_drmad.ipynb #9dc0f58e
+# %% ../nbs/hypergradient/07_drmad.ipynb #900bb80a
 def test_all_knots_are_exact():
     inner, outer, theta, hyper = _problem()
     kw = {"steps": 17, "lr": 0.1, "momentum": 0.9}
     exact = hypergradient(inner, outer, theta, hyper, method="unroll", **kw)
-    for knots in (16, 40):
+    for knots, fit in ((16, False), (15, True), (40, True), (40, False)):
+        found = hypergradient(inner, outer, theta, hyper, method="drmad", knots=knots, fit=fit, **kw)
+        torch.testing.assert_close(found.grads, exact.grads, rtol=1e-10, atol=1e-13)
+    one = {"steps": 1, "lr": 0.1}
+    truth = hypergradient(inner, outer, theta, hyper, method="unroll", **one).grads
+    for fit in (True, False):
         torch.testing.assert_close(
-            hypergradient(inner, outer, theta, hyper, method="drmad", knots=knots, **kw).grads,
-            exact.grads,
-            rtol=1e-10,
-            atol=1e-13,
+            hypergradient(inner, outer, theta, hyper, method="drmad", fit=fit, **one).grads, truth, rtol=1e-10, atol=1e-13
         )
     quadratic = lambda t, h, s: ((t["w"] - h["log_l2"]) ** 2 * torch.arange(1.0, 6.0)).sum() / 5
     line, true = (
@@ -40,18 +42,42 @@ def test_all_knots_are_exact():
     )
     torch.testing.assert_close(line.grads, true.grads, rtol=1e-10, atol=1e-13)
 
-# %% ../nbs/hypergradient/07_drmad.ipynb #d3d88196
+# %% ../nbs/hypergradient/07_drmad.ipynb #59c6c25b
 def test_second_order_in_knots():
-    import itertools
-
     inner, outer, theta, hyper = _problem()
     kw = {"steps": 256, "lr": 0.004, "momentum": 0.5}
     exact = hypergradient(inner, outer, theta, hyper, method="unroll", **kw).grads["log_l2"]
-    errors = [
-        (hypergradient(inner, outer, theta, hyper, method="drmad", knots=k - 1, **kw).grads["log_l2"] - exact).norm()
-        for k in (16, 32, 64)
-    ]
-    assert all(2.5 < a / b < 6 for a, b in itertools.pairwise(errors)), errors
+    for fit in (True, False):
+        call = lambda k: hypergradient(inner, outer, theta, hyper, method="drmad", knots=k - 1, fit=fit, **kw)  # noqa: B023
+        errors = [(call(k).grads["log_l2"] - exact).norm() for k in (16, 32, 64)]
+        assert errors[0] > errors[1] > errors[2] and 8 < errors[0] / errors[2] < 32, errors
+
+# %% ../nbs/hypergradient/07_drmad.ipynb #8b0b6b18
+def test_fitted_knots_average_noise():
+    from bstruct.hypergradient.drmad import _Polygon
+
+    g, steps, knots = torch.Generator().manual_seed(0), 120, 3
+    noise = torch.randn(steps + 1, 4000, generator=g, dtype=torch.float64)
+    for fit, share in ((True, (knots + 2) / steps), (False, 2 / 3)):
+        polygon = _Polygon(steps, knots + 1, fit)
+        for t in range(steps + (not fit)):
+            polygon.see(t, {"w": noise[t]})
+        polygon.settle()
+        left = torch.stack([polygon(t)["w"] for t in range(steps)]).square().mean()
+        assert abs(left - share) < 0.03 * share, (fit, left)
+
+# %% ../nbs/hypergradient/07_drmad.ipynb #672c16bc
+def test_fitted_knots_survive_minibatches():
+    inner, outer, theta, hyper = _problem()
+    pull = torch.randn(90, 5, generator=torch.Generator().manual_seed(1)).double()
+    noisy = lambda t, h, s: inner(t, h, s) + 0.3 * (pull[s] * t["w"]).sum()
+    kw = {"steps": 90, "lr": 0.05, "momentum": 0.5}
+    exact = hypergradient(noisy, outer, theta, hyper, method="unroll", **kw).grads["log_l2"]
+    fitted, on_path = (
+        (hypergradient(noisy, outer, theta, hyper, method="drmad", fit=fit, **kw).grads["log_l2"] - exact).norm()
+        for fit in (True, False)
+    )
+    assert fitted < 0.5 * on_path, (fitted, on_path)
 
 # %% ../nbs/hypergradient/07_drmad.ipynb #d91ad276
 def test_drmad_tunes_rates():
