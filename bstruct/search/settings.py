@@ -50,10 +50,13 @@ def check_choice(name: str, value, known: tuple[str, ...]) -> None:
 
 def _check_outer(settings) -> None:
     "The coefficients of Q, and how it is maximised."
-    _check_at_least(settings, 0, ("c_train", "c_prior", "tolerance"), False)
-    comb = settings.c_comb
-    if not isinstance(comb, int | float) or isinstance(comb, bool) or not math.isfinite(comb):
-        _refuse("c_comb", comb, "a finite number is needed, of either sign", "try c_comb=1")
+    _check_at_least(settings, 0, ("tolerance",), False)
+    for name, least in (("c_train", 0), ("c_prior", 0), ("c_comb", -math.inf)):
+        value = getattr(settings, name)
+        ends = value if isinstance(value, tuple) and len(value) == 2 else (value,)
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) and v >= least for v in ends):
+            sign = "of either sign" if least < 0 else "of at least 0"
+            _refuse(name, value, f"a finite number {sign} is needed, or two, the first and the last", f"try {name}=1")
     if settings.c_train == settings.c_prior == settings.c_comb == 0:
         _refuse("c_train", settings.c_train, "c_prior and c_comb are 0 too, so Q is nothing", "try c_train=1")
     if settings.hypergradient != "greedy":
@@ -77,7 +80,7 @@ def _check_enumeration(settings) -> None:
 
 def _check(settings) -> None:
     "Every refusal, in the order of the fields' importance; lists become tuples."
-    for name in ("hidden", "candidates", "temperature", "tempering"):
+    for name in ("hidden", "candidates", "temperature", "tempering", "c_train", "c_prior", "c_comb"):
         if isinstance(value := getattr(settings, name), list):
             object.__setattr__(settings, name, tuple(value))
     check_choice("mode", settings.mode, MODES)
@@ -109,9 +112,9 @@ class Settings:
     candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin")
     share_weights: bool = True  # candidates of one shape share their weights during the search
     c_reg: float = 1.0  # weight of the KL term in L
-    c_train: float = 1.0  # weight of the log-likelihood in Q
-    c_prior: float = 1.0  # weight of the KL term in Q
-    c_comb: float = 0.0  # weight of the distance to the structures seen before; above 0 repels, below attracts
+    c_train: float | tuple[float, float] = 1.0  # weight of the log-likelihood in Q; two: the first and the last
+    c_prior: float | tuple[float, float] = 1.0  # weight of the KL term in Q, likewise
+    c_comb: float | tuple[float, float] = 0.0  # of the distance to structures seen before; above 0 repels
     hypergradient: str = "greedy"  # how Q is maximised where it is not L
     validation: float = 0.0  # share of the rows that Q sees instead of those of L
     temperature: tuple[float, float] = (1.0, 0.2)  # of the Gumbel-Softmax posterior, first and last
