@@ -8,14 +8,14 @@ __all__ = ['Solution', 'conjugate_gradient', 'respond', 'implicit']
 # %% ../../nbs/hypergradient/08_implicit.ipynb #46492ac3
 import copy
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.func import grad, vjp, vmap
 
-from bstruct.hypergradient.inner import State, Training, _dot, register, report, train
+from bstruct.hypergradient.inner import State, Training, _dot, _zeros, register, report, train
 from bstruct.hypergradient.reversible import _Flat
 
 # %% ../../nbs/hypergradient/08_implicit.ipynb #7f70e536
@@ -66,7 +66,7 @@ def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: 
         done += 1
     return Solution(x, (b - matvec(x)).norm() / b.norm(), done, torch.as_tensor(indefinite))
 
-# %% ../../nbs/hypergradient/08_implicit.ipynb #09f1bc7e
+# %% ../../nbs/hypergradient/08_implicit.ipynb #7adf8ca7
 class _System:
     "H q and C q at a point of a training run, on flat vectors."
 
@@ -89,16 +89,49 @@ class _System:
     def cross(self, q):
         return self.pull(self.flat.split(q), self.none, 1)
 
-    def diagonal(self, chunk=64):
-        "The exact diagonal of H, by batched products."
+    def blocks(self, kind, chunk=64):
+        "The exact blocks of H that belong to one unit each, (units, inputs, inputs) for every tensor."
         theta, hyper, t, buffers = self.at
         _, pull = vjp(lambda a: grad(lambda b: self.mean.loss(b, hyper, t, buffers)[0])(a), theta)
-        n, like = sum(self.flat.sizes), self.flat.join(theta)
-        entry = lambda i: (
-            (e := (torch.arange(n, device=like.device) == i).to(like.dtype))
-            @ self.flat.join(pull(self.flat.split(e))[0])
-        )
-        return vmap(entry, chunk_size=chunk)(torch.arange(n, device=like.device)) + self.damping
+        none, out = _zeros(theta), {}
+        for k, v in theta.items():
+            every = torch.arange(v.numel(), device=v.device)
+            places = _units(every.reshape(v.shape), kind)
+            entry = lambda p: (every == p).to(v.dtype).reshape(v.shape)  # noqa: B023
+            product = lambda p: _units(pull({**none, k: entry(p)})[0][k], kind)  # noqa: B023
+            row = lambda p, u: product(p).index_select(0, u.reshape(1))[0]  # noqa: B023
+            units = torch.arange(len(places), device=v.device).repeat_interleave(places.shape[1])
+            found = vmap(row, chunk_size=chunk)(places.reshape(-1), units).reshape(*places.shape, -1)
+            out[k] = found + self.damping * torch.eye(places.shape[1], dtype=v.dtype, device=v.device)
+        return out
+
+# %% ../../nbs/hypergradient/08_implicit.ipynb #524a7082
+_KINDS = ("diagonal", "columns", "rows")
+
+
+def _units(v, kind):
+    "v as (units, inputs)."
+    v = torch.atleast_1d(v)
+    if kind == "columns":
+        return v.reshape(-1, v.shape[-1]).mT
+    return v.reshape(len(v) if kind == "rows" else v.numel(), -1)
+
+
+def _inverse(blocks):
+    "The inverse of |B| for symmetric B: positive definite, whatever B is."
+    values, vectors = torch.linalg.eigh(blocks)
+    return (vectors / values.abs().clamp(min=1e-12)[..., None, :]) @ vectors.mT
+
+
+class _Blocks(NamedTuple):
+    "Inverse blocks of units, to multiply a flat vector by."
+
+    kind: str
+    inverse: dict[str, Tensor]
+
+    def __call__(self, flat, r):
+        parts = {k: (self.inverse[k] @ _units(v, self.kind)[..., None])[..., 0] for k, v in flat.split(r).items()}
+        return flat.join({k: v.mT if self.kind == "columns" else v for k, v in parts.items()})
 
 # %% ../../nbs/hypergradient/08_implicit.ipynb #1b2845a2
 def _solve_inner(run, state, hyper, tolerance):
@@ -141,31 +174,39 @@ def respond(run: Training, state: State, hyper: dict[str, Tensor], system, found
                   solution=system.flat.split(found.x), **notes)
 
 # %% ../../nbs/hypergradient/08_implicit.ipynb #be679257
-def _scaling(system, preconditioner):
-    "The flat positive vector to divide by, or None."
-    if preconditioner is None:
-        return None
-    if not isinstance(preconditioner, dict) and preconditioner != "diagonal":
-        raise ValueError(f"preconditioner {preconditioner!r} is unknown; use 'diagonal', a dictionary or None")
-    found = system.flat.join(preconditioner) if isinstance(preconditioner, dict) else system.diagonal()
-    return found.abs().clamp(min=1e-12)
+def _preconditioned(system, wanted):
+    "What the report keeps of the preconditioner that was asked for, and its application to a flat vector."
+    if wanted is None:
+        return None, lambda r: r
+    if isinstance(wanted, str):
+        if wanted not in _KINDS:
+            raise ValueError(f"preconditioner {wanted!r} is unknown; use {', '.join(_KINDS)}, an earlier one or None")
+        wanted = _Blocks(wanted, {k: _inverse(b) for k, b in system.blocks(wanted).items()})
+    if not isinstance(wanted, _Blocks):  # a dictionary like theta, to divide by
+        like = {k: torch.as_tensor(v).abs().clamp(min=1e-12) for k, v in wanted.items()}
+        wanted = _Blocks("diagonal", {k: 1 / v.reshape(-1, 1, 1) for k, v in like.items()})
+    if wanted.kind == "diagonal":
+        inverse = system.flat.join(wanted.inverse)
+        return wanted, lambda r: inverse * r
+    return wanted, lambda r: wanted(system.flat, r)
 
 # %% ../../nbs/hypergradient/08_implicit.ipynb #dd809e55
 @register("implicit")
 def implicit(run: Training, state: State, hyper: dict[str, Tensor], *, iterations: int = 100, tolerance: float = 1e-6,
-             inner_tolerance: float = 0.0, preconditioner: str | dict | None = None, guess: dict | None = None,
+             inner_tolerance: float = 0.0, preconditioner: Any = None, guess: dict | None = None,
              damping: float = 0.0, batches: int = 1):
     """The derivative of the minimiser: train to a gradient of norm `inner_tolerance` (or for `steps`), then solve.
 
-    `tolerance` is relative to |dQ/dtheta|. `preconditioner`: "diagonal", a dictionary like theta to divide by, or None.
+    `tolerance` is relative to |dQ/dtheta|. `preconditioner`: "diagonal", "columns" or "rows" (one block of H for the
+    weights of each last or first index), an earlier report's, a dictionary like theta to divide by, or None.
     `guess`: the `solution` of an earlier report. `batches`: L is the mean over the first so many step indices.
     Buffers are held fixed. Source: Pedregosa 2016 (HOAG).
     """
     state = _solve_inner(run, state, hyper, inner_tolerance)
     system = _System(run, state, hyper, batches, damping)
-    b, scale = system.flat.join(run.judge(state, hyper)[1][0]), _scaling(system, preconditioner)
+    b = system.flat.join(run.judge(state, hyper)[1][0])
+    kept, precondition = _preconditioned(system, preconditioner)
     found = conjugate_gradient(system.curvature, b, iterations=iterations, tolerance=tolerance,
                                watch=not run.functional, x=None if guess is None else system.flat.join(guess),
-                               precondition=(lambda r: r) if scale is None else lambda r: r / scale)
-    return respond(run, state, hyper, system, found, tolerance, method="implicit",
-                   diagonal=None if scale is None else system.flat.split(scale))
+                               precondition=precondition)
+    return respond(run, state, hyper, system, found, tolerance, method="implicit", preconditioner=kept)
