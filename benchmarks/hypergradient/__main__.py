@@ -10,13 +10,15 @@ import os
 import subprocess
 import sys
 import venv
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
 ENVIRONMENT = ROOT / ".bench" / "hypergradient"
-TABLES = ["greedy", "implicit", "methods", "reversible", "wide", "memory", "plots"]
-PEERS = ["torchopt", "higher", "jax"]
+TABLES = ["greedy", "implicit", "systems", "methods", "reversible", "wide", "memory", "plots"]
+PEERS = ["torchopt", "higher", "jax", "hippotrainer", "gradhpo", "betty-ml"]
+ALONE = ["boat-torch", "hypergrad"]  # ask for torchvision and an old numpy, and import neither
 
 
 def environment() -> Path:
@@ -26,10 +28,11 @@ def environment() -> Path:
         import torch
 
         venv.create(ENVIRONMENT, with_pip=True)
-        pip = [str(python), "-m", "pip", "install", "-q", f"torch=={torch.__version__.split('+')[0]}"]
-        subprocess.run([*pip, "numpy", "scikit-learn", "matplotlib", "jaxtyping"], check=True)
-        for peer in PEERS:
-            if subprocess.run([*pip, peer]).returncode:
+        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        pip.append(f"torch=={torch.__version__.split('+')[0]}")
+        subprocess.run([*pip, "numpy", "scikit-learn", "matplotlib", "jaxtyping", "rich"], check=True)
+        for peer in PEERS + ALONE:
+            if subprocess.run([*pip, peer, *(["--no-deps"] if peer in ALONE else [])]).returncode:
                 print(f"{peer} does not install here")
         ready.touch()
     return python
@@ -55,23 +58,29 @@ def main() -> None:
 def run(args) -> None:
     import torch
 
-    from benchmarks.hypergradient import peers, plots, tables
+    from benchmarks.hypergradient import peers, peers_local, plots, tables
 
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore", FutureWarning)  # of peers that call functorch by its old name
     path = RESULTS / "results.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     wanted = args.only or TABLES
-    others = peers.available() if "methods" in wanted and not args.no_peers else {}
+    pick = lambda calls: ({}, {}) if args.no_peers else peers.available(calls)
+    training, one_step, systems = (pick(c) for c in (peers.CALLS, peers_local.ONE_STEP, peers_local.SYSTEMS))
     etas = [e for e in (10, 30, 100, 300, 1000, 3000, 10000) if e <= args.longest]
-    memory = lambda: {**found.get("memory", {}), **tables.memory_table(etas, args.memory_of)}
-    todo = {"greedy": lambda: tables.greedy_table(args.rounds),
-            "implicit": lambda: tables.implicit_table(args.rounds),
-            "reversible": tables.reversible_table, "memory": memory, "wide": lambda: tables.wide_table(args.rounds),
-            "methods": lambda: tables.methods_table(args.rounds, others)}
+    memory = lambda: {**found.get("memory", {}), **tables.memory_table(etas, training[0], args.memory_of)}
+    todo = {"greedy": (lambda: tables.greedy_table(args.rounds, one_step[0]), one_step[1]),
+            "implicit": (lambda: tables.implicit_table(args.rounds), {}),
+            "systems": (lambda: tables.systems_table(args.rounds, systems[0]), systems[1]),
+            "reversible": (tables.reversible_table, {}), "memory": (memory, {}),
+            "wide": (lambda: tables.wide_table(args.rounds, training[0]), {}),
+            "methods": (lambda: tables.methods_table(args.rounds, training[0]), training[1])}
     RESULTS.mkdir(exist_ok=True)
-    for name, make in todo.items():
+    for name, (make, absent) in todo.items():
         if name in wanted:
             found[name] = make()
+            if absent:
+                found[name]["broken"] |= absent
             found["about"] = {"torch": torch.__version__, "threads": 1, "peers": peers.versions()}
             path.write_text(json.dumps(found, indent=1) + "\n")
             plots.show(name, found[name])

@@ -1,4 +1,4 @@
-"The other libraries on the same problem, each in its own words: functions of the problem that return gradients."
+"Libraries that differentiate a whole training run, each in its own words: functions of the problem."
 import importlib
 import importlib.metadata
 from functools import partial
@@ -6,10 +6,12 @@ from functools import partial
 import numpy as np
 import torch
 
+PACKAGES = ["torchopt", "higher", "jax", "boat-torch", "betty-ml", "hypergrad", "hippotrainer", "gradhpo"]
+
 
 def versions() -> dict:
     out = {}
-    for name in ("torchopt", "higher", "jax"):
+    for name in PACKAGES:
         try:
             out[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -20,7 +22,7 @@ def versions() -> dict:
 def _torchopt(p):
     import torchopt
 
-    model = Flat(p)
+    model = Flat(p.theta)
     hyper = {k: v.detach().requires_grad_() for k, v in p.hyper.items()}
     opt = torchopt.MetaSGD(model, lr=p.lr, momentum=p.momentum)
     for t in range(p.steps):
@@ -31,7 +33,7 @@ def _torchopt(p):
 def _higher(p):
     import higher
 
-    model = Flat(p)
+    model = Flat(p.theta)
     hyper = {k: v.detach().requires_grad_() for k, v in p.hyper.items()}
     opt = torch.optim.SGD(model.parameters(), lr=p.lr, momentum=p.momentum)
     with higher.innerloop_ctx(model, opt, copy_initial_weights=True) as (fast, steps):
@@ -41,19 +43,45 @@ def _higher(p):
 
 
 class Flat(torch.nn.Module):
-    "The weights of a problem as a module; called, it gives them as a dictionary."
+    "Tensors of a dictionary as the parameters of a module; called, it gives them as a dictionary."
 
-    def __init__(self, p):
+    def __init__(self, tree):
         super().__init__()
-        self.names = list(p.theta)
-        for k, v in p.theta.items():
+        self.names = list(tree)
+        for k, v in tree.items():
             self.register_parameter(k, torch.nn.Parameter(v.detach().clone()))
 
     def theta(self):
         return {k: getattr(self, k) for k in self.names}
 
-    def forward(self, _):
+    def forward(self, *_):
         return self.theta()
+
+
+def boat(p, method: str, steps: int, **more) -> dict:
+    "BOAT's gradient mapping and hypergradient operation `method`, after `steps` of its inner loop."
+    from boat_torch import boat_opt
+
+    lower, upper, step = Flat(p.theta), Flat(p.hyper), iter(range(10**9))
+    named = lambda module, params: dict(zip(module.names, params)) if params is not None else module.theta()
+    losses = {
+        "inner": lambda feed, ul, ll, params=None: p.inner(named(lower, params or list(ll.parameters())), ul.theta(),
+                                                           next(step) % max(steps, 1)),
+        "outer": lambda feed, ul, ll, params=None: p.outer(named(lower, params or list(ll.parameters())), ul.theta()),
+    }
+    boat_opt._load_loss_function = lambda config: losses[config["function"]]  # it wants the names of importable ones
+    config = {
+        "fo_op": None, "gm_op": ["NGD"], "na_op": [method], "lower_level_model": lower, "upper_level_model": upper,
+        "lower_level_var": list(lower.parameters()), "upper_level_var": list(upper.parameters()),
+        "lower_level_opt": torch.optim.SGD(lower.parameters(), lr=p.lr, momentum=p.momentum),
+        "upper_level_opt": torch.optim.SGD(upper.parameters(), lr=0.0), "lower_iters": steps, "device": "cpu",
+        "loss_log_path": "/dev/null", "accumulate_grad": False, "copy_last_param": False, "return_grad": True,
+        "GDA": {"alpha_init": 0.0, "alpha_decay": 0.9}, "RGT": {"truncate_iter": 0}, **more,
+    }
+    names = {"lower_level_loss": {"function": "inner"}, "upper_level_loss": {"function": "outer"}}
+    problem = boat_opt.Problem(config, names)
+    problem.build_ll_solver().build_ul_solver()
+    return dict(zip(upper.names, problem.run_iter({}, {}, 0)[0]))
 
 
 _JITTED = {}
@@ -64,7 +92,7 @@ def _jax(p, remat=False):
     import jax
     import jax.numpy as jnp
 
-    key = id(p), remat
+    key = id(p), p.steps, remat
     if key not in _JITTED:
         a, b, va, vb, rows = (jnp.asarray(v.numpy()) for v in p.data)
         predict = lambda t, x: jnp.tanh(x @ t["w1"] + t["b1"]) @ t["w2"] + t["b2"]
@@ -89,16 +117,22 @@ def _jax(p, remat=False):
     return {k: torch.from_numpy(np.array(v)) for k, v in found.items()}
 
 
-CALLS = {"torchopt": _torchopt, "higher": _higher, "jax": _jax, "jax remat": partial(_jax, remat=True)}
+CALLS = {"torchopt": ("torchopt", _torchopt), "higher": ("higher", _higher),
+         "boat": ("boat_torch", lambda p: boat(p, "RAD", p.steps)), "jax": ("jax", _jax),
+         "jax remat": ("jax", partial(_jax, remat=True))}
 
 
-def available() -> dict:
-    "The peers that import here."
-    out = {}
-    for name, call in CALLS.items():
+def available(calls: dict) -> tuple[dict, dict]:
+    "Of (package, function) by name: the functions whose package imports here, and why the others do not."
+    out, broken = {}, {}
+    for name, (package, call) in calls.items():
         try:
-            importlib.import_module(name.split()[0])
+            importlib.import_module(package)
             out[name] = call
         except Exception as cause:
-            print(f"{name} does not import: {type(cause).__name__}: {cause}")
-    return out
+            broken[name] = brief(cause)
+    return out, broken
+
+
+def brief(cause: Exception) -> str:
+    return f"{type(cause).__name__}: {cause}".splitlines()[0][:160]

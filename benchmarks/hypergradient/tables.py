@@ -5,7 +5,9 @@ import warnings
 import torch
 
 from benchmarks.hypergradient.measure import error, flat, interleaved, peak_bytes
-from benchmarks.hypergradient.problems import gradients, logistic, minimiser, network, plain_unroll
+from benchmarks.hypergradient.peers import brief
+from benchmarks.hypergradient.peers_local import WHY
+from benchmarks.hypergradient.problems import Problem, gradients, logistic, minimiser, network, plain_unroll
 from bstruct.hypergradient import hypergradient
 
 METHODS = {
@@ -15,6 +17,8 @@ METHODS = {
     "unroll compiled": {"method": "unroll", "storage": "trajectory", "compile": True},
     "unroll sqrt compiled": {"method": "unroll", "storage": "sqrt", "compile": True},
     "reversible": {"method": "reversible"},
+    "drmad, published": {"method": "drmad", "knots": 0, "fit": False},
+    "drmad, 3 knots on the path": {"method": "drmad", "knots": 3, "fit": False},
     "drmad, 0 knots": {"method": "drmad", "knots": 0},
     "drmad, 1 knot": {"method": "drmad", "knots": 1},
     "drmad, 3 knots": {"method": "drmad", "knots": 3},
@@ -64,24 +68,30 @@ def methods_table(rounds: int, peers: dict, steps=100) -> dict:
     calls = {"plain unroll": lambda: plain_unroll(p)}
     calls |= {name: lambda o=o: ours(p, o) for name, o in METHODS.items()}
     calls |= {name: lambda f=f: f(p) for name, f in peers.items()}
-    rows, broken = {}, {}
-    for name, call in list(calls.items()):
-        try:
-            found = call()
-        except Exception as cause:  # a peer that fails is reported, not hidden
-            if name not in peers:
-                raise
-            broken[name] = f"{type(cause).__name__}: {cause}".splitlines()[0][:160]
-            del calls[name]
-            continue
-        rows[name] = error(getattr(found, "grads", found), truth)
-        rows[name]["bytes_stored"] = getattr(found, "diagnostics", {}).get("bytes_stored")
+    rows, broken = _tried(calls, peers, truth)
     times = interleaved({"g": lambda: gradients(p), **calls}, rounds, "plain unroll")
     unit = times["g"]["seconds"] / steps
     for name in rows:
         rows[name] |= times[name] | {"g_per_step": times[name]["seconds"] / steps / unit}
     return {"rows": rows, "broken": broken, "g_microseconds": 1e6 * unit,
             "reference_vs_differences": check_reference(exact, truth)}
+
+
+def _tried(calls: dict, peers: dict, truth) -> tuple[dict, dict]:
+    "Error rows; a peer that fails is reported, not hidden, and taken out of the calls."
+    rows, broken = {}, {}
+    for name, call in list(calls.items()):
+        try:
+            found = call()
+        except Exception as cause:
+            if name not in peers:
+                raise
+            broken[name] = brief(cause) + (f" ({WHY[name]})" if name in WHY else "")
+            del calls[name]
+            continue
+        rows[name] = error(getattr(found, "grads", found), truth) | ({"why": WHY[name]} if name in WHY else {})
+        rows[name]["bytes_stored"] = getattr(found, "diagnostics", {}).get("bytes_stored")
+    return rows, broken
 
 
 def reversible_table() -> dict:
@@ -96,11 +106,11 @@ def reversible_table() -> dict:
     return out | {"bits_per_weight_step_2000": seen["bits_per_weight_step"]}
 
 
-def memory_table(etas, names=None, budget=6e9) -> dict:
-    "Problem (b): the rise of resident memory at its peak, by number of steps."
+def memory_table(etas, peers: dict, names=None, budget=6e9) -> dict:
+    "Problem (b): the rise of resident memory at its peak, by number of steps; of peers up to 1000 steps."
     ran = ["unroll full", "unroll trajectory", "unroll sqrt", "unroll compiled", "unroll sqrt compiled", "reversible",
            "drmad, 3 knots"]
-    calls = {"plain unroll": plain_unroll} | {n: lambda p, o=METHODS[n]: ours(p, o) for n in ran}
+    calls = {"plain unroll": plain_unroll} | {n: lambda p, o=METHODS[n]: ours(p, o) for n in ran} | peers
     out, p = {}, network(steps=max(etas))
     p.lr = 0.02  # long runs at 0.1 leave nothing to differentiate
     for name, call in calls.items():
@@ -109,6 +119,8 @@ def memory_table(etas, names=None, budget=6e9) -> dict:
         p.steps, out[name] = 5, {}
         call(p)  # compiles, and fills torch's caches
         for eta in etas:
+            if name in peers and eta > 1000:
+                break
             if out[name] and max(out[name].values()) * eta / int(list(out[name])[-1]) > budget:
                 break
             p.steps = eta
@@ -116,17 +128,18 @@ def memory_table(etas, names=None, budget=6e9) -> dict:
     return out
 
 
-def wide_table(rounds: int, steps=10) -> dict:
+def wide_table(rounds: int, peers: dict, steps=10) -> dict:
     "Width 1024, batch 1000: everything is matrix multiplication."
     p = network(width=1024, batch=1000, steps=steps)
     names = ["unroll full", "unroll trajectory", "unroll sqrt", "unroll compiled"]
     calls = {"plain unroll": lambda: plain_unroll(p)} | {n: lambda o=METHODS[n]: ours(p, o) for n in names}
+    calls |= {n: lambda f=f: f(p) for n, f in peers.items()}
     times = interleaved({"g": lambda: gradients(p), **calls}, rounds, "plain unroll")
     return {n: t | {"g_per_step": t["seconds"] / times["g"]["seconds"]} for n, t in times.items()}
 
 
-def greedy_table(rounds: int) -> dict:
-    "One step on problem (b): the shared graph against central differences of the gradient (DARTS)."
+def greedy_table(rounds: int, peers: dict) -> dict:
+    "One step on problem (b): the shared graph, central differences of the gradient (DARTS), and peers."
     p = network(steps=1)
     truth = flat(ours(_double(p), {"method": "greedy"}).grads)
 
@@ -145,13 +158,16 @@ def greedy_table(rounds: int) -> dict:
         theta = {k: v.detach().requires_grad_() for k, v in p.theta.items()}
         torch.autograd.grad(p.outer(theta, p.hyper), list(theta.values()))
 
-    timed = {"g": lambda: gradients(p), "greedy": lambda: ours(p, {"method": "greedy"}),
-             "central differences": differences, "outer gradient": outer}
+    calls = {"greedy": lambda: ours(p, {"method": "greedy"}), "central differences": differences}
+    calls |= {n: lambda f=f: f(p) for n, f in peers.items()}
+    rows, broken = _tried(calls, peers, truth)
+    timed = {"g": lambda: gradients(p), **calls, "outer gradient": outer}
     times = interleaved({n: lambda f=f: [f() for _ in range(20)] for n, f in timed.items()}, 3 * rounds, "g")
-    found = {"greedy": ours(p, {"method": "greedy"}).grads, "central differences": differences()}
     part = times["outer gradient"]["ratio"]
-    return {n: error(g, truth) | {"g": times[n]["ratio"], "quartiles": times[n]["quartiles"],
-                                  "g_without_outer": times[n]["ratio"] - part} for n, g in found.items()}
+    for n, row in rows.items():
+        del row["bytes_stored"]
+        row |= {"g": times[n]["ratio"], "quartiles": times[n]["quartiles"], "g_without_outer": times[n]["ratio"] - part}
+    return {"rows": rows, "broken": broken}
 
 
 def _double(p):
@@ -189,12 +205,40 @@ def implicit_table(rounds: int) -> dict:
     for spread in (0.5, 2.0, 4.0):
         q = logistic(spread)
         q.theta, q.lr, q.momentum = minimiser(q), 1e-12, 0.0
-        most = {"method": "implicit", "iterations": 2000, "tolerance": 1e-14, "preconditioner": "diagonal"}
+        most = {"method": "implicit", "iterations": 2000, "tolerance": 1e-14, "preconditioner": "columns"}
         truth = flat(ours(q, most).grads)
-        for name in (None, "diagonal"):
-            for tolerance in (1e-3, 1e-6):
+        for name in (None, "diagonal", "columns"):
+            for tolerance in (1e-3, 1e-4, 1e-6):
                 o = {"method": "implicit", "iterations": 1000, "tolerance": tolerance, "preconditioner": name}
                 found = ours(q, o)
                 seen = {k: found.diagnostics[k] for k in ("iterations", "residual", "inner_gradient_norm")}
                 needed[f"spread {spread}, {name or 'plain'}, {tolerance}"] = seen | error(found.grads, truth)
     return {"g_per_iteration": price, "error_by_iterations": errors, "iterations_needed": needed}
+
+
+def systems_table(rounds: int, peers: dict) -> dict:
+    "Problem (a) at its minimum: everybody's error by iterations, time of 30, and the answer to 2 x = 1 (namely 1)."
+    p = logistic()
+    p.theta, p.momentum, p.lr = minimiser(p), 0.0, 0.5
+    truth = flat(ours(p, {"method": "implicit", "iterations": 650, "tolerance": 1e-14}).grads)
+    one = torch.ones(1, dtype=torch.float64)
+    tiny = Problem(lambda t, h, s: ((t["w"] - h["h"]) ** 2).sum(), lambda t, h: t["w"].sum(), {"w": one}, {"h": one}, 1)
+    tiny.momentum = 0.0
+    systems = {"implicit": lambda p, k: ours(p, {"method": "implicit", "iterations": k, "tolerance": 0.0}).grads,
+               "neumann": lambda p, k: ours(p, {"method": "neumann", "iterations": k}).grads} | peers
+    rows, broken = {}, {}
+    for name, call in list(systems.items()):
+        found, failed = _tried({str(k): lambda k=k, f=call: f(p, k) for k in (10, 30, 100)}, "10 30 100".split(), truth)
+        if failed:
+            broken[name] = next(iter(failed.values()))
+            del systems[name]
+            continue
+        rows[name] = {"errors": {k: r["error"] for k, r in found.items()}} | ({"why": WHY[name]} if name in WHY else {})
+        try:
+            rows[name]["2x = 1"] = float(flat(call(tiny, 5)))
+        except Exception as cause:
+            rows[name]["2x = 1"] = brief(cause)
+    times = interleaved({n: lambda f=f: f(p, 30) for n, f in systems.items()}, 3 * rounds, "implicit")
+    for name, row in rows.items():
+        row |= {"ratio": times[name]["ratio"], "quartiles": times[name]["quartiles"]}
+    return {"rows": rows, "broken": broken}
