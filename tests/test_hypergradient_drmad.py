@@ -8,7 +8,8 @@ from bstruct.hypergradient.drmad import *
 # %% ../nbs/hypergradient/07_drmad.ipynb #744d4698
 import torch
 import bstruct.hypergradient
-from bstruct.hypergradient.inner import hypergradient
+from bstruct.hypergradient.drmad import _Polygon
+from bstruct.hypergradient.inner import hypergradient, prepare, train
 
 # %% ../nbs/hypergradient/07_drmad.ipynb #575c19af
 def _problem(seed=0, n=5):
@@ -52,10 +53,8 @@ def test_second_order_in_knots():
         errors = [(call(k).grads["log_l2"] - exact).norm() for k in (16, 32, 64)]
         assert errors[0] > errors[1] > errors[2] and 8 < errors[0] / errors[2] < 32, errors
 
-# %% ../nbs/hypergradient/07_drmad.ipynb #8b0b6b18
+# %% ../nbs/hypergradient/07_drmad.ipynb #fd7f3e00
 def test_fitted_knots_average_noise():
-    from bstruct.hypergradient.drmad import _Polygon
-
     g, steps, knots = torch.Generator().manual_seed(0), 120, 3
     noise = torch.randn(steps + 1, 4000, generator=g, dtype=torch.float64)
     for fit, share in ((True, (knots + 2) / steps), (False, 2 / 3)):
@@ -65,6 +64,23 @@ def test_fitted_knots_average_noise():
         polygon.settle()
         left = torch.stack([polygon(t)["w"] for t in range(steps)]).square().mean()
         assert abs(left - share) < 0.03 * share, (fit, left)
+
+# %% ../nbs/hypergradient/07_drmad.ipynb #fd80bc44
+def test_residual_is_what_the_polygon_misses():
+    inner, outer, theta, hyper = _problem()
+    kw = {"steps": 40, "lr": 0.1, "momentum": 0.9}
+    path, polygon = [], _Polygon(40, 3, True)
+    run, state, h = prepare(inner, outer, theta, hyper, **kw)
+    train(run, state, h, visit=lambda t, s: path.append(s.theta["w"]))
+    for t, w in enumerate(path):
+        polygon.see(t, {"w": w})
+    polygon.settle()
+    off = torch.stack([polygon(t)["w"] - w for t, w in enumerate(path)]).norm()
+    share = off / torch.stack([w - path[0] for w in path]).norm()
+    with pytest.warns(UserWarning, match="take more knots"):
+        found = hypergradient(inner, outer, theta, hyper, method="drmad", knots=2, **kw)
+    torch.testing.assert_close(torch.tensor(found.diagnostics["residual"]).double(), share, rtol=1e-6, atol=1e-9)
+    assert hypergradient(inner, outer, theta, hyper, method="drmad", knots=39, **kw).diagnostics["residual"] < 1e-6
 
 # %% ../nbs/hypergradient/07_drmad.ipynb #672c16bc
 def test_fitted_knots_survive_minibatches():
