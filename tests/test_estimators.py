@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -213,3 +214,36 @@ def test_sample_and_plot():
         m.plot("path")
     with pytest.raises(ValueError, match="did you mean 'ranking'"):
         m.plot("rankings")
+
+# %% ../nbs/use/02_estimators.ipynb #fc8a478f
+def test_check_refuses_what_fit_refuses_and_changes_nothing():
+    from bstruct.model import Graph
+
+    X, y = moons(20)
+    cube = Graph.dense(2, 1, hidden=(4,), candidates=("linear+tanh", "linear"), domain="cube")
+    for params, target, words in (({"epochs": 0}, y, "epochs is 0"), ({"n_jobs": 0}, y, "n_jobs is 0"),
+                                  ({}, np.zeros(20), "one class"), ({"mode": "grow", "graph": cube}, y, "domain")):
+        m = StructureClassifier(**(QUICK | params))
+        for refuse in (m.check, m.fit):
+            with pytest.raises(ValueError, match=words):
+                refuse(X, target)
+    rng = np.random.RandomState(0)
+    m, state = StructureClassifier(random_state=rng, **QUICK), rng.get_state()[1].copy()
+    assert m.check(X, y) is None and not [k for k in vars(m) if k.endswith("_")]
+    assert (rng.get_state()[1] == state).all()
+
+# %% ../nbs/use/02_estimators.ipynb #ca18d5f7
+def test_walks_have_a_path_and_are_saved_whole():
+    X, y = moons()
+    for mode in ("grow", "shrink"):
+        m = StructureClassifier(mode=mode, random_state=0, **QUICK).fit(X, y)
+        assert [r["step"] for r in m.path_] == sorted(r["step"] for r in m.path_) and m.path_[0]["what"] == "start"
+        frame = m.to_frame("path")
+        assert list(frame["log_evidence"]) == [r["log_evidence"] for r in m.path_] and "x->h1" in frame
+        assert m.path_[0]["kept"] and frame["kept"].sum() >= 1
+        with tempfile.TemporaryDirectory() as tmp:
+            m.save(Path(tmp) / "m")
+            again = load(Path(tmp) / "m")
+        assert again.path_ == m.path_ and again.ranking_ == m.ranking_ and np.array_equal(m.predict(X), again.predict(X))
+        assert again.mode == mode and again.plot("path").get_xlabel() == m.plot("path").get_xlabel()
+        pd.testing.assert_frame_equal(again.to_frame(), m.to_frame())
