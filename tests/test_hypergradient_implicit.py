@@ -143,6 +143,16 @@ def test_columns_rescue_within_fifty():
         seen = {p: hypergradient(loss, outer, at, {"h": h}, preconditioner=p, **kw).diagnostics for p in (None, "columns")}
     assert seen[None]["residual"] > 1e-2 and seen["columns"]["residual"] < 1e-6 and seen["columns"]["iterations"] < 50
 
+# %% ../nbs/hypergradient/08_implicit.ipynb #605bcc33
+def test_tolerance_is_relative():
+    inner, outer, _, hyper, truth, exact = _ridge(spread=1.0)
+    at = {"w": exact(hyper["log_l2"])}
+    kw = {"method": "implicit", "steps": 1, "lr": 1e-12, "tolerance": 1e-8}
+    plain = hypergradient(inner, outer, at, hyper, **kw)
+    small = hypergradient(inner, lambda t, h: 1e-9 * outer(t, h), at, hyper, **kw)
+    assert plain.diagnostics["iterations"] == small.diagnostics["iterations"] > 2
+    torch.testing.assert_close(small.grads["log_l2"] * 1e9, truth, rtol=1e-6, atol=1e-8)
+
 # %% ../nbs/hypergradient/08_implicit.ipynb #efa9b732
 def test_premises_are_watched():
     inner, outer, theta, hyper, _, exact = _ridge()

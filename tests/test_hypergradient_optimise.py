@@ -100,6 +100,17 @@ def test_ctrl_c_returns_the_best():
     assert found.interrupted and len(found.history) == 5 and found.value == min(r["value"] for r in found.history)
     assert abs(float(outer(found.theta, found.hyper)) - found.value) < 1e-12
 
+# %% ../nbs/hypergradient/11_optimise.ipynb #328c7bf5
+def test_progress_is_shown():
+    import contextlib
+    import io
+
+    inner, outer, theta, hyper, _ = _ridge()
+    shown = io.StringIO()
+    with contextlib.redirect_stderr(shown):
+        optimise(inner, outer, theta, hyper, method="unroll", outer_steps=3, steps=5, lr=0.1, progress=True)
+    assert "3/3" in shown.getvalue() and "value=" in shown.getvalue()
+
 # %% ../nbs/hypergradient/11_optimise.ipynb #c00df9ab
 def test_early_stops():
     inner, outer, theta, hyper, _ = _ridge()

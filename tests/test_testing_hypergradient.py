@@ -57,6 +57,12 @@ def _faulty():
             run, found.value, {k: torch.full_like(v, float(v.sum())) for k, v in found.grads.items()}, found.state
         )
 
+    def no_rate(run, state, hyper):
+        found = exact(run, state, hyper, "greedy")
+        direct = run.judge(found.state, hyper)[1][1]
+        inside = {k: (v - direct[k]) / float(run.rates(hyper, 0)[0]) for k, v in found.grads.items()}
+        return report(run, found.value, {k: direct[k] + v for k, v in inside.items()}, found.state)
+
     def one_criterion(run, state, hyper):
         run.outer = lambda t, h: run.inner(t, h, 0)
         return exact(run, state, hyper, "unroll")
@@ -101,7 +107,8 @@ def _faulty():
     solvers = {
         f.__name__: (lambda run, state, hyper, f=f: solver(run, state, hyper, f)) for f in (scaled, stale, unstored)
     }
-    return {"broadcast": broadcast, "one_criterion": one_criterion, "stops_early": stops_early, **solvers}
+    others = {f.__name__: f for f in (broadcast, no_rate, one_criterion, stops_early)}
+    return {**others, **solvers}
 
 # %% ../nbs/testing/02_hypergradient.ipynb #92a5ee73
 def test_published_faults_are_refused():
@@ -111,7 +118,7 @@ def test_published_faults_are_refused():
     for name, method in faulty.items():
         register(name)(method)
         solver = name in ("scaled", "stale", "unstored")
-        kind, cannot = ("minimiser", "flat") if solver else ("training", "noise")
+        kind, cannot = ("minimiser", "flat") if solver else ("window" if name == "no_rate" else "training", "noise")
         claims[name] = Claim(kind, {}, frozenset({cannot}))
     table = conformance(claims)
     for name in faulty:

@@ -25,6 +25,9 @@ def _save(path, record):
     os.replace(f"{path}.part", path)
 
 
+_EMPTY = dict.fromkeys(("state", "guess", "best", "opt", "generator"))
+
+
 def _resumed(path, fresh, generator):
     "The record at `path`, or a fresh one; refused where the hyperparameters differ in name or shape."
     if path is None or not os.path.exists(path):
@@ -73,6 +76,20 @@ def _outer_step(k, record, call, hyper, opt, options, warm, method):
     record["opt"] = opt.state_dict()
 
 
+def _watchers(callback, progress, outer_steps, done):
+    "What sees each record as it comes: the caller's callback, a bar on the terminal."
+    if progress:
+        from tqdm import tqdm
+
+        bar = tqdm(total=outer_steps, initial=done, unit="step")
+
+        def show(record):
+            bar.set_postfix(value=f"{record['value']:.6g}", norm=f"{record['norm']:.2g}", refresh=False)
+            bar.update()
+
+    return [f for f in (callback, show if progress else None) if f is not None]
+
+
 def _stalled(history, patience, tolerance):
     "Whether the gradient is below tolerance, or the best value is older than `patience` records."
     if history and history[-1]["norm"] < tolerance:
@@ -84,20 +101,20 @@ def _stalled(history, patience, tolerance):
 def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: dict[str, Tensor], *, method: str,
              outer_steps: int, steps: int, lr: Any, warm: bool = False, outer_optimiser: Callable | None = None,
              patience: int | None = None, gradient_tolerance: float = 0.0, checkpoint: str | None = None,
-             callback: Callable | None = None, generator: torch.Generator | None = None, momentum: Any = 0.0,
-             optimiser: Any = "sgd", buffers: dict[str, Tensor] | None = None, **options) -> Outcome:
+             callback: Callable | None = None, progress: bool = False, generator: torch.Generator | None = None,
+             momentum: Any = 0.0, optimiser: Any = "sgd", buffers: dict[str, Tensor] | None = None,
+             **options) -> Outcome:
     """Minimise the outer loss over hyper with hypergradients of the named method.
 
     `outer_optimiser(parameters)` makes a torch optimiser (Adam, 0.1 by default). `warm`: go on from the last weights.
     Stops early after `patience` steps without a new best value, or below a hypergradient of norm
     `gradient_tolerance`. `checkpoint`: a file written after each step, from which the same call goes on.
-    `callback(record)` sees each step's record. Ctrl-C, or a training run that diverges, returns the best so far
-    (`interrupted` says so). An option that is a function is called with the outer step. Others as in `hypergradient`.
+    `callback(record)` sees each step's record, `progress` shows a bar. Ctrl-C, or a training run that diverges, returns
+    the best so far (`interrupted` says so). An option that is a function is called with the outer step. Others as in `hypergradient`.
     """
     if outer_steps < 1:
         raise ValueError(f"outer_steps is {outer_steps}, at least 1 is needed")
-    fresh = {"hyper": hyper, "theta": theta, "state": None, "guess": None, "history": [], "best": None, "opt": None,
-             "generator": None}
+    fresh = {"hyper": hyper, "theta": theta, "history": [], **_EMPTY}
     record, interrupted = _resumed(checkpoint, fresh, generator), False
     current = {k: v.detach().clone().requires_grad_() for k, v in record["hyper"].items()}
     opt = (outer_optimiser or (lambda p: torch.optim.Adam(p, 0.1)))(list(current.values()))
@@ -105,14 +122,15 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: 
         opt.load_state_dict(record["opt"])
     call = lambda **kw: hypergradient(inner, outer, method=method, steps=steps, lr=lr, momentum=momentum,
                                       optimiser=optimiser, generator=generator, buffers=buffers, **kw)
+    watchers = _watchers(callback, progress, outer_steps, len(record["history"]))
     try:
         while len(record["history"]) < outer_steps and not _stalled(record["history"], patience, gradient_tolerance):
             _outer_step(len(record["history"]), record, call, current, opt, options, warm, method)
             record["generator"] = None if generator is None else generator.get_state()
             if checkpoint is not None:
                 _save(checkpoint, record)
-            if callback is not None:
-                callback(record["history"][-1])
+            for watch in watchers:
+                watch(record["history"][-1])
     except (KeyboardInterrupt, FloatingPointError) as cause:
         interrupted = True
         if record["best"] is None:
