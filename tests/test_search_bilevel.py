@@ -25,6 +25,15 @@ def wave(n=40, seed=0, dtype=torch.float32):
     return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype), "gaussian")
 
 
+def run(trainer, epochs=1000):
+    "Train to the end, or for some epochs, silently; the last report."
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        while not trainer.done and epochs:
+            report, epochs = trainer.run_epoch(), epochs - 1
+    return report
+
+
 def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=True, dtype=torch.float32, **kw):
     "A trainer of a small supernet with a choice on the edge x->h1."
     task = wave(dtype=dtype) if task is None else task
@@ -44,12 +53,14 @@ def test_schedules_are_geometric_where_they_can_be():
 # %% ../nbs/search/07_bilevel.ipynb #a38a49d5
 def test_outer_plan_refuses_what_cannot_work():
     for kw, name in (({"c_comb": 1.0}, "known"), ({"learn": ("weights",)}, "weights"), ({"validation": 1.0}, "share"),
-                     ({"coupled": True}, "vertices=False"), ({"c_comb": (0.0, -1.0)}, "known")):
+                     ({"coupled": True}, "vertices=False"), ({"c_comb": (0.0, -1.0)}, "known"),
+                     ({"grouping": "layers"}, "did you mean 'layer'"), ({"method": "gredy"}, "did you mean 'greedy'"),
+                     ({"steps": 0}, "at least 1"), ({"hold": 2.0}, "share"), ({"optimiser": "rmsprop"}, "adam")):
         with pytest.raises(ValueError, match=name):
             OuterPlan(**kw)
-    s = Settings(c_train=0.5, c_prior=2.0, hypergradient="implicit", validation=0.25)
+    s = Settings(c_train=0.5, c_prior=(2.0, 0.1), hypergradient="implicit", validation=0.25)
     plan = OuterPlan.of(s, samples=3)
-    assert (plan.c_train, plan.c_prior, plan.method, plan.validation, plan.samples) == (0.5, 2.0, "implicit", 0.25, 3)
+    assert (plan.c_train, plan.c_prior, plan.method, plan.validation, plan.samples) == (0.5, (2.0, 0.1), "implicit", 0.25, 3)
 
 # %% ../nbs/search/07_bilevel.ipynb #f441ddb9
 def test_groups_are_those_of_the_evidence_mode_and_of_the_complexities():
@@ -66,3 +77,225 @@ def test_groups_are_those_of_the_evidence_mode_and_of_the_complexities():
         a = best_log_precision(b.params, groups)[0, groups]
         kl = kl_diagonal(b.params["loc"][0], b.params["log_scale"][0], a)
         torch.testing.assert_close(kl, parametric_complexity(loc, log_scale, grouping), rtol=1e-4, atol=1e-4)
+
+# %% ../nbs/search/07_bilevel.ipynb #dbe7d6d3
+def losses(trainer, hold=False):
+    "L and Q of a trainer at its first step, with θ and h in float64."
+    from bstruct.search import bilevel as room
+
+    orders = room._orders(trainer)
+    rates, steps = room._rates(trainer, hold), trainer.outer.steps
+    draws = [room._draw(trainer, orders[0], k) for k in range(steps)]
+    now = room._now(trainer, 0.7)
+    inner, outer = room._objectives(trainer, now, draws, room._draw(trainer, orders[1], 0), 0, rates)
+    return inner, outer, room._state(trainer, rates, True).theta, room._levels(trainer)[1]
+
+# %% ../nbs/search/07_bilevel.ipynb #55a22c88
+def test_the_hypergradient_is_the_difference_quotient_of_a_whole_training():
+    from functools import partial
+
+    from bstruct.hypergradient import hypergradient
+
+    known = [{"x->h1": torch.tensor([2.0, 0.0, 0.0], dtype=torch.float64)}]
+    for method, steps, more in (("greedy", 1, {}), ("unroll", 3, {"hyperprior": (2.0, 0.5), "grouping": "unit"}),
+                                ("forward", 2, {"coupled": True, "validation": 0.25, "temperature": 5.0})):
+        trainer = two_levels(dtype=torch.float64, share=False, c_prior=0.3, c_comb=0.7, known=known, vertices=False,
+                             samples=2, steps=steps, **more)
+        inner, outer, theta, hyper = losses(trainer)
+        hyper = {k: v + 0.1 * torch.arange(v[0].numel(), dtype=v.dtype) for k, v in hyper.items()}
+        call = partial(hypergradient, inner, outer, theta, steps=steps, lr=0.02, optimiser="adam")
+        found = call(hyper, method=method).grads
+        for name, v in hyper.items():
+            for where in ((0, 0), (1, v.shape[1] - 1)):
+                ends = []
+                for sign in (1, -1):
+                    moved = {k: w.clone() for k, w in hyper.items()}
+                    moved[name][where] += sign * 1e-5
+                    ends.append(float(call(moved, method=method).value))
+                assert abs(float(found[name][where]) - (ends[0] - ends[1]) / 2e-5) < 1e-6 * max(1, found[name].abs().max())
+
+# %% ../nbs/search/07_bilevel.ipynb #a254db00
+def test_a_start_in_a_batch_is_the_start_alone():
+    def both(indices):
+        made = make_batch(Supernet(two_levels().batch.net.graph), torch.Generator().manual_seed(0), [40] * 2, 1.0)
+        pick = {k: v[indices].clone() for k, v in made.params.items()}
+        generators = [torch.Generator().manual_seed(5 + i) for i in indices]
+        b = Batch(made.net, pick, None, made.sizes[indices], made.c_reg[indices])
+        t = BilevelTrainer(b, wave(), Plan(2, 4, 16, 0.02, 0.2), generators, OuterPlan(c_prior=0.2, steps=2, method="unroll"))
+        return t.batch.params, run(t)
+
+
+    together, alone = both([0, 1]), both([1])
+    for k, v in alone[0].items():
+        torch.testing.assert_close(v[0], together[0][k][1], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(alone[1]["outer"][0], together[1]["outer"][1], rtol=1e-3, atol=1e-3)
+
+# %% ../nbs/search/07_bilevel.ipynb #c2fcff25
+def test_a_state_resumes_to_the_bit():
+    for kw in ({}, {"c_prior": 0.2, "steps": 2, "method": "unroll"}, {"optimiser": "sgd", "momentum": 0.5, "hold": 0.2}):
+        straight, first, second = (two_levels(**kw) for _ in range(3))
+        run(straight)
+        run(first, 2)
+        load_trainer_state(second, {k: v.clone() for k, v in trainer_state(first).items()})
+        report = run(second)
+        assert all(torch.equal(v, second.batch.params[k]) for k, v in straight.batch.params.items())
+        assert second.done and torch.isfinite(report["outer"]).all()
+
+# %% ../nbs/search/07_bilevel.ipynb #8bc557e3
+def test_the_shortcut_is_taken_on_the_line_and_nowhere_else():
+    known = [{"x->h1": torch.zeros(3)}]
+    on = [dict(c_reg=1.0), dict(c_reg=100.0, c_train=0.01), dict(c_reg=0.5, c_train=2.0), dict(learn=("noise",), c_prior=3.0),
+          dict(c_reg=1.0, c_prior=(1.0, 10.0), c_train=(1.0, 10.0))]
+    off = [dict(c_prior=1.01), dict(c_reg=2.0), dict(c_comb=1.0, known=known), dict(hyperprior=(1.0, 1.0)),
+           dict(validation=0.2), dict(coupled=True, vertices=False, share=False), dict(c_prior=(1.0, 2.0)),
+           dict(shortcut=False), dict(c_prior=torch.tensor([1.0, 1.5]))]
+    assert all(two_levels(**kw).shortcut for kw in on) and not any(two_levels(**kw).shortcut for kw in off)
+
+# %% ../nbs/search/07_bilevel.ipynb #496120ef
+def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
+    from unittest.mock import patch
+
+    with patch("bstruct.search.bilevel.hypergradient", side_effect=AssertionError("not needed")):
+        trainer = two_levels(plan=(2, 3, 16), hold=0.5)
+        start = {k: v.clone() for k, v in trainer.batch.params.items()}
+        run(trainer, 1)
+        p = trainer.batch.params
+        assert torch.equal(p["logits/x->h1"], start["logits/x->h1"]) and not torch.equal(p["loc"], start["loc"])
+        run(trainer, 1)
+    torch.testing.assert_close(p["prior/log_precision"], best_log_precision(p, trainer.groups))
+    assert torch.equal(p["prior/logits/x->h1"], p["logits/x->h1"]) and not torch.equal(p["logits/x->h1"], start["logits/x->h1"])
+    frozen = two_levels(learn=("structure",), c_prior=0.5, precision=3.0, plan=(2, 3, 16), hold=0.0)
+    noise = frozen.batch.params["log_noise"].clone()
+    run(frozen)
+    assert torch.equal(frozen.batch.params["log_noise"], noise)
+    assert bool((frozen.batch.params["prior/log_precision"] == math.log(3.0)).all())
+    assert bool((frozen.batch.params["prior/logits/x->h1"] != 0).any())
+
+# %% ../nbs/search/07_bilevel.ipynb #c81dd8ab
+def test_held_out_rows_do_not_reach_the_posterior():
+    def after(y_last):
+        task = wave()
+        task = Task(task.x, torch.cat([task.y[:30], task.y[30:] + y_last]), "gaussian")
+        t = two_levels(task=task, validation=0.25, learn=("noise",), plan=(2, 3, 16))
+        return t.batch.params["loc"], run(t)["outer"]
+
+
+    assert torch.equal(after(0.0)[0], after(5.0)[0]) and not torch.equal(after(0.0)[1], after(5.0)[1])
+
+# %% ../nbs/search/07_bilevel.ipynb #1487c1b1
+def orthogonal(n=24, noise=2.0, seed=3):
+    "A table with orthogonal columns of squared norm n, whose targets are mostly noise; and its b."
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 8, generator=g, dtype=torch.float64)
+    x = torch.linalg.qr(x - x.mean(0))[0] * math.sqrt(n)
+    y = x @ torch.tensor([1.2, -0.8, 0.6, 0.4, -0.3, 0.2, 0.1, 0.0], dtype=torch.float64)
+    y = y + noise * torch.randn(n, generator=g, dtype=torch.float64)
+    return Task(x, y, "gaussian"), x.T @ y / n
+
+
+def exact_outer(b, n, noise, c_prior, log_a, c_train=1.0, c_reg=1.0):
+    "Q at the inner optimum of each precision, up to a constant."
+    a, s = log_a.exp()[:, None], n / noise**2
+    lam = s / c_reg + a
+    mu = b * (lam - a) / lam
+    fit = -0.5 * s * ((mu - b).square() + 1 / lam).sum(1)
+    return c_train * fit - 0.5 * c_prior * (a / lam + a * mu.square() - 1 - a.log() + lam.log()).sum(1)
+
+
+def regression(c_prior, method="greedy", steps=1, plan=(60, 5, 24, 0.05), noise=2.0, **kw):
+    "A trainer of one precision for the slopes of a linear model, a start for every c_prior."
+    task, _ = orthogonal(noise=noise)
+    net, g = Supernet(Graph.dense(8, 1, hidden=(), candidates=("linear",))), torch.Generator().manual_seed(0)
+    made = make_batch(net, g, [len(task)] * len(c_prior), 1.0, {}, log_scale=-1.0)
+    params = {k: v.double() for k, v in made.params.items()}
+    params["log_noise"].fill_(2 * math.log(noise))
+    outer = OuterPlan(c_prior=torch.tensor(c_prior), learn=("precision",), method=method, steps=steps, warmup=0.0,
+                      hold=0.0, samples=8, **kw)
+    return BilevelTrainer(Batch(net, params, {}, made.sizes, made.c_reg), task, Plan(*plan), g, outer)
+
+
+def slopes(trainer):
+    "ln of the learnt precision of the slopes, of each start."
+    place = next(i for i, k in enumerate(trainer.batch.net.weight_shapes) if k.endswith("weight"))
+    first = sum(math.prod(s) for s in list(trainer.batch.net.weight_shapes.values())[:place])
+    return trainer.batch.params["prior/log_precision"][:, trainer.groups[first]]
+
+# %% ../nbs/search/07_bilevel.ipynb #cd32a35d
+def test_the_best_precision_of_bayesian_linear_regression():
+    task, b = orthogonal()
+    log_a = torch.linspace(-4, 6, 4001, dtype=torch.float64)
+    Q = exact_outer(b, 24, 2.0, 1.0, log_a)
+    covariance = (-log_a[::40]).exp()[:, None, None] * (task.x @ task.x.T) + 4.0 * torch.eye(24, dtype=torch.float64)
+    y = task.y - task.y.mean()
+    evidence = torch.distributions.MultivariateNormal(torch.zeros_like(y), covariance).log_prob(y)
+    torch.testing.assert_close(evidence - evidence[0], (Q - Q[0])[::40], rtol=1e-8, atol=1e-8)
+    for kw in ({}, {"shortcut": False}):
+        trainer = regression([1.0, 1.0], plan=(40, 5, 24, 0.1), **kw)
+        run(trainer)
+        assert trainer.shortcut is (not kw)
+        at = exact_outer(b, 24, 2.0, 1.0, slopes(trainer))
+        assert bool((Q.max() - at < 0.01).all()) and bool((slopes(trainer) - log_a[Q.argmax()]).abs().max() < 0.15)
+
+# %% ../nbs/search/07_bilevel.ipynb #a5d5efa4
+def test_implicit_precisions_follow_the_outer_objective_and_greedy_ones_do_not():
+    c_priors = [0.3, 1.25]
+    (_, b), log_a = orthogonal(), torch.linspace(-4, 6, 2001, dtype=torch.float64)
+    best = torch.stack([log_a[exact_outer(b, 24, 2.0, c, log_a).argmax()] for c in (*c_priors, 1.0)])
+    found = {}
+    for method, steps in (("greedy", 1), ("implicit", 3)):
+        trainer = regression(c_priors, method, steps, (30, 5, 24, 0.1), learning_rate=0.1)
+        run(trainer)
+        found[method] = slopes(trainer)
+    assert bool((found["implicit"] - best[:2]).abs().max() < 0.15) and float(best[1] - best[0]) > 0.5
+    assert bool((found["greedy"] - best[2]).abs().max() < 0.1)
+
+# %% ../nbs/search/07_bilevel.ipynb #71f4a5db
+def test_a_known_law_repels_or_attracts():
+    known = [{"x->h1": torch.tensor([-2.0, -2.0, 4.0])}]
+    mass = {}
+    for c_comb in (20.0, 0.0, -20.0):
+        trainer = two_levels(c_comb=c_comb, known=known if c_comb else (), plan=(10, 5, 40), hold=0.2, warmup=0.2,
+                             learning_rate=0.1, shortcut=False)
+        run(trainer)
+        mass[c_comb] = trainer.batch.params["prior/logits/x->h1"].softmax(-1)[:, 2].mean()
+    assert mass[20.0] < mass[0.0] - 0.1 and mass[0.0] < mass[-20.0] - 0.05
+
+# %% ../nbs/search/07_bilevel.ipynb #1d553774
+def test_a_whole_run_is_resumable_and_says_what_it_did():
+    import json
+    import tempfile
+    from pathlib import Path
+    from unittest.mock import patch
+
+
+    def search(path=None, stop=None, **kw):
+        settings = Settings(starts=2, epochs=4, min_steps=8, batch_size=16, **kw)
+
+        def callback(record):
+            json.dumps(record)
+            if record["epoch"] == stop:
+                raise KeyboardInterrupt
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return bilevel(Graph.dense(3, 1, hidden=(4,)), wave(), settings=settings, seed=1, checkpoint=path,
+                           callback=callback)
+
+
+    straight = search(c_prior=(0.5, 2.0))
+    assert not straight.shortcut and len(straight.history) == 4 and not straight.interrupted
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.safetensors"
+        stopped = search(path, stop=2, c_prior=(0.5, 2.0))
+        assert stopped.interrupted and len(stopped.history) == 2 and "two levels" in str(stopped)
+        resumed = search(path, c_prior=(0.5, 2.0))
+        with pytest.raises(ValueError, match="belongs to other data, graph or settings"):
+            search(path, c_prior=(0.5, 1.0))
+    assert resumed.history == straight.history and not resumed.interrupted
+    assert all(torch.equal(v, resumed.batch.params[k]) for k, v in straight.batch.params.items())
+    with pytest.raises(KeyboardInterrupt), patch("bstruct.search.bilevel._step", side_effect=KeyboardInterrupt):
+        search()
+    assert "single level, h in closed form; start" in str(search()) and str(straight).count("\n") >= 5
+    law = torch.tensor(straight.history[-1]["probabilities"]["x->h1"])
+    entropy = torch.distributions.Categorical(law).entropy()
+    torch.testing.assert_close(entropy, torch.tensor(straight.history[-1]["vertex_entropy"]), rtol=1e-4, atol=1e-5)
