@@ -140,6 +140,33 @@ def test_momentum_convention():
         opt.step()
     torch.testing.assert_close(result.theta, {k: v.detach() for k, v in theta.items()}, rtol=1e-10, atol=1e-12)
 
+# %% ../nbs/testing/02_hypergradient.ipynb #f08e01f3
+def test_every_method_carries_buffers_and_vmaps():
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(12, 4, generator=g, dtype=torch.float64), torch.randn(12, generator=g, dtype=torch.float64)
+
+    def inner(t, h, s, seen):
+        z = x @ t["w"]
+        new = {"mean": 0.9 * seen["mean"] + 0.1 * z.mean()}
+        return ((torch.tanh(z - z.mean()) - y) ** 2).mean() + h["l"].exp() * (t["w"] ** 2).sum(), new
+
+    outer = lambda t, h, seen: ((torch.tanh(x.flip(1) @ t["w"] - seen["mean"]) - y) ** 2).mean()
+    starts, hyper = torch.randn(3, 4, generator=g, dtype=torch.float64), {"l": torch.tensor(-2.0, dtype=torch.float64)}
+    kw = {"steps": 9, "lr": 0.1, "momentum": 0.875, "buffers": {"mean": torch.zeros((), dtype=torch.float64)}}
+    value = lambda l: hypergradient(inner, outer, {"w": starts[0]}, {"l": l}, method="greedy", **kw).value
+    slope = (value(hyper["l"] + 1e-5) - value(hyper["l"] - 1e-5)) / 2e-5
+    exact = {"unroll": {}, "forward": {}, "reversible": {}, "drmad": {"knots": 9}, "truncated": {"window": 9}}
+    for method, options in {**exact, "greedy": {}, "implicit": {"damping": 1.0}, "neumann": {"iterations": 5}}.items():
+        call = lambda w: hypergradient(inner, outer, {"w": w}, hyper, method=method, **options, **kw)  # noqa: B023
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            each = [call(w) for w in starts]
+            batch = torch.func.vmap(lambda w: call(w).grads["l"])(starts)  # noqa: B023
+        torch.testing.assert_close(batch, torch.stack([r.grads["l"] for r in each]), rtol=1e-8, atol=1e-11)
+        assert abs(float(each[0].value - value(hyper["l"]))) < 1e-9, method
+        if method in exact:
+            torch.testing.assert_close(each[0].grads["l"], slope, rtol=1e-6, atol=1e-9)
+
 # %% ../nbs/testing/02_hypergradient.ipynb #71fec716
 def test_claims_and_problems_are_consistent():
     from bstruct.testing.hypergradient import Claim, Problem

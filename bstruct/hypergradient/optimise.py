@@ -110,7 +110,7 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: 
     Stops early after `patience` steps without a new best value, or below a hypergradient of norm
     `gradient_tolerance`. `checkpoint`: a file written after each step, from which the same call goes on.
     `callback(record)` sees each step's record, `progress` shows a bar. Ctrl-C, or a training run that diverges, returns
-    the best so far (`interrupted` says so). An option that is a function is called with the outer step. Others as in `hypergradient`.
+    the best so far (`interrupted` says so). A function as an option gets the outer step. Others as in `hypergradient`.
     """
     if outer_steps < 1:
         raise ValueError(f"outer_steps is {outer_steps}, at least 1 is needed")
