@@ -81,3 +81,17 @@ def test_mixtures_are_refused():
     for gamma, said in (({"x->h1": torch.tensor([[0.5, 0.5]])}, "not one-hot"), ({}, "x->h1")):
         with pytest.raises(ValueError, match=said):
             Paths(net, gamma, 1)
+
+# %% ../nbs/model/08_paths.ipynb #3b43d528
+def test_all_paths_are_the_supernet_at_vertices():
+    from bstruct.model.structure import encode
+    graphs = (Graph.dense(3, 2, hidden=(4, 4)), Graph.cell((2, 6), 3, width=4, nodes=2),
+              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2", "linear+sin:3", "polynomial:2")))
+    for graph in graphs:
+        for share in (True, False):
+            net, g = Supernet(graph, share=share), torch.Generator().manual_seed(0)
+            w, x = net.init(g, dtype=torch.float64), torch.randn(5, *graph.vertices[0].shape, generator=g).double()
+            some = list(graph.structures())[::7]
+            for structure, got in zip(some, all_paths(net, w, some, x)):
+                gamma = {e: v.double() for e, v in encode(graph, structure).items()}
+                torch.testing.assert_close(got, net(w, gamma, x), rtol=1e-10, atol=1e-10)
