@@ -42,7 +42,7 @@ class Fit:
     "Choose the most plausible structure for a table, and write a run folder."
 
     data: Positional[str]  # .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer, diabetes
-    out: Path  # the run folder to write; new or empty
+    out: File = None  # the run folder to write, new or empty; if not given, runs/ and the names of data and mode
     target: Text = None  # the column to learn (a named set has one already)
     test: File = None  # a file of test rows, with the target
     test_size: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None  # or the share of rows to hold out
@@ -52,6 +52,8 @@ class Fit:
     categorical: tuple[str, ...] = ()  # numeric columns to take as categories
     impute: bool = False  # fill missing values with the median or the most frequent value
     seed: int = 0  # of everything random: split, starts, minibatches, samples
+    jobs: int = 1  # processes that share the work of --mode enumerate; -1: one a core. No result depends on it
+    compare: tuple[str, ...] = ("evidence",)  # with --mode enumerate: modes whose answers are ranked among all
     device: str = "cpu"  # where to compute: cpu, cuda, cuda:1
     overwrite: bool = False  # replace the run in --out
     quiet: bool = False  # no progress and no notes; print only where the report is
@@ -78,6 +80,8 @@ class OfRun:
 class Show(OfRun):
     "Say what a run found, or how far it is; with --overwrite make figures and report again."
 
+    top: int = 8  # so many structures of the ranking
+
     def __call__(self) -> int:
         return show(self)
 
@@ -85,6 +89,8 @@ class Show(OfRun):
 @dataclass(frozen=True)
 class Resume(OfRun):
     "Go on with a run that was stopped; it ends as if it had not been."
+
+    jobs: Whole = None  # as in fit; if not given, as many as there were
 
     def __call__(self) -> int:
         return resume(self)
@@ -146,7 +152,7 @@ def _parse(args: Sequence[str] | None):
             return tyro.extras.subcommand_cli_from_dict(
                 COMMANDS, prog="bstruct", args=args,
                 description="Choose the structure of a neural network, with reasons. "
-                "For example: bstruct fit digits --test-size 0.25 --out runs/digits",
+                "For example: bstruct fit digits --test-size 0.25 --mode enumerate --budget 100",
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
     except SystemExit as stop:
         if not stop.code:
@@ -251,15 +257,18 @@ def _check_device(device: str) -> None:
         raise ValueError(f"--device {device}: {str(error).splitlines()[0][:100]}; use cpu") from None
 
 
-def _estimator(settings: Mapping, device: str | None):
+def _estimator(settings: Mapping, device: str | None, mode: str | None = None):
+    "The estimator of a run; in another `mode`, which has no use for what belongs to `enumerate` alone."
     from bstruct import estimators
     from bstruct.model import Graph
 
     kind = {"classification": estimators.StructureClassifier, "regression": estimators.StructureRegressor}[
         settings["facts"]["task"]]
     graph = None if settings["graph"] is None else Graph.from_json(settings["graph"])
-    search = asdict(Settings(**settings["search"]))  # JSON knows no tuples
-    return kind(**search, graph=graph, random_state=settings["seed"], device=device or settings["device"])
+    other = {"mode": mode, "budget": None, "halving": False} if mode else {}
+    search = asdict(Settings(**settings["search"] | other))  # JSON knows no tuples
+    return kind(**search, graph=graph, random_state=settings["seed"], device=device or settings["device"],
+                n_jobs=settings.get("jobs", 1))
 
 # %% ../nbs/use/06_cli.ipynb #1be6c1bf
 def _candidates(settings: Mapping) -> dict[str, tuple[str, ...]]:
@@ -271,9 +280,22 @@ def _candidates(settings: Mapping) -> dict[str, tuple[str, ...]]:
     search = Settings(**settings["search"])
     return Graph.dense(settings["facts"]["columns"], 1, search.hidden, search.candidates).candidates
 
-# %% ../nbs/use/06_cli.ipynb #892193fa
+# %% ../nbs/use/06_cli.ipynb #a73788fd
+def _check_jobs(jobs: int | None) -> None:
+    if jobs is not None and jobs < 1 and jobs != -1:
+        raise ValueError(f"--jobs {jobs}: at least 1 is needed, or -1 for one a core; try --jobs 2")
+
+
+def _check_compare(modes: Sequence[str]) -> None:
+    from bstruct.search.modes import MODES
+    from bstruct.search.settings import check_choice
+
+    for mode in modes:
+        check_choice("compare", mode, tuple(m for m in MODES if m != "enumerate"))
+
+# %% ../nbs/use/06_cli.ipynb #bcde231a
 class Progress:
-    "A line on the terminal: stage, time left, ELBO, and the most probable candidate of every edge. Silent elsewhere."
+    "A line on the terminal: stage, structures done, time left, ELBO, the likeliest candidates. Silent elsewhere."
 
     def __init__(self, quiet: bool):
         self.bar, self.stage, self.quiet = None, None, quiet
@@ -287,7 +309,8 @@ class Progress:
             self.bar = tqdm(total=record["epochs"], desc=self.stage, unit="epoch", dynamic_ncols=True,
                             disable=True if self.quiet else None, initial=max(record["epoch"] - 1, 0))
         best = {e: max(range(len(p)), key=p.__getitem__) for e, p in record["probabilities"].items()}
-        said = [f"ELBO {record['elbo']:.1f} nats"]
+        said = ["{} of {} structures".format(*record["structures"])] if record.get("structures") else []
+        said += [f"ELBO {record['elbo']:.1f} nats"]
         said += [f"{e.replace('->', '→')} {names[e][k]} {record['probabilities'][e][k]:.2f}"
                  for e, k in best.items()]
         self.bar.set_postfix_str(", ".join(said), refresh=False)
@@ -315,13 +338,16 @@ def _heeding_interrupts():
     finally:
         signal.signal(signal.SIGINT, before)
 
-# %% ../nbs/use/06_cli.ipynb #0fd71fcf
+# %% ../nbs/use/06_cli.ipynb #7e6f5b58
 def fit(options: Fit) -> int:
     "The command `bstruct fit`."
     from bstruct.runs import Run, discard, refuse_taken, versions
 
-    refuse_taken(options.out, options.overwrite)
+    out = options.out or Path("runs") / "-".join([Path(options.data).name.split(".")[0], options.search.mode])
+    refuse_taken(out, options.overwrite)
     _check_device(options.device)
+    _check_jobs(options.jobs)
+    _check_compare(options.compare)
     known = Path(options.data).exists()
     data = {"source": str(Path(options.data).absolute()) if known else options.data, "target": options.target,
             "drop": list(options.drop), "categorical": list(options.categorical), "impute": options.impute,
@@ -332,10 +358,11 @@ def fit(options: Fit) -> int:
     if graph is not None:
         _check_ends(graph, prepared)
     settings = {"name": options.data, "data": data, "facts": prepared.facts, "search": asdict(options.search),
-                "seed": options.seed, "device": options.device, "versions": versions(),
+                "seed": options.seed, "device": options.device, "versions": versions(), "jobs": options.jobs,
+                "compare": list(options.compare) if options.search.mode == "enumerate" else [],
                 "graph": None if graph is None else graph.to_dict()}
-    _candidates(settings)  # refuses what no graph can have
-    run = Run.start(options.out, settings, options.overwrite)
+    _estimator(settings, None).check(prepared.X, prepared.y)
+    run = Run.start(out, settings, options.overwrite)
     _note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task overrides)", options.quiet)
     try:
         return _search(run, prepared, None, options.quiet)
@@ -346,7 +373,7 @@ def fit(options: Fit) -> int:
             _note(f"what was done is kept; go on with bstruct resume {run.folder}", options.quiet)
         raise
 
-# %% ../nbs/use/06_cli.ipynb #3cfddeee
+# %% ../nbs/use/06_cli.ipynb #8e0589a7
 def _search(run, prepared: Prepared, device: str | None, quiet: bool, notes: Sequence[str] = ()) -> int:
     "Fit, and write what was found; exit code 130 if it was interrupted."
     from bstruct.runs import held
@@ -361,14 +388,41 @@ def _search(run, prepared: Prepared, device: str | None, quiet: bool, notes: Seq
     with held(run.folder), _heeding_interrupts() as pressed:
         try:
             model.fit(prepared.X, prepared.y, checkpoint=run.folder / "checkpoint", callback=epoch)
+            answers = [] if pressed else _answers(run, model, prepared, device, epoch)
         finally:
             progress.close()
-        summary = _summary(run, model, prepared, bool(pressed), notes)
+        summary = _summary(run, model, prepared, bool(pressed), notes) | {"answers": answers}
         _write(run, model, prepared.encoder, summary)
     print(run.folder / "report.html" if quiet else f"{_text(summary)}\n\nreport: {run.folder / 'report.html'}")
     if pressed:
         _note(f"interrupted: this is the best so far; go on with bstruct resume {run.folder}", quiet)
     return 130 if pressed else 0
+
+
+def _answers(run, model, prepared: Prepared, device: str | None, epoch) -> list[dict]:
+    "What quicker searches answer, and which place it has in the ranking; those that Ctrl-C leaves time for."
+    found = []
+    for mode in run.settings.get("compare", []):
+        quick = _estimator(run.settings, device, mode)
+        told = lambda record, mode=mode: epoch(record | {"stage": f"{mode}: {record['stage']}"})
+        try:
+            quick.fit(prepared.X, prepared.y, checkpoint=run.folder / f"checkpoint.{mode}", callback=told)
+        except KeyboardInterrupt:
+            return found
+        if quick.interrupted_:
+            return found
+        found.append({"mode": mode, "structure": quick.structure_, **_place(model, quick.structure_)})
+    return found
+
+
+def _place(model, structure: Mapping[str, str]) -> dict:
+    "The rank of a structure and the nats that it is behind the best; None where it was not visited."
+    try:
+        rank = model.rank_of(structure)
+    except ValueError:
+        return {"rank": None, "behind": None}
+    best = max(r["log_evidence"] for r in model.ranking_ if r["log_evidence"] == r["log_evidence"])
+    return {"rank": rank, "behind": best - model.ranking_[rank - 1]["log_evidence"]}
 
 
 def _summary(run, model, prepared: Prepared, interrupted: bool, notes: Sequence[str]) -> dict:
@@ -383,21 +437,25 @@ def _summary(run, model, prepared: Prepared, interrupted: bool, notes: Sequence[
             "interrupted": interrupted, "notes": list(notes)}
 
 
-def _text(summary: Mapping) -> str:
+def _text(summary: Mapping, top: int = 8) -> str:
     from bstruct.report import as_text
 
-    return as_text(summary)
+    return as_text(summary, top)
 
 # %% ../nbs/use/06_cli.ipynb #b92c4e5c
 def _write(run, model, encoder, summary: Mapping) -> None:
-    from bstruct.runs import remove, write_whole_folder
+    from bstruct.runs import CHECKPOINTS, remove, write_whole, write_whole_folder
 
     write_whole_folder(run.folder / "model", model.save)
     run.write("encoder.json", encoder.to_dict())
+    write_whole(run.folder / "ranking.csv", model.to_frame().to_csv())
+    if model.path_:
+        write_whole(run.folder / "path.csv", model.to_frame("path").to_csv(index=False))
     _write_report(run, summary, model.graph_)
     run.write("result.json", summary)
     if not summary["interrupted"]:
-        remove(run.folder / "checkpoint")
+        for name in CHECKPOINTS:
+            remove(run.folder / name)
 
 
 def _write_report(run, summary: Mapping, graph) -> None:
@@ -437,12 +495,15 @@ def resume(options: Resume) -> int:
     if result and not result["interrupted"]:
         _note(f"{run.folder} has finished; there is nothing to go on with", options.quiet)
         return show(Show(options.run, quiet=options.quiet))
+    _check_jobs(options.jobs)
+    settings["jobs"] = options.jobs or settings.get("jobs", 1)
     if options.impute and not settings["data"]["impute"]:
         raise ValueError("--impute is not this run's setting: leave the flag out, or fit a new run")
     prepared = prepare(settings["data"], settings["seed"])
     if prepared.facts["fingerprint"] != settings["facts"]["fingerprint"]:
         raise ValueError(f"{settings['data']['source']} has changed since the run began (its SHA-256 was "
-                         f"{settings['facts']['fingerprint'][:12]}…): restore it, or fit a new run")
+                         f"{settings['facts']['fingerprint'][:12]}… and is {prepared.facts['fingerprint'][:12]}…): "
+                         "restore it, or fit a new run")
     now = versions()
     notes = [f"{k} was {v} when the run began and is {now.get(k)} now; the result may differ"
              for k, v in settings["versions"].items() if now.get(k) != v]
@@ -454,6 +515,8 @@ def resume(options: Resume) -> int:
 # %% ../nbs/use/06_cli.ipynb #3f1dad42
 def show(options: Show) -> int:
     "The command `bstruct show`."
+    if options.top < 1:
+        raise ValueError(f"--top {options.top}: at least 1 is needed; try --top 10")
     run = _open(options)
     result = _result(run)
     if run.journal.torn:
@@ -465,7 +528,7 @@ def show(options: Show) -> int:
         return 0
     if options.overwrite:
         _write_report(run, result, _load(run, options.device).graph_)
-    print(f"{_text(result)}\n\nreport: {run.folder / 'report.html'}")
+    print(f"{_text(result, options.top)}\n\nreport: {run.folder / 'report.html'}")
     return 0
 
 # %% ../nbs/use/06_cli.ipynb #0cebf74d

@@ -58,7 +58,16 @@ def _rivals(summary: Mapping) -> tuple[dict | None, list[dict]]:
     mine = [r for r, m in zip(summary["ranking"], own) if m]
     return mine[0] if mine else None, [r for r, m in zip(summary["ranking"], own) if not m]
 
-# %% ../nbs/use/04_report.ipynb #2641bd45
+# %% ../nbs/use/04_report.ipynb #2ba92735
+def _path(model) -> list[dict]:
+    "The path of a fitted estimator; each row says whether no other is as good in all respects and better in one."
+    if not model.path_:
+        return []
+    from bstruct.search.path import pareto_optimal
+
+    return [row | {"pareto": best} for row, best in zip(model.path_, pareto_optimal(model.result_.path))]
+
+
 def summarise(model) -> dict:
     "What a fitted estimator found, as JSON can hold it."
     ranking = [{k: (v.item() if isinstance(v, np.generic) else v) for k, v in r.items()} for r in model.ranking_]
@@ -67,14 +76,39 @@ def summarise(model) -> dict:
             "probabilities": {e: dict(p) for e, p in model.structure_probabilities_.items()},
             "evidence": model.evidence_.to_dict(), "evidence_text": str(model.evidence_), "ranking": ranking,
             "probability": mine and mine["probability"], "n_structures": model.graph_.n_structures,
+            "path": _path(model),
             "complexity": {k.replace("_", " "): float(v) for k, v in dict(model.complexity_).items()},
             "history": list(model.history_)}
 
-# %% ../nbs/use/04_report.ipynb #bce95154
+# %% ../nbs/use/04_report.ipynb #b282dbce
+def _compared(summary: Mapping) -> str:
+    "How many structures the claim rests on."
+    looked = len(summary["ranking"])
+    if not looked or summary["n_structures"] == 1:
+        return ""
+    return (", all of them" if looked == summary["n_structures"] else f", {looked:,} of them") + " compared by evidence"
+
+
+def _what(summary: Mapping) -> str:
+    settings = summary.get("settings", {})
+    if settings.get("mode") != "shrink":
+        return "the most plausible"
+    return f"where shrinking ends, within {settings['tolerance']:g} nats of the best on the way"
+
+
+def answered(summary: Mapping) -> list[str]:
+    "A line for each quicker search: the place of its answer among all that were compared."
+    n, found = len(summary["ranking"]), []
+    for a in summary.get("answers", []):
+        place = f"rank {a['rank']} of {n}, {a['behind']:.1f} nats below the best" if a["rank"] else f"none of these {n}"
+        found.append(f"{a['mode']}: {place} ({plots.structure_text(a['structure'])})")
+    return found
+
+# %% ../nbs/use/04_report.ipynb #5cda1a50
 def verdict(summary: Mapping) -> str:
     "The outcome in a sentence or two, with the doubt that belongs to it."
     winner = plots.structure_text(summary["structure"])
-    said = f"Of {summary['n_structures']:,} structures, {winner} is the most plausible"
+    said = f"Of {summary['n_structures']:,} structures{_compared(summary)}, {winner} is {_what(summary)}"
     said += f", with probability {summary['probability']:.2f}." if summary.get("probability") is not None else "."
     mine, others = _rivals(summary)
     if mine and others:
@@ -102,7 +136,15 @@ def choices(summary: Mapping) -> list[tuple[str, str, float]]:
             found.append((edge, ", ".join(c) or "nothing", float(joint)))
     return found
 
-# %% ../nbs/use/04_report.ipynb #990943d7
+# %% ../nbs/use/04_report.ipynb #48661426
+def _path_text(path: list[dict]) -> list[str]:
+    "The way that was taken, and how much else was looked at."
+    lines = ["", "step  log evidence, nats  complexity  parameters  change"]
+    lines += [f"{r['step']:4}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  {r['complexity']:10.1f}  "
+              f"{r['parameters']:10}  {r['what']}" for r in path if r["kept"]]
+    return [*lines, f"{len(path)} looked at, {sum(r['pareto'] for r in path)} of them Pareto-optimal"]
+
+# %% ../nbs/use/04_report.ipynb #8ca73d3d
 def as_text(summary: Mapping, most: int = 8) -> str:
     "The summary as lines for a terminal."
     width = max(map(len, summary["structure"]))
@@ -115,6 +157,9 @@ def as_text(summary: Mapping, most: int = 8) -> str:
         lines += [f"{i:4}  {r['probability']:11.3f}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  "
                   f"{r['parameters']:10}  {plots.structure_text(r['structure'])}"
                   for i, r in enumerate(summary["ranking"][:most], 1)]
+        lines += [f"      and {len(summary['ranking']) - most} more"] if len(summary["ranking"]) > most else []
+    lines += ["", "what quicker searches answered:", *answered(summary)] if summary.get("answers") else []
+    lines += _path_text(summary["path"]) if summary.get("path") else []
     lines += ["", "complexity: " + ", ".join(f"{k} {v:.2f}" for k, v in summary["complexity"].items())]
     if test := summary.get("test"):
         lines += [f"test, {test['rows']} rows: " + ", ".join(
@@ -173,9 +218,29 @@ _PAGE = """<!doctype html>
 "Log evidence less that of the best, with two standard errors; where bars overlap, the order is open.") }}
 <div class="scroll"><table><tr><th class="n">rank</th><th class="n">probability</th>
 <th class="n">log evidence, nats</th><th class="n">parameters</th><th>structure</th></tr>
-{% for r in s.ranking %}<tr><td class="n">{{ loop.index }}</td><td class="n">{{ "%.3f"|format(r.probability) }}</td>
+{% for r in s.ranking[:50] %}<tr><td class="n">{{ loop.index }}</td><td class="n">{{ "%.3f"|format(r.probability) }}</td>
 <td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td><td class="n">{{ r.parameters }}</td>
-<td class="long">{{ r.structure|line }}</td></tr>{% endfor %}</table></div></section>{% endif %}
+<td class="long">{{ r.structure|line }}{% if r.error is defined and r.error %}<br>{{ r.error }}{% endif %}</td></tr>
+{% endfor %}</table></div>{% if s.ranking|length > 50 %}<p class="soft">The other {{ s.ranking|length - 50 }} are in
+<code>ranking.csv</code>, beside this file.</p>{% endif %}</section>{% endif %}
+{% if "ranks" in images %}<section class="wide"><h2>All that were compared</h2>
+{{ image("ranks", "Log evidence less that of the best by rank, with two standard errors.") }}
+{% if s.answers %}<h2>Where do the answers of quicker searches stand?</h2>
+<div class="scroll"><table><tr><th>search</th><th class="n">rank of {{ s.ranking|length }}</th>
+<th class="n">nats below the best</th><th>structure</th></tr>
+{% for a in s.answers %}<tr><td>{{ a.mode }}</td><td class="n">{{ a.rank or "not among them" }}</td>
+<td class="n">{% if a.rank %}{{ "%.2f"|format(a.behind) }}{% endif %}</td><td class="long">{{ a.structure|line }}</td></tr>
+{% endfor %}</table></div>{% endif %}</section>{% endif %}
+{% if s.path %}<section class="wide"><h2>The path</h2>
+{{ image("path", "Evidence against complexity of all that was looked at; numbers count the steps that were taken.") }}
+<div class="scroll"><table><tr><th class="n">step</th><th>change</th><th>taken</th><th class="n">log evidence, nats</th>
+<th class="n">complexity, nats</th><th class="n">parameters</th><th class="n">held-out loss, nats a row</th>
+<th>Pareto-optimal</th></tr>
+{% for r in s.path %}<tr><td class="n">{{ r.step }}</td><td class="long">{{ r.what|replace("->", "→") }}</td>
+<td>{{ "yes" if r.kept }}</td><td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
+<td class="n">{{ "%.1f"|format(r.complexity) }}</td><td class="n">{{ r.parameters }}</td>
+<td class="n">{{ "%.4f"|format(r.held_out) }}</td><td>{{ "yes" if r.pareto }}</td></tr>
+{% endfor %}</table></div></section>{% endif %}
 {% if s.test %}<section><h2>On {{ s.test.rows }} test rows</h2>
 <table><tr><th></th><th class="n">this run</th><th class="n">baseline</th></tr>
 {% for name, value in s.test.metrics.items() %}<tr><td>{{ name }}</td><td class="n">{{ "%.4f"|format(value) }}</td>
@@ -193,7 +258,16 @@ this page shows test metrics and calibration.</p></section>{% endif %}
 </div></main></body></html>
 """
 
-# %% ../nbs/use/04_report.ipynb #73bac547
+# %% ../nbs/use/04_report.ipynb #eaccf6c2
+def _path_figure(path: list[dict]) -> Figure:
+    from bstruct.evidence.core import Evidence
+    from bstruct.search.path import plot_path
+
+    figure, (ax,) = plots._figure(5.6, 3.2)
+    plot_path([r | {"evidence": Evidence(r["log_evidence"], r["stderr"])} for r in path], ax)
+    return figure
+
+# %% ../nbs/use/04_report.ipynb #cc499716
 def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
     "The figures that the summary has data for; with the graph, its drawing too."
     made = {"probabilities": plots.plot_probabilities(summary["probabilities"])} if summary["probabilities"] else {}
@@ -204,19 +278,23 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
         made["trace"] = plots.plot_trace(summary["history"])
     if summary["ranking"]:
         made["ranking"] = plots.plot_ranking(summary["ranking"])
+    if len(summary["ranking"]) > 12:
+        made["ranks"] = plots.plot_ranks(summary["ranking"], summary.get("answers", []))
+    if summary.get("path"):
+        made["path"] = _path_figure(summary["path"])
     if summary.get("test"):
         made["calibration"] = plots.plot_calibration(summary["test"]["curve"])
     return made
 
-# %% ../nbs/use/04_report.ipynb #46efde42
+# %% ../nbs/use/04_report.ipynb #3fa53339
 def as_html(summary: Mapping, svg: Mapping[str, bytes]) -> str:
-    "The page of a run; `svg` holds the figures by name (structure, probabilities, trace, ranking, calibration)."
+    "The page of a run; `svg` holds the images of `figures` by name."
     import jinja2
 
     env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     env.filters |= {"arrow": lambda edge: edge.replace("->", "→"), "line": plots.structure_text}
     images = {k: "data:image/svg+xml;base64," + base64.b64encode(v).decode() for k, v in svg.items()}
-    s = {"test": None, "notes": [], "ranking": [], "run": {}, **summary}
+    s = {"test": None, "notes": [], "ranking": [], "path": [], "answers": [], "run": {}, **summary}
     s["run"] = {"reason": None, **s["run"]}
     return env.from_string(_PAGE).render(s=s, images=images, verdict=verdict(summary), choices=choices(summary),
                                               style=_STYLE)

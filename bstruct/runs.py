@@ -18,7 +18,8 @@ from pathlib import Path
 import bstruct
 from bstruct.search.journal import Journal
 
-CONTENTS = ("settings.json", "journal.jsonl", "checkpoint", "checkpoint.journal", "checkpoint.journal.claims",
+CHECKPOINTS = ("checkpoint", "checkpoint.evidence", "checkpoint.grow", "checkpoint.shrink")
+CONTENTS = ("settings.json", "journal.jsonl", *CHECKPOINTS, "checkpoint.journal", "checkpoint.journal.claims",
             "encoder.json", "model", "result.json", "ranking.csv", "path.csv", "figures", "report.html")
 
 # %% ../nbs/use/05_runs.ipynb #9c032624

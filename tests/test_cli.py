@@ -68,7 +68,7 @@ def test_every_setting_is_a_flag():
 @pytest.mark.parametrize("args, complaint", [
     ("", "Expected one of {fit, show, predict, resume, graph}"),
     ("fot", "Unrecognized options: fot"),
-    ("fit", "Missing from bstruct fit: STR --out PATH"),
+    ("fit", "Missing from bstruct fit: STR"),
     ("fit iris --out r --tagret x", "Perhaps you meant: --target TEXT"),
     ("fit iris --out r --epochs x", "Error parsing --epochs"),
     ("show nowhere", "nowhere is no run folder"),

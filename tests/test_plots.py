@@ -62,6 +62,19 @@ def test_ranking_is_ordered_and_relative_to_the_best():
         with pytest.raises(ValueError, match="empty"):
             plot_ranking(none)
 
+# %% ../nbs/use/03_plots.ipynb #4d7c1e2d
+def test_ranks_are_a_curve_with_marks():
+    records = [{"structure": {"a": str(i)}, "log_evidence": -2.0 * i, "stderr": 0.5} for i in range(5)]
+    answers = [{"mode": "evidence", "rank": 2}, {"mode": "grow", "rank": None}]
+    ax = plot_ranks(records, answers).axes[0]
+    assert ax.lines[0].get_ydata().tolist() == [0, -2, -4, -6, -8] and ax.lines[0].get_xdata()[0] == 1
+    assert len(ax.lines) == 2 and ax.lines[1].get_xydata().tolist() == [[2, -2]]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["evidence: rank 2"]
+    low = min(y for _, y in ax.collections[0].get_paths()[0].vertices)
+    assert low == -9.0  # two standard errors below the last
+    with pytest.raises(ValueError, match="empty"):
+        plot_ranks([{**records[0], "log_evidence": float("nan")}])
+
 # %% ../nbs/use/03_plots.ipynb #e4654145
 def test_reliability_agrees_with_scikit_learn():
     from sklearn.calibration import calibration_curve

@@ -89,7 +89,7 @@ def test_an_estimator_is_summarised():
     model = SimpleNamespace(
         structure_={"a": "u", "fixed": "w"}, structure_probabilities_={"a": {"u": 0.8, "v": 0.2}},
         evidence_=Evidence(-3.0, 0.1), complexity_={"parameters": np.float32(2.5)},
-        history_=[], graph_=SimpleNamespace(n_structures=2),
+        history_=[], graph_=SimpleNamespace(n_structures=2), path_=[],
         ranking_=[{"structure": {"a": "u"}, "probability": np.float64(0.8), "log_evidence": -3.0, "stderr": 0.1}])
     made = json.loads(json.dumps(summarise(model)))
     assert made["probability"] == 0.8 and made["evidence"]["value"] == -3.0
@@ -122,6 +122,29 @@ def test_figures_follow_the_data():
     p = {"x->h1": {"linear+relu": 0.7, "linear+tanh": 0.3}}
     drawn = figures(SUMMARY | {"probabilities": p}, graph)["structure"]
     assert any("linear+relu 0.70" in t.get_text() for t in drawn.axes[0].texts)
+
+# %% ../nbs/use/04_report.ipynb #e9f4c23d
+def test_a_long_ranking_and_a_path_are_shown():
+    long = [SUMMARY["ranking"][0] | {"structure": {"x->h1": f"c{i}", "h1->y": "linear"}, "log_evidence": -41.5 - i}
+            for i in range(60)]
+    answers = [{"mode": "evidence", "rank": 3, "behind": 2.0, "structure": long[2]["structure"]},
+               {"mode": "grow", "rank": None, "behind": None, "structure": {"x->h1": "elsewhere"}}]
+    step = {"structure": {"x->h1": "relu"}, "log_evidence": -50.0, "stderr": 0.5, "c_reg": 1.0, "complexity": 12.0,
+            "parameters": 9, "held_out": 0.7, "kept": True, "step": 0, "what": "start", "pareto": True}
+    path = [step, step | {"step": 1, "what": "x->h1: relu to <tanh>", "log_evidence": -48.0, "kept": False}]
+    whole = SUMMARY | {"ranking": long, "answers": answers, "path": path, "n_structures": 60}
+    made = figures(whole)
+    assert {"ranks", "path"} <= set(made) and len(made["ranks"].axes[0].lines) == 2
+    page = as_html(whole, {name: plots.as_image(figure, "svg") for name, figure in made.items()})
+    for part in ("all of them compared by evidence", "rank of 60", "not among them", "The other 10 are in", "x→h1 elsewhere",
+                 "x→h1: relu to &lt;tanh&gt;", "-48.00 ± 0.50", "0.7000"):
+        assert part in page, part
+    assert "c49" in page and "c50" not in page
+    text = as_text(whole, 10)
+    for part in ("and 50 more", "evidence: rank 3 of 60, 2.0 nats below the best", "grow: none of these 60",
+                 "2 looked at, 2 of them Pareto-optimal"):
+        assert part in text, part
+    assert "relu to" not in text  # a step that was not taken
 
 # %% ../nbs/use/04_report.ipynb #65c0e2c0
 def test_the_page_is_whole_and_points_nowhere():
