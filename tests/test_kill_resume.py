@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 ROOT = Path(__file__).resolve().parent.parent
 ARGS = ("--test-size 0.3 --hidden 8 --candidates linear+tanh linear+relu zero --epochs 40 --min-steps 0 --starts 2 "
         "--finalists 3 --replicas 2 --blocks 2 --samples 8 --batch-size 32 --quiet").split()
+MODES = {"evidence": [], "grow": ["--epochs", "12"], "shrink": ["--epochs", "12"]}
 LONGEST = 240
 
 
@@ -49,13 +50,14 @@ def outcome(run):
     return result, weights
 
 
-@pytest.mark.parametrize("seed", [0])
-def test_killed_at_random_moments_and_resumed(seed, tmp_path):
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_at_random_moments_and_resumed(mode, tmp_path):
     whole, torn = tmp_path / "whole", tmp_path / "torn"
-    done = start("fit", "iris", "--seed", seed, "--out", whole, *ARGS)
+    args = ["fit", "iris", "--mode", mode, *ARGS, *MODES[mode]]
+    done = start(*args, "--out", whole)
     assert done.wait(LONGEST) == 0, done.communicate()
-    total, random_ = epochs(whole), random.Random(seed)
-    process, kills = start("fit", "iris", "--seed", seed, "--out", torn, *ARGS), 0
+    total, random_ = epochs(whole), random.Random(mode)
+    process, kills = start(*args, "--out", torn), 0
     for _ in range(3):
         kills += killed(process, torn, random_.randrange(1, total // 2), random_.uniform(0, 0.05))
         process = start("resume", torn, "--quiet")
@@ -69,3 +71,4 @@ def test_killed_at_random_moments_and_resumed(seed, tmp_path):
     for name, tensors in their_weights.items():
         assert all((our_weights[name][k] == v).all() for k, v in tensors.items())  # to the bit
     assert not (torn / "checkpoint").exists()
+    assert (torn / "ranking.csv").read_bytes() == (whole / "ranking.csv").read_bytes()
