@@ -107,6 +107,34 @@ def test_buffers_are_carried():
     for storage in ("full", "trajectory", "sqrt"):
         torch.testing.assert_close(call({"log_l2": hyper["log_l2"]}, storage).grads, truth, rtol=1e-7, atol=1e-9)
 
+# %% ../nbs/hypergradient/02_unroll.ipynb #bfd29d20
+def test_batch_normalisation_is_exact():
+    def normalise(z, seen, training):
+        mean, var = (z.mean(0), z.var(0, correction=0)) if training else (seen["mean"], seen["var"])
+        now = {"mean": z.mean(0), "var": z.var(0)}
+        return (z - mean) / (var + 1e-5).sqrt(), {k: 0.9 * seen[k] + 0.1 * now[k] for k in now}
+
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(16, 4, generator=g, dtype=torch.float64), torch.randn(16, generator=g, dtype=torch.float64)
+    w = torch.randn(4, 3, generator=g, dtype=torch.float64)
+    seen = {"mean": torch.zeros(3, dtype=torch.float64), "var": torch.ones(3, dtype=torch.float64)}
+    layer = torch.nn.BatchNorm1d(3, affine=False).double()
+    for _ in range(2):
+        out, seen = normalise(x @ w, seen, True)
+        torch.testing.assert_close(out, layer(x @ w))
+    torch.testing.assert_close([seen["mean"], seen["var"]], [layer.running_mean, layer.running_var])
+    torch.testing.assert_close(normalise(x @ w, seen, False)[0], layer.eval()(x @ w))
+
+    def inner(t, h, s, b):
+        rows = torch.arange(4 * (s % 4), 4 * (s % 4) + 4)
+        z, b = normalise(x[rows] @ t["w"], b, True)
+        return ((torch.tanh(z).sum(1) - y[rows]) ** 2).mean() + h["l"].exp() * (t["w"] ** 2).sum(), b
+
+    outer = lambda t, h, b: ((torch.tanh(normalise(x.flip(0) @ t["w"], b, False)[0]).sum(1) - y) ** 2).mean()
+    call = lambda h: hypergradient(inner, outer, {"w": w}, h, method="unroll", steps=12, lr=0.1, buffers=seen)
+    hyper = {"l": torch.tensor(-2.0, dtype=torch.float64)}
+    torch.testing.assert_close(call(hyper).grads, _differences(lambda h: call(h).value, hyper), rtol=1e-6, atol=1e-9)
+
 # %% ../nbs/hypergradient/02_unroll.ipynb #38e2c73d
 def test_vmap_over_starts():
     inner, outer, theta, hyper = _problem()

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results"
 ENVIRONMENT = ROOT / ".bench" / "hypergradient"
-TABLES = ["greedy", "implicit", "systems", "methods", "reversible", "wide", "memory", "plots"]
+TABLES = ["greedy", "implicit", "systems", "methods", "drmad", "reversible", "wide", "memory", "plots"]
 PEERS = ["torchopt", "higher", "jax", "hippotrainer", "gradhpo", "betty-ml"]
 ALONE = ["boat-torch", "hypergrad"]  # ask for torchvision and an old numpy, and import neither
 
@@ -72,7 +72,7 @@ def run(args) -> None:
     todo = {"greedy": (lambda: tables.greedy_table(args.rounds, one_step[0]), one_step[1]),
             "implicit": (lambda: tables.implicit_table(args.rounds), {}),
             "systems": (lambda: tables.systems_table(args.rounds, systems[0]), systems[1]),
-            "reversible": (tables.reversible_table, {}), "memory": (memory, {}),
+            "reversible": (tables.reversible_table, {}), "drmad": (tables.drmad_table, {}), "memory": (memory, {}),
             "wide": (lambda: tables.wide_table(args.rounds, training[0]), {}),
             "methods": (lambda: tables.methods_table(args.rounds, training[0]), training[1])}
     RESULTS.mkdir(exist_ok=True)

@@ -106,6 +106,22 @@ def reversible_table() -> dict:
     return out | {"bits_per_weight_step_2000": seen["bits_per_weight_step"]}
 
 
+def drmad_table(seeds=5) -> dict:
+    "Problem (b) drawn anew: cosines of DrMAD's hypergradient with the exact one, and the residual that it reports."
+    ways = {"published": {"knots": 0, "fit": False}}
+    each = [(0, True), *((k, fit) for k in (1, 3, 9) for fit in (True, False))]
+    ways |= {f"{k} knots{'' if fit else ' on the path'}": {"knots": k, "fit": fit} for k, fit in each}
+    out = {name: {"cosines": [], "residuals": []} for name in ways}
+    for seed in range(seeds):
+        p = network(seed=seed)
+        truth = flat(ours(p, METHODS["unroll trajectory"]).grads)
+        for name, options in ways.items():
+            found = ours(p, {"method": "drmad", **options})
+            out[name]["cosines"].append(error(found.grads, truth)["cosine"])
+            out[name]["residuals"].append(found.diagnostics["residual"])
+    return out
+
+
 def memory_table(etas, peers: dict, names=None, budget=6e9) -> dict:
     "Problem (b): the rise of resident memory at its peak, by number of steps; of peers up to 1000 steps."
     ran = ["unroll full", "unroll trajectory", "unroll sqrt", "unroll compiled", "unroll sqrt compiled", "reversible",
