@@ -34,7 +34,9 @@ def _ridge(seed=0, n=8):
 def test_optimise_finds_the_minimum():
     inner, outer, theta, hyper, best = _ridge()
     adam = lambda rate: lambda p: torch.optim.Adam(p, rate)
+    lbfgs = lambda p: torch.optim.LBFGS(p, max_iter=4, line_search_fn="strong_wolfe")
     cases = {"unroll": {"steps": 60, "outer_steps": 25, "outer_optimiser": adam(0.3)},
+             "forward": {"steps": 60, "outer_steps": 12, "outer_optimiser": lbfgs},
              "greedy": {"steps": 5, "outer_steps": 100, "warm": True, "outer_optimiser": adam(0.2)},
              "implicit": {"steps": 60, "outer_steps": 40, "warm": True, "outer_optimiser": adam(0.2), "tolerance": 1e-9,
                           "inner_tolerance": lambda k: 1e-2 * 0.8**k}}

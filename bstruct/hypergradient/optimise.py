@@ -6,6 +6,7 @@
 __all__ = ['optimise']
 
 # %% ../../nbs/hypergradient/11_optimise.ipynb #2260f5d7
+import itertools
 import math
 import os
 import warnings
@@ -55,8 +56,9 @@ def _given(options, k, record, method):
     return out | ({"guess": record["guess"]} if method == "implicit" and record["guess"] is not None else {})
 
 # %% ../../nbs/hypergradient/11_optimise.ipynb #fcb87f6f
-def _outer_step(k, record, call, hyper, opt, options, warm, method):
-    "Take outer step k, writing what it found into the record."
+def _evaluate(record, call, hyper, options, warm, method):
+    "The hypergradient at `hyper`, left in its grads and written into the record; the outer loss."
+    k = len(record["history"])
     theta = record["state"][0] if warm and record["state"] else record["theta"]
     current = {name: v.detach().clone() for name, v in hyper.items()}
     found = call(theta=theta, hyper=current, **_carried(record, warm), **_given(options, k, record, method))
@@ -71,9 +73,21 @@ def _outer_step(k, record, call, hyper, opt, options, warm, method):
     record["guess"] = seen.get("solution") if warm else None
     for name, v in hyper.items():
         v.grad = found.grads[name].clone()
-    opt.step()
+    return found.value
+
+
+def _outer_step(record, call, hyper, opt, options, warm, method):
+    "One step of the outer optimiser, which asks for the hypergradient once, or as often as it likes (LBFGS)."
+    opt.step(lambda: _evaluate(record, call, hyper, options, warm, method))
     record["hyper"] = {name: v.detach().clone() for name, v in hyper.items()}
     record["opt"] = opt.state_dict()
+
+
+def _outer_optimiser(make, hyper, saved):
+    opt = (make or (lambda p: torch.optim.Adam(p, 0.1)))(list(hyper.values()))
+    if saved is not None:
+        opt.load_state_dict(saved)
+    return opt
 
 
 def _watchers(callback, progress, outer_steps, done):
@@ -106,7 +120,8 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: 
              **options) -> Outcome:
     """Minimise the outer loss over hyper with hypergradients of the named method.
 
-    `outer_optimiser(parameters)` makes a torch optimiser (Adam, 0.1 by default). `warm`: go on from the last weights.
+    `outer_optimiser(parameters)` makes any torch optimiser (Adam, 0.1 by default; LBFGS gets a record for each of its
+    evaluations). `warm`: go on from the last weights.
     Stops early after `patience` steps without a new best value, or below a hypergradient of norm
     `gradient_tolerance`. `checkpoint`: a file written after each step, from which the same call goes on.
     `callback(record)` sees each step's record, `progress` shows a bar. Ctrl-C, or a training run that diverges, returns
@@ -117,20 +132,19 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: 
     fresh = {"hyper": hyper, "theta": theta, "history": [], **_EMPTY}
     record, interrupted = _resumed(checkpoint, fresh, generator), False
     current = {k: v.detach().clone().requires_grad_() for k, v in record["hyper"].items()}
-    opt = (outer_optimiser or (lambda p: torch.optim.Adam(p, 0.1)))(list(current.values()))
-    if record["opt"] is not None:
-        opt.load_state_dict(record["opt"])
+    opt = _outer_optimiser(outer_optimiser, current, record["opt"])
     call = lambda **kw: hypergradient(inner, outer, method=method, steps=steps, lr=lr, momentum=momentum,
                                       optimiser=optimiser, generator=generator, buffers=buffers, **kw)
     watchers = _watchers(callback, progress, outer_steps, len(record["history"]))
     try:
         while len(record["history"]) < outer_steps and not _stalled(record["history"], patience, gradient_tolerance):
-            _outer_step(len(record["history"]), record, call, current, opt, options, warm, method)
+            known = len(record["history"])
+            _outer_step(record, call, current, opt, options, warm, method)
             record["generator"] = None if generator is None else generator.get_state()
             if checkpoint is not None:
                 _save(checkpoint, record)
-            for watch in watchers:
-                watch(record["history"][-1])
+            for watch, new in itertools.product(watchers, record["history"][known:]):
+                watch(new)
     except (KeyboardInterrupt, FloatingPointError) as cause:
         interrupted = True
         if record["best"] is None:
