@@ -15,6 +15,7 @@ METHODS = {
     "unroll trajectory": {"method": "unroll", "storage": "trajectory"},
     "unroll sqrt": {"method": "unroll", "storage": "sqrt"},
     "unroll compiled": {"method": "unroll", "storage": "trajectory", "compile": True},
+    "unroll compiled, 5 steps": {"method": "unroll", "storage": "trajectory", "compile": 5},
     "unroll sqrt compiled": {"method": "unroll", "storage": "sqrt", "compile": True},
     "reversible": {"method": "reversible"},
     "drmad, published": {"method": "drmad", "knots": 0, "fit": False},
@@ -124,8 +125,8 @@ def drmad_table(seeds=5) -> dict:
 
 def memory_table(etas, peers: dict, names=None, budget=6e9) -> dict:
     "Problem (b): the rise of resident memory at its peak, by number of steps; of peers up to 1000 steps."
-    ran = ["unroll full", "unroll trajectory", "unroll sqrt", "unroll compiled", "unroll sqrt compiled", "reversible",
-           "drmad, 3 knots"]
+    ran = ["unroll full", "unroll trajectory", "unroll sqrt", "unroll compiled", "unroll compiled, 5 steps",
+           "unroll sqrt compiled", "reversible", "drmad, 3 knots"]
     calls = {"plain unroll": plain_unroll} | {n: lambda p, o=METHODS[n]: ours(p, o) for n in ran} | peers
     out, p = {}, network(steps=max(etas))
     p.lr = 0.02  # long runs at 0.1 leave nothing to differentiate

@@ -268,11 +268,18 @@ def _advance(run, state, g, buffers, hyper, t) -> State:
 
 def _step(run, state, hyper, t):
     "The state after step t, and the gradient taken in it."
-    if run.compiled:
-        run.count("gradients")
-        return run.compiled[0](state, hyper, t + 2)  # torch.compile would specialise on 0 and on 1
     g, buffers = run.gradient(state.theta, hyper, t, state.buffers)
     return run.advance(state, g, buffers, hyper, t), g
+
+
+def _stride(run, state, hyper, t, stop):
+    "The states after t: of one step, or of as many as were compiled together; and the last gradient."
+    if not run.compiled:
+        state, g = run.step(state, hyper, t)
+        return [state], g
+    n = max(n for n in run.compiled if n <= stop - t)
+    run.count("gradients", n)
+    return run.compiled[n][0](state, hyper, t + 2)  # torch.compile would specialise on 0 and on 1
 
 # %% ../../nbs/hypergradient/01_inner.ipynb #226b13db
 @dataclass(eq=False)
@@ -291,19 +298,19 @@ class Training:
     watch: bool = False  # refuse unseeded draws in the first loss
     first: int = 0  # steps taken before, in a run that goes on
     notes: dict[str, Any] | None = None
-    compiled: Any = None  # (one step forth, one step back), where a method has compiled them
+    compiled: Any = None  # how many steps -> (those steps forth, those steps back), where a method has compiled them
 
     loss, gradient, linearise, judge, rates, rates_pull = _loss, _gradient, _linearise, _judge, _rates, _rates_pull
-    settle, advance, step = _settle, _advance, _step
+    settle, advance, step, stride = _settle, _advance, _step, _stride
 
     def __post_init__(self):
         self.span = range(self.first, self.first + self.steps)
         self.tuned = callable(self.lr) or callable(self.momentum)
         self.notes = {"gradients": 0, "products": 0, "heard": self.tuned or self.functional, "norm": None}
 
-    def count(self, what: str) -> None:
+    def count(self, what: str, times: int = 1) -> None:
         if not torch.compiler.is_compiling():
-            self.notes[what] += 1
+            self.notes[what] += times
 
     def start(self, theta, buffers=None, slots=None) -> State:
         return State(theta, self.optimiser.init(theta) if slots is None else slots, buffers or {})
@@ -312,11 +319,15 @@ class Training:
 def train(run: Training, state: State, hyper, start=None, stop=None, visit=None) -> State:
     "The state after steps start..stop-1 (all by default); `visit(t, state)` sees each state before its step."
     start, stop = run.first if start is None else start, run.span.stop if stop is None else stop
-    first, g = state, None
-    for t in range(start, stop):
+    first, g, t = state, None, start
+    while t < stop:
         if visit is not None:
             visit(t, state)
-        state, g = run.step(state, hyper, t)
+        states, g = run.stride(state, hyper, t, stop)
+        for k, later in enumerate(states[:-1], t + 1):
+            if visit is not None:
+                visit(k, later)
+        t, state = t + len(states), states[-1]
     if g is not None:
         run.settle(first, state, g, hyper, start, stop)
     return state

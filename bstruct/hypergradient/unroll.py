@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from contextlib import nullcontext
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -56,9 +57,22 @@ def sweep(run: Training, state: State, hyper: dict[str, Tensor], points: Iterabl
     "The outer loss at `state`, and the derivatives carried back through `points`, given last step first."
     value, (theta_bar, hyper_bar, buffers_bar) = run.judge(state, hyper)
     bars = Bars(theta_bar, {k: _zeros(v) for k, v in state.slots.items()}, hyper_bar, buffers_bar)
+    if run.compiled:
+        return value, _compiled_sweep(run, hyper, iter(points), bars)
     for p in points:
-        bars = run.compiled[1](p._replace(t=p.t + 2), hyper, bars) if run.compiled else step_back(run, p, hyper, bars)
+        bars = step_back(run, p, hyper, bars)
     return value, bars
+
+
+def _compiled_sweep(run, hyper, points, bars):
+    "The sweep, in strides of steps that were compiled together."
+    while batch := list(islice(points, max(run.compiled))):
+        for stride in [batch] if len(batch) in run.compiled else [[p] for p in batch]:
+            run.count("gradients", len(stride))
+            run.count("products", len(stride))
+            back = run.compiled[len(stride)][1]
+            bars = back([p._replace(t=None) for p in stride], hyper, stride[0].t + 2, bars)
+    return bars
 
 # %% ../../nbs/hypergradient/02_unroll.ipynb #01262cf4
 def _point(run, t, state, linear=None) -> Point:
@@ -128,37 +142,44 @@ def _sqrt(run, state, hyper):
 
 # %% ../../nbs/hypergradient/02_unroll.ipynb #91fc83dd
 @lru_cache(maxsize=16)
-def _compiled(inner, optimiser, lr, momentum, has_buffers):
-    "One step forth and one step back, compiled once for each inner loss and its rates."
+def _compiled(inner, optimiser, lr, momentum, has_buffers, steps):
+    "So many steps forth and so many back, compiled once for each inner loss and its rates."
     run = Training(inner, inner, 1, lr, momentum, optimiser, None, has_buffers, True)  # its outer loss is never asked
 
     def forth(state, hyper, t):
-        g, buffers = run.gradient(state.theta, hyper, t - 2, state.buffers)
-        return run.advance(state, g, buffers, hyper, t - 2), g
+        states = []
+        for k in range(steps):
+            state, g = run.step(state, hyper, t - 2 + k)
+            states.append(state)
+        return states, g
 
-    def back(point, hyper, bars):
-        return step_back(run, point._replace(t=point.t - 2), hyper, bars)
+    def back(points, hyper, t, bars):
+        for k, point in enumerate(points):
+            bars = step_back(run, point._replace(t=t - 2 - k), hyper, bars)
+        return bars
 
     return torch.compile(forth, fullgraph=True), torch.compile(back, fullgraph=True)
 
 # %% ../../nbs/hypergradient/02_unroll.ipynb #21118b56
 @register("unroll")
 def unroll(
-    run: Training, state: State, hyper: dict[str, Tensor], *, storage: str = "trajectory", compile: bool = False
+    run: Training, state: State, hyper: dict[str, Tensor], *, storage: str = "trajectory", compile: int = 0
 ):
     """The exact hypergradient by reverse mode through all steps.
 
     `storage`: "full" (every graph), "trajectory" (theta of every step, linearised again), "sqrt" (about 2 sqrt(2 steps)
-    states, one more gradient a step). `compile`: both loops through torch.compile; `step` is then a tensor. Trained
-    weights and derivatives agree with float64 finite differences; the error is round-off.
+    states, one more gradient a step). `compile`: both loops through torch.compile, so many steps (True is 1) in one
+    graph; `step` is then a symbolic integer. Trained weights and derivatives agree with float64 finite differences; the
+    error is round-off.
     """
     memories = {"full": _full, "trajectory": _trajectory, "sqrt": _sqrt}
     if storage not in memories:
         raise ValueError(f"storage {storage!r} is unknown; use {', '.join(memories)}")
     if compile:
-        if storage == "full" or run.seeds is not None or run.functional:
-            raise ValueError("compile=True needs storage 'trajectory' or 'sqrt', no generator, and no vmap around it")
-        run.compiled = _compiled(run.inner, run.optimiser, run.lr, run.momentum, run.has_buffers)
+        if compile < 0 or storage == "full" or run.seeds is not None or run.functional:
+            raise ValueError("compile needs a number of steps, storage 'trajectory' or 'sqrt', no generator, no vmap")
+        args = run.inner, run.optimiser, run.lr, run.momentum, run.has_buffers
+        run.compiled = {n: _compiled(*args, n) for n in {1, int(compile)}}
         run.notes["heard"] = True  # a compiled graph cannot say
     state, points, size = memories[storage](run, state, hyper)
     value, bars = sweep(run, state, hyper, points)
