@@ -105,6 +105,12 @@ def test_drmad_tunes_rates():
         for m, o in (("drmad", {"knots": 19}), ("unroll", {}))
     )
     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+    half = hypergradient(inner, outer, theta, both, method="unroll", steps=5, **{k: kw[k] for k in ("lr", "momentum")})
+    a, b = (
+        hypergradient(inner, outer, half.theta, both, method=m, resume=half, **kw, **o).grads
+        for m, o in (("drmad", {"knots": 19}), ("unroll", {}))
+    )
+    torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 # %% ../nbs/hypergradient/07_drmad.ipynb #f98e5593
 def test_drmad_refuses_and_vmaps():

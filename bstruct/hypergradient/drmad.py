@@ -67,15 +67,14 @@ class _Polygon:
         return {k: sum((r * self.knots[j][k] for j, r in more), s * v) for k, v in self.knots[i].items()}
 
 
-def _points(run, hyper, polygon, buffers):
-    "Points on the lines, last first; velocities from differences where a rate is differentiated."
+def _points(run, hyper, polygon, slots, buffers):
+    "Points on the lines, last first; velocities from differences where a rate is differentiated, the first as it was."
     for t in reversed(range(run.steps)):
-        theta, slots = polygon(t), None
+        theta, seen = polygon(t), None
         if run.tuned:
-            before = max(t - 1, 0)
-            old, (lr, _) = polygon(before), run.rates(hyper, run.first + before)
-            slots = {"velocity": {k: (old[k] - v) / lr for k, v in theta.items()}}
-        yield Point(run.first + t, theta, slots, buffers[t] if buffers else {})
+            old, (lr, _) = polygon(max(t - 1, 0)), run.rates(hyper, run.first + max(t - 1, 0))
+            seen = {"velocity": {k: (old[k] - v) / lr for k, v in theta.items()}} if t else slots
+        yield Point(run.first + t, theta, seen, buffers[t] if buffers else {})
 
 # %% ../../nbs/hypergradient/07_drmad.ipynb #d9b187f6
 @register("drmad")
@@ -104,7 +103,7 @@ def drmad(run: Training, state: State, hyper: dict[str, Tensor], *, knots: int =
     if not fit or run.steps == 1:
         polygon.see(run.steps, last.theta)
     polygon.settle()
-    value, bars = sweep(run, last, hyper, _points(run, hyper, polygon, buffers))
+    value, bars = sweep(run, last, hyper, _points(run, hyper, polygon, state.slots, buffers))
     far = fit and not run.functional and bool(polygon.missed > 0.1)
     warning = f"the polygon misses {float(polygon.missed):.2g} of the path: take more knots" if far else None
     return report(run, value, bars.hyper, last, method="drmad", bytes_stored=_bytes(polygon.knots, buffers),
