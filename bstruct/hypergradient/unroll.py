@@ -158,6 +158,8 @@ def _compiled(inner, optimiser, lr, momentum, has_buffers, steps):
             bars = step_back(run, point._replace(t=t - 2 - k), hyper, bars)
         return bars
 
+    for f in (forth, back):
+        f.__code__ = f.__code__.replace()  # a code object of its own: torch limits the graphs of each
     return torch.compile(forth, fullgraph=True), torch.compile(back, fullgraph=True)
 
 # %% ../../nbs/hypergradient/02_unroll.ipynb #21118b56
