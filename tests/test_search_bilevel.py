@@ -299,3 +299,31 @@ def test_a_whole_run_is_resumable_and_says_what_it_did():
     law = torch.tensor(straight.history[-1]["probabilities"]["x->h1"])
     entropy = torch.distributions.Categorical(law).entropy()
     torch.testing.assert_close(entropy, torch.tensor(straight.history[-1]["vertex_entropy"]), rtol=1e-4, atol=1e-5)
+
+# %% ../nbs/search/07_bilevel.ipynb #11ad0010
+def test_a_search_has_two_levels_where_the_settings_ask_for_them():
+    one = [{}, dict(c_reg=2.0, c_prior=2.0), dict(c_train=0.01, c_reg=100.0), dict(c_train=(1.0, 3.0), c_prior=(1.0, 3.0))]
+    two = [dict(c_prior=0.5), dict(c_comb=1.0), dict(validation=0.2), dict(c_prior=(1.0, 0.1)), dict(c_train=0.0), dict(c_reg=0.5)]
+    assert not any(asks_for_two_levels(Settings(**kw)) for kw in one)
+    assert all(asks_for_two_levels(Settings(**kw)) for kw in two)
+    net, g = two_levels().batch.net, torch.Generator().manual_seed(0)
+    make = lambda: make_batch(net, g, [40] * 2, [1.0, 0.1])
+    trainer = search_trainer(Settings(c_prior=(0.5, 2.0)), make(), wave(), Plan(2, 3, 16, 0.02, 0.02), g)
+    torch.testing.assert_close(trainer.outer.c_prior[1], torch.tensor([2.0, 0.2]))
+    assert not trainer.shortcut and type(search_trainer(Settings(), make(), wave(), Plan(1, 1, 16, 0.02), g)) is Trainer
+    with pytest.raises(ValueError, match="no structure to keep away from"):
+        search_trainer(Settings(c_comb=1.0), make(), wave(), Plan(1, 1, 16, 0.02), g)
+
+# %% ../nbs/search/07_bilevel.ipynb #6a7cf47d
+def test_the_evidence_mode_runs_on_two_levels():
+    from unittest.mock import patch
+
+    from bstruct.hypergradient import hypergradient
+    from bstruct.search.evidence_mode import evidence_mode
+
+    s = Settings(starts=2, epochs=2, min_steps=6, batch_size=16, screened=2, finalists=1, replicas=1, c_prior=0.3,
+                 hypergradient="implicit", tempering=(1.0,))
+    with warnings.catch_warnings(), patch("bstruct.search.bilevel.hypergradient", wraps=hypergradient) as call:
+        warnings.simplefilter("ignore")
+        result = evidence_mode(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh")), wave(), s)
+    assert call.call_count >= 6 and result.ranking and math.isfinite(result.evidence.value)

@@ -18,10 +18,11 @@ from bstruct.evidence.prequential import growing_blocks, log_mean, prequential
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters
+from bstruct.search.bilevel import search_trainer
 from bstruct.search.checkpoint import Checkpoint, fingerprint
 from bstruct.search.run import Interrupted, Result, Run, Structure, log_predictive, posterior_stage
 from bstruct.search.settings import Settings
-from bstruct.search.variational import Batch, Task, make_batch, one_hot
+from bstruct.search.variational import Batch, Plan, Task, make_batch, one_hot
 
 Pair = tuple[Structure, float] | list
 LISTED = 1024  # so many structures are scored one by one; larger graphs are sampled
@@ -88,7 +89,9 @@ def search_stage(run: Run) -> tuple[list[Pair], Batch]:
     s, half = run.settings, max(1, len(run.task) // 2)
     turns = [s.c_reg * s.tempering[i % len(s.tempering)] for i in range(s.starts)]
     net = Supernet(run.graph, share=s.share_weights)
-    batch = run.train("search", lambda g: make_batch(net, g, [half] * s.starts, turns), half)
+    generator = run.generator("search/0")
+    batch = make_batch(net, generator, [half] * s.starts, turns)
+    batch = run.finish("search", search_trainer(s, batch, run.task, Plan.of(s, half), generator))
     structures = listed(run.graph, batch, run.generator("listed"))
     scored = []
     for c in dict.fromkeys(turns):
