@@ -57,9 +57,9 @@ class FitPlan:
 
     @classmethod
     def of(cls, settings, n: int) -> "FitPlan":
-        "The plan for n rows: as many blocks as the settings say, and weights that learn at 0.3 of a posterior's rate."
+        "The plan for n rows: the settings' blocks, half of their epochs, 0.3 of their learning rate."
         bounds = growing_blocks(n, min(settings.blocks, max(1, n.bit_length() - 2)))
-        return cls(tuple(bounds), settings.epochs, settings.min_steps, settings.batch_size,
+        return cls(tuple(bounds), math.ceil(settings.epochs / 2), settings.min_steps, settings.batch_size,
                    0.3 * settings.learning_rate, settings.replicas)
 
     def steps(self, past: int) -> tuple[int, int]:
