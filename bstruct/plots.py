@@ -46,7 +46,9 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
     "The ELBO and the undecided entropy (nats) by epoch of an estimator's history. An empty one raises ValueError."
     if not history:
         raise ValueError("the history has no epochs; fit for at least one")
-    figure, (above, below) = _figure(5.6, 3.2, 2)
+    said = any(r.get("probabilities") for r in history)  # a walk has nothing undecided
+    figure, axes = _figure(5.6, 3.2 if said else 2.2, 2 if said else 1)
+    above, below = axes[0], axes[-1]
     elbo = np.array([r["elbo"] for r in history], dtype=float)
     names = [re.sub(r" \d+", "", r["stage"]) for r in history]  # the steps of a walk are one stage
     stages = list(dict.fromkeys(names))
@@ -60,7 +62,8 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
         low, high = np.nanpercentile(elbo, 10 if len(elbo) > 10 else 0), np.nanmax(elbo)
         above.set_ylim(low - 0.05 * (high - low + 1), high + 0.08 * (high - low + 1))
     above.set_ylabel("ELBO, nats")
-    below.set(ylabel="undecided, nats", xlabel="epoch", ylim=(0, None))
+    below.set(ylabel="undecided, nats", ylim=(0, None)) if said else None
+    below.set_xlabel("epoch")
     below.xaxis.get_major_locator().set_params(integer=True)
     if len(stages) > 1:
         above.legend(frameon=False, fontsize=9)

@@ -212,7 +212,7 @@ _PAGE = """<!doctype html>
 <h2>Complexity</h2><table>{% for name, value in s.complexity.items() %}<tr><td>{{ name }}</td>
 <td class="n">{{ "%.3f"|format(value) }}</td></tr>{% endfor %}</table></section>
 <section><h2>Did the search settle?</h2>
-{{ image("trace", "Above, the bound that is maximised; below, what is left to decide, both in nats.") }}</section>
+{{ image("trace", "The bound that is maximised, and, below it, what a search by probabilities has left to decide, in nats.") }}</section>
 {% if s.ranking %}<section class="wide"><h2>The rivals</h2>
 {{ image("ranking",
 "Log evidence less that of the best, with two standard errors; where bars overlap, the order is open.") }}
@@ -234,13 +234,13 @@ _PAGE = """<!doctype html>
 {% if s.path %}<section class="wide"><h2>The path</h2>
 {{ image("path", "Evidence against complexity of all that was looked at; numbers count the steps that were taken.") }}
 <div class="scroll"><table><tr><th class="n">step</th><th>change</th><th>taken</th><th class="n">log evidence, nats</th>
-<th class="n">complexity, nats</th><th class="n">parameters</th><th class="n">held-out loss, nats a row</th>
-<th>Pareto-optimal</th></tr>
+<th class="n">complexity</th><th class="n">parameters</th><th class="n">held-out</th><th>Pareto</th></tr>
 {% for r in s.path %}<tr><td class="n">{{ r.step }}</td><td class="long">{{ r.what|replace("->", "→") }}</td>
 <td>{{ "yes" if r.kept }}</td><td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
 <td class="n">{{ "%.1f"|format(r.complexity) }}</td><td class="n">{{ r.parameters }}</td>
 <td class="n">{{ "%.4f"|format(r.held_out) }}</td><td>{{ "yes" if r.pareto }}</td></tr>
-{% endfor %}</table></div></section>{% endif %}
+{% endfor %}</table></div><p class="soft">Complexity in nats, held-out loss in nats a row; Pareto-optimal is what no other
+beats in one respect without losing in another.</p></section>{% endif %}
 {% if s.test %}<section><h2>On {{ s.test.rows }} test rows</h2>
 <table><tr><th></th><th class="n">this run</th><th class="n">baseline</th></tr>
 {% for name, value in s.test.metrics.items() %}<tr><td>{{ name }}</td><td class="n">{{ "%.4f"|format(value) }}</td>

@@ -90,6 +90,10 @@ FLAGS = {
     "--categorical petals": ["no column 'petals'"],
     "--device gpu": ["--device gpu", "use cpu"],
     "--graph nowhere.json": ["nowhere.json: No such file"],
+    "--jobs 0": ["--jobs 0", "at least 1", "try --jobs 2"],
+    "--compare evidens": ["compare is 'evidens'", "did you mean 'evidence'"],
+    "--budget 5": ["budget is 5", "mode 'evidence' has no use for it", "try mode='enumerate'"],
+    "--mode enumerate --budget 0": ["budget is 0", "at least 1"],
 }
 
 
@@ -143,6 +147,9 @@ def test_out_that_is_taken(finished, run, capsys):
     args = ["fit", finished / "t.csv", "--target", "t", "--out", run, *SHORT, "--quiet"]
     refused(capsys, args, "holds a run already", "--overwrite")
     refused(capsys, [*args, "--overwrite", "--drop", "c"], "no column 'c'")
+    graph = Graph.dense(2, 1, hidden=(4,), candidates=("linear+tanh", "linear"), domain="cube")
+    (run.parent / "cube.json").write_text(graph.to_json())
+    refused(capsys, [*args, "--overwrite", "--mode", "grow", "--graph", run.parent / "cube.json"], "'cube'", "'simplex'")
     assert snapshot(run) == before
     assert cli.main([*map(str, args), "--overwrite"]) == 0
     (run.parent / "other").mkdir()

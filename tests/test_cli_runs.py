@@ -1,4 +1,5 @@
 """Whole runs at the command line: what they compute, what they leave behind, and how they go on."""
+import hashlib
 import io
 import json
 import os
@@ -62,6 +63,10 @@ def test_a_run_folder_is_whole(iris_run):
     names = {f.relative_to(run).as_posix() for f in run.rglob("*")}
     assert {"settings.json", "journal.jsonl", "encoder.json", "result.json", "report.html"} < names
     figures = ("structure", "probabilities", "trace", "ranking", "calibration")
+    ranking = json.loads((run / "result.json").read_text())["ranking"]
+    table = pd.read_csv(run / "ranking.csv", index_col="rank")
+    assert table.index.tolist() == [1, 2] and table["x->h1"].tolist() == [r["structure"]["x->h1"] for r in ranking]
+    np.testing.assert_allclose(table["log_evidence"], [r["log_evidence"] for r in ranking])
     assert {f"figures/{f}.{kind}" for f in figures for kind in ("png", "svg")} < names
     assert not [n for n in names if n.endswith((".part", ".old", "checkpoint"))]
     settings = json.loads((run / "settings.json").read_text())
@@ -81,6 +86,7 @@ def test_show_and_resume_say_what_was_found(iris_run):
     assert call("show", run, "--overwrite")[0] == 0 and (run / "report.html").read_bytes() == page
     assert call("show", run, "--seed", 0, "--mode", "evidence")[0] == 0
     assert "--seed 1 is not this run's, which is 0" in call("show", run, "--seed", 1)[2]
+    assert "and 1 more" in call("show", run, "--top", 1)[1] and "--top 0: at least 1" in call("show", run, "--top", 0)[2]
 
 
 def test_predictions_go_to_a_file_once(iris_run):
@@ -123,4 +129,22 @@ def test_changed_data_are_not_resumed(iris_run, monkeypatch):
     data.write_text("\n".join(before.splitlines()[:-1]) + "\n")
     code, _, err = call("resume", run)
     data.write_text(before)
-    assert code == 2 and "has changed since the run began" in err
+    shas = [hashlib.sha256(t.encode()).hexdigest()[:12] for t in (before, "\n".join(before.splitlines()[:-1]) + "\n")]
+    assert code == 2 and "has changed since the run began" in err and all(s in err for s in shas)
+
+
+@pytest.mark.parametrize("mode", ["grow", "shrink"])
+def test_a_walk_leaves_its_path(mode, iris_run, monkeypatch):
+    folder = iris_run[0]
+    monkeypatch.chdir(folder)
+    code, out, err = call("fit", "iris.csv", "--target", "kind", "--mode", mode, *SHORT)
+    run = folder / f"runs/iris-{mode}"  # where it goes if nobody says
+    assert code == 0 and "report: " in out and (run / "report.html").exists(), err
+    result = json.loads((run / "result.json").read_text())
+    assert len(pd.read_csv(run / "path.csv")) == len(result["path"]) > 0 and (run / "figures/path.svg").exists()
+    assert f"{len(result['path'])} looked at" in out and result["path"][0]["what"] == "start"
+    page = (run / "report.html").read_bytes()
+    assert b"<h2>The path</h2>" in page
+    assert call("show", run, "--overwrite")[0] == 0 and (run / "report.html").read_bytes() == page
+    code, text, _ = call("predict", run, "test.csv")
+    assert code == 0 and len(pd.read_csv(io.StringIO(text))) == 50
