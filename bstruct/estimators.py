@@ -148,7 +148,21 @@ def _graph_for(graph: Graph | None, settings: Settings, inputs: int, outputs: in
                          f"needs {outputs} outputs: change the first and the last vertex")
     return graph
 
-# %% ../nbs/use/02_estimators.ipynb #efcbb7ad
+# %% ../nbs/use/02_estimators.ipynb #418fb9f7
+def _problem(model, X, y) -> tuple[Graph, Task, Settings, int, int]:
+    "What a search is given: graph, task, settings, seed and number of processes."
+    settings = Settings(**{f.name: getattr(model, f.name) for f in fields(Settings)})
+    n_jobs = _processes(model.n_jobs)
+    X, y = model._checked(X, y)
+    target, model.likelihood_, outputs = model._target(y)
+    model.input_mean_, model.input_scale_ = _moments(X)
+    graph = _graph_for(model.graph, settings, X.shape[1], outputs)
+    seed = int(check_random_state(model.random_state).randint(2**31 - 1))
+    order = torch.randperm(len(X), generator=Generator().manual_seed(seed))
+    inputs = standardise(torch.tensor(X), model.input_mean_, model.input_scale_).float()[order].to(model.device)
+    return graph, Task(inputs, target[order].to(model.device), model.likelihood_), settings, seed, n_jobs
+
+# %% ../nbs/use/02_estimators.ipynb #cadfd44f
 class StructureEstimator(BaseEstimator):
     "What the classifier and the regressor share; use one of these."
 
@@ -160,7 +174,7 @@ class StructureEstimator(BaseEstimator):
         `checkpoint`: path of a file that makes the fit resumable; `callback`: called with a record every epoch.
         Ctrl-C keeps the best so far. Raises ValueError for settings or tables that cannot work.
         """
-        graph, task, settings, seed, n_jobs = self._problem(X, y)
+        graph, task, settings, seed, n_jobs = _problem(self, X, y)
         report = _reporter(self.verbose, callback)
         self.result_ = search(graph, task, settings, seed, checkpoint, report, n_jobs)
         _explain(self, graph)
@@ -168,21 +182,8 @@ class StructureEstimator(BaseEstimator):
 
     def check(self, X, y) -> None:
         "Raise the ValueError that `fit` would raise before its first step, or do nothing; changes nothing."
-        graph, task, settings, _, n_jobs = clone(self)._problem(X, y)
+        graph, task, settings, _, n_jobs = _problem(clone(self), X, y)
         check(graph, task, settings, n_jobs)
-
-    def _problem(self, X, y) -> tuple[Graph, Task, Settings, int, int]:
-        "What a search is given: graph, task, settings, seed and number of processes."
-        settings = Settings(**{f.name: getattr(self, f.name) for f in fields(Settings)})
-        n_jobs = _processes(self.n_jobs)
-        X, y = self._checked(X, y)
-        target, self.likelihood_, outputs = self._target(y)
-        self.input_mean_, self.input_scale_ = _moments(X)
-        graph = _graph_for(self.graph, settings, X.shape[1], outputs)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        order = torch.randperm(len(X), generator=Generator().manual_seed(seed))
-        inputs = standardise(torch.tensor(X), self.input_mean_, self.input_scale_).float()[order].to(self.device)
-        return graph, Task(inputs, target[order].to(self.device), self.likelihood_), settings, seed, n_jobs
 
     def _predicted(self, X, structures: str) -> np.ndarray:
         "What `predictive` says of the rows, in pieces that fit in memory."

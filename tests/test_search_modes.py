@@ -25,6 +25,15 @@ def sine(n=120, seed=0):
     x = torch.randn(n, 2, generator=g)
     return Task(x, torch.sin(2 * x[:, 0] - x[:, 1]) + 0.1 * torch.randn(n, generator=g), "gaussian")
 
+# %% ../nbs/search/16_modes.ipynb #8737b1af
+def test_check_raises_what_the_search_would_raise():
+    cube = Graph.dense(2, 1, hidden=(6,), candidates=("linear", "linear+tanh"), domain="cube")
+    for mode in ("grow", "shrink"):
+        for refuse in (check, search):
+            with pytest.raises(ValueError, match="domain of the graph is 'cube'"):
+                refuse(cube, sine(), Settings(mode=mode, **QUICK))
+        assert check(SMALL, sine(), Settings(mode=mode, **QUICK)) is None
+
 # %% ../nbs/search/16_modes.ipynb #e263e579
 def test_modes_are_those_of_the_settings():
     assert tuple(MODES) == NAMES
