@@ -64,6 +64,14 @@ def test_ranked_is_by_evidence_with_failures_last():
     assert abs(rows[0]["probability"] - rows[1]["probability"]) < 4 * rows[0]["probability_error"] / 4096**0.5
     assert {r["parameters"] for r in rows if r["structure"]["x->h2"] == r["structure"]["h1->h2"] == "zero"} == {2}
 
+# %% ../nbs/search/14_ranking.ipynb #5a4d0b6d
+def test_longer_fits_come_first_and_share_the_probability():
+    given = [(s, i + 1, Evidence(v, 0.1), {"epochs": n}) for i, (s, v, n) in
+             enumerate(zip(GRAPH.structures(), (-3.0, -9.0, -2.0, -8.0), (2, 8, 2, 8)))]
+    rows = ranked(GRAPH, given)
+    assert [r["visit"] for r in rows] == [4, 2, 3, 1]
+    assert [r["probability"] > 0 for r in rows] == [True, True, False, False]
+
 # %% ../nbs/search/14_ranking.ipynb #b33f5eef
 def test_every_structure_knows_its_rank():
     values = [-float((7 * i) % GRAPH.n_structures) for i in range(GRAPH.n_structures)]

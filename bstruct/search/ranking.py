@@ -80,13 +80,13 @@ class Ranking:
 # %% ../../nbs/search/14_ranking.ipynb #4a95fcf8
 def ranked(graph: Graph, visits: Iterable[tuple[Structure, int, Evidence | str, dict]]) -> list[dict]:
     "Rows of a ranking from (structure, number of the visit, its evidence or why there is none, further entries)."
-    lost = Evidence(math.nan, math.inf, method="none", reliable=False)
-    rows = [{"structure": dict(s), "evidence": lost if isinstance(e, str) else e, "parameters": parameters(graph, s),
+    none = Evidence(math.nan, math.inf, method="none", reliable=False)
+    rows = [{"structure": dict(s), "evidence": none if isinstance(e, str) else e, "parameters": parameters(graph, s),
              "visit": visit, "error": e if isinstance(e, str) else None, **more} for s, visit, e, more in visits]
-    key = lambda r: (r.get("dropped") is not None, -r["evidence"].value if r["evidence"].value == r["evidence"].value
-                     else math.inf, r["visit"])
-    rows.sort(key=key)
-    full = [r for r in rows if r["error"] is None and r.get("dropped") is None]
+    lost = lambda r: math.isnan(r["evidence"].value)
+    rows.sort(key=lambda r: (lost(r), -r.get("epochs", 0), 0.0 if lost(r) else -r["evidence"].value, r["visit"]))
+    longest = rows[0].get("epochs") if rows else None
+    full = [r for r in rows if r["error"] is None and r.get("epochs") == longest]
     for row in rows:
         row |= {"probability": 0.0, "probability_error": 0.0}
     if full:
