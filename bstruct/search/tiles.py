@@ -6,6 +6,7 @@
 __all__ = ['packed', 'Work', 'score', 'Book', 'Tile', 'fill']
 
 # %% ../../nbs/search/14_tiles.ipynb #9d7a0b7b
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -169,11 +170,21 @@ def _jobs(book: Book, tiles: Sequence[Tile], work: Work) -> Iterator[tuple]:
 
     for tile in tiles:
         if book.claim(tile.number, tile.keys):
-            yield delayed(_scored)(tile, work)
+            yield delayed(_scored)(tile, work, os.getpid())
 
 
-def _scored(tile: Tile, work: Work) -> tuple[Tile, list[dict]]:
+def _scored(tile: Tile, work: Work, asked_by: int) -> tuple[Tile, list[dict]]:
+    "The tile and its records; a worker process of our own does not outlive the one that asked."
+    watch = threading.Thread(target=_leave_with, args=(asked_by,), name="bstruct-parent", daemon=True)
+    if os.getppid() == asked_by and all(t.name != watch.name for t in threading.enumerate()):
+        watch.start()
     return tile, score(work, tile.structures)
+
+
+def _leave_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _write(book: Book, tile: Tile, records: Sequence[dict]) -> None:
