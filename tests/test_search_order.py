@@ -6,15 +6,19 @@ import pytest  # noqa: F401
 from bstruct.search.order import *
 
 # %% ../nbs/search/14_order.ipynb #e69f9081
+import math
+from itertools import product
+
 import pytest
 import torch
 from torch import Generator
+from torch.func import vmap
 
 from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
 from bstruct.search.checkpoint import Checkpoint
 from bstruct.search.evidence_mode import search_stage
-from bstruct.search.order import ORDERS, supernet_order, visiting_order
+from bstruct.search.order import ORDERS, log_smoothed, repelled, successive_maxima, supernet_order, visiting_order
 from bstruct.search.run import Run
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Task
@@ -60,3 +64,56 @@ def test_a_candidate_that_fails_takes_the_order_and_no_more():
     graph = Graph({"x": 2, "y": 1}, {"x->y": ("linear", Candidate("never_in_order", candidate("linear").weights, never))})
     order, notes = visiting_order(run_of(graph), "supernet", 2)
     assert order == list(graph.structures()) and "ZeroDivisionError: never): visited as listed" in notes[0]
+
+# %% ../nbs/search/14_order.ipynb #1204de72
+def test_repelled_is_the_sum_of_divergences():
+    from torch.distributions import Categorical, kl_divergence
+    g = Generator().manual_seed(0)
+    values = torch.randn(2, 3, 2, generator=g, dtype=torch.float64)
+    p = [torch.rand(k, generator=g, dtype=torch.float64) for k in values.shape]
+    p = [v / v.sum() for v in p]
+    joint = torch.einsum("a,b,c->abc", *p)
+    seen, epsilon, n = [(0, 2, 1), (1, 0, 0)], 0.05, 12
+    expected = (joint * values).sum()
+    for at in seen:
+        smooth = torch.full((2, 3, 2), epsilon / n, dtype=torch.float64)
+        smooth[at] += 1 - epsilon
+        expected += 0.7 * kl_divergence(Categorical(joint.flatten()), Categorical(smooth.flatten()))
+    torch.testing.assert_close(repelled(values, seen, p, 0.7, epsilon), expected)
+    edges = sum(kl_divergence(Categorical(q), Categorical(0.95 * torch.eye(len(q), dtype=q.dtype)[i] + 0.05 / len(q)))
+                for q, i in zip(p, seen[0]))
+    expected = (joint * values).sum() + 0.7 * edges
+    torch.testing.assert_close(repelled(values, seen[:1], p, 0.7, epsilon, by_edge=True), expected)
+    torch.testing.assert_close(log_smoothed((2, 3, 2), seen[0], by_edge=True).exp().sum(), torch.tensor(1.0).double())
+
+# %% ../nbs/search/14_order.ipynb #ed971ce5
+def test_no_point_inside_beats_the_vertices():
+    g = Generator().manual_seed(1)
+    values, shape = 5 * torch.randn(3, 2, 4, generator=g, dtype=torch.float64), (3, 2, 4)
+    hot = lambda at: [torch.eye(k, dtype=torch.float64)[i] for k, i in zip(shape, at)]
+    visited = successive_maxima(values, 7, 2.0)
+    for visit, found in enumerate(visited):
+        at_vertices = {at: repelled(values, visited[:visit], hot(at), 2.0) for at in product(*map(range, shape))}
+        assert max(at_vertices, key=at_vertices.get) == found
+        m = [2 * torch.randn(400, k, generator=g, dtype=torch.float64) for k in shape]
+        q = lambda *m, seen=visited[:visit]: repelled(values, seen, [v.softmax(0) for v in m], 2.0)
+        assert vmap(q)(*m).max() < at_vertices[found]
+
+# %% ../nbs/search/14_order.ipynb #e34a6c13
+def test_each_structure_comes_once_and_in_order_of_evidence():
+    g = Generator().manual_seed(2)
+    values = 20 * torch.randn(3, 3, 3, generator=g, dtype=torch.float64)
+    D, spread = math.log(1 + 27 * 0.99 / 0.01), float(values.max() - values.min())
+    visited = successive_maxima(values, 27, 1.01 * spread / D)
+    assert [float(values[at]) for at in visited] == values.flatten().sort(descending=True).values.tolist()
+    assert set(successive_maxima(values, 5, 0.0)) == {visited[0]}
+    for share in (0.2, 0.5, 0.9):  # with less, as many come as lie within c D of the best, and then the best again
+        found = successive_maxima(values, 27, share * spread / D)
+        first = next(i for i, at in enumerate(found) if at in found[:i])
+        assert first == int((values > values.max() - share * spread).sum()) and found[first] == visited[0]
+
+# %% ../nbs/search/14_order.ipynb #82dea5ef
+def test_edge_by_edge_some_come_again_before_all_were_seen():
+    values = torch.tensor([[0.0, -1.0], [-2.0, -3.0]], dtype=torch.float64)
+    assert successive_maxima(values, 4, 100.0, by_edge=True) == [(0, 0), (1, 1), (0, 0), (1, 1)]
+    assert successive_maxima(values, 4, 100.0) == [(0, 0), (0, 1), (1, 0), (1, 1)]
