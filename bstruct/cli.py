@@ -310,7 +310,8 @@ class Progress:
                             disable=True if self.quiet else None, initial=max(record["epoch"] - 1, 0))
         best = {e: max(range(len(p)), key=p.__getitem__) for e, p in record["probabilities"].items()}
         said = ["{} of {} structures".format(*record["structures"])] if record.get("structures") else []
-        said += [f"ELBO {record['elbo']:.1f} nats"]
+        what = "best log evidence" if said else "ELBO"
+        said += [f"{what} {record['elbo']:.1f} nats"] if record["elbo"] == record["elbo"] else []
         said += [f"{e.replace('->', '→')} {names[e][k]} {record['probabilities'][e][k]:.2f}"
                  for e, k in best.items()]
         self.bar.set_postfix_str(", ".join(said), refresh=False)
@@ -382,6 +383,8 @@ def _search(run, prepared: Prepared, device: str | None, quiet: bool, notes: Seq
     names = _candidates(run.settings)
 
     def epoch(record):
+        if record.get("forecast"):
+            _note(f"{record['stage']}: {record['forecast']}", quiet)
         run.journal.append(record)
         progress(record, names)
 
