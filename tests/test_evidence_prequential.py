@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
+from bstruct.evidence.core import GaussianPrior, estimate
+
 
 def linear_problem(n=24, d=3, precision=0.7, noise=0.3, seed=0):
     g = torch.Generator().manual_seed(seed)
@@ -59,6 +61,83 @@ def test_log_mean_of_far_apart_members():
     lp = torch.tensor([[-1e4], [-2e4]])
     assert log_mean(lp).item() == pytest.approx(-1e4 - math.log(2))
     assert log_mean(torch.full((5, 2), -3.0)).tolist() == pytest.approx([-3.0, -3.0])
+
+# %% ../nbs/evidence/10_prequential.ipynb #60b7f98c
+def test_mixture_over_stops_loses_at_most_the_logarithm():
+    lp = 3 * torch.randn(4, 6, 2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    by_hand = (lp.exp().mean(2).prod(-1)).mean(1).log()
+    assert torch.allclose(mixture_over_stops(lp), by_hand, atol=1e-12)
+    best = log_mean(lp.transpose(0, 2)).sum(-1).amax(0)
+    assert (by_hand <= best + 1e-12).all() and (by_hand >= best - math.log(6)).all()
+    one = prequential(lp[0], past=3)
+    assert one.value == pytest.approx(float(by_hand[0])) and sum(one.diagnostics["stops"]) == pytest.approx(1)
+    assert prequential(lp[0, 2], past=3).value == pytest.approx(prequential(lp[0, 2:3], past=3).value)
+
+# %% ../nbs/evidence/10_prequential.ipynb #eba09c50
+def logistic_rows(x, y):
+    "ln p of some rows of a logistic regression with labels ±1."
+    return lambda w, rows: torch.nn.functional.logsigmoid(y[rows] * (x[rows] @ w["w"]))
+
+
+def small_logistic(n=6, d=2, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, d, generator=g, dtype=torch.float64)
+    return x, torch.where(x[:, 0] + 0.3 * x[:, -1] > 0, 1.0, -1.0).double()
+
+# %% ../nbs/evidence/10_prequential.ipynb #94786d08
+def test_blocks_see_their_past_only_and_batches_fit_each_member_alone():
+    x, y = small_logistic(24)
+    g = lambda: torch.Generator().manual_seed(3)
+    start = {"w": torch.randn(5, 2, generator=g(), dtype=torch.float64)}
+    run = lambda y, start: block_predictions(torch.func.vmap(logistic_rows(x, y), in_dims=(0, None)), start, [3, 6, 12, 24],
+                                             stops=(0, 2, 7), generator=g(), batch_size=4, lr=0.1)
+    found = run(y, start)
+    assert found.shape == (3, 5, 21)
+    flipped = run(torch.cat([y[:12], -y[12:]]), start)
+    assert torch.equal(found[..., :9], flipped[..., :9]) and not torch.equal(found[..., 9:], flipped[..., 9:])
+    alone = torch.cat([run(y, {"w": start["w"][i:i + 1]}) for i in range(5)], 1)
+    assert torch.allclose(found, alone, atol=1e-12)
+    untrained = torch.func.vmap(logistic_rows(x, y), in_dims=(0, None))(start, torch.arange(3, 24))
+    assert torch.allclose(found[0], untrained, atol=1e-12) and found[2].mean() > found[0].mean()
+
+# %% ../nbs/evidence/10_prequential.ipynb #c1e4e03f
+def test_probabilities_of_all_data_sum_to_one():
+    x, _ = small_logistic()
+    total = []
+    for i in range(64):
+        y = torch.tensor([2.0 * (i >> k & 1) - 1 for k in range(6)], dtype=torch.float64)
+        rows = logistic_rows(x, y)
+        e = estimate(lambda w, rows=rows: rows(w, torch.arange(6)).sum(), GaussianPrior({"w": (2,)}), rows=6,
+                     method="prequential",
+                     row_log_likelihood=rows, replicas=3, stops=(0, 1, 4), batch_size=2, lr=0.3,
+                     generator=torch.Generator().manual_seed(0))
+        total.append(e.value)
+    assert abs(float(torch.tensor(total).logsumexp(0))) < 1e-9, total
+
+# %% ../nbs/evidence/10_prequential.ipynb #b86e74e2
+def test_prequential_estimate_stays_near_the_exact_predictive():
+    gaps = []
+    for seed in range(3):  # data from the model itself: on average no procedure beats the exact predictive
+        x, y, precision, noise = linear_problem(48, seed=seed)
+        rows = lambda w, i, x=x, y=y, sd=noise**0.5: torch.distributions.Normal(x[i] @ w["w"], sd).log_prob(y[i])
+        e = estimate(lambda w, rows=rows: rows(w, torch.arange(48)).sum(), GaussianPrior({"w": (3,)}, precision), rows=48,
+                     method="prequential", row_log_likelihood=rows, generator=torch.Generator().manual_seed(0))
+        exact, bounds = 0.0, [0, *growing_blocks(48, 5)]
+        for past, end in zip(bounds, bounds[1:]):
+            m, v = predictive(x[:past], y[:past], x[past:end], precision, noise)
+            exact += torch.distributions.Normal(m, v.sqrt()).log_prob(y[past:end]).sum().item()
+        gaps.append(e.value - exact)
+    assert -4 < sum(gaps) / 3 < 0.5, gaps
+
+# %% ../nbs/evidence/10_prequential.ipynb #31e316a5
+def test_prequential_needs_rows_that_add_up():
+    x, y = small_logistic()
+    rows, prior = logistic_rows(x, y), GaussianPrior({"w": (2,)})
+    run = lambda f, **kw: estimate(f, prior, method="prequential", generator=torch.Generator().manual_seed(0), **kw)
+    with pytest.raises(ValueError, match="row by row"):
+        run(lambda w: rows(w, torch.arange(6)).sum())
+    with pytest.raises(ValueError, match="sum to log_likelihood"):
+        run(lambda w: rows(w, torch.arange(6)).sum() + 1, rows=6, row_log_likelihood=rows)
 
 # %% ../nbs/evidence/10_prequential.ipynb #28271656
 def test_stderr_covers():
