@@ -55,8 +55,8 @@ def test_names_of_one_network_are_told_by_equal_outputs():
 def test_a_plan_counts_its_rows():
     plan = FitPlan((100, 200, 400), epochs=3, min_steps=8, batch_size=50)
     assert plan.steps(100) == (64, 8) and plan.steps(200) == (64, 12) and plan.rows == 64 * 20
-    assert FitPlan.of(Settings(blocks=2, epochs=7, replicas=3), 400).bounds == (100, 200, 400)
-    assert FitPlan.of(Settings(blocks=9), 10).bounds == (2, 5, 10)
+    assert FitPlan.of(Settings(blocks=2, epochs=7, replicas=3), 400).bounds == (200, 400)
+    assert FitPlan.of(Settings(blocks=9), 10).bounds == (2, 5, 10) and FitPlan.of(Settings(blocks=3), 400).bounds[0] == 100
 
 # %% ../nbs/search/13_fits.ipynb #a4209691
 def test_a_fit_equals_the_plain_fit_of_one_network():

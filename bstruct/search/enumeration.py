@@ -110,7 +110,7 @@ def _opened(run: Run, journal: str | PathLike, evidence: str | Callable, order: 
     plan = FitPlan.of(s, len(task))
     header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
               "graph": fingerprint(run.graph.to_json()), "evidence": fingerprint(method, asdict(plan)),
-              "settings": fingerprint({**asdict(s), "budget": None, "mode": "enumerate"}, run.seed, order)}
+              "settings": fingerprint({**asdict(s), "budget": None}, run.seed, order)}
     book, choices = Book(journal, header), run.graph.choices
     if "order" not in book.found:
         structures, notes = visiting_order(run, order, s.budget or run.graph.n_structures)
@@ -130,11 +130,17 @@ def _opened(run: Run, journal: str | PathLike, evidence: str | Callable, order: 
     return visits
 
 
+def _thrifty(settings: Settings) -> Settings:
+    "One supernet for each weight of the KL term: it decides on nothing but the order."
+    return replace(settings, starts=min(settings.starts, len(set(settings.tempering))))
+
+
 def _plans(plan: FitPlan, halving: bool) -> list[FitPlan]:
     "How long each rung fits."
     part = lambda n, r: max(1, math.ceil(r * n))
-    return [replace(plan, epochs=part(plan.epochs, r), min_steps=math.ceil(r * plan.min_steps))
-            for r in RUNGS if halving or r == 1]
+    short = [replace(plan, epochs=part(plan.epochs, r), min_steps=math.ceil(r * plan.min_steps), stops=(1.0,))
+             for r in RUNGS]
+    return [*short[:-1], plan] if halving else [plan]
 
 # %% ../../nbs/search/14_enumeration.ipynb #19103872
 def _climb(visits: _Visits, told: Callable[[], None]) -> list[list[int]]:
@@ -256,7 +262,7 @@ def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None 
     settings = replace(settings or Settings(mode="enumerate"), mode="enumerate")
     settings = replace(settings, budget=settings.budget if budget is None else budget, halving=settings.halving or halving)
     check_space(graph, task, settings, n_jobs, evidence=evidence, order=order)
-    run = Run(graph, task, settings, seed, Checkpoint(None, ""), callback)
+    run = Run(graph, task, _thrifty(settings), seed, Checkpoint(None, ""), callback)
     try:
         return _enumerated(run, journal, evidence, order, n_jobs)
     except Interrupted:
@@ -272,7 +278,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     """
     check_space(graph, task, settings, n_jobs)
     mark = fingerprint("enumerate", graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
-    run = Run(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
+    run = Run(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark), callback)
     history = run.checkpoint.record["history"]
     found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False), history)
     rows = []

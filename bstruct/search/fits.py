@@ -53,12 +53,12 @@ class FitPlan:
     batch_size: int = 64
     learning_rate: float = 3e-3
     starts: int = 2
-    stops: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+    stops: tuple[float, ...] = (0.0, 0.1, 0.2, 0.5, 1.0)
 
     @classmethod
     def of(cls, settings, n: int) -> "FitPlan":
-        "The plan for n rows: the settings' blocks, half of their epochs, 0.3 of their learning rate."
-        bounds = growing_blocks(n, min(settings.blocks, max(1, n.bit_length() - 2)))
+        "The plan for n rows: half of the settings' blocks and epochs, 0.3 of their learning rate."
+        bounds = growing_blocks(n, min(math.ceil(settings.blocks / 2), max(1, n.bit_length() - 2)))
         return cls(tuple(bounds), math.ceil(settings.epochs / 2), settings.min_steps, settings.batch_size,
                    0.3 * settings.learning_rate, settings.replicas)
 
