@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Generator
 
+from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
 from bstruct.search.enumeration import enumerate_structures
 from bstruct.search.fits import FitPlan, network_of
@@ -158,3 +159,20 @@ def test_names_of_one_network_agree(whole):
     for row in whole:
         names.setdefault(network_of(GRAPH, row["structure"]), set()).add(row["evidence"]["value"])
     assert len(names) == 105 and all(len(values) == 1 for values in names.values())
+
+
+def test_a_killed_worker_is_told_and_the_rest_is_kept(tmp_path):
+    path, parent = tmp_path / "journal", os.getpid()
+
+    def deadly(weights, x, out):
+        if os.getpid() != parent:
+            os.kill(os.getpid(), 9)
+        return x @ weights["weight"] + weights["bias"]
+
+    names = (*NAMES, Candidate("deadly_to_workers", candidate("linear").weights, deadly))
+    graph = Graph({"x": 3, "h": 16, "y": 2}, {"x->h": names, "h->y": names})
+    run = lambda n_jobs: enumerate_structures(graph, task(), settings=SETTINGS, journal=path, n_jobs=n_jobs, seed=5,
+                                              order="given")
+    with pytest.raises(ChildProcessError, match="a worker process was killed, .* the same journal and less than n_jobs=2"):
+        run(2)
+    assert len(run(1)) == 36

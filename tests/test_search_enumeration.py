@@ -150,6 +150,8 @@ def test_interrupted_anywhere_and_resumed_it_ends_the_same():
     assert [(r["structure"], r["evidence"], r["c_reg"]) for r in found.ranking] == [
         (r["structure"], r["evidence"], r["c_reg"]) for r in whole.ranking]
     assert all(torch.equal(a.params["loc"], b.params["loc"]) for a, b in zip(whole.batches, found.batches))
+    told = [[{k: v for k, v in r.items() if k != "seconds"} for r in f.history] for f in (whole, found)]
+    assert told[0] == told[1] and sum(r["stage"] == "fits" for r in told[0]) == 1
 
 # %% ../nbs/search/14_enumeration.ipynb #741080ef
 def test_ctrl_c_among_the_fits_leaves_the_best_so_far():

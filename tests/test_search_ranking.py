@@ -53,6 +53,9 @@ def test_the_luck_of_two_starts_does_not_make_a_winner():
     assert averaged_posterior(lucky)[1] > 0.2  # each error at its word
     mean = posterior(lucky)[0].tolist()
     assert mean[0] > mean[2] > mean[1]
+    rivals = [Evidence(-100.0 - i, 1.0) for i in range(8)]
+    hopeless = [Evidence(-900.0, 300.0)] * 20
+    assert posterior(rivals + hopeless)[0][0] == pytest.approx(posterior(rivals)[0][0].item(), abs=0.02)
 
 # %% ../nbs/search/14_ranking.ipynb #2d839d7f
 def test_ranked_is_by_evidence_with_failures_last():

@@ -212,6 +212,13 @@ def _record(visits: _Visits) -> dict:
             "seconds": time.monotonic() - visits.run.started}
 
 # %% ../../nbs/search/14_enumeration.ipynb #3c5321f1
+def _remember(run: Run, record: dict) -> None:
+    "One record of the fits in the history, however often they were interrupted."
+    history = run.checkpoint.record["history"]
+    at = next((i for i, r in enumerate(history) if r["stage"] == "fits"), len(history))
+    history[at:at + 1] = [record]
+
+
 def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> Ranking:
     "All that the book knows, each network by its longest fit."
     rungs, found, failed = range(len(visits.plans))[::-1], [], 0
@@ -244,7 +251,7 @@ def _enumerated(run: Run, journal: str | PathLike | None, evidence: str | Callab
                 interrupted = True
                 if not any(isinstance(visits.evidence(0, g), Evidence) for g in visits.groups):
                     raise Interrupted("fits") from None
-        run.checkpoint.record["history"].append(_record(visits))
+        _remember(run, _record(visits))
         return _ranking(visits, controls, interrupted)
 
 # %% ../../nbs/search/14_enumeration.ipynb #c41013aa

@@ -22,12 +22,15 @@ from bstruct.model.usage import parameters
 from bstruct.search.run import Structure
 from bstruct.search.settings import check_choice
 
+RIVALS = 8  # at least so many structures tell the error that all share
+
 # %% ../../nbs/search/14_ranking.ipynb #453ccb50
 def posterior(evidence: Sequence[Evidence], draws: int = 4096) -> tuple[Float[Tensor, "S"], Float[Tensor, "S"]]:
     "p(Γ | y) for a uniform prior, averaged over the errors of the evidence, which all share, and its standard deviation."
     value = torch.tensor([e.value for e in evidence], dtype=torch.float64).nan_to_num(nan=-1e30, neginf=-1e30)
-    finite = [e.stderr for e in evidence if math.isfinite(e.stderr) and math.isfinite(e.value)]
-    error = math.sqrt(sum(s * s for s in finite) / len(finite)) if finite else 0.0
+    finite = [e for e in evidence if math.isfinite(e.stderr) and math.isfinite(e.value)]
+    best = sorted(finite, key=lambda e: -e.value)[:max(RIVALS, len(finite) // 4)]
+    error = math.sqrt(sum(e.stderr**2 for e in best) / len(best)) if best else 0.0
     noise = torch.randn(draws, len(value), dtype=torch.float64, generator=Generator().manual_seed(0))
     p = (value + error * noise).softmax(1)
     return p.mean(0), p.std(0)

@@ -143,7 +143,7 @@ class Tile:
 def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1, told: Callable[[], None] | None = None) -> None:
     """Score every tile that the book lacks, together with whoever else fills it; `told` is called after each.
 
-    Raises RuntimeError where a worker process was killed; what was done by then is in the book.
+    Raises ChildProcessError where a worker process was killed; what was done by then is in the book.
     """
     from joblib import Parallel
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -157,8 +157,8 @@ def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1, told: C
                 _write(book, tile, records)
                 told() if told else None
         except TerminatedWorkerError as error:
-            raise RuntimeError(f"a worker process was killed, perhaps for its memory ({error}); what was done is kept: "
-                               f"go on with the same journal and less than n_jobs={n_jobs}") from None
+            raise ChildProcessError("a worker process was killed, perhaps for its memory; what was done is kept: go on with "
+                                    f"the same journal and less than n_jobs={n_jobs}") from error
         if idle:
             time.sleep(POLL)
             book.refresh()
