@@ -35,7 +35,7 @@ def posterior(evidence: Sequence[Evidence], draws: int = 4096) -> tuple[Float[Te
     p = (value + error * noise).softmax(1)
     return p.mean(0), p.std(0)
 
-# %% ../../nbs/search/14_ranking.ipynb #674e5d13
+# %% ../../nbs/search/14_ranking.ipynb #867a4ac1
 @dataclass
 class Ranking:
     """Visited structures, best first, of the `total` that the graph has; `notes` tell what a reader should know.
@@ -66,19 +66,23 @@ class Ranking:
         "The first k rows."
         return self.rows[:k]
 
-    def rank_of(self, structure: Mapping[str, str]) -> int:
-        "The place of a structure (edge to candidate), 1 for the best; ValueError where it was not visited."
-        choices = self.graph.choices
-        for edge, names in choices.items():
-            if edge not in structure:
-                raise ValueError(f"the structure says nothing of the edge {edge}: give it one of {', '.join(names)}")
-            check_choice(edge, structure[edge], names)
-        wanted = {e: structure[e] for e in choices}
-        found = [i for i, row in enumerate(self.rows, 1) if row["structure"] == wanted]
-        if not found:
-            raise ValueError(f"{wanted} is none of the {len(self)} structures that were visited, of {self.total}; "
-                             "give a larger budget, or none")
-        return found[0]
+# %% ../../nbs/search/14_ranking.ipynb #37a77e50
+def rank_of(self: Ranking, structure: Mapping[str, str]) -> int:
+    "The place of a structure (edge to candidate), 1 for the best; ValueError where it was not visited."
+    choices = self.graph.choices
+    for edge, names in choices.items():
+        if edge not in structure:
+            raise ValueError(f"the structure says nothing of the edge {edge}: give it one of {', '.join(names)}")
+        check_choice(edge, structure[edge], names)
+    wanted = {e: structure[e] for e in choices}
+    found = [i for i, row in enumerate(self.rows, 1) if row["structure"] == wanted]
+    if not found:
+        raise ValueError(f"{wanted} is none of the {len(self)} structures that were visited, of {self.total}; "
+                         "give a larger budget, or none")
+    return found[0]
+
+
+Ranking.rank_of = rank_of
 
 # %% ../../nbs/search/14_ranking.ipynb #4a95fcf8
 def ranked(graph: Graph, visits: Iterable[tuple[Structure, int, Evidence | str, dict]]) -> list[dict]:

@@ -79,7 +79,7 @@ def _evidence(work: Work, structures: Sequence[Structure], evidence: str | Calla
         return prequential_evidence(work.graph, structures, work.task, work.plan, work.seed)
     return [structure_estimate(work.graph, s, work.task, evidence, work.seed) for s in structures]
 
-# %% ../../nbs/search/14_tiles.ipynb #06befc43
+# %% ../../nbs/search/14_tiles.ipynb #3857e6b3
 class Book:
     """Records by key in a journal that other processes may fill as well; of two with one key the first counts.
 
@@ -92,12 +92,6 @@ class Book:
         self.found: dict[str, dict] = {}
         self._note()
 
-    def _note(self) -> None:
-        "Take over the records that the journal has read since the last time."
-        for record in self.journal.records:
-            self.found.setdefault(record["key"], record)
-        self.journal.records.clear()
-
     def refresh(self) -> None:
         with self.lock:
             self.journal.refresh()
@@ -109,21 +103,38 @@ class Book:
             self.journal.append(*({"key": k, **r} for k, r in records.items() if k not in self.found))
             self._note()
 
-    def claim(self, number: int, keys: Sequence[str]) -> bool:
-        "Take a piece of work for this process, unless another has it or it is done."
-        with self.lock:
-            if not self.claims.take(number):
-                return False
-            self.journal.refresh()
-            self._note()
-            if all(k in self.found for k in keys):
-                self.claims.drop(number)
-                return False
-            return True
+    def _note(self) -> None:
+        "Take over the records that the journal has read since the last time."
+        for record in self.journal.records:
+            self.found.setdefault(record["key"], record)
+        self.journal.records.clear()
 
-    def close(self) -> None:
-        "Give back all claims."
-        self.claims.file.close()
+# %% ../../nbs/search/14_tiles.ipynb #ded1ed8e
+def claim(self: Book, number: int, keys: Sequence[str]) -> bool:
+    "Take a piece of work for this process, unless another has it or it is done."
+    with self.lock:
+        if not self.claims.take(number):
+            return False
+        self.journal.refresh()
+        self._note()
+        if all(k in self.found for k in keys):
+            self.claims.drop(number)
+            return False
+        return True
+
+
+def drop(self: Book, number: int) -> None:
+    "Give a claim back."
+    with self.lock:
+        self.claims.drop(number)
+
+
+def close(self: Book) -> None:
+    "Give back all claims."
+    self.claims.file.close()
+
+
+Book.claim, Book.drop, Book.close = claim, drop, close
 
 # %% ../../nbs/search/14_tiles.ipynb #75b7f6ea
 @dataclass(frozen=True)
@@ -190,5 +201,4 @@ def _leave_with(parent: int) -> None:
 def _write(book: Book, tile: Tile, records: Sequence[dict]) -> None:
     "The rows of a tile, and then its claim back."
     book.add({k: {**entries, **record} for row, record in zip(tile.rows, records) for k, entries in row.items()})
-    with book.lock:
-        book.claims.drop(tile.number)
+    book.drop(tile.number)
