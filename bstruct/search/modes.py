@@ -6,25 +6,22 @@
 __all__ = ['MODES', 'search', 'check']
 
 # %% ../../nbs/search/16_modes.ipynb #1352265b
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from os import PathLike
 
 from bstruct.model.graph import Graph
 from bstruct.search.run import Result
 from bstruct.search.settings import Settings, check_choice
 from bstruct.search.variational import Task
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from os import PathLike
-
 # %% ../../nbs/search/16_modes.ipynb #3d40fb14
 MODES = {"evidence": "evidence_mode.evidence_mode", "grow": "grow.grow_mode", "shrink": "shrink.shrink_mode",
          "enumerate": "enumeration.enumerate_mode"}  # the function behind each name, in bstruct.search
 
 # %% ../../nbs/search/16_modes.ipynb #ceeaeba7
-def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint: "str | PathLike | None" = None,
-           callback: "Callable[[dict], None] | None" = None, n_jobs: int = 1) -> Result:
+def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint: str | PathLike | None = None,
+           callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
     """Search the graph in the mode that the settings name.
 
     `checkpoint`: path of a file that makes the search resumable; `callback` gets a record an epoch; `n_jobs` processes
