@@ -55,6 +55,8 @@ def test_the_luck_of_two_starts_does_not_make_a_winner():
     assert mean[0] > mean[2] > mean[1]
     rivals = [Evidence(-100.0 - i, 1.0) for i in range(8)]
     hopeless = [Evidence(-900.0, 300.0)] * 20
+    close = posterior([Evidence(-100.0 - i / 50, 5.0) for i in range(20)])[0]
+    assert (close.diff() <= 0).all() and close.sum() == pytest.approx(1)
     assert posterior(rivals + hopeless)[0][0] == pytest.approx(posterior(rivals)[0][0].item(), abs=0.02)
 
 # %% ../nbs/search/14_ranking.ipynb #2d839d7f

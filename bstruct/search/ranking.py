@@ -33,7 +33,8 @@ def posterior(evidence: Sequence[Evidence], draws: int = 4096) -> tuple[Float[Te
     error = math.sqrt(sum(e.stderr**2 for e in best) / len(best)) if best else 0.0
     noise = torch.randn(draws, len(value), dtype=torch.float64, generator=Generator().manual_seed(0))
     p = (value + error * noise).softmax(1)
-    return p.mean(0), p.std(0)
+    mean, order = p.mean(0), value.argsort(descending=True, stable=True)
+    return mean.index_copy(0, order, mean.sort(descending=True).values), p.std(0)
 
 # %% ../../nbs/search/14_ranking.ipynb #867a4ac1
 @dataclass
