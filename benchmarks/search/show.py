@@ -98,3 +98,24 @@ def plot_tasks(rows: list[dict], path: Path) -> None:
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=6, fontsize=8)
     figure.savefig(path, dpi=80)
     plt.close(figure)
+
+
+def plot_robustness(rows: list[dict], path: Path) -> None:
+    "A line of panels a data set: accuracy against data noise, weight noise and the share of weights removed."
+    names, whats, methods = (list(dict.fromkeys(r[k] for r in rows)) for k in ("data", "what", "method"))
+    figure, axes = plt.subplots(len(names), len(whats), figsize=(3.6 * len(whats), 2.7 * len(names)), squeeze=False)
+    for line, name in zip(axes, names):
+        for axis, what in zip(line, whats):
+            for i, method in enumerate(methods):
+                mine = [r for r in rows if (r["data"], r["what"], r["method"]) == (name, what, method)]
+                levels = sorted({r["level"] for r in mine})
+                at = [[r["accuracy"] for r in mine if r["level"] == v] for v in levels]
+                if mine:
+                    axis.plot(levels, [sum(v) / len(v) for v in at], ".-", color=f"C{i}", label=method)
+                    axis.fill_between(levels, list(map(min, at)), list(map(max, at)), color=f"C{i}", alpha=0.15)
+            axis.set(title=name, xlabel=what, ylabel="test accuracy")
+    handles = {label: h for a in axes.flat for h, label in zip(*a.get_legend_handles_labels())}
+    figure.tight_layout(rect=(0, 0.3 / (2.7 * len(names)), 1, 1))
+    figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=4, fontsize=8)
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
