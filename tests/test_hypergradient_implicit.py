@@ -152,6 +152,10 @@ def test_tolerance_is_relative():
     small = hypergradient(inner, lambda t, h: 1e-9 * outer(t, h), at, hyper, **kw)
     assert plain.diagnostics["iterations"] == small.diagnostics["iterations"] > 2
     torch.testing.assert_close(small.grads["log_l2"] * 1e9, truth, rtol=1e-6, atol=1e-8)
+    tiny = lambda t, h: 1e-9 * outer(t, h)
+    with pytest.warns(UserWarning, match="the linear system is solved to"):
+        few = [hypergradient(inner, f, at, hyper, iterations=2, **kw).diagnostics["residual"] for f in (outer, tiny)]
+    assert 1e-4 < few[0] < 1 and abs(few[0] - few[1]) < 1e-6
 
 # %% ../nbs/hypergradient/08_implicit.ipynb #efa9b732
 def test_premises_are_watched():
@@ -175,6 +179,20 @@ def test_premises_are_watched():
         )
     with pytest.raises(ValueError, match="preconditioner 'kfac' is unknown"):
         hypergradient(inner, outer, theta, hyper, method="implicit", steps=1, lr=0.1, preconditioner="kfac")
+
+# %% ../nbs/hypergradient/08_implicit.ipynb #79926531
+def test_damping_is_in_the_system():
+    inner, outer, _, hyper, _, exact = _ridge()
+    w, h = exact(hyper["log_l2"]), hyper["log_l2"]
+    hessian = torch.func.hessian(lambda w: inner({"w": w}, hyper, 0))(w) + 0.3 * torch.eye(6).double()
+    of_w, of_h = torch.func.grad(lambda w, h: outer({"w": w}, {"log_l2": h}), (0, 1))(w, h)
+    truth = of_h - h.exp() * w * torch.linalg.solve(hessian, of_w)
+    column = lambda f: lambda t, *rest: f({"w": t["w"][:, 0]}, *rest)
+    for name, most in ((None, 6), ("diagonal", 6), ("columns", 1)):
+        found = hypergradient(column(inner), column(outer), {"w": w[:, None]}, hyper, method="implicit", steps=1, lr=1e-12,
+                              damping=0.3, tolerance=1e-9, preconditioner=name)
+        torch.testing.assert_close(found.grads["log_l2"], truth, rtol=1e-7, atol=1e-9)
+        assert found.diagnostics["iterations"] <= most, name
 
 # %% ../nbs/hypergradient/08_implicit.ipynb #dae58c69
 def test_stationarity_predicts():

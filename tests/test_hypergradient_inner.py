@@ -84,16 +84,19 @@ def test_bad_input():
     bad = {
         "non-empty": {"theta": {}},
         "torch.int64": {"hyper": {"n": torch.tensor(3)}},
+        r"theta\['w'\] is torch.int64": {"theta": {"w": torch.arange(6)}},
         "at least 1": {"steps": 0},
         "known are": {"method": "magic"},
         "no option 'colour'": {"colour": "red"},
         "lr is -1": {"lr": -1},
         "momentum is 1.5": {"momentum": 1.5},
+        "lr is 'fast'": {"lr": "fast"},
         "optimiser 'lbfgs'": {"optimiser": "lbfgs"},
         "own momentum": {"optimiser": "adam", "momentum": 0.9},
         "inner returned shape": {"inner": lambda t, h, s: t["w"]},
         "outer returned shape": {"outer": lambda t, h: t["w"]},
         "inner does not depend on theta": {"inner": lambda t, h, s: torch.tensor(1.0)},
+        "not depend on theta": {"inner": lambda t, h, s: h["log_l2"].sum(), "storage": "full"},
         "outer does not depend": {"outer": lambda t, h: torch.tensor(0.0)},
         "draws random numbers": {"inner": lambda t, h, s: inner(t, h, s) * torch.rand(())},
     }
@@ -126,6 +129,42 @@ def test_draws_replay():
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(a.grads["log_l2"], b.grads["log_l2"]) and not torch.equal(a.grads["log_l2"], c.grads["log_l2"])
 
+# %% ../nbs/hypergradient/01_inner.ipynb #12352476
+def test_each_step_has_its_own_draw():
+    import bstruct.hypergradient
+
+    inner, outer, theta, hyper = _toy()
+    seen = []
+
+    def noisy(t, h, s):
+        seen.append((s, float(torch.randn(()))))
+        return inner({"w": t["w"] * (1 + 0.1 * seen[-1][1])}, h, s)
+
+    kw = {"steps": 5, "lr": 0.1, "momentum": 0.5, "generator": torch.Generator().manual_seed(0)}
+    hypergradient(noisy, outer, theta, hyper, method="unroll", **kw)
+    assert len(seen) == 10 and len(set(seen)) == len({draw for _, draw in seen}) == 5
+
+# %% ../nbs/hypergradient/01_inner.ipynb #fbc73160
+def test_starts_have_their_own_draws():
+    import bstruct.hypergradient
+
+    inner, outer, theta, hyper = _toy()
+    noisy = lambda t, h, s: inner({"w": t["w"] + 0.1 * torch.randn(6, dtype=torch.float64)}, h, s)
+    starts = torch.stack([theta["w"], theta["w"]])
+
+    def both(h, **kw):
+        call = lambda w: hypergradient(noisy, outer, {"w": w}, {"log_l2": h}, method="unroll", steps=4, lr=0.1,
+                                       generator=torch.Generator().manual_seed(1))
+        found = lambda w: (call(w).value, call(w).grads["log_l2"])
+        return torch.func.vmap(found, **kw)(starts)
+
+    (value, grads), (_, same) = (both(hyper["log_l2"], randomness=r) for r in ("different", "same"))
+    assert not torch.allclose(grads[0], grads[1]) and torch.equal(same[0], same[1])
+    for i in (0, 5):
+        e = 1e-5 * torch.eye(6, dtype=torch.float64)[i]
+        up, down = (both(hyper["log_l2"] + d, randomness="different")[0] for d in (e, -e))
+        torch.testing.assert_close(grads[:, i], (up - down) / 2e-5, rtol=1e-6, atol=1e-9)
+
 # %% ../nbs/hypergradient/01_inner.ipynb #22137cea
 def test_state_goes_on():
     inner, outer, theta, hyper = _toy()
@@ -135,6 +174,13 @@ def test_state_goes_on():
         )
         half = call(theta, 3)
         torch.testing.assert_close(call(half.theta, 3, half).theta, call(theta, 6).theta, rtol=1e-12, atol=1e-14)
+    with_b = lambda t, h, s, b: (inner(t, h, s) + b["m"] * t["w"].sum(), {"m": 0.9 * b["m"] + 0.1 * t["w"].mean()})
+    judge = lambda t, h, b: outer(t, h) + b["m"] ** 2
+    call = lambda th, n, resume=None: hypergradient(with_b, judge, th, hyper, method="unroll", steps=n, lr=0.1,
+                                                    resume=resume, buffers={"m": torch.tensor(0.3, dtype=torch.float64)})
+    half, whole = call(theta, 3), call(theta, 6)
+    assert whole.step == 6 and call(half.theta, 3, half).step == 6
+    torch.testing.assert_close(call(half.theta, 3, half).state.buffers, whole.state.buffers, rtol=1e-12, atol=1e-14)
 
 # %% ../nbs/hypergradient/01_inner.ipynb #e7356c80
 def test_train_visits_states():

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import grad, vjp, vmap
 
-from bstruct.hypergradient.inner import State, Training, _dot, _zeros, register, report, train
+from bstruct.hypergradient.inner import State, Training, _dot, _zeros, register, report
 from bstruct.hypergradient.reversible import _Flat
 
 # %% ../../nbs/hypergradient/08_implicit.ipynb #7f70e536
@@ -136,14 +136,14 @@ class _Blocks(NamedTuple):
 # %% ../../nbs/hypergradient/08_implicit.ipynb #1b2845a2
 def _solve_inner(run, state, hyper, tolerance):
     "Train for at most `steps`, stopping at a gradient of norm `tolerance`; the state at which the gradient was taken."
+    first = state
     for t in run.span:
         new, g = run.step(state, hyper, t)
         norm = run.notes["norm"] = _dot(g, g).sqrt()
         if not run.functional and tolerance and norm <= tolerance:
             return state
         state = new
-    if not run.functional and not bool(torch.isfinite(norm)):
-        train(run, run.start(*state), hyper)
+    run.settle(first, state, g, hyper, run.first, run.span.stop)
     return state
 
 

@@ -11,6 +11,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
@@ -18,6 +19,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.func import grad, vjp
 
 # %% ../../nbs/hypergradient/01_inner.ipynb #c1eba55c
@@ -136,8 +138,9 @@ def _scalar(value, name):
         raise ValueError(f"{name} returned {got}, a scalar tensor is needed: take its mean or its sum")
 
 # %% ../../nbs/hypergradient/01_inner.ipynb #067043ef
-def _needs(value, name, what):
-    if not value.requires_grad:
+def _needs(value, name, what, found=(True,)):
+    "Raise where a loss has no graph, or where every derivative `found` in it is None."
+    if not value.requires_grad or all(f is None for f in found):
         raise ValueError(f"{name} does not depend on {what}: compute it from the tensors it is given, without detach()")
 
 
@@ -169,7 +172,9 @@ def _linearise(run, theta, hyper, t, buffers, keep=False):
     with torch.enable_grad():
         value, new = run.loss(parts[0], parts[1], t, parts[2])
         _needs(value, "inner", "theta")
-        g = torch.autograd.grad(value, list(parts[0].values()), create_graph=True, materialize_grads=True)
+        g = torch.autograd.grad(value, list(parts[0].values()), create_graph=True, allow_unused=True)
+    _needs(value, "inner", "theta", g)
+    g = [torch.zeros_like(v) if a is None else a for a, v in zip(g, parts[0].values())]
     outs = (*g, *new.values())
     live = [i for i, o in enumerate(outs) if o.requires_grad]
 
@@ -243,9 +248,9 @@ def _settle(run, first, last, g, hyper, start, stop):
     for t in range(start, stop):
         state, g = run.step(state, hyper, t)
         if not _finite(state.theta):
-            what = "the gradient" if not _finite(g) else "theta"
+            what, where = "the gradient" if not _finite(g) else "theta", f"step {t} of {run.span.stop}"
             raise FloatingPointError(
-                f"{what} is not finite at step {t} of {stop}: lower lr, or look for a log or a root of zero in inner"
+                f"{what} is not finite at {where}: lower lr, or look for a log or a root of zero in inner"
             )
     raise FloatingPointError(
         "theta is not finite after training, and a second run does not repeat it: inner is not deterministic"
@@ -394,6 +399,8 @@ def _floating(tree, name):
 
 
 def _rate(value, name, limit):
+    if not isinstance(value, int | float | Tensor) and not callable(value):
+        raise ValueError(f"{name} is {value!r}, but must be a number or a function of (hyper, step)")
     if isinstance(value, int | float) and not (value >= 0 and value < limit and (name == "momentum" or value > 0)):
         raise ValueError(f"{name} is {value}, but must lie in {'[0, 1)' if name == 'momentum' else '(0, inf)'}")
 
@@ -422,6 +429,12 @@ def _transformed() -> bool:
     return False
 
 
+def _draw_seeds(generator, steps, functional):
+    "A seed for each step; drawn outside of vmap, inside which a draw can be a batch of draws."
+    with temporarily_clear_interpreter_stack() if functional else nullcontext():
+        return torch.randint(2**62, (steps,), generator=generator).tolist()
+
+
 _OPTIMISERS = {"sgd": SGD(), "adam": Adam()}
 
 
@@ -445,7 +458,7 @@ def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="s
     _rate(lr, "lr", math.inf)
     _rate(momentum, "momentum", 1.0)
     functional, first = _transformed(), 0 if resume is None else resume.step
-    seeds = None if generator is None else torch.randint(2**62, (steps,), generator=generator).tolist()
+    seeds = None if generator is None else _draw_seeds(generator, steps, functional)
     run = Training(inner, outer, steps, lr, momentum, _optimiser(optimiser, momentum), seeds, buffers is not None,
                    functional, watch=not functional, first=first)
     if not functional:
