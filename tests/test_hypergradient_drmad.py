@@ -81,6 +81,8 @@ def test_residual_is_what_the_polygon_misses():
         found = hypergradient(inner, outer, theta, hyper, method="drmad", knots=2, **kw)
     torch.testing.assert_close(torch.tensor(found.diagnostics["residual"]).double(), share, rtol=1e-6, atol=1e-9)
     assert hypergradient(inner, outer, theta, hyper, method="drmad", knots=39, **kw).diagnostics["residual"] < 1e-6
+    published = hypergradient(inner, outer, theta, hyper, method="drmad", knots=0, fit=False, **kw)
+    assert found.diagnostics["bytes_stored"] == 4 * 5 * 8 and published.diagnostics["bytes_stored"] == 2 * 5 * 8
 
 # %% ../nbs/hypergradient/07_drmad.ipynb #672c16bc
 def test_fitted_knots_survive_minibatches():

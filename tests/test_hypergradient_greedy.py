@@ -58,10 +58,24 @@ def test_kantorovich():
 # %% ../nbs/hypergradient/04_greedy.ipynb #39111292
 def test_greedy_vmaps():
     inner = lambda t, h, s: ((t["w"] - h["h"]) ** 2).sum() * (s + 1)
-    outer = lambda t, h: (t["w"] ** 3).sum()
+    outer = lambda t, h: (t["w"] ** 3).sum() + (h["h"] ** 2).sum()
     hyper = {"h": torch.tensor([1.0, 2.0]).double()}
     call = lambda w: hypergradient(inner, outer, {"w": w}, hyper, method="greedy", steps=3, lr=0.1, momentum=0.5).grads[
         "h"
     ]
     batch = torch.randn(3, 2, generator=torch.Generator().manual_seed(0)).double()
     torch.testing.assert_close(torch.func.vmap(call)(batch), torch.stack([call(w) for w in batch]))
+
+# %% ../nbs/hypergradient/04_greedy.ipynb #03c41514
+def test_greedy_is_truncation_to_one_step():
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(20, 4, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
+    inner = lambda t, h, s: ((torch.tanh(x[s:] @ t["w"]) - y[s:]) ** 2).mean() + (h["log_l2"].exp() * t["w"] ** 2).sum()
+    outer = lambda t, h: ((torch.tanh(x @ t["w"]) - y) ** 2).mean() + h["log_l2"] ** 2
+    theta, hyper = {"w": torch.ones(4).double()}, {"log_l2": torch.tensor(-1.0).double()}
+    for kw in ({"momentum": 0.8}, {"optimiser": "adam"}):
+        call = lambda m, **o: hypergradient(inner, outer, theta, hyper, method=m, steps=4, lr=0.1, **kw, **o)  # noqa: B023
+        with pytest.warns(UserWarning, match="window of 1"):
+            walked = call("truncated", window=1)
+        torch.testing.assert_close(call("greedy").grads, walked.grads, rtol=1e-10, atol=1e-13)
+        assert 0.1 < walked.diagnostics["residual"]

@@ -160,6 +160,21 @@ def test_storage_is_checked():
     with pytest.raises(ValueError, match="compile needs"):
         hypergradient(inner, outer, theta, hyper, method="unroll", steps=2, lr=0.1, storage="full", compile=True)
 
+# %% ../nbs/hypergradient/02_unroll.ipynb #f817a41b
+def test_bytes_are_counted():
+    inner, outer, theta, hyper = _problem()
+    size = lambda storage, n=15, **kw: hypergradient(
+        inner, outer, theta, hyper, method="unroll", steps=n, storage=storage, **{"lr": 0.1, "momentum": 0.5, **kw}
+    ).diagnostics["bytes_stored"]
+    assert size("trajectory") == 15 * 48 and size("trajectory", **_rates) == 15 * 96
+    assert size("sqrt") == 3 * 96 + 5 * 48
+    assert size("full", 30) == 2 * size("full") > 4 * size("trajectory")
+    last = hypergradient(inner, outer, theta, hyper, method="unroll", steps=15, lr=0.1)
+    before = hypergradient(inner, outer, theta, hyper, method="unroll", steps=14, lr=0.1).theta
+    norm = torch.cat([v.reshape(-1) for v in torch.func.grad(inner)(before, hyper, 14).values()]).norm()
+    assert abs(last.diagnostics["inner_gradient_norm"] - norm) < 1e-12 * norm
+    assert last.diagnostics["gradient_evaluations"] == 30 and last.diagnostics["second_order_products"] == 15
+
 # %% ../nbs/hypergradient/02_unroll.ipynb #ca73adfd
 @pytest.mark.slow
 def test_compiled_is_exact():
@@ -176,3 +191,20 @@ def test_compiled_is_exact():
         other = lambda t, h, s: scale * inner(t, h, s)  # noqa: B023
         found = [hypergradient(other, outer, theta, hyper, compile=c, **kw).grads for c in (1, 0)]
         torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
+
+# %% ../nbs/hypergradient/02_unroll.ipynb #92d5c814
+@pytest.mark.slow
+def test_compiled_says_what_it_does_not_hear():
+    inner, outer, theta, hyper = _problem()
+    deaf = lambda t, h, s: inner(t, {"log_l2": -torch.ones(5).double()}, s)
+    bad = lambda t, h, s: inner(t, h, s) * torch.where(torch.as_tensor(s) == 2, torch.nan, 1.0)
+    call = lambda f, **kw: hypergradient(f, outer, theta, hyper, method="unroll", steps=5, lr=0.1, compile=1, **kw)
+    with pytest.warns(UserWarning, match="inner ignores hyper"):
+        found = call(deaf).grads["log_l2"]
+    torch.testing.assert_close(found, 0.02 * hyper["log_l2"])
+    with pytest.raises(FloatingPointError, match="step 2 of 5"):
+        call(bad)
+    adam, plain = (hypergradient(inner, outer, theta, hyper, method="unroll", steps=5, lr=0.1, optimiser="adam", compile=c)
+                   for c in (1, 0))
+    torch.testing.assert_close(adam.grads, plain.grads, rtol=1e-9, atol=1e-12)
+    assert adam.diagnostics.get("warning") is None

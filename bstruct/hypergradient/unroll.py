@@ -65,13 +65,15 @@ def sweep(run: Training, state: State, hyper: dict[str, Tensor], points: Iterabl
 
 
 def _compiled_sweep(run, hyper, points, bars):
-    "The sweep, in strides of steps that were compiled together."
+    "The sweep, in strides of steps that were compiled together; a compiled graph cannot say whether hyper is in it."
+    before = bars.hyper
     while batch := list(islice(points, max(run.compiled))):
         for stride in [batch] if len(batch) in run.compiled else [[p] for p in batch]:
             run.count("gradients", len(stride))
             run.count("products", len(stride))
             back = run.compiled[len(stride)][1]
             bars = back([p._replace(t=None) for p in stride], hyper, stride[0].t + 2, bars)
+    run.notes["heard"] |= any(not torch.equal(v, before[k]) for k, v in bars.hyper.items())
     return bars
 
 # %% ../../nbs/hypergradient/02_unroll.ipynb #01262cf4
@@ -182,7 +184,6 @@ def unroll(
             raise ValueError("compile needs a number of steps, storage 'trajectory' or 'sqrt', no generator, no vmap")
         args = run.inner, run.optimiser, run.lr, run.momentum, run.has_buffers
         run.compiled = {n: _compiled(*args, n) for n in {1, int(compile)}}
-        run.notes["heard"] = True  # a compiled graph cannot say
     state, points, size = memories[storage](run, state, hyper)
     value, bars = sweep(run, state, hyper, points)
     return report(run, value, bars.hyper, state, method=f"unroll ({storage})", bytes_stored=size)
