@@ -47,6 +47,37 @@ def test_optimise_finds_the_minimum():
         assert last < best + 0.02 * (start - best), (method, last, best)
         assert all(a["cost"] < b["cost"] for a, b in zip(found.history, found.history[1:]))
 
+# %% ../nbs/hypergradient/11_optimise.ipynb #776df4dd
+def test_warm_goes_on_and_cold_begins_again():
+    inner, outer, theta, hyper, _ = _ridge()
+    batch = lambda t, h, s: inner(t, h, s) + (s % 3) * t["w"].sum() / 10
+    still = lambda p: torch.optim.SGD(p, 0.0)
+    for kw in ({"momentum": 0.8}, {"optimiser": "adam"}):
+        run = lambda n: hypergradient(batch, outer, theta, hyper, method="truncated", window=4, steps=n, lr=0.1, **kw)  # noqa: B023
+        search = lambda warm: optimise(batch, outer, theta, hyper, method="truncated", window=4, outer_steps=3, steps=4,
+                                       lr=0.1, warm=warm, outer_optimiser=still, **kw).history  # noqa: B023
+        with pytest.warns(UserWarning, match="window of 4"):
+            whole, records = [run(n) for n in (4, 8, 12)], search(True)
+        for a, b in zip(records, whole):
+            torch.testing.assert_close(a["value"], float(b.value), rtol=1e-12, atol=1e-14)
+            torch.testing.assert_close(a["norm"], float(b.grads["log_l2"].abs()), rtol=1e-9, atol=1e-14)
+        assert len({r["value"] for r in search(False)}) == 1
+
+# %% ../nbs/hypergradient/11_optimise.ipynb #f9cac203
+def test_solution_is_the_next_guess():
+    inner, outer, theta, hyper, _ = _ridge()
+    still = lambda p: torch.optim.SGD(p, 0.0)
+    kw = {"method": "implicit", "outer_steps": 3, "steps": 2000, "lr": 0.2, "momentum": 0.5, "inner_tolerance": 1e-10,
+          "tolerance": 1e-8, "outer_optimiser": still}
+    search = lambda warm: optimise(inner, outer, theta, hyper, warm=warm, **kw).history
+    cost = {warm: [r["cost"] for r in search(warm)] for warm in (False, True)}
+    first, second, third = cost[True]
+    assert third - second == second - first == 5  # two gradients; products for the guess's residual, its check, the answer
+    assert cost[False] == [first, 2 * first, 3 * first]
+    found = optimise(inner, outer, theta, hyper, warm=True, **kw | {"inner_tolerance": lambda k: 1e-2 * 0.1 ** k})
+    slope = lambda n: torch.func.grad(lambda w: inner({"w": w}, hyper, 0))(n["w"]).norm()
+    assert slope(found.theta) <= 1e-2 and found.history[2]["cost"] > found.history[1]["cost"] + 5  # stricter: trains on
+
 # %% ../nbs/hypergradient/11_optimise.ipynb #972c67a5
 def test_resume_is_seamless():
     import os
@@ -91,6 +122,45 @@ def test_resume_is_seamless():
                 checkpoint=path,
             )
 
+# %% ../nbs/hypergradient/11_optimise.ipynb #e60a0d50
+def test_resume_whatever_the_optimiser():
+    import os
+    import tempfile
+    import warnings
+    from unittest import mock
+
+    inner, outer, theta, hyper, _ = _ridge()
+    makers = {"NAdam": lambda p: torch.optim.NAdam(p, 0.1), "RMSprop": lambda p: torch.optim.RMSprop(p, 0.05, momentum=0.5),
+              "LBFGS": lambda p: torch.optim.LBFGS(p, max_iter=2), "SGD": lambda p: torch.optim.SGD(p, 0.5, momentum=0.9)}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, make in makers.items():
+            for warm in (False, True):
+                call = lambda n, path=None, **kw: optimise(
+                    inner, kw.pop("outer", outer), kw.pop("theta", theta), hyper, method="implicit", outer_steps=n, steps=9,
+                    lr=0.1, optimiser="adam", warm=warm, outer_optimiser=make, checkpoint=path, damping=1.0)  # noqa: B023
+                path = os.path.join(folder, f"{name}{warm}.pt")
+                call(4, path)
+                resumed, whole = call(9, path), call(9)
+                assert [r["value"] for r in resumed.history] == [r["value"] for r in whole.history], (name, warm)
+        with pytest.raises(ValueError, match="holds theta"):
+            call(20, path, theta={"v": theta["w"]})
+        def dies(record, path):
+            with open(path, "wb") as f:
+                f.write(b"half")
+            raise OSError("disk full")
+
+        with mock.patch("torch.save", dies), pytest.raises(OSError, match="disk full"):
+            call(12, path)
+        assert [r["value"] for r in call(9, path).history] == [r["value"] for r in whole.history]  # the old file is whole
+        broken = os.path.join(folder, "broken.pt")
+        with open(broken, "wb") as f:
+            f.write(b"no checkpoint")
+        with pytest.raises(ValueError, match="is no checkpoint"):
+            call(9, broken)
+        with pytest.raises(FileNotFoundError, match="make it first"):
+            call(9, os.path.join(folder, "nowhere", "a.pt"), outer=lambda t, h: pytest.fail("trained"))
+
 # %% ../nbs/hypergradient/11_optimise.ipynb #a324b9c3
 def test_ctrl_c_returns_the_best():
     inner, outer, theta, hyper, _ = _ridge()
@@ -123,5 +193,10 @@ def test_early_stops():
         assert call(outer_optimiser=lambda p: torch.optim.Adam(p, 300.0)).interrupted
     flat = call(gradient_tolerance=0.03)
     assert len(flat.history) < 200 and flat.history[-1]["norm"] < 0.03
-    with pytest.raises(ValueError, match="outer_steps is 0"):
-        optimise(inner, outer, theta, hyper, method="unroll", outer_steps=0, steps=1, lr=0.1)
+    wrong = {"outer_steps is 0": {"outer_steps": 0}, "torch.int64": {"hyper": {"n": torch.tensor(3)}},
+             "floating tensor is needed": {"theta": {"w": torch.arange(8)}}, "non-empty": {"hyper": {}},
+             "known are": {"method": "magic"}, "steps is 0": {"steps": 0}}
+    for message, change in wrong.items():
+        with pytest.raises(ValueError, match=message):
+            optimise(inner, outer, **{"theta": theta, "hyper": hyper, "method": "unroll", "outer_steps": 1, "steps": 1,
+                                      "lr": 0.1, **change})

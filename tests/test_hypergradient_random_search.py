@@ -54,3 +54,14 @@ def test_random_search_survives_and_refuses():
             wild, lambda t, h: t["w"], {"w": torch.tensor(0.5)}, sample, budget=4, steps=5, lr=0.5, generator=g
         )
     assert type(found).__name__ == "Outcome" and not found.interrupted
+    call = lambda f, j: random_search(f, j, {"w": torch.tensor(0.5)}, sample, budget=12, steps=2, lr=0.1,
+                                      generator=torch.Generator().manual_seed(0))
+    noisy = lambda t, h, s: (t["w"] - h["h"]) ** 2 + t["w"] * torch.randn(())
+    quiet = lambda t, h, s: (t["w"] - h["h"]) ** 2
+    a, b, c = call(noisy, lambda t, h: t["w"]), call(noisy, lambda t, h: t["w"]), call(quiet, lambda t, h: t["w"])
+    assert [r["value"] for r in a.history] == [r["value"] for r in b.history] != [r["value"] for r in c.history]
+    assert [r["cost"] for r in c.history] == [2, 4, 6, 8, 10, 12]
+    assert [r["hyper"] for r in a.history] == [r["hyper"] for r in c.history]
+    nan = lambda t, h: torch.where(h["h"] == c.history[0]["hyper"]["h"], torch.nan, t["w"])
+    found = call(quiet, nan)
+    assert found.history[0]["value"] == float("inf") and found.value == min(r["value"] for r in found.history) < 1

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bstruct.hypergradient.inner import Hypergradient, State, hypergradient
+from bstruct.hypergradient.inner import Hypergradient, State, _floating, hypergradient
 from bstruct.hypergradient.random_search import Outcome
 
 # %% ../../nbs/hypergradient/11_optimise.ipynb #673ab422
@@ -29,14 +29,29 @@ def _save(path, record):
 _EMPTY = dict.fromkeys(("state", "guess", "best", "opt", "generator"))
 
 
+def _checked(outer_steps, theta, hyper, path):
+    "Refuse what would fail only after the first training run."
+    if not isinstance(outer_steps, int) or outer_steps < 1:
+        raise ValueError(f"outer_steps is {outer_steps!r}, at least 1 is needed")
+    _floating(theta, "theta")
+    _floating(hyper, "hyper")
+    if path is not None and not os.path.isdir(os.path.dirname(path) or "."):
+        raise FileNotFoundError(f"the folder of the checkpoint {path} does not exist: make it first")
+
+
 def _resumed(path, fresh, generator):
-    "The record at `path`, or a fresh one; refused where the hyperparameters differ in name or shape."
+    "The record at `path`, or a fresh one; refused where it cannot be read, or holds other names or shapes."
     if path is None or not os.path.exists(path):
         return fresh
-    record = torch.load(path, weights_only=True)
-    shapes = [{k: tuple(v.shape) for k, v in r["hyper"].items()} for r in (record, fresh)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"the checkpoint {path} holds {shapes[0]}, the call gives {shapes[1]}: name another file")
+    try:
+        record = torch.load(path, weights_only=True)
+    except Exception as cause:
+        cause_name = type(cause).__name__
+        raise ValueError(f"the checkpoint {path} is no checkpoint ({cause_name}): name another file") from cause
+    for part in ("hyper", "theta"):
+        held, given = ({k: tuple(v.shape) for k, v in r[part].items()} for r in (record, fresh))
+        if held != given:
+            raise ValueError(f"the checkpoint {path} holds {part} {held}, the call gives {given}: name another file")
     if generator is not None and record["generator"] is not None:
         generator.set_state(record["generator"])
     return record
@@ -87,6 +102,8 @@ def _outer_optimiser(make, hyper, saved):
     opt = (make or (lambda p: torch.optim.Adam(p, 0.1)))(list(hyper.values()))
     if saved is not None:
         opt.load_state_dict(saved)
+        each = [p for group in opt.param_groups for p in group["params"]]
+        opt.state.update({each[i]: s for i, s in saved["state"].items()})  # torch casts it, and NAdam's loses its bits
     return opt
 
 
@@ -127,8 +144,7 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: 
     `callback(record)` sees each step's record, `progress` shows a bar. Ctrl-C, or a training run that diverges, returns
     the best so far (`interrupted` says so). A function as an option gets the outer step. Others as in `hypergradient`.
     """
-    if outer_steps < 1:
-        raise ValueError(f"outer_steps is {outer_steps}, at least 1 is needed")
+    _checked(outer_steps, theta, hyper, checkpoint)
     fresh = {"hyper": hyper, "theta": theta, "history": [], **_EMPTY}
     record, interrupted = _resumed(checkpoint, fresh, generator), False
     current = {k: v.detach().clone().requires_grad_() for k, v in record["hyper"].items()}

@@ -6,6 +6,7 @@
 __all__ = ['Outcome', 'random_search']
 
 # %% ../../nbs/hypergradient/10_random_search.ipynb #773f0e98
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,21 +35,23 @@ def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor], sa
                   steps: int, lr: Any, generator: torch.Generator, **training) -> Outcome:
     """The best of budget // steps independent draws `sample(generator) -> hyper`, each trained from `theta`.
 
-    Losses, `lr` and the other arguments of `training` (momentum, optimiser, buffers) as in `hypergradient`. A draw
-    whose training leaves the finite numbers counts as a trial of infinite loss. Source: Bergstra & Bengio 2012.
+    Losses, `lr` and the other arguments of `training` (momentum, optimiser, buffers) as in `hypergradient`;
+    `generator` seeds the draws that `inner` makes, too. A draw whose training or loss leaves the finite numbers counts
+    as a trial of infinite loss. Source: Bergstra & Bengio 2012.
     """
     if budget < steps:
         raise ValueError(f"budget is {budget} gradients, one trial needs {steps}: raise budget or lower steps")
-    best, history = None, []
+    best, history, noise = None, [], generator.clone_state()  # of its own: what inner draws does not move `sample`
     for trial in range(budget // steps):
         hyper = sample(generator)
         try:
-            run, state, hyper = prepare(inner, outer, theta, hyper, steps=steps, lr=lr, **training)
+            run, state, hyper = prepare(inner, outer, theta, hyper, steps=steps, lr=lr, generator=noise, **training)
             with torch.no_grad():
                 state = train(run, state, hyper)
                 value = float(run.outer(state.theta, hyper, *([state.buffers] if run.has_buffers else [])))
         except FloatingPointError:
-            value = float("inf")
+            value = math.inf
+        value = math.inf if math.isnan(value) else value
         history.append({"step": trial, "value": value, "cost": (trial + 1) * steps, "hyper": hyper})
         if best is None or value < best[0]:
             best = value, hyper, state.theta
