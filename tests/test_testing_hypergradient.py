@@ -21,6 +21,7 @@ def test_every_method_keeps_its_claim():
             assert error < limit, (problem, method, error)
     tried = {m: sum(v is not None for (_, n), v in table.items() if n == m) for m in CLAIMS}
     assert min(tried.values()) >= 1 and tried["unroll"] == 7 and tried["reversible"] == 5
+    assert all(("momentum" in p.needs) == ("momentum" in p.training) for p in problems())
 
 # %% ../nbs/testing/02_hypergradient.ipynb #6dd1cb25
 def test_truths_are_true():
@@ -148,7 +149,8 @@ def test_every_method_carries_buffers_and_vmaps():
     def inner(t, h, s, seen):
         z = x @ t["w"]
         new = {"mean": 0.9 * seen["mean"] + 0.1 * z.mean()}
-        return ((torch.tanh(z - z.mean()) - y) ** 2).mean() + h["l"].exp() * (t["w"] ** 2).sum(), new
+        fit = ((torch.tanh(z - z.mean()) - y) ** 2).mean() + seen["mean"] * t["w"].sum()
+        return fit + h["l"].exp() * (t["w"] ** 2).sum(), new
 
     outer = lambda t, h, seen: ((torch.tanh(x.flip(1) @ t["w"] - seen["mean"]) - y) ** 2).mean()
     starts, hyper = torch.randn(3, 4, generator=g, dtype=torch.float64), {"l": torch.tensor(-2.0, dtype=torch.float64)}
@@ -180,6 +182,32 @@ def test_claims_and_problems_are_consistent():
         truth(noisy, "window", None, 1)
     a, b = (noisy.solve(noisy.hyper, "unroll").grads for _ in range(2))
     torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+# %% ../nbs/testing/02_hypergradient.ipynb #f7ce5893
+def test_every_method_says_what_is_wrong():
+    p = {p.name: p for p in problems()}["network, momentum"]
+    deaf = lambda t, h, s: p.inner(t, {"log_l2": torch.tensor(-2.0, dtype=torch.float64)}, s)
+    options = {"drmad": {"knots": 9}, "truncated": {"window": 3}, "implicit": {"damping": 1.0}}
+    for method in ("unroll", "forward", "reversible", "drmad", "truncated", "greedy", "implicit", "neumann"):
+        kw = {"method": method, "steps": 6, "lr": 0.1, "momentum": 0.875, **options.get(method, {})}
+        with pytest.warns(UserWarning, match="inner ignores hyper"):
+            found = hypergradient(deaf, p.outer, p.theta, p.hyper, **kw)
+        assert found.grads["log_l2"] == 0 and "inner ignores hyper" in found.diagnostics["warning"], method
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            hypergradient(p.inner, p.outer, p.theta, p.hyper, **kw)
+        assert not any("ignores" in str(w.message) for w in said), method
+        adam = {"optimiser": "adam", "momentum": 0.0}
+        for at, more in ((3, {}), (5, {}), (3, adam)):
+            wild = lambda t, h, s: p.inner(t, h, s) * (float("nan") if s == at else 1.0)  # noqa: B023
+            refused = more and method in ("reversible", "drmad")
+            with pytest.raises(ValueError if refused else FloatingPointError,
+                               match=f"not {'Adam' if refused else f'finite at step {at} of 6'}"):
+                hypergradient(wild, p.outer, p.theta, p.hyper, **{**kw, **more})
+        wrong = {"at least 1": {"steps": 0}, "outer returned shape": {"outer": lambda t, h: t["b1"]}}
+        for message, change in wrong.items():
+            with pytest.raises(ValueError, match=message):
+                hypergradient(p.inner, change.pop("outer", p.outer), p.theta, p.hyper, **{**kw, **change})
 
 # %% ../nbs/testing/02_hypergradient.ipynb #b0421aad
 def test_inner_tolerance_is_met_every_time():

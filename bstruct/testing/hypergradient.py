@@ -94,11 +94,11 @@ def problems() -> list[Problem]:
     tuned = {"steps": 8, "lr": lambda h, t: h["log_lr"].exp() / (1 + 0.1 * t), "momentum": lambda h, t: h["momentum"]}
     rates = {"log_lr": one(-1.5), "momentum": one(0.75)}
     return [
-        _ridge(160, name="ridge at its minimum", needs=frozenset()),
-        _ridge(7, name="ridge, early", needs=frozenset({"flat"})), quadratic, _logistic(),
+        _ridge(160, name="ridge at its minimum", needs=frozenset({"momentum"})),
+        _ridge(7, name="ridge, early", needs=frozenset({"flat", "momentum"})), quadratic, _logistic(),
         _network({"momentum"}, {"steps": 15, "lr": 0.1, "momentum": 0.875}, name="network, momentum"),
-        _network({"noise"}, {"steps": 9, "lr": 0.1, "momentum": 0.5}, seed=7, noise=0.1, name="network, noise"),
-        _network({"rates"}, tuned, hyper=rates, name="network, tuned rates"),
+        _network({"noise", "momentum"}, {"steps": 9, "lr": 0.1, "momentum": 0.5}, 7, 0.1, name="network, noise"),
+        _network({"rates", "momentum"}, tuned, hyper=rates, name="network, tuned rates"),
     ]
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #f0823096
