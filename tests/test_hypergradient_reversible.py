@@ -47,6 +47,19 @@ def test_reversible_is_exact():
     up, down = (call({**hyper, "log_lr": hyper["log_lr"] + e}).value for e in (1e-4, -1e-4))
     torch.testing.assert_close(result.grads["log_lr"], (up - down) / 2e-4, rtol=1e-6, atol=1e-8)
 
+# %% ../nbs/hypergradient/06_reversible.ipynb #26681c10
+def test_error_by_momentum_and_bits():
+    inner, outer, theta, hyper = _problem()
+    call = lambda method, mu, **o: hypergradient(
+        inner, outer, theta, {"log_l2": hyper["log_l2"]}, method=method, steps=60, lr=0.02, momentum=mu, **o).grads["log_l2"]
+    n = round(0.9 * 2**16)
+    gap, e = call("reversible", 0.9) - call("unroll", 0.9), 1e-5
+    slope = (call("unroll", 0.9 + e) - call("unroll", 0.9 - e)) / (2 * e)
+    torch.testing.assert_close(gap, (n / 2**16 - 0.9) * slope, rtol=2e-2, atol=1e-9)  # the second order is seen
+    exact = call("unroll", n / 2**16)
+    errors = [(call("reversible", 0.9, bits=b) - exact).norm() for b in (26, 36, 46, 56)]
+    assert errors == sorted(errors, reverse=True) and 2**27 < errors[0] / errors[-1] < 2**33, errors
+
 # %% ../nbs/hypergradient/06_reversible.ipynb #3da3e7a9
 def test_long_runs_spill():
     from bstruct.hypergradient.reversible import _spills

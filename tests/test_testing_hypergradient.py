@@ -209,6 +209,21 @@ def test_every_method_says_what_is_wrong():
             with pytest.raises(ValueError, match=message):
                 hypergradient(p.inner, change.pop("outer", p.outer), p.theta, p.hyper, **{**kw, **change})
 
+# %% ../nbs/testing/02_hypergradient.ipynb #c2b919d1
+def test_every_method_answers_in_kind():
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(12, 4, generator=g), torch.randn(12, generator=g)
+    fit = lambda t: ((torch.tanh(x @ t["w"]) + t["b"].float() - y) ** 2).mean()
+    inner = lambda t, h, s: fit(t) + (h["l"].exp() * t["w"] ** 2).sum() * h["c"]
+    theta = {"w": torch.randn(4, 1, generator=g)[:, 0], "b": torch.zeros((), dtype=torch.float64)}
+    hyper = {"l": torch.full((4,), -2.0, dtype=torch.float64), "c": torch.ones(())}
+    for method in ("unroll", "forward", "reversible", "drmad", "truncated", "greedy", "implicit", "neumann"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = hypergradient(inner, lambda t, h: fit(t), theta, hyper, method=method, steps=10, lr=0.1, momentum=0.5)
+        kinds = lambda tree: [(k, v.dtype, v.shape) for k, v in tree.items()]
+        assert kinds(found.grads) == kinds(hyper) and kinds(found.theta) == kinds(theta), method
+
 # %% ../nbs/testing/02_hypergradient.ipynb #b0421aad
 def test_inner_tolerance_is_met_every_time():
     from bstruct.hypergradient.optimise import optimise

@@ -74,5 +74,5 @@ def forward(run: Training, state: State, hyper: dict[str, Tensor]):
         run.notes["heard"] |= any(bool(v.any()) for v in z.theta.values())
     value, (theta_bar, hyper_bar, buffers_bar) = run.judge(state, hyper)
     parts = _outcome(theta_bar, buffers_bar, z.theta, z.buffers).split([v.numel() for v in hyper.values()])
-    grads = {k: v + p.view_as(v) for (k, v), p in zip(hyper_bar.items(), parts)}
+    grads = {k: v + p.view_as(v).to(v.dtype) for (k, v), p in zip(hyper_bar.items(), parts)}
     return report(run, value, grads, state, method="forward", bytes_stored=_bytes(list(z)))
