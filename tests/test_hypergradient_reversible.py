@@ -51,7 +51,8 @@ def test_reversible_is_exact():
 def test_error_by_momentum_and_bits():
     inner, outer, theta, hyper = _problem()
     call = lambda method, mu, **o: hypergradient(
-        inner, outer, theta, {"log_l2": hyper["log_l2"]}, method=method, steps=60, lr=0.02, momentum=mu, **o).grads["log_l2"]
+        inner, outer, theta, {"log_l2": hyper["log_l2"]}, method=method, steps=60, lr=0.02, momentum=mu, **o
+    ).grads["log_l2"]
     n = round(0.9 * 2**16)
     gap, e = call("reversible", 0.9) - call("unroll", 0.9), 1e-5
     slope = (call("unroll", 0.9 + e) - call("unroll", 0.9 - e)) / (2 * e)
