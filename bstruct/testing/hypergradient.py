@@ -54,17 +54,22 @@ def _ridge(steps, **more):
     return Problem(inner=inner, outer=outer, theta=theta, hyper=hyper, training=training, **more)
 
 
-def _logistic():
+def _logistic(minimum=False):
+    "On minibatches and early; or on all rows, with a decay of everything, for long."
     draw, x, y = _data()
     labels, rows = (y > 0).long() + (y > 1).long(), torch.arange(16).reshape(4, 4)
     predict = lambda t, x: x @ t["w"] + t["b"]
 
     def inner(t, h, s):
-        i = rows[s % 4]
-        return cross_entropy(predict(t, x[i]), labels[i]) + (h["log_l2"].exp() * (t["w"] ** 2)).sum() / 2
+        i = slice(None) if minimum else rows[s % 4]
+        decay = (h["log_l2"].exp() * (t["w"] ** 2)).sum() / 2 + minimum * (t["b"] ** 2).sum() / 10
+        return cross_entropy(predict(t, x[i]), labels[i]) + decay
 
     outer = lambda t, h: cross_entropy(predict(t, x + 0.1), labels)
     theta, hyper = {"w": draw(4, 3), "b": draw(3)}, {"log_l2": draw(4, 1) - 2}
+    if minimum:
+        training = {"steps": 200, "lr": 0.6, "momentum": 0.75}
+        return Problem("logistic at its minimum", inner, outer, theta, hyper, training, frozenset({"momentum"}))
     training, needs = {"steps": 12, "lr": 0.3}, frozenset({"minibatch", "flat"})
     return Problem("logistic, minibatches", inner, outer, theta, hyper, training, needs)
 
@@ -85,7 +90,7 @@ def _network(needs, training, seed=None, noise=0.0, hyper=None, name=""):
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #eec23ef1
 def problems() -> list[Problem]:
-    "The table's rows: ridge early and at its minimum, quadratic, logistic, networks with momentum, noise, tuned rates."
+    "The table's rows: ridge and logistic, early and at the minimum, quadratic, networks: momentum, noise, tuned rates."
     scale = torch.tensor([1.0, 0.3, 0.1], dtype=torch.float64)
     one = lambda x: torch.tensor(x, dtype=torch.float64)
     quadratic = Problem("quadratic", lambda t, h, s: (scale * (t["w"] - h["h"]) ** 2).sum() / 2,
@@ -95,7 +100,7 @@ def problems() -> list[Problem]:
     rates = {"log_lr": one(-1.5), "momentum": one(0.75)}
     return [
         _ridge(160, name="ridge at its minimum", needs=frozenset({"momentum"})),
-        _ridge(7, name="ridge, early", needs=frozenset({"flat", "momentum"})), quadratic, _logistic(),
+        _ridge(7, name="ridge, early", needs=frozenset({"flat", "momentum"})), quadratic, _logistic(), _logistic(True),
         _network({"momentum"}, {"steps": 15, "lr": 0.1, "momentum": 0.875}, name="network, momentum"),
         _network({"noise", "momentum"}, {"steps": 9, "lr": 0.1, "momentum": 0.5}, 7, 0.1, name="network, noise"),
         _network({"rates", "momentum"}, tuned, hyper=rates, name="network, tuned rates"),
