@@ -14,7 +14,8 @@ from torch import Generator
 
 from bstruct.evidence.core import Evidence
 from bstruct.model import Graph, Supernet
-from bstruct.search.fits import FitPlan, Fits, block_log_p, network_of, prequential_evidence, structure_estimate
+from bstruct.search.fits import (
+    FitPlan, Fits, block_log_p, evidence_of_a_start, late_bounds, network_of, prequential_evidence, structure_estimate)
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Task
 
@@ -51,12 +52,15 @@ def test_names_of_one_network_are_told_by_equal_outputs():
     assert torch.pdist(firsts).min() > 1e-4
     assert len({network_of(g, s) for g in [Graph.dense(40, 10)] for s in g.structures()}) == 186
 
-# %% ../nbs/search/13_fits.ipynb #3e09e007
+# %% ../nbs/search/13_fits.ipynb #a60a727e
 def test_a_plan_counts_its_rows():
     plan = FitPlan((100, 200, 400), epochs=3, min_steps=8, batch_size=50)
     assert plan.steps(100) == (64, 8) and plan.steps(200) == (64, 12) and plan.rows == 64 * 20
-    assert FitPlan.of(Settings(blocks=2, epochs=7, replicas=3), 400).bounds == (200, 400)
-    assert FitPlan.of(Settings(blocks=9), 10).bounds == (2, 5, 10) and FitPlan.of(Settings(blocks=3), 400).bounds[0] == 100
+    assert FitPlan.of(Settings(blocks=2, epochs=7, replicas=3), 400).bounds == (256, 320, 400)
+    assert FitPlan.of(Settings(blocks=2), 4000).bounds == (3200, 4000)  # one block has rows enough
+    for n in (2, 3, 10, 977):
+        bounds = late_bounds(n, 9)
+        assert bounds[0] >= 1 and bounds[-1] == n and all(a < b for a, b in zip(bounds, bounds[1:])) and len(bounds) <= 10
 
 # %% ../nbs/search/13_fits.ipynb #a4209691
 def test_a_fit_equals_the_plain_fit_of_one_network():
@@ -114,6 +118,18 @@ def test_company_makes_no_difference_but_rounding_at_odd_widths():
     together = in_company(7, len(structures), structures, wave(), 1)
     for size in (1, 3):
         torch.testing.assert_close(in_company(7, size, structures, wave(), 1), together, rtol=1e-3, atol=1e-3)
+
+# %% ../nbs/search/13_fits.ipynb #125bc571
+def test_evidence_of_a_start_against_densities_and_the_ensemble():
+    from bstruct.evidence.prequential import prequential
+    lp = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    each = lp.exp().prod(-1).mean(0).log()
+    got = evidence_of_a_start(lp, past=7)
+    assert got.value == pytest.approx(float(each.mean())) and got.stderr == pytest.approx(float(each.std()) / 2)
+    assert got.value <= float(each.exp().mean().log()) and got.diagnostics["past"] == 7
+    one = evidence_of_a_start(lp[:, :1], 7)
+    assert one.value == pytest.approx(prequential(lp[:, :1], 7).value) and not one.reliable
+    assert not evidence_of_a_start(torch.full((2, 2, 3), -math.inf), 1).reliable
 
 # %% ../nbs/search/13_fits.ipynb #4ebccb7b
 def test_evidence_prefers_what_can_describe_the_data():

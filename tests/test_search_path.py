@@ -149,7 +149,7 @@ def test_differences_against_a_jackknife_written_out():
 # %% ../nbs/search/09_path.ipynb #ae53ed6b
 def test_paired_fits_differ_less_than_independent_ones():
     graph = Graph.dense(2, 1, hidden=(4,), candidates=("linear+tanh", "linear+silu"))
-    run = open_run("test", graph, sine(), Settings(**QUICK), 0, None, None)
+    run = open_run("test", graph, sine(), Settings(**QUICK, learning_rate=0.01), 0, None, None)
     a, b = visits(run, "s", [({"x->h1": "linear+tanh"}, 1.0), ({"x->h1": "linear+silu"}, 1.0)], 1, 24)
     a, b = a.log_p.double().sum(1), b.log_p.double().sum(1)
     assert float((a - b).var()) < 0.8 * float(a.var() + b.var())

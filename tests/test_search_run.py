@@ -36,6 +36,11 @@ def small_run(task=None, checkpoint=None, callback=None, **kw):
     return Run(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"), callback)
 
 
+def rows_of_three():
+    return [{"structure": {"x->h1": c}, "c_reg": 1.0, "probability": p}
+            for c, p in (("linear", .9), ("zero", .08), ("linear+sin", .05))]
+
+
 def small_batch(n=2):
     net = Supernet(small_graph(), share=True)
     return make_batch(net, torch.Generator().manual_seed(0), [120] * n, 1.0)
@@ -91,10 +96,47 @@ def test_run_trains_reports_and_resumes_to_the_bit():
         again = small_run(checkpoint=f"{tmp}/c").train("search", make, 120)
     assert torch.equal(again.params["loc"], batch.params["loc"]) and not again.params["loc"].requires_grad
 
+# %% ../nbs/search/04_run.ipynb #8aa9e8ea
+def test_narrowed_graph_offers_what_was_chosen():
+    graph = Graph.dense(2, 1, hidden=(4, 4), candidates=("zero", "linear", "linear+sin"))
+    chosen = [{"x->h1": c, "x->h2": "zero", "h1->h2": "linear"} for c in ("linear", "linear+sin")]
+    small = narrowed(graph, chosen)
+    assert small.choices == {"x->h1": ("linear", "linear+sin")} and small.n_structures == 2
+    assert all(small.restrict({"x->h1": s["x->h1"]}) == graph.restrict(s) for s in chosen)
+
+# %% ../nbs/search/04_run.ipynb #b8b30c47
+def test_models_of_a_batch_predict_alone_what_they_predict_together():
+    graph = Graph.dense(2, 1, hidden=(4, 4), candidates=("zero", "linear", "linear+sin"))
+    options = list(graph.structures())[4::6]
+    net = Supernet(narrowed(graph, options), share=True)
+    gamma = one_hot(net, [s for s in options for _ in range(2)])
+    batch = make_batch(net, torch.Generator().manual_seed(0), [120] * 2 * len(options), 0.1, gamma)
+    x = torch.randn(7, 2, generator=torch.Generator().manual_seed(1))
+    together = outputs_at(batch, weight_samples(batch, 1, None), x)[0]
+    for i, s in enumerate(options):
+        one = alone(batch, s, slice(2 * i, 2 * i + 2))
+        assert one.net.graph == graph.restrict(s) and len(one) == 2 and one.c_reg.tolist() == pytest.approx([0.1, 0.1])
+        sizes = [v.numel() // 2 for v in one.named(one.params["loc"]).values()]
+        assert one.params["log_scale"].shape == one.params["loc"].shape == (2, sum(sizes))
+        torch.testing.assert_close(outputs_at(one, weight_samples(one, 1, None), x)[0], together[2 * i:2 * i + 2])
+
+# %% ../nbs/search/04_run.ipynb #31caa335
+def test_posterior_stage_interrupted_keeps_all_structures():
+    def stop_at_two(record):
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+    cut = Result(small_graph(), [], [], [], rows_of_three(), Evidence(0.0, 0.0), [])
+    with pytest.raises(Interrupted, match="posterior"):
+        posterior_stage(small_run(callback=stop_at_two, finalists=3), cut)
+    assert len(cut.batches) == 3 == len(cut.structures) and cut.probabilities == [.9, .08, .05]
+
 # %% ../nbs/search/04_run.ipynb #de0db9f2
 def test_posterior_stage_keeps_what_is_probable():
     laws = (("linear", .9), ("zero", .08), ("linear+sin", .02))
     rows = [{"structure": {"x->h1": c}, "c_reg": 1.0, "probability": p} for c, p in laws]
+    only = Result(small_graph(), [], [], [], rows, Evidence(0.0, 0.0), [])
+    posterior_stage(small_run(finalists=1, min_steps=3), only)
+    assert only.structures == [{"x->h1": "linear"}]
     result = Result(small_graph(), [], [], [], rows, Evidence(0.0, 0.0), [])
     posterior_stage(small_run(), result)
     assert result.structures == [{"x->h1": "linear"}, {"x->h1": "zero"}] and result.probabilities == [.9, .08]

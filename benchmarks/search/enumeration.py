@@ -1,8 +1,7 @@
 """What does it cost to visit every structure, and is it worth it? `python -m benchmarks.search.enumeration`.
 
 mnist1d, the graph of `benchmarks.search` (216 structures). For each seed, in one process and thread and in turn: one
-default MLPClassifier, the complete enumeration (settings as they come), the same with halving, the same that also
-predicts the second quarter of the rows from the first (two blocks), and the evidence mode.
+default MLPClassifier, the complete enumeration (settings as they come), the same with halving, and the evidence mode.
 CPU is process time divided by that of MLPClassifier. The truth is `truth_mnist1d.json` (test log-loss of every
 structure, mean over its seeds; `python -m benchmarks.evidence.truth` makes it): Spearman's correlation with the
 evidence, the true rank of the pick, the best true rank among the first five and twenty; and the same of the supernet's
@@ -14,7 +13,6 @@ A seed takes about two CPU minutes. Writes enumeration_mnist1d.json and .png int
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -63,11 +61,10 @@ def contestants(seed: int, table: data.Table, quick: bool) -> dict:
     "What takes turns: name to a function without arguments."
     graph, task, options = dense(40, 10, (64, 64)), task_of(table, seed), QUICK if quick else {}
     settings = Settings(mode="enumerate", **options)
-    visit = lambda **more: enumerate_structures(graph, task, **{"settings": settings, "seed": seed, **more})
+    visit = lambda halving: enumerate_structures(graph, task, settings=settings, seed=seed, halving=halving)
     plain = MLPClassifier(random_state=seed, **({"max_iter": 2} if quick else {}))
     return {"MLPClassifier": lambda: plain.fit(table.scaled[0], table.y[0]),
-            "enumeration": lambda: visit(), "halving": lambda: visit(halving=True),
-            "two blocks": lambda: visit(settings=replace(settings, blocks=4), order="given"),
+            "enumeration": lambda: visit(False), "halving": lambda: visit(True),
             "evidence mode": lambda: evidence_mode(graph, task, Settings(**options), seed)}
 
 
@@ -75,7 +72,7 @@ def one(seed: int, table: data.Table, structures: list[dict], truth: np.ndarray,
     "All measurements of a seed."
     runs = {name: timed(run) for name, run in contestants(seed, table, quick).items()}
     seconds = {name: spent for name, (_, spent) in runs.items()}
-    whole, half, quickly, two = (runs[name][0] for name in ("enumeration", "halving", "evidence mode", "two blocks"))
+    whole, half, quickly = (runs[name][0] for name in ("enumeration", "halving", "evidence mode"))
     own = {tuple(r["structure"].items()): r for r in whole.rows}
     rows = [own[tuple(s.items())] for s in structures]
     ranks = lambda ranking: np.array([-float(ranking.rank_of(s)) for s in structures])
@@ -85,7 +82,6 @@ def one(seed: int, table: data.Table, structures: list[dict], truth: np.ndarray,
             "rows": rows[0]["evidence"].diagnostics["rows"], "notes": [*whole.notes, *half.notes],
             "evidence": [[round(r["evidence"].value, 2), round(r["evidence"].stderr, 2)] for r in rows],
             "against": {"enumeration": against(truth, ranks(whole)), "halving": against(truth, ranks(half)),
-                        "two blocks": against(truth, ranks(two)),
                         "supernet": against(truth, np.array([-float(r["visit"]) for r in rows])),
                         "evidence mode": {"pick": int(rank[at]), "behind": float(truth[at] - truth.min())}},
             "rank_in_enumeration": {"halving": whole.rank_of(half.rows[0]["structure"]),

@@ -19,7 +19,7 @@ import torch
 from bstruct.evidence.core import Evidence, methods
 from bstruct.model.graph import Graph
 from bstruct.search.checkpoint import Checkpoint, fingerprint
-from bstruct.search.evidence_mode import LISTED, _completed, finalist_evidence
+from bstruct.search.evidence_mode import LISTED, _completed, best_multiple
 from bstruct.search.fits import FitPlan, network_of
 from bstruct.search.forecast import TILE, Forecast, forecast
 from bstruct.search.order import ORDERS, visiting_order
@@ -297,7 +297,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
         found = replace(found, structures=[rows[0]["structure"]], ranking=rows, evidence=rows[0]["evidence"])
         if ranking.interrupted:
             raise Interrupted("fits")
-        c_reg = _multiple(run, rows[0]["structure"])
+        c_reg = best_multiple(run, rows[0]["structure"])
         rows = [{**r, "c_reg": c_reg} for r in rows]
         found = replace(found, ranking=_kept(graph, rows, settings.finalists))
         posterior_stage(run, found)
@@ -306,18 +306,6 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     return replace(_completed(run, found), ranking=rows)
 
 # %% ../../nbs/search/14_enumeration.ipynb #9cd73c4f
-def _multiple(run: Run, structure: Structure) -> float:
-    "The weight of the KL term, of those that the settings offer, with the largest evidence of a structure."
-    multiples = list(dict.fromkeys(run.settings.c_reg * t for t in run.settings.tempering))
-    values = []
-    for i, c in enumerate(multiples if len(multiples) > 1 else []):
-        if run.checkpoint.found(f"finalists/{i}") is None:
-            run.checkpoint.finish(f"finalists/{i}", finalist_evidence(run, structure, c, i, len(multiples)).to_dict())
-        value = Evidence.from_dict(run.checkpoint.found(f"finalists/{i}")).value
-        values.append(-math.inf if math.isnan(value) else value)
-    return multiples[values.index(max(values))] if values else multiples[0]
-
-
 def _kept(graph: Graph, rows: list[dict], most: int) -> list[dict]:
     "A row for each network that joins the predictor, with the probability of all its names."
     joint: dict[tuple, dict] = {}
