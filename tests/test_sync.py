@@ -7,7 +7,7 @@ import pytest
 from tools import nb as nbtext
 from tools import readme
 from tools.check import ROOT, broken_limits, unsynced
-from tools.execute import execute, stale
+from tools.execute import execute, same_text, stale
 from tools.export import notebooks
 
 
@@ -98,6 +98,17 @@ def test_a_stale_output_is_found(project):
     nb = nbtext.read(project / "nbs/small.ipynb")
     nb["cells"][-1]["outputs"][0]["text"] = "7.0\n"
     assert stale(nb, execute(project / "nbs/small.ipynb", set())) == [nb["cells"][-1]["id"]]
+
+
+@pytest.mark.parametrize("old, new, same", [
+    ("p 0.9950", "p 0.9951", True), ("p 0.995", "p 0.95", False), ("n 1000", "n 1030", False), ("a 1", "b 1", False),
+    ("-1.55 ± 0.004 nats (mixture, ESS 3754)", "-1.54 ± 0.0038 nats (mixture, ESS 3784)", True),
+    ("-1.55 ± 0.004 nats (mixture, ESS 3754)", "-1.45 ± 0.0038 nats (mixture, ESS 3784)", False),
+    ("-1.55 ± 0.004 nats", "-1.55 ± 0.010 nats", False), ("ESS 900", "ESS 400", False), ("2 ± 1, 5", "3 ± 1, 5", True),
+    ("2 ± 1, 5", "2 ± 1, 6", False),
+])
+def test_numbers_are_compared_by_what_they_are(old, new, same):
+    assert same_text(old, new) == same
 
 
 def test_a_slow_cell_that_changed_is_found(project):

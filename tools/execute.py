@@ -89,12 +89,32 @@ def pixels(data: str):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L"), dtype=float)
 
 
+def numbers(text: str) -> list[tuple[float, str]]:
+    "The numbers of a text, each with what it is: a value that states its error, an error, a sample size, or plain."
+    def kind(m: re.Match) -> str:
+        before, after = text[:m.start()], text[m.end():]
+        return ("error" if before.endswith("± ") else "value" if after.startswith(" ±")
+                else "size" if before.endswith("ESS ") else "plain")
+    return [(float(m[0]), kind(m)) for m in NUMBER.finditer(text)]
+
+
 def same_text(a: str, b: str) -> bool:
-    "Equal but for the last digits of the numbers in it."
+    """Equal but for the last digits of the numbers in it.
+
+    An estimate that states its error is as good as another within three of these errors: adaptive sampling takes
+    another turn where a processor rounds otherwise. Errors and effective sample sizes agree within a factor of two.
+    """
     if NUMBER.sub("#", a) != NUMBER.sub("#", b):
         return False
-    pairs = zip(NUMBER.findall(a), NUMBER.findall(b), strict=True)
-    return all(abs(float(x) - float(y)) <= ATOL + RTOL * max(abs(float(x)), abs(float(y))) for x, y in pairs)
+    first, second = numbers(a), numbers(b)
+    for i, ((x, kind), (y, _)) in enumerate(zip(first, second, strict=True)):
+        gap, scale = abs(x - y), max(abs(x), abs(y))
+        room = {"plain": RTOL * scale, "error": scale / 2, "size": scale / 2}
+        if kind == "value":
+            room["value"] = max(RTOL * scale, 3 * max(first[i + 1][0], second[i + 1][0]))
+        if gap > ATOL + room[kind]:
+            return False
+    return True
 
 
 def same_output(a: dict, b: dict) -> bool:
