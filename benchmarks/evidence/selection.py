@@ -335,7 +335,7 @@ def run(seeds: int, groups: list[str], out: Path | None, fresh: bool, quick: boo
             continue
         p = Problem(dense(40, 10, (64, 64)), stored["structures"], task_of(table, seed), seed, effort)
         rows = measured(group, p, table, losses.mean(0), quick)
-        result["rows"] += rows
+        result["rows"] = sorted(result["rows"] + rows, key=lambda r: (list(GROUPS).index(r["group"]), r["seed"]))
         result["summary"] = summary(result["rows"])
         for r in rows:
             print(f"seed {seed} {r['estimator']:40} ×{r['cpu_ratio']:.1f} Spearman {r['spearman']:+.3f} "
