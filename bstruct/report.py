@@ -212,13 +212,14 @@ _PAGE = """<!doctype html>
 <h2>Complexity</h2><table>{% for name, value in s.complexity.items() %}<tr><td>{{ name }}</td>
 <td class="n">{{ "%.3f"|format(value) }}</td></tr>{% endfor %}</table></section>
 <section><h2>Did the search settle?</h2>
-{{ image("trace", "The bound that is maximised, and, below it, what a search by probabilities has left to decide, in nats.") }}</section>
+{{ image("trace", "The bound that is maximised, and, below it, what is left to decide, in nats.") }}</section>
 {% if s.ranking %}<section class="wide"><h2>The rivals</h2>
 {{ image("ranking",
 "Log evidence less that of the best, with two standard errors; where bars overlap, the order is open.") }}
 <div class="scroll"><table><tr><th class="n">rank</th><th class="n">probability</th>
 <th class="n">log evidence, nats</th><th class="n">parameters</th><th>structure</th></tr>
-{% for r in s.ranking[:50] %}<tr><td class="n">{{ loop.index }}</td><td class="n">{{ "%.3f"|format(r.probability) }}</td>
+{% for r in s.ranking[:50] %}<tr><td class="n">{{ loop.index }}</td>
+<td class="n">{{ "%.3f"|format(r.probability) }}</td>
 <td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td><td class="n">{{ r.parameters }}</td>
 <td class="long">{{ r.structure|line }}{% if r.error is defined and r.error %}<br>{{ r.error }}{% endif %}</td></tr>
 {% endfor %}</table></div>{% if s.ranking|length > 50 %}<p class="soft">The other {{ s.ranking|length - 50 }} are in
@@ -229,7 +230,8 @@ _PAGE = """<!doctype html>
 <div class="scroll"><table><tr><th>search</th><th class="n">rank of {{ s.ranking|length }}</th>
 <th class="n">nats below the best</th><th>structure</th></tr>
 {% for a in s.answers %}<tr><td>{{ a.mode }}</td><td class="n">{{ a.rank or "not among them" }}</td>
-<td class="n">{% if a.rank %}{{ "%.2f"|format(a.behind) }}{% endif %}</td><td class="long">{{ a.structure|line }}</td></tr>
+<td class="n">{% if a.rank %}{{ "%.2f"|format(a.behind) }}{% endif %}</td>
+<td class="long">{{ a.structure|line }}</td></tr>
 {% endfor %}</table></div>{% endif %}</section>{% endif %}
 {% if s.path %}<section class="wide"><h2>The path</h2>
 {{ image("path", "Evidence against complexity of all that was looked at; numbers count the steps that were taken.") }}
@@ -239,7 +241,8 @@ _PAGE = """<!doctype html>
 <td>{{ "yes" if r.kept }}</td><td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
 <td class="n">{{ "%.1f"|format(r.complexity) }}</td><td class="n">{{ r.parameters }}</td>
 <td class="n">{{ "%.4f"|format(r.held_out) }}</td><td>{{ "yes" if r.pareto }}</td></tr>
-{% endfor %}</table></div><p class="soft">Complexity in nats, held-out loss in nats a row; Pareto-optimal is what no other
+{% endfor %}</table></div>
+<p class="soft">Complexity in nats, held-out loss in nats a row; Pareto-optimal is what no other
 beats in one respect without losing in another.</p></section>{% endif %}
 {% if s.test %}<section><h2>On {{ s.test.rows }} test rows</h2>
 <table><tr><th></th><th class="n">this run</th><th class="n">baseline</th></tr>

@@ -136,7 +136,8 @@ def test_a_long_ranking_and_a_path_are_shown():
     made = figures(whole)
     assert {"ranks", "path"} <= set(made) and len(made["ranks"].axes[0].lines) == 2
     page = as_html(whole, {name: plots.as_image(figure, "svg") for name, figure in made.items()})
-    for part in ("all of them compared by evidence", "rank of 60", "not among them", "The other 10 are in", "x→h1 elsewhere",
+    for part in ("all of them compared by evidence", "rank of 60", "not among them", "The other 10 are in",
+                 "x→h1 elsewhere",
                  "x→h1: relu to &lt;tanh&gt;", "-48.00 ± 0.50", "0.7000"):
         assert part in page, part
     assert "c49" in page and "c50" not in page

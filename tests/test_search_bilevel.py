@@ -60,7 +60,8 @@ def test_outer_plan_refuses_what_cannot_work():
             OuterPlan(**kw)
     s = Settings(c_train=0.5, c_prior=(2.0, 0.1), hypergradient="implicit", validation=0.25)
     plan = OuterPlan.of(s, samples=3)
-    assert (plan.c_train, plan.c_prior, plan.method, plan.validation, plan.samples) == (0.5, (2.0, 0.1), "implicit", 0.25, 3)
+    assert (plan.c_train, plan.c_prior, plan.method) == (0.5, (2.0, 0.1), "implicit")
+    assert (plan.validation, plan.samples) == (0.25, 3)
 
 # %% ../nbs/search/07_bilevel.ipynb #f441ddb9
 def test_groups_are_those_of_the_evidence_mode_and_of_the_complexities():
@@ -121,7 +122,8 @@ def test_a_start_in_a_batch_is_the_start_alone():
         pick = {k: v[indices].clone() for k, v in made.params.items()}
         generators = [torch.Generator().manual_seed(5 + i) for i in indices]
         b = Batch(made.net, pick, None, made.sizes[indices], made.c_reg[indices])
-        t = BilevelTrainer(b, wave(), Plan(2, 4, 16, 0.02, 0.2), generators, OuterPlan(c_prior=0.2, steps=2, method="unroll"))
+        outer = OuterPlan(c_prior=0.2, steps=2, method="unroll")
+        t = BilevelTrainer(b, wave(), Plan(2, 4, 16, 0.02, 0.2), generators, outer)
         return t.batch.params, run(t)
 
 
@@ -144,7 +146,8 @@ def test_a_state_resumes_to_the_bit():
 # %% ../nbs/search/07_bilevel.ipynb #8bc557e3
 def test_the_shortcut_is_taken_on_the_line_and_nowhere_else():
     known = [{"x->h1": torch.zeros(3)}]
-    on = [dict(c_reg=1.0), dict(c_reg=100.0, c_train=0.01), dict(c_reg=0.5, c_train=2.0), dict(learn=("noise",), c_prior=3.0),
+    on = [dict(c_reg=1.0), dict(c_reg=100.0, c_train=0.01), dict(c_reg=0.5, c_train=2.0),
+          dict(learn=("noise",), c_prior=3.0),
           dict(c_reg=1.0, c_prior=(1.0, 10.0), c_train=(1.0, 10.0))]
     off = [dict(c_prior=1.01), dict(c_reg=2.0), dict(c_comb=1.0, known=known), dict(hyperprior=(1.0, 1.0)),
            dict(validation=0.2), dict(coupled=True, vertices=False, share=False), dict(c_prior=(1.0, 2.0)),
@@ -163,7 +166,8 @@ def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
         assert torch.equal(p["logits/x->h1"], start["logits/x->h1"]) and not torch.equal(p["loc"], start["loc"])
         run(trainer, 1)
     torch.testing.assert_close(p["prior/log_precision"], best_log_precision(p, trainer.groups))
-    assert torch.equal(p["prior/logits/x->h1"], p["logits/x->h1"]) and not torch.equal(p["logits/x->h1"], start["logits/x->h1"])
+    assert torch.equal(p["prior/logits/x->h1"], p["logits/x->h1"])
+    assert not torch.equal(p["logits/x->h1"], start["logits/x->h1"])
     frozen = two_levels(learn=("structure",), c_prior=0.5, precision=3.0, plan=(2, 3, 16), hold=0.0)
     noise = frozen.batch.params["log_noise"].clone()
     run(frozen)
@@ -303,7 +307,8 @@ def test_a_whole_run_is_resumable_and_says_what_it_did():
 # %% ../nbs/search/07_bilevel.ipynb #11ad0010
 def test_a_search_has_two_levels_where_the_settings_ask_for_them():
     one = [{}, dict(c_reg=2.0, c_prior=2.0), dict(c_train=0.01, c_reg=100.0), dict(c_train=(1.0, 3.0), c_prior=(1.0, 3.0))]
-    two = [dict(c_prior=0.5), dict(c_comb=1.0), dict(validation=0.2), dict(c_prior=(1.0, 0.1)), dict(c_train=0.0), dict(c_reg=0.5)]
+    two = [dict(c_prior=0.5), dict(c_comb=1.0), dict(validation=0.2), dict(c_prior=(1.0, 0.1)), dict(c_train=0.0),
+           dict(c_reg=0.5)]
     assert not any(asks_for_two_levels(Settings(**kw)) for kw in one)
     assert all(asks_for_two_levels(Settings(**kw)) for kw in two)
     net, g = two_levels().batch.net, torch.Generator().manual_seed(0)

@@ -45,7 +45,7 @@ def table(ranking):
 def test_what_cannot_work_is_refused_before_any_work():
     large = Graph.dense(2, 1, (16,) * 6)
     settings = Settings(**QUICK)
-    with pytest.raises(ValueError, match=r"has 21,936,950,640,377,856 structures and there is no budget: .*budget=1024 covers"):
+    with pytest.raises(ValueError, match=r"has 21,936,950,640,377,856 structures and there is no budget: .*=1024 covers"):
         check_space(large, sine(), settings)
     with pytest.raises(ValueError, match="the budget is 20,000: at most 10,000 are visited"):
         check_space(large, sine(), Settings(**QUICK, budget=20_000))
@@ -59,7 +59,8 @@ def test_what_cannot_work_is_refused_before_any_work():
                                     (locked, {"n_jobs": 2}, "candidate 'locked_in_enumeration' cannot be sent"),
                                     (wide, {}, "give the vertices fewer units"),
                                     (GRAPH, {"evidence": "laplac"}, "did you mean 'laplace'")):
-        for refuse in (check_space, lambda g, t, s, n_jobs=1, **o: enumerate_structures(g, t, settings=s, n_jobs=n_jobs, **o)):
+        whole = lambda g, t, s, n_jobs=1, **o: enumerate_structures(g, t, settings=s, n_jobs=n_jobs, **o)
+        for refuse in (check_space, whole):
             with pytest.raises(ValueError, match=message):
                 refuse(graph, sine(), settings, **options)
     assert check_space(locked, sine(), settings) is None
@@ -125,7 +126,8 @@ def test_the_mode_predicts_with_the_best():
     stages = []
     found = enumerate_mode(GRAPH, sine(), settings, 3, path, callback=lambda r: stages.append(r["stage"]))
     ranking = enumerate_structures(GRAPH, sine(), settings=settings, seed=3)
-    assert [(r["structure"], r["evidence"]) for r in found.ranking] == [(r["structure"], r["evidence"]) for r in ranking.rows]
+    own = lambda rows: [(r["structure"], r["evidence"]) for r in rows]
+    assert own(found.ranking) == own(ranking.rows)
     assert list(dict.fromkeys(stages)) == ["search", "fits", "finalists", "posterior"]
     assert found.interrupted is None and math.isclose(sum(found.probabilities), 1) and len(found.batches) >= 1
     assert found.structures[0] == found.ranking[0]["structure"] and found.evidence == found.ranking[0]["evidence"]
@@ -161,7 +163,8 @@ def test_ctrl_c_among_the_fits_leaves_the_best_so_far():
         if record["stage"] == "fits" and record["structures"][0] >= 20:
             raise KeyboardInterrupt
     found = enumerate_mode(graph, sine(), settings, 3, path, after_one_tile)
-    assert found.interrupted == "fits" and 20 <= len(found.ranking) < 64 and found.structures == [found.ranking[0]["structure"]]
+    assert found.interrupted == "fits" and 20 <= len(found.ranking) < 64
+    assert found.structures == [found.ranking[0]["structure"]]
     assert len(found.batches) == 1 and math.isclose(sum(r["probability"] for r in found.ranking), 1)
     ranking = enumerate_structures(graph, sine(), settings=settings, seed=3, callback=after_one_tile)
     assert ranking.interrupted and table(ranking) == [

@@ -55,7 +55,8 @@ def test_larger_has_every_neighbour_that_is_not_smaller():
     assert (DIRECT, 0.01) in places and len({(*s.items(), c) for s, c in places}) == len(places)
     structures = [s for s, c in places if c == 0.1]
     changed = lambda s: sum(s[e] != DIRECT[e] for e in s)
-    one = [s for s in two_hidden().structures() if connected(two_hidden(), s) and changed(s) == 1 and canonical(two_hidden(), s) == s]
+    one = [s for s in two_hidden().structures()
+           if connected(two_hidden(), s) and changed(s) == 1 and canonical(two_hidden(), s) == s]
     assert all(s in structures for s in one) and all(parameters(two_hidden(), s) >= v.parameters for s in structures)
 
 # %% ../nbs/search/10_grow.ipynb #2eeb1034

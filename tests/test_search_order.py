@@ -52,7 +52,7 @@ def test_other_orders_need_no_supernet():
     assert sorted(key(shuffled)) == sorted(key(listing)) and key(shuffled) != key(listing)
     few = visiting_order(run_of(), "random", 5)[0]
     assert len(set(key(few))) == 5 and set(key(few)) <= set(key(listing))
-    with pytest.raises(ValueError, match="order is 'supernte'.*did you mean 'supernet'"):
+    with pytest.raises(ValueError, match=r"order is 'supernte'.*did you mean 'supernet'"):
         visiting_order(run_of(), "supernte", 5)
     assert len(ORDERS) == 3 and visiting_order(run_of(GRAPH.restrict(listing[5])), "supernet", 3) == ([{}], [])
 

@@ -182,7 +182,8 @@ def test_a_checkpoint_gives_back_the_same_visits():
 def test_walk_without_a_move_returns_its_start():
     r = walk(Walk(a_run(), "test", lambda v: [], lambda seen, trail: None), [(DIRECT, 0.1)], True)
     assert r.structures == [DIRECT] and r.probabilities == [1.0] and [p["kept"] for p in r.path] == [True]
-    assert r.path[0]["what"] == "start" and r.evidence == r.path[0]["evidence"] and r.batches[0].sizes.tolist() == [100, 100]
+    assert r.path[0]["what"] == "start" and r.evidence == r.path[0]["evidence"]
+    assert r.batches[0].sizes.tolist() == [100, 100]
 
 # %% ../nbs/search/09_path.ipynb #3893981c
 def test_open_run_refuses_what_no_walk_can_read():
@@ -202,7 +203,8 @@ def test_pareto_optimal_against_a_loop():
     random.seed(0)
     names, draw = list(GOALS), lambda: random.randrange(4)
     for _ in range(20):
-        path = [a_row(evidence=float(draw()), complexity=float(draw()), parameters=draw(), held_out=float(draw())) for _ in range(12)]
+        path = [a_row(evidence=float(draw()), complexity=float(draw()), parameters=draw(), held_out=float(draw()))
+                for _ in range(12)]
         loss = [(-r["evidence"].value, r["complexity"], r["parameters"], r["held_out"]) for r in path]
         beats = lambda a, b: all(x <= y for x, y in zip(a, b)) and a != b
         assert pareto_optimal(path) == [not any(beats(a, b) for a in loss) for b in loss]

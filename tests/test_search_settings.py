@@ -53,7 +53,7 @@ def test_settings_take_what_the_family_allows():
     assert Settings(c_comb=-2.5, c_train=0.0).c_comb == -2.5
     assert Settings(c_prior=[1.0, 0.1]).c_prior == (1.0, 0.1)
     for pair in ((1.0, -0.1), (1.0,), (1.0, 2.0, 3.0), (1.0, float("inf"))):
-        with pytest.raises(ValueError, match="c_prior is .*or two, the first and the last"):
+        with pytest.raises(ValueError, match=r"c_prior is .*or two, the first and the last"):
             Settings(c_prior=pair)
     assert len(methods()) >= 8 and all(Settings(hypergradient=m).hypergradient == m for m in methods())
     with pytest.raises(ValueError, match="so Q is nothing; try c_train=1"):

@@ -18,7 +18,8 @@ from bstruct.search.path import canonical, difference, neighbours, open_run, vis
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Task
 
-QUICK = dict(mode="shrink", epochs=4, min_steps=200, finalists=3, screened=4, replicas=2, samples=8, tempering=(1.0, 0.1))
+QUICK = dict(mode="shrink", epochs=4, min_steps=200, finalists=3, screened=4, replicas=2, samples=8,
+             tempering=(1.0, 0.1))
 
 
 def wave(n=200, seed=0):

@@ -40,7 +40,7 @@ def test_what_cannot_travel_is_named():
             return x @ weights["weight"]
     linear = candidate("linear")
     graph = lambda c: Graph({"x": 3, "y": 2}, {"x->y": ("linear", c)})
-    with pytest.raises(ValueError, match="candidate 'held_by_lock' cannot be sent .*lock.* or use n_jobs=1"):
+    with pytest.raises(ValueError, match=r"candidate 'held_by_lock' cannot be sent .*lock.* or use n_jobs=1"):
         packed(graph(Candidate("held_by_lock", linear.weights, held)))
     free = graph(Candidate("held_by_nothing", linear.weights, lambda w, x, o: x @ w["weight"]))
     import cloudpickle
@@ -80,10 +80,10 @@ def test_any_estimator_can_score():
     g = Generator().manual_seed(0)
     x = torch.rand(20, 1, generator=g)
     line = Task(x, 2 * x[:, 0] - 1 + 0.1 * torch.randn(20, generator=g), "gaussian")
-    assert {r["evidence"]["method"] for r in score(Work(graph, line, PLAN, 0, packed(graph, half)), list(graph.structures()))
-            } == {"half"}
-    values = [r["evidence"]["value"] for r in score(Work(graph, line, PLAN, 0, packed(graph, "laplace")),
-                                                    list(graph.structures()))]
+    scored = lambda method: [r["evidence"] for r in score(Work(graph, line, PLAN, 0, packed(graph, method)),
+                                                          list(graph.structures()))]
+    assert {e["method"] for e in scored(half)} == {"half"}
+    values = [e["value"] for e in scored("laplace")]
     assert values[1] > values[0] + 3 and values[1] > values[2]
 
 # %% ../nbs/search/14_tiles.ipynb #37030b94

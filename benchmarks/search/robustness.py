@@ -150,15 +150,19 @@ def measured(name: str, seed: int, quick: bool) -> list[dict]:
             for what, level, method, p in trials(model, network, scale, X_test, float(X.std()), seed)]
 
 
+def mean_accuracy(rows: list[dict], method: str, level: float) -> float:
+    return float(np.mean([r["accuracy"] for r in rows if (r["method"], r["level"]) == (method, level)]))
+
+
 def report(rows: list[dict]) -> None:
     "Mean accuracies over the seeds."
     for name in dict.fromkeys(r["data"] for r in rows):
         for what, levels in LEVELS.items():
             mine = [r for r in rows if (r["data"], r["what"]) == (name, what)]
-            of = lambda m, v: [r["accuracy"] for r in mine if (r["method"], r["level"]) == (m, v)]
-            methods = dict.fromkeys(r["method"] for r in mine)
             print(f"\n{name}, {what}, {len({r['seed'] for r in mine})} seeds")
-            print_columns(["", *map(str, levels)], [[m, *(f"{np.mean(of(m, v)):.3f}" for v in levels)] for m in methods])
+            lines = [[m, *(f"{mean_accuracy(mine, m, v):.3f}" for v in levels)]
+                     for m in dict.fromkeys(r["method"] for r in mine)]
+            print_columns(["", *map(str, levels)], lines)
 
 
 def main(arguments: list[str] | None = None) -> None:

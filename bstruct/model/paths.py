@@ -189,7 +189,7 @@ def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor
 # %% ../../nbs/model/08_paths.ipynb #576f80ee
 def all_paths(net: Supernet, weights: Mapping[str, Tensor], structures: list[Choice],
               x: Float[Tensor, "n *features"]) -> Float[Tensor, "S n *outputs"]:
-    "Outputs of S structures (edge to candidate) with the same weights {name: [*shape]}: `net` at each of these vertices."
+    "Outputs of S structures (edge to candidate) with the same weights {name: [*shape]}: `net` at each of the vertices."
     graph, first = net.graph, net.graph.vertices[0]
     values = {first.name: ([0] * len(structures), x.reshape(1, len(x), *first.shape))}
     for name, edges in net._incoming.items():
@@ -204,6 +204,7 @@ def all_paths(net: Supernet, weights: Mapping[str, Tensor], structures: list[Cho
             parts = _by_pair(net, e, weights, values[e.source][1], list(place))
             brought.append(parts[[place[pair] for pair in wanted]])
         concat = graph.vertex(name).aggregation == "concat"
-        values[name] = [distinct[row] for row in rows], torch.cat(brought, 2) if concat else sum(brought[1:], brought[0])
+        joined = torch.cat(brought, 2) if concat else sum(brought[1:], brought[0])
+        values[name] = [distinct[row] for row in rows], joined
     at, outputs = values[graph.vertices[-1].name]
     return outputs[at]

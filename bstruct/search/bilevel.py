@@ -271,7 +271,8 @@ def _fit(self: BilevelTrainer, theta: dict[str, Tensor], draw: _Draw, log_gamma:
 
 def _divergences(self: BilevelTrainer, theta, hyper, log_gamma, kind: str) -> tuple[Tensor, Tensor | float]:
     "KL(q_W‖p_W) and KL(q_Γ‖p_Γ) in nats, [M] each."
-    a, kl = hyper["log_precision"][:, self.groups], {"categorical": kl_categorical, "gumbel": kl_equal_temperature}[kind]
+    a = hyper["log_precision"][:, self.groups]
+    kl = {"categorical": kl_categorical, "gumbel": kl_equal_temperature}[kind]
     if self.owners is None:
         weights = vmap(kl_diagonal)(theta["loc"], theta["log_scale"], a)
     else:

@@ -34,8 +34,8 @@ def collapses(batch: Batch, log_precision: Float[Tensor, "M P"], c_reg: float = 
     if wild.any():
         a, where = needed[wild].max(1)
         found.append(f"the prior precision of {_name_of(batch.net, int(where[0]))} ran away to {float(a[0]):.0e} in "
-                     f"{_starts(wild)}, above {RUNAWAY:.0e}: its weights are dead; lower {now} and c_prior, or give the "
-                     "variances a hyperprior")
+                     f"{_starts(wild)}, above {RUNAWAY:.0e}: its weights are dead; lower {now} and c_prior, or give "
+                     "the variances a hyperprior")
     return found + _structural(batch, now)
 
 # %% ../../nbs/search/07_collapse.ipynb #e5034c1a

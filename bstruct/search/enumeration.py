@@ -43,11 +43,11 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
                          "every subset of candidates a candidate of its own")
     if (budget or count) > MOST:
         asked = "there is no budget" if budget is None else f"the budget is {budget:,}"
-        raise ValueError(f"the graph has {count:,} structures and {asked}: at most {MOST:,} are visited; budget={LISTED} "
-                         f"covers {LISTED / count:.2g} of them, the most plausible by a supernet")
+        raise ValueError(f"the graph has {count:,} structures and {asked}: at most {MOST:,} are visited; "
+                         f"budget={LISTED} covers {LISTED / count:.2g} of them, the most plausible by a supernet")
     if not isinstance(n_jobs, int) or (n_jobs < 1 and n_jobs != -1):
-        raise ValueError(f"n_jobs is {n_jobs!r}: a whole number of at least 1 is needed, or -1 for as many as there are "
-                         "cores; try n_jobs=2")
+        raise ValueError(f"n_jobs is {n_jobs!r}: a whole number of at least 1 is needed, or -1 for as many as there "
+                         "are cores; try n_jobs=2")
     if not callable(evidence):
         check_choice("evidence", evidence, tuple(methods()))
     if settings.halving and evidence != "prequential":
@@ -229,7 +229,8 @@ def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> R
             found += [(visits.order[i], i + 1, known[1], more) for i in group]
             failed += len(group) * isinstance(known[1], str)
     total, all_ = visits.run.graph.n_structures, len(visits.order)
-    notes = [f"the budget covers {all_} of {total:,} structures ({all_ / total:.2g}), the first in order"] * (all_ < total)
+    share = f"the budget covers {all_} of {total:,} structures ({all_ / total:.2g}), the first in order"
+    notes = [share] * (all_ < total)
     notes += [f"{all_} structures are {len(visits.groups)} different networks"] * (all_ > len(visits.groups))
     notes += [f"{failed} failed: their errors are in their rows"] * (failed > 0)
     notes += visits.notes + _reversals(visits, controls)
@@ -267,7 +268,8 @@ def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None 
     Rows are expected in random order. Raises ValueError for what cannot work, before any work.
     """
     settings = replace(settings or Settings(mode="enumerate"), mode="enumerate")
-    settings = replace(settings, budget=settings.budget if budget is None else budget, halving=settings.halving or halving)
+    budget = settings.budget if budget is None else budget
+    settings = replace(settings, budget=budget, halving=settings.halving or halving)
     check_space(graph, task, settings, n_jobs, evidence=evidence, order=order)
     run = Run(graph, task, _thrifty(settings), seed, Checkpoint(None, ""), callback)
     try:

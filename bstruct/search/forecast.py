@@ -72,7 +72,8 @@ def available_memory(device: torch.device | str = "cpu") -> int:
         return torch.cuda.mem_get_info(device)[0]
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [physical, _number("/proc/meminfo", "MemAvailable:"), _address_space()]
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    old = "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"
+    for limit, used in (("memory.max", "memory.current"), old):
         pair = _number(f"/sys/fs/cgroup/{limit}"), _number(f"/sys/fs/cgroup/{used}")
         limits.append(pair[0] - pair[1] if None not in pair else None)
     return max(0, min(v for v in limits if v is not None))
@@ -80,7 +81,7 @@ def available_memory(device: torch.device | str = "cpu") -> int:
 # %% ../../nbs/search/13_forecast.ipynb #3c5625f8
 @dataclass(frozen=True)
 class Forecast:
-    "What a run will take: `batch` structures at once in each process, `bytes` for them, `seconds` in all (None: not timed)."
+    "What a run will take: `batch` structures at once in each process, their `bytes`, `seconds` in all (None: untimed)."
 
     structures: int
     batch: int

@@ -24,7 +24,7 @@ from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters
 from bstruct.search.checkpoint import Checkpoint, fingerprint
 from bstruct.search.evidence_mode import averaged_posterior, connected
-from bstruct.search.run import Interrupted, Result, Run, Structure, log_predictive, posterior_stage
+from bstruct.search.run import Interrupted, Result, Run, Structure, alone, log_predictive, posterior_stage
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Batch, Plan, Task, Trainer, make_batch, one_hot, weight_kl
 
@@ -98,7 +98,7 @@ def _is_on(name: str) -> bool:
 # %% ../../nbs/search/09_path.ipynb #91022653
 @dataclass
 class Visit:
-    "A structure with its fits: `batch` R posteriors after `batch.sizes` rows, `log_p` of the rows after the first `past`."
+    "A structure with its fits: `batch` R posteriors after `batch.sizes` rows, `log_p` of the rows after the `past`."
 
     structure: Structure
     c_reg: float
@@ -146,14 +146,6 @@ def _paired_trainer(run: Run, places: Sequence[Place], sizes: list[int]) -> Trai
     batch = Batch(net, params, gamma, first.sizes.repeat(many), c_reg)
     return Trainer(batch, run.task, Plan.of(run.settings, max(sizes)), generators)
 
-
-def _own(batch: Batch, structure: Structure, models: slice) -> Batch:
-    "Some models of a batch as posteriors of the weights that their structure has."
-    loc, log_scale = (batch.net.individual(batch.named(batch.params[k][models]), structure) for k in ("loc", "log_scale"))
-    flat = lambda w: torch.cat([v.flatten(1) for v in w.values()], 1)
-    params = {"loc": flat(loc[1]), "log_scale": flat(log_scale[1]), "log_noise": batch.params["log_noise"][models]}
-    return Batch(loc[0], params, {}, batch.sizes[models], batch.c_reg[models])
-
 # %% ../../nbs/search/09_path.ipynb #5455201e
 def visits(run: Run, stage: str, places: Sequence[Place], blocks: int, replicas: int) -> list[Visit]:
     "Fit the places and score them, in batches of at most `TOGETHER` posteriors."
@@ -166,7 +158,7 @@ def visits(run: Run, stage: str, places: Sequence[Place], blocks: int, replicas:
         batch = run.finish(stage, _paired_trainer(run, part, sizes), i, len(parts))
         for k, (structure, c) in enumerate(part):
             at = [k * len(sizes) + j for j in range(0, len(sizes), replicas)]
-            own = [_own(batch, structure, slice(j, j + replicas)) for j in at]
+            own = [alone(batch, structure, slice(j, j + replicas)) for j in at]
             log_p = [_predicted(run, b, slice(*rows)) for b, rows in zip(own, zip(bounds, bounds[1:]))]
             made.append(Visit(structure, c, own[-1], torch.cat(log_p, 1), bounds[0]))
     return made
@@ -330,7 +322,7 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
         batch, state = _paired_trainer(run, start[:1], sizes).batch, run.checkpoint.state(stage + "/0")
         batch.params = {k: state[f"params/{k}"][:len(sizes)] for k in batch.params}
         result.structures = [start[0][0]]
-        result.batches = [_own(batch, start[0][0], slice(len(sizes) - replicas, len(sizes)))]
+        result.batches = [alone(batch, start[0][0], slice(len(sizes) - replicas, len(sizes)))]
     result.probabilities = [1.0]
 
 # %% ../../nbs/search/09_path.ipynb #5e1530a4

@@ -26,7 +26,7 @@ RIVALS = 8  # at least so many structures tell the error that all share
 
 # %% ../../nbs/search/14_ranking.ipynb #453ccb50
 def posterior(evidence: Sequence[Evidence], draws: int = 4096) -> tuple[Float[Tensor, "S"], Float[Tensor, "S"]]:
-    "p(Γ | y) for a uniform prior, averaged over the errors of the evidence, which all share, and its standard deviation."
+    "p(Γ | y) for a uniform prior, averaged over the errors of the evidence, which all share; its standard deviation."
     value = torch.tensor([e.value for e in evidence], dtype=torch.float64).nan_to_num(nan=-1e30, neginf=-1e30)
     finite = [e for e in evidence if math.isfinite(e.stderr) and math.isfinite(e.value)]
     best = sorted(finite, key=lambda e: -e.value)[:max(RIVALS, len(finite) // 4)]
@@ -104,7 +104,7 @@ def ranked(graph: Graph, visits: Iterable[tuple[Structure, int, Evidence | str, 
 
 # %% ../../nbs/search/14_ranking.ipynb #0c862da3
 def to_frame(ranking: Ranking):
-    "One row a structure, best first, as a pandas table: edges, log evidence and error in nats, probability, and the rest."
+    "A row a structure, best first, as a pandas table: edges, log evidence and error in nats, probability, the rest."
     import pandas as pd
 
     flat = [{**r["structure"], "log_evidence": r["evidence"].value, "stderr": r["evidence"].stderr,
@@ -130,7 +130,8 @@ def to_text(ranking: Ranking, most: int = 10) -> str:
     rows = [[str(i), f"{r['probability']:.3f} ± {r['probability_error']:.3f}", f"{r['evidence'].value:.1f}",
              f"{r['evidence'].stderr:.1f}", str(r["parameters"]), *map(str, r["structure"].values())]
             for i, r in enumerate(ranking.top(most), 1)]
-    head = ["rank", "probability", "log evidence", "error", "weights", *(e.replace("->", "→") for e in ranking.graph.choices)]
+    edges = (e.replace("->", "→") for e in ranking.graph.choices)
+    head = ["rank", "probability", "log evidence", "error", "weights", *edges]
     wide = [max(map(len, column)) for column in zip(head, *rows)]
     cut = len(head) - len(ranking.graph.choices)
     line = lambda cells: "  ".join(c.rjust(w) if i < cut else c.ljust(w)

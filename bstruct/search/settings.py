@@ -54,7 +54,8 @@ def _check_outer(settings) -> None:
     for name, least in (("c_train", 0), ("c_prior", 0), ("c_comb", -math.inf)):
         value = getattr(settings, name)
         ends = value if isinstance(value, tuple) and len(value) == 2 else (value,)
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) and v >= least for v in ends):
+        number = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
+        if not all(number(v) and v >= least for v in ends):
             sign = "of either sign" if least < 0 else "of at least 0"
             _refuse(name, value, f"a finite number {sign} is needed, or two, the first and the last", f"try {name}=1")
     if settings.c_train == settings.c_prior == settings.c_comb == 0:

@@ -41,7 +41,8 @@ def removed_log_density(v: Visit, graph: Graph, smaller: Structure) -> float:
     "ln ρ of all the weights together that a structure has and a smaller one has not, mean over the replicas."
     net = Supernet(graph, share=True)
     used = [usage(net, encode(graph, s)) for s in (v.structure, smaller)]
-    rho = {n: log_relative_density(v.batch.named(v.batch.params["loc"])[n], v.batch.named(v.batch.params["log_scale"])[n])
+    named = lambda name: v.batch.named(v.batch.params[name])
+    rho = {n: log_relative_density(named("loc")[n], named("log_scale")[n])
            for n in v.batch.net.weight_shapes}
     return float(sum((r * (used[0][n] - used[1][n]).clamp_min(0)).sum() for n, r in rho.items())) / len(v.batch)
 

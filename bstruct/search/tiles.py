@@ -151,7 +151,8 @@ class Tile:
         return [next(iter(row)) for row in self.rows]
 
 
-def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1, told: Callable[[], None] | None = None) -> None:
+def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1,
+         told: Callable[[], None] | None = None) -> None:
     """Score every tile that the book lacks, together with whoever else fills it; `told` is called after each.
 
     Raises ChildProcessError where a worker process was killed; what was done by then is in the book.
@@ -168,8 +169,8 @@ def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1, told: C
                 _write(book, tile, records)
                 told() if told else None
         except TerminatedWorkerError as error:
-            raise ChildProcessError("a worker process was killed, perhaps for its memory; what was done is kept: go on with "
-                                    f"the same journal and less than n_jobs={n_jobs}") from error
+            raise ChildProcessError("a worker process was killed, perhaps for its memory; what was done is kept: go on "
+                                    f"with the same journal and less than n_jobs={n_jobs}") from error
         if idle:
             time.sleep(POLL)
             book.refresh()
