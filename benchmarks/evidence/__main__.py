@@ -3,205 +3,183 @@
     python -m benchmarks.evidence            the estimators of bstruct, dynesty and scikit-learn
     python -m benchmarks.evidence --peers    also laplace-torch, torchbnn, bayesian-torch and blitz, in .bench/
 
-Writes results/evidence.json and results/evidence.png beside this file and prints the table. Truths are exact, or from
-quadrature, or from a long run of sequential Monte Carlo combined with the mixture (then with an error of their own).
+Writes results/evidence.json and results/evidence.png and prints the table. What is saved is not run again: an
+interrupted run goes on where it stopped, and --again measures anew. Truths are exact, from quadrature, from importance
+sampling about a single mode, or from a long run of sequential Monte Carlo (then with an error of their own).
 """
 import argparse
 import json
-import math
 import statistics
-import subprocess
-import sys
-import time
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from bstruct.evidence import estimate
-from bstruct.evidence.problems import (
-    Problem,
-    grid_log_evidence,
-    logistic_problem,
-    polynomial_problem,
-    tanh_problem,
+from benchmarks.evidence.contestants import (
+    MAX_CALLS,
+    NESTED,
+    dynesty_runs,
+    nested,
+    ours,
+    peers_run,
+    sklearn_run,
+    versions,
 )
-from bstruct.evidence.smc import smc
+from benchmarks.evidence.known import problems, truth
+from bstruct.evidence.problems import Problem, polynomial_problem
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-PACKAGES = ("torch==2.13.0", "numpy", "scipy", "laplace-torch", "torchbnn", "bayesian-torch", "blitz-bayesian-pytorch")
 
 
-def problems() -> dict[str, Problem]:
-    logistic = {f"logistic {d}": logistic_problem(d) for d in (10, 30)}
-    return {"polynomial 4": polynomial_problem(4), **logistic,
-            "tanh 1": tanh_problem(1), "tanh 2": tanh_problem(2), "tanh 3": tanh_problem(3),
-            "tanh 3, seed 7": tanh_problem(3, 7), "tanh 4": tanh_problem(4), "tanh 4, seed 7": tanh_problem(4, 7)}
+def number(x: float | None) -> str:
+    return "-" if x is None else f"{x:.2f}"
 
 
-def truth(p: Problem, name: str, particles: int) -> tuple[float, float]:
-    "ln Z and its error."
-    if p.exact is not None:
-        return p.exact, 0.0
-    if name == "tanh 1":
-        return grid_log_evidence(tanh_problem(1, integrated=True)), 0.0
-    e = smc(p.log_likelihood, p.prior, generator=torch.Generator().manual_seed(12345), islands=32, particles=particles)
-    return e.value, e.stderr
-
-
-def entry(value: float, stderr: float, reliable: bool, start: float) -> dict:
-    return {"value": value, "stderr": stderr, "reliable": reliable, "cpu": time.process_time() - start}
-
-
-def ours(p: Problem, seed: int) -> dict:
-    "Every estimator: (ln Z, error, reliable), timed."
-    mean_field = {"family": "mean_field", "importance": 1, "groups": 4000}
-    calls = {"laplace": ("laplace", {}), "mean-field": ("variational", mean_field),
-             "full + K=1000": ("variational", {}), "mixture": ("mixture", {"units": p.units}), "smc": ("smc", {})}
-    found = {}
-    for label, (method, options) in calls.items():
-        g, start = torch.Generator().manual_seed(seed), time.process_time()
-        e = estimate(p.log_likelihood, p.prior, method=method, generator=g, **options)
-        found[label] = entry(e.value, e.stderr, e.reliable, start)
-    return found
-
-
-def numpy_log_likelihood(p: Problem):
-    "The likelihood of a flat whitened vector in numpy, as a user of dynesty would write it."
-    x, y = (t.numpy() for t in p.data)
-    scale = p.prior.scale.numpy()
-    if "w" in p.prior.shapes and p.exact is not None:
-        return lambda z: float(-0.5 * (((y - x @ (z * scale)) ** 2) / 0.09 + math.log(2 * math.pi * 0.09)).sum())
-    if "w" in p.prior.shapes:
-        return lambda z: float(-np.logaddexp(0, -y * (x @ (z * scale))).sum())
-    h, constant = p.prior.shapes["a"][0], len(y) * math.log(2 * math.pi * 0.04)
-
-    def network(z):
-        w = z * scale
-        r = y - np.tanh(x[:, None] * w[:h] + w[h:2 * h]) @ w[2 * h:3 * h] - w[-1]
-        return float(-0.5 * (r @ r / 0.04 + constant))
-    return network
-
-
-def dynesty_run(p: Problem, seed: int) -> dict:
-    import dynesty
-    from scipy.special import ndtri
-
-    start = time.process_time()
-    sampler = dynesty.NestedSampler(numpy_log_likelihood(p), ndtri, p.prior.size, rstate=np.random.default_rng(seed))
-    sampler.run_nested(print_progress=False)
-    r = sampler.results
-    return entry(float(r.logz[-1]), float(r.logzerr[-1]), True, start)
-
-
-def sklearn_run(p: Problem) -> dict:
-    "The `scores_` of the two Bayesian regressions, with their hyperparameters fixed by flat starts and no iterations."
-    from sklearn.linear_model import ARDRegression, BayesianRidge
-
-    x, y = (t.numpy() for t in p.data)
-    flat = dict.fromkeys(("alpha_1", "alpha_2", "lambda_1", "lambda_2"), 0)
-    options = {"compute_score": True, "fit_intercept": False, "max_iter": 1, **flat}
-    found = {}
-    for name, model in (("BayesianRidge", BayesianRidge(alpha_init=1 / 0.09, lambda_init=1.0, **options)),
-                        ("ARDRegression", ARDRegression(**options))):
-        start = time.process_time()
-        model.fit(x, y)
-        found[name] = entry(float(model.scores_[0]), math.nan, False, start)
-    return found
-
-
-def peers_run(named: dict[str, Problem]) -> dict:
-    "The libraries that live in .bench/, made on the first call."
-    python = ROOT / ".bench/bin/python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", ROOT / ".bench"], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
-        subprocess.run([python, "-m", "pip", "uninstall", "-q", "-y", "torchvision"], check=True)
-    lists = lambda p: {"x": p.data[0].tolist(), "y": p.data[1].tolist(), "weights": p.prior.size}
-    data = {name: lists(p) for name, p in named.items()}
-    done = subprocess.run([python, HERE / "peers.py"], input=json.dumps(data), capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    return json.loads(done.stdout.splitlines()[-1])
+def gap(e: dict, r: dict) -> float:
+    "Nats above the truth, that of the row where it has its own."
+    return e["value"] - e.get("truth", r["truth"])
 
 
 def table(results: dict) -> str:
+    "Markdown, a row for a problem and a method."
     rows = ["| problem | truth | method | gap | stderr | CPU s | |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for name, r in results.items():
         for method, e in r["methods"].items():
-            note = "" if e["reliable"] else "refused" if method == "mixture" else "no error given"
-            rows.append(f"| {name} | {r['truth']:.2f} ± {r['error']:.2f} | {method} | {e['value'] - r['truth']:+.2f} | "
-                        f"{e['stderr']:.2f} | {e['cpu']:.2f} | {note} |")
+            why = {"mixture": "refused", "smc": "refused"} | dict.fromkeys(NESTED, "stopped")
+            note = "" if e["reliable"] else why.get(method, "no error given")
+            rows.append(f"| {name} | {r['truth']:.2f} ± {r['error']:.2f} | {method} | {gap(e, r):+.2f} | "
+                        f"{number(e['stderr'])} | {e['cpu']:.2f} | {note} |")
     return "\n".join(rows)
 
 
 def plot(results: dict, path: Path) -> None:
+    "|gap| against CPU seconds, a mark for a method; hollow where the method itself warns or was stopped."
     import matplotlib
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots(figsize=(7, 4.5))
     methods = list(dict.fromkeys(m for r in results.values() for m in r["methods"]))
-    marks = "osD^v<>PX*hd+x"
-    for method, mark in zip(methods, marks):
-        pairs = [(r["methods"][method]["cpu"], abs(r["methods"][method]["value"] - r["truth"]))
-                 for r in results.values() if method in r["methods"]]
-        ax.loglog(*zip(*[(c, max(gap, 1e-3)) for c, gap in pairs]), mark, label=method, alpha=0.8)
+    for i, method in enumerate(methods):
+        rows = [(r["methods"][method], r) for r in results.values() if method in r["methods"]]
+        refused = [method in ("mixture", "smc", *NESTED) and not e["reliable"] for e, _ in rows]
+        for hollow in (False, True):
+            some = [(e["cpu"], max(abs(gap(e, r)), 1e-3)) for (e, r), no in zip(rows, refused) if no == hollow]
+            x, y = zip(*some) if some else ((), ())
+            ax.loglog(x, y, "osD^v<>PX*hd+xp"[i % 15], color=f"C{i % 10}", alpha=0.8,
+                      label=None if hollow else method, fillstyle="none" if hollow else "full")
+    ax.axhline(0.1, color="k", ls=":", lw=1)
     ax.set(xlabel="CPU seconds", ylabel="|gap| in nats (0.001 and less at the bottom)")
     ax.legend(fontsize=7, ncol=2)
     fig.tight_layout()
     fig.savefig(path, dpi=110)
+    plt.close(fig)
+
+
+def ratios(results: dict, method: str) -> dict[str, dict]:
+    """Problem -> cost relative to dynesty's, as they come and at the same standard error.
+
+    dynesty is the cheaper of its two runs that was not stopped. For the second ratio a cost grows as 1 / error² to an
+    error of 0.1 nats where the error is larger; a smaller error earns nothing.
+    """
+    scaled = lambda e: e["cpu"] * max(1.0, e["stderr"] / 0.1) ** 2
+    found = {}
+    for name, r in results.items():
+        e = r["methods"][method]
+        rivals = [r["methods"][k] for k in NESTED if k in r["methods"] and r["methods"][k]["reliable"]]
+        if rivals:
+            found[name] = {"cpu": e["cpu"] / min(d["cpu"] for d in rivals), "reliable": e["reliable"],
+                           "same_error": scaled(e) / min(map(scaled, rivals)), "gap": gap(e, r)}
+    return found
 
 
 def summary(results: dict) -> str:
-    """The ratios that matter: cost relative to dynesty, and the largest gap of a reliable estimate.
-
-    `at 0.1 nats` scales the cost of each method to a standard error of 0.1, as 1 / error², where its error is larger.
-    """
-    scaled = lambda e: e["cpu"] * max(1.0, e["stderr"] / 0.1) ** 2
+    "The ratios that matter, and the largest gap of an estimate that calls itself reliable."
     lines = []
-    for method in ("mixture", "smc"):
-        rows = [r for r in results.values() if "dynesty" in r["methods"]]
-        cost = [r["methods"][method]["cpu"] / r["methods"]["dynesty"]["cpu"] for r in rows]
-        fair = [scaled(r["methods"][method]) / scaled(r["methods"]["dynesty"]) for r in rows]
-        trusted = [r for r in results.values() if r["methods"][method]["reliable"]]
-        gap = max(abs(r["methods"][method]["value"] - r["truth"]) for r in trusted)
-        lines.append(f"{method}: CPU / dynesty median {statistics.median(cost):.3f}, worst {max(cost):.3f}; "
-                     f"at 0.1 nats median {statistics.median(fair):.3f}, worst {max(fair):.3f}; "
-                     f"largest gap of a reliable estimate {gap:.3f} nats")
+    for method, limit in (("mixture", 0.1), ("smc", 0.2)):
+        found = ratios(results, method)
+        for key, words in (("cpu", "as it comes"), ("same_error", "at 0.1 nats")):
+            values = [f[key] for f in found.values()]
+            over = [name for name, f in found.items() if f[key] > limit]
+            lines.append(f"{method}: CPU / dynesty {words}: median {statistics.median(values):.3f}, worst "
+                         f"{max(values):.3f}; above {limit:g} on {', '.join(over) or 'none'}")
+        gaps = {name: abs(f["gap"]) for name, f in found.items() if f["reliable"]}
+        refused = [name for name, f in found.items() if not f["reliable"]]
+        lines.append(f"{method}: largest gap of a reliable estimate {max(gaps.values()):.3f} nats "
+                     f"({max(gaps, key=gaps.get)}); refused: {', '.join(refused) or 'none'}")
     return "\n".join(lines)
 
 
-def save(results: dict, seed: int) -> None:
-    out = HERE / "results"
-    out.mkdir(exist_ok=True)
-    (out / "evidence.json").write_text(json.dumps({"seed": seed, "results": results}, indent=1) + "\n")
-    plot(results, out / "evidence.png")
+def scaling(results: dict, named: dict[str, Problem], seed: int, name: str = "logistic 10") -> dict:
+    """Does the cost of dynesty grow as 1 / error²? Its row on one problem beside a run with as many points as follow.
+
+    The tolerance is set, too, since dynesty's default one grows with the number of points.
+    """
+    first = results[name]["methods"]["dynesty rwalk"]
+    points = round(500 * (first["stderr"] / 0.1) ** 2)
+    second = nested(named[name], seed, 10 * MAX_CALLS["else"], dlogz=0.1, sample="rwalk", nlive=points)
+    return {"problem": name, "points": points, "cost": second["cpu"] / first["cpu"],
+            "expected": (first["stderr"] / second["stderr"]) ** 2, "stderr": second["stderr"]}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def save(results: dict, about: dict, out: Path) -> None:
+    "The JSON, complete after every step."
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / "evidence.json.tmp"
+    part.write_text(json.dumps({"about": about, "results": results}, indent=1) + "\n")
+    part.replace(out / "evidence.json")
+
+
+def stages(p: Problem, name: str, seed: int, peers: bool) -> dict:
+    "Name of a method that the stage gives -> the stage; a stage whose method is saved is not run again."
+    found = {"smc": lambda: ours(p, seed), "dynesty": lambda: dynesty_runs(p, seed)}
+    if p.exact is not None:
+        found["ARDRegression"] = lambda: sklearn_run(p)
+    elif peers:
+        found["blitz" if name.startswith("logistic") else "laplace-torch diag"] = lambda: peers_run(p, name)
+    return found
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", action="store_true", help="run the libraries of .bench/, too")
-    parser.add_argument("--only", action="append", help="a problem by name, put among the saved results; repeatable")
+    parser.add_argument("--only", action="append", choices=[*problems()], help="a problem by name; repeatable")
+    parser.add_argument("--again", action="store_true", help="measure anew what is saved")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--particles", type=int, default=256, help="particles an island for the truths, of 32 islands")
-    args = parser.parse_args()
+    parser.add_argument("--particles", type=int, default=512, help="particles an island for the truths, of 32 islands")
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = parse(arguments)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     named = {k: p for k, p in problems().items() if not args.only or k in args.only}
-    saved = HERE / "results" / "evidence.json"
-    results = json.loads(saved.read_text())["results"] if args.only and saved.exists() else {}
-    others = peers_run(named) if args.peers else {}
+    about = {"seed": args.seed, "max_calls": MAX_CALLS, "particles": args.particles} | versions()
+    saved = args.out / "evidence.json"
+    former = json.loads(saved.read_text()) if saved.exists() else {"results": {}, "about": {}}
+    results = former["results"]
+    if args.again:
+        results = {k: r for k, r in results.items() if k not in named}
     ours(polynomial_problem(1), args.seed)  # once unmeasured, for imports
     for name, p in named.items():
-        methods = ours(p, args.seed) | {"dynesty": dynesty_run(p, args.seed)}
-        methods |= (sklearn_run(p) if p.exact is not None else {}) | others.get(name, {})
-        value, error = truth(p, name, args.particles)
-        results[name] = {"truth": value, "error": error, "methods": methods}
+        if name not in results:
+            value, error = truth(p, name, args.particles)
+            results[name] = {"truth": value, "error": error, "methods": {}}
+        methods = results[name]["methods"]
+        for method, stage in stages(p, name, args.seed, args.peers).items():
+            if method not in methods:
+                methods |= stage()
+                save(results, about, args.out)
         print(table({name: results[name]}), flush=True)
-        save(results, args.seed)
+    results = {k: results[k] for k in problems() if k in results}
+    if "logistic 10" in named:
+        kept = None if args.again else former["about"].get("scaling")
+        about["scaling"] = kept or scaling(results, named, args.seed)
+    save(results, about, args.out)
+    plot(results, args.out / "evidence.png")
     print("\n" + table(results) + "\n\n" + summary(results))
 
 

@@ -4,7 +4,6 @@ Prints one line of JSON: problem -> method -> value, stderr, reliable, cpu. What
 reported as it comes by default; nothing is corrected.
 """
 import json
-import math
 import sys
 import time
 import warnings
@@ -18,7 +17,7 @@ torch.set_num_threads(1)
 
 
 def entry(value, start):
-    return {"value": float(value), "stderr": math.nan, "reliable": False, "cpu": time.process_time() - start}
+    return {"value": float(value), "stderr": None, "reliable": False, "cpu": time.process_time() - start}
 
 
 def laplace_torch(x, y, units):
