@@ -11,6 +11,7 @@ import math
 import torch
 
 from bstruct.evidence.core import GaussianPrior, estimate, make_target
+from bstruct.evidence.mixture import _ess, _log_weights, _refit
 from bstruct.evidence.problems import grid_log_evidence, polynomial_problem, tanh_problem
 from bstruct.evidence.symmetry import Units, group
 
@@ -73,6 +74,29 @@ def test_mixture_meets_exact_values():
         e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(1),
                      integrate=False, start=start)
         assert abs(e.value - p.exact) < 4 * e.stderr and 0 < e.stderr < 0.02 and e.ess > 2000
+
+# %% ../nbs/evidence/09_mixture.ipynb #169710c5
+def test_refit_keeps_the_best_round():
+    p = polynomial_problem(4)
+    t = make_target(p.log_likelihood, p.prior)
+    zero = torch.zeros(5, dtype=torch.float64)
+    h = -torch.func.hessian(t.log_joint)(zero)
+    mean = torch.linalg.solve(h, torch.func.grad(t.log_joint)(zero))
+    q = StudentMixture(mean[None], torch.linalg.cholesky(torch.linalg.inv(h))[None], torch.ones(1).double(), 40)
+    domain = Domain(group([], p.prior), mean)
+    good, lean = _refit(q, t, domain, torch.Generator().manual_seed(0), 3, 4000), \
+        _refit(q, t, domain, torch.Generator().manual_seed(0), 3, 30)  # thirty draws say little of five dimensions
+    share = lambda q: _ess(_log_weights(q, q.sample(4000, torch.Generator().manual_seed(1)), t, domain)) / 4000
+    assert share(q) > 0.85 and share(good) > 0.85 and share(lean) > 0.6, (share(q), share(good), share(lean))
+    assert _refit(q, t, domain, torch.Generator().manual_seed(0), 0, 100) is q
+
+# %% ../nbs/evidence/09_mixture.ipynb #4a00f025
+def test_mixture_holds_on_four_units():
+    p, small = tanh_problem(4, seed=7), tanh_problem(4, seed=7, integrated=True)
+    e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(3), units=p.units)
+    g = torch.Generator().manual_seed(0)
+    truth = estimate(small.log_likelihood, small.prior, method="smc", generator=g, particles=64)
+    assert e.reliable and abs(e.value - truth.value) < 4 * math.hypot(e.stderr, truth.stderr) < 0.25
 
 # %% ../nbs/evidence/09_mixture.ipynb #39d15b67
 def test_mixture_agrees_with_the_referee_on_a_network_of_three_units():

@@ -145,14 +145,19 @@ def _from_modes(target, table, generator, starts) -> tuple[list[StudentMixture],
 
 # %% ../../nbs/evidence/09_mixture.ipynb #95bd1197
 def _refit(q: StudentMixture, target, domain, generator, rounds: int, batch: int) -> StudentMixture:
-    for _ in range(rounds):
+    "Of q and its refits that one whose own draws have the largest effective sample size."
+    best, most = q, 0.0
+    for left in range(rounds, -1, -1):
         z = q.sample(batch, generator)
         lw = _log_weights(q, z, target, domain)
+        if _ess(lw) > most:
+            best, most = q, _ess(lw)
         temper = 1.0
         while temper > 0.01 and _ess(temper * lw) < 20 * len(q.share):
             temper *= 0.85
-        q = fit_mixture(q, z, (temper * lw).softmax(0), rounds=3, inertia=2.0 * target.size)
-    return q
+        if left:
+            q = fit_mixture(q, z, (temper * lw).softmax(0), rounds=3, inertia=2.0 * target.size)
+    return best
 
 
 def _reduce(target: Target, units: list[Units], generator, integrate: bool) -> tuple[Target, list[Units], list[str]]:
@@ -167,7 +172,7 @@ def _reduce(target: Target, units: list[Units], generator, integrate: bool) -> t
 @register("mixture")
 def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
             units: tuple[Units, ...] | list[Units] = (), start: str = "particles", integrate: bool = True,
-            particles: int = 1024, starts: int = 64, rounds: int = 4, batch: int = 4000, target_stderr: float = 0.02,
+            particles: int = 1024, starts: int = 64, rounds: int = 2, batch: int = 4000, target_stderr: float = 0.02,
             max_samples: int = 60_000, min_ess: float = 400.0) -> Evidence:
     """ln Z in nats by importance sampling from a fitted Student mixture; `units` are the exchangeable hidden units.
 
