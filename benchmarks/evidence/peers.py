@@ -95,14 +95,19 @@ def variational(x, sign):
     return found
 
 
+def run(name, p):
+    "The libraries that have a model for the problem."
+    x, y = torch.tensor(p["x"]), torch.tensor(p["y"])
+    if name.startswith("tanh"):
+        return laplace_torch(x, y, (p["weights"] - 1) // 3)
+    return variational(x, y) if name.startswith("logistic") else {}
+
+
 def main():
     out = {}
     for name, p in json.load(sys.stdin).items():
-        x, y = torch.tensor(p["x"]), torch.tensor(p["y"])
-        if name.startswith("tanh"):
-            out[name] = laplace_torch(x, y, (p["weights"] - 1) // 3)
-        elif name.startswith("logistic"):
-            out[name] = variational(x, y)
+        run(name, p)  # once unmeasured, for imports and first calls
+        out[name] = run(name, p)
     print(json.dumps(out))
 
 
