@@ -7,14 +7,15 @@ from bstruct.search.evidence_mode import *
 
 # %% ../nbs/search/05_evidence_mode.ipynb #8a5e2ee0
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from bstruct.model import Graph, Supernet
 from bstruct.search.checkpoint import Checkpoint
-from bstruct.search.evidence_mode import _screening_plan, _shortlist
-from bstruct.search.fits import network_of, prequential_evidence
+from bstruct.search.evidence_mode import _shortlist
+from bstruct.search.fits import FitPlan, network_of, pooled, prequential_evidence
 from bstruct.search.run import Run
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Batch, Task, make_batch, one_hot
@@ -103,14 +104,16 @@ def test_shortlist_has_different_networks_and_the_simplest():
 
 # %% ../nbs/search/05_evidence_mode.ipynb #16187e5d
 def test_screening_tells_truth_from_falsehood():
-    run = small_run(min_steps=600)
+    run = small_run(min_steps=600, finalists=1)
     good, bad = screening_stage(run, [{"x->h1": "linear+sin"}, {"x->h1": "zero"}])
     assert good.value > bad.value + 3 * (good.stderr + bad.stderr)
-    assert good.diagnostics == {"past": 77, "rows": 43, "replicas": 3}
-    again = prequential_evidence(run.graph, [{"x->h1": "linear+sin"}], run.task, _screening_plan(run), 0)[0]
-    assert again.value == good.value  # alone or in company, and now or from the checkpoint
+    assert good.diagnostics == {"past": 77, "rows": 43, "replicas": 5} and bad.diagnostics["replicas"] == 2
+    plan = FitPlan.of(run.settings, 120)
+    one, more = (prequential_evidence(run.graph, [{"x->h1": "linear+sin"}], run.task, replace(plan, starts=n), seed)[0]
+                 for n, seed in ((2, 0), (3, -1)))
+    assert good == pooled(one, more)  # alone or in company, and now or from the checkpoint
     run.graph = None
-    assert [e.value for e in screening_stage(run, [{}, {}])] == [good.value, bad.value]
+    assert screening_stage(run, [{}, {}]) == [good, bad]
 
 # %% ../nbs/search/05_evidence_mode.ipynb #5575b5c0
 def test_what_cannot_be_fitted_leaves_the_race():

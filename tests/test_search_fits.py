@@ -15,7 +15,8 @@ from torch import Generator
 from bstruct.evidence.core import Evidence
 from bstruct.model import Graph, Supernet
 from bstruct.search.fits import (
-    FitPlan, Fits, block_log_p, evidence_of_a_start, late_bounds, network_of, prequential_evidence, structure_estimate)
+    FitPlan, Fits, block_log_p, evidence_of_a_start, late_bounds, network_of, pooled, prequential_evidence,
+    structure_estimate)
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Task
 
@@ -130,6 +131,17 @@ def test_evidence_of_a_start_against_densities_and_the_ensemble():
     one = evidence_of_a_start(lp[:, :1], 7)
     assert one.value == pytest.approx(prequential(lp[:, :1], 7).value) and not one.reliable
     assert not evidence_of_a_start(torch.full((2, 2, 3), -math.inf), 1).reliable
+
+# %% ../nbs/search/13_fits.ipynb #674a7421
+def test_pooled_is_the_evidence_of_all_starts():
+    lp = torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
+    whole = evidence_of_a_start(lp, past=7)
+    for first in (1, 2, 4):
+        both = pooled(evidence_of_a_start(lp[:, :first], 7), evidence_of_a_start(lp[:, first:], 7))
+        assert both.value == pytest.approx(whole.value) and both.stderr == pytest.approx(whole.stderr)
+        assert both.diagnostics == whole.diagnostics and both.reliable
+    lost = evidence_of_a_start(torch.full((2, 2, 3), -math.inf), 7)
+    assert not pooled(lost, whole).reliable and not pooled(whole, lost).reliable
 
 # %% ../nbs/search/13_fits.ipynb #4ebccb7b
 def test_evidence_prefers_what_can_describe_the_data():

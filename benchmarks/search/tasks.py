@@ -2,7 +2,7 @@
 
 Tables: digits, mnist1d, the tabular sets of scikit-learn (wine, breast_cancer, iris, diabetes), and `signals`: mnist1d
 with a graph of convolutions (600 structures). Methods: scikit-learn's default network (the reference), bstruct with its
-defaults (on `signals` with fewer epochs, see SIGNALS), the best of 10 random structures of the same graph, Optuna's TPE
+defaults, the best of 10 random structures of the same graph, Optuna's TPE
 with a median pruner over a torch network, FLAML; on `signals`, instead of the last two, DARTS, Gumbel-Softmax and one
 structure set by hand. (Those two on digits and mnist1d are in `python -m benchmarks.search`.)
 
@@ -39,7 +39,6 @@ from bstruct.model.graph import Graph
 from bstruct.model.presets import convolutional, dense
 
 TABLES = ("digits", "mnist1d", "signals", "wine", "breast_cancer", "iris", "diabetes")
-SIGNALS = {"epochs": 12, "starts": 3, "screened": 6, "finalists": 2}  # settings of bstruct for the convolutions
 BY_HAND = {"x->h1": "conv1d+relu:5", "h1->h2": "conv1d+relu:3", "x->h2": "zero", "h2->h3": "conv1d+relu:3",
            "h1->h3": "zero"}  # the plain stack of three convolutions that the authors of mnist1d use
 REFERENCE, OURS, RANDOM, TPE, FLAML, HAND = ("scikit-learn", "bstruct", "random", "Optuna", "FLAML", "by hand")
@@ -87,7 +86,7 @@ def methods(name: str, table: data.Table, asked: argparse.Namespace) -> dict[str
     found = {REFERENCE: next(iter(usual.values())), OURS: usual["bstruct"],
              RANDOM: usual[f"best of {effort.structures} random"]}
     if name == "signals":
-        return found | {m: usual[m] for m in GRADIENT} | on_signals(table, graph, effort, settings or SIGNALS)
+        return found | {m: usual[m] for m in GRADIENT} | on_signals(table, graph, effort, settings)
     trials, seconds = (2, 1.0) if asked.quick else (asked.trials, asked.flaml_seconds)
     found[TPE] = lambda seed: tuned.optuna_tpe(table, seed, effort, trials)
     found[FLAML] = lambda seed: tuned.flaml(table, seed, seconds)
@@ -157,7 +156,7 @@ def report(rows: list[dict]) -> None:
 
 def run(asked: argparse.Namespace, out: Path | None) -> list[dict]:
     "All that is asked for and not there yet, seed by seed."
-    budget = {"quick": asked.quick, "trials": asked.trials, "flaml_seconds": asked.flaml_seconds, "signals": SIGNALS}
+    budget = {"quick": asked.quick, "trials": asked.trials, "flaml_seconds": asked.flaml_seconds}
     store = Store(out and out / "tasks.json", budget, asked.fresh)
     absent = {m: why for m, name in ((TPE, "optuna"), (FLAML, "flaml")) if m in asked.methods
               and (why := tuned.missing(name))}

@@ -25,7 +25,7 @@ from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters
 from bstruct.search.bilevel import search_trainer
 from bstruct.search.checkpoint import Checkpoint, fingerprint
-from bstruct.search.fits import FitPlan, network_of, prequential_evidence
+from bstruct.search.fits import FitPlan, network_of, pooled, prequential_evidence
 from bstruct.search.forecast import TILE, isolated
 from bstruct.search.run import Interrupted, Result, Run, Structure, log_predictive, posterior_stage
 from bstruct.search.settings import Settings
@@ -109,24 +109,33 @@ def _shortlist(run: Run, order: list[Structure]) -> list[Structure]:
     return first if known else [*first[:max(1, run.settings.screened - 1)], least]
 
 # %% ../../nbs/search/05_evidence_mode.ipynb #f0681fca
-def _screening_plan(run: Run) -> FitPlan:
-    "Few structures, on which much depends: one start more than an enumeration can afford."
-    return replace(FitPlan.of(run.settings, len(run.task)), starts=run.settings.replicas + 1)
+def screening_stage(run: Run, structures: list[Structure]) -> list[Evidence | Exception]:
+    "Prequential evidence of each structure, or why it has none; that of the best few from more starts."
+    plan, most = FitPlan.of(run.settings, len(run.task)), min(run.settings.finalists, len(structures))
+    found = _fitted(run, "screening", structures, plan, run.seed, len(structures) + most)
+    value = lambda e: e.value if isinstance(e, Evidence) and not math.isnan(e.value) else -math.inf
+    best = sorted(range(len(found)), key=lambda i: -value(found[i]))[:most]
+    best = [i for i in best if isinstance(found[i], Evidence)]
+    more = replace(plan, starts=plan.starts + 1)
+    again = _fitted(run, "finals", [structures[i] for i in best], more, -1 - run.seed, len(structures) + most, found)
+    for i, e in zip(best, again):
+        found[i] = pooled(found[i], e) if isinstance(e, Evidence) else e
+    return found
 
 # %% ../../nbs/search/05_evidence_mode.ipynb #62d6e001
-def screening_stage(run: Run, structures: list[Structure]) -> list[Evidence | Exception]:
-    "Prequential evidence of each structure, or why it has none; a tile of structures at a time."
-    plan, found = _screening_plan(run), []
-    work = lambda part: prequential_evidence(run.graph, part, run.task, plan, run.seed)
+def _fitted(run: Run, key: str, structures: list[Structure], plan: FitPlan, seed: int, total: int,
+            before: Sequence = ()) -> list[Evidence | Exception]:
+    "Evidence of the structures, or their errors, a tile at a time; each tile is kept in the checkpoint under `key`."
+    found, work = [], lambda part: prequential_evidence(run.graph, part, run.task, plan, seed)
     for i, first in enumerate(range(0, len(structures), TILE)):
-        known = run.checkpoint.found(f"screening/{i}")
+        known = run.checkpoint.found(f"{key}/{i}")
         try:
             if known is None:
                 made = isolated(work, structures[first:first + TILE])
                 known = [e.to_dict() if isinstance(e, Evidence) else f"{type(e).__name__}: {e}" for e in made]
-                run.checkpoint.finish(f"screening/{i}", known)
+                run.checkpoint.finish(f"{key}/{i}", known)
             found += [RuntimeError(k) if isinstance(k, str) else Evidence.from_dict(k) for k in known]
-            _tell(run, found, len(structures))
+            _tell(run, [*before, *found], total)
         except KeyboardInterrupt:
             raise Interrupted("screening") from None
     return found
@@ -216,7 +225,8 @@ def _ranked(run: Run, structures: list[Structure], result: Result) -> None:
         raise RuntimeError(f"no structure could be fitted; the first failed with {found[0]}")
     rows = [{"structure": s, "c_reg": run.settings.c_reg, "evidence": e, "parameters": parameters(run.graph, s),
              "probability": p} for (s, e), p in zip(pairs, averaged_posterior([e for _, e in pairs]).tolist())]
-    result.ranking = sorted(rows, key=lambda r: -r["probability"])
+    starts = lambda row: row["evidence"].diagnostics["replicas"]  # the finalists have more, and come first
+    result.ranking = sorted(rows, key=lambda r: (-starts(r), -r["probability"]))
     result.structures, result.evidence = [result.ranking[0]["structure"]], result.ranking[0]["evidence"]
     c_reg = best_multiple(run, result.structures[0])
     result.ranking = [{**r, "c_reg": c_reg} for r in result.ranking]
