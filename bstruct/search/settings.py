@@ -127,7 +127,7 @@ class Settings:
     batch_size: int = 128  # rows of a minibatch
     learning_rate: float = 0.02  # of the weights' posterior, at the first step; falls as a cosine
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    screened: int = 16  # structures with fits and evidence of their own ...
+    screened: int = 12  # structures with fits and evidence of their own ...
     finalists: int = 4  # ... and those of them that get more starts, and may join the predictor
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
     replicas: int = 2  # starts of every finalist
