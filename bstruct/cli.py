@@ -516,6 +516,17 @@ def resume(options: Resume) -> int:
     return _search(run, prepared, options.device, options.quiet, notes)
 
 # %% ../nbs/use/06_cli.ipynb #3f1dad42
+def _reached(run) -> str:
+    "How far a run is that has not finished."
+    if not run.journal.records:
+        return "no epoch yet"
+    last = run.journal.records[-1]
+    if not last.get("structures"):
+        return "{stage}, epoch {epoch} of {epochs}, ELBO {elbo:.1f} nats".format(**last)
+    done, best = "{} of {} structures".format(*last["structures"]), last["elbo"]
+    return f"{last['stage']}, {done}" + (f", best log evidence {best:.1f} nats" if best == best else "")
+
+
 def show(options: Show) -> int:
     "The command `bstruct show`."
     if options.top < 1:
@@ -525,9 +536,7 @@ def show(options: Show) -> int:
     if run.journal.torn:
         _note(run.journal.torn, options.quiet)
     if result is None:
-        last = run.journal.records[-1] if run.journal.records else None
-        done = "{stage}, epoch {epoch} of {epochs}, ELBO {elbo:.1f} nats".format(**last) if last else "no epoch yet"
-        print(f"{run.settings['name']}: not finished ({done}); go on with bstruct resume {run.folder}")
+        print(f"{run.settings['name']}: not finished ({_reached(run)}); go on with bstruct resume {run.folder}")
         return 0
     if options.overwrite:
         _write_report(run, result, _load(run, options.device).graph_)

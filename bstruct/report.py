@@ -224,8 +224,9 @@ _PAGE = """<!doctype html>
 <td class="long">{{ r.structure|line }}{% if r.error is defined and r.error %}<br>{{ r.error }}{% endif %}</td></tr>
 {% endfor %}</table></div>{% if s.ranking|length > 50 %}<p class="soft">The other {{ s.ranking|length - 50 }} are in
 <code>ranking.csv</code>, beside this file.</p>{% endif %}</section>{% endif %}
-{% if "ranks" in images %}<section class="wide"><h2>All that were compared</h2>
+{% if "ranks" in images or s.answers %}<section class="wide"><h2>All that were compared</h2>
 {{ image("ranks", "Log evidence less that of the best by rank, with two standard errors.") }}
+{{ image("pareto", "Log evidence against size; no other structure beats those on the line in both.") }}
 {% if s.answers %}<h2>Where do the answers of quicker searches stand?</h2>
 <div class="scroll"><table><tr><th>search</th><th class="n">rank of {{ s.ranking|length }}</th>
 <th class="n">nats below the best</th><th>structure</th></tr>
@@ -283,6 +284,7 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
         made["ranking"] = plots.plot_ranking(summary["ranking"])
     if len(summary["ranking"]) > 12:
         made["ranks"] = plots.plot_ranks(summary["ranking"], summary.get("answers", []))
+        made["pareto"] = plots.plot_pareto(summary["ranking"], summary.get("answers", []))
     if summary.get("path"):
         made["path"] = _path_figure(summary["path"])
     if summary.get("test"):

@@ -75,6 +75,22 @@ def test_ranks_are_a_curve_with_marks():
     with pytest.raises(ValueError, match="empty"):
         plot_ranks([{**records[0], "log_evidence": float("nan")}])
 
+# %% ../nbs/use/03_plots.ipynb #229199b4
+def test_no_structure_beats_those_on_the_line():
+    rng = np.random.default_rng(0)
+    records = [{"parameters": int(n), "log_evidence": float(v)} for n, v in zip(rng.integers(1, 9, 30), rng.normal(size=30))]
+    beaten = lambda a: any(b != a and b["parameters"] <= a["parameters"] and b["log_evidence"] >= a["log_evidence"]
+                           for b in records)
+    ax = plot_pareto(records, [{"mode": "grow", "rank": 4}, {"mode": "shrink", "rank": None}]).axes[0]
+    everything, line, mark = (artist.get_xydata().tolist() for artist in ax.lines)
+    assert sorted(line) == sorted([r["parameters"], r["log_evidence"]] for r in records if not beaten(r)) and len(line) > 1
+    assert len(everything) == 30 and mark == [[records[3]["parameters"], records[3]["log_evidence"]]]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["Pareto-optimal", "grow"]
+    broken_off = [r | {"epochs": 8} for r in records] + [{"parameters": 1, "log_evidence": 99.0, "epochs": 2}]
+    assert plot_pareto(broken_off).axes[0].lines[1].get_xydata().tolist() == line
+    with pytest.raises(ValueError, match="empty"):
+        plot_pareto([{**records[0], "log_evidence": float("nan")}])
+
 # %% ../nbs/use/03_plots.ipynb #e4654145
 def test_reliability_agrees_with_scikit_learn():
     from sklearn.calibration import calibration_curve

@@ -134,13 +134,16 @@ def test_a_long_ranking_and_a_path_are_shown():
     path = [step, step | {"step": 1, "what": "x->h1: relu to <tanh>", "log_evidence": -48.0, "kept": False}]
     whole = SUMMARY | {"ranking": long, "answers": answers, "path": path, "n_structures": 60}
     made = figures(whole)
-    assert {"ranks", "path"} <= set(made) and len(made["ranks"].axes[0].lines) == 2
+    assert {"ranks", "pareto", "path"} <= set(made) and len(made["ranks"].axes[0].lines) == 2
     page = as_html(whole, {name: plots.as_image(figure, "svg") for name, figure in made.items()})
     for part in ("all of them compared by evidence", "rank of 60", "not among them", "The other 10 are in",
                  "x→h1 elsewhere",
                  "x→h1: relu to &lt;tanh&gt;", "-48.00 ± 0.50", "0.7000"):
         assert part in page, part
     assert "c49" in page and "c50" not in page
+    assert "no other structure beats those on the line" in page
+    few = as_html(whole | {"ranking": long[:5], "path": []}, {})  # too few for a curve, and the answers have their ranks
+    assert "Where do the answers" in few and "rank of 5" in few and "not among them" in few
     text = as_text(whole, 10)
     for part in ("and 50 more", "evidence: rank 3 of 60, 2.0 nats below the best", "grow: none of these 60",
                  "2 looked at, 2 of them Pareto-optimal"):
