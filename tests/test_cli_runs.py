@@ -148,3 +148,60 @@ def test_a_walk_leaves_its_path(mode, iris_run, monkeypatch):
     assert call("show", run, "--overwrite")[0] == 0 and (run / "report.html").read_bytes() == page
     code, text, _ = call("predict", run, "test.csv")
     assert code == 0 and len(pd.read_csv(io.StringIO(text))) == 50
+
+
+WIDE = "--mode enumerate --hidden 4 4 --candidates zero linear+tanh linear+relu --budget 14".split()
+
+
+def test_an_enumeration_ranks_the_quick_answers(iris_run, monkeypatch):
+    folder = iris_run[0]
+    monkeypatch.chdir(folder)
+    short = [a for a in SHORT if a not in ("--hidden", "4", "--candidates", "linear+tanh", "linear+relu")]
+    args = ["fit", "iris.csv", "--target", "kind", *WIDE, *"--samples 4 --compare evidence grow shrink --jobs 2".split()]
+    short.remove("--samples")
+    code, out, err = call(*args, *short, "--out", "all")
+    assert code == 0, err
+    assert "fits: 11 structures, 11 at a time in each of 2 processes: " in err  # three of 14 are networks of others
+    assert " MB of " in err and ", about " in err
+    assert "Of 27 structures, 14 of them compared by evidence" in out
+    result = json.loads(Path("all/result.json").read_text())
+    ranking, answers = result["ranking"], {a["mode"]: a for a in result["answers"]}
+    assert len(ranking) == 14 and list(answers) == ["evidence", "grow", "shrink"]
+    for mode, a in answers.items():
+        wanted = {e: a["structure"][e] for e in ranking[0]["structure"]}
+        ranks = [i for i, r in enumerate(ranking, 1) if r["structure"] == wanted] or [None]
+        assert a["rank"] == ranks[0] and (f"{mode}: rank {ranks[0]} of 14" if ranks[0] else f"{mode}: none of these") in out
+    page = Path("all/report.html").read_text()
+    assert "Where do the answers of quicker searches stand?" in page and "rank of 14" in page
+    assert {"ranks.svg", "pareto.svg"} <= {f.name for f in Path("all/figures").iterdir()}
+    assert len(pd.read_csv("all/ranking.csv")) == 14 and not list(Path("all").glob("checkpoint.evidence"))
+    code, top, _ = call("show", "all", "--top", 10)
+    assert code == 0 and "and 4 more" in top and "\n  10  " in top and "\n  11  " not in top
+    assert call(*args, *short, "--jobs", 1, "--compare", "evidence", "--out", "one", "--quiet")[0] == 0
+    assert Path("one/ranking.csv").read_bytes() == Path("all/ranking.csv").read_bytes()
+
+
+def test_an_unfinished_enumeration_says_how_far_it_is(iris_run, monkeypatch):
+    folder = iris_run[0]
+    monkeypatch.chdir(folder)
+
+    def torn(self, record, names):
+        if record["stage"] == "fits" and record["structures"][0] >= records:
+            raise MemoryError  # nothing that anybody handles: as good as a kill
+
+    monkeypatch.setattr(cli.Progress, "__call__", torn)
+    for records, words in ((0, "(fits, 0 of 14 structures)"), (14, "(fits, 14 of 14 structures, best log evidence -")):
+        with pytest.raises(MemoryError):
+            call("fit", "iris.csv", "--target", "kind", *SHORT, *WIDE, "--out", f"torn{records}", "--quiet")
+        assert f"not finished {words}" in call("show", f"torn{records}")[1]
+    monkeypatch.undo()
+    assert call("resume", folder / "torn0", "--quiet")[0] == call("resume", folder / "torn14", "--quiet")[0] == 0
+    assert (folder / "torn0/ranking.csv").read_bytes() == (folder / "torn14/ranking.csv").read_bytes()
+
+
+def test_a_repulsion_from_nothing_costs_no_former_run(iris_run):
+    folder, args, _ = iris_run
+    before = {f: f.read_bytes() for f in (folder / "run").rglob("*") if f.is_file()}
+    code, _, err = call(*args, "--overwrite", "--c-comb", 1)
+    assert code == 2 and "no structure to keep away from" in err and err.count("\n") == 1
+    assert {f: f.read_bytes() for f in (folder / "run").rglob("*") if f.is_file()} == before

@@ -50,6 +50,22 @@ def test_schedules_are_geometric_where_they_can_be():
     per_start = scheduled((torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0])), 0.5)
     torch.testing.assert_close(per_start, torch.tensor([1.0, 2.0]))
 
+# %% ../nbs/search/07_bilevel.ipynb #b255eb87
+def test_coefficients_and_temperature_follow_their_schedules():
+    from dataclasses import replace
+
+    from bstruct.search import bilevel as room
+
+    trainer = two_levels(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), temperature=(2.0, 0.5), warmup=0.0)
+    trainer.outer = replace(trainer.outer, c_reg=(4.0, 1.0))
+    for progress in (0.0, 0.5, 1.0):
+        now = [float(v) for v in room._now(trainer, progress)]
+        assert now == pytest.approx([4 / 4**progress, 4**progress, 0.5 * 4**progress, 0.0, 2 / 4**progress])
+    plain = two_levels(warmup=0.5, c_reg=3.0)  # the plan's own temperature, and a KL term that grows for half of the run
+    assert [float(room._now(plain, p).temperature) for p in (0.0, 1.0)] == pytest.approx([1.0, 0.2])
+    assert [float(room._now(plain, p).c_reg[0]) for p in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0.0, 1.5, 3.0, 3.0])
+    assert [float(room._now(plain, p).c_prior) for p in (0.25, 1.0)] == pytest.approx([0.5, 1.0])
+
 # %% ../nbs/search/07_bilevel.ipynb #a38a49d5
 def test_outer_plan_refuses_what_cannot_work():
     for kw, name in (({"c_comb": 1.0}, "known"), ({"learn": ("weights",)}, "weights"), ({"validation": 1.0}, "share"),
@@ -185,6 +201,10 @@ def test_held_out_rows_do_not_reach_the_posterior():
 
 
     assert torch.equal(after(0.0)[0], after(5.0)[0]) and not torch.equal(after(0.0)[1], after(5.0)[1])
+    from bstruct.search import bilevel as room
+    for share, first, last in ((0.25, range(30), range(30, 40)), (0.0, range(40), range(40))):
+        for (order, length), rows in zip(room._orders(two_levels(validation=share)), (first, last)):
+            assert all(sorted(o[:n].tolist()) == list(rows) for o, n in zip(order, length))
 
 # %% ../nbs/search/07_bilevel.ipynb #1487c1b1
 def orthogonal(n=24, noise=2.0, seed=3):

@@ -19,10 +19,14 @@ from torch import Generator
 from bstruct.evidence.core import Evidence
 from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
+from bstruct.search import enumeration
+from bstruct.search.checkpoint import Checkpoint
 from bstruct.search.enumeration import check_space, enumerate_mode, enumerate_structures
 from bstruct.search.fits import FitPlan, network_of, prequential_evidence
 from bstruct.search.ranking import posterior
+from bstruct.search.run import Run
 from bstruct.search.settings import Settings
+from bstruct.search.tiles import Book, Work
 from bstruct.search.variational import Task
 
 GRAPH = Graph.dense(2, 1, (16, 16), ("zero", "linear", "linear+sin"))
@@ -134,6 +138,20 @@ def test_the_mode_predicts_with_the_best():
     assert {r["c_reg"] for r in found.ranking} <= {1.0, 0.1, 0.01} and Path(path + ".journal").exists()
     assert len({network_of(GRAPH, s) for s in found.structures}) == len(found.structures)
 
+# %% ../nbs/search/14_enumeration.ipynb #04442d7b
+def test_who_joins_the_predictor_has_the_probability_of_all_its_names():
+    rows = [{"structure": s, "probability": 1 / 27} for s in GRAPH.structures()]
+    names = {}
+    for s in GRAPH.structures():
+        names.setdefault(network_of(GRAPH, s), []).append(s)
+    kept = enumeration._kept(GRAPH, rows, 2)
+    assert [(r["structure"], round(27 * r["probability"])) for r in kept] == [
+        (same[0], len(same)) for same in names.values() if len(same) / 27 >= 0.05] and 1 <= len(kept) < len(names)
+    improbable = [{"structure": same[0], "probability": p} for same, p in zip(names.values(), (0.03, 0.01, 0.04, 0.02))]
+    few = enumeration._kept(GRAPH, improbable, 2)  # nobody has enough: the first ones share everything
+    assert [r["structure"] for r in few] == [r["structure"] for r in improbable[:2]]
+    assert [r["probability"] for r in few] == pytest.approx([0.75, 0.25])
+
 # %% ../nbs/search/14_enumeration.ipynb #c6d69993
 def test_interrupted_anywhere_and_resumed_it_ends_the_same():
     settings, path = Settings(**QUICK), f"{tempfile.mkdtemp()}/c"
@@ -189,3 +207,44 @@ def test_halving_fits_fewer_to_the_end_and_checks_itself():
     note = next(n for n in half.notes if n.startswith("halving: "))
     assert f"of {networks} networks were fitted to the end; of 8 dropped ones" in note
     assert {r["epochs"] for r in half.rows} == {1, epochs // 4, epochs} and whole.rank_of(half.rows[0]["structure"]) <= 5
+
+# %% ../nbs/search/14_enumeration.ipynb #b8f0a1ff
+def test_halving_drops_the_worse_and_counts_those_it_should_have_kept():
+    plan, book = FitPlan((48, 96)), Book(f"{tempfile.mkdtemp()}/j", {"journal": "halving"})
+    work = Work(GRAPH, sine(), plan, 0, b"")
+    run = Run(GRAPH, sine(), Settings(**QUICK), 0, Checkpoint(None, ""))
+    visits = enumeration._Visits(run, book, [], [plan] * 3, work, 1, [], groups=[[i] for i in range(16)])
+    scores = {(r, g): float(-g) for r in range(3) for g in range(16)}  # the first are the best ...
+    scores |= {(2, 4): 9.0, (2, 5): -0.5}  # ... but, fitted to the end, one that was dropped beats all and one the median
+    visits.value = lambda rung, group: scores[rung, group[0]]
+    visits.evidence = lambda rung, group: Evidence(scores[rung, group[0]], 0.1)
+    fitted = []
+    visits.tiles = lambda rung, groups: fitted.append([g[0] for g in groups])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(enumeration, "fill", lambda *given: None)
+        controls = enumeration._climb(visits, lambda: None)
+    assert fitted[:2] == [list(range(16)), list(range(8))] and fitted[2][:4] == [0, 1, 2, 3]
+    assert fitted[2][4:] == [g[0] for g in controls] and len(controls) == 8 and min(min(controls)) >= 4
+    visits.evidence = lambda rung, group: Evidence(scores[rung, group[0]]) if group[0] < 4 or group in controls else None
+    controls = [[4], [5], [9]]
+    assert enumeration._reversals(visits, controls) == ["halving: 4 of 16 networks were fitted to the end; of 3 dropped "
+                                                        "ones, fitted too, 1 beat the best of them and 2 the median"]
+
+# %% ../nbs/search/14_enumeration.ipynb #5d3c8b1d
+def test_halving_interrupted_and_resumed_by_two_processes_ends_the_same():
+    settings, path, calls = Settings(**{**QUICK, "min_steps": 20}, halving=True), Path(tempfile.mkdtemp()) / "j", []
+    run = lambda **more: enumerate_structures(GRAPH, sine(), settings=settings, seed=3, **more)
+    def every_second(record):
+        calls.append(record)
+        if record["stage"] == "fits" and len(calls) % 2 == 0:
+            raise KeyboardInterrupt
+    whole, stopped = run(), 0
+    while stopped < 9:
+        try:
+            if not run(journal=path, callback=every_second).interrupted:
+                break
+        except KeyboardInterrupt:
+            pass
+        stopped += 1
+    found = run(journal=path, n_jobs=2)
+    assert 2 <= stopped < 9 and table(found) == table(whole) and found.notes == whole.notes

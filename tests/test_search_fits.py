@@ -150,6 +150,16 @@ def test_evidence_prefers_what_can_describe_the_data():
     zero, linear, sine = prequential_evidence(graph, list(graph.structures()), task, plan, seed=0)
     assert sine.value > linear.value + 10 > zero.value and sine.reliable and 0 < sine.stderr < 30
 
+# %% ../nbs/search/13_fits.ipynb #7f9a201b
+def test_the_seed_decides_on_starts_and_minibatches():
+    from bstruct.search.fits import _rows
+    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan((24, 48, 96), epochs=1, starts=2), classes()
+    start = lambda seed: Fits(graph, list(graph.structures()), task, plan, seed).weights.detach()
+    order = lambda seed, past=48: torch.cat([next(rows) for rows in [_rows(past, 16, seed, "cpu")] for _ in range(3)])
+    assert torch.equal(start(3), start(3)) and not torch.equal(start(3), start(4))
+    assert torch.equal(order(3), order(3)) and not torch.equal(order(3), order(4))
+    assert sorted(order(3).tolist()) == list(range(48)) and not torch.equal(order(3, 96), order(3))
+
 # %% ../nbs/search/13_fits.ipynb #4db7a5cd
 def test_no_prediction_knows_its_own_row():
     graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan((24, 48, 96), epochs=4, starts=1), classes()

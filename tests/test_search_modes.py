@@ -33,6 +33,13 @@ def test_check_raises_what_the_search_would_raise():
             with pytest.raises(ValueError, match="domain of the graph is 'cube'"):
                 refuse(cube, sine(), Settings(mode=mode, **QUICK))
         assert check(SMALL, sine(), Settings(mode=mode, **QUICK)) is None
+    large = Graph.dense(2, 1, hidden=(6,) * 6)
+    for refuse in (check, search):
+        with pytest.raises(ValueError, match="21,936,950,640,377,856 structures and there is no budget"):
+            refuse(large, sine(), Settings(mode="enumerate", **QUICK))
+        for mode, c in (("evidence", 1.0), ("grow", -1.0), ("shrink", (0.0, 2.0)), ("enumerate", 1.0)):
+            with pytest.raises(ValueError, match="no structure to keep away from: set c_comb=0"):
+                refuse(SMALL, sine(), Settings(mode=mode, c_comb=c, **QUICK))
 
 # %% ../nbs/search/16_modes.ipynb #e263e579
 def test_modes_are_those_of_the_settings():

@@ -92,7 +92,8 @@ def _check(o: "OuterPlan") -> None:
         raise ValueError("coupled needs γ above 0, and at a vertex it is not; set vertices=False")
     ends = o.c_comb if isinstance(o.c_comb, tuple) else (o.c_comb,)
     if any(bool((torch.as_tensor(v) != 0).any()) for v in ends) and not o.known:
-        raise ValueError(f"c_comb is {o.c_comb}, but there is no structure to keep away from; name some in `known`")
+        raise ValueError(f"c_comb is {o.c_comb}, but there is no structure to keep away from; name some in `known` "
+                         "of an OuterPlan, or set c_comb=0")
 
 
 def _of_settings(settings: Settings, **kw) -> OuterPlan:

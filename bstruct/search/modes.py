@@ -19,7 +19,15 @@ from bstruct.search.variational import Task
 MODES = {"evidence": "evidence_mode.evidence_mode", "grow": "grow.grow_mode", "shrink": "shrink.shrink_mode",
          "enumerate": "enumeration.enumerate_mode"}  # the function behind each name, in bstruct.search
 
-# %% ../../nbs/search/16_modes.ipynb #ceeaeba7
+# %% ../../nbs/search/16_modes.ipynb #6176f7d2
+def _refuse_repulsion(settings: Settings) -> None:
+    "No mode is told of structures to keep away from; `enumerate` keeps its own account of them."
+    c = settings.c_comb
+    if any(c) if isinstance(c, tuple) else c:
+        raise ValueError(f"c_comb is {c}, but there is no structure to keep away from: set c_comb=0, or give bilevel "
+                         "an OuterPlan that names some in `known`")
+
+# %% ../../nbs/search/16_modes.ipynb #357ac496
 def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint: str | PathLike | None = None,
            callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
     """Search the graph in the mode that the settings name.
@@ -28,6 +36,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
     fit the structures of `enumerate`, and change no result. Rows are expected in random order.
     """
     check_choice("mode", settings.mode, tuple(MODES))
+    _refuse_repulsion(settings)
     module, name = MODES[settings.mode].split(".")
     run = getattr(import_module(f"bstruct.search.{module}"), name)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
@@ -37,6 +46,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
 def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None:
     "Raise the ValueError that `search` would raise before its first step, or do nothing."
     check_choice("mode", settings.mode, tuple(MODES))
+    _refuse_repulsion(settings)
     if settings.mode in ("grow", "shrink"):
         from bstruct.search.path import open_run
 
