@@ -232,6 +232,26 @@ def test_check_refuses_what_fit_refuses_and_changes_nothing():
     assert m.check(X, y) is None and not [k for k in vars(m) if k.endswith("_")]
     assert (rng.get_state()[1] == state).all()
 
+# %% ../nbs/use/02_estimators.ipynb #884d50b4
+def test_enumeration_ranks_everything_whoever_does_the_work():
+    X, y = moons()
+    settings = dict(mode="enumerate", random_state=0, **QUICK | {"hidden": (4, 4)})
+    m, two = (StructureClassifier(n_jobs=n, **settings).fit(X, y) for n in (1, 2))
+    assert len(m.ranking_) == m.graph_.n_structures == 27 and m.ranking_ == two.ranking_
+    assert sorted(m.rank_of(s) for s in m.graph_.structures()) == list(range(1, 28)) and m.rank_of(m.structure_) == 1
+    assert np.array_equal(m.predict_proba(X), two.predict_proba(X)) and len(m.to_frame()) == 27
+    assert abs(sum(r["probability"] for r in m.ranking_) - 1) < 1e-6
+    with tempfile.TemporaryDirectory() as tmp:
+        m.save(Path(tmp) / "m")
+        again = load(Path(tmp) / "m")
+    assert again.ranking_ == m.ranking_ and np.array_equal(again.predict_proba(X), m.predict_proba(X))
+    few = StructureClassifier(budget=5, halving=True, **settings).fit(X, y)
+    assert len(few.ranking_) == 5 and few.n_jobs is None
+    with pytest.raises(ValueError, match="none of the 5 structures that were ranked, of 27"):
+        few.rank_of(next(s for s in m.graph_.structures() if s not in [r["structure"] for r in few.ranking_]))
+    with pytest.raises(ValueError, match=r"c_comb is 1.0.*no structure to keep away from"):
+        StructureClassifier(c_comb=1.0, **settings).check(X, y)
+
 # %% ../nbs/use/02_estimators.ipynb #ca18d5f7
 def test_walks_have_a_path_and_are_saved_whole():
     X, y = moons()

@@ -78,7 +78,8 @@ def test_ranks_are_a_curve_with_marks():
 # %% ../nbs/use/03_plots.ipynb #229199b4
 def test_no_structure_beats_those_on_the_line():
     rng = np.random.default_rng(0)
-    records = [{"parameters": int(n), "log_evidence": float(v)} for n, v in zip(rng.integers(1, 9, 30), rng.normal(size=30))]
+    points = zip(rng.integers(1, 9, 30).tolist(), rng.normal(size=30).tolist())
+    records = [{"parameters": n, "log_evidence": v} for n, v in points]
     beaten = lambda a: any(b != a and b["parameters"] <= a["parameters"] and b["log_evidence"] >= a["log_evidence"]
                            for b in records)
     ax = plot_pareto(records, [{"mode": "grow", "rank": 4}, {"mode": "shrink", "rank": None}]).axes[0]

@@ -123,6 +123,12 @@ def test_failures_are_rows():
     before = path.read_bytes()
     assert table(enumerate_structures(graph, sine(), settings=Settings(**QUICK), journal=path))[:2] == table(ranking)[:2]
     assert path.read_bytes() == before  # who failed is not tried again
+    def never(weights, x, out):
+        raise ZeroDivisionError("never")
+    graph = Graph({"x": 2, "h": 16, "y": 1}, {"x->h": ("linear", "linear+tanh"), "h->y": ("zero", "linear"), "x->y": (
+        "linear", Candidate("never_in_enumeration", candidate("linear").weights, never))})
+    notes = enumerate_structures(graph, sine(), settings=Settings(**QUICK), order="given").notes
+    assert notes[:2] == ["8 structures are 6 different networks", "4 failed: their errors are in their rows"]
 
 # %% ../nbs/search/14_enumeration.ipynb #d461f27b
 def test_the_mode_predicts_with_the_best():
