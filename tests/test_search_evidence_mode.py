@@ -141,6 +141,14 @@ def test_best_multiple_has_the_largest_evidence():
     assert abs(alone.value - light.value) < 10 * (alone.stderr + light.stderr + 0.1)  # other draws, the same law
     assert best_multiple(small_run(tempering=(0.3,)), {}) == 0.3
 
+# %% ../nbs/search/05_evidence_mode.ipynb #b813ac47
+def test_what_the_finalists_found_is_one_write():
+    run, writes = small_run(tempering=(1.0, 0.01)), []
+    finish = run.checkpoint.finish
+    run.checkpoint.finish = lambda stage, *rest: (writes.append(stage), finish(stage, *rest))
+    best_multiple(run, {"x->h1": "linear"})
+    assert writes == ["finalists"] and not run.checkpoint.state("finalists/0")
+
 # %% ../nbs/search/05_evidence_mode.ipynb #4658e4ab
 def test_averaged_posterior_against_softmax_and_integral():
     from scipy.integrate import quad

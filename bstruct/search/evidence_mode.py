@@ -174,7 +174,8 @@ def best_multiple(run: Run, structure: Structure) -> float:
     if run.checkpoint.found("finalists") is None:
         found = [e.value for e in multiple_evidence(run, structure, c_regs)]
         values = [-math.inf if math.isnan(v) else v for v in found]
-        run.checkpoint.finish("finalists/0", None)
+        kept = run.checkpoint.tensors.items()  # found and forgotten in one write: no kill comes between
+        run.checkpoint.tensors = {k: v for k, v in kept if not k.startswith("finalists/0|")}
         run.checkpoint.finish("finalists", c_regs[values.index(max(values))])
     return run.checkpoint.found("finalists")
 
