@@ -72,8 +72,12 @@ def test_linear_evidence_refuses_bad_input():
     for kw, word in [({"precision": 0.0}, "precision"), ({"noise_variance": -1.0}, "noise_variance")]:
         with pytest.raises(ValueError, match=word):
             linear_evidence(x, y, **{"precision": 1.0, "noise_variance": 1.0, **kw})
-    with pytest.raises(ValueError, match="rows of features"):
-        linear_evidence(x, y[:3], precision=1.0, noise_variance=1.0)
+    wrong = [((x, y[:3]), "features of .n, d."), ((x[:, 0], y), "features of .n, d."), ((x * math.nan, y), "NaN")]
+    for bad, word in wrong:
+        with pytest.raises(ValueError, match=word):
+            linear_evidence(*bad, precision=1.0, noise_variance=1.0)
+    with pytest.raises(ValueError, match="or 2 of them"):
+        linear_evidence(x, y, precision=torch.ones(3), noise_variance=1.0)
 
 # %% ../nbs/evidence/02_closed_form.ipynb #d398c5f9
 def test_integrate_output_equals_the_double_integral():

@@ -69,6 +69,10 @@ def test_make_target_refuses_what_is_no_number():
         make_target(lambda w: (w["a"] * float("nan")).sum(), prior)
     with pytest.raises(ValueError, match="dtype"):
         make_target(lambda w: torch.ones(2, 3) @ w["a"], prior)
+    with pytest.raises(ValueError, match="prior's shapes.*size"):
+        make_target(lambda w: (torch.ones(4, 2, dtype=torch.float64) @ w["a"]).sum(), prior)
+    with pytest.raises(ValueError, match="asks for weight 'b'; the prior has a"):
+        make_target(lambda w: w["b"].sum(), prior)
 
 # %% ../nbs/evidence/01_core.ipynb #6e5aa7e1
 def test_target_batches_and_checks():

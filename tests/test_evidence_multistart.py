@@ -21,7 +21,8 @@ def exact_gaussian_bound(p, scale, lr, steps):
     mode = torch.linalg.solve(lam, torch.func.grad(t.log_joint)(zero))
     shrink = torch.linalg.matrix_power(torch.eye(t.size, dtype=torch.float64) - lr * lam, steps)
     mean, cov = mode - shrink @ mode, scale**2 * shrink @ shrink
-    entropy = 0.5 * (t.size * (1 + math.log(2 * math.pi)) + torch.linalg.slogdet(cov)[1])
+    fall = torch.linalg.slogdet(torch.eye(t.size, dtype=torch.float64) - lr * lam)[1]  # of cov itself: below rounding
+    entropy = 0.5 * t.size * (1 + math.log(2 * math.pi * scale**2)) + steps * fall
     offset = mean - mode
     return float(t.log_joint(mode) - 0.5 * (torch.trace(lam @ cov) + offset @ lam @ offset) + entropy)
 
@@ -61,6 +62,24 @@ def test_multistart_is_exact_for_a_gaussian_and_a_bound():
     g = torch.Generator().manual_seed(0)
     fast = estimate(p.log_likelihood, p.prior, method="multistart", generator=g, steps=3, lr=0.1)
     assert not fast.reliable and "lower lr" in fast.diagnostics["reason"]
+    curvature = -torch.func.hessian(make_target(p.log_likelihood, p.prior).log_joint)(torch.zeros(3).double())
+    top = float(torch.linalg.eigvalsh(curvature).max())
+    for entropy, fine in (("exact", True), ("lanczos", True), ("bound", False)):  # 0.8 allows the map, not the two traces
+        e = estimate(p.log_likelihood, p.prior, method="multistart", generator=g, steps=3, lr=0.8 / top, entropy=entropy)
+        assert e.reliable == fine and abs(e.diagnostics["lr_lambda"] - 0.8) < 1e-6
+    e = estimate(p.log_likelihood, p.prior, method="multistart", generator=torch.Generator().manual_seed(0), steps=0,
+                 starts=1000, start_scale=0.5)
+    assert abs(e.value - exact_gaussian_bound(p, 0.5, 1e-3, 0)) < 4 * e.stderr
+    values = [estimate(p.log_likelihood, p.prior, method="multistart", generator=torch.Generator().manual_seed(s), steps=5,
+                       starts=20).value for s in range(40)]
+    e = estimate(p.log_likelihood, p.prior, method="multistart", generator=g, steps=5, starts=2000)
+    assert abs(float(torch.tensor(values).std()) / (e.stderr * 10) - 1) < 0.5  # 20 starts for 2000: ten times the error
+    for bad in ({"starts": 1}, {"lr": -1.0}):
+        with pytest.raises(ValueError, match="two starts at least"):
+            estimate(p.log_likelihood, p.prior, method="multistart", generator=g, **bad)
+    wall = lambda w: torch.where(w["w"][0] > 0, -(w["w"] ** 2).sum(), torch.tensor(-math.inf).double())
+    e = estimate(wall, p.prior, method="multistart", generator=g, steps=2)
+    assert not e.reliable and "not finite" in e.diagnostics["reason"]
 
 # %% ../nbs/evidence/13_multistart.ipynb #a9708a76
 def test_multistart_variants_stay_bounds():
@@ -80,3 +99,22 @@ def test_multistart_variants_stay_bounds():
     still = estimate(p.log_likelihood, p.prior, method="multistart", generator=torch.Generator().manual_seed(0),
                      steps=300, lr=2e-3, starts=100, every=300, langevin=True)
     assert p.exact - 3 < still.value < p.exact + 3 * still.stderr  # noise keeps the cloud alive: the posterior is reached
+
+# %% ../nbs/evidence/13_multistart.ipynb #83bee8f9
+def test_descent_does_not_minimise_the_divergence():
+    def descend(degree, steps):
+        p = polynomial_problem(degree)
+        e = estimate(p.log_likelihood, p.prior, method="multistart", generator=torch.Generator().manual_seed(0),
+                     steps=steps, lr=1e-3, starts=50, every=10)
+        return p, e.diagnostics["curve"]
+    p, curve = descend(2, 200)
+    bound = torch.tensor([c["bound"] for c in curve])
+    divergence = torch.tensor([p.exact - exact_gaussian_bound(p, 1.0, 1e-3, c["step"]) for c in curve])
+    peak = int(bound.argmax())
+    assert 0 < peak < len(curve) // 3 and (divergence > 0).all()
+    assert (p.exact - bound - divergence).abs()[peak:].max() < 2  # two nats: 50 starts
+    assert divergence[-1] > divergence[peak] + 30 and (divergence[peak + 2:].diff() > 0).all()
+    assert (torch.tensor([c["log_likelihood"] for c in curve]).diff() > 0).all()  # and all the while the fit improves
+    (three, a), (four, b) = descend(3, 60), descend(4, 60)
+    best = lambda curve: max(c["bound"] for c in curve)
+    assert three.exact > four.exact and best(a) < best(b) - 1  # no selector

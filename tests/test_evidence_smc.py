@@ -78,6 +78,11 @@ def test_smc_says_when_it_fails():
     bad = estimate(p.log_likelihood, p.prior, method="smc", generator=torch.Generator().manual_seed(0),
                    islands=4, particles=8, moves=1, leapfrog=1, fraction=0.2)
     assert not bad.reliable and "more" in bad.diagnostics["reason"]
+    steep = lambda edge: lambda w: torch.where(w["w"][0] > edge, -(w["w"] ** 2).sum(), torch.tensor(-math.inf).double())
+    with pytest.raises(ValueError, match="-inf at all 128"):  # where it would temper for ever
+        estimate(steep(9.0), p.prior, method="smc", generator=torch.Generator().manual_seed(0))
+    half = estimate(steep(0.0), p.prior, method="smc", generator=torch.Generator().manual_seed(0))  # half the prior
+    assert abs(half.value - (-2.5 * math.log(3) - math.log(2))) < 4 * half.stderr
     with pytest.raises(ValueError, match="islands"):
         estimate(p.log_likelihood, p.prior, method="smc", generator=torch.Generator(), islands=1)
     from scipy.stats import t as student

@@ -13,7 +13,7 @@ import torch
 import bstruct.evidence.mixture
 from bstruct.evidence.core import GaussianPrior, estimate, make_target
 from bstruct.evidence.laplace import find_modes
-from bstruct.evidence.problems import logistic_problem, polynomial_problem
+from bstruct.evidence.problems import logistic_problem, polynomial_problem, tanh_problem
 
 # %% ../nbs/evidence/07_variational.ipynb #7ed4ffaf
 def test_families_draw_what_their_densities_say():
@@ -66,5 +66,9 @@ def test_bounds_stay_below_the_truth_and_tighten():
     assert e.value < truth.value + 3 * math.hypot(e.stderr, truth.stderr)
     full = estimate(p.log_likelihood, p.prior, method="variational", generator=g, steps=300, starts=2)
     assert abs(full.value - truth.value) < 3 * math.hypot(full.stderr, truth.stderr) + 0.01
+    loose = tanh_problem(3, seed=7)
+    e = estimate(loose.log_likelihood, loose.prior, method="variational", generator=g, family="mean_field", steps=100,
+                 starts=8)
+    assert full.reliable and not e.reliable and e.ess < 100 and "below 100" in e.diagnostics["reason"], str(e)
     with pytest.raises(ValueError, match="1000 at most"):
         estimate(lambda w: -(w["w"] ** 2).sum(), GaussianPrior({"w": (1001,)}), method="variational", generator=g)

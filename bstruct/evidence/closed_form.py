@@ -47,14 +47,19 @@ def linear_posterior(features: Float[Tensor, "n d"], targets: Float[Tensor, " n"
     return mean[:, 0], matrix
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #13ed785b
-def linear_evidence(features: Float[Tensor, "n d"], targets: Float[Tensor, "m *outputs"], *,
-                    precision: float | Float[Tensor, " d"], noise_variance: float | Tensor) -> Evidence:
-    """The exact evidence of a linear-Gaussian model, as `Evidence` (nats, no error).
+def linear_evidence(features: Float[Tensor, "n *d"], targets: Float[Tensor, "m *outputs"], *,
+                    precision: float | Tensor, noise_variance: float | Tensor) -> Evidence:
+    """The exact evidence of a linear-Gaussian model, as `Evidence` (nats, no error); `precision` one number or [d].
 
-    Raises ValueError for shapes that do not fit, and for a precision or a noise variance that is not positive.
+    Raises ValueError for shapes that do not fit, for NaN, and for a precision or noise variance that is not > 0.
     """
-    if targets.shape[0] != features.shape[0]:
-        raise ValueError(f"{features.shape[0]} rows of features, {targets.shape[0]} targets; give one target a row")
+    if features.dim() != 2 or targets.shape[:1] != features.shape[:1]:
+        raise ValueError(f"{tuple(features.shape)} features and {tuple(targets.shape)} targets; give features of [n, d] "
+                         "and one row of targets for each are needed")
+    if torch.as_tensor(precision).shape not in ((), (1,), features.shape[1:]):
+        raise ValueError(f"precision has shape {tuple(precision.shape)}; give a number, or {features.shape[1]} of them")
+    if not bool(features.isfinite().all() and targets.isfinite().all()):
+        raise ValueError("features or targets are NaN or infinite; drop or fill those rows")
     for name, value in (("precision", precision), ("noise_variance", noise_variance)):
         if not bool((torch.as_tensor(value) > 0).all()):
             raise ValueError(f"{name} is {value}; it must be positive")

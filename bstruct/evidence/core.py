@@ -160,6 +160,8 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
     for z in (torch.zeros(prior.size, dtype=prior.dtype), torch.linspace(-1, 1, prior.size, dtype=prior.dtype)):
         try:
             value = log_likelihood(to_weights(prior, z))
+        except KeyError as e:
+            raise ValueError(f"log_likelihood asks for weight {e}; the prior has {', '.join(prior.shapes)}") from e
         except RuntimeError as e:
             hint = f"; weights are {prior.dtype}, convert the data to it" if "dtype" in str(e) else ""
             raise ValueError(f"log_likelihood failed on weights of the prior's shapes: {e}{hint}") from e

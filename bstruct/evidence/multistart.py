@@ -59,6 +59,8 @@ def multistart(log_likelihood: Callable, prior: GaussianPrior, *, generator: tor
     target = make_target(log_likelihood, prior)
     if target.size > 2000:
         raise ValueError(f"{target.size} weights; exact Hessians are for 2000 at most, use 'prequential'")
+    if starts < 2 or steps < 0 or lr <= 0:
+        raise ValueError(f"starts {starts}, steps {steps}, lr {lr}; two starts at least, for an error, and lr above 0")
     parts = [Target(f, prior) for f in minibatches] or [target]
     local = [torch.func.vmap(_gradient_and_hessian(t)) for t in parts]
     z, n = start_scale * target.draw(generator, starts), target.size
@@ -82,6 +84,7 @@ def multistart(log_likelihood: Callable, prior: GaussianPrior, *, generator: tor
 # %% ../../nbs/evidence/13_multistart.ipynb #96afe8b6
 def _verdict(values: Tensor, worst: float, limit: float, curve: list[dict]) -> Evidence:
     ok = worst < limit and bool(values.isfinite().all())
-    reason = {} if ok else {"reason": f"lr·λ_max reached {worst:.3g}, {limit:.4g} is allowed; lower lr"}
+    reason = {} if ok else {"reason": f"lr·λ_max reached {worst:.3g}, {limit:.4g} is allowed; lower lr"} \
+        if worst >= limit else {"reason": "the log joint is not finite at some point; soften the likelihood"}
     return Evidence(float(values.mean()), float(values.std()) / math.sqrt(len(values)), None, True, "multistart", ok,
                     {"curve": curve, "lr_lambda": worst} | reason)

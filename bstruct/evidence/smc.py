@@ -94,8 +94,10 @@ def temper(target: Target, generator: torch.Generator, *, islands: int, particle
     z = target.draw(generator, islands, particles)
     state, beta, step, history = (z, *both(z)), 0.0, 0.8 / target.size**0.25, []
     log_z = torch.zeros(islands, dtype=z.dtype)
-    if bool(state[2].isnan().any()):
-        raise ValueError("log_likelihood is NaN at draws of the prior; mask or clamp inside it")
+    if bool((state[2].isnan() | (state[2] == math.inf)).any()):
+        raise ValueError("log_likelihood is NaN or +inf at draws of the prior; mask or clamp inside it")
+    if not bool(state[2].isfinite().any(-1).all()):
+        raise ValueError(f"log_likelihood is -inf at all {particles} draws of an island; more particles, or soften it")
     while beta < 1:
         new = next_temperature(state[2], beta, fraction)
         lw = (new - beta) * state[2]

@@ -80,10 +80,11 @@ def fit(target: Target, q: dict, generator: torch.Generator, *, steps: int = 600
 @register("variational")
 def variational(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator, family: str = "full",
                 rank: int = 4, importance: int = 1000, groups: int = 32, steps: int = 600, draws: int = 16,
-                lr: float = 0.03, starts: int = 16) -> Evidence:
+                lr: float = 0.03, starts: int = 16, min_ess: float = 100.0) -> Evidence:
     """A lower bound of ln Z in nats by a fitted Gaussian, its importance-weighted form with `importance` draws.
 
-    Families: mean_field (any size), low_rank, full (up to 1000 weights). `stderr` is that of the bound.
+    Families: mean_field, low_rank, full, up to 1000 weights. `stderr` is that of the bound, which holds whatever the
+    ESS; below `min_ess` it says little of ln Z, and is not `reliable`.
     """
     target = make_target(log_likelihood, prior)
     if target.size > 1000:
@@ -98,6 +99,9 @@ def variational(log_likelihood: Callable, prior: GaussianPrior, *, generator: to
     lw = target.batch(z) + log_standard_normal(z) - distribution(q).log_prob(z)
     bound = lw.view(groups, importance).logsumexp(1) - math.log(importance)
     ess = float((2 * lw.logsumexp(0) - (2 * lw).logsumexp(0)).exp())
-    return Evidence(float(bound.mean()), float(bound.std()) / math.sqrt(groups), ess, True, "variational", True, {
-        "elbo": float(lw.mean()), "elbo_stderr": float(lw.std()) / math.sqrt(len(lw)), "family": family,
-        "importance": importance})
+    notes = {"elbo": float(lw.mean()), "elbo_stderr": float(lw.std()) / math.sqrt(len(lw)), "family": family,
+             "importance": importance}
+    if not ess >= min_ess:
+        notes["reason"] = f"ESS {ess:.0f} below {min_ess:.0f}, so the bound is loose; try 'mixture' or 'smc'"
+    return Evidence(float(bound.mean()), float(bound.std()) / math.sqrt(groups), ess, True, "variational",
+                    "reason" not in notes, notes)
