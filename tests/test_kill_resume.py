@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 ROOT = Path(__file__).resolve().parent.parent
 ARGS = ("--test-size 0.3 --hidden 8 --candidates linear+tanh linear+relu zero --epochs 40 --min-steps 0 --starts 2 "
         "--finalists 3 --replicas 2 --blocks 2 --samples 8 --batch-size 32 --quiet").split()
-MODES = {"evidence": [], "grow": ["--epochs", "12"], "shrink": ["--epochs", "12"]}
+MODES = {"evidence": [], "grow": ["--epochs", "12"], "shrink": ["--epochs", "12"],
+         "enumerate": "--epochs 12 --hidden 8 8 --candidates linear+tanh linear+relu linear+sin zero".split()}
 LONGEST = 240
 
 
@@ -57,7 +58,8 @@ def test_killed_at_random_moments_and_resumed(mode, tmp_path):
     done = start(*args, "--out", whole)
     assert done.wait(LONGEST) == 0, done.communicate()
     total, random_ = epochs(whole), random.Random(mode)
-    process, kills = start(*args, "--out", torn), 0
+    jobs = ["--jobs", "2"] if mode == "enumerate" else []
+    process, kills = start(*args, *jobs, "--out", torn), 0
     for _ in range(3):
         kills += killed(process, torn, random_.randrange(1, total // 2), random_.uniform(0, 0.05))
         process = start("resume", torn, "--quiet")
