@@ -54,8 +54,8 @@ def linear_evidence(features: Float[Tensor, "n *d"], targets: Float[Tensor, "m *
     Raises ValueError for shapes that do not fit, for NaN, and for a precision or noise variance that is not > 0.
     """
     if features.dim() != 2 or targets.shape[:1] != features.shape[:1]:
-        raise ValueError(f"{tuple(features.shape)} features and {tuple(targets.shape)} targets; give features of [n, d] "
-                         "and one row of targets for each are needed")
+        raise ValueError(f"{tuple(features.shape)} features and {tuple(targets.shape)} targets; give features of [n, d]"
+                         " and as many rows of targets")
     if torch.as_tensor(precision).shape not in ((), (1,), features.shape[1:]):
         raise ValueError(f"precision has shape {tuple(precision.shape)}; give a number, or {features.shape[1]} of them")
     if not bool(features.isfinite().all() and targets.isfinite().all()):
