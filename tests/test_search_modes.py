@@ -40,6 +40,11 @@ def test_check_raises_what_the_search_would_raise():
         for mode, c in (("evidence", 1.0), ("grow", -1.0), ("shrink", (0.0, 2.0)), ("enumerate", 1.0)):
             with pytest.raises(ValueError, match="no structure to keep away from: set c_comb=0"):
                 refuse(SMALL, sine(), Settings(mode=mode, c_comb=c, **QUICK))
+    for name, value in (("c_train", 0.5), ("c_prior", (2.0, 0.1)), ("validation", 0.2), ("hypergradient", "unroll")):
+        for mode in ("grow", "shrink"):
+            with pytest.raises(ValueError, match=f"{name} is .*mode '{mode}' .* leave {name} out"):
+                check(SMALL, sine(), Settings(mode=mode, **{name: value}, **QUICK))
+        check(SMALL, sine(), Settings(**{name: value}, **QUICK))
 
 # %% ../nbs/search/16_modes.ipynb #e263e579
 def test_modes_are_those_of_the_settings():

@@ -20,8 +20,12 @@ MODES = {"evidence": "evidence_mode.evidence_mode", "grow": "grow.grow_mode", "s
          "enumerate": "enumeration.enumerate_mode"}  # the function behind each name, in bstruct.search
 
 # %% ../../nbs/search/16_modes.ipynb #6176f7d2
-def _refuse_repulsion(settings: Settings) -> None:
-    "No mode is told of structures to keep away from; `enumerate` keeps its own account of them."
+def _refuse_unused(settings: Settings) -> None:
+    "No mode is told of structures to keep away from, and walks have no outer objective."
+    for name in ("c_train", "c_prior", "validation", "hypergradient") if settings.mode in ("grow", "shrink") else ():
+        if getattr(settings, name) != getattr(Settings, name):
+            raise ValueError(f"{name} is {getattr(settings, name)!r}, but mode {settings.mode!r} compares structures "
+                             f"by evidence and has no outer objective: leave {name} out, or take mode='evidence'")
     c = settings.c_comb
     if any(c) if isinstance(c, tuple) else c:
         raise ValueError(f"c_comb is {c}, but there is no structure to keep away from: set c_comb=0, or give bilevel "
@@ -36,7 +40,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
     fit the structures of `enumerate`, and change no result. Rows are expected in random order.
     """
     check_choice("mode", settings.mode, tuple(MODES))
-    _refuse_repulsion(settings)
+    _refuse_unused(settings)
     module, name = MODES[settings.mode].split(".")
     run = getattr(import_module(f"bstruct.search.{module}"), name)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
@@ -46,7 +50,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
 def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None:
     "Raise the ValueError that `search` would raise before its first step, or do nothing."
     check_choice("mode", settings.mode, tuple(MODES))
-    _refuse_repulsion(settings)
+    _refuse_unused(settings)
     if settings.mode in ("grow", "shrink"):
         from bstruct.search.path import open_run
 
