@@ -11,6 +11,8 @@ import math
 import numpy as np
 import torch
 
+from bstruct.evidence.core import _check_shapes
+
 # %% ../nbs/evidence/01_core.ipynb #f40af897
 def test_evidence_prints_its_error_and_its_doubts():
     e = Evidence(-10.712, 0.021, 812.4, method="mixture")
@@ -51,6 +53,14 @@ def test_prior_refuses_bad_precision():
     for bad, word in [*cases, ({"a": torch.ones(4), "b": 1.0}, "fit")]:
         with pytest.raises(ValueError, match=word):
             GaussianPrior({"a": (2, 3), "b": (3,)}, bad)
+    for bad in (3, "3", None, (2.0,), torch.zeros(2)):
+        with pytest.raises(ValueError, match="shape of 'a' is .*; give a tuple of whole numbers"):
+            _check_shapes({"b": (3,), "a": bad})  # what the prior does first; its annotation is stricter in tests
+    for bad in ((0,), (2, 0), (-1,)):
+        with pytest.raises(ValueError, match="shape of 'a' is .*; sizes are 1 at least"):
+            GaussianPrior({"a": bad, "b": (3,)})
+    _check_shapes({"b": [np.int64(3)]})
+    assert GaussianPrior({"a": torch.zeros(2, 3).shape, "c": ()}).size == 7
     with pytest.raises(ValueError, match="expects"):
         to_vector(GaussianPrior({"a": (2,)}), {"a": torch.zeros(3)})
     with pytest.raises(ValueError, match="does not fit"):
@@ -73,6 +83,17 @@ def test_make_target_refuses_what_is_no_number():
         make_target(lambda w: (torch.ones(4, 2, dtype=torch.float64) @ w["a"]).sum(), prior)
     with pytest.raises(ValueError, match="asks for weight 'b'; the prior has a"):
         make_target(lambda w: w["b"].sum(), prior)
+
+# %% ../nbs/evidence/01_core.ipynb #1dd296f2
+def test_make_target_refuses_what_cannot_be_batched():
+    prior = GaussianPrior({"a": (3,)}, 2.0)
+    outside = [lambda w: torch.tensor(-w["a"].sum().item() ** 2), lambda w: w["a"].sum() if w["a"].sum() > 0 else w["a"][0],
+               lambda w: torch.as_tensor(w["a"].detach().numpy().sum())]
+    for f in outside:
+        with pytest.raises(ValueError, match=r"^log_likelihood fails under torch.func.vmap; keep to .*\.item\(\)") as e:
+            make_target(f, prior)
+        assert "\n" not in str(e.value)
+    assert make_target(toy, prior).size == 3
 
 # %% ../nbs/evidence/01_core.ipynb #6e5aa7e1
 def test_target_batches_and_checks():

@@ -29,6 +29,19 @@ def test_climb_and_find_modes_reach_maxima():
     assert torch.allclose(value, f(z)) and torch.allclose(grad, torch.func.vmap(torch.func.grad(t.log_joint))(z))
     assert torch.allclose(h, -torch.func.vmap(torch.func.hessian(t.log_joint))(z), atol=1e-8)
 
+# %% ../nbs/evidence/06_laplace.ipynb #36fe02b7
+def test_find_modes_and_laplace_refuse_what_has_no_mode():
+    prior = GaussianPrior({"w": (3,)})
+    g = torch.Generator().manual_seed(0)
+    for f, word in ((lambda w: w["w"].sum() * 0 - math.inf, "-inf or NaN at all 16 starts; mask"),
+                    (lambda w: (w["w"].sum() + 0.5).log(), r"-inf or NaN at \d+ of 16 starts; mask"),
+                    (lambda w: (w["w"].sum() * 0).log(), "derivatives .* at 16 of 16 starts; mask")):
+        with pytest.raises(ValueError, match=word):
+            estimate(f, prior, method="laplace", generator=g)
+    for starts in (0, -1):
+        with pytest.raises(ValueError, match=f"starts is {starts}; modes are searched from 1 start at least"):
+            estimate(lambda w: -(w["w"] ** 4).sum(), prior, method="laplace", generator=g, starts=starts)
+
 # %% ../nbs/evidence/06_laplace.ipynb #75c98a65
 def test_laplace_is_exact_for_linear_models_and_diagonal_loses_what_theory_says():
     p = polynomial_problem(4, seed=1)

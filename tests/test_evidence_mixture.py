@@ -117,5 +117,10 @@ def test_mixture_refuses():
     with pytest.raises(ValueError, match="no symmetry"):
         estimate(p.log_likelihood, p.prior, method="mixture", generator=g, integrate=False,
                  units=[Units({"a": 0, "b": 0}, odd=True)])
+    single = GaussianPrior({"w": (3,)}, dtype=torch.float32)
+    for kw in ({}, {"start": "modes"}, {"integrate": False}):
+        with pytest.raises(ValueError, match="dtype torch.float32 of the prior; the mixture needs torch.float64"):
+            estimate(lambda w: -(w["w"] ** 4).sum(), single, method="mixture", generator=g, **kw)
+    assert estimate(lambda w: -(w["w"] ** 4).sum(), single, method="smc", generator=g, particles=16).reliable
     with pytest.raises(ValueError, match="'smc' can do more"):
         estimate(lambda w: -(w["w"] ** 4).sum(), GaussianPrior({"w": (201,)}), method="mixture", generator=g)

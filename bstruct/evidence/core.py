@@ -64,12 +64,21 @@ class Evidence:
         "The inverse of `to_dict`."
         return cls(**{k: _number(v) if k in ("value", "stderr", "ess") else v for k, v in d.items()})
 
-# %% ../../nbs/evidence/01_core.ipynb #1ee72e4c
+# %% ../../nbs/evidence/01_core.ipynb #745d6a07
+def _check_shapes(shapes: dict) -> None:
+    for name, shape in shapes.items():
+        if not (isinstance(shape, (tuple, list)) and all(isinstance(n, (int, np.integer)) for n in shape)):
+            raise ValueError(f"shape of {name!r} is {shape!r}; give a tuple of whole numbers, (3,) for three weights")
+        if any(n < 1 for n in shape):
+            raise ValueError(f"shape of {name!r} is {tuple(shape)}; sizes are 1 at least, leave out an empty weight")
+
+# %% ../../nbs/evidence/01_core.ipynb #420f2db1
 @dataclass(frozen=True)
 class GaussianPrior:
     """W ~ N(0, precision⁻¹) over named weights; `precision` is a number, or one number or tensor per name.
 
-    Raises ValueError for a precision ≤ 0, a missing name, or one that does not broadcast to its weight.
+    Raises ValueError for a precision ≤ 0, a missing name, or one that does not broadcast to its weight, and for a
+    shape that is no tuple of positive whole numbers.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -79,6 +88,7 @@ class GaussianPrior:
     def __post_init__(self):
         if not self.shapes:
             raise ValueError("shapes is empty; a prior needs at least one weight")
+        _check_shapes(self.shapes)
         if isinstance(self.precision, dict) and set(self.precision) != set(self.shapes):
             raise ValueError(f"precision names {sorted(self.precision)}, not {sorted(self.shapes)}: give each one")
         if not bool(torch.isfinite(self.scale).all() and (self.scale > 0).all()):
@@ -153,11 +163,22 @@ class Target:
         "Draws of z from the prior, of shape [*shape, n]."
         return torch.randn(*shape, self.size, generator=generator, dtype=self.prior.dtype, device=generator.device)
 
-# %% ../../nbs/evidence/01_core.ipynb #a1d80c40
+# %% ../../nbs/evidence/01_core.ipynb #3a36a2cc
+def _check_batches(target: Target, z: Float[Tensor, "2 n"]) -> None:
+    try:
+        torch.func.vmap(target.log_likelihood)(z)
+    except (RuntimeError, TypeError, ValueError) as e:
+        first = str(e).strip().partition("\n")[0].partition(". ")[0]
+        raise ValueError("log_likelihood fails under torch.func.vmap; keep to tensor operations, without .item(), "
+                         f"numpy and `if` on values: {first}") from e
+
+# %% ../../nbs/evidence/01_core.ipynb #a5f3153b
 def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
-    "The checked target; raises ValueError for a likelihood that is no real scalar or mixes dtypes."
+    "The checked target; raises ValueError for a likelihood that is no real scalar, mixes dtypes or cannot be batched."
     target = Target(log_likelihood, prior)
-    for z in (torch.zeros(prior.size, dtype=prior.dtype), torch.linspace(-1, 1, prior.size, dtype=prior.dtype)):
+    end = torch.linspace(-1, 1, prior.size, dtype=prior.dtype)
+    points = torch.stack([torch.zeros_like(end), end])
+    for z in points:
         try:
             value = log_likelihood(to_weights(prior, z))
         except KeyError as e:
@@ -170,6 +191,7 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
             raise ValueError(f"log_likelihood returned {got}; sum it over the examples to a scalar tensor")
         if bool(value.isnan()) or value == float("inf"):
             raise ValueError(f"log_likelihood is {float(value)} near the prior's mean; it must be a number of nats")
+    _check_batches(target, points)
     return target
 
 # %% ../../nbs/evidence/01_core.ipynb #289bc993

@@ -16,7 +16,18 @@ from torch import Tensor
 
 from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, register, to_weights
 
-# %% ../../nbs/evidence/06_laplace.ipynb #02194790
+# %% ../../nbs/evidence/06_laplace.ipynb #f389a49e
+def _eigh(h: Float[Tensor, "s n n"]) -> tuple[Tensor, Tensor]:
+    "Eigenvalues and vectors; ValueError where a matrix is not finite."
+    try:
+        return torch.linalg.eigh(h)
+    except torch.linalg.LinAlgError as e:
+        if not (bad := int((~h.isfinite()).flatten(1).any(1).sum())):
+            raise
+        raise ValueError(f"second derivatives of log_likelihood are NaN or infinite at {bad} of {len(h)} starts; "
+                         "mask or clamp inside it") from e
+
+# %% ../../nbs/evidence/06_laplace.ipynb #fc27f9d0
 @dataclass(frozen=True)
 class Modes:
     "Distinct maxima, best Laplace mass first: points, negative Hessians of the log joint, ln joint, and ln mass."
@@ -35,7 +46,7 @@ def climb(target: Target, z: Float[Tensor, "s n"], steps: int = 80) -> tuple[Ten
     value, g, h = local(z)
     damping = torch.ones(len(z), dtype=z.dtype)
     for _ in range(steps):
-        lam, q = torch.linalg.eigh(h)
+        lam, q = _eigh(h)
         move = (q @ ((q.mT @ g[..., None]) / (lam.abs() + damping[:, None])[..., None]))[..., 0]
         new = local(z + move)
         up = new[0] >= value
@@ -47,18 +58,24 @@ def climb(target: Target, z: Float[Tensor, "s n"], steps: int = 80) -> tuple[Ten
             break
     return z.detach(), value.detach(), g.detach(), h.detach()
 
-# %% ../../nbs/evidence/06_laplace.ipynb #da210f47
+# %% ../../nbs/evidence/06_laplace.ipynb #9c4a9f80
 def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *, start: Tensor | None = None,
                limit: int = 64) -> Modes:
     "Distinct modes reached from `start`, or from prior draws; eigenvalues of the precision are kept above 0.3."
+    if start is None and starts < 1:
+        raise ValueError(f"starts is {starts}; modes are searched from 1 start at least, take 16")
     z, value, g, h = climb(target, target.draw(generator, starts) if start is None else start)
-    lam, q = torch.linalg.eigh(h)
+    lam, q = _eigh(h)
     lam = lam.clamp(min=0.3)  # flat or rising directions: no narrower than the prior allows by much
     mass = value + 0.5 * (target.size * math.log(2 * math.pi) - lam.log().sum(-1))
     kept = []
     for i in mass.argsort(descending=True).tolist():
         if len(kept) < limit and mass[i] > mass.max() - 20 and all((z[i] - z[k]).norm() > 0.05 for k in kept):
             kept.append(i)
+    if not kept:
+        bad, count = int((~mass.isfinite()).sum()), len(mass)
+        raise ValueError(f"log_likelihood is -inf or NaN at {'all' if bad == count else f'{bad} of'} {count} starts; "
+                         "mask or clamp inside it, or soften it")
     precision = q @ torch.diag_embed(lam) @ q.mT
     return Modes(z[kept], precision[kept], value[kept], mass[kept], float(g[kept].abs().max()))
 

@@ -185,6 +185,9 @@ def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
     if target.size > 200 or start not in ("particles", "modes"):
         raise ValueError(f"{target.size} weights and start {start!r}; 200 weights at most ('smc' can do more), "
                          "start 'particles' or 'modes'")
+    if prior.dtype != torch.float64:
+        raise ValueError(f"dtype {prior.dtype} of the prior; the mixture needs torch.float64, for the data as well, or "
+                         "try 'smc'")
     table = group(left, target.prior)
     check_symmetry(target.likelihood, target.prior, left, table, generator)
     found, domain = _from_particles(target, full, table, generator, particles) if start == "particles" else \
