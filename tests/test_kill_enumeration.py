@@ -20,7 +20,7 @@ from bstruct.search.variational import Task
 NAMES = ("zero", "linear", "linear+relu", "linear+tanh", "linear+sin")
 GRAPH = Graph.dense(3, 2, (16, 16), NAMES)  # 125 structures, 105 networks, 4 tiles
 SETTINGS = Settings(mode="enumerate", epochs=4, min_steps=20, starts=2, tempering=(1.0, 0.1), batch_size=32)
-FORK = multiprocessing.get_context("fork")
+FORK, SPAWN = (multiprocessing.get_context(name) for name in ("fork", "spawn"))
 LONGEST = 120
 
 
@@ -51,7 +51,8 @@ def rows(path):
 
 
 def started(path, n_jobs=1):
-    process = FORK.Process(target=ranking, args=(path, n_jobs))
+    context = FORK if n_jobs == 1 else SPAWN  # a fork would inherit the workers that other tests left behind
+    process = context.Process(target=ranking, args=(path, n_jobs))
     process.start()
     return process
 
