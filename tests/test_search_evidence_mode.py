@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bstruct.evidence.core import Evidence
 from bstruct.model import Graph, Supernet
 from bstruct.search.checkpoint import Checkpoint
 from bstruct.search.evidence_mode import _shortlist
@@ -65,14 +66,23 @@ def test_path_scores_agree_with_restricted_networks():
         alone = t.log_likelihood(net(w, {}, t.x[60:]), t.y[60:], b.params["log_noise"][1]).sum()
         torch.testing.assert_close(score, alone, rtol=1e-4, atol=1e-3)
 
-# %% ../nbs/search/05_evidence_mode.ipynb #4c9e932b
+# %% ../nbs/search/05_evidence_mode.ipynb #6a75c275
+def test_mean_rank_is_that_of_scipy():
+    from scipy.stats import rankdata
+    scores = torch.randn(3, 40, generator=torch.Generator().manual_seed(0))
+    scores[1, 5] = math.nan
+    want = rankdata(-scores.nan_to_num(nan=-1e9).numpy(), axis=1).mean(0) - 1
+    torch.testing.assert_close(mean_rank(scores), torch.tensor(want))
+
+# %% ../nbs/search/05_evidence_mode.ipynb #5862507b
 def test_search_stage_puts_all_structures_in_order():
     order, batch = search_stage(small_run())
     options = list(small_graph().structures())
     assert sorted(map(str, order)) == sorted(map(str, options))
     assert len(batch) == 3 and batch.c_reg.tolist() == pytest.approx([1, .1, .01])
-    each = torch.stack([path_scores(batch, sine(), options, slice(60, 120), [m]) for m in range(3)]).amax(0)
-    assert order == [options[i] for i in each.argsort(descending=True)]
+    each = [path_scores(batch, sine(), options, slice(60, 120), [m]).tolist() for m in range(3)]
+    places = [sum(sorted(row, reverse=True).index(row[i]) for row in each) for i in range(3)]
+    assert order == [options[i] for i in sorted(range(3), key=places.__getitem__)]
 
 # %% ../nbs/search/05_evidence_mode.ipynb #de413a69
 def test_connected_structures_are_those_whose_output_varies():
@@ -102,64 +112,27 @@ def test_shortlist_has_different_networks_and_the_simplest():
     assert network_of(graph, found[-1]) == network_of(graph, simplest(graph, order))
     assert _shortlist(run, order[::-1])[0] == order[-1] and len(_shortlist(run, order[:2])) == 2
 
-# %% ../nbs/search/05_evidence_mode.ipynb #16187e5d
+# %% ../nbs/search/05_evidence_mode.ipynb #b6acec08
 def test_screening_tells_truth_from_falsehood():
     run = small_run(min_steps=600, finalists=1)
     good, bad = screening_stage(run, [{"x->h1": "linear+sin"}, {"x->h1": "zero"}])
     assert good.value > bad.value + 3 * (good.stderr + bad.stderr)
-    assert good.diagnostics == {"past": 77, "rows": 43, "replicas": 5} and bad.diagnostics["replicas"] == 2
+    assert good.diagnostics["rows"] == 43 and [e.diagnostics["replicas"] for e in (good, bad)] == [4, 2]
     plan = FitPlan.of(run.settings, 120)
-    one, more = (prequential_evidence(run.graph, [{"x->h1": "linear+sin"}], run.task, replace(plan, starts=n), seed)[0]
-                 for n, seed in ((2, 0), (3, -1)))
-    assert good == pooled(one, more)  # alone or in company, and now or from the checkpoint
+    fit = lambda starts, seed: prequential_evidence(run.graph, [{"x->h1": "linear+sin"}], run.task,
+                                                    replace(plan, starts=starts), seed)[0]
+    starts = pooled(pooled(fit(1, 0), fit(1, 1)), fit(2, 2)).diagnostics["starts"]
+    assert good.diagnostics["starts"] == starts and good.value == pytest.approx(sum(starts) / 4)  # alone or in company ...
     run.graph = None
-    assert screening_stage(run, [{}, {}]) == [good, bad]
+    assert screening_stage(run, [{}, {}]) == [good, bad]  # ... and now or from the checkpoint
 
-# %% ../nbs/search/05_evidence_mode.ipynb #5575b5c0
-def test_what_cannot_be_fitted_leaves_the_race():
-    from bstruct.model.candidates import Candidate, candidate, register
-    def broken(width=None):
-        def fail(w, x, out):
-            if len(x) == 32:  # the rows of a step of the fits, not those of the supernet
-                raise RuntimeError("out of order")
-            return candidate("linear").apply(w, x, out)
-        return Candidate("broken", candidate("linear").weights, fail, stacks=True)
-    register("broken", broken)
-    graph = Graph.dense(2, 1, hidden=(8,), candidates=("linear+sin", "broken"))
-    r = evidence_mode(graph, sine(), Settings(**QUICK | {"batch_size": 64}))
-    assert [row["structure"] for row in r.ranking] == [{"x->h1": "linear+sin"}]
-    with pytest.raises(RuntimeError, match=r"no structure could be fitted; the first failed .*RuntimeError: out of order"):
-        evidence_mode(graph.restrict({"x->h1": "broken"}), sine(), Settings(**QUICK | {"batch_size": 64}))
-
-# %% ../nbs/search/05_evidence_mode.ipynb #ead7b9dc
-def test_best_multiple_has_the_largest_evidence():
-    run = small_run(min_steps=400, tempering=(1000.0, 0.01), c_reg=1.0)
-    heavy, light = multiple_evidence(run, {"x->h1": "linear+sin"}, [1000.0, 0.01])
-    assert light.value > heavy.value + 3 * light.stderr and light.diagnostics["past"] == 77
-    assert best_multiple(small_run(min_steps=400, tempering=(1000.0, 0.01)), {"x->h1": "linear+sin"}) == 0.01
-    alone = multiple_evidence(small_run(min_steps=400), {"x->h1": "linear+sin"}, [0.01])[0]
-    assert abs(alone.value - light.value) < 10 * (alone.stderr + light.stderr + 0.1)  # other draws, the same law
-    assert best_multiple(small_run(tempering=(0.3,)), {}) == 0.3
-
-# %% ../nbs/search/05_evidence_mode.ipynb #b813ac47
-def test_what_the_finalists_found_is_one_write():
-    run, writes = small_run(tempering=(1.0, 0.01)), []
-    finish = run.checkpoint.finish
-    run.checkpoint.finish = lambda stage, *rest: (writes.append(stage), finish(stage, *rest))
-    best_multiple(run, {"x->h1": "linear"})
-    assert writes == ["finalists"] and not run.checkpoint.state("finalists/0")
-
-# %% ../nbs/search/05_evidence_mode.ipynb #4658e4ab
-def test_averaged_posterior_against_softmax_and_integral():
-    from scipy.integrate import quad
-    from scipy.stats import norm
-    from bstruct.evidence.core import Evidence
-    exact = [Evidence(v, 0.0) for v in (-10.0, -11.0, -14.0)]
-    torch.testing.assert_close(averaged_posterior(exact), torch.tensor([-10.0, -11, -14], dtype=torch.float64).softmax(0))
-    noisy = averaged_posterior([Evidence(0.0, 1.5), Evidence(-1.0, 2.0)], draws=200_000)[0].item()
-    want = quad(lambda d: norm.pdf(d, 1.0, 2.5) / (1 + math.exp(-d)), -30, 30)[0]
-    assert abs(noisy - want) < 4 * 0.5 / 200_000**0.5
-    assert averaged_posterior([Evidence(-5.0, math.inf), Evidence(float("nan"), 1.0)]).tolist() == pytest.approx([1, 0])
+# %% ../nbs/search/05_evidence_mode.ipynb #18ba1ccd
+def test_screening_drops_the_worst_after_each_round():
+    run = small_run(finalists=1, screened=3)
+    found = screening_stage(run, [{"x->h1": c} for c in ("linear", "zero", "linear+sin")])
+    starts = [e.diagnostics["replicas"] for e in found]
+    assert sorted(starts) == [1, 2, 4] and all(math.isfinite(e.stderr) and e.reliable for e in found)
+    assert [h["epoch"] for h in run.checkpoint.record["history"] if h["stage"] == "screening"] == [3, 5, 6]
 
 # %% ../nbs/search/05_evidence_mode.ipynb #a32553f5
 def test_evidence_mode_finds_the_sine():

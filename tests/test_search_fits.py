@@ -139,7 +139,8 @@ def test_pooled_is_the_evidence_of_all_starts():
     for first in (1, 2, 4):
         both = pooled(evidence_of_a_start(lp[:, :first], 7), evidence_of_a_start(lp[:, first:], 7))
         assert both.value == pytest.approx(whole.value) and both.stderr == pytest.approx(whole.stderr)
-        assert both.diagnostics == whole.diagnostics and both.reliable
+        assert both.diagnostics["starts"] == pytest.approx(whole.diagnostics["starts"]) and both.reliable
+        assert both.diagnostics["replicas"] == 5
     lost = evidence_of_a_start(torch.full((2, 2, 3), -math.inf), 7)
     assert not pooled(lost, whole).reliable and not pooled(whole, lost).reliable
 

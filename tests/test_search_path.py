@@ -52,6 +52,8 @@ def test_neighbours_differ_by_an_edge_or_an_ear():
     assert base in neighbours(graph, base | {"x->h1": "linear", "h1->h2": "linear"})  # and back
 
 # %% ../nbs/search/09_path.ipynb #79bd1e45
+import math
+
 import pytest
 import torch
 
@@ -222,6 +224,18 @@ def test_pareto_tables_survive_csv():
     pd.testing.assert_frame_equal(back, table)
     assert table["pareto"].tolist() == [True, False] and table["error"].tolist() == [0.5, 0.5]
     assert table["structure"][0] == "x->h1=zero x->h2=linear+sin h1->h2=zero"
+
+# %% ../nbs/search/09_path.ipynb #20a640f6
+def test_averaged_posterior_against_softmax_and_integral():
+    from scipy.integrate import quad
+    from scipy.stats import norm
+    from bstruct.evidence.core import Evidence
+    exact = [Evidence(v, 0.0) for v in (-10.0, -11.0, -14.0)]
+    torch.testing.assert_close(averaged_posterior(exact), torch.tensor([-10.0, -11, -14], dtype=torch.float64).softmax(0))
+    noisy = averaged_posterior([Evidence(0.0, 1.5), Evidence(-1.0, 2.0)], draws=200_000)[0].item()
+    want = quad(lambda d: norm.pdf(d, 1.0, 2.5) / (1 + math.exp(-d)), -30, 30)[0]
+    assert abs(noisy - want) < 4 * 0.5 / 200_000**0.5
+    assert averaged_posterior([Evidence(-5.0, math.inf), Evidence(float("nan"), 1.0)]).tolist() == pytest.approx([1, 0])
 
 # %% ../nbs/search/09_path.ipynb #f539c72d
 def test_plot_path_draws_the_path():

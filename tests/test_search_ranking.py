@@ -16,7 +16,7 @@ import torch
 
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
-from bstruct.search.evidence_mode import averaged_posterior
+from bstruct.search.path import averaged_posterior
 from bstruct.search.ranking import Ranking, posterior, ranked
 
 GRAPH = Graph.dense(3, 2, (4, 4), ("zero", "linear", "linear+tanh"))

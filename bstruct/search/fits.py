@@ -10,6 +10,7 @@ __all__ = ['network_of', 'FitPlan', 'Fits', 'block_log_p', 'evidence_of_a_start'
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import stdev
 
 import torch
 from jaxtyping import Float, Int
@@ -186,28 +187,28 @@ def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size
         for first in range(0, past, size):
             yield order[torch.arange(first, first + size, device=device) % past]
 
-# %% ../../nbs/search/13_fits.ipynb #de4cb594
+# %% ../../nbs/search/13_fits.ipynb #9b0403ca
 def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int) -> Evidence:
     "Mean over R starts of ln of the mixture over T stopping times, in nats, with the error of the mean."
-    T, R, n = log_p.shape
+    T, _, n = log_p.shape
     each = log_p.double().sum(-1).logsumexp(0) - math.log(T)
-    value, notes = float(each.mean()), {"past": past, "rows": n, "replicas": R}
+    return _mean_of_starts(each.tolist(), past, n)
+
+# %% ../../nbs/search/13_fits.ipynb #2363da83
+def _mean_of_starts(each: list[float], past: int, rows: int) -> Evidence:
+    "Evidence from the values of its starts, which its diagnostics keep."
+    R, value = len(each), sum(each) / len(each)
+    notes = {"past": past, "rows": rows, "replicas": R, "starts": each}
     if R == 1 or not math.isfinite(value):
         notes["reason"] = "one start, no error" if math.isfinite(value) else "a prediction of density 0"
         return Evidence(value, math.inf, None, False, "prequential", False, notes)
-    return Evidence(value, float(each.std()) / math.sqrt(R), None, False, "prequential", True, notes)
+    return Evidence(value, stdev(each) / math.sqrt(R), None, False, "prequential", True, notes)
 
-# %% ../../nbs/search/13_fits.ipynb #c869bc4d
+# %% ../../nbs/search/13_fits.ipynb #fb9c0759
 def pooled(a: Evidence, b: Evidence) -> Evidence:
     "The evidence of a structure from the starts of two estimates, in nats, with the error of the mean."
-    R = [e.diagnostics["replicas"] for e in (a, b)]
-    n, value = sum(R), (R[0] * a.value + R[1] * b.value) / sum(R)
-    if not math.isfinite(value):
-        return a if not math.isfinite(a.value) else b
-    squares = sum(r * (e.value - value) ** 2 + (r * (r - 1) * e.stderr**2 if r > 1 else 0.0) for r, e in zip(R, (a, b)))
-    notes = {**a.diagnostics, "replicas": n}
-    notes.pop("reason", None)
-    return Evidence(value, math.sqrt(squares / (n - 1) / n), None, False, "prequential", True, notes)
+    each = [v for e in (a, b) for v in e.diagnostics["starts"]]
+    return _mean_of_starts(each, a.diagnostics["past"], a.diagnostics["rows"])
 
 # %% ../../nbs/search/13_fits.ipynb #0eb9da79
 def prequential_evidence(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,

@@ -127,10 +127,10 @@ class Settings:
     batch_size: int = 128  # rows of a minibatch
     learning_rate: float = 0.02  # of the weights' posterior, at the first step; falls as a cosine
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    screened: int = 12  # structures with fits and evidence of their own ...
-    finalists: int = 4  # ... and those of them that get more starts, and may join the predictor
+    screened: int = 16  # structures with fits and evidence of their own ...
+    finalists: int = 4  # ... and those of them that get the most starts, and may join the predictor
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
-    replicas: int = 2  # starts of every finalist
+    replicas: int = 2  # starts of a fit that counts; a finalist of the evidence mode has twice as many
     samples: int = 32  # weight samples behind a prediction
     budget: int | None = None  # structures that enumerate visits; None: all of them
     halving: bool = False  # enumerate drops the worse half again and again before the last epochs
