@@ -11,7 +11,7 @@ import math
 import torch
 
 from bstruct.evidence.core import GaussianPrior, estimate, make_target
-from bstruct.evidence.mixture import _ess, _log_weights, _refit
+from bstruct.evidence.mixture import _best, _density, _ess, _log_joint, _refit
 from bstruct.evidence.problems import grid_log_evidence, polynomial_problem, tanh_problem
 from bstruct.evidence.symmetry import Units, group
 
@@ -63,19 +63,43 @@ def test_domain_holds_one_copy_of_every_point():
     assert domain.contains(domain.fold(z)).all() and torch.allclose(domain.fold(z).norm(dim=1), z.norm(dim=1))
     assert torch.allclose(domain.fold(copies[:, 7]), domain.fold(z))
 
-# %% ../nbs/evidence/09_mixture.ipynb #fef5f98a
+# %% ../nbs/evidence/09_mixture.ipynb #fb01ba26
 def test_mixture_meets_exact_values():
     for p in (polynomial_problem(7), tanh_problem(1, integrated=True)):
         truth = p.exact if p.exact is not None else grid_log_evidence(p)
         e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(1), units=p.units)
-        assert abs(e.value - truth) <= max(1e-8, 4 * e.stderr) and e.stderr <= 0.021 and e.reliable, (p.name, str(e), truth)
+        assert abs(e.value - truth) <= max(1e-8, 4 * e.stderr) and e.stderr <= 0.031 and e.reliable, (p.name, str(e), truth)
     p = polynomial_problem(4)  # the sampler itself, the shortcut forbidden, from both starts
     for start in ("particles", "modes"):
         e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(1),
                      integrate=False, start=start)
         assert abs(e.value - p.exact) < 4 * e.stderr and 0 < e.stderr < 0.02 and e.ess > 2000
 
-# %% ../nbs/evidence/09_mixture.ipynb #169710c5
+# %% ../nbs/evidence/09_mixture.ipynb #699a5c9d
+def test_best_is_what_quadrature_says_and_sees_what_a_candidate_misses():
+    two = lambda a, b: torch.logaddexp(-0.5 * ((a + 3) / b) ** 2, -0.5 * ((a - 3) / b) ** 2)
+    t = make_target(lambda w: two(w["w"], 0.5).sum(), GaussianPrior({"w": (1,)}))  # two modes
+    one = lambda *means, width=0.6: StudentMixture(
+        torch.tensor(means).double()[:, None], torch.full((len(means), 1, 1), width).double(),
+        torch.full((len(means),), 1 / len(means)).double(), 40, caution=1e-6)
+    both, half, wide = one(-2.7, 2.7), one(2.4), one(-2.7, 2.7, width=3.0)
+    grid = torch.linspace(-12, 12, 4801, dtype=torch.float64)[:, None]
+    domain = Domain(group([], t.prior), torch.ones(1).double())
+    exact = [float((2 * _log_joint(grid, t, domain) - q.log_prob(grid)).logsumexp(0)) for q in (both, half, wide)]
+    assert exact[0] < exact[2] < exact[1]
+    g = torch.Generator().manual_seed(0)
+    z = torch.cat([q.sample(2000, g) for q in (both, half, wide)])
+    lj = _log_joint(z, t, domain)
+    each, mean = _density([both, half, wide], z)
+    found = (2 * lj - each - mean).logsumexp(1) - math.log(len(z)) - math.log(0.005)
+    assert (found - torch.tensor(exact)).abs()[[0, 2]].max() < 0.1, (found, exact)
+    assert _best([half, wide, both], z, lj) is both and _best([half, wide], z, lj) is wide
+    own = half.sample(2000, torch.Generator().manual_seed(1))
+    narrow = _ess(_log_joint(own, t, domain) - half.log_prob(own))
+    z = wide.sample(2000, torch.Generator().manual_seed(1))
+    assert narrow > _ess(_log_joint(z, t, domain) - wide.log_prob(z))  # its own draws see nothing amiss
+
+# %% ../nbs/evidence/09_mixture.ipynb #eca9842b
 def test_refit_keeps_the_best_round():
     p = polynomial_problem(4)
     t = make_target(p.log_likelihood, p.prior)
@@ -86,7 +110,9 @@ def test_refit_keeps_the_best_round():
     domain = Domain(group([], p.prior), mean)
     good, lean = _refit(q, t, domain, torch.Generator().manual_seed(0), 3, 4000), \
         _refit(q, t, domain, torch.Generator().manual_seed(0), 3, 30)  # thirty draws say little of five dimensions
-    share = lambda q: _ess(_log_weights(q, q.sample(4000, torch.Generator().manual_seed(1)), t, domain)) / 4000
+    def share(q):
+        z = q.sample(4000, torch.Generator().manual_seed(1))
+        return _ess(_log_joint(z, t, domain) - q.log_prob(z)) / 4000
     assert share(q) > 0.85 and share(good) > 0.85 and share(lean) > 0.6, (share(q), share(good), share(lean))
     assert _refit(q, t, domain, torch.Generator().manual_seed(0), 0, 100) is q
 

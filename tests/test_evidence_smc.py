@@ -11,8 +11,9 @@ import math
 import torch
 
 from bstruct.evidence.core import estimate, make_target
-from bstruct.evidence.problems import grid_log_evidence, logistic_problem, polynomial_problem, tanh_problem
-from bstruct.evidence.smc import _quantile, _value_and_gradient
+from bstruct.evidence.problems import (grid_log_evidence, linear_problem, logistic_problem, polynomial_problem,
+                                       tanh_problem)
+from bstruct.evidence.smc import _quantile, _scale, _value_and_gradient
 
 # %% ../nbs/evidence/08_smc.ipynb #d9c70150
 def test_next_temperature_keeps_its_share():
@@ -53,6 +54,17 @@ def test_hmc_leaves_the_target_invariant():
     assert torch.allclose(moved.mean(0), mean, atol=5 * float(draws.std()) / 90)
     assert torch.allclose(torch.cov(moved.T), torch.linalg.inv(h), rtol=0.1, atol=4e-4)  # 5 standard errors of 8000 draws
 
+# %% ../nbs/evidence/08_smc.ipynb #6f0a6dac
+def test_scale_is_the_covariance_of_the_other_half():
+    z = torch.randn(5, 40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z[:2] *= 2
+    cov = _scale(z) @ _scale(z).mT
+    for own, other in ((slice(2), z[2:]), (slice(2, 5), z[:2])):
+        want = torch.cov(other.reshape(-1, 3).T)
+        want = 0.98 * want + 0.02 * want.diagonal().mean() * torch.eye(3, dtype=z.dtype)
+        assert torch.allclose(cov[own], want.expand_as(cov[own]))
+    assert _scale(z[:1]).shape == (1, 3, 3)
+
 # %% ../nbs/evidence/08_smc.ipynb #d0ac9f11
 def test_temper_ends_in_the_posterior():
     p = polynomial_problem(3, seed=2)
@@ -71,6 +83,20 @@ def test_smc_meets_exact_values():
         truth = p.exact if p.exact is not None else grid_log_evidence(p)
         e = estimate(p.log_likelihood, p.prior, method="smc", generator=torch.Generator().manual_seed(1))
         assert abs(e.value - truth) < 4 * e.stderr and e.stderr < 0.15 and e.reliable, (p.name, str(e), truth)
+
+# %% ../nbs/evidence/08_smc.ipynb #c50ca916
+def test_smc_is_unbiased_in_thirty_dimensions():
+    def line(n=30):
+        g = torch.Generator().manual_seed(5)
+        normal = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64)
+        x = normal(60, n)
+        return linear_problem(x, x @ normal(n) * 0.3 + 0.5 * normal(60))
+    p = line()
+    found = [estimate(p.log_likelihood, p.prior, method="smc", generator=torch.Generator().manual_seed(s), islands=12,
+                      particles=64) for s in range(4)]
+    gaps = torch.tensor([e.value - p.exact for e in found])
+    error = max(float(gaps.std()), sum(e.stderr for e in found) / 4) / 2
+    assert abs(float(gaps.mean())) < 3 * error and error < 0.2, gaps  # by a covariance of all particles: a nat and more
 
 # %% ../nbs/evidence/08_smc.ipynb #4b607134
 def test_smc_says_when_it_fails():

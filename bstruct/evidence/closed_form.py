@@ -99,14 +99,15 @@ def integrate_quadratic(target: Target, names: list[str]) -> Target:
                              {k: p[k] for k in keys} if isinstance(p, dict) else p, target.prior.dtype)
 
     inner, outer = part(names), part([k for k in target.prior.shapes if k not in names])
-    origin = torch.zeros(inner.size, dtype=inner.dtype)
+    unit = torch.eye(inner.size, dtype=inner.dtype)
+    points = torch.cat([torch.zeros_like(unit[:1]), unit])
 
     def log_likelihood(weights):
         f = lambda v: target.likelihood(weights | to_weights(inner, v))
-        gradient = torch.func.grad(f)
-        g, hessian = gradient(origin), torch.func.jacfwd(gradient)(origin)
-        chol = torch.linalg.cholesky(torch.eye(len(g), dtype=g.dtype) - hessian)
+        gradients, values = torch.func.vmap(torch.func.grad_and_value(f))(points)
+        g, hessian = gradients[0], gradients[1:] - gradients[0]  # exact: the gradient is affine
+        chol = torch.linalg.cholesky(unit - 0.5 * (hessian + hessian.mT))
         y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
-        return f(origin) + 0.5 * (y * y).sum() - chol.diagonal().log().sum()
+        return values[0] + 0.5 * (y * y).sum() - chol.diagonal().log().sum()
 
     return Target(log_likelihood, outer)

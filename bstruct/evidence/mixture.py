@@ -15,8 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bstruct.evidence.closed_form import integrate_quadratic, quadratic_names
-from bstruct.evidence.core import (Evidence, GaussianPrior, Target, log_standard_normal, make_target, register,
-                                   to_vector, to_weights)
+from bstruct.evidence.core import (Evidence, GaussianPrior, Target, log_standard_normal, make_target, register)
 from bstruct.evidence.laplace import find_modes
 from bstruct.evidence.smc import temper
 from bstruct.evidence.symmetry import Units, check_symmetry, group
@@ -70,6 +69,7 @@ def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"], weights: Float[Tenso
         mean = (u.T @ z * points + 2 * q.mean) / (u.sum(0)[:, None] * points + 2)
         scatter = torch.stack([(d * u[:, k:k + 1]).T @ d for k in range(len(mean)) for d in [z - mean[k]]])
         cov = (scatter * points + inertia * q.chol @ q.chol.mT) / (count[..., None] + inertia)
+        cov = cov + 1e-9 * cov.diagonal(dim1=1, dim2=2).diag_embed()  # points may coincide
         share = share.clamp(min=0.02 / len(share))
         q = StudentMixture(mean, torch.linalg.cholesky(cov), share / share.sum(), q.dof, q.caution)
     return q
@@ -96,17 +96,17 @@ class Domain:
         g = self.nearest(z)
         return z.gather(1, self.table[0][g]) * self.table[1][g]
 
-# %% ../../nbs/evidence/09_mixture.ipynb #4496d675
+# %% ../../nbs/evidence/09_mixture.ipynb #02b51056
 def _ess(log_weights: Tensor) -> float:
     return float((2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp())
 
 
-def _log_weights(q: StudentMixture, z: Tensor, target: Target, domain: Domain) -> Tensor:
-    "ln of |G|·1_F·p(y, z)/q(z)."
+def _log_joint(z: Tensor, target: Target, domain: Domain) -> Tensor:
+    "ln of |G|·1_F·p(y, z)."
     inside = domain.contains(z)
-    lw = torch.full((len(z),), -math.inf, dtype=z.dtype)
-    lw[inside] = target.batch(z[inside]) + log_standard_normal(z[inside]) - q.log_prob(z[inside])
-    return lw + math.log(len(domain.table[0]))
+    out = torch.full((len(z),), -math.inf, dtype=z.dtype)
+    out[inside] = target.batch(z[inside]) + log_standard_normal(z[inside])
+    return out + math.log(len(domain.table[0]))
 
 
 def _spread(z: Tensor, k: int, dof: int, generator: torch.Generator) -> StudentMixture:
@@ -121,12 +121,10 @@ def _spread(z: Tensor, k: int, dof: int, generator: torch.Generator) -> StudentM
     q = StudentMixture(z[chosen], (chol * k ** (-1 / n)).expand(k, n, n), torch.full((k,), 1 / k, dtype=z.dtype), dof)
     return fit_mixture(q, z, torch.full((len(z),), 1 / len(z), dtype=z.dtype), rounds=15, inertia=n + 1.0)
 
-# %% ../../nbs/evidence/09_mixture.ipynb #7d737159
-def _from_particles(target, full, table, generator, particles) -> tuple[list[StudentMixture], Domain]:
-    "Candidates fitted to particles of the full posterior, reduced to the coordinates that remain."
-    z, _, _, _ = temper(full, generator, islands=1, particles=particles, fraction=0.6, moves=3, leapfrog=8)
-    weights = to_weights(full.prior, z[0])
-    z = to_vector(target.prior, {k: weights[k] for k in target.prior.shapes})
+# %% ../../nbs/evidence/09_mixture.ipynb #8b8ca905
+def _from_particles(target, table, generator, particles) -> tuple[list[StudentMixture], Domain]:
+    "Candidates fitted to particles of the posterior."
+    z = temper(target, generator, islands=1, particles=particles, fraction=0.5, moves=2, leapfrog=3)[0][0]
     best = z[(target.batch(z) + log_standard_normal(z)).argmax()]
     domain = Domain(table, best + 0.01 * torch.randn(best.shape, generator=generator, dtype=z.dtype))
     z = domain.fold(z)
@@ -143,21 +141,36 @@ def _from_modes(target, table, generator, starts) -> tuple[list[StudentMixture],
     share = again.log_mass.softmax(0).clamp(min=0.02)
     return [StudentMixture(again.z, chol, share / share.sum(), dof) for dof in (4, 8, 40)], domain
 
-# %% ../../nbs/evidence/09_mixture.ipynb #95bd1197
+# %% ../../nbs/evidence/09_mixture.ipynb #50878c07
+def _density(qs: list[StudentMixture], z: Tensor) -> tuple[Tensor, Tensor]:
+    "ln of each density at z [k, b], and of their mean."
+    each = torch.stack([q.log_prob(z) for q in qs])
+    return each, each.logsumexp(0) - math.log(len(qs))
+
+
+def _best(qs: list[StudentMixture], z: Tensor, log_joint: Tensor) -> StudentMixture:
+    "That with the least second moment of its weights, by draws z of all of them in equal numbers."
+    each, mean = _density(qs, z)
+    return qs[int((2 * log_joint - each - mean).logsumexp(1).argmin())]
+
+
+def _pilot(qs: list[StudentMixture], target, domain, generator, draws: int = 500) -> StudentMixture:
+    z = torch.cat([q.sample(draws, generator) for q in qs])
+    return _best(qs, z, _log_joint(z, target, domain))
+
+# %% ../../nbs/evidence/09_mixture.ipynb #6d5eba25
 def _refit(q: StudentMixture, target, domain, generator, rounds: int, batch: int) -> StudentMixture:
-    "Of q and its refits that one whose own draws have the largest effective sample size."
-    best, most = q, 0.0
+    "Of q and its refits the best by the draws of all of them."
+    qs, z, log_joint = [q], q.mean[:0], q.mean.new_empty(0)
     for left in range(rounds, -1, -1):
-        z = q.sample(batch, generator)
-        lw = _log_weights(q, z, target, domain)
-        if _ess(lw) > most:
-            best, most = q, _ess(lw)
-        temper = 1.0
+        new = qs[-1].sample(batch, generator)
+        z, log_joint = torch.cat([z, new]), torch.cat([log_joint, _log_joint(new, target, domain)])
+        lw, temper = log_joint - _density(qs, z)[1], 1.0
         while temper > 0.01 and _ess(temper * lw) < 20 * len(q.share):
             temper *= 0.85
         if left:
-            q = fit_mixture(q, z, (temper * lw).softmax(0), rounds=3, inertia=2.0 * target.size)
-    return best
+            qs.append(fit_mixture(qs[-1], z, (temper * lw).softmax(0), rounds=3, inertia=2.0 * target.size))
+    return _best(qs, z, log_joint)
 
 
 def _reduce(target: Target, units: list[Units], generator, integrate: bool) -> tuple[Target, list[Units], list[str]]:
@@ -168,11 +181,11 @@ def _reduce(target: Target, units: list[Units], generator, integrate: bool) -> t
         units = [Units({k: a for k, a in u.axes.items() if k not in names}, u.odd) for u in units]
     return target, [u for u in units if u.axes], names
 
-# %% ../../nbs/evidence/09_mixture.ipynb #55e90203
+# %% ../../nbs/evidence/09_mixture.ipynb #65dedce7
 @register("mixture")
 def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
             units: tuple[Units, ...] | list[Units] = (), start: str = "particles", integrate: bool = True,
-            particles: int = 1024, starts: int = 64, rounds: int = 2, batch: int = 4000, target_stderr: float = 0.02,
+            particles: int = 1024, starts: int = 64, rounds: int = 2, batch: int = 4000, target_stderr: float = 0.03,
             max_samples: int = 60_000, min_ess: float = 400.0) -> Evidence:
     """ln Z in nats by importance sampling from a fitted Student mixture; `units` are the exchangeable hidden units.
 
@@ -190,13 +203,13 @@ def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
                          "try 'smc'")
     table = group(left, target.prior)
     check_symmetry(target.likelihood, target.prior, left, table, generator)
-    found, domain = _from_particles(target, full, table, generator, particles) if start == "particles" else \
+    found, domain = _from_particles(target, table, generator, particles) if start == "particles" else \
         _from_modes(target, table, generator, starts)
-    pilot = [_ess(_log_weights(q, q.sample(1000, generator), target, domain)) for q in found]
-    q = _refit(found[max(range(len(found)), key=pilot.__getitem__)], target, domain, generator, rounds, batch)
+    q = _refit(_pilot(found, target, domain, generator), target, domain, generator, rounds, batch)
     lw = torch.empty(0, dtype=prior.dtype)
     while len(lw) < max_samples:
-        lw = torch.cat([lw, _log_weights(q, q.sample(batch, generator), target, domain)])
+        z = q.sample(batch, generator)
+        lw = torch.cat([lw, _log_joint(z, target, domain) - q.log_prob(z)])
         if _ess(lw) >= min_ess and (len(lw) / _ess(lw) - 1) / len(lw) < target_stderr**2:
             break
     return _judge(lw, min_ess, {"components": len(q.share), "copies": len(table[0]), "integrated": names})

@@ -57,11 +57,18 @@ def _quantile(df: int) -> float:
     return x + sum(t / df ** (i + 1) for i, t in enumerate(terms))
 
 
-def _scale(z: Tensor) -> Tensor:
-    "Cholesky factor of the covariance of all particles, a little rounded."
-    n = z.shape[-1]
-    cov = torch.cov(z.reshape(-1, n).T).reshape(n, n)
-    return torch.linalg.cholesky(0.98 * cov + 0.02 * cov.diagonal().mean() * torch.eye(n, dtype=z.dtype))
+def _scale(z: Float[Tensor, "r p n"]) -> Float[Tensor, "r n n"]:
+    "For each island the Cholesky factor of the covariance of the other half of them, a little rounded."
+    def factor(z):
+        n = z.shape[-1]
+        cov = torch.cov(z.reshape(-1, n).T).reshape(n, n)
+        return torch.linalg.cholesky(0.98 * cov + 0.02 * cov.diagonal().mean() * torch.eye(n, dtype=z.dtype))
+
+    half = len(z) // 2
+    if half == 0:
+        return factor(z)[None]
+    one, other = factor(z[:half]), factor(z[half:])
+    return torch.stack([other] * half + [one] * (len(z) - half))
 
 # %% ../../nbs/evidence/08_smc.ipynb #8ffea75c
 def hmc(state: tuple[Tensor, Tensor, Tensor], both: Callable, beta: float, step: float, leapfrog: int,
@@ -77,7 +84,7 @@ def hmc(state: tuple[Tensor, Tensor, Tensor], both: Callable, beta: float, step:
     force = lambda z, g: (beta * g - z) @ scale
     z, g, v, m = z0, g0, v0, m0 + 0.5 * eps * force(z0, g0)
     for i in range(leapfrog):
-        z = z + eps * (m @ scale.T)
+        z = z + eps * (m @ scale.mT)
         g, v = both(z)
         m = m + (eps if i < leapfrog - 1 else 0.5 * eps) * force(z, g)
     energy = lambda z, v, m: beta * v - 0.5 * ((z * z).sum(-1) + (m * m).sum(-1))
