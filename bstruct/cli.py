@@ -435,9 +435,10 @@ def _summary(run, model, prepared: Prepared, interrupted: bool, notes: Sequence[
     facts = {k: v for k, v in settings["facts"].items() if k in ("target", "reason", "fingerprint")}
     return {"source": Path(settings["name"]).name, **{k: settings["facts"][k] for k in ("task", "rows", "columns")},
             **summarise(model), "settings": settings["search"], "versions": settings["versions"],
-            "run": {**facts, "seed": settings["seed"], "device": settings["device"]},
+            "run": {**facts, "seed": settings["seed"], "device": settings["device"],
+                    **({"levels": model.levels_} if model.levels_ else {})},
             "test": assess(model, *prepared.test, prepared.y) if prepared.test else None,
-            "interrupted": interrupted, "notes": list(notes)}
+            "interrupted": interrupted, "notes": [*notes, *model.notes_]}
 
 
 def _text(summary: Mapping, top: int = 8) -> str:

@@ -335,7 +335,8 @@ def _marginals(graph: Graph, structures, probabilities) -> dict[str, dict[str, f
 def _row(row: dict) -> dict:
     "A row of a ranking or of a path, with its evidence as two numbers."
     e = row["evidence"]
-    return {"structure": dict(row["structure"]), "log_evidence": e.value, "stderr": e.stderr,
+    beside = {"comparison": e.diagnostics["comparison"]} if "comparison" in e.diagnostics else {}
+    return {"structure": dict(row["structure"]), "log_evidence": e.value, "stderr": e.stderr, **beside,
             **{k: v for k, v in row.items() if k not in ("structure", "evidence")}}
 
 
@@ -346,6 +347,7 @@ def _explain(model, graph: Graph) -> None:
     structures, weights = [q["structure"] for q in rows], np.array([q.get("probability", 0.0) for q in rows])
     weights = weights / weights.sum() if weights.sum() else np.eye(len(rows))[0]
     model.graph_, model.history_, model.interrupted_ = graph, r.history, r.interrupted
+    model.notes_, model.levels_ = list(r.notes), r.levels
     model.structure_probabilities_ = _marginals(graph, structures, weights.tolist())
     best = int(np.argmax(r.probabilities))
     model.structure_ = {e: r.structures[best].get(e, c[0]) for e, c in graph.candidates.items()}
@@ -370,7 +372,7 @@ def _complexity(batch: Batch, probabilities: dict[str, dict[str, float]]) -> dic
 # %% ../nbs/use/02_estimators.ipynb #e70f72c6
 STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_", "feature_names_in_", "classes_",
          "target_mean_", "target_scale_", "structure_", "structure_probabilities_", "ranking_", "path_",
-         "complexity_", "interrupted_")
+         "complexity_", "interrupted_", "notes_", "levels_")
 TENSORS = ("input_mean_", "input_scale_")
 
 
@@ -448,14 +450,15 @@ def load(folder: str | Path, device: str = "cpu"):
     model = kinds[record["kind"]](**{**params, "graph": None if record["default_graph"] else graph, "device": device})
     for name in TENSORS:
         setattr(model, name, tensors.pop(name))
-    for name, value in ({"path_": []} | record["state"]).items():
+    for name, value in ({"path_": [], "notes_": [], "levels_": ""} | record["state"]).items():
         setattr(model, name, _restored(value, name, record))
     tensors = {k: v.to(device) for k, v in tensors.items()}
     parts = record["parts"]
     told = lambda name: [{**q, "evidence": Evidence.from_dict(q["evidence"])} for q in record.get(name, [])]
     model.result_ = Result(graph, [p["structure"] for p in parts], [p["probability"] for p in parts],
                            [_batch(graph, p, tensors, i) for i, p in enumerate(parts)], told("ranking"),
-                           Evidence.from_dict(record["evidence"]), record["history"], model.interrupted_, told("path"))
+                           Evidence.from_dict(record["evidence"]), record["history"], model.interrupted_, told("path"),
+                           model.levels_, model.notes_)
     model.graph_, model.history_, model.evidence_ = graph, record["history"], model.result_.evidence
     return model
 

@@ -78,7 +78,7 @@ def summarise(model) -> dict:
             "probability": mine and mine["probability"], "n_structures": model.graph_.n_structures,
             "path": _path(model),
             "complexity": {k.replace("_", " "): float(v) for k, v in dict(model.complexity_).items()},
-            "history": list(model.history_)}
+            "history": list(model.history_), "levels": model.levels_, "notes": list(model.notes_)}
 
 # %% ../nbs/use/04_report.ipynb #b282dbce
 def _compared(summary: Mapping) -> str:
@@ -113,7 +113,8 @@ def verdict(summary: Mapping) -> str:
     mine, others = _rivals(summary)
     if mine and others:
         next_ = max(others, key=lambda r: r["log_evidence"])
-        lead, error = mine["log_evidence"] - next_["log_evidence"], np.hypot(mine["stderr"] or 0, next_["stderr"] or 0)
+        error = np.hypot(*(r.get("comparison", r["stderr"]) or 0 for r in (mine, next_)))
+        lead = mine["log_evidence"] - next_["log_evidence"]
         said += f" The next has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
         said += "." if lead > 2 * error else f", within two standard errors ({2 * error:.1f}): their order is open."
     if not summary["evidence"].get("reliable", True):

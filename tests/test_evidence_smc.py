@@ -13,7 +13,7 @@ import torch
 from bstruct.evidence.core import estimate, make_target
 from bstruct.evidence.problems import (grid_log_evidence, linear_problem, logistic_problem, polynomial_problem,
                                        tanh_problem)
-from bstruct.evidence.smc import _quantile, _scale, _value_and_gradient
+from bstruct.evidence.smc import FEW, _quantile, _scale, _value_and_gradient
 
 # %% ../nbs/evidence/08_smc.ipynb #d9c70150
 def test_next_temperature_keeps_its_share():
@@ -34,6 +34,16 @@ def test_systematic_resampling_rounds_expected_counts():
     for _ in range(20):
         counts = torch.stack([torch.bincount(i, minlength=50) for i in systematic(lw, g)])
         assert ((counts >= expected.floor() - 1e-9) & (counts <= expected.ceil() + 1e-9)).all()
+
+# %% ../nbs/evidence/08_smc.ipynb #7d26d618
+def test_gradients_stay_the_same_when_they_become_a_graph():
+    p = tanh_problem(2)
+    t = make_target(p.log_likelihood, p.prior)
+    both, z = _value_and_gradient(t), t.draw(torch.Generator().manual_seed(0), 3, 5)
+    first = [both(z + 0.01 * i) for i in range(FEW + 3)]  # traced on the way
+    again = [_value_and_gradient(t)(z + 0.01 * i) for i in range(FEW + 3)]
+    assert all(torch.equal(a, b) for x, y in zip(first, again) for a, b in zip(x, y))
+    assert torch.allclose(first[0][1].reshape(-1), t.batch(z.reshape(-1, t.size)))
 
 # %% ../nbs/evidence/08_smc.ipynb #fcb37d33
 def test_hmc_leaves_the_target_invariant():

@@ -12,8 +12,11 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, register
+
+FEW = 40  # so many gradients take as long as writing down the graph of one
 
 # %% ../../nbs/evidence/08_smc.ipynb #e057e6c9
 def next_temperature(log_likelihood: Float[Tensor, "r p"], beta: float, fraction: float) -> float:
@@ -26,7 +29,7 @@ def next_temperature(log_likelihood: Float[Tensor, "r p"], beta: float, fraction
         return 1.0
     low, high = 0.0, 1.0 - beta  # steps; the first can be tiny, so bisect their logarithm
     low = high * 1e-12
-    for _ in range(50):
+    for _ in range(32):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if share(beta + middle) >= fraction else (low, middle)
     return beta + low
@@ -41,11 +44,16 @@ def systematic(log_weights: Float[Tensor, "r p"], generator: torch.Generator) ->
 
 # %% ../../nbs/evidence/08_smc.ipynb #04c62396
 def _value_and_gradient(target: Target) -> Callable:
-    "(gradient, value) of the log-likelihood for particles of shape [r, p, n]."
+    "(gradient, value) of the log-likelihood for particles of shape [r, p, n]; later calls have the shape of the first."
     f = torch.func.vmap(torch.func.grad_and_value(target.log_likelihood))
+    calls, graph = 0, None
 
     def both(z):
-        g, v = f(z.reshape(-1, z.shape[-1]))
+        nonlocal calls, graph
+        flat, calls = z.detach().reshape(-1, z.shape[-1]), calls + 1
+        if calls == FEW:
+            graph = make_fx(lambda x: f(x))(flat)
+        g, v = (graph or f)(flat)
         return g.reshape(z.shape).detach(), v.reshape(z.shape[:-1]).detach()
     return both
 
@@ -120,7 +128,7 @@ def temper(target: Target, generator: torch.Generator, *, islands: int, particle
 
 # %% ../../nbs/evidence/08_smc.ipynb #a13d25fa
 @register("smc")
-def smc(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator, islands: int = 24,
+def smc(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator, islands: int = 20,
         particles: int = 128, fraction: float = 0.9, moves: int = 2, leapfrog: int = 3,
         max_stderr: float = 0.5) -> Evidence:
     """ln Z in nats by tempered sequential Monte Carlo with Hamiltonian moves; `islands` independent populations.

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OuterPlan', 'scheduled', 'precision_groups', 'best_log_precision', 'BilevelTrainer', 'Bilevel', 'bilevel',
-           'asks_for_two_levels', 'search_trainer']
+           'asks_for_two_levels', 'levels', 'search_trainer']
 
 # %% ../../nbs/search/07_bilevel.ipynb #e7d102ec
 import math
@@ -530,6 +530,13 @@ def asks_for_two_levels(settings: Settings) -> bool:
     ends = [[scheduled(c, at) for c in (s.c_train, s.c_prior, s.c_comb)] for at in (0.0, 1.0)]
     differs = any(not math.isclose(prior, s.c_reg * train, rel_tol=1e-5) for train, prior, _ in ends)
     return differs or any(comb != 0 for *_, comb in ends) or s.validation > 0
+
+# %% ../../nbs/search/07_bilevel.ipynb #5a695d61
+def levels(settings: Settings) -> str:
+    "How a search with these settings fits the hyperparameters of its supernets, in words."
+    if asks_for_two_levels(settings):
+        return f"two levels, h by {settings.hypergradient} hypergradients"
+    return "a single level, h in closed form: c_prior / c_train = c_reg"
 
 # %% ../../nbs/search/07_bilevel.ipynb #6b2a4b0c
 def search_trainer(settings: Settings, batch: Batch, task: Task, plan: Plan, generator: Generator) -> Trainer:

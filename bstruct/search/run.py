@@ -130,7 +130,8 @@ class Result:
     """What a search found: the kept structures with their probabilities and posteriors, and the whole ranking.
 
     `ranking` lists structure, c_reg, probability, evidence and parameters, best first; `path` the structures that a
-    growing or shrinking search went through, in that order.
+    growing or shrinking search went through, in that order. `levels` says how the hyperparameters were fitted, `notes`
+    what a reader should know, a collapse above all.
     """
 
     graph: Graph
@@ -142,6 +143,8 @@ class Result:
     history: list[dict]
     interrupted: str | None = None
     path: list[dict] = field(default_factory=list)
+    levels: str = ""
+    notes: list[str] = field(default_factory=list)
 
 # %% ../../nbs/search/04_run.ipynb #74a33531
 def narrowed(graph: Graph, structures: Sequence[Structure]) -> Graph:
