@@ -73,6 +73,8 @@ def test_assesses_any_estimator():
 def test_the_verdict_doubts_a_small_lead():
     assert "x→h1 relu, h1→y linear is the most plausible, with probability 0.70." in verdict(SUMMARY)
     assert "0.9 nats of evidence less, within two standard errors (1.1): their order is open" in verdict(SUMMARY)
+    beside = SUMMARY | {"ranking": [r | {"comparison": 0.1} for r in SUMMARY["ranking"]]}
+    assert "0.9 nats of evidence less." in verdict(beside)  # they ran from the same starts, and differ less than each errs
     sure = [SUMMARY["ranking"][0], SUMMARY["ranking"][1] | {"log_evidence": -60.0}]
     assert "18.5 nats of evidence less." in verdict(SUMMARY | {"ranking": sure})
     behind = [SUMMARY["ranking"][0], SUMMARY["ranking"][1] | {"log_evidence": -41.0}]
@@ -89,11 +91,11 @@ def test_an_estimator_is_summarised():
     model = SimpleNamespace(
         structure_={"a": "u", "fixed": "w"}, structure_probabilities_={"a": {"u": 0.8, "v": 0.2}},
         evidence_=Evidence(-3.0, 0.1), complexity_={"parameters": np.float32(2.5)},
-        history_=[], graph_=SimpleNamespace(n_structures=2), path_=[],
+        history_=[], graph_=SimpleNamespace(n_structures=2), path_=[], levels_="", notes_=["mind"],
         ranking_=[{"structure": {"a": "u"}, "probability": np.float64(0.8), "log_evidence": -3.0, "stderr": 0.1}])
     made = json.loads(json.dumps(summarise(model)))
     assert made["probability"] == 0.8 and made["evidence"]["value"] == -3.0
-    assert made["complexity"] == {"parameters": 2.5}
+    assert made["complexity"] == {"parameters": 2.5} and made["notes"] == ["mind"]
     assert made["evidence_text"] == str(model.evidence_) and made["n_structures"] == 2
 
 # %% ../nbs/use/04_report.ipynb #66dee7c0

@@ -152,6 +152,7 @@ def test_collapses_are_noted_and_levels_reported():
     assert "the supernets have collapsed, so their order is a guess: all weights have died" in dead.notes[0], dead.notes
     assert any("the posterior of" in n and "lower c_reg" in n for n in dead.notes)
     b = small_batch(2)
+    b.params["logits/x->h1"] += torch.tensor([0.0, 0.0, 3.0])
     b.params["loc"][0] = 0.0  # one start is dead, the other is not
     assert not _collapsed(b, "x") and _collapsed(replace(b, params={k: v[:1] for k, v in b.params.items()},
                                                          sizes=b.sizes[:1], c_reg=b.c_reg[:1]), "x")

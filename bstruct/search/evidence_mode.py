@@ -8,8 +8,9 @@ __all__ = ['listed', 'path_scores', 'connected', 'simplest', 'mean_rank', 'searc
 
 # %% ../../nbs/search/05_evidence_mode.ipynb #0aa214ca
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from time import monotonic
 
 import torch
@@ -90,7 +91,7 @@ def simplest(graph: Graph, structures: list[Structure]) -> Structure:
 
 # %% ../../nbs/search/05_evidence_mode.ipynb #9d6e6b88
 def mean_rank(scores: Float[Tensor, "k S"]) -> Float[Tensor, "S"]:
-    "The place of each structure, averaged over k orders by falling score; 0 is the first, NaN comes last, ties by place."
+    "The place of each structure, averaged over k orders by falling score; 0 is the first, NaN comes last."
     order = scores.nan_to_num(nan=-torch.inf).argsort(dim=1, descending=True, stable=True)
     return order.argsort(dim=1).double().mean(0)
 
@@ -122,10 +123,11 @@ def screening_stage(run: Run, structures: list[Structure]) -> list[Evidence | Ex
     plan, found = FitPlan.of(run.settings, len(run.task)), [None] * len(structures)
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf
     turns, going, done = rounds(run.settings, len(structures)), list(range(len(structures))), 0
+    total = sum(n for n, _ in turns)
     for turn, (n, starts) in enumerate(turns):
         going = going[:n]
-        told = lambda part: _tell(run, done + len(part), sum(n for n, _ in turns), [e for e in found + part if e])
-        new = _fitted(run, f"screening/{turn}", [structures[i] for i in going], replace(plan, starts=starts), turn, told)
+        tell = partial(_tell, run, done, total, [e for e in found if e])
+        new = _fitted(run, turn, [structures[i] for i in going], replace(plan, starts=starts), tell)
         done += len(new)
         for i, e in zip(going, new):
             found[i] = pooled(found[i], e) if found[i] and isinstance(e, Evidence) else e
@@ -136,9 +138,9 @@ def screening_stage(run: Run, structures: list[Structure]) -> list[Evidence | Ex
     return found
 
 # %% ../../nbs/search/05_evidence_mode.ipynb #520743db
-def _fitted(run: Run, key: str, structures: list[Structure], plan: FitPlan, turn: int, told) -> list:
-    "Evidence of the structures, or their errors, a tile at a time; each tile is kept in the checkpoint under `key`."
-    found, seed = [], run.seed * 1000 + turn
+def _fitted(run: Run, turn: int, structures: list[Structure], plan: FitPlan, tell: Callable[[list], None]) -> list:
+    "Evidence of the structures in a round, or their errors, a tile at a time; each tile is kept in the checkpoint."
+    found, key, seed = [], f"screening/{turn}", run.seed * 1000 + turn
     work = lambda part: prequential_evidence(run.graph, part, run.task, plan, seed)
     for i, first in enumerate(range(0, len(structures), TILE)):
         known = run.checkpoint.found(f"{key}/{i}")
@@ -148,15 +150,16 @@ def _fitted(run: Run, key: str, structures: list[Structure], plan: FitPlan, turn
                 known = [e.to_dict() if isinstance(e, Evidence) else f"{type(e).__name__}: {e}" for e in made]
                 run.checkpoint.finish(f"{key}/{i}", known)
             found += [RuntimeError(k) if isinstance(k, str) else Evidence.from_dict(k) for k in known]
-            told(found)
+            tell(found)
         except KeyboardInterrupt:
             raise Interrupted("screening") from None
     return found
 
 # %% ../../nbs/search/05_evidence_mode.ipynb #0c7b5b03
-def _tell(run: Run, done: int, total: int, found: list) -> None:
+def _tell(run: Run, before: int, total: int, known: list, new: list) -> None:
     "Append a record of how many fits are done, and hand it to the callback."
-    best = max((e.value for e in found if isinstance(e, Evidence)), default=math.nan)
+    done = before + len(new)
+    best = max((e.value for e in [*known, *new] if isinstance(e, Evidence)), default=math.nan)
     record = {"stage": "screening", "epoch": done, "epochs": total, "elbo": best, "probabilities": {},
               "seconds": monotonic() - run.started}
     history = run.checkpoint.record["history"]
@@ -201,16 +204,16 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, c
     """
     mark = fingerprint(graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
     run = Run(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
-    partial = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False),
-                     run.checkpoint.record["history"], levels=levels(settings))
+    found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False),
+                   run.checkpoint.record["history"], levels=levels(settings))
     try:
-        _ranked(run, _search(run, partial), partial)
-        posterior_stage(run, partial)
-        for structure, batch in zip(partial.structures, partial.batches):
-            partial.notes += _collapsed(batch, f"the posterior of {' '.join(structure.values())} has collapsed")
+        _ranked(run, _search(run, found), found)
+        posterior_stage(run, found)
+        for structure, batch in zip(found.structures, found.batches):
+            found.notes += _collapsed(batch, f"the posterior of {' '.join(structure.values())} has collapsed")
     except Interrupted as stop:
-        partial.interrupted = str(stop)
-    return _completed(run, partial)
+        found.interrupted = str(stop)
+    return _completed(run, found)
 
 # %% ../../nbs/search/05_evidence_mode.ipynb #4b74ebf9
 def _one(batch: Batch, m: int) -> Batch:

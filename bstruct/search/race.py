@@ -26,8 +26,8 @@ def rounds(settings: Settings, structures: int) -> list[tuple[int, int]]:
 def compared(found: Sequence[Evidence]) -> list[Evidence]:
     """The evidence at an average start, in nats, of structures that share their first starts.
 
-    `stderr` is that of the value, `diagnostics["comparison"]` that beside the others. Unchanged where the starts are too
-    few to tell it.
+    `stderr` is that of the value, `diagnostics["comparison"]` that beside the others. Unchanged where the starts are
+    too few to tell it.
     """
     each = [e.diagnostics["starts"] for e in found]
     v = torch.tensor([x for row in each for x in row], dtype=torch.float64)
@@ -44,7 +44,8 @@ def compared(found: Sequence[Evidence]) -> list[Evidence]:
     sigma2 = (v - v.mean() - X @ effects).square().sum() / freedom
     value, beside = C @ effects + v.mean(), (sigma2 * torch.einsum("ij,jk,ik->i", C, inverse, C)).sqrt()
     luck = effects[S:].var() / R
-    return [_at_average_start(e, float(a), float(b), float((b * b + luck).sqrt())) for e, a, b in zip(found, value, beside)]
+    rows = zip(found, value.tolist(), beside.tolist(), (beside.square() + luck).sqrt().tolist())
+    return [_at_average_start(*row) for row in rows]
 
 # %% ../../nbs/search/05_race.ipynb #9115db60
 def _at_average_start(e: Evidence, value: float, beside: float, stderr: float) -> Evidence:
