@@ -29,7 +29,7 @@ from benchmarks.search.contestants import PLAIN
 from benchmarks.search.show import plot_ranks, print_columns
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
-from bstruct.search.evidence_mode import connected, path_scores
+from bstruct.search.evidence_mode import connected, mean_rank, path_scores
 from bstruct.search.run import detached, log_predictive
 from bstruct.search.settings import Settings
 from bstruct.search.variational import Batch, Plan, Task, Trainer, make_batch, one_hot
@@ -143,6 +143,8 @@ def run(name: str, asked: argparse.Namespace, out: Path | None) -> dict:
     result["agreement"] = summary(result["log_loss"], graph, structures)
     supernets = supernet_losses(graph, train, structures, Settings(**settings))
     cheap = {f"supernet, c_reg {c:g}": v for c, v in supernets.items()}
+    each = -torch.stack([*supernets.values()])
+    cheap |= {"supernets, best score": -each.amax(0), "supernets, mean rank": mean_rank(each)}
     if asked.screening:
         cheap["screening evidence"] = fitted_losses(graph, *halves(train), structures, 0, steps)
     result["spearman"] = {k: float(spearmanr(result["truth"], v.numpy()).statistic) for k, v in cheap.items()}

@@ -102,7 +102,7 @@ def hmc(state: tuple[Tensor, Tensor, Tensor], both: Callable, beta: float, step:
     return (pick(z, z0), pick(g, g0), pick(v, v0)), float(accept.mean())
 
 # %% ../../nbs/evidence/08_smc.ipynb #aa5600e5
-def temper(target: Target, generator: torch.Generator, *, islands: int, particles: int, fraction: float = 0.9,
+def temper(target: Target, generator: torch.Generator, *, islands: int, particles: int, fraction: float = 0.87,
            moves: int = 2, leapfrog: int = 3) -> tuple[Tensor, Tensor, Tensor, list[dict]]:
     "Posterior particles z [r, p, n], their ln p(y|z), the ln Ẑ of each island, and a record a temperature."
     both = _value_and_gradient(target)
@@ -129,7 +129,7 @@ def temper(target: Target, generator: torch.Generator, *, islands: int, particle
 # %% ../../nbs/evidence/08_smc.ipynb #a13d25fa
 @register("smc")
 def smc(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator, islands: int = 20,
-        particles: int = 128, fraction: float = 0.9, moves: int = 2, leapfrog: int = 3,
+        particles: int = 128, fraction: float = 0.87, moves: int = 2, leapfrog: int = 3,
         max_stderr: float = 0.5) -> Evidence:
     """ln Z in nats by tempered sequential Monte Carlo with Hamiltonian moves; `islands` independent populations.
 

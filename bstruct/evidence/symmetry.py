@@ -9,6 +9,7 @@ __all__ = ['Units', 'group_order', 'group', 'act', 'check_symmetry']
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations, product
 
 import torch
@@ -39,21 +40,16 @@ def group_order(units: list[Units], prior: GaussianPrior) -> int:
     return math.prod(math.factorial(h) * (2**h if odd else 1) for h, odd in sizes)
 
 # %% ../../nbs/evidence/03_symmetry.ipynb #45343c3f
-def _layer(unit: Units, prior: GaussianPrior, perm, sign) -> tuple[Tensor, Tensor]:
+def _element(unit: Units, prior: GaussianPrior, perm: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
     "One group element of one layer, as an index and a sign table over the flat weights."
-    scale = prior.scale
-    names = to_weights(GaussianPrior(prior.shapes), torch.arange(prior.size, dtype=torch.float64))
+    flat = GaussianPrior(prior.shapes)
+    names = to_weights(flat, torch.arange(prior.size, dtype=torch.float64))
     signs = {k: torch.ones_like(v) for k, v in names.items()}
     for k, axis in unit.axes.items():
-        names[k] = names[k].index_select(axis, torch.as_tensor(perm))
-        view = [1] * names[k].dim()
-        view[axis] = -1
-        signs[k] = signs[k] * torch.as_tensor(sign, dtype=torch.float64).view(view)
-    flat = lambda d: torch.cat([d[k].reshape(-1) for k in prior.shapes])
-    index = flat(names).long()
-    if not torch.allclose(scale[index], scale):
-        raise ValueError(f"the prior precision differs between the units of {sorted(unit.axes)}; make it equal")
-    return index, flat(signs)
+        names[k] = names[k].index_select(axis, perm)
+        signs[k] = (signs[k].movedim(axis, -1) * sign).movedim(-1, axis)
+    join = lambda d: torch.cat([d[k].reshape(-1) for k in prior.shapes])
+    return join(names), join(signs)
 
 # %% ../../nbs/evidence/03_symmetry.ipynb #67c4c1cb
 def group(units: list[Units], prior: GaussianPrior,
@@ -69,8 +65,12 @@ def group(units: list[Units], prior: GaussianPrior,
     for unit in units:
         h = unit.size(prior)
         flips = list(product((1.0, -1.0), repeat=h)) if unit.odd else [(1.0,) * h]
-        parts = [_layer(unit, prior, p, s) for p in permutations(range(h)) for s in flips]
-        i, s = torch.stack([p[0] for p in parts]), torch.stack([p[1] for p in parts])
+        pairs = list(product(permutations(range(h)), flips))
+        perms, signs = torch.tensor([p for p, _ in pairs]), torch.tensor([s for _, s in pairs], dtype=torch.float64)
+        i, s = torch.func.vmap(partial(_element, unit, prior))(perms, signs)
+        i = i.long()
+        if not torch.allclose(prior.scale[i], prior.scale.double()):
+            raise ValueError(f"the prior precision differs between the units of {sorted(unit.axes)}; make it equal")
         index, sign = index[:, i].reshape(-1, prior.size), (sign[:, i] * s).reshape(-1, prior.size)
     return index, sign
 
