@@ -93,7 +93,10 @@ def test_best_is_what_quadrature_says_and_sees_what_a_candidate_misses():
     each, mean = _density([both, half, wide], z)
     found = (2 * lj - each - mean).logsumexp(1) - math.log(len(z)) - math.log(0.005)
     assert (found - torch.tensor(exact)).abs()[[0, 2]].max() < 0.1, (found, exact)
-    assert _best([half, wide, both], z, lj) is both and _best([half, wide], z, lj) is wide
+    assert _best([half, wide, both], z, lj)[0] is both and _best([half, wide], z, lj)[0] is wide
+    log_z = float(_log_joint(grid, t, domain).logsumexp(0)) + math.log(0.005)
+    want = math.expm1(exact[0] + math.log(0.005) - 2 * log_z)  # E w² is a sum over the grid of spacing 0.005
+    assert abs(_best([half, wide, both], z, lj)[1] - want) < 0.1 * (1 + want)
     own = half.sample(2000, torch.Generator().manual_seed(1))
     narrow = _ess(_log_joint(own, t, domain) - half.log_prob(own))
     z = wide.sample(2000, torch.Generator().manual_seed(1))
@@ -108,13 +111,13 @@ def test_refit_keeps_the_best_round():
     mean = torch.linalg.solve(h, torch.func.grad(t.log_joint)(zero))
     q = StudentMixture(mean[None], torch.linalg.cholesky(torch.linalg.inv(h))[None], torch.ones(1).double(), 40)
     domain = Domain(group([], p.prior), mean)
-    good, lean = _refit(q, t, domain, torch.Generator().manual_seed(0), 3, 4000), \
-        _refit(q, t, domain, torch.Generator().manual_seed(0), 3, 30)  # thirty draws say little of five dimensions
+    good, variance = _refit(q, t, domain, torch.Generator().manual_seed(0), 3, 4000)
+    lean, _ = _refit(q, t, domain, torch.Generator().manual_seed(0), 3, 30)  # thirty draws say little of five dimensions
     def share(q):
         z = q.sample(4000, torch.Generator().manual_seed(1))
         return _ess(_log_joint(z, t, domain) - q.log_prob(z)) / 4000
     assert share(q) > 0.85 and share(good) > 0.85 and share(lean) > 0.6, (share(q), share(good), share(lean))
-    assert _refit(q, t, domain, torch.Generator().manual_seed(0), 0, 100) is q
+    assert _refit(q, t, domain, torch.Generator().manual_seed(0), 0, 100)[0] is q and variance == pytest.approx(0.12, abs=0.06)
 
 # %% ../nbs/evidence/09_mixture.ipynb #4a00f025
 def test_mixture_holds_on_four_units():

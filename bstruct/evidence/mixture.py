@@ -119,7 +119,7 @@ def _spread(z: Tensor, k: int, dof: int, generator: torch.Generator) -> StudentM
     for _ in range(k - 1):
         chosen.append(int(torch.multinomial(torch.cdist(u, u[chosen]).amin(1) ** 2, 1, generator=generator)))
     q = StudentMixture(z[chosen], (chol * k ** (-1 / n)).expand(k, n, n), torch.full((k,), 1 / k, dtype=z.dtype), dof)
-    return fit_mixture(q, z, torch.full((len(z),), 1 / len(z), dtype=z.dtype), rounds=15, inertia=n + 1.0)
+    return fit_mixture(q, z, torch.full((len(z),), 1 / len(z), dtype=z.dtype), rounds=8, inertia=n + 1.0)
 
 # %% ../../nbs/evidence/09_mixture.ipynb #8b8ca905
 def _from_particles(target, table, generator, particles) -> tuple[list[StudentMixture], Domain]:
@@ -148,19 +148,21 @@ def _density(qs: list[StudentMixture], z: Tensor) -> tuple[Tensor, Tensor]:
     return each, each.logsumexp(0) - math.log(len(qs))
 
 
-def _best(qs: list[StudentMixture], z: Tensor, log_joint: Tensor) -> StudentMixture:
-    "That with the least second moment of its weights, by draws z of all of them in equal numbers."
+def _best(qs: list[StudentMixture], z: Tensor, log_joint: Tensor) -> tuple[StudentMixture, float]:
+    "That with the least second moment of its weights, by draws z of all in equal numbers; its E w² / Z² - 1."
     each, mean = _density(qs, z)
-    return qs[int((2 * log_joint - each - mean).logsumexp(1).argmin())]
+    second, first = (2 * log_joint - each - mean).logsumexp(1), (log_joint - mean).logsumexp(0)
+    k = int(second.argmin())
+    return qs[k], max(0.0, math.expm1(float(second[k] - 2 * first) + math.log(len(z))))
 
 
-def _pilot(qs: list[StudentMixture], target, domain, generator, draws: int = 500) -> StudentMixture:
+def _pilot(qs: list[StudentMixture], target, domain, generator, draws: int = 1000) -> StudentMixture:
     z = torch.cat([q.sample(draws, generator) for q in qs])
-    return _best(qs, z, _log_joint(z, target, domain))
+    return _best(qs, z, _log_joint(z, target, domain))[0]
 
 # %% ../../nbs/evidence/09_mixture.ipynb #6d5eba25
-def _refit(q: StudentMixture, target, domain, generator, rounds: int, batch: int) -> StudentMixture:
-    "Of q and its refits the best by the draws of all of them."
+def _refit(q: StudentMixture, target, domain, generator, rounds: int, batch: int) -> tuple[StudentMixture, float]:
+    "Of q and its refits the best by the draws of all of them, and the variance of its weights over Z²."
     qs, z, log_joint = [q], q.mean[:0], q.mean.new_empty(0)
     for left in range(rounds, -1, -1):
         new = qs[-1].sample(batch, generator)
@@ -205,14 +207,15 @@ def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
     check_symmetry(target.likelihood, target.prior, left, table, generator)
     found, domain = _from_particles(target, table, generator, particles) if start == "particles" else \
         _from_modes(target, table, generator, starts)
-    q = _refit(_pilot(found, target, domain, generator), target, domain, generator, rounds, batch)
+    q, variance = _refit(_pilot(found, target, domain, generator), target, domain, generator, rounds, batch)
     lw = torch.empty(0, dtype=prior.dtype)
     while len(lw) < max_samples:
         z = q.sample(batch, generator)
         lw = torch.cat([lw, _log_joint(z, target, domain) - q.log_prob(z)])
-        if _ess(lw) >= min_ess and (len(lw) / _ess(lw) - 1) / len(lw) < target_stderr**2:
+        if _ess(lw) >= min_ess and max(variance, len(lw) / _ess(lw) - 1) / len(lw) < target_stderr**2:
             break
-    return _judge(lw, min_ess, {"components": len(q.share), "copies": len(table[0]), "integrated": names})
+    notes = {"components": len(q.share), "copies": len(table[0]), "integrated": names}
+    return _judge(lw, variance, min_ess, notes)
 
 # %% ../../nbs/evidence/09_mixture.ipynb #2cab8119
 def _all_quadratic(target: Target) -> float:
@@ -224,11 +227,11 @@ def _all_quadratic(target: Target) -> float:
     return float(target.log_likelihood(origin) + 0.5 * (y * y).sum() - chol.diagonal().log().sum())
 
 
-def _judge(log_weights: Tensor, min_ess: float, notes: dict) -> Evidence:
+def _judge(log_weights: Tensor, variance: float, min_ess: float, notes: dict) -> Evidence:
     count, ess, heaviest = len(log_weights), _ess(log_weights), float(log_weights.softmax(0).max())
     reason = f"ESS {ess:.0f} below {min_ess:.0f}; try 'smc'" if not ess >= min_ess else \
         f"one draw carries {heaviest:.0%} of the weight; try 'smc'" if heaviest > 0.05 else ""
     notes = notes | {"samples": count, "heaviest": heaviest} | ({"reason": reason} if reason else {})
-    stderr = math.sqrt(max(0.0, count / ess - 1) / count) if ess > 0 else math.inf
+    stderr = math.sqrt(max(variance, count / ess - 1) / count) if ess > 0 else math.inf
     return Evidence(float(log_weights.logsumexp(0)) - math.log(count), stderr, ess, method="mixture",
                     reliable=not reason, diagnostics=notes)
