@@ -117,7 +117,8 @@ def test_refit_keeps_the_best_round():
         z = q.sample(4000, torch.Generator().manual_seed(1))
         return _ess(_log_joint(z, t, domain) - q.log_prob(z)) / 4000
     assert share(q) > 0.85 and share(good) > 0.85 and share(lean) > 0.6, (share(q), share(good), share(lean))
-    assert _refit(q, t, domain, torch.Generator().manual_seed(0), 0, 100)[0] is q and variance == pytest.approx(0.12, abs=0.06)
+    assert _refit(q, t, domain, torch.Generator().manual_seed(0), 0, 100)[0] is q
+    assert variance == pytest.approx(0.12, abs=0.06)  # E w² / Z² - 1, as share(good) says
 
 # %% ../nbs/evidence/09_mixture.ipynb #4a00f025
 def test_mixture_holds_on_four_units():
