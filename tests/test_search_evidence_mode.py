@@ -74,15 +74,21 @@ def test_mean_rank_is_that_of_scipy():
     want = rankdata(-scores.nan_to_num(nan=-1e9).numpy(), axis=1).mean(0) - 1
     torch.testing.assert_close(mean_rank(scores), torch.tensor(want))
 
-# %% ../nbs/search/05_evidence_mode.ipynb #5862507b
+# %% ../nbs/search/05_evidence_mode.ipynb #2fbf3e98
 def test_search_stage_puts_all_structures_in_order():
     order, batch = search_stage(small_run())
     options = list(small_graph().structures())
     assert sorted(map(str, order)) == sorted(map(str, options))
     assert len(batch) == 3 and batch.c_reg.tolist() == pytest.approx([1, .1, .01])
-    each = [path_scores(batch, sine(), options, slice(60, 120), [m]).tolist() for m in range(3)]
-    places = [sum(sorted(row, reverse=True).index(row[i]) for row in each) for i in range(3)]
-    assert order == [options[i] for i in sorted(range(3), key=places.__getitem__)]
+    each = torch.stack([path_scores(batch, sine(), options, slice(60, 120), [m]) for m in range(3)])
+    assert order == [options[i] for i in in_turn(each)]
+
+# %% ../nbs/search/05_evidence_mode.ipynb #df6961f0
+def test_in_turn_takes_the_favourites_of_all_and_of_one():
+    scores = torch.tensor([[3.0, 2.0, 9.0, 0.0, 1.0], [3.0, 2.0, -8.0, 0.0, 1.0], [3.0, 2.0, -9.0, 0.0, math.nan]])
+    assert in_turn(scores)[:2] == [0, 2] and sorted(in_turn(scores)) == list(range(5))
+    one = torch.randn(1, 30, generator=torch.Generator().manual_seed(0))
+    assert in_turn(one) == one[0].argsort(descending=True).tolist()  # a single supernet: both orders are its own
 
 # %% ../nbs/search/05_evidence_mode.ipynb #de413a69
 def test_connected_structures_are_those_whose_output_varies():

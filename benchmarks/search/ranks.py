@@ -72,9 +72,10 @@ def halves(task: Task) -> tuple[Task, Task]:
     return Task(task.x[:half], task.y[:half], task.likelihood), Task(task.x[half:], task.y[half:], task.likelihood)
 
 
-def supernet_losses(graph: Graph, task: Task, structures: list[Structure], settings: Settings) -> dict[float, Tensor]:
+def supernet_losses(graph: Graph, task: Task, structures: list[Structure], settings: Settings,
+                    seed: int = 0) -> dict[float, Tensor]:
     "c_reg to -ln p in nats of the second half of the rows, for each structure as a path through bstruct's supernets."
-    (seen, rest), generator = halves(task), Generator().manual_seed(0)
+    (seen, rest), generator = halves(task), Generator().manual_seed(seed)
     turns = [settings.c_reg * settings.tempering[i % len(settings.tempering)] for i in range(settings.starts)]
     batch = make_batch(Supernet(graph, share=settings.share_weights), generator, [len(seen)] * len(turns), turns)
     batch = trained(batch, seen, Plan.of(settings, len(seen)), generator)
