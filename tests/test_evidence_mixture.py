@@ -120,6 +120,14 @@ def test_refit_keeps_the_best_round():
     assert _refit(q, t, domain, torch.Generator().manual_seed(0), 0, 100)[0] is q
     assert variance == pytest.approx(0.12, abs=0.06)  # E w² / Z² - 1, as share(good) says
 
+# %% ../nbs/evidence/09_mixture.ipynb #31c23a98
+def test_judge_believes_the_larger_variance():
+    from bstruct.evidence.mixture import _judge
+    equal, uneven = torch.zeros(1000).double(), torch.randn(1000, generator=torch.Generator().manual_seed(0)).double()
+    assert _judge(equal, 0.5, 400.0, {}).stderr == pytest.approx((0.5 / 1000) ** 0.5)
+    own = float(uneven.exp().var(correction=0) / uneven.exp().mean() ** 2)
+    assert _judge(uneven, 0.1 * own, 100.0, {}).stderr == pytest.approx((own / 1000) ** 0.5)
+
 # %% ../nbs/evidence/09_mixture.ipynb #4a00f025
 def test_mixture_holds_on_four_units():
     p, small = tanh_problem(4, seed=7), tanh_problem(4, seed=7, integrated=True)

@@ -88,3 +88,17 @@ def test_one_runaway_precision_is_named_and_an_idle_candidate_is_not():
         a[name][0, row] = math.log(1e7)
         found = collapses(batch, torch.cat([v.flatten(1) for v in a.values()], 1))
         assert any(f"prior precision of {name} ran away to 1e+07 in start 0 of 2" in m for m in found) is wanted
+
+# %% ../nbs/search/07_collapse.ipynb #ccfc13af
+def test_only_a_batch_without_a_sound_start_is_noted():
+    from bstruct.model import Graph as AnyGraph
+    from bstruct.model.supernet import Supernet as AnyNet
+    from bstruct.search.variational import make_batch as some_batch
+    net = AnyNet(AnyGraph.dense(2, 1, hidden=(8,), candidates=("zero", "linear", "linear+sin")), share=True)
+    b = some_batch(net, torch.Generator().manual_seed(0), [120, 120], 1.0)
+    b.params["logits/x->h1"] += torch.tensor([0.0, 0.0, 3.0])
+    assert not all_collapsed(b, "x")
+    b.params["loc"][0] = 0.0  # one start is dead, the other is not
+    assert not all_collapsed(b, "x")
+    b.params["loc"][1] = 0.0
+    assert all_collapsed(b, "x")[0].startswith("x: all weights have died (largest")

@@ -135,6 +135,7 @@ def test_the_mode_predicts_with_the_best():
     settings, path = Settings(**QUICK), f"{tempfile.mkdtemp()}/c"
     stages = []
     found = enumerate_mode(GRAPH, sine(), settings, 3, path, callback=lambda r: stages.append(r["stage"]))
+    assert any("different networks" in note for note in found.notes)  # what the ranking says reaches the reader
     ranking = enumerate_structures(GRAPH, sine(), settings=settings, seed=3)
     own = lambda rows: [(r["structure"], r["evidence"]) for r in rows]
     assert own(found.ranking) == own(ranking.rows)

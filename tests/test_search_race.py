@@ -85,5 +85,13 @@ def test_shrunk_keeps_the_order_of_equal_errors_and_exact_values():
     assert shrunk([Evidence(v, 0.0) for v in (-1.0, -7.0)]) == [Evidence(v, 0.0) for v in (-1.0, -7.0)]
     assert shrunk([Evidence(-5.0, 2.0)])[0].value == -5.0
     assert shrunk([Evidence(-5.0, 2.0), Evidence(-math.inf, math.inf)])[0].value > -1e30
+    lost = [Evidence(-math.inf, math.inf)] * 3
+    some = shrunk([*lost, Evidence(-10.0, 2.0), Evidence(-14.0, 2.0)])
+    assert [e.value for e in some[3:]] == [e.value for e in shrunk([Evidence(-10.0, 2.0), Evidence(-14.0, 2.0)])]
+    assert max(e.value for e in some[:3]) < -1e29 and shrunk(lost) == lost
+    z = np.random.default_rng(2).normal(size=(2, 40_001))
+    half = shrunk([Evidence(v, 20.0) for v in 20 * z.sum(0)])  # τ = σ: what a number is worth is half of it
+    slope = np.polyfit(20 * z.sum(0), [e.value for e in half], 1)[0]
+    assert abs(slope - 0.5) < 0.03 and half[0].stderr == pytest.approx(20 * slope**0.5)
     lucky = shrunk([Evidence(0.0, 20.0), Evidence(-2.0, 5.0), *(Evidence(-30.0 - i, 5.0) for i in range(6))])
     assert lucky[0].value < lucky[1].value  # more, but from a start

@@ -296,7 +296,8 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
         if ranking.rows[0]["error"]:
             raise RuntimeError(f"no structure could be fitted; the first failed with {ranking.rows[0]['error']}")
         rows = [{**r, "c_reg": settings.c_reg} for r in ranking.rows]
-        found = replace(found, structures=[rows[0]["structure"]], ranking=rows, evidence=rows[0]["evidence"])
+        found = replace(found, structures=[rows[0]["structure"]], ranking=rows, evidence=rows[0]["evidence"],
+                        notes=list(ranking.notes))
         if ranking.interrupted:
             raise Interrupted("fits")
         c_reg = best_multiple(run, rows[0]["structure"])

@@ -26,14 +26,14 @@ from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters
 from bstruct.search.bilevel import levels, search_trainer
 from bstruct.search.checkpoint import Checkpoint, fingerprint
-from bstruct.search.collapse import collapses
+from bstruct.search.collapse import all_collapsed
 from bstruct.search.fits import FitPlan, network_of, pooled, prequential_evidence
 from bstruct.search.forecast import TILE, isolated
 from bstruct.search.race import compared, rounds, shrunk
 from bstruct.search.ranking import posterior
 from bstruct.search.run import Interrupted, Result, Run, Structure, log_predictive, posterior_stage
 from bstruct.search.settings import Settings
-from bstruct.search.variational import Batch, Plan, Task, make_batch, one_hot, prior_log_precision
+from bstruct.search.variational import Batch, Plan, Task, make_batch, one_hot
 
 LISTED = 1024  # so many structures are scored one by one; larger graphs are sampled
 ROOM = 2**23  # numbers that the activations of all paths may take at a time
@@ -202,7 +202,7 @@ def best_multiple(run: Run, structure: Structure) -> float:
         run.checkpoint.finish("finalists", c_regs[values.index(max(values))])
     return run.checkpoint.found("finalists")
 
-# %% ../../nbs/search/05_evidence_mode.ipynb #13959e13
+# %% ../../nbs/search/05_evidence_mode.ipynb #d05c78fd
 def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
                   callback=None) -> Result:
     """Search the graph in the evidence mode; `checkpoint` is the path of a file that makes the search resumable.
@@ -216,25 +216,9 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, c
     try:
         _ranked(run, _search(run, found), found)
         posterior_stage(run, found)
-        for structure, batch in zip(found.structures, found.batches):
-            found.notes += _collapsed(batch, f"the posterior of {' '.join(structure.values())} has collapsed")
     except Interrupted as stop:
         found.interrupted = str(stop)
     return _completed(run, found)
-
-# %% ../../nbs/search/05_evidence_mode.ipynb #4b74ebf9
-def _one(batch: Batch, m: int) -> Batch:
-    "One model of a batch."
-    cut = lambda d: {k: v[m:m + 1] for k, v in d.items()}
-    return Batch(batch.net, cut(batch.params), batch.structure and cut(batch.structure), batch.sizes[m:m + 1],
-                 batch.c_reg[m:m + 1])
-
-
-def _collapsed(batch: Batch, what: str) -> list[str]:
-    "A note where no model of the batch is free of collapses."
-    models = [_one(batch, m) for m in range(len(batch))]
-    found = [collapses(b, prior_log_precision(b), float(b.c_reg)) for b in models]
-    return [f"{what}: {found[0][0].replace(' in start 0 of 1', '')}"] if all(found) else []
 
 # %% ../../nbs/search/05_evidence_mode.ipynb #e9c87a37
 def _search(run: Run, result: Result) -> list[Structure]:
@@ -243,10 +227,10 @@ def _search(run: Run, result: Result) -> list[Structure]:
         return [{}]
     if run.checkpoint.found("search") is None:
         order, batch = search_stage(run)
-        run.checkpoint.record["notes"] = _collapsed(batch, "the supernets have collapsed, so their order is a guess")
+        run.checkpoint.record["notes"] = all_collapsed(batch, "the supernets have collapsed, so their order is a guess")
         run.checkpoint.finish("search", _shortlist(run, order))
         run.checkpoint.save("search/0", {f"params/{k}": v for k, v in batch.params.items()})
-    result.structures, result.notes = run.checkpoint.found("search")[:1], list(run.checkpoint.record["notes"])
+    result.structures, result.notes = run.checkpoint.found("search")[:1], list(run.checkpoint.record.get("notes", []))
     return run.checkpoint.found("search")
 
 

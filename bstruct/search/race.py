@@ -58,9 +58,12 @@ def shrunk(evidence: Sequence[Evidence]) -> list[Evidence]:
     value = torch.tensor([e.value for e in evidence], dtype=torch.float64).nan_to_num(nan=-1e30, neginf=-1e30)
     error = [e.diagnostics.get("comparison", e.stderr) for e in evidence]
     noise = torch.tensor([s if math.isfinite(s) else 0.0 for s in error], dtype=torch.float64).square()
-    middle = value.quantile(0.5)
-    spread = (1.4826 * (value - middle).abs().quantile(0.5)).square()
-    tau2 = (spread - noise.quantile(0.5)).clamp_min(1e-3 * spread)
+    known = value > -1e30  # what predicts nothing at all says nothing of the others
+    if not known.any():
+        return list(evidence)
+    middle = value[known].quantile(0.5)
+    spread = (1.4826 * (value[known] - middle).abs().quantile(0.5)).square()
+    tau2 = (spread - noise[known].quantile(0.5)).clamp_min(1e-3 * spread)
     w = torch.where(noise > 0, tau2 / (tau2 + noise), 1.0)
     mean, left = middle + w * (value - middle), (w * noise).sqrt()
     return [replace(e, value=m, stderr=s) for e, m, s in zip(evidence, mean.tolist(), left.tolist())]

@@ -22,6 +22,7 @@ from bstruct.evidence.prequential import log_mean
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.search.checkpoint import Checkpoint
+from bstruct.search.collapse import all_collapsed
 from bstruct.search.settings import Settings
 from bstruct.search.variational import (
     Batch, Plan, Task, Trainer, forward_of, load_trainer_state, make_batch, one_hot, trainer_state)
@@ -181,3 +182,5 @@ def posterior_stage(run: Run, result: Result) -> None:
     result.batches = [alone(batch, s, slice(i * r, (i + 1) * r)) for i, s in enumerate(chosen)]
     if stop:
         raise stop
+    for structure, own in zip(result.structures, result.batches):
+        result.notes += all_collapsed(own, f"the posterior of {' '.join(map(str, structure.values()))} has collapsed")
