@@ -1,7 +1,7 @@
 __version__ = "0.1.0"
 "Choose the structure of a neural network, and have a reason for the choice."
-from .estimators import StructureClassifier, StructureRegressor, load
 from .model import Graph, Supernet
 from .search import Settings
+from .use.estimators import StructureClassifier, StructureRegressor, load
 
 __all__ = ["Graph", "Settings", "StructureClassifier", "StructureRegressor", "Supernet", "load"]

@@ -13,7 +13,8 @@ from bstruct.model.presets import dense
 from bstruct.model.structure import encode
 from bstruct.model.supernet import Supernet
 from bstruct.search.settings import Settings
-from bstruct.search.variational import Task, make_batch, one_hot, weight_kl
+from bstruct.objectives.task import Task
+from bstruct.training.batch import make_batch, one_hot, weight_kl
 
 QUICK = ["--quick", "--seeds", "1", "--only", "plain", "late", "growing", "fixed_prior", "laplace"]
 

@@ -14,7 +14,7 @@ from benchmarks.search.baselines import (
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted
 from benchmarks.search.data import load
 from bstruct.model.presets import dense
-from bstruct.search.evidence_mode import connected
+from bstruct.model.reach import connected
 
 TINY = Effort(structures=4, epochs=12, search_epochs=6, patience=4)
 

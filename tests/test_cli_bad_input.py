@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bstruct import cli, runs
+from bstruct.use import cli, runs
 from bstruct.model import Graph
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -238,7 +238,7 @@ def test_a_disk_that_fills_up(share, finished, tmp_path, capsys, monkeypatch):
 def test_a_file_that_may_not_grow(finished, tmp_path):
     "The kernel itself refuses to write: no file may pass 3 kB, which the journal does."
     args = ["fit", finished / "t.csv", "--target", "t", "--out", tmp_path / "run", *SHORT, "--epochs", "60", "--quiet"]
-    done = subprocess.run([sys.executable, "-B", "-m", "bstruct.cli", *map(str, args)], cwd=ROOT, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, "-B", "-m", "bstruct.use.cli", *map(str, args)], cwd=ROOT, capture_output=True, text=True,
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)))
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert "File too large" in done.stderr and "make room" in done.stderr

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import bstruct
-from bstruct import cli
-from bstruct.data import load_table
+from bstruct.use import cli
+from bstruct.use.data import load_table
 
 SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 --finalists 2 "
          "--replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
@@ -43,7 +43,7 @@ def iris_run():
 
 
 def test_a_run_is_what_python_computes(iris_run):
-    from bstruct.estimators import StructureClassifier
+    from bstruct.use.estimators import StructureClassifier
     folder, _, out = iris_run
     code, predicted, notes = call("predict", folder / "run", folder / "test.csv")
     learn, test = (pd.read_csv(folder / name) for name in ("iris.csv", "test.csv"))

@@ -7,9 +7,9 @@ import torch
 
 from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
-from bstruct.search.enumeration import enumerate_structures
+from bstruct.search.modes.enumeration import enumerate_structures
 from bstruct.search.settings import Settings
-from bstruct.search.variational import Task
+from bstruct.objectives.task import Task
 
 distributed = pytest.importorskip("distributed")
 

@@ -14,7 +14,7 @@ from bstruct.evidence.closed_form import linear_log_evidence
 from bstruct.evidence.core import Evidence, GaussianPrior, estimate, make_target
 from bstruct.evidence.problems import (grid_log_evidence, logistic_problem, polynomial_problem, subset_problem,
                                        tanh_problem)
-from bstruct.evidence.structures import structure_posterior, total_variation
+from bstruct.evidence.posterior import structure_posterior, total_variation
 
 
 def seeded(s=0):

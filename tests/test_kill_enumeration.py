@@ -11,11 +11,12 @@ from torch import Generator
 
 from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
-from bstruct.search.enumeration import enumerate_structures
-from bstruct.search.fits import FitPlan, network_of
-from bstruct.search.forecast import SPARE, fit_bytes
+from bstruct.search.modes.enumeration import enumerate_structures
+from bstruct.model.reach import network_of
+from bstruct.training.fits import FitPlan
+from bstruct.search.work.forecast import SPARE, fit_bytes
 from bstruct.search.settings import Settings
-from bstruct.search.variational import Task
+from bstruct.objectives.task import Task
 
 NAMES = ("zero", "linear", "linear+relu", "linear+tanh", "linear+sin")
 GRAPH = Graph.dense(3, 2, (16, 16), NAMES)  # 125 structures, 105 networks, 4 tiles
@@ -150,7 +151,7 @@ def test_two_workers_killed_with_their_parent_and_resumed_by_two_others(whole, t
 def test_smaller_batches_rank_the_same(whole, batch, monkeypatch):
     plan = FitPlan.of(SETTINGS, len(task()))
     room = int(1.001 * fit_bytes(GRAPH, task(), plan, batch) / SPARE)
-    monkeypatch.setattr("bstruct.search.forecast.available_memory", lambda device="cpu": room)
+    monkeypatch.setattr("bstruct.search.work.forecast.available_memory", lambda device="cpu": room)
     found = ranking()
     assert found.forecast.batch == batch and table(found) == whole
 

@@ -5,13 +5,16 @@ import pytest  # noqa: F401
 
 from bstruct.model.candidates import *
 
-# %% ../nbs/model/01_candidates.ipynb #bc0f3245
+# %% ../nbs/model/01_candidates.ipynb #14c63f03
+from math import sqrt
+
 import numpy as np
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from bstruct.model.candidates import Candidate, Weight, candidate, register
+
+CASES = {"linear": ((3,), (4,)), "linear+tanh:2": ((2, 3), (4,)), "polynomial:3": ((2,), (3,)),
+         "conv1d+relu:3": ((2, 7), (3, 4)), "conv2d:3": ((2, 5, 4), (3, 5, 4))}
 
 # %% ../nbs/model/01_candidates.ipynb #004ee37d
 def test_activations_follow_their_formulas():
@@ -131,10 +134,6 @@ def test_pooling_errors():
     for i, o in [((2, 9), (2, 4)), ((9,), (9,)), ((2, 9, 9), (2, 9))]:
         with pytest.raises(ValueError, match=r"meanpool needs shapes \(channels, "):
             candidate("meanpool").weights(i, o)
-
-# %% ../nbs/model/01_candidates.ipynb #1b97d792
-CASES = {"linear": ((3,), (4,)), "linear+tanh:2": ((2, 3), (4,)), "polynomial:3": ((2,), (3,)),
-         "conv1d+relu:3": ((2, 7), (3, 4)), "conv2d:3": ((2, 5, 4), (3, 5, 4))}
 
 # %% ../nbs/model/01_candidates.ipynb #3ada7996
 def test_stacks_are_their_members():

@@ -5,10 +5,12 @@ import pytest  # noqa: F401
 
 from bstruct.search.settings import *
 
-# %% ../nbs/search/01_settings.ipynb #a44ad68d
+# %% ../nbs/search/01_settings.ipynb #c5a31fcb
 from dataclasses import FrozenInstanceError
 
 import pytest
+
+from bstruct.hypergradient.call import methods
 
 # %% ../nbs/search/01_settings.ipynb #6e7663f6
 def test_settings_are_plain_and_frozen():
@@ -48,7 +50,7 @@ def test_settings_say_what_another_mode_would_need():
 
 # %% ../nbs/search/01_settings.ipynb #90f4d07b
 def test_settings_take_what_the_family_allows():
-    from bstruct.hypergradient.inner import methods
+    from bstruct.hypergradient.call import methods
 
     assert Settings(c_comb=-2.5, c_train=0.0).c_comb == -2.5
     assert Settings(c_prior=[1.0, 0.1]).c_prior == (1.0, 0.1)

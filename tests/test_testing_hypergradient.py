@@ -9,7 +9,8 @@ from bstruct.testing.hypergradient import *
 import warnings
 import torch
 import bstruct.hypergradient
-from bstruct.hypergradient.inner import _METHODS, hypergradient, register, report, train
+from bstruct.hypergradient.call import _METHODS, hypergradient, register, report
+from bstruct.hypergradient.operator import train
 from bstruct.testing.hypergradient import CLAIMS, check, conformance, differences, problems, truth
 
 # %% ../nbs/testing/02_hypergradient.ipynb #62c789c1

@@ -38,13 +38,16 @@ from bstruct.evidence.prequential import block_predictions, mixture_over_stops
 from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
 from bstruct.model.supernet import Supernet
-from bstruct.search.checkpoint import Checkpoint
-from bstruct.search.fits import FitPlan, network_of, prequential_evidence
-from bstruct.search.forecast import TILE
-from bstruct.search.order import visiting_order
-from bstruct.search.run import Run
+from bstruct.core.checkpoint import Checkpoint
+from bstruct.model.reach import network_of
+from bstruct.training.fits import FitPlan, prequential_evidence
+from bstruct.core.isolated import TILE
+from bstruct.search.stages.order import visiting_order
+from bstruct.search.session import Session
 from bstruct.search.settings import Settings
-from bstruct.search.variational import Batch, Plan, Task, Trainer, make_batch, one_hot, prior_log_precision, weight_kl
+from bstruct.objectives.task import Task
+from bstruct.training.batch import Batch, make_batch, one_hot, prior_log_precision, weight_kl
+from bstruct.training.variational import Plan, Trainer
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings(mode="enumerate")
@@ -182,7 +185,7 @@ def laplace(p: Problem) -> dict[str, Found]:
 
 def supernet(p: Problem) -> dict[str, Found]:
     "The order in which an enumeration visits the structures."
-    run = Run(p.graph, p.task, p.effort.settings, FAR + p.seed, Checkpoint(None, "selection"))
+    run = Session(p.graph, p.task, p.effort.settings, FAR + p.seed, Checkpoint(None, "selection"))
     (order, _), seconds = timed(lambda: visiting_order(run, "supernet", len(p.structures)))
     place = {tuple(s.items()): i for i, s in enumerate(order)}
     return {"supernet": Found(-torch.tensor([float(place[tuple(s.items())]) for s in p.structures]), seconds)}

@@ -200,7 +200,7 @@ def implicit_table(rounds: int) -> dict:
     p = logistic()
     p.theta, p.lr, p.momentum = minimiser(p), 1e-12, 0.0
     from bstruct.hypergradient.implicit import _System, conjugate_gradient
-    from bstruct.hypergradient.inner import prepare
+    from bstruct.hypergradient.call import prepare
 
     exact = ours(p, {"method": "implicit", "iterations": 650, "tolerance": 1e-14})
     run, state, hyper = prepare(*p.arguments(), steps=1, lr=1e-12)

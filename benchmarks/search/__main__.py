@@ -33,7 +33,7 @@ from benchmarks.search import data
 from benchmarks.search.baselines import Effort
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted, classifiers, plainly, regressors
 from benchmarks.search.show import plot, print_table
-from bstruct.estimators import DEFAULTS
+from bstruct.use.estimators import DEFAULTS
 from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
 

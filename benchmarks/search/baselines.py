@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
-from bstruct.search.evidence_mode import connected
+from bstruct.model.reach import connected
 
 Structure = dict[str, str]
 

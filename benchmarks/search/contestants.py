@@ -18,7 +18,7 @@ from benchmarks.search.baselines import (
     tensors,
 )
 from benchmarks.search.data import Table
-from bstruct.estimators import StructureClassifier, StructureRegressor
+from bstruct.use.estimators import StructureClassifier, StructureRegressor
 from bstruct.model.graph import Graph
 
 BSTRUCT, PLAIN = "bstruct", "bstruct's structure, plain fit"

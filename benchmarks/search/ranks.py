@@ -29,10 +29,13 @@ from benchmarks.search.contestants import PLAIN
 from benchmarks.search.show import plot_ranks, print_columns
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
-from bstruct.search.evidence_mode import connected, mean_rank, path_scores
-from bstruct.search.run import detached, log_predictive
+from bstruct.model.reach import connected
+from bstruct.search.stages.supernet import mean_rank, path_scores
+from bstruct.training.batch import detached, log_predictive
 from bstruct.search.settings import Settings
-from bstruct.search.variational import Batch, Plan, Task, Trainer, make_batch, one_hot
+from bstruct.objectives.task import Task
+from bstruct.training.batch import Batch, make_batch, one_hot
+from bstruct.training.variational import Plan, Trainer
 
 C_REG, CHUNK, SAMPLES = 0.03, 36, 8
 

@@ -28,10 +28,11 @@ from benchmarks.search.__main__ import QUICK, RESULTS
 from benchmarks.search.baselines import Effort, Network, fit, tensors
 from benchmarks.search.show import plot_robustness, print_columns
 from benchmarks.search.tasks import graph_of
-from bstruct.complexity import log_relative_density
-from bstruct.estimators import StructureClassifier, mixture, predictive
-from bstruct.search.run import Result
-from bstruct.search.variational import Batch
+from bstruct.objectives.complexity import log_relative_density
+from bstruct.use.estimators import StructureClassifier
+from bstruct.use.predictor import ensemble, predictive
+from bstruct.search.result import Result
+from bstruct.training.batch import Batch
 
 TABLES = ("digits", "mnist1d", "signals")
 LEVELS = {"data noise": (0.0, 0.25, 0.5, 0.75, 1.0), "weight noise": (0.0, 0.05, 0.1, 0.2, 0.3),
@@ -79,7 +80,7 @@ def bayes(model: StructureClassifier, change: Callable[[Batch], Batch], one: boo
                         batches=[certain(change(narrowed(found.batches[best])))])
     else:
         found = replace(found, batches=[change(b) for b in found.batches])
-    members = mixture(found, 1 if one else model.samples)
+    members = ensemble(found, 1 if one else model.samples)
     return predictive(model, members, torch.as_tensor(X)).numpy()
 
 

@@ -34,7 +34,7 @@ from benchmarks.search.__main__ import QUICK, RESULTS, scores, summarise
 from benchmarks.search.baselines import Effort, fit, tensors
 from benchmarks.search.contestants import Fitted, classifiers, regressors
 from benchmarks.search.show import plot_tasks, print_columns
-from bstruct.estimators import StructureClassifier
+from bstruct.use.estimators import StructureClassifier
 from bstruct.model.graph import Graph
 from bstruct.model.presets import convolutional, dense
 

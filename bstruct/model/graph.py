@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain, combinations, product
 from math import prod
 
-from bstruct.model.candidates import Candidate, candidate, register, unknown
+from bstruct.core.refusals import unknown
+from bstruct.model.candidates import Candidate, candidate, register
 
 Shape = tuple[int, ...]
 Choice = Mapping[str, str | tuple[str, ...]]

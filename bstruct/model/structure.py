@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Generator, Tensor
 
-from bstruct.model.candidates import unknown
+from bstruct.core.refusals import unknown
 from bstruct.model.graph import Choice, Graph
 
 Structure = dict[str, Tensor]

@@ -5,77 +5,46 @@
 # %% auto #0
 __all__ = ['Settings']
 
-# %% ../../nbs/search/01_settings.ipynb #580595d0
-import difflib
+# %% ../../nbs/search/01_settings.ipynb #2ce394a8
 import math
 from dataclasses import dataclass
 
-from bstruct.hypergradient.inner import methods
+from bstruct.core.refusals import check_all_positive, check_at_least, check_choice, refuse
+from bstruct.hypergradient.call import methods
 
 # %% ../../nbs/search/01_settings.ipynb #015fd68a
 MODES = ("evidence", "grow", "shrink", "enumerate")
 KLS = ("categorical", "gumbel")
 
 
-def _refuse(name, value, limit, remedy):
-    raise ValueError(f"{name} is {value!r}: {limit}; {remedy}")
-
-
-def _check_at_least(settings, least: float, names: tuple[str, ...], whole: bool) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        good = isinstance(value, int) if whole else isinstance(value, int | float)
-        if not good or isinstance(value, bool) or not least <= value < math.inf:
-            kind = "a whole number" if whole else "a finite number"
-            _refuse(name, value, f"{kind} of at least {least:g} is needed", f"try {name}={max(least, 1):g}")
-
-
-def _check_all_positive(settings, names: tuple[str, ...], whole: bool) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        kinds = (int,) if whole else (int, float)
-        if not isinstance(value, tuple) or not value or not all(
-                isinstance(v, kinds) and not isinstance(v, bool) and 0 < v < math.inf for v in value):
-            kind = "whole numbers" if whole else "numbers"
-            _refuse(name, value, f"a sequence of {kind} above 0 is needed", f"write for example {name}=(1,)")
-
-
-def check_choice(name: str, value, known: tuple[str, ...]) -> None:
-    "Refuse a `value` that is none of `known`, and name the nearest."
-    if value not in known:
-        near = difflib.get_close_matches(str(value), known, 1, 0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"take one of {', '.join(known)}"
-        _refuse(name, value, f"known are {', '.join(known)}", hint)
-
-
 def _check_outer(settings) -> None:
     "The coefficients of Q, and how it is maximised."
-    _check_at_least(settings, 0, ("tolerance",), False)
+    check_at_least(settings, 0, ("tolerance",), False)
     for name, least in (("c_train", 0), ("c_prior", 0), ("c_comb", -math.inf)):
         value = getattr(settings, name)
         ends = value if isinstance(value, tuple) and len(value) == 2 else (value,)
         number = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
         if not all(number(v) and v >= least for v in ends):
             sign = "of either sign" if least < 0 else "of at least 0"
-            _refuse(name, value, f"a finite number {sign} is needed, or two, the first and the last", f"try {name}=1")
+            refuse(name, value, f"a finite number {sign} is needed, or two, the first and the last", f"try {name}=1")
     if settings.c_train == settings.c_prior == settings.c_comb == 0:
-        _refuse("c_train", settings.c_train, "c_prior and c_comb are 0 too, so Q is nothing", "try c_train=1")
+        refuse("c_train", settings.c_train, "c_prior and c_comb are 0 too, so Q is nothing", "try c_train=1")
     if settings.hypergradient != "greedy":
         check_choice("hypergradient", settings.hypergradient, tuple(methods()))
-    _check_at_least(settings, 0, ("validation",), False)
+    check_at_least(settings, 0, ("validation",), False)
     if settings.validation >= 1:
-        _refuse("validation", settings.validation, "a share of the rows below 1 is needed", "try validation=0.25")
+        refuse("validation", settings.validation, "a share of the rows below 1 is needed", "try validation=0.25")
 
 
 def _check_enumeration(settings) -> None:
     "What belongs to the mode `enumerate` alone."
     if settings.budget is not None:
-        _check_at_least(settings, 1, ("budget",), True)
+        check_at_least(settings, 1, ("budget",), True)
     if not isinstance(settings.halving, bool):
-        _refuse("halving", settings.halving, "True or False is needed", "try halving=True")
+        refuse("halving", settings.halving, "True or False is needed", "try halving=True")
     if settings.mode != "enumerate" and (settings.budget is not None or settings.halving):
         name = "halving" if settings.budget is None else "budget"
-        _refuse(name, getattr(settings, name), f"mode {settings.mode!r} has no use for it",
+        refuse(name, getattr(settings, name), f"mode {settings.mode!r} has no use for it",
                 "try mode='enumerate', or leave it out")
 
 
@@ -87,17 +56,17 @@ def _check(settings) -> None:
     check_choice("mode", settings.mode, MODES)
     check_choice("structure_kl", settings.structure_kl, KLS)
     counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas", "samples")
-    _check_at_least(settings, 1, counts, True)
-    _check_at_least(settings, 0, ("min_steps",), True)
-    _check_at_least(settings, 0, ("c_reg", "learning_rate", "structure_learning_rate"), False)
-    _check_all_positive(settings, ("hidden",), True)
-    _check_all_positive(settings, ("temperature", "tempering"), False)
+    check_at_least(settings, 1, counts, True)
+    check_at_least(settings, 0, ("min_steps",), True)
+    check_at_least(settings, 0, ("c_reg", "learning_rate", "structure_learning_rate"), False)
+    check_all_positive(settings, ("hidden",), True)
+    check_all_positive(settings, ("temperature", "tempering"), False)
     if len(settings.temperature) != 2:
-        _refuse("temperature", settings.temperature, "two are needed, the first and the last", "try (1.0, 0.2)")
+        refuse("temperature", settings.temperature, "two are needed, the first and the last", "try (1.0, 0.2)")
     _check_outer(settings)
     _check_enumeration(settings)
     if not settings.candidates or isinstance(settings.candidates, str):
-        _refuse("candidates", settings.candidates, "a sequence of names is needed", "try ('zero', 'linear+relu')")
+        refuse("candidates", settings.candidates, "a sequence of names is needed", "try ('zero', 'linear+relu')")
 
 # %% ../../nbs/search/01_settings.ipynb #04bf8568
 @dataclass(frozen=True)

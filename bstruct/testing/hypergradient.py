@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from bstruct.hypergradient.inner import hypergradient
+from bstruct.hypergradient.call import hypergradient
 from bstruct.hypergradient.reversible import _Flat
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #fa40b99e

@@ -1,0 +1,1 @@
+"Likelihoods, the two objectives, and what they cost."

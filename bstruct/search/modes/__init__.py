@@ -1,0 +1,1 @@
+"The ways through the structures of a graph, one a module."

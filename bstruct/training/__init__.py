@@ -1,0 +1,1 @@
+"Many fits trained as one batch."

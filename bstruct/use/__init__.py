@@ -1,0 +1,1 @@
+"Tables in, answers out: estimators, reports and the command line."
