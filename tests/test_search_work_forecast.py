@@ -32,8 +32,9 @@ PRELUDE = """
 import json, resource, sys, torch
 from bstruct.model import Graph
 from bstruct.training.fits import FitPlan, block_log_p, prequential_evidence
-from bstruct.search.work.forecast import fit_bytes, isolated
-from bstruct.training.variational import Task
+from bstruct.core.isolated import isolated
+from bstruct.search.work.forecast import fit_bytes
+from bstruct.objectives.task import Task
 torch.set_num_threads(1)
 g = torch.Generator().manual_seed(0)
 task = Task(torch.randn(400, 40, generator=g), torch.randint(10, (400,), generator=g), "categorical")

@@ -49,7 +49,7 @@ def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=Tr
 
 def losses(trainer, hold=False):
     "L and Q of a trainer at its first step, with θ and h in float64."
-    from bstruct.search import bilevel as room
+    from bstruct.training import bilevel as room
 
     orders = room._orders(trainer)
     rates, steps = room._rates(trainer, hold), trainer.outer.steps

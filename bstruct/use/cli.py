@@ -237,7 +237,7 @@ def _check_compare(modes: Sequence[str]) -> None:
 # %% ../../nbs/use/10_cli.ipynb #7e6f5b58
 def fit(options: Fit) -> int:
     "The command `bstruct fit`."
-    from bstruct.use.runs import Run, discard, refuse_taken, versions
+    from bstruct.use.runs import RunFolder, discard, refuse_taken, versions
 
     out = options.out or Path("runs") / "-".join([Path(options.data).name.split(".")[0], options.search.mode])
     refuse_taken(out, options.overwrite)
@@ -258,7 +258,7 @@ def fit(options: Fit) -> int:
                 "compare": list(options.compare) if options.search.mode == "enumerate" else [],
                 "graph": None if graph is None else graph.to_dict()}
     estimator_of(settings, None).check(prepared.X, prepared.y)
-    run = Run.start(out, settings, options.overwrite)
+    run = RunFolder.start(out, settings, options.overwrite)
     note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task overrides)", options.quiet)
     try:
         return search_run(run, prepared, None, options.quiet)
@@ -272,9 +272,9 @@ def fit(options: Fit) -> int:
 # %% ../../nbs/use/10_cli.ipynb #59567a97
 def _open(options) -> "RunFolder":
     "The run of a command, if its flags are the run's own."
-    from bstruct.use.runs import Run
+    from bstruct.use.runs import RunFolder
 
-    run = Run(options.run)
+    run = RunFolder(options.run)
     own = {"mode": run.settings["search"]["mode"], "seed": run.settings["seed"]}
     for name, value in own.items():
         if (given := getattr(options, name)) not in (None, value):
@@ -308,8 +308,8 @@ def resume(options: Resume) -> int:
     notes = [f"{k} was {v} when the run began and is {now.get(k)} now; the result may differ"
              for k, v in settings["versions"].items() if now.get(k) != v]
     notes += [run.journal.torn] if run.journal.torn else []
-    for note in notes:
-        note(note, options.quiet)
+    for line in notes:
+        note(line, options.quiet)
     return search_run(run, prepared, options.device, options.quiet, notes)
 
 # %% ../../nbs/use/10_cli.ipynb #3f1dad42

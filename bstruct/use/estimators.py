@@ -154,7 +154,7 @@ def plot(model, what: str = "structure", ax=None):
         from bstruct.use.plots import plot_ranking
 
         return plot_ranking(model.ranking_)
-    from bstruct.search.walk import plot_path
+    from bstruct.search.pareto import plot_path
 
     return plot_path(_path_of(model) and model.result_.path, ax)
 

@@ -61,8 +61,8 @@ def prepare(data: Mapping, seed: int) -> Prepared:
 # %% ../../nbs/use/09_flow.ipynb #1c8b23a5
 def estimator_of(settings: Mapping, device: str | None, mode: str | None = None):
     "The estimator of a run; in another `mode`, which has no use for what belongs to `enumerate` alone."
-    from bstruct import estimators
     from bstruct.model import Graph
+    from bstruct.use import estimators
 
     kind = {"classification": estimators.StructureClassifier, "regression": estimators.StructureRegressor}[
         settings["facts"]["task"]]
@@ -202,7 +202,8 @@ def text_of(summary: Mapping, top: int = 8) -> str:
 
 # %% ../../nbs/use/09_flow.ipynb #b92c4e5c
 def _write(run, model, encoder, summary: Mapping) -> None:
-    from bstruct.use.runs import CHECKPOINTS, remove, write_whole, write_whole_folder
+    from bstruct.core.files import write_whole, write_whole_folder
+    from bstruct.use.runs import CHECKPOINTS, remove
 
     write_whole_folder(run.folder / "model", model.save)
     run.write("encoder.json", encoder.to_dict())
@@ -217,9 +218,10 @@ def _write(run, model, encoder, summary: Mapping) -> None:
 
 
 def write_report(run, summary: Mapping, graph) -> None:
+    from bstruct.core.files import write_whole, write_whole_folder
+    from bstruct.use.page import as_html
     from bstruct.use.plots import as_image
-    from bstruct.use.report import as_html, figures
-    from bstruct.use.runs import write_whole, write_whole_folder
+    from bstruct.use.report import figures
 
     images = {f"{name}.{kind}": as_image(figure, kind) for name, figure in figures(summary, graph).items()
               for kind in ("png", "svg")}

@@ -62,7 +62,7 @@ def _path(model) -> list[dict]:
     "The path of a fitted estimator; each row says whether no other is as good in all respects and better in one."
     if not model.path_:
         return []
-    from bstruct.search.walk import pareto_optimal
+    from bstruct.search.pareto import pareto_optimal
 
     return [row | {"pareto": best} for row, best in zip(model.path_, pareto_optimal(model.result_.path))]
 
@@ -169,7 +169,7 @@ def as_text(summary: Mapping, most: int = 8) -> str:
 # %% ../../nbs/use/06_report.ipynb #eaccf6c2
 def _path_figure(path: list[dict]) -> Figure:
     from bstruct.evidence.core import Evidence
-    from bstruct.search.walk import plot_path
+    from bstruct.search.pareto import plot_path
 
     figure, (ax,) = plots._figure(5.6, 3.2)
     plot_path([r | {"evidence": Evidence(r["log_evidence"], r["stderr"])} for r in path], ax)
