@@ -113,6 +113,8 @@ def test_quadratic_names_finds_the_output_layer_only():
     assert quadratic_names(product, g) == ["c"]  # each alone, not both together
     logistic = make_target(lambda w: torch.nn.functional.logsigmoid(x @ w["a"]).sum(), GaussianPrior({"a": (1,)}))
     assert quadratic_names(logistic, g) == []
+    nearly = make_target(lambda w: -(w["a"] ** 2 + 1e-3 * w["a"] ** 4).sum(), GaussianPrior({"a": (1,)}))
+    assert quadratic_names(nearly, g) == []
 
 # %% ../nbs/evidence/02_closed_form.ipynb #7d697302
 def test_integrate_quadratic_is_integrate_output():

@@ -29,6 +29,18 @@ def test_climb_and_find_modes_reach_maxima():
     assert torch.allclose(value, f(z)) and torch.allclose(grad, torch.func.vmap(torch.func.grad(t.log_joint))(z))
     assert torch.allclose(h, -torch.func.vmap(torch.func.hessian(t.log_joint))(z), atol=1e-8)
 
+# %% ../nbs/evidence/06_laplace.ipynb #78cbe22b
+def test_a_flat_mode_is_taken_no_wider_than_the_clamp():
+    f = lambda w: (torch.tensor([0.45, 0.25]).double() * w["w"] ** 2 - w["w"] ** 4).sum()  # precisions .1 and .5 at zero
+    t = make_target(f, GaussianPrior({"w": (2,)}))
+    m = find_modes(t, torch.Generator().manual_seed(0), 8)
+    assert len(m.z) == 1 and m.z.abs().max() < 1e-6
+    assert torch.allclose(m.precision[0], torch.diag(torch.tensor([0.3, 0.5]).double()), atol=1e-6)
+    grid = torch.linspace(-6, 6, 2401, dtype=torch.float64)[:, None]
+    joint = torch.tensor([0.45, 0.25]).double() * grid**2 - grid**4 - 0.5 * grid**2
+    truth = float((joint.logsumexp(0) + math.log(0.005) - 0.5 * math.log(2 * math.pi)).sum())
+    assert abs(float(m.log_mass[0]) - truth) < abs(float(m.log_mass[0] + 0.5 * math.log(3)) - truth)  # the second: unclamped
+
 # %% ../nbs/evidence/06_laplace.ipynb #36fe02b7
 def test_find_modes_and_laplace_refuse_what_has_no_mode():
     prior = GaussianPrior({"w": (3,)})

@@ -128,6 +128,20 @@ def test_judge_believes_the_larger_variance():
     own = float(uneven.exp().var(correction=0) / uneven.exp().mean() ** 2)
     assert _judge(uneven, 0.1 * own, 100.0, {}).stderr == pytest.approx((own / 1000) ** 0.5)
 
+# %% ../nbs/evidence/09_mixture.ipynb #4acf112c
+def test_judge_refuses_few_effective_draws_and_one_that_outweighs_all():
+    from bstruct.evidence.mixture import _judge
+    flat = torch.zeros(1000).double()
+    heavy = lambda share: torch.cat([flat, torch.tensor([math.log(1000 * share / (1 - share))]).double()])
+    for lw, least, word in ((flat[:399], 400.0, "ESS 399 below 400"), (heavy(0.06), 100.0, "one draw carries 6% of the weight"),
+                            (flat[:401], 400.0, ""), (heavy(0.04), 100.0, "")):
+        e = _judge(lw, 0.0, least, {})
+        assert e.reliable == (not word) and word in e.diagnostics.get("reason", ""), e
+    p = polynomial_problem(2)
+    e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(0), integrate=False,
+                 max_samples=4000, min_ess=5000.0)
+    assert not e.reliable and "below 5000" in e.diagnostics["reason"] and e.diagnostics["heaviest"] < 0.05
+
 # %% ../nbs/evidence/09_mixture.ipynb #4a00f025
 def test_mixture_holds_on_four_units():
     p, small = tanh_problem(4, seed=7), tanh_problem(4, seed=7, integrated=True)

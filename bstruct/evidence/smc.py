@@ -59,9 +59,10 @@ def _value_and_gradient(target: Target) -> Callable:
 
 
 def _quantile(df: int) -> float:
-    "The 97.5 % point of Student's t, by the expansion of Cornish and Fisher (four digits from 3 degrees on)."
+    "The 97.5 % point of Student's t, by the expansion of Cornish and Fisher (0.2 % low at 3 degrees, less above)."
     x = 1.959964
-    terms = ((x**3 + x) / 4, (5 * x**5 + 16 * x**3 + 3 * x) / 96, (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384)
+    terms = ((x**3 + x) / 4, (5 * x**5 + 16 * x**3 + 3 * x) / 96, (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
+             (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160)
     return x + sum(t / df ** (i + 1) for i, t in enumerate(terms))
 
 
