@@ -45,6 +45,19 @@ def test_gradients_stay_the_same_when_they_become_a_graph():
     assert all(torch.equal(a, b) for x, y in zip(first, again) for a, b in zip(x, y))
     assert torch.allclose(first[0][1].reshape(-1), t.batch(z.reshape(-1, t.size)))
 
+# %% ../nbs/evidence/08_smc.ipynb #82391bbb
+def test_what_cannot_be_traced_is_called():
+    x = torch.linspace(-1, 1, 9, dtype=torch.float64)
+    prior = GaussianPrior({"w": (2,)})
+    def looks(w):  # at values, whatever the default: no tracer follows
+        return torch.distributions.Normal(w["w"][0] * x, w["w"][1].exp(), validate_args=True).log_prob(torch.sin(x)).sum()
+    t = make_target(looks, prior)
+    both, z = _value_and_gradient(t), t.draw(torch.Generator().manual_seed(0), 3, 5)
+    for _ in range(FEW + 3):
+        g, v = both(z)
+    want = torch.func.vmap(torch.func.vmap(torch.func.grad(t.log_likelihood)))(z)
+    assert torch.allclose(g, want, atol=1e-12) and torch.allclose(v.reshape(-1), t.batch(z.reshape(-1, 2)), atol=1e-12)
+
 # %% ../nbs/evidence/08_smc.ipynb #fcb37d33
 def test_hmc_leaves_the_target_invariant():
     p = polynomial_problem(1)  # Gaussian posterior: start there, stay there
