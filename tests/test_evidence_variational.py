@@ -80,7 +80,7 @@ def test_bounds_stay_below_the_truth_and_tighten():
                  starts=8)
     assert full.reliable and not e.reliable and e.ess < 100 and "below 100" in e.diagnostics["reason"], str(e)
     for f, kw, word in ((lambda w: w["w"].sum() * 0 - math.inf, {}, "-inf or NaN at all 16 starts; mask"),
-                        (lambda w: (w["w"].sum() * 0).log(), {}, "derivatives .* at 16 of 16 starts; mask"),
+                        (lambda w: (w["w"].sum() * 0).log(), {}, "derivative of it, is -inf or NaN at all 16 starts"),
                         (lambda w: -(w["w"] ** 2).sum(), {"starts": 0}, "starts is 0; modes are searched from 1 start")):
         with pytest.raises(ValueError, match=word):
             estimate(f, GaussianPrior({"w": (3,)}), method="variational", generator=g, **kw)

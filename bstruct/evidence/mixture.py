@@ -222,7 +222,9 @@ def _all_quadratic(target: Target) -> float:
     "The exact value of a linear-Gaussian model, expanded about the origin."
     origin = torch.zeros(target.size, dtype=target.prior.dtype)
     g, h = torch.func.grad(target.log_likelihood)(origin), torch.func.hessian(target.log_likelihood)(origin)
-    chol = torch.linalg.cholesky(torch.eye(len(g), dtype=g.dtype) - h)
+    chol, bad = torch.linalg.cholesky_ex(torch.eye(len(g), dtype=g.dtype) - h)
+    if bool(bad > 0) or not bool(chol.isfinite().all()):
+        raise ValueError("log_likelihood rises faster than the prior falls, so that Z is infinite; raise the precision")
     y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
     return float(target.log_likelihood(origin) + 0.5 * (y * y).sum() - chol.diagonal().log().sum())
 
