@@ -66,6 +66,10 @@ def test_a_dead_start_does_not_count():
     start = torch.cat([torch.full((1, 3), 0.5), torch.zeros(2, 3)]).double()
     m = find_modes(make_target(kink, prior), g, start=start)
     assert m.dead == 0 and abs(float(m.log_mass[0]) - want.value) < 1e-3
+    far = lambda w: ((w["w"] - 0.8) ** 2).sum()
+    ball = lambda w: whole(w) + 0 * ((far(w) > 0.04) * far(w)).sqrt()  # NaN derivatives all about the maximum
+    m = find_modes(make_target(ball, prior), g, start=start)
+    assert m.dead == 0 and all(0.2 <= (z - 0.8).norm() < 0.6 for z in m.z)  # no step goes in
     start[0] = 0.8
     assert find_modes(make_target(kink, prior), g, start=start).dead == 1
     z, value, grad, h = climb(make_target(kink, prior), start, steps=3)
