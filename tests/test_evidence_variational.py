@@ -13,7 +13,8 @@ import torch
 import bstruct.evidence.mixture
 from bstruct.evidence.core import GaussianPrior, estimate, make_target
 from bstruct.evidence.laplace import find_modes
-from bstruct.evidence.problems import logistic_problem, polynomial_problem, tanh_problem
+from bstruct.evidence.problems import (bump_problem, logistic_problem, outlier_problem, polynomial_problem,
+                                       square_problem, tanh_problem)
 
 # %% ../nbs/evidence/07_variational.ipynb #7ed4ffaf
 def test_families_draw_what_their_densities_say():
@@ -64,6 +65,16 @@ def test_draws_in_pairs_leave_the_mean_of_a_linear_problem_without_noise():
     q = {"mean": torch.zeros(2).double(), "log_scale": torch.full((2,), -1.0).double()}
     a, b = (fit(t, q, torch.Generator().manual_seed(s), steps=30, draws=4) for s in (0, 1))
     assert torch.allclose(a["mean"], b["mean"], atol=1e-10) and not torch.allclose(a["log_scale"], b["log_scale"], atol=1e-3)
+
+# %% ../nbs/evidence/07_variational.ipynb #77ef10d2
+def test_one_mode_of_many_is_not_called_the_evidence():
+    for p, missing, apart in ((square_problem(1), math.log(2), 1), (square_problem(6), 6 * math.log(2), 8),
+                              (bump_problem(0.9), None, None), (outlier_problem(), 0.0, 0)):
+        e = estimate(p.log_likelihood, p.prior, method="variational", generator=torch.Generator().manual_seed(0), steps=100)
+        if missing is not None:
+            assert abs(p.exact - e.value - missing) < 0.05 and e.diagnostics["modes_apart"] >= apart, (str(e), p.exact)
+        assert e.ess > 10_000 and e.reliable == (p.exact - e.value < 0.1), (p.name, str(e), p.exact)
+    assert e.reliable and e.diagnostics["mass_apart"] == 0
 
 # %% ../nbs/evidence/07_variational.ipynb #d28c127a
 def test_bounds_stay_below_the_truth_and_tighten():
