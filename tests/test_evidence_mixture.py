@@ -127,6 +127,11 @@ def test_judge_believes_the_larger_variance():
     assert _judge(equal, 0.5, 400.0, {}).stderr == pytest.approx((0.5 / 1000) ** 0.5)
     own = float(uneven.exp().var(correction=0) / uneven.exp().mean() ** 2)
     assert _judge(uneven, 0.1 * own, 100.0, {}).stderr == pytest.approx((own / 1000) ** 0.5)
+    assert _judge(equal, 0.5, 400.0, {}).ess == pytest.approx(1000 / 1.5) and not _judge(equal, 5.0, 400.0, {}).reliable
+    seen = _judge(equal, 0.0, 400.0, {"unseen": 0.05})
+    assert seen.reliable and seen.stderr == pytest.approx(-math.log(0.95))
+    lost = _judge(equal, 0.0, 400.0, {"unseen": 0.2})
+    assert not lost.reliable and "20% of the posterior" in lost.diagnostics["reason"]
 
 # %% ../nbs/evidence/09_mixture.ipynb #4acf112c
 def test_judge_refuses_few_effective_draws_and_one_that_outweighs_all():

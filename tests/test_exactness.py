@@ -12,9 +12,10 @@ import torch
 import bstruct.evidence as evidence
 from bstruct.evidence.closed_form import linear_log_evidence
 from bstruct.evidence.core import Evidence, GaussianPrior, estimate, make_target
-from bstruct.evidence.problems import (Problem, grid_log_evidence, logistic_problem, polynomial_problem,
-                                       subset_problem, tanh_problem)
-from bstruct.evidence.referee import referee
+from bstruct.evidence.problems import (Problem, bump_problem, grid_log_evidence, logistic_problem, outlier_problem,
+                                       polynomial_problem, spike_problem, square_problem, steep_problem, subset_problem,
+                                       tanh_problem)
+from bstruct.evidence.referee import combine, referee
 from bstruct.evidence.structures import structure_posterior, total_variation
 
 
@@ -187,6 +188,25 @@ def test_coverage_in_small():
         e = run(p, "smc", seed=seed, islands=16, particles=32)
         z.append((e.value - p.exact) / e.stderr)
     assert sum(abs(x) < 2 for x in z) >= 9 and max(map(abs, z)) < 5, z  # 9 of 12 or more: 99.7 % at honest errors
+
+# %% ../nbs/evidence/14_exactness.ipynb #2f0eddba
+def test_misleading_problems_mislead_nobody_silently():
+    for p in (square_problem(3), bump_problem(), bump_problem(0.1), outlier_problem(), steep_problem(), spike_problem(0.3)):
+        found = [run(p, "smc"), run(p, "mixture"), run(p, "variational", steps=60)]
+        found.append(combine(*found[:2]))
+        assert all(abs(e.value - p.exact) < max(4 * e.stderr, 0.1 if e.is_lower_bound else 0) for e in found if e.reliable), \
+            (p.name, p.exact, found)
+        assert found[1].reliable and found[3].reliable, (p.name, p.exact, found)
+        assert not run(p, "laplace", starts=4).reliable
+
+# %% ../nbs/evidence/14_exactness.ipynb #d81f7583
+@pytest.mark.slow
+def test_misleading_problems_over_seeds():
+    for p in (square_problem(4), square_problem(6), bump_problem(), bump_problem(0.1), outlier_problem(), steep_problem(),
+              spike_problem(0.3), spike_problem(0.1)):
+        for seed in range(5):
+            e = referee(p.log_likelihood, p.prior, generator=seeded(seed))
+            assert abs(e.value - p.exact) < 4 * e.stderr or not e.reliable, (p.name, seed, str(e), p.exact)
 
 # %% ../nbs/evidence/14_exactness.ipynb #bbe5c2f0
 def test_likelihoods_in_every_style():

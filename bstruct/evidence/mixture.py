@@ -264,7 +264,8 @@ def _all_quadratic(target: Target) -> float:
 
 
 def _judge(log_weights: Tensor, variance: float, min_ess: float, notes: dict) -> Evidence:
-    count, ess, heaviest = len(log_weights), _ess(log_weights), float(log_weights.softmax(0).max())
+    count, heaviest = len(log_weights), float(log_weights.softmax(0).max())
+    ess = min(_ess(log_weights), count / (1 + variance))
     unseen = notes.get("unseen", 0.0)
     reason = f"ESS {ess:.0f} below {min_ess:.0f}; try 'smc'" if not ess >= min_ess else \
         f"one draw carries {heaviest:.0%} of the weight; try 'smc'" if heaviest > 0.05 else \
