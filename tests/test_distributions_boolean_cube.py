@@ -46,6 +46,17 @@ def test_cube_shapes_and_extremes():
     assert d.log_prob(x.sigmoid()).isfinite().all() and d.mixing_entropy().shape == (4, 1)
     assert torch.allclose(d.mean[0, 0], torch.tensor([1.0, 0.0, 0.5]), atol=1e-6)
 
+# %% ../nbs/distributions/07_boolean_cube.ipynb #8a40243f
+def test_cube_divergence_with_a_batch_of_temperatures_under_vmap():
+    g = torch.Generator().manual_seed(0)
+    q, p = torch.randn(3, 4, generator=g).double(), torch.randn(3, 4, generator=g).double()
+    c, d = torch.tensor([0.5, 1.0, 2.0]).double(), torch.tensor([0.5, 2.0, 2.0]).double()
+    f = lambda q, c, p, d: kl_divergence(BooleanCube(q, c), BooleanCube(p, d))
+    want = torch.stack([f(*row) for row in zip(q, c, p, d)])
+    assert torch.allclose(torch.func.vmap(f)(q, c, p, d), want, rtol=1e-9) and torch.allclose(f(q, c, p, d), want, rtol=1e-9)
+    with pytest.raises(ValueError, match="must be positive and finite"):
+        BooleanCube(q, -c)
+
 # %% ../nbs/distributions/07_boolean_cube.ipynb #064867f9
 def test_cube_divergences():
     from bstruct.distributions.gumbel_softmax import kl_monte_carlo

@@ -77,6 +77,45 @@ def test_bad_arguments_are_refused():
     with pytest.raises(ValueError):
         GumbelSoftmax(torch.tensor([0.0, math.nan]), validate_args=True)
 
+# %% ../nbs/distributions/06_gumbel_softmax.ipynb #8dd59830
+def test_bad_tensors_are_refused_in_one_line():
+    for bad in (torch.tensor([1.0, 0.0]), torch.tensor([0.5, -1.0]), torch.tensor(math.nan), torch.tensor([math.inf, 1.0])):
+        with pytest.raises(ValueError, match="must be positive and finite; clamp it") as e:
+            GumbelSoftmax(torch.zeros(2, 3), bad)
+        assert "\n" not in str(e.value)
+    with pytest.raises(ValueError, match="logits are NaN at 2 of 6 places") as e:
+        GumbelSoftmax(torch.tensor([[0.0, math.nan, 1.0], [math.nan, 0.0, 0.0]]))
+    assert "\n" not in str(e.value)
+    assert GumbelSoftmax(torch.tensor([0.0, math.nan]), validate_args=False).logits.isnan().any()
+    assert GumbelSoftmax(torch.tensor([0.0, -math.inf])).vertex_probs[0] == 1  # a candidate that is ruled out
+
+# %% ../nbs/distributions/06_gumbel_softmax.ipynb #9c2ccebf
+def test_kl_with_a_batch_of_temperatures_under_vmap():
+    q, p = normal(0, 6, 4), normal(1, 6, 4)
+    c, d = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0]).double(), torch.tensor([0.5, 1.0, 1.0, 2.0, 1.0, 2.0]).double()
+    f = lambda q, c, p, d: kl_divergence(GumbelSoftmax(q, c), GumbelSoftmax(p, d))
+    want = torch.stack([f(*row) for row in zip(q, c, p, d)])
+    assert torch.allclose(torch.func.vmap(f)(q, c, p, d), want, rtol=1e-9, atol=1e-11)
+    assert torch.allclose(f(q, c, p, d), want, rtol=1e-9, atol=1e-11)
+    assert (torch.func.vmap(f)(q, c, q, c) == 0).all()  # equal temperatures still take the exact form
+    shared = torch.func.vmap(lambda q, p: f(q, 0.5, p, 0.5))(q, p)
+    assert torch.allclose(shared, f(q, 0.5, p, 0.5), rtol=1e-12)
+    slope = torch.func.vmap(torch.func.grad(f, (0, 1)))(q, c, p, d)
+    assert all(s.isfinite().all() for s in slope)
+
+# %% ../nbs/distributions/06_gumbel_softmax.ipynb #7c0dddec
+@pytest.mark.slow
+def test_kl_with_a_batch_of_temperatures_compiled():
+    from jaxtyping import config
+    config.update("jaxtyping_disable", True)  # the type checks are for eager code
+    try:
+        q, p = normal(0, 6, 4), normal(1, 6, 4)
+        c, d = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0]).double(), torch.tensor([0.5, 1.0, 1.0, 2.0, 1.0, 2.0]).double()
+        f = lambda q, c, p, d: kl_divergence(GumbelSoftmax(q, c), GumbelSoftmax(p, d))
+        assert torch.allclose(torch.compile(f)(q, c, p, d), f(q, c, p, d), rtol=1e-8, atol=1e-10)
+    finally:
+        config.update("jaxtyping_disable", False)
+
 # %% ../nbs/distributions/06_gumbel_softmax.ipynb #41d9c8b0
 def test_kl_is_registered():
     for c_p in (0.5, 0.2, 3.0):

@@ -92,8 +92,11 @@ def test_integrate_output_equals_the_double_integral():
     single = (inner + log_normal(t, 1.0)).logsumexp(0) + math.log(t[1] - t[0])
     assert abs(double - single) < 1e-8
 
-# %% ../nbs/evidence/02_closed_form.ipynb #885f4c4b
+# %% ../nbs/evidence/02_closed_form.ipynb #3aeb7b9b
 from bstruct.evidence.core import GaussianPrior, make_target, to_weights
+
+
+from bstruct.evidence.closed_form import _degree, _looks_quadratic
 
 
 def small_network():
@@ -101,7 +104,7 @@ def small_network():
     f = lambda w: log_normal(y - torch.tanh(x * w["a"]) @ w["c"] - w["d"], 0.3).sum()
     return x, y, make_target(f, GaussianPrior({"a": (2,), "c": (2,), "d": ()}, {"a": 1.0, "c": 0.5, "d": 2.0}))
 
-# %% ../nbs/evidence/02_closed_form.ipynb #f2e08357
+# %% ../nbs/evidence/02_closed_form.ipynb #ffe915a5
 def test_quadratic_names_finds_the_output_layer_only():
     g = torch.Generator().manual_seed(0)
     x, y, t = small_network()
@@ -113,6 +116,40 @@ def test_quadratic_names_finds_the_output_layer_only():
     assert quadratic_names(product, g) == ["c"]  # each alone, not both together
     logistic = make_target(lambda w: torch.nn.functional.logsigmoid(x @ w["a"]).sum(), GaussianPrior({"a": (1,)}))
     assert quadratic_names(logistic, g) == []
+    nearly = make_target(lambda w: -(w["a"] ** 2 + 1e-3 * w["a"] ** 4).sum(), GaussianPrior({"a": (1,)}))
+    assert quadratic_names(nearly, g) == [] and not _looks_quadratic(nearly, ["a"], g)
+
+# %% ../nbs/evidence/02_closed_form.ipynb #f3c1a30b
+def test_what_looks_quadratic_on_lines_is_not_taken_for_it():
+    g = torch.Generator().manual_seed(0)
+    prior = GaussianPrior({"w": (2,)})
+    bumps = lambda w: torch.logaddexp(log_normal(w["w"] - 30, 1e-2).sum(), log_normal(w["w"] + 90, 1e-2).sum())
+    steep = lambda w: torch.nn.functional.logsigmoid(1e6 * (w["w"] - 9)).sum()  # linear where the probes are
+    root = lambda w: -torch.linalg.vector_norm(w["w"]) ** 2  # quadratic, in a roundabout way
+    for f in (bumps, steep, root):
+        t = make_target(f, prior)
+        assert _looks_quadratic(t, ["w"], g) and quadratic_names(t, g) == []
+    out_of_sight = make_target(lambda w: -w["w"].abs().log1p().sum(), prior)
+    assert _degree(out_of_sight, ["w"]) == math.inf
+
+# %% ../nbs/evidence/02_closed_form.ipynb #0df98f64
+def test_quadratic_names_sees_through_the_ways_of_writing():
+    g = torch.Generator().manual_seed(0)
+    x, y = data(6, 3)
+    D, F, one = torch.distributions, torch.nn.functional, torch.ones(6, dtype=torch.float64)
+    net = torch.nn.Linear(3, 1).double()
+    call = lambda w: torch.func.functional_call(net, {"weight": w["w"][None], "bias": w["b"][None]}, (x,))[:, 0]
+    for f in (lambda w: D.Normal(x @ w["w"] + w["b"], 0.5).log_prob(y).sum(), lambda w: -F.mse_loss(call(w), y),
+              lambda w: D.MultivariateNormal(x @ w["w"] + w["b"], torch.diag(one)).log_prob(y),
+              lambda w: -F.gaussian_nll_loss(call(w), y, one, reduction="sum"),
+              lambda w: -((torch.einsum("nd,d->n", x, w["w"]) + w["b"] - y) ** 2).sum(),
+              lambda w: -torch.func.vmap(lambda r, t: (r @ w["w"] + w["b"] - t).square())(x, y).mean(),
+              lambda w: -(w["w"][torch.tensor([0, 2])] - y[:2]).pow(2).sum() - w["b"] * w["w"].sum()):
+        assert sorted(quadratic_names(make_target(f, GaussianPrior({"w": (3,), "b": ()})), g)) == ["b", "w"]
+    for f in (lambda w: (w["w"] ** 3).sum(), lambda w: (w["w"] * w["w"] * w["b"]).sum(), lambda w: -w["w"].abs().sum(),
+              lambda w: -F.mse_loss(w["w"] ** 2, y[:3]), lambda w: -(w["w"] @ w["w"]) ** 2,
+              lambda w: -(w["w"] / (2 + w["w"].sum())).sum(), lambda w: torch.zeros_like(w["w"])[:2].add_(w["w"][1:].exp()).sum()):
+        assert _degree(make_target(f, GaussianPrior({"b": (), "w": (3,)})), ["b", "w"]) > 2
 
 # %% ../nbs/evidence/02_closed_form.ipynb #7d697302
 def test_integrate_quadratic_is_integrate_output():
@@ -123,3 +160,17 @@ def test_integrate_quadratic_is_integrate_output():
     want = integrate_output(features, y, precision=precision, noise_variance=0.3)
     w = {"a": torch.randn(5, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)}
     assert torch.allclose(torch.func.vmap(reduced.likelihood)(w), torch.func.vmap(want)(w), atol=1e-10)
+
+# %% ../nbs/evidence/02_closed_form.ipynb #e31d3db6
+def test_integrate_quadratic_takes_losses_that_refuse_a_second_batch_axis():
+    x, y, _ = small_network()
+    shapes = {"a": (2,), "c": (2,)}
+    by_loss = lambda w: -torch.nn.functional.mse_loss(torch.tanh(x * w["a"]) @ w["c"], y, reduction="sum") / 0.6
+    by_hand = lambda w: -((torch.tanh(x * w["a"]) @ w["c"] - y) ** 2).sum() / 0.6
+    one, two = (integrate_quadratic(make_target(f, GaussianPrior(shapes)), ["c"]) for f in (by_loss, by_hand))
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert torch.allclose(one.batch(z), two.batch(z), atol=1e-10)
+    slope = lambda t: torch.func.vmap(torch.func.grad(t.log_likelihood))(z)
+    assert torch.allclose(slope(one), slope(two), atol=1e-9)
+    rising = integrate_quadratic(make_target(lambda w: 0.6 * w["c"] ** 2 - w["a"] ** 2, GaussianPrior({"a": (), "c": ()})), ["c"])
+    assert bool(rising.batch(torch.zeros(1, 1).double()).isinf())  # e^{0.6c²} against a prior of e^{-c²/2}

@@ -95,6 +95,19 @@ def test_make_target_refuses_what_cannot_be_batched():
         assert "\n" not in str(e.value)
     assert make_target(toy, prior).size == 3
 
+# %% ../nbs/evidence/01_core.ipynb #6cc3972b
+def test_the_target_runs_without_the_checks_of_torch_distributions():
+    normal = torch.distributions.Normal
+    prior = GaussianPrior({"w": (2,)})
+    t = make_target(lambda w: normal(w["w"][0], w["w"][1].exp()).log_prob(torch.tensor(1.0).double()), prior)
+    z = torch.tensor([[0.0, 0.0], [0.0, 700.0]]).double()
+    assert torch.allclose(t.batch(z), torch.tensor([-0.5, -700.0]).double() - 0.5 * math.log(2 * math.pi))
+    assert bool(torch.func.vmap(t.log_likelihood)(-z)[1].isinf())  # a scale that underflows: once a ValueError
+    with pytest.raises(ValueError, match="Expected value argument"):  # data outside of the support are still found
+        make_target(lambda w: torch.distributions.Poisson(w["w"][0].exp()).log_prob(torch.tensor(0.5).double()), prior)
+    with pytest.raises(ValueError, match="constraint"):
+        normal(0.0, -1.0)  # and the user's own checks are as they were
+
 # %% ../nbs/evidence/01_core.ipynb #6e5aa7e1
 def test_target_batches_and_checks():
     prior = GaussianPrior({"a": (3,)}, 2.0)

@@ -11,8 +11,8 @@ import math
 import torch
 
 from bstruct.evidence.core import GaussianPrior, estimate, make_target
-from bstruct.evidence.mixture import _best, _density, _ess, _log_joint, _refit
-from bstruct.evidence.problems import grid_log_evidence, polynomial_problem, tanh_problem
+from bstruct.evidence.mixture import _best, _density, _ess, _log_joint, _refit, _unseen
+from bstruct.evidence.problems import grid_log_evidence, polynomial_problem, square_problem, tanh_problem
 from bstruct.evidence.symmetry import Units, group
 
 
@@ -127,6 +127,57 @@ def test_judge_believes_the_larger_variance():
     assert _judge(equal, 0.5, 400.0, {}).stderr == pytest.approx((0.5 / 1000) ** 0.5)
     own = float(uneven.exp().var(correction=0) / uneven.exp().mean() ** 2)
     assert _judge(uneven, 0.1 * own, 100.0, {}).stderr == pytest.approx((own / 1000) ** 0.5)
+    assert _judge(equal, 0.5, 400.0, {}).ess == pytest.approx(1000 / 1.5) and not _judge(equal, 5.0, 400.0, {}).reliable
+    seen = _judge(equal, 0.0, 400.0, {"unseen": 0.05})
+    assert seen.reliable and seen.stderr == pytest.approx(-math.log(0.95))
+    lost = _judge(equal, 0.0, 400.0, {"unseen": 0.2})
+    assert not lost.reliable and "20% of the posterior" in lost.diagnostics["reason"]
+
+# %% ../nbs/evidence/09_mixture.ipynb #4acf112c
+def test_judge_refuses_few_effective_draws_and_one_that_outweighs_all():
+    from bstruct.evidence.mixture import _judge
+    flat = torch.zeros(1000).double()
+    heavy = lambda share: torch.cat([flat, torch.tensor([math.log(1000 * share / (1 - share))]).double()])
+    for lw, least, word in ((flat[:399], 400.0, "ESS 399 below 400"), (heavy(0.06), 100.0, "one draw carries 6% of the weight"),
+                            (flat[:401], 400.0, ""), (heavy(0.04), 100.0, "")):
+        e = _judge(lw, 0.0, least, {})
+        assert e.reliable == (not word) and word in e.diagnostics.get("reason", ""), e
+    p = polynomial_problem(2)
+    e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(0), integrate=False,
+                 max_samples=4000, min_ess=5000.0)
+    assert not e.reliable and "below 5000" in e.diagnostics["reason"] and e.diagnostics["heaviest"] < 0.05
+
+# %% ../nbs/evidence/09_mixture.ipynb #6f41fba8
+def test_lost_modes_are_seen_by_witnesses():
+    lost = lambda w: torch.logsumexp(torch.stack([-0.5 * ((w["w"] - m) / 0.1) ** 2 for m in (1.5, 0.5, -1.5)]), 0).sum()
+    t = make_target(lost, GaussianPrior({"w": (1,)}))
+    grid = torch.linspace(-4, 4, 8001, dtype=torch.float64)[:, None]
+    domain = Domain(group([], t.prior), torch.ones(1).double())
+    mass = (t.batch(grid) - 0.5 * grid[:, 0] ** 2).softmax(0)
+    gone = float(mass[grid[:, 0] < 0].sum())
+    g = torch.Generator().manual_seed(0)
+    witnesses = grid[torch.multinomial(mass, 1024, replacement=True, generator=g)]
+    some = lambda *means: StudentMixture(torch.tensor(means).double()[:, None], torch.full((len(means), 1, 1), 0.12).double(),
+                                         torch.full((len(means),), 1 / len(means)).double(), 40, caution=1e-6)
+    share = {}
+    for q in (some(1.5, 0.5, -1.5), some(1.5, 0.5)):
+        z = q.sample(4000, g)
+        share[len(q.share)] = _unseen(q, _log_joint(z, t, domain) - q.log_prob(z), witnesses, t, domain)
+    assert share[3] == 0 and gone > 0.1 and abs(share[2] - gone) < 0.08, (share, gone)  # a fiftieth and two errors less
+
+# %% ../nbs/evidence/09_mixture.ipynb #394e1868
+def test_modes_of_squares_are_kept_or_missed_aloud():
+    p = square_problem(6)  # 64 modes, more than the first mixtures have components
+    e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(1))
+    assert abs(e.value - p.exact) < 4 * e.stderr < 0.4 and e.reliable and e.diagnostics["components"] >= 64, (str(e), p.exact)
+
+# %% ../nbs/evidence/09_mixture.ipynb #7c89d297
+@pytest.mark.slow
+def test_modes_of_squares_over_seeds():
+    for p in (square_problem(4), square_problem(4, 4.0, 0.2), square_problem(5, 4.0, 0.2), square_problem(7), square_problem(8)):
+        for seed in range(3):
+            e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(seed))
+            assert abs(e.value - p.exact) < 4 * e.stderr or not e.reliable, (p.name, seed, str(e), p.exact)
 
 # %% ../nbs/evidence/09_mixture.ipynb #4a00f025
 def test_mixture_holds_on_four_units():

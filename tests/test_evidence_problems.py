@@ -68,3 +68,11 @@ def test_tanh_problem_integrated_is_the_same_model():
     values = values - 0.25 * (c**2 + d**2).reshape(-1) + math.log(0.5 / (2 * math.pi))
     direct = values.logsumexp(0) + 2 * math.log(t[1] - t[0])
     assert abs(direct - q.log_likelihood(hidden)) < 1e-8
+
+# %% ../nbs/evidence/04_problems.ipynb #879aa42e
+def test_misleading_problems_have_their_exact_values():
+    for p, points in ((square_problem(1), 4001), (square_problem(2), 1201), (bump_problem(d=1), 8001),
+                      (bump_problem(0.1), 2001), (outlier_problem(), 40_001), (steep_problem(), 100_001),
+                      (spike_problem(0.05), 1201), (spike_problem(0.01, d=1, share=0.5), 40_001)):
+        assert abs(grid_log_evidence(p, points) - p.exact) < 1e-5, (p.name, grid_log_evidence(p, points), p.exact)
+    assert square_problem(7).exact == pytest.approx(7 * square_problem(1).exact)

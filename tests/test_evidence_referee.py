@@ -22,6 +22,8 @@ def test_combine_weighs_by_variance_and_reports_a_quarrel():
     assert quarrel.value == -10 and not quarrel.reliable and "differ by 2.00" in quarrel.diagnostics["reason"]
     alone = combine(a, Evidence(-12.0, 0.05, 9.0, method="mixture", reliable=False))
     assert alone.value == -10 and alone.reliable and alone.stderr == 0.1
+    heard = combine(a, Evidence(-8.0, 0.3, 9.0, method="mixture", reliable=False))
+    assert heard.value == -10 and not heard.reliable and "differ by 2.00" in heard.diagnostics["reason"]
 
 # %% ../nbs/evidence/11_referee.ipynb #43f634c7
 def test_referee_is_exact_or_agrees_with_the_grid():

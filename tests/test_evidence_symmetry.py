@@ -53,3 +53,6 @@ def test_check_symmetry_catches_a_wrong_claim():
         check_symmetry(lambda w: network(w, torch.relu), prior, layers, table, g)
     even = [Units(u.axes) for u in layers]
     check_symmetry(lambda w: network(w, torch.relu), prior, even, group(even, prior), g)
+    with pytest.raises(ValueError, match="no symmetry"):  # one unit of two layers weighs a thousandth more
+        check_symmetry(lambda w: network(w) + 1e-3 * w["c"][0] ** 2, prior, layers, table, g)
+    check_symmetry(lambda w: network(w) + 1e-9 * w["c"][0] ** 2, prior, layers, table, g)  # rounding is no wrong claim

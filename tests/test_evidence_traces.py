@@ -60,6 +60,16 @@ def test_lanczos_is_gauss_quadrature():
     nodes, _ = lanczos(lambda u: 2 * u, v, 5)
     assert len(nodes) == 1 and abs(nodes[0] - 2) < 1e-12  # stops when the space is exhausted
 
+# %% ../nbs/evidence/05_traces.ipynb #bf9b2256
+def test_lanczos_keeps_its_basis_orthogonal_from_a_start_that_is_almost_an_eigenvector():
+    g = torch.Generator().manual_seed(0)
+    spectrum = torch.cat([torch.linspace(0.1, 0.5, 11), torch.ones(1)]).double()
+    q, _ = torch.linalg.qr(torch.randn(12, 12, generator=g, dtype=torch.float64))
+    m = q @ torch.diag(spectrum) @ q.T
+    start = q[:, -1] + 3e-9 * torch.randn(12, generator=g, dtype=torch.float64)  # what is left of m·start loses nine digits
+    nodes, _ = lanczos(lambda u: m @ u, start, 12)
+    assert torch.allclose(nodes, spectrum, rtol=0, atol=1e-12)  # all eigenvalues; orthogonalised once, they are off by 1e-6
+
 # %% ../nbs/evidence/05_traces.ipynb #59805be9
 def test_lanczos_trace_gives_log_determinants():
     m = symmetric(50, 0.9)

@@ -12,8 +12,10 @@ import torch
 import bstruct.evidence as evidence
 from bstruct.evidence.closed_form import linear_log_evidence
 from bstruct.evidence.core import Evidence, GaussianPrior, estimate, make_target
-from bstruct.evidence.problems import (grid_log_evidence, logistic_problem, polynomial_problem, subset_problem,
+from bstruct.evidence.problems import (Problem, bump_problem, grid_log_evidence, logistic_problem, outlier_problem,
+                                       polynomial_problem, spike_problem, square_problem, steep_problem, subset_problem,
                                        tanh_problem)
+from bstruct.evidence.referee import combine, referee
 from bstruct.evidence.posterior import structure_posterior, total_variation
 
 
@@ -186,6 +188,49 @@ def test_coverage_in_small():
         e = run(p, "smc", seed=seed, islands=16, particles=32)
         z.append((e.value - p.exact) / e.stderr)
     assert sum(abs(x) < 2 for x in z) >= 9 and max(map(abs, z)) < 5, z  # 9 of 12 or more: 99.7 % at honest errors
+
+# %% ../nbs/evidence/14_exactness.ipynb #2f0eddba
+def test_misleading_problems_mislead_nobody_silently():
+    for p in (square_problem(3), bump_problem(), bump_problem(0.1), outlier_problem(), steep_problem(), spike_problem(0.3)):
+        found = [run(p, "smc"), run(p, "mixture"), run(p, "variational", steps=60)]
+        found.append(combine(*found[:2]))
+        assert all(abs(e.value - p.exact) < max(4 * e.stderr, 0.1 if e.is_lower_bound else 0) for e in found if e.reliable), \
+            (p.name, p.exact, found)
+        assert found[1].reliable and found[3].reliable, (p.name, p.exact, found)
+        assert not run(p, "laplace", starts=4).reliable
+
+# %% ../nbs/evidence/14_exactness.ipynb #d81f7583
+@pytest.mark.slow
+def test_misleading_problems_over_seeds():
+    for p in (square_problem(4), square_problem(6), bump_problem(), bump_problem(0.1), outlier_problem(), steep_problem(),
+              spike_problem(0.3), spike_problem(0.1)):
+        for seed in range(5):
+            e = referee(p.log_likelihood, p.prior, generator=seeded(seed))
+            assert abs(e.value - p.exact) < 4 * e.stderr or not e.reliable, (p.name, seed, str(e), p.exact)
+
+# %% ../nbs/evidence/14_exactness.ipynb #bbe5c2f0
+def test_likelihoods_in_every_style():
+    x = torch.stack([torch.linspace(-1, 1, 12), torch.ones(12)], 1).double()
+    y = (x[:, 0] > 0.1).long()
+    nn, logits = torch.nn, lambda w: x @ w["w"]
+    two = lambda w: torch.stack([torch.zeros(12).double(), logits(w)], 1)
+    net, loss = nn.Linear(2, 1, bias=False).double(), nn.BCEWithLogitsLoss(reduction="sum")
+    styles = {
+        "torch.distributions": lambda w: torch.distributions.Bernoulli(logits=logits(w)).log_prob(y.double()).sum(),
+        "categorical": lambda w: torch.distributions.Categorical(logits=two(w)).log_prob(y).sum(),
+        "a module": lambda w: -loss(torch.func.functional_call(net, {"weight": w["w"][None]}, (x,))[:, 0], y.double()),
+        "a loss": lambda w: -nn.functional.cross_entropy(two(w), y, reduction="sum"),
+        "by hand": lambda w: -nn.functional.softplus((1 - 2 * y) * logits(w)).sum(),
+        "an index": lambda w: two(w).log_softmax(1)[torch.arange(12), y].sum()}
+    prior = GaussianPrior({"w": (2,)})
+    truth = grid_log_evidence(Problem("logistic", styles["by hand"], prior))
+    small = {"smc": {"islands": 8, "particles": 64}, "variational": {"steps": 40, "starts": 2}, "laplace": {"starts": 2},
+             "mixture": {"particles": 256}, "multistart": {"steps": 5}}
+    for name, f in styles.items():
+        found = [estimate(f, prior, method=m, generator=seeded(), **kw) for m, kw in small.items()]
+        found.append(referee(f, prior, generator=seeded(), effort=0.5))
+        assert all(promise(e, truth) for e in found if e.reliable and e.method != "multistart"), (name, truth, found)
+        assert sum(e.reliable for e in found) == 5 and "nan" not in "".join(map(str, found)), (name, found)  # laplace never
 
 # %% ../nbs/evidence/14_exactness.ipynb #9333af67
 def test_bad_input_is_refused():

@@ -66,7 +66,7 @@ def test_fitted_knots_average_noise():
         left = torch.stack([polygon(t)["w"] for t in range(steps)]).square().mean()
         assert abs(left - share) < 0.03 * share, (fit, left)
 
-# %% ../nbs/hypergradient/08_drmad.ipynb #fd80bc44
+# %% ../nbs/hypergradient/08_drmad.ipynb #d0d2c622
 def test_residual_is_what_the_polygon_misses():
     inner, outer, theta, hyper = _problem()
     kw = {"steps": 40, "lr": 0.1, "momentum": 0.9}
@@ -83,7 +83,36 @@ def test_residual_is_what_the_polygon_misses():
     torch.testing.assert_close(torch.tensor(found.diagnostics["residual"]).double(), share, rtol=1e-6, atol=1e-9)
     assert hypergradient(inner, outer, theta, hyper, method="drmad", knots=39, **kw).diagnostics["residual"] < 1e-6
     published = hypergradient(inner, outer, theta, hyper, method="drmad", knots=0, fit=False, **kw)
-    assert found.diagnostics["bytes_stored"] == 4 * 5 * 8 and published.diagnostics["bytes_stored"] == 2 * 5 * 8
+    assert found.diagnostics["bytes_stored"] == 4 * 5 * 8 and published.diagnostics["bytes_stored"] == 4 * 5 * 8
+    run, state, h = prepare(inner, outer, theta, hyper, **kw)
+    path.append(train(run, state, h).theta["w"])
+    line = torch.stack([torch.lerp(path[0], path[-1], t / 40) for t in range(41)])
+    share = (line - torch.stack(path)).norm() / torch.stack([w - path[0] for w in path]).norm()
+    torch.testing.assert_close(torch.tensor(published.diagnostics["residual"]).double(), share, rtol=1e-6, atol=1e-9)
+
+# %% ../nbs/hypergradient/08_drmad.ipynb #4ebf8e3c
+def test_no_reversed_gradient_without_a_warning():
+    import warnings
+    def network(seed, n=6, units=5):
+        g = torch.Generator().manual_seed(seed)
+        x, y = torch.randn(20, n, generator=g).double(), torch.randn(20, generator=g).double()
+        f = lambda t: torch.tanh(x @ t["w"]) @ t["c"]
+        inner = lambda t, h, s: ((f(t) - y) ** 2).mean() + (h["l2"].exp() * t["w"] ** 2).sum()
+        outer = lambda t, h: ((f(t) - y + 0.1) ** 2).mean()
+        theta = {"w": torch.randn(n, units, generator=g).double(), "c": torch.randn(units, generator=g).double()}
+        return inner, outer, theta, {"l2": torch.full((n, units), -4.0).double()}
+    quiet, wrong = [], []
+    for seed in range(2):
+        for lr, momentum in ((0.05, 0.9), (0.2, 0.9), (0.01, 0.5)):
+            call = lambda m, **o: hypergradient(*network(seed), method=m, steps=40, lr=lr, momentum=momentum, **o)  # noqa: B023
+            exact = call("unroll").grads["l2"].flatten()
+            for knots, fit in ((0, False), (3, True), (9, True), (9, False)):
+                with warnings.catch_warnings(record=True) as said:
+                    warnings.simplefilter("always")
+                    found = call("drmad", knots=knots, fit=fit)
+                cosine = float(torch.cosine_similarity(found.grads["l2"].flatten(), exact, 0))
+                (wrong if any("take more knots" in str(w.message) for w in said) else quiet).append(cosine)
+    assert len(quiet) >= 4 and min(quiet) > 0.9 and min(wrong) < 0, (sorted(quiet), sorted(wrong))
 
 # %% ../nbs/hypergradient/08_drmad.ipynb #672c16bc
 def test_fitted_knots_survive_minibatches():

@@ -34,6 +34,22 @@ def test_neumann_is_truncation():
             left = ((1 - 0.5 * _scale) ** K * slope).norm() / slope.norm()
             assert abs(series.diagnostics["residual"] - left) < 1e-12
 
+# %% ../nbs/hypergradient/10_neumann.ipynb #f409c203
+def test_neumann_warns_of_a_series_cut_too_early():
+    import warnings
+    inner, outer, theta, hyper = _fixed_point()
+    call = lambda k: hypergradient(inner, outer, theta, hyper, method="neumann", steps=1, lr=0.05, iterations=k)
+    for k in (1, 20, 60):
+        with pytest.warns(UserWarning, match="more iterations, or a larger alpha"):
+            cut = call(k)
+        assert cut.diagnostics["residual"] > 0.1
+    assert cut.diagnostics["residual"] < 1  # it shrinks, and is warned of
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = call(400)
+    assert done.diagnostics["residual"] < 0.1
+    torch.testing.assert_close(done.grads["h"], 2 * (theta["w"] - 3), rtol=0.02, atol=0)  # the minimiser moves with h
+
 # %% ../nbs/hypergradient/10_neumann.ipynb #251fce7c
 def test_neumann_warns_of_divergence():
     inner, outer, theta, hyper = _fixed_point()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
-from bstruct.distributions.gumbel_softmax import _Relaxed
+from bstruct.distributions.gumbel_softmax import _Relaxed, _same_temperature
 from bstruct.distributions.gumbel_softmax_density import log_prob_log
 from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
 from bstruct.distributions.gumbel_softmax_moments import (
@@ -65,10 +65,13 @@ class BooleanCube(_Relaxed):
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #c75d994f
 @register_kl(BooleanCube, BooleanCube)
 def _kl(q: BooleanCube, p: BooleanCube) -> Tensor:
-    if bool((q.temperature == p.temperature).all()):
-        return kl_equal_temperature(_pair(q.logits), _pair(p.logits)).sum(-1)
-    on_off = _pair(q.logits), q._c[..., None], _pair(p.logits), p._c[..., None]
-    return kl_any_temperature(*on_off).sum(-1)
+    same, pairs = _same_temperature(q, p), (_pair(q.logits), _pair(p.logits))
+    if same:
+        return kl_equal_temperature(*pairs).sum(-1)
+    unequal = kl_any_temperature(pairs[0], q._c[..., None], pairs[1], p._c[..., None]).sum(-1)
+    if same is False:
+        return unequal
+    return torch.where(q.temperature == p.temperature, kl_equal_temperature(*pairs).sum(-1), unequal)
 
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #5b1db3d6
 def kl_bernoulli(q_logits: Tensor, p_logits: Tensor) -> Tensor:

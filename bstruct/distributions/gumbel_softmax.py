@@ -19,6 +19,35 @@ from bstruct.distributions.gumbel_softmax_moments import (
     differential_entropy, kl_any_temperature, mean_weights, mixing_entropy)
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #dc5e773d
+def _known(condition: Tensor) -> bool | None:
+    "Whether all of it holds; None where values cannot be looked at: under vmap, in a trace, in a compiled function."
+    if torch.compiler.is_compiling():
+        return None
+    try:
+        return bool(condition.all())
+    except RuntimeError:
+        return None
+
+
+def _check(logits: Tensor, temperature: float | int | Tensor) -> None:
+    "Raise ValueError for a temperature that is not positive and finite, and for NaN logits, where they can be seen."
+    if not isinstance(temperature, Tensor):
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature is {temperature}, must be positive and finite")
+    elif _known((temperature > 0) & (temperature < math.inf)) is False:
+        worst = temperature.detach().flatten()[~((temperature > 0) & (temperature < math.inf)).flatten()][0].item()
+        raise ValueError(f"temperature holds {worst}, must be positive and finite; clamp it")
+    if _known(~logits.isnan()) is False:
+        raise ValueError(f"logits are NaN at {int(logits.isnan().sum())} of {logits.numel()} places; look for what made them")
+
+
+def _same_temperature(q, p) -> bool | None:
+    "Whether two have one temperature everywhere; None where that cannot be seen."
+    if q._number is not None and p._number is not None:
+        return q._number == p._number
+    return _known(q.temperature == p.temperature)
+
+
 class _Relaxed(Distribution):
     "Weights of candidates, relaxed from a discrete choice; subclasses name the coordinate in which they are sampled."
     arg_constraints = {"logits": constraints.real_vector, "temperature": constraints.positive}
@@ -28,8 +57,9 @@ class _Relaxed(Distribution):
     def __init__(self, logits: Tensor, temperature: float | int | Tensor = 1.0, validate_args: bool | None = None):
         if not logits.ndim:
             raise ValueError("logits is a single number; its last axis must list the candidates of an edge")
-        if not isinstance(temperature, Tensor) and not 0 < temperature < math.inf:
-            raise ValueError(f"temperature is {temperature}, must be positive and finite")
+        if validate_args is not False:
+            _check(logits, temperature)
+        self._number = None if isinstance(temperature, Tensor) else float(temperature)
         temperature = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
         batch = torch.broadcast_shapes(logits.shape[:-1], temperature.shape)
         self.logits, self.temperature = logits.expand(batch + logits.shape[-1:]), temperature.expand(batch)
@@ -43,6 +73,7 @@ class _Relaxed(Distribution):
         new = self._get_checked_instance(type(self), _instance)
         batch = torch.Size(batch_shape)
         new.logits, new.temperature = self.logits.expand(batch + self.event_shape), self.temperature.expand(batch)
+        new._number = self._number
         Distribution.__init__(new, batch, self.event_shape, validate_args=False)
         return new
 
@@ -99,9 +130,13 @@ class GumbelSoftmax(_Relaxed):
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #b346914e
 @register_kl(GumbelSoftmax, GumbelSoftmax)
 def _kl(q: GumbelSoftmax, p: GumbelSoftmax) -> Tensor:
-    if bool((q.temperature == p.temperature).all()):
+    same = _same_temperature(q, p)
+    if same:
         return kl_equal_temperature(q.logits, p.logits)
-    return kl_any_temperature(q.logits, q._c, p.logits, p._c)
+    unequal = kl_any_temperature(q.logits, q._c, p.logits, p._c)
+    if same is False:
+        return unequal
+    return torch.where(q.temperature == p.temperature, kl_equal_temperature(q.logits, p.logits), unequal)
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #07d63c70
 def kl_monte_carlo(

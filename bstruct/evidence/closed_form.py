@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from bstruct.evidence.core import Evidence, GaussianPrior, Target, to_weights
 
@@ -75,22 +77,112 @@ def integrate_output(features: Callable[[dict], Tensor], targets: Float[Tensor, 
         return linear_log_evidence(features(weights), targets, precision=precision, noise_variance=noise_variance)
     return log_likelihood
 
-# %% ../../nbs/evidence/02_closed_form.ipynb #2933093c
-def quadratic_names(target: Target, generator: torch.Generator, tolerance: float = 1e-9) -> list[str]:
-    "The weights in which, jointly, the log-likelihood is quadratic whatever the others are (relative tolerance)."
+# %% ../../nbs/evidence/02_closed_form.ipynb #98818193
+_LINEAR = set("""_to_copy _unsafe_view add add_ alias as_strided cat clone constant_pad_nd copy_ cumsum detach diagonal
+    expand flip lift_fresh mean movedim neg permute repeat reshape roll rsub select slice split split_with_sizes squeeze
+    stack sub sub_ sum t transpose tril triu unbind unsqueeze view""".split())
+_PRODUCTS = {"mul", "mul_", "mm", "bmm", "mv", "dot", "vdot"}
+_FUSED = {"addmm": (1, 2), "addmv": (1, 2), "baddbmm": (1, 2), "addcmul": (1, 2), "convolution": (0, 1)}
+_FIRST = {"div": 0, "div_": 0, "index": 0, "index_select": 0, "gather": 0, "embedding": 0, "linalg_solve_triangular": 1,
+          "cholesky_solve": 0}  # linear in one argument, if the others are data
+_SHAPES = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty"}
+
+
+def _rule(name: str, degrees: list[float], args: tuple) -> float:
+    "The degree of an operation's result from those of its arguments."
+    top = max(degrees, default=0.0)
+    if top == 0 or name in _SHAPES:
+        return 0.0
+    if name in _LINEAR:
+        return top
+    if name in _PRODUCTS:
+        return sum(degrees)
+    if name in _FUSED:
+        a, b = _FUSED[name]
+        return max(degrees[a] + degrees[b], *(d for i, d in enumerate(degrees) if i not in (a, b)))
+    if name in _FIRST and sum(degrees) == degrees[_FIRST[name]]:
+        return top
+    if name == "pow" and isinstance(args[1], (int, float)) and args[1] > 0 and args[1] % 1 == 0:
+        return degrees[0] * args[1]
+    return 2 * top if name == "mse_loss" else math.inf
+
+# %% ../../nbs/evidence/02_closed_form.ipynb #e1f2d47a
+class _Degrees(TorchDispatchMode):
+    "Watches operations, and notes for each tensor its degree as a polynomial of the tensors in `of`."
+
+    def __init__(self, of: list[Tensor]):
+        super().__init__()
+        self.kept, self.known = [], {}
+        for x in of:
+            self.note(x, 1.0)
+
+    def note(self, x: Tensor, degree: float) -> None:
+        self.kept.append(x)  # alive, so that no other tensor takes its place in memory
+        place = x.untyped_storage()._cdata
+        self.known[place] = max(degree, self.known.get(place, 0.0))
+
+    def degree(self, tree) -> float:
+        tensors = (x for x in tree_leaves(tree) if isinstance(x, Tensor))
+        return max((self.known.get(x.untyped_storage()._cdata, 0.0) for x in tensors), default=0.0)
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name, every = operation._schema.name.removeprefix("aten::"), [*args, *(kwargs or {}).values()]
+        degree = _rule(name, [self.degree(a) for a in every], args)
+        out = operation(*args, **(kwargs or {}))
+        for x in tree_leaves(out):
+            if isinstance(x, Tensor):
+                self.note(x, degree)
+        return out
+
+
+def _degree(target: Target, names: list[str]) -> float:
+    "A bound of the log-likelihood's degree in the named weights; infinity where it is not seen to be a polynomial."
+    somewhere = torch.linspace(-1, 1, target.size, dtype=target.prior.dtype)
+    weights = {k: w.clone() for k, w in to_weights(target.prior, somewhere).items()}
+    watch = _Degrees([weights[k] for k in names])
+    try:
+        with watch:
+            value = target.likelihood(weights)
+        return watch.known.get(value.untyped_storage()._cdata, math.inf)
+    except (RuntimeError, NotImplementedError):  # then it is integrated by sampling
+        return math.inf
+
+
+def _looks_quadratic(target: Target, names: list[str], generator: torch.Generator, tolerance: float = 1e-9) -> bool:
+    "Whether third and fourth differences vanish along a few lines (relative tolerance)."
     steps = torch.arange(-2.0, 3.0, dtype=target.prior.dtype)[:, None]
     differences = torch.tensor([[-1.0, 2, 0, -2, 1], [1, -4, 6, -4, 1]], dtype=target.prior.dtype)
+    start, way = (to_weights(target.prior, target.draw(generator, 4, 1)) for _ in range(2))
+    moved = {k: w + steps.reshape(-1, *[1] * (w.dim() - 2)) * float(k in names) * way[k] for k, w in start.items()}
+    values = torch.func.vmap(target.likelihood)({k: w.flatten(0, 1) for k, w in moved.items()}).reshape(4, 5)
+    return bool(((values @ differences.T).abs() <= tolerance * (1 + values.abs().amax(1, keepdim=True))).all())
+
+# %% ../../nbs/evidence/02_closed_form.ipynb #c45fcf3b
+def quadratic_names(target: Target, generator: torch.Generator) -> list[str]:
+    "The weights in which, jointly, the log-likelihood is computed as a quadratic, whatever the others are."
     found = []
     for name in reversed(target.prior.shapes):
-        start, way = (to_weights(target.prior, target.draw(generator, 4, 1)) for _ in range(2))
-        mask = {k: float(k in [*found, name]) for k in start}
-        moved = {k: w + steps.reshape(-1, *[1] * (w.dim() - 2)) * mask[k] * way[k] for k, w in start.items()}
-        values = torch.func.vmap(torch.func.vmap(target.likelihood))(moved)
-        if ((values @ differences.T).abs() <= tolerance * (1 + values.abs().amax(1, keepdim=True))).all():
-            found.append(name)
+        more = [*found, name]
+        if _looks_quadratic(target, more, generator) and _degree(target, more) <= 2:
+            found = more
     return found
 
+# %% ../../nbs/evidence/02_closed_form.ipynb #9825666f
+def _by_points(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor, Tensor]:
+    "Value, gradient and Hessian at zero of a quadratic f, whose gradient is affine: from gradients at n + 1 points."
+    gradients, values = torch.func.vmap(torch.func.grad_and_value(f))(torch.cat([torch.zeros_like(unit[:1]), unit]))
+    return values[0], gradients[0], gradients[1:] - gradients[0]
 
+
+def _by_tangents(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor, Tensor]:
+    "The same by forward differentiation: slower, and without a second batch axis, which some losses of torch refuse."
+    def both(v):
+        g, value = torch.func.grad_and_value(f)(v)
+        return g, (g, value)
+    hessian, (g, value) = torch.func.jacfwd(both, has_aux=True)(torch.zeros_like(unit[0]))
+    return value, g, hessian
+
+# %% ../../nbs/evidence/02_closed_form.ipynb #8b7b47ed
 def integrate_quadratic(target: Target, names: list[str]) -> Target:
     "The target over the other weights, the quadratic ones integrated out; exact, vmappable, differentiable."
     def part(keys):
@@ -100,14 +192,17 @@ def integrate_quadratic(target: Target, names: list[str]) -> Target:
 
     inner, outer = part(names), part([k for k in target.prior.shapes if k not in names])
     unit = torch.eye(inner.size, dtype=inner.dtype)
-    points = torch.cat([torch.zeros_like(unit[:1]), unit])
 
-    def log_likelihood(weights):
-        f = lambda v: target.likelihood(weights | to_weights(inner, v))
-        gradients, values = torch.func.vmap(torch.func.grad_and_value(f))(points)
-        g, hessian = gradients[0], gradients[1:] - gradients[0]  # exact: the gradient is affine
-        chol = torch.linalg.cholesky(unit - 0.5 * (hessian + hessian.mT))
+    def log_likelihood(weights, expand=_by_points):
+        value, g, hessian = expand(lambda v: target.likelihood(weights | to_weights(inner, v)), unit)
+        chol, bad = torch.linalg.cholesky_ex(unit - 0.5 * (hessian + hessian.mT))
         y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
-        return values[0] + 0.5 * (y * y).sum() - chol.diagonal().log().sum()
+        value = value + 0.5 * (y * y).sum() - chol.diagonal().log().sum()
+        return torch.where(bad > 0, math.inf, value)  # the likelihood rises faster than the prior falls
 
-    return Target(log_likelihood, outer)
+    reduced = Target(log_likelihood, outer)
+    try:
+        torch.func.vmap(reduced.log_likelihood)(torch.zeros(2, outer.size, dtype=outer.dtype))
+    except RuntimeError:
+        return Target(lambda weights: log_likelihood(weights, _by_tangents), outer)
+    return reduced

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Distribution
 
 # %% ../../nbs/evidence/01_core.ipynb #1d03ed69
 def _plain(x):
@@ -52,7 +53,8 @@ class Evidence:
         notes = [self.method] + ([f"ESS {self.ess:.0f}"] if self.ess is not None else [])
         if not self.reliable:
             notes.append(f"unreliable: {self.diagnostics.get('reason', 'no reason given')}")
-        error = f" ± {self.stderr:.2g}" if 0 < self.stderr < 0.01 else f" ± {self.stderr:.2f}" if self.stderr else ""
+        known = self.stderr and not math.isnan(self.stderr)
+        error = "" if not known else f" ± {self.stderr:.2g}" if self.stderr < 0.01 else f" ± {self.stderr:.2f}"
         return f"{'≥ ' if self.is_lower_bound else ''}{self.value:.2f}{error} nats ({', '.join(notes)})"
 
     def to_dict(self) -> dict:
@@ -164,6 +166,18 @@ class Target:
         return torch.randn(*shape, self.size, generator=generator, dtype=self.prior.dtype, device=generator.device)
 
 # %% ../../nbs/evidence/01_core.ipynb #3a36a2cc
+def _unchecked(f: Callable) -> Callable:
+    "f with the checks of torch.distributions off."
+    def g(weights):
+        before = Distribution._validate_args
+        Distribution.set_default_validate_args(False)
+        try:
+            return f(weights)
+        finally:
+            Distribution.set_default_validate_args(before)
+    return g
+
+
 def _check_batches(target: Target, z: Float[Tensor, "2 n"]) -> None:
     try:
         torch.func.vmap(target.log_likelihood)(z)
@@ -175,7 +189,7 @@ def _check_batches(target: Target, z: Float[Tensor, "2 n"]) -> None:
 # %% ../../nbs/evidence/01_core.ipynb #a5f3153b
 def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
     "The checked target; raises ValueError for a likelihood that is no real scalar, mixes dtypes or cannot be batched."
-    target = Target(log_likelihood, prior)
+    target = Target(_unchecked(log_likelihood), prior)
     end = torch.linspace(-1, 1, prior.size, dtype=prior.dtype)
     points = torch.stack([torch.zeros_like(end), end])
     for z in points:
@@ -183,9 +197,10 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
             value = log_likelihood(to_weights(prior, z))
         except KeyError as e:
             raise ValueError(f"log_likelihood asks for weight {e}; the prior has {', '.join(prior.shapes)}") from e
-        except RuntimeError as e:
+        except (RuntimeError, ValueError) as e:
             hint = f"; weights are {prior.dtype}, convert the data to it" if "dtype" in str(e) else ""
-            raise ValueError(f"log_likelihood failed on weights of the prior's shapes: {e}{hint}") from e
+            first = " ".join(str(e).split())
+            raise ValueError(f"log_likelihood failed on weights of the prior's shapes: {first}{hint}") from e
         if not isinstance(value, Tensor) or value.shape != ():
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"log_likelihood returned {got}; sum it over the examples to a scalar tensor")

@@ -16,18 +16,13 @@ from torch import Tensor
 
 from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, register, to_weights
 
-# %% ../../nbs/evidence/06_laplace.ipynb #f389a49e
-def _eigh(h: Float[Tensor, "s n n"]) -> tuple[Tensor, Tensor]:
-    "Eigenvalues and vectors; ValueError where a matrix is not finite."
-    try:
-        return torch.linalg.eigh(h)
-    except torch.linalg.LinAlgError as e:
-        if not (bad := int((~h.isfinite()).flatten(1).any(1).sum())):
-            raise
-        raise ValueError(f"second derivatives of log_likelihood are NaN or infinite at {bad} of {len(h)} starts; "
-                         "mask or clamp inside it") from e
+# %% ../../nbs/evidence/06_laplace.ipynb #71f565c8
+def _alive(value: Float[Tensor, " s"], g: Float[Tensor, "s n"], h: Float[Tensor, "s n n"]) -> Tensor:
+    "Which starts have a value that is no NaN, nor above all bounds, and finite derivatives."
+    fine = ~value.isnan() & (value < math.inf)
+    return fine & g.isfinite().all(1) & h.isfinite().flatten(1).all(1)
 
-# %% ../../nbs/evidence/06_laplace.ipynb #fc27f9d0
+# %% ../../nbs/evidence/06_laplace.ipynb #cba0a068
 @dataclass(frozen=True)
 class Modes:
     "Distinct maxima, best Laplace mass first: points, negative Hessians of the log joint, ln joint, and ln mass."
@@ -37,19 +32,26 @@ class Modes:
     log_joint: Float[Tensor, " k"]
     log_mass: Float[Tensor, " k"]
     gradient: float
+    dead: int = 0  # starts with nothing to climb: -inf, or NaN, or a derivative that is NaN
 
 
 def climb(target: Target, z: Float[Tensor, "s n"], steps: int = 80) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    "Damped Newton ascent of the log joint from many starts; returns z, value, gradient and negative Hessian."
+    """Damped Newton ascent of the log joint from many starts; returns z, value, gradient and negative Hessian.
+
+    A start where a derivative is not finite, or the value is NaN, stays where it is: value -inf, derivatives 0.
+    """
     gradient = torch.func.grad(target.log_joint)
     local = torch.func.vmap(lambda z: (target.log_joint(z), gradient(z), -torch.func.jacfwd(gradient)(z)))
     value, g, h = local(z)
+    alive = _alive(value, g, h)
+    value = torch.where(alive, value, -math.inf)
+    g, h = torch.where(alive[:, None], g, 0.0), torch.where(alive[:, None, None], h, 0.0)
     damping = torch.ones(len(z), dtype=z.dtype)
     for _ in range(steps):
-        lam, q = _eigh(h)
+        lam, q = torch.linalg.eigh(h)
         move = (q @ ((q.mT @ g[..., None]) / (lam.abs() + damping[:, None])[..., None]))[..., 0]
         new = local(z + move)
-        up = new[0] >= value
+        up = (new[0] >= value) & _alive(*new) & alive
         z = torch.where(up[:, None], z + move, z)
         value, g = torch.where(up, new[0], value), torch.where(up[:, None], new[1], g)
         h = torch.where(up[:, None, None], new[2], h)
@@ -58,14 +60,14 @@ def climb(target: Target, z: Float[Tensor, "s n"], steps: int = 80) -> tuple[Ten
             break
     return z.detach(), value.detach(), g.detach(), h.detach()
 
-# %% ../../nbs/evidence/06_laplace.ipynb #9c4a9f80
+# %% ../../nbs/evidence/06_laplace.ipynb #e274b476
 def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *, start: Tensor | None = None,
                limit: int = 64) -> Modes:
     "Distinct modes reached from `start`, or from prior draws; eigenvalues of the precision are kept above 0.3."
     if start is None and starts < 1:
         raise ValueError(f"starts is {starts}; modes are searched from 1 start at least, take 16")
     z, value, g, h = climb(target, target.draw(generator, starts) if start is None else start)
-    lam, q = _eigh(h)
+    lam, q = torch.linalg.eigh(h)
     lam = lam.clamp(min=0.3)  # flat or rising directions: no narrower than the prior allows by much
     mass = value + 0.5 * (target.size * math.log(2 * math.pi) - lam.log().sum(-1))
     kept = []
@@ -73,11 +75,11 @@ def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *, 
         if len(kept) < limit and mass[i] > mass.max() - 20 and all((z[i] - z[k]).norm() > 0.05 for k in kept):
             kept.append(i)
     if not kept:
-        bad, count = int((~mass.isfinite()).sum()), len(mass)
-        raise ValueError(f"log_likelihood is -inf or NaN at {'all' if bad == count else f'{bad} of'} {count} starts; "
-                         "mask or clamp inside it, or soften it")
+        raise ValueError(f"log_likelihood, or a derivative of it, is -inf or NaN at all {len(mass)} starts; mask or clamp "
+                         "inside it, or soften it")
     precision = q @ torch.diag_embed(lam) @ q.mT
-    return Modes(z[kept], precision[kept], value[kept], mass[kept], float(g[kept].abs().max()))
+    dead = int((~mass.isfinite()).sum())
+    return Modes(z[kept], precision[kept], value[kept], mass[kept], float(g[kept].abs().max()), dead)
 
 # %% ../../nbs/evidence/06_laplace.ipynb #0fd1c1d2
 def ggn(outputs: Callable, head: Callable, target: Target, z: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
@@ -122,5 +124,5 @@ def laplace(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
              "layer": [math.prod(s) for s in prior.shapes.values()]}[structure]
     value = float(modes.log_joint[0] + 0.5 * (target.size * math.log(2 * math.pi) - block_log_det(matrix, sizes)))
     return Evidence(value, math.nan, method="laplace", reliable=False, diagnostics={
-        "reason": "an approximation of unknown error", "gradient": modes.gradient, "modes": len(modes.z),
+        "reason": "an approximation of unknown error", "gradient": modes.gradient, "modes": len(modes.z), "dead_starts": modes.dead,
         "curvature": curvature, "structure": structure})

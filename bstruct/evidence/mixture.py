@@ -20,6 +20,9 @@ from bstruct.evidence.laplace import find_modes
 from bstruct.evidence.smc import temper
 from bstruct.evidence.symmetry import Units, check_symmetry, group
 
+UNSEEN = 0.1  # of the posterior's particles, beyond which the mixture has lost a mode
+KIN = 8  # particles count as one: they descend from each other
+
 # %% ../../nbs/evidence/09_mixture.ipynb #f7eb2a66
 @dataclass(frozen=True)
 class StudentMixture:
@@ -122,13 +125,17 @@ def _spread(z: Tensor, k: int, dof: int, generator: torch.Generator) -> StudentM
     return fit_mixture(q, z, torch.full((len(z),), 1 / len(z), dtype=z.dtype), rounds=8, inertia=n + 1.0)
 
 # %% ../../nbs/evidence/09_mixture.ipynb #8b8ca905
-def _from_particles(target, table, generator, particles) -> tuple[list[StudentMixture], Domain]:
-    "Candidates fitted to particles of the posterior."
-    z = temper(target, generator, islands=1, particles=particles, fraction=0.5, moves=2, leapfrog=3)[0][0]
+def _particles(target, generator, count, fraction=0.5) -> Tensor:
+    "A short run of tempered Monte Carlo."
+    return temper(target, generator, islands=1, particles=count, fraction=fraction, moves=2, leapfrog=3)[0][0]
+
+
+def _from_particles(target, table, generator, z, sizes=(1, 6, 24)) -> tuple[list[StudentMixture], Domain]:
+    "Candidates fitted to particles z of the posterior."
     best = z[(target.batch(z) + log_standard_normal(z)).argmax()]
     domain = Domain(table, best + 0.01 * torch.randn(best.shape, generator=generator, dtype=z.dtype))
     z = domain.fold(z)
-    return [_spread(z, k, dof, generator) for k in (1, 6, 24) for dof in (8, 40)], domain
+    return [_spread(z, k, dof, generator) for k in sizes for dof in (8, 40)], domain
 
 
 def _from_modes(target, table, generator, starts) -> tuple[list[StudentMixture], Domain]:
@@ -183,7 +190,31 @@ def _reduce(target: Target, units: list[Units], generator, integrate: bool) -> t
         units = [Units({k: a for k, a in u.axes.items() if k not in names}, u.odd) for u in units]
     return target, [u for u in units if u.axes], names
 
-# %% ../../nbs/evidence/09_mixture.ipynb #65dedce7
+# %% ../../nbs/evidence/09_mixture.ipynb #c7ffc689
+def _unseen(q: StudentMixture, lw: Tensor, z: Tensor, target: Target, domain: Domain) -> float:
+    "How much more of the posterior has large weights by particles z than by the draws of q, less two errors of that."
+    falling = lw.sort(descending=True).values
+    below, z = falling.softmax(0).cumsum(0), domain.fold(z)
+    own, most = _log_joint(z, target, domain) - q.log_prob(z), 0.0
+    for share in (0.02, 0.05, 0.1, 0.2):
+        above = float((own > falling[int((below < share).sum())]).double().mean())
+        most = max(most, above - share - 2 * math.sqrt(share * (1 - share) * KIN / len(z)))
+    return most
+
+
+def _attempt(found, domain, target, generator, *, rounds, batch, target_stderr, max_samples,
+             min_ess) -> tuple[StudentMixture, Tensor, float]:
+    "The best of the mixtures, refitted: it, the log weights of fresh draws, and their variance."
+    q, variance = _refit(_pilot(found, target, domain, generator), target, domain, generator, rounds, batch)
+    lw = q.mean.new_empty(0)
+    while len(lw) < max_samples:
+        new = q.sample(batch, generator)
+        lw = torch.cat([lw, _log_joint(new, target, domain) - q.log_prob(new)])
+        if _ess(lw) >= min_ess and max(variance, len(lw) / _ess(lw) - 1) / len(lw) < target_stderr**2:
+            break
+    return q, lw, variance
+
+# %% ../../nbs/evidence/09_mixture.ipynb #e8bb977c
 @register("mixture")
 def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
             units: tuple[Units, ...] | list[Units] = (), start: str = "particles", integrate: bool = True,
@@ -205,16 +236,19 @@ def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
                          "try 'smc'")
     table = group(left, target.prior)
     check_symmetry(target.likelihood, target.prior, left, table, generator)
-    found, domain = _from_particles(target, table, generator, particles) if start == "particles" else \
-        _from_modes(target, table, generator, starts)
-    q, variance = _refit(_pilot(found, target, domain, generator), target, domain, generator, rounds, batch)
-    lw = torch.empty(0, dtype=prior.dtype)
-    while len(lw) < max_samples:
-        z = q.sample(batch, generator)
-        lw = torch.cat([lw, _log_joint(z, target, domain) - q.log_prob(z)])
-        if _ess(lw) >= min_ess and max(variance, len(lw) / _ess(lw) - 1) / len(lw) < target_stderr**2:
-            break
-    notes = {"components": len(q.share), "copies": len(table[0]), "integrated": names}
+    options = {"rounds": rounds, "batch": batch, "target_stderr": target_stderr, "max_samples": max_samples,
+               "min_ess": min_ess}
+    found = _from_modes(target, table, generator, starts) if start == "modes" else \
+        _from_particles(target, table, generator, _particles(target, generator, particles))
+    q, lw, variance = _attempt(*found, target, generator, **options)
+    witnesses = _particles(target, generator, particles, 0.7)
+    unseen = _unseen(q, lw, witnesses, target, found[1])
+    if unseen > UNSEEN and (sizes := [k for k in (64, 160) if k * target.size <= 1500]):
+        z = _particles(target, generator, 4 * particles, 0.7)
+        found = _from_particles(target, table, generator, z, sizes)
+        q, lw, variance = _attempt(*found, target, generator, **options)
+        unseen = _unseen(q, lw, witnesses, target, found[1])
+    notes = {"components": len(q.share), "copies": len(table[0]), "integrated": names, "unseen": unseen}
     return _judge(lw, variance, min_ess, notes)
 
 # %% ../../nbs/evidence/09_mixture.ipynb #2cab8119
@@ -222,16 +256,22 @@ def _all_quadratic(target: Target) -> float:
     "The exact value of a linear-Gaussian model, expanded about the origin."
     origin = torch.zeros(target.size, dtype=target.prior.dtype)
     g, h = torch.func.grad(target.log_likelihood)(origin), torch.func.hessian(target.log_likelihood)(origin)
-    chol = torch.linalg.cholesky(torch.eye(len(g), dtype=g.dtype) - h)
+    chol, bad = torch.linalg.cholesky_ex(torch.eye(len(g), dtype=g.dtype) - h)
+    if bool(bad > 0) or not bool(chol.isfinite().all()):
+        raise ValueError("log_likelihood rises faster than the prior falls, so that Z is infinite; raise the precision")
     y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
     return float(target.log_likelihood(origin) + 0.5 * (y * y).sum() - chol.diagonal().log().sum())
 
 
 def _judge(log_weights: Tensor, variance: float, min_ess: float, notes: dict) -> Evidence:
-    count, ess, heaviest = len(log_weights), _ess(log_weights), float(log_weights.softmax(0).max())
+    count, heaviest = len(log_weights), float(log_weights.softmax(0).max())
+    ess = min(_ess(log_weights), count / (1 + variance))
+    unseen = notes.get("unseen", 0.0)
     reason = f"ESS {ess:.0f} below {min_ess:.0f}; try 'smc'" if not ess >= min_ess else \
-        f"one draw carries {heaviest:.0%} of the weight; try 'smc'" if heaviest > 0.05 else ""
+        f"one draw carries {heaviest:.0%} of the weight; try 'smc'" if heaviest > 0.05 else \
+        f"{unseen:.0%} of the posterior lies where the mixture hardly draws; try 'smc'" if unseen > UNSEEN else ""
     notes = notes | {"samples": count, "heaviest": heaviest} | ({"reason": reason} if reason else {})
     stderr = math.sqrt(max(variance, count / ess - 1) / count) if ess > 0 else math.inf
+    stderr = math.hypot(stderr, -math.log1p(-min(unseen, 0.99)))
     return Evidence(float(log_weights.logsumexp(0)) - math.log(count), stderr, ess, method="mixture",
                     reliable=not reason, diagnostics=notes)

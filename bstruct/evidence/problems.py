@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Problem', 'linear_problem', 'polynomial_features', 'polynomial_problem', 'subset_problem', 'logistic_problem',
-           'tanh_problem', 'grid_log_evidence']
+           'tanh_problem', 'grid_log_evidence', 'square_problem', 'bump_problem', 'outlier_problem', 'steep_problem',
+           'spike_problem']
 
 # %% ../../nbs/evidence/04_problems.ipynb #124e3ce7
 import math
@@ -107,3 +108,55 @@ def grid_log_evidence(problem: Problem, points: int = 401, width: float = 6.0) -
     z = torch.cartesian_prod(*[t] * n).reshape(-1, n)
     values = Target(problem.log_likelihood, problem.prior).batch(z) + log_standard_normal(z)
     return float(values.logsumexp(0)) + n * math.log(t[1] - t[0])
+
+# %% ../../nbs/evidence/04_problems.ipynb #b643d184
+def _line(log_likelihood: Callable[[Tensor], Tensor], points: int = 400_001, width: float = 10.0) -> float:
+    "ln of the integral of a likelihood of one weight over its prior N(0, 1), by the trapezoid rule."
+    w = torch.linspace(-width, width, points, dtype=torch.float64)
+    return float((log_likelihood(w) + log_standard_normal(w[:, None])).logsumexp(0)) + math.log(w[1] - w[0])
+
+
+def _bump(w: Tensor, mean: float, width: float) -> Tensor:
+    "ln of N(w; mean, width² I)."
+    return -0.5 * (((w - mean) / width) ** 2 + math.log(2 * math.pi * width**2)).sum(-1)
+
+# %% ../../nbs/evidence/04_problems.ipynb #a7ca1a84
+def square_problem(d: int, y: float = 2.25, noise: float = 0.3) -> Problem:
+    "y = w_i² + noise for each of d weights: 2^d modes."
+    each = lambda w: -0.5 * (((y - w**2) / noise) ** 2 + math.log(2 * math.pi * noise**2))
+    return Problem(f"squares, {d} weights", lambda w: each(w["w"]).sum(), GaussianPrior({"w": (d,)}),
+                   exact=d * _line(each))
+
+
+def bump_problem(share: float = 0.5, apart: float = 2.0, width: float = 0.05, d: int = 2) -> Problem:
+    "Gaussians at ±apart in every weight; that at +apart has the given share of the posterior."
+    weights = torch.tensor([share, 1 - share], dtype=torch.float64).log()
+    log_likelihood = lambda w: torch.stack([_bump(w["w"], m, width) for m in (apart, -apart)]).add(
+        weights).logsumexp(0)
+    exact = float(_bump(torch.full((d,), apart).double(), 0.0, math.hypot(1, width)))
+    return Problem(f"bumps, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}), exact=exact)
+
+
+def outlier_problem(n: int = 8) -> Problem:
+    "The mean of n values, one of them far off, under noise of 0.1 that with probability 0.1 is of 10."
+    y = torch.linspace(0.7, 1.3, n, dtype=torch.float64).index_fill(0, torch.tensor(n // 2), 6.0)
+    density = lambda w: torch.stack([_bump(y[:, None] - w, 0.0, s) + math.log(p) for s, p in ((0.1, 0.9), (10.0, 0.1))])
+    each = lambda w: torch.logsumexp(density(w), 0).sum(0)
+    points = lambda w: torch.func.vmap(each, chunk_size=20_000)(w[:, None])
+    return Problem("outliers", lambda w: each(w["w"]), GaussianPrior({"w": (1,)}), exact=_line(points))
+
+
+def steep_problem(slope: float = 1e3) -> Problem:
+    "Logistic regression on one weight: 1 for w above each of five points, slopes a thousand times the prior's scale."
+    edges = torch.tensor([-0.9, -0.3, 0.1, 0.4, 0.7], dtype=torch.float64)
+    sign = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0], dtype=torch.float64)
+    each = lambda w: -softplus(-slope * sign * (w[..., None] - edges)).sum(-1)
+    return Problem("steep logistic", lambda w: each(w["w"]).sum(), GaussianPrior({"w": (1,)}), exact=_line(each))
+
+
+def spike_problem(width: float, d: int = 2, share: float = 0.9, at: float = 1.0) -> Problem:
+    "A constant, and a spike of the given width that holds the given share of the mass; ln Z is 0."
+    height = math.log(share) - float(_bump(torch.full((d,), at).double(), 0.0, math.hypot(1, width)))
+    log_likelihood = lambda w: torch.logsumexp(torch.stack([
+        _bump(w["w"], at, width) + height, 0 * w["w"].sum() + math.log(1 - share)]), 0)
+    return Problem(f"spike of {width:g}, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}), exact=0.0)

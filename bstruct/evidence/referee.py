@@ -21,10 +21,10 @@ from bstruct.evidence.symmetry import Units, group_order
 def combine(first: Evidence, second: Evidence) -> Evidence:
     "The average of two estimates by inverse variance; the first alone, unreliable, where they differ by 4 errors."
     both = {"first": first.to_dict(), "second": second.to_dict()}
-    if not second.reliable:
+    gap, error = abs(first.value - second.value), math.hypot(first.stderr, second.stderr)
+    if not second.reliable and second.value - first.value <= 4 * error:
         notes = first.diagnostics | both
         return Evidence(first.value, first.stderr, first.ess, False, "referee", first.reliable, notes)
-    gap, error = abs(first.value - second.value), math.hypot(first.stderr, second.stderr)
     if gap > 4 * error:
         reason = f"{first.method} and {second.method} differ by {gap:.2f} nats, {gap / error:.1f} standard errors"
         return Evidence(first.value, gap, first.ess, False, "referee", False, both | {"reason": reason})

@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, LowRankMultivariateNormal, MultivariateNormal, Normal
 
 from bstruct.evidence.core import Evidence, GaussianPrior, Target, log_standard_normal, make_target, register
-from bstruct.evidence.laplace import find_modes
+from bstruct.evidence.laplace import Modes, find_modes
+
+APART = 0.1  # nats in modes that the Gaussian does not reach
 
 # %% ../../nbs/evidence/07_variational.ipynb #2da14ec3
 def initial_family(family: str, mean: Float[Tensor, " n"], precision: Float[Tensor, "n n"], rank: int = 4) -> dict:
@@ -76,7 +78,12 @@ def fit(target: Target, q: dict, generator: torch.Generator, *, steps: int = 600
         schedule.step()
     return {k: (start[k] + unit[k] * moved[k]).detach() for k in start}
 
-# %% ../../nbs/evidence/07_variational.ipynb #83af3dfa
+# %% ../../nbs/evidence/07_variational.ipynb #cfffd4cf
+def _apart(modes: Modes, q: dict, lw: Float[Tensor, " b"]) -> Float[Tensor, " k"]:
+    "The log masses of those modes at which p/q exceeds that of every draw of q, by a nat and more."
+    return modes.log_mass[modes.log_joint - distribution(q).log_prob(modes.z) > lw.max() + 1]
+
+# %% ../../nbs/evidence/07_variational.ipynb #f03c2cbb
 @register("variational")
 def variational(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator, family: str = "full",
                 rank: int = 4, importance: int = 1000, groups: int = 32, steps: int = 600, draws: int = 16,
@@ -84,7 +91,7 @@ def variational(log_likelihood: Callable, prior: GaussianPrior, *, generator: to
     """A lower bound of ln Z in nats by a fitted Gaussian, its importance-weighted form with `importance` draws.
 
     Families: mean_field, low_rank, full, up to 1000 weights. `stderr` is that of the bound, which holds whatever the
-    ESS; below `min_ess` it says little of ln Z, and is not `reliable`.
+    ESS; below `min_ess`, or with mass in modes that q does not reach, it says little of ln Z, and is not `reliable`.
     """
     target = make_target(log_likelihood, prior)
     if target.size > 1000:
@@ -98,10 +105,14 @@ def variational(log_likelihood: Callable, prior: GaussianPrior, *, generator: to
     z = sample(q, torch.randn(groups * importance, columns, generator=generator, dtype=prior.dtype))
     lw = target.batch(z) + log_standard_normal(z) - distribution(q).log_prob(z)
     bound = lw.view(groups, importance).logsumexp(1) - math.log(importance)
-    ess = float((2 * lw.logsumexp(0) - (2 * lw).logsumexp(0)).exp())
+    apart = _apart(modes, q, lw)
+    value, ess = float(bound.mean()), float((2 * lw.logsumexp(0) - (2 * lw).logsumexp(0)).exp())
     notes = {"elbo": float(lw.mean()), "elbo_stderr": float(lw.std()) / math.sqrt(len(lw)), "family": family,
              "importance": importance}
+    notes |= {"modes_apart": len(apart), "mass_apart": math.log1p(math.exp(min(700.0, float(apart.logsumexp(0)) - value)))}
+    if notes["mass_apart"] > APART:
+        notes["reason"] = f"{len(apart)} modes that q does not reach hold {notes['mass_apart']:.2f} nats; try 'mixture'"
     if not ess >= min_ess:
         notes["reason"] = f"ESS {ess:.0f} below {min_ess:.0f}, so the bound is loose; try 'mixture' or 'smc'"
-    return Evidence(float(bound.mean()), float(bound.std()) / math.sqrt(groups), ess, True, "variational",
+    return Evidence(value, float(bound.std()) / math.sqrt(groups), ess, True, "variational",
                     "reason" not in notes, notes)

@@ -16,6 +16,8 @@ from bstruct.hypergradient.call import register, report
 from bstruct.hypergradient.operator import State, Training, train
 from bstruct.hypergradient.unroll import Point, sweep
 
+FAR = 0.05  # the share of the path beyond which the polygon is warned of
+
 # %% ../../nbs/hypergradient/08_drmad.ipynb #b6d7c763
 def _square(tree):
     return sum(v.square().sum() for v in tree.values())
@@ -28,6 +30,7 @@ class _Polygon:
         self.pieces, self.span, self.fit = pieces, max(steps - 1, 1) if fit else steps, fit
         self.marks = [j * self.span / pieces if fit else round(j * self.span / pieces) for j in range(pieces + 1)]
         self.knots, self.mass = [None] * (pieces + 1), torch.zeros(pieces + 1, pieces + 1, dtype=torch.float64)
+        self.sums = [None] * (pieces + 1)  # of the path, weighted by the hat functions
         self.start, self.spread, self.missed = None, 0.0, None
 
     def shares(self, t):
@@ -39,30 +42,29 @@ class _Polygon:
     def see(self, t, theta):
         "Take in the path's point at t."
         here = self.shares(t)
-        if self.fit:
-            self.start = self.start or theta
-            self.spread = self.spread + _square(tree_add(theta, self.start, -1))
+        self.start = self.start or theta
+        off = tree_add(theta, self.start, -1)
+        self.spread = self.spread + _square(off)
         for j, s in here:
-            if self.fit:
-                self.knots[j] = tree_add(self.knots[j] or tree_zeros(theta), theta, s)
-                for i, r in here:
-                    self.mass[i, j] += r * s
-            elif s == 1:
+            self.sums[j] = tree_add(self.sums[j] or tree_zeros(theta), off, s)
+            for i, r in here:
+                self.mass[i, j] += r * s
+            if s == 1 and not self.fit:
                 self.knots[j] = theta
 
     def settle(self):
         "From the sums to the knots, once all points are seen."
         if self.fit:
             weights = torch.linalg.inv(self.mass)
-            stack = lambda k: torch.stack([c[k] for c in self.knots])
-            found = {k: torch.tensordot(weights.to(v), stack(k), 1) for k, v in self.knots[0].items()}
-            self.knots = [{k: v[j] for k, v in found.items()} for j in range(len(self.knots))]
-            off = [tree_add(c, self.start, -1) for c in self.knots]
-            near = zip(off, off[1:], self.mass.diagonal(1).tolist())
-            fitted = sum(m * _square(c) for m, c in zip(self.mass.diagonal().tolist(), off))
-            fitted = fitted + sum(2 * m * tree_dot(a, b) for a, b, m in near)
-            share = torch.as_tensor(1 - fitted / self.spread)
-            self.missed = torch.where(torch.isfinite(share), share, 0.0).clamp(min=0).sqrt()
+            stack = lambda k: torch.stack([c[k] for c in self.sums])
+            found = {k: torch.tensordot(weights.to(v), stack(k), 1) for k, v in self.start.items()}
+            self.knots = [{k: self.start[k] + v[j] for k, v in found.items()} for j in range(len(self.sums))]
+        off = [tree_add(c, self.start, -1) for c in self.knots]
+        near = zip(off, off[1:], self.mass.diagonal(1).tolist())
+        size = sum(m * _square(c) for m, c in zip(self.mass.diagonal().tolist(), off))
+        size = size + sum(2 * m * tree_dot(a, b) for a, b, m in near)
+        share = torch.as_tensor((self.spread - 2 * sum(map(tree_dot, off, self.sums)) + size) / self.spread)
+        self.missed = torch.where(torch.isfinite(share), share, 0.0).clamp(min=0).sqrt()
 
     def __call__(self, t):
         (i, s), *more = self.shares(t)
@@ -84,8 +86,8 @@ def drmad(run: Training, state: State, hyper: dict[str, Tensor], *, knots: int =
     """The reverse sweep along straight lines between `knots` interior knots and two ends: approximate.
 
     `fit`: the polygon nearest to the path in the mean square; else knots on the path, with `knots=0` DrMAD as
-    published. Exact where every step is a knot. Stores knots + 2 copies of theta (and buffers, step by step). The
-    report's `residual` is the share of the path that the polygon misses. Source: Fu et al. 2016, Algorithm 2.
+    published. Exact where every step is a knot. Stores knots + 2 copies of theta, twice as many without `fit` (and
+    buffers, step by step). The report's `residual` is the share of the path that the polygon misses. Source: Fu et al. 2016, Algorithm 2.
     """
     if run.optimiser.remembers:
         raise ValueError(
@@ -106,7 +108,9 @@ def drmad(run: Training, state: State, hyper: dict[str, Tensor], *, knots: int =
         polygon.see(run.steps, last.theta)
     polygon.settle()
     value, bars = sweep(run, last, hyper, _points(run, hyper, polygon, state.slots, buffers))
-    far = fit and not run.functional and bool(polygon.missed > 0.1)
-    warning = f"the polygon misses {float(polygon.missed):.2g} of the path: take more knots" if far else None
-    return report(run, value, bars.hyper, last, method="drmad", bytes_stored=tree_bytes(polygon.knots, buffers),
+    far = not run.functional and bool(polygon.missed > FAR)
+    warning = (f"the polygon misses {float(polygon.missed):.2g} of the path, so that the gradient may point anywhere: "
+               "take more knots, or unroll") if far else None
+    stored = polygon.knots if fit else [*polygon.knots, *polygon.sums]
+    return report(run, value, bars.hyper, last, method="drmad", bytes_stored=tree_bytes(stored, buffers),
                   residual=polygon.missed, warning=warning)

@@ -39,9 +39,9 @@ def _cut(tree):
 def _slopes(run, before, hyper, t):
     "The outer loss after step t and its derivatives through the step and past it, with the step."
     if run.functional:
-        both = lambda h: _once(run, before, *h, t)
-        (inside, beside), (value, step) = torch.func.grad_and_value(both, has_aux=True)((hyper, hyper))
-        return value, {k: inside[k] + beside[k] for k in hyper}, step
+        both = lambda h: _once(run, before, h, h, t)  # the sum of both derivatives is that of their common argument
+        found, (value, step) = torch.func.grad_and_value(both, has_aux=True)(hyper)
+        return value, found, step
     inside, beside = tree_leaves(hyper), tree_leaves(hyper)
     with torch.enable_grad():
         value, step = _once(run, before, inside, beside, t)

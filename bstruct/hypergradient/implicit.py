@@ -149,27 +149,28 @@ def _solve_inner(run, state, hyper, tolerance):
     return state
 
 
-def _doubts(stationarity, value, found, wanted):
+def _doubts(stationarity, value, found, wanted, cure):
     "The warnings of an implicit solution."
     out = []
     if bool(found.indefinite):
         out.append("the Hessian is indefinite here: train further, or add damping")
     elif found.residual > max(10 * wanted, 1e-12):
         seen = f"the linear system is solved to {float(found.residual):.1e} only, {wanted:.1e} was asked for"
-        out.append(f"{seen}: more iterations, or a preconditioner")
+        out.append(f"{seen}: {cure}")
     if abs(stationarity) > 0.01 * abs(value):
         move = f"solving the inner problem would move the outer loss by {float(-stationarity):.2g}"
         out.append(f"far from stationary: {move}: train further")
     return "; ".join(out) or None
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #a4660513
-def respond(run: Training, state: State, hyper: dict[str, Tensor], system, found: Solution, wanted: float, **notes):
+def respond(run: Training, state: State, hyper: dict[str, Tensor], system, found: Solution, wanted: float,
+            cure: str = "more iterations, or a preconditioner", **notes):
     "The report of a method that answers with q, the (approximate) solution of H q = dQ/dtheta."
     value, (_, hyper_bar, _) = run.judge(state, hyper)
     cross = system.cross(found.x)
     grads = {k: v - cross[k] for k, v in hyper_bar.items()}
     stationarity = found.x @ system.flat.join(system.g)
-    warning = None if run.functional else _doubts(stationarity, value, found, wanted)
+    warning = None if run.functional else _doubts(stationarity, value, found, wanted, cure)
     run.notes["norm"] = tree_dot(system.g, system.g).sqrt()
     return report(run, value, grads, state, residual=found.residual, iterations=found.iterations,
                   indefinite=found.indefinite, stationarity=stationarity, warning=warning, bytes_stored=0,

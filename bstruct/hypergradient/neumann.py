@@ -13,6 +13,8 @@ from bstruct.hypergradient.implicit import Solution, _solve_inner, _System, resp
 from bstruct.hypergradient.call import register
 from bstruct.hypergradient.operator import State, Training
 
+ENOUGH = 0.01  # a residual of ten times as much is warned of
+
 # %% ../../nbs/hypergradient/10_neumann.ipynb #93cb2fed
 @register("neumann")
 def neumann(
@@ -43,4 +45,4 @@ def neumann(
         total = total + alpha * term
         term = term - alpha * system.curvature(term)
     found = Solution(total, term.norm() / b.norm(), iterations, term.norm() > b.norm())
-    return respond(run, state, hyper, system, found, 0.1, method="neumann")
+    return respond(run, state, hyper, system, found, ENOUGH, "more iterations, or a larger alpha", method="neumann")

@@ -63,6 +63,12 @@ def _quantised(run):
     return exact, numerator
 
 
+def _rounding(run, hyper, numerators):
+    "The largest difference between a step's momentum and the fraction that the integers see."
+    at = lambda t: float(run.momentum(hyper, t) if callable(run.momentum) else run.momentum)
+    return max(abs(n / 2**SHIFT - at(t)) for t, n in numerators.items())
+
+
 def _spills(numerators):
     "The steps before which the low half of the word is put away: when it could pass 2^46."
     bound, out = 1.0, set()
@@ -155,7 +161,7 @@ def reversible(run: Training, state: State, hyper: dict[str, Tensor], *, bits: i
 
     Stores one 64-bit word for each weight and 32 bits more for every 32 / -log2(momentum) steps (and buffers, step by
     step). Numbers are multiples of 2^-bits, below 2^(62 - bits) in size. Raises RuntimeError where theta_0 is not
-    recovered to the bit.
+    recovered to the bit. The report's `momentum_error` is what rounding the momentum to sixteen binary digits changed.
     Source: Maclaurin et al. 2015, Algorithm 3.
     """
     tape = _checked(run, state, hyper, bits)
@@ -174,4 +180,5 @@ def reversible(run: Training, state: State, hyper: dict[str, Tensor], *, bits: i
             "reversal did not arrive at theta_0: inner is not deterministic; see torch.use_deterministic_algorithms"
         )
     share = 8 * size / (tape.x.numel() * run.steps)
-    return report(run, value, bars.hyper, last, method="reversible", bytes_stored=size, bits_per_weight_step=share)
+    return report(run, value, bars.hyper, last, method="reversible", bytes_stored=size, bits_per_weight_step=share,
+                  momentum_error=_rounding(run, hyper, tape.numerators))
