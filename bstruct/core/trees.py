@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/core/03_trees.ipynb #f20b87f2
 import math
+from itertools import chain
 from typing import Any
 
 import torch
@@ -47,7 +48,8 @@ def tree_bytes(*trees) -> int:
 # %% ../../nbs/core/03_trees.ipynb #f05f4099
 def tree_norms(*trees: Tensors) -> list[float]:
     "The norm of each dictionary, in one go."
-    each = iter(torch.stack(torch._foreach_norm([v for tree in trees for v in tree.values()])).tolist())
+    leaves = list(chain.from_iterable(tree.values() for tree in trees))
+    each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())
     return [math.hypot(*(next(each) for _ in tree)) for tree in trees]
 
 

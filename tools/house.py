@@ -1,0 +1,322 @@
+"""The rules of the house, proved from the syntax trees: no module of the library is imported here.
+
+`faults(root)` names every breach in one line: file, line, what is wrong, and the remedy. An import goes to a lower
+floor or stays on its own; imports inside functions, relative ones and modules that a string names count like any other.
+"""
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+PACKAGE = "bstruct"
+# `testing` is for a user's own extensions: it may use every room but the last two. "" is the package itself.
+FLOORS = {"core": 1, "distributions": 1, "structure": 2, "hypergradient": 2, "model": 3, "objectives": 3, "evidence": 4,
+          "training": 5, "search": 6, "search/stages": 6, "search/work": 6, "search/modes": 6, "testing": 6.5,
+          "continuous": 7, "use": 7, "experiments": 8, "": 9}
+FUNCTION, MODULE, PUBLIC, LINE = 40, 400, 15, 120   # lines, lines, names, characters
+FOREIGN = {"_foreach_norm": "torch has no public name for it",
+           "_exit": "the documented way to end a process at once",
+           "_functorch": "torch keeps its forward-mode levels there",
+           "_replace": "public in a named tuple", "_asdict": "public in a named tuple",
+           "_fields": "public in a named tuple"}
+COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Fault:
+    "One breach. `subject` names it without its line, so that a list of known faults survives an edit."
+    kind: str
+    file: str
+    line: int
+    subject: str
+    text: str
+
+    @property
+    def key(self) -> str: return f"{self.kind}: {self.file} {self.subject}"
+
+    def __str__(self): return f"{self.file}:{self.line}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Module:
+    "A file of the library, read and parsed."
+    name: str   # bstruct.room.part
+    file: str   # bstruct/room/part.py
+    text: str = field(repr=False)
+
+    @cached_property
+    def tree(self) -> ast.Module: return ast.parse(self.text)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]: return list(ast.walk(self.tree))
+
+    @property
+    def package(self) -> str:
+        return self.name if self.file.endswith("__init__.py") else self.name.rpartition(".")[0]
+
+    @property
+    def room(self) -> str: return "/".join(self.package.split(".")[1:])
+
+    def fault(self, kind: str, at: ast.AST | int, subject: str, text: str) -> Fault:
+        return Fault(kind, self.file, at if isinstance(at, int) else at.lineno, subject, text)
+
+
+def library(root: Path) -> dict[str, Module]:
+    "The modules of the library under `root`, by name."
+    found = {}
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        file = path.relative_to(root)
+        if path.name != "_modidx.py":
+            name = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+            found[name] = Module(name, file.as_posix(), path.read_text(encoding="utf-8"))
+    return found
+
+
+# Imports
+
+def written(module: Module) -> Iterator[tuple[str, ast.AST]]:
+    "Every dotted name that a module imports, or names in a string."
+    docs = {id(n.body[0].value) for n in module.nodes if isinstance(n, FUNCTIONS | ast.ClassDef | ast.Module)
+            and n.body and isinstance(n.body[0], ast.Expr)}
+    for node in module.nodes:
+        if isinstance(node, ast.Import):
+            yield from ((a.name, node) for a in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            up = module.package.split(".")[:len(module.package.split(".")) + 1 - node.level] if node.level else []
+            base = ".".join([*up, *filter(None, [node.module])])
+            yield from ((f"{base}.{a.name}", node) for a in node.names)
+        elif (isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+              and re.fullmatch(rf"{PACKAGE}(\.\w+)+", node.value)):
+            yield node.value, node
+
+
+def imports(modules: dict[str, Module]) -> dict[str, dict[str, int]]:
+    "Of each module: the modules of the library that it imports, and the first line where it does."
+    edges = {name: {} for name in modules}
+    for name, module in modules.items():
+        for target, node in written(module):
+            while target and target not in modules:
+                target = target.rpartition(".")[0]
+            by_name = not isinstance(node, ast.Constant) or target != PACKAGE   # "bstruct.graph" may be a file's format
+            if target and target != name and by_name:
+                edges[name].setdefault(target, node.lineno)
+    return edges
+
+
+def circles(edges: dict[str, dict]) -> list[list[str]]:
+    "One shortest way round for each set of nodes that reach each other."
+    def reached(start: str) -> dict[str, str]:
+        before, queue = {}, [start]
+        for node in queue:
+            for after in edges.get(node, {}):
+                if after not in before:
+                    before[after] = node
+                    queue.append(after)
+        return before
+
+    before, ways, done = {node: reached(node) for node in edges}, [], set()
+    for node in sorted(edges):
+        together = {other for other in before[node] if node in before[other]} - done
+        done |= together
+        round_trips = [_way_round(other, before[other]) for other in sorted(together)]
+        ways += [min(round_trips, key=len)] if round_trips else []
+    return ways
+
+
+def _way_round(start: str, before: dict[str, str]) -> list[str]:
+    way = [before[start]]
+    while way[-1] != start:
+        way.append(before[way[-1]])
+    return way[::-1]
+
+
+def upward(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> Iterator[Fault]:
+    "A room without a floor, an import of a higher floor, a circle of files, a circle of rooms."
+    for name, module in modules.items():
+        if module.room not in FLOORS:
+            yield module.fault("room", 1, module.room, f"the room {module.room!r} has no floor; move the file, or add "
+                               "the room to FLOORS in tools/house.py")
+    known = {n: m for n, m in modules.items() if m.room in FLOORS}
+    for name, module in known.items():
+        for target, line in edges[name].items():
+            if target in known and FLOORS[known[target].room] > FLOORS[module.room]:
+                yield module.fault("upward", line, target, f"imports {target}, a higher floor; hand over what is "
+                                   "needed as an argument, or move the shared part down")
+    for way in circles(edges):
+        module = modules[way[0]]
+        yield module.fault("circle", edges[way[0]][way[1 % len(way)]], " ".join(sorted(way)),
+                           f"imports in a circle: {' -> '.join([*way, way[0]])}; move what both need into a third file")
+    yield from room_circles(known, edges)
+
+
+def rooms(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> dict[str, dict[str, tuple[str, str]]]:
+    "Of each room: the rooms it imports, each with one pair of files that shows it."
+    between = {m.room: {} for m in modules.values() if m.room}
+    for name, targets in edges.items():
+        for target in targets:
+            a, b = (modules[n].room if n in modules else "" for n in (name, target))
+            if a and b and a != b:
+                between[a].setdefault(b, (name, target))
+    return between
+
+
+def room_circles(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> Iterator[Fault]:
+    between = rooms(modules, edges)
+    for way in circles(between):
+        if len({FLOORS[room] for room in way}) == 1:
+            pairs = [between[a][b] for a, b in zip(way, [*way[1:], way[0]], strict=True)]
+            name, target = pairs[0]
+            shown = ", ".join(f"{a.removeprefix(PACKAGE + '.')} imports {b.removeprefix(PACKAGE + '.')}"
+                              for a, b in pairs)
+            yield modules[name].fault("rooms", edges[name][target], " ".join(sorted(way)),
+                                      f"rooms in a circle: {' -> '.join([*way, way[0]])} ({shown}); let one of them "
+                                      "stop, by an argument or a move")
+
+
+# Names
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__")) and name != "_"
+
+
+def own_names(module: Module) -> set[str]:
+    "What a module itself defines: functions, classes, variables, and attributes of its own `self` and `cls`."
+    found = set()
+    for node in module.nodes:
+        if isinstance(node, FUNCTIONS | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+              and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+            found.add(node.attr)
+    return found
+
+
+def trespasses(module: Module) -> Iterator[Fault]:
+    "A private name of another module, imported or reached as an attribute."
+    own = own_names(module)
+    for node in module.nodes:
+        if isinstance(node, ast.ImportFrom):
+            for name in (a.name for a in node.names if is_private(a.name) and a.name not in FOREIGN):
+                yield module.fault("private", node, name, f"imports the private name {name} of "
+                                   f"{'.' * node.level}{node.module or ''}; make it public there, or keep to what is")
+        elif isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own | FOREIGN.keys():
+            if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+                yield module.fault("private", node, node.attr, f"reaches the private name {ast.unparse(node)}, which "
+                                   "this module does not define; make it public where it is defined")
+
+
+def outsiders(module: Module) -> Iterator[Fault]:
+    "A method assigned from outside its class, a free function that takes `self`."
+    for node in module.tree.body:
+        for target in node.targets if isinstance(node, ast.Assign) else []:
+            if isinstance(target, ast.Attribute):
+                name = ast.unparse(target)
+                yield module.fault("assigned", node, name, f"{name} is assigned from outside its class; write it into "
+                                   "the class, or use fastcore's `@patch`")
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "setattr":
+            name = ast.unparse(node.value)
+            yield module.fault("assigned", node, name, f"{name} assigns from outside its class; write it into the class")
+    methods = {id(f) for c in module.nodes if isinstance(c, ast.ClassDef) for f in c.body}
+    for node in module.nodes:
+        if isinstance(node, FUNCTIONS) and id(node) not in methods:
+            first = next(iter([*node.args.posonlyargs, *node.args.args]), None)
+            patched = any(ast.unparse(d).partition("(")[0] in ("patch", "patch_to") for d in node.decorator_list)
+            if first and first.arg == "self" and not patched:
+                yield module.fault("self", node, node.name, f"{node.name} is no method and takes `self`; make it one, "
+                                   "or name the argument by what it is")
+
+
+# Sizes and shapes
+
+def sizes(module: Module) -> Iterator[Fault]:
+    "A long function, module or line, and too many public names."
+    lines = module.text.splitlines()
+    for node in module.nodes:
+        if isinstance(node, FUNCTIONS) and (n := node.end_lineno - node.lineno + 1) > FUNCTION:
+            yield module.fault("function", node, node.name, f"{node.name} has {n} lines, {FUNCTION} are allowed; split it")
+    if len(lines) > MODULE:
+        yield module.fault("module", len(lines), "", f"{len(lines)} lines, {MODULE} are allowed; make two modules")
+    names = public_names(module)
+    if len(names) > PUBLIC and not module.file.endswith("__init__.py"):
+        yield module.fault("public", 1, "", f"{len(names)} public names, {PUBLIC} are allowed: "
+                           f"{', '.join(sorted(names))}; make two modules, or private what no other module uses")
+    for i, line in enumerate(lines, 1):
+        if len(line) > LINE and i > 1 and not line.startswith(("# %% ", "__all__ = ")):
+            yield module.fault("line", i, line.strip()[:40], f"{len(line)} characters, {LINE} are allowed; break it")
+
+
+def public_names(module: Module) -> set[str]:
+    "What a module defines at its top under a name without underscore."
+    found = set()
+    for node in module.tree.body:
+        if isinstance(node, FUNCTIONS | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    return {n for n in found if not n.startswith("_")}
+
+
+def public_trees(module: Module) -> Iterator[ast.AST]:
+    "The functions and classes that a reader of the page meets: private ones are left out, whole."
+    for node in module.tree.body:
+        if isinstance(node, FUNCTIONS | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+
+
+def comprehensions(module: Module) -> Iterator[Fault]:
+    "`for x in [value]` anywhere, and more than one `for` in a comprehension of public code."
+    for node in module.nodes:
+        if isinstance(node, COMPREHENSIONS):
+            for part in node.generators:
+                if isinstance(part.iter, ast.List | ast.Tuple) and len(part.iter.elts) == 1 and not isinstance(
+                        part.iter.elts[0], ast.Starred):
+                    name = f"for {ast.unparse(part.target)} in {ast.unparse(part.iter)}"
+                    yield module.fault("let", node, name, f"`{name}` is a let; write an assignment")
+    for node in chain.from_iterable(map(ast.walk, public_trees(module))):
+        if isinstance(node, COMPREHENSIONS) and len(node.generators) > 1:
+            text = ast.unparse(node)
+            yield module.fault("nested", node, text, f"`{text[:60]}` has {len(node.generators)} `for`; write a loop, or "
+                               "name the inner part")
+
+
+# Notebooks
+
+def doors(root: Path) -> Iterator[Fault]:
+    "A notebook whose module has another path, and two notebooks of a room with one number."
+    import json
+
+    seen: dict[tuple[str, str], str] = {}
+    for path in sorted((root / "nbs").rglob("*.ipynb")):
+        file = path.relative_to(root).as_posix()
+        room = path.parent.relative_to(root / "nbs").as_posix()
+        if any(p.startswith((".", "_")) for p in path.relative_to(root / "nbs").parts) or file == "nbs/index.ipynb":
+            continue
+        number, _, name = path.stem.partition("_")
+        if not number.isdigit() or not name:
+            yield Fault("name", file, 1, "", "is not named NN_name.ipynb; the number gives the reading order")
+        if other := seen.setdefault((room, number), file) if seen.get((room, number)) else seen.setdefault(
+                (room, number), "") or "":
+            yield Fault("number", file, 1, "", f"shares the number {number} with {other}; give it the next free one")
+        seen[room, number] = file
+        sources = ["".join(c["source"]) for c in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        modules = [m for s in sources for m in re.findall(r"^#\|\s*default_exp\s+(\S+)", s, re.M)]
+        want = f"{room.replace('/', '.')}.{name}" if room != "." else name
+        for module in modules:
+            if module != want:
+                yield Fault("path", file, 1, module, f"makes {module}; name the module {want}, or move the notebook")
+
+
+def faults(root: Path) -> list[Fault]:
+    "Every breach of the rules under `root`, by file and line."
+    modules = library(root)
+    found = list(doors(root)) + list(upward(modules, imports(modules)))
+    for module in modules.values():
+        found += [f for rule in (trespasses, outsiders, sizes, comprehensions) for f in rule(module)]
+    return sorted(found, key=lambda f: (f.file, f.line, f.kind))
