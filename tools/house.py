@@ -22,6 +22,26 @@ FOREIGN = {"_foreach_norm": "torch has no public name for it",
            "_functorch": "torch keeps its forward-mode levels there",
            "_replace": "public in a named tuple", "_asdict": "public in a named tuple",
            "_fields": "public in a named tuple"}
+# Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they are there.
+KNOWN: dict[str, str] = {
+    "self: bstruct/training/bilevel.py": "the trainer's methods stand outside of their class",
+    "assigned: bstruct/training/bilevel.py": "as above",
+    "module: bstruct/training/bilevel.py": "as above: the class is to be made whole, and smaller",
+    "upward: bstruct/training/bilevel.py bstruct.search.settings": "its plan is made of the search's settings",
+    "self: bstruct/training/variational.py": "the trainer's methods stand outside of their class",
+    "assigned: bstruct/training/variational.py": "as above",
+    "self: bstruct/training/fits.py": "the lanes' methods stand outside of their class",
+    "assigned: bstruct/training/fits.py": "as above",
+    "nested: bstruct/training/fits.py": "structures are repeated by a second `for`",
+    "self: bstruct/search/session.py": "one method stands outside of its class",
+    "assigned: bstruct/search/session.py": "as above",
+    "rooms: bstruct/search/walk.py search search/stages": "stages still take the session",
+    "nested: bstruct/search/stages/": "rows are repeated by a second `for`",
+    "nested: bstruct/search/modes/": "candidates are listed by a second `for`",
+    "nested: bstruct/search/walk.py": "bounds are repeated by a second `for`",
+    "self: bstruct/use/estimators.py": "the signature is made outside of the class",
+    "assigned: bstruct/use/estimators.py": "as above, and four methods",
+}
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -55,8 +75,10 @@ class Module:
     def nodes(self) -> list[ast.AST]: return list(ast.walk(self.tree))
 
     @property
-    def package(self) -> str:
-        return self.name if self.file.endswith("__init__.py") else self.name.rpartition(".")[0]
+    def is_door(self) -> bool: return self.file.endswith("__init__.py")
+
+    @property
+    def package(self) -> str: return self.name if self.is_door else self.name.rpartition(".")[0]
 
     @property
     def room(self) -> str: return "/".join(self.package.split(".")[1:])
@@ -101,8 +123,8 @@ def imports(modules: dict[str, Module]) -> dict[str, dict[str, int]]:
         for target, node in written(module):
             while target and target not in modules:
                 target = target.rpartition(".")[0]
-            by_name = not isinstance(node, ast.Constant) or target != PACKAGE   # "bstruct.graph" may be a file's format
-            if target and target != name and by_name:
+            words = isinstance(node, ast.Constant) and target == PACKAGE  # "bstruct.graph" may be a file's format
+            if target and target != name and not words:
                 edges[name].setdefault(target, node.lineno)
     return edges
 
@@ -136,7 +158,7 @@ def _way_round(start: str, before: dict[str, str]) -> list[str]:
 
 def upward(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> Iterator[Fault]:
     "A room without a floor, an import of a higher floor, a circle of files, a circle of rooms."
-    for name, module in modules.items():
+    for module in modules.values():
         if module.room not in FLOORS:
             yield module.fault("room", 1, module.room, f"the room {module.room!r} has no floor; move the file, or add "
                                "the room to FLOORS in tools/house.py")
@@ -154,27 +176,28 @@ def upward(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> Iter
 
 
 def rooms(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> dict[str, dict[str, tuple[str, str]]]:
-    "Of each room: the rooms it imports, each with one pair of files that shows it."
+    "Of each room: the rooms it imports, each with one pair of files that shows it; doors (`__init__`) are left out."
     between = {m.room: {} for m in modules.values() if m.room}
-    for name, targets in edges.items():
-        for target in targets:
-            a, b = (modules[n].room if n in modules else "" for n in (name, target))
-            if a and b and a != b:
-                between[a].setdefault(b, (name, target))
+    for name, module in modules.items():
+        for target in edges[name].keys() & modules.keys():
+            other = modules[target].room
+            if module.room and other and other != module.room and not module.is_door:
+                between[module.room].setdefault(other, (name, target))
     return between
 
 
 def room_circles(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> Iterator[Fault]:
+    "Rooms of one floor that import each other."
     between = rooms(modules, edges)
-    for way in circles(between):
-        if len({FLOORS[room] for room in way}) == 1:
-            pairs = [between[a][b] for a, b in zip(way, [*way[1:], way[0]], strict=True)]
-            name, target = pairs[0]
-            shown = ", ".join(f"{a.removeprefix(PACKAGE + '.')} imports {b.removeprefix(PACKAGE + '.')}"
-                              for a, b in pairs)
-            yield modules[name].fault("rooms", edges[name][target], " ".join(sorted(way)),
-                                      f"rooms in a circle: {' -> '.join([*way, way[0]])} ({shown}); let one of them "
-                                      "stop, by an argument or a move")
+    beside = {a: {b: pair for b, pair in bs.items() if FLOORS[a] == FLOORS[b]} for a, bs in between.items()}
+    short = lambda name: name.removeprefix(PACKAGE + ".")
+    for way in circles(beside):
+        pairs = [beside[a][b] for a, b in zip(way, [*way[1:], way[0]], strict=True)]
+        shown = ", ".join(f"{short(a)} imports {short(b)}" for a, b in pairs)
+        name, target = pairs[0]
+        yield modules[name].fault("rooms", edges[name][target], " ".join(sorted(way)),
+                                  f"rooms in a circle: {' -> '.join([*way, way[0]])} ({shown}); let one of them stop, "
+                                  "by an argument or a move")
 
 
 # Names
@@ -211,17 +234,27 @@ def trespasses(module: Module) -> Iterator[Fault]:
                                    "this module does not define; make it public where it is defined")
 
 
+def top_level(tree: ast.AST) -> Iterator[ast.stmt]:
+    "The statements outside of functions and classes, also those under `if`, `for`, `with` and `try`."
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt | ast.ExceptHandler):
+            yield node
+            if not isinstance(node, FUNCTIONS | ast.ClassDef):
+                yield from top_level(node)
+
+
 def outsiders(module: Module) -> Iterator[Fault]:
     "A method assigned from outside its class, a free function that takes `self`."
-    for node in module.tree.body:
-        for target in node.targets if isinstance(node, ast.Assign) else []:
+    for node in top_level(module.tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for target in chain.from_iterable(t.elts if isinstance(t, ast.Tuple | ast.List) else [t] for t in targets):
             if isinstance(target, ast.Attribute):
                 name = ast.unparse(target)
                 yield module.fault("assigned", node, name, f"{name} is assigned from outside its class; write it into "
                                    "the class, or use fastcore's `@patch`")
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "setattr":
-            name = ast.unparse(node.value)
-            yield module.fault("assigned", node, name, f"{name} assigns from outside its class; write it into the class")
+        if isinstance(node, ast.Expr) and (name := ast.unparse(node)).startswith("setattr("):
+            yield module.fault("assigned", node, name, f"{name} assigns from outside its class; write it into the "
+                               "class")
     methods = {id(f) for c in module.nodes if isinstance(c, ast.ClassDef) for f in c.body}
     for node in module.nodes:
         if isinstance(node, FUNCTIONS) and id(node) not in methods:
@@ -239,11 +272,12 @@ def sizes(module: Module) -> Iterator[Fault]:
     lines = module.text.splitlines()
     for node in module.nodes:
         if isinstance(node, FUNCTIONS) and (n := node.end_lineno - node.lineno + 1) > FUNCTION:
-            yield module.fault("function", node, node.name, f"{node.name} has {n} lines, {FUNCTION} are allowed; split it")
+            yield module.fault("function", node, node.name, f"{node.name} has {n} lines, {FUNCTION} are allowed; split "
+                               "it")
     if len(lines) > MODULE:
         yield module.fault("module", len(lines), "", f"{len(lines)} lines, {MODULE} are allowed; make two modules")
     names = public_names(module)
-    if len(names) > PUBLIC and not module.file.endswith("__init__.py"):
+    if len(names) > PUBLIC and not module.is_door:
         yield module.fault("public", 1, "", f"{len(names)} public names, {PUBLIC} are allowed: "
                            f"{', '.join(sorted(names))}; make two modules, or private what no other module uses")
     for i, line in enumerate(lines, 1):
@@ -282,41 +316,56 @@ def comprehensions(module: Module) -> Iterator[Fault]:
     for node in chain.from_iterable(map(ast.walk, public_trees(module))):
         if isinstance(node, COMPREHENSIONS) and len(node.generators) > 1:
             text = ast.unparse(node)
-            yield module.fault("nested", node, text, f"`{text[:60]}` has {len(node.generators)} `for`; write a loop, or "
-                               "name the inner part")
+            yield module.fault("nested", node, text, f"`{text[:60]}` has {len(node.generators)} `for`; write a loop, "
+                               "or name the inner part")
 
 
 # Notebooks
 
 def doors(root: Path) -> Iterator[Fault]:
-    "A notebook whose module has another path, and two notebooks of a room with one number."
-    import json
-
-    seen: dict[tuple[str, str], str] = {}
+    "A notebook without a number, two of a room with one number, and one whose module has another path."
+    taken: dict[tuple[str, int], str] = {}
     for path in sorted((root / "nbs").rglob("*.ipynb")):
-        file = path.relative_to(root).as_posix()
-        room = path.parent.relative_to(root / "nbs").as_posix()
-        if any(p.startswith((".", "_")) for p in path.relative_to(root / "nbs").parts) or file == "nbs/index.ipynb":
-            continue
+        inside = path.relative_to(root / "nbs")
+        room, file = inside.parent.as_posix(), path.relative_to(root).as_posix()
         number, _, name = path.stem.partition("_")
+        if inside.as_posix() == "index.ipynb" or any(p.startswith((".", "_")) for p in inside.parts):
+            continue
         if not number.isdigit() or not name:
             yield Fault("name", file, 1, "", "is not named NN_name.ipynb; the number gives the reading order")
-        if other := seen.setdefault((room, number), file) if seen.get((room, number)) else seen.setdefault(
-                (room, number), "") or "":
-            yield Fault("number", file, 1, "", f"shares the number {number} with {other}; give it the next free one")
-        seen[room, number] = file
-        sources = ["".join(c["source"]) for c in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-        modules = [m for s in sources for m in re.findall(r"^#\|\s*default_exp\s+(\S+)", s, re.M)]
-        want = f"{room.replace('/', '.')}.{name}" if room != "." else name
-        for module in modules:
+            continue
+        if (other := taken.setdefault((room, int(number)), file)) != file:
+            yield Fault("number", file, 1, number, f"has the number {number} of {other}; take the next free one")
+        want = ".".join([*inside.parent.parts, name])
+        for line, module in _modules_of(path):
             if module != want:
-                yield Fault("path", file, 1, module, f"makes {module}; name the module {want}, or move the notebook")
+                yield Fault("path", file, line, module, f"makes the module {module}; write `default_exp {want}`, or "
+                            "move the notebook")
+
+
+def _modules_of(path: Path) -> Iterator[tuple[int, str]]:
+    "Line of the file and module of every `default_exp`."
+    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if found := re.match(r'\s*"#\|\s*default_exp\s+([\w.]+)', line):
+            yield i, found[1]
+
+
+# All together
+
+RULES = (trespasses, outsiders, sizes, comprehensions)
 
 
 def faults(root: Path) -> list[Fault]:
-    "Every breach of the rules under `root`, by file and line."
+    "Every breach of the rules under `root`, in the order of files and lines."
     modules = library(root)
-    found = list(doors(root)) + list(upward(modules, imports(modules)))
-    for module in modules.values():
-        found += [f for rule in (trespasses, outsiders, sizes, comprehensions) for f in rule(module)]
+    found = [*doors(root), *upward(modules, imports(modules))]
+    found += [fault for module in modules.values() for rule in RULES for fault in rule(module)]
     return sorted(found, key=lambda f: (f.file, f.line, f.kind))
+
+
+def unexcused(root: Path, known: dict[str, str] = KNOWN) -> list[str]:
+    "The breaches that `known` does not excuse, and the excuses for what is no breach any more."
+    found = faults(root)
+    stale = [key for key in known if not any(f.key.startswith(key) for f in found)]
+    return [str(f) for f in found if not any(f.key.startswith(key) for key in known)] + [
+        f"tools/house.py: KNOWN excuses {key!r}, which is no fault any more; remove the entry" for key in stale]
