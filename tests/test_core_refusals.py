@@ -43,7 +43,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
     check_choice("mode", "grow", ("grow", "shrink"))
     with pytest.raises(ValueError, match=r"^mode is 'Grwo': known are grow, shrink; did you mean 'grow'\?$"):
         check_choice("mode", "Grwo", ("grow", "shrink"))
-    with pytest.raises(ValueError, match="^mode is None: known are grow, shrink; take one of grow, shrink$"):
+    with pytest.raises(ValueError, match=r"^mode is None: known are grow, shrink; take one of grow, shrink$"):
         check_choice("mode", None, ("grow", "shrink"))
 
 # %% ../nbs/core/02_refusals.ipynb #ed9917e3
@@ -73,5 +73,5 @@ def test_processes_are_counted_from_one_or_all():
     for bad in (0, -2, 1.0, True, "2", None, math.nan):
         with pytest.raises(ValueError, match=r"^n_jobs is .*at least 1 is needed, or -1 .*; try n_jobs=2$"):
             check_jobs(bad)
-    with pytest.raises(ValueError, match="^--jobs 0: a whole number of at least 1 .*; try --jobs 2$"):
+    with pytest.raises(ValueError, match=r"^--jobs 0: a whole number of at least 1 .*; try --jobs 2$"):
         check_jobs(0, "--jobs {}", "try --jobs 2")
