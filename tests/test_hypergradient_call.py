@@ -149,26 +149,6 @@ def test_state_goes_on():
     assert whole.step == 6 and call(half.theta, 3, half).step == 6
     torch.testing.assert_close(call(half.theta, 3, half).state.buffers, whole.state.buffers, rtol=1e-12, atol=1e-14)
 
-# %% ../nbs/hypergradient/02_call.ipynb #e7356c80
-def test_train_visits_states():
-    from bstruct.hypergradient.operator import train
-    inner, outer, theta, hyper = _toy()
-    run, seen = Training(inner, outer, 4, 0.1, 0.5), []
-    last = train(run, run.start(theta), hyper, visit=lambda t, s: seen.append((t, s)))
-    assert [t for t, _ in seen] == [0, 1, 2, 3] and isinstance(seen[0][1], State)
-    assert torch.equal(seen[0][1].theta["w"], theta["w"]) and not torch.equal(last.theta["w"], seen[-1][1].theta["w"])
-
-# %% ../nbs/hypergradient/02_call.ipynb #ee6a7a02
-def test_both_roads_agree():
-    inner, outer, theta, hyper = _toy()
-    for t in range(2):
-        pulls = []
-        for functional in (False, True):
-            run = Training(inner, outer, 4, 0.1, functional=functional)
-            g, _, pull = run.linearise(theta, hyper, t, {})
-            pulls.append((g, *pull({"w": torch.arange(6.0).double()}, {})[:2]))
-        torch.testing.assert_close(pulls[0], pulls[1], rtol=1e-12, atol=1e-14)
-
 # %% ../nbs/hypergradient/02_call.ipynb #afd6510a
 def test_prepare_and_report():
     from bstruct.hypergradient.call import prepare, report

@@ -103,7 +103,7 @@ def test_diagonal_rescues():
 
 # %% ../nbs/hypergradient/09_implicit.ipynb #4ca36959
 def test_blocks_are_blocks_of_the_hessian():
-    from bstruct.hypergradient.implicit import _inverse, _preconditioned, _System, _units
+    from bstruct.hypergradient.implicit import _inverse, _preconditioned, System, _units
     from bstruct.hypergradient.call import prepare
 
     g = torch.Generator().manual_seed(0)
@@ -113,7 +113,7 @@ def test_blocks_are_blocks_of_the_hessian():
     inner = lambda t, h, s: (torch.tanh(x @ t["w"] + t["b"]) * t["s"]).square().sum() + h["a"] * (t["k"].sum(0) ** 3).sum()
     run, state, hyper = prepare(inner, lambda t, h: t["s"], theta, {"a": draw(())}, steps=1, lr=0.1)
     with torch.no_grad():
-        system = _System(run, state, hyper, 1, 0.0)
+        system = System(run, state, hyper, 1, 0.0)
         flat = system.flat
         dense = torch.func.hessian(lambda v: inner(flat.split(v), hyper, 0))(flat.join(theta))
         r = draw(dense.shape[0])

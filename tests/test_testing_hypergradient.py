@@ -50,7 +50,7 @@ def test_differences_of_a_known_function():
 
 # %% ../nbs/testing/02_hypergradient.ipynb #8de5c4a3
 def _faulty():
-    from bstruct.hypergradient.implicit import Solution, _System, respond
+    from bstruct.hypergradient.implicit import Solution, System, respond
 
     exact = lambda run, state, hyper, method, **o: _METHODS[method](run, state, hyper, **o)
 
@@ -76,7 +76,7 @@ def _faulty():
 
     def solver(run, state, hyper, solve):
         state = train(run, state, hyper)
-        system = _System(run, state, hyper, 1, 0.0)
+        system = System(run, state, hyper, 1, 0.0)
         x = solve(system.curvature, system.flat.join(run.judge(state, hyper)[1][0]))
         return respond(run, state, hyper, system, Solution(x, torch.zeros(()), 1, torch.tensor(False)), 1.0)
 

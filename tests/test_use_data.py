@@ -14,9 +14,9 @@ from bstruct.use.data import _kind
 
 # %% ../nbs/use/01_data.ipynb #e0e34f01
 def test_nearest_name_first_or_the_list():
-    assert nearest("Target", ["target", "x0"]) == "did you mean 'target'?"
-    assert nearest("zzz", ["target", "x0"]) == "there are 'target', 'x0'"
-    assert nearest("zzz", [f"x{i}" for i in range(9)]).endswith("…")
+    assert hint("Target", ["target", "x0"]) == "did you mean 'target'?"
+    assert hint("zzz", ["target", "x0"]) == "there are 'target', 'x0'"
+    assert hint("zzz", [f"x{i}" for i in range(9)]).endswith("…")
 
 # %% ../nbs/use/01_data.ipynb #6e97788f
 def test_rows_keep_columns_and_renumber():

@@ -9,6 +9,7 @@ from bstruct.use.predictor import *
 import tempfile
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import make_moons
 from sklearn.preprocessing import StandardScaler
@@ -29,6 +30,37 @@ def test_standardise_agrees_with_scikit_learn():
     mean, scale = torch.tensor(x.mean(0)), torch.tensor(x.std(0))
     np.testing.assert_allclose(standardise(torch.tensor(x), mean, scale), StandardScaler().fit_transform(x), rtol=1e-12)
     assert standardise(torch.tensor([[100.0]]), torch.zeros(1), torch.ones(1)).item() == 5
+
+# %% ../nbs/use/02_predictor.ipynb #0f3ab4ed
+def test_an_ensemble_is_always_the_same_and_its_probabilities_sum_to_one():
+    X, y = moons()
+    m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
+    first, again = ensemble(m.result_, 8), ensemble(m.result_, 8)
+    assert all(torch.equal(a.weights, b.weights) for a, b in zip(first, again))
+    assert abs(sum(q.probability for q in first) - 1) < 1e-6 and first[0].weights.dtype == torch.float64
+    assert all(len(q.weights) * q.weights.shape[1] >= 8 for q in first)
+    (best,) = ensemble(m.result_, 8, "best")
+    top = max(first, key=lambda q: q.probability)
+    assert best.probability == 1 and torch.equal(best.weights, top.weights)
+    with pytest.raises(ValueError, match="structures is 'some': known are 'all'"):
+        ensemble(m.result_, 8, "some")
+
+# %% ../nbs/use/02_predictor.ipynb #04a3460b
+def test_a_prediction_is_the_sum_over_networks():
+    X, y = moons()
+    m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
+    members, x = ensemble(m.result_, 4), torch.tensor(X[:5])
+    z, total = standardise(x, m.input_mean_, m.input_scale_), 0.0
+    for q in members:
+        each = []
+        for w in q.weights:
+            for i in range(w.shape[0]):
+                gamma = {e: g[i] for e, g in (q.batch.structure or {}).items()}
+                each.append(q.batch.net({k: v[i] for k, v in q.batch.named(w).items()}, gamma, z))
+        torch.testing.assert_close(torch.stack(each), q.outputs(z), rtol=1e-10, atol=1e-12)
+        on = torch.stack(each).sigmoid() if each[0].shape[1] == 1 else torch.stack(each).softmax(-1)[..., 1:]
+        total = total + q.probability * on.mean(0)
+    np.testing.assert_allclose(predictive(m, members, x)[:, 1:], total, rtol=1e-6)
 
 # %% ../nbs/use/02_predictor.ipynb #ae738412
 def test_predictive_std_is_that_of_the_mixture():

@@ -1,7 +1,8 @@
 """Is everything in step? `python -m tools.check` names each notebook, module or test that is not, and exits with 1.
 
 Modules and tests are regenerated into a temporary folder and compared with the committed ones; notebooks are held to
-the limits below. Stored outputs are compared by `tools.execute`, which `make test` runs on every notebook.
+the limits below, modules to the rules of `tools.house`. Stored outputs are compared by `tools.execute`, which
+`make test` runs on every notebook.
 """
 import json
 import os
@@ -13,10 +14,11 @@ import tempfile
 from pathlib import Path
 
 from tools.execute import FLAGS, digest, directives
+from tools.house import KNOWN, unexcused
 from tools.nb import read
 
 ROOT = Path(__file__).resolve().parent.parent
-LINES, EXPORTS, OUTPUT_KB = 40, 15, 60
+LINES, CLASS, EXPORTS, OUTPUT_KB = 40, 120, 15, 60  # a class holds its methods, so its cell may be longer
 # a machine's path, a progress bar
 FOREIGN = re.compile(r"(?<![\w.])/(?:home|root|work|Users|tmp|mnt)/\w|\d+%\|[█▏▎▍▌▋▊▉ #]*\|")
 
@@ -61,8 +63,9 @@ def broken_limits(nb: dict) -> list[str]:
     lines = sum(len(c["source"].splitlines()) for c in code)
     outputs = [json.dumps(c["outputs"], ensure_ascii=False) for c in code]
     texts = [re.sub(r'"image/png": "[^"]*"', "", o) for o in outputs]
-    bad = [f"cell {c['id']} has {n} lines, {LINES} are allowed: split it" for c in exports
-           if (n := len(c["source"].splitlines())) > LINES]
+    most = lambda source: CLASS if re.search(r"^class ", source, re.M) else LINES
+    bad = [f"cell {c['id']} has {n} lines, {most(c['source'])} are allowed: split it" for c in exports
+           if (n := len(c["source"].splitlines())) > most(c["source"])]
     bad += [f"cell {c['id']} shows a machine's path or a progress bar"
             for c, t in zip(code, texts, strict=True) if FOREIGN.search(t)]
     bad += [f"cell {c['id']} stores an error" for c in code if any(o["output_type"] == "error" for o in c["outputs"])]
@@ -85,8 +88,10 @@ def broken_limits(nb: dict) -> list[str]:
 def main() -> None:
     from tools.export import notebooks
 
-    bad = [f"{f.relative_to(ROOT)}: {b}" for f in notebooks(ROOT) for b in broken_limits(read(f))] + unsynced()
-    print("\n".join(bad) or "notebooks, modules and tests are in step")
+    bad = [f"{f.relative_to(ROOT)}: {b}" for f in notebooks(ROOT) for b in broken_limits(read(f))]
+    bad += unexcused(ROOT) + unsynced()
+    waiting = f"; {len(KNOWN)} known faults wait in tools/house.py" if KNOWN else ""
+    print("\n".join(bad) or f"notebooks, modules and tests are in step, and the house stands{waiting}")
     sys.exit(bool(bad))
 
 

@@ -199,13 +199,13 @@ def implicit_table(rounds: int) -> dict:
     "Problem (a) at its minimum: the price of an iteration, error by iterations, what a preconditioner saves."
     p = logistic()
     p.theta, p.lr, p.momentum = minimiser(p), 1e-12, 0.0
-    from bstruct.hypergradient.implicit import _System, conjugate_gradient
     from bstruct.hypergradient.call import prepare
+    from bstruct.hypergradient.implicit import System, conjugate_gradient
 
     exact = ours(p, {"method": "implicit", "iterations": 650, "tolerance": 1e-14})
     run, state, hyper = prepare(*p.arguments(), steps=1, lr=1e-12)
     with torch.no_grad():
-        system = _System(run, state, hyper, 1, 0.0)
+        system = System(run, state, hyper, 1, 0.0)
         b = torch.randn(650, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         def unit():
             with torch.enable_grad():

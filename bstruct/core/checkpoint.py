@@ -9,12 +9,13 @@ __all__ = ['fingerprint', 'write_tensors', 'read_tensors', 'Checkpoint']
 import hashlib
 import json
 import math
-import os
 import time
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from bstruct.core.files import write_whole
 
 # %% ../../nbs/core/07_checkpoint.ipynb #146e64ac
 def fingerprint(*parts) -> str:
@@ -36,16 +37,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict) -> None:
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    data = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {"record": json.dumps(record)})
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    held = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    write_whole(path, save(held, {"record": json.dumps(record)}))
 
 # %% ../../nbs/core/07_checkpoint.ipynb #bc2838f5
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:

@@ -57,7 +57,7 @@ class Journal:
         file = os.open(self.path, os.O_RDONLY)
         try:
             with _locked(file, exclusive=False):
-                return self._read(file)
+                return _read(self, file)
         finally:
             os.close(file)
 
@@ -67,7 +67,7 @@ class Journal:
         file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             with _locked(file, exclusive=True):
-                self._read(file)
+                _read(self, file)
                 first = [self.header] if self.header and not self._lines else []
                 data = "".join(json.dumps(dict(r)) + "\n" for r in (*first, *records)).encode()
                 _written(file, data, self.end) if data else None
@@ -77,30 +77,31 @@ class Journal:
             os.close(file)
 
 # %% ../../nbs/core/08_journal.ipynb #3b9a0ea1
-def _read(self: Journal, file: int) -> list[dict]:
+def _read(journal: Journal, file: int) -> list[dict]:
     "The records from `end` on; moves `end` behind the last whole line."
-    if os.fstat(file).st_size < self.end:
-        raise ValueError(f"{self.path} was cut or replaced while it was in use; give every run a file of its own")
-    os.lseek(file, self.end, os.SEEK_SET)
+    if os.fstat(file).st_size < journal.end:
+        raise ValueError(f"{journal.path} was cut or replaced while it was in use; give every run a file of its own")
+    os.lseek(file, journal.end, os.SEEK_SET)
     with os.fdopen(os.dup(file), "rb") as stream:
         lines = stream.read().splitlines(keepends=True)
-    new, self.torn = [], None
+    new, journal.torn = [], None
     for number, line in enumerate(lines, 1):
         try:
             if not line.endswith(b"\n"):
                 raise ValueError("it has no end")
             new.append(json.loads(line))
-            self.end += len(line)
+            journal.end += len(line)
         except ValueError as error:
             if number < len(lines):
-                raise ValueError(f"{self.path}: line {self._lines + number} of {self._lines + len(lines)} is damaged "
-                                 f"({error}); only the last may be: restore the file, or start a new run") from None
-            self.torn = f"the journal's last record was torn ({len(line)} bytes); it is ignored"
-    if self.header and new and not self._lines:
-        _compare(self.path, new.pop(0), self.header)
-        self._lines += 1
-    self._lines += len(new)
-    self.records += new
+                place = f"line {journal._lines + number} of {journal._lines + len(lines)}"
+                raise ValueError(f"{journal.path}: {place} is damaged ({error}); only the last may be: restore the "
+                                 "file, or start a new run") from None
+            journal.torn = f"the journal's last record was torn ({len(line)} bytes); it is ignored"
+    if journal.header and new and not journal._lines:
+        _compare(journal.path, new.pop(0), journal.header)
+        journal._lines += 1
+    journal._lines += len(new)
+    journal.records += new
     return new
 
 
@@ -113,9 +114,6 @@ def _compare(path: Path, found: Mapping, wanted: Mapping) -> None:
         told = ", ".join(f"{k} {found.get(k)}, not {wanted[k]}" for k in wrong)
         raise ValueError(f"{path} is a journal of other {' and '.join(wrong)} (fingerprints: {told}); "
                          "name another file, or delete it to start again")
-
-
-Journal._read = _read
 
 # %% ../../nbs/core/08_journal.ipynb #81dd5a6d
 class Claims:

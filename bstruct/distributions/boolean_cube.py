@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints, register_kl
 
-from bstruct.distributions.gumbel_softmax import _Relaxed, _same_temperature
+from bstruct.distributions.gumbel_softmax import Relaxed, same_temperature
 from bstruct.distributions.gumbel_softmax_density import log_prob_log
 from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
 from bstruct.distributions.gumbel_softmax_moments import (
@@ -22,7 +22,7 @@ def _pair(logits: Tensor) -> Tensor:
     return torch.stack([logits, torch.zeros_like(logits)], -1)
 
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #347a790b
-class BooleanCube(_Relaxed):
+class BooleanCube(Relaxed):
     """Independent relaxed switches, one for each entry of the last axis of `logits` (log-odds of being on).
 
     The interface of `GumbelSoftmax`; the logarithmic coordinate of samples and densities is the log-odds of γ.
@@ -32,11 +32,11 @@ class BooleanCube(_Relaxed):
     def rsample_log(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
         "Log-odds of γ, differentiable in logits and temperature."
         noise = self._noise(sample_shape, generator) - self._noise(sample_shape, generator)
-        return (self.logits + noise) / self._c
+        return (self.logits + noise) / self.column
 
     def log_prob_log(self, log_odds: Tensor) -> Tensor:
         "ln of the density of the log-odds, summed over candidates."
-        return log_prob_log(_pair(self.logits), self._c[..., None], _pair(log_odds)).sum(-1)
+        return log_prob_log(_pair(self.logits), self.column[..., None], _pair(log_odds)).sum(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         info = torch.finfo(value.dtype)
@@ -45,7 +45,7 @@ class BooleanCube(_Relaxed):
 
     @property
     def mean(self) -> Tensor:
-        return mean_weights(_pair(self.logits), self._c[..., None])[..., 0]
+        return mean_weights(_pair(self.logits), self.column[..., None])[..., 0]
 
     @property
     def vertex_probs(self) -> Tensor:
@@ -57,18 +57,18 @@ class BooleanCube(_Relaxed):
         return -(log_p.exp() * log_p).sum((-2, -1))
 
     def mixing_entropy(self) -> Tensor:
-        return mixing_entropy(_pair(self.logits), self._c[..., None]).sum(-1)
+        return mixing_entropy(_pair(self.logits), self.column[..., None]).sum(-1)
 
     def entropy(self) -> Tensor:
-        return differential_entropy(_pair(self.logits), self._c[..., None]).sum(-1)
+        return differential_entropy(_pair(self.logits), self.column[..., None]).sum(-1)
 
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #c75d994f
 @register_kl(BooleanCube, BooleanCube)
 def _kl(q: BooleanCube, p: BooleanCube) -> Tensor:
-    same, pairs = _same_temperature(q, p), (_pair(q.logits), _pair(p.logits))
+    same, pairs = same_temperature(q, p), (_pair(q.logits), _pair(p.logits))
     if same:
         return kl_equal_temperature(*pairs).sum(-1)
-    unequal = kl_any_temperature(pairs[0], q._c[..., None], pairs[1], p._c[..., None]).sum(-1)
+    unequal = kl_any_temperature(pairs[0], q.column[..., None], pairs[1], p.column[..., None]).sum(-1)
     if same is False:
         return unequal
     return torch.where(q.temperature == p.temperature, kl_equal_temperature(*pairs).sum(-1), unequal)

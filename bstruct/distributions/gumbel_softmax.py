@@ -41,14 +41,14 @@ def _check(logits: Tensor, temperature: float | int | Tensor) -> None:
         raise ValueError(f"logits are NaN at {int(logits.isnan().sum())} of {logits.numel()} places; look for what made them")
 
 
-def _same_temperature(q, p) -> bool | None:
+def same_temperature(q, p) -> bool | None:
     "Whether two have one temperature everywhere; None where that cannot be seen."
     if q._number is not None and p._number is not None:
         return q._number == p._number
     return _known(q.temperature == p.temperature)
 
 
-class _Relaxed(Distribution):
+class Relaxed(Distribution):
     "Weights of candidates, relaxed from a discrete choice; subclasses name the coordinate in which they are sampled."
     arg_constraints = {"logits": constraints.real_vector, "temperature": constraints.positive}
     has_rsample = True
@@ -66,7 +66,8 @@ class _Relaxed(Distribution):
         super().__init__(batch, logits.shape[-1:], validate_args)
 
     @property
-    def _c(self) -> Tensor:
+    def column(self) -> Tensor:
+        "The temperature with an axis for the candidates, [..., 1]."
         return self.temperature[..., None]
 
     def expand(self, batch_shape, _instance=None):
@@ -88,7 +89,7 @@ class _Relaxed(Distribution):
             return self.rsample(sample_shape, generator)
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #fe5e5eea
-class GumbelSoftmax(_Relaxed):
+class GumbelSoftmax(Relaxed):
     """Gumbel-Softmax over the last axis of `logits` [..., K]; `temperature` is a number or has the batch shape.
 
     A `torch.distributions.Distribution`. All entropies and divergences are in nats.
@@ -97,11 +98,11 @@ class GumbelSoftmax(_Relaxed):
 
     def rsample_log(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
         "ln γ, differentiable in logits and temperature, finite at any temperature."
-        return sample_log(self.logits, self._c, self._noise(sample_shape, generator))
+        return sample_log(self.logits, self.column, self._noise(sample_shape, generator))
 
     def log_prob_log(self, log_gamma: Tensor) -> Tensor:
         "ln of the density of ln γ in log-ratio coordinates."
-        return log_prob_log(self.logits, self._c, log_gamma)
+        return log_prob_log(self.logits, self.column, log_gamma)
 
     def log_prob(self, value: Tensor) -> Tensor:
         log_gamma = value.clamp_min(torch.finfo(value.dtype).tiny).log()
@@ -109,7 +110,7 @@ class GumbelSoftmax(_Relaxed):
 
     @property
     def mean(self) -> Tensor:
-        return mean_weights(self.logits, self._c)
+        return mean_weights(self.logits, self.column)
 
     @property
     def vertex_probs(self) -> Tensor:
@@ -121,19 +122,19 @@ class GumbelSoftmax(_Relaxed):
         return -(log_p.exp() * log_p).sum(-1)
 
     def mixing_entropy(self) -> Tensor:
-        return mixing_entropy(self.logits, self._c)
+        return mixing_entropy(self.logits, self.column)
 
     def entropy(self) -> Tensor:
         "Differential entropy on the simplex, matching `log_prob`."
-        return differential_entropy(self.logits, self._c)
+        return differential_entropy(self.logits, self.column)
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #b346914e
 @register_kl(GumbelSoftmax, GumbelSoftmax)
 def _kl(q: GumbelSoftmax, p: GumbelSoftmax) -> Tensor:
-    same = _same_temperature(q, p)
+    same = same_temperature(q, p)
     if same:
         return kl_equal_temperature(q.logits, p.logits)
-    unequal = kl_any_temperature(q.logits, q._c, p.logits, p._c)
+    unequal = kl_any_temperature(q.logits, q.column, p.logits, p.column)
     if same is False:
         return unequal
     return torch.where(q.temperature == p.temperature, kl_equal_temperature(q.logits, p.logits), unequal)

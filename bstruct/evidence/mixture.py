@@ -58,6 +58,10 @@ class StudentMixture:
         return torch.where(cautious, normal(count, n), z)
 
 # %% ../../nbs/evidence/09_mixture.ipynb #3ab68b36
+def _scatter(d: Tensor, u: Tensor) -> Tensor:
+    return (d * u[:, None]).T @ d
+
+
 def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"], weights: Float[Tensor, " b"], *, rounds: int,
                 inertia: float) -> StudentMixture:
     "EM steps on weighted points; each component keeps its old covariance with a weight of `inertia` points."
@@ -70,7 +74,7 @@ def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"], weights: Float[Tenso
         u = r * (q.dof + n) / (q.dof + distance)
         count = (share * points)[:, None]
         mean = (u.T @ z * points + 2 * q.mean) / (u.sum(0)[:, None] * points + 2)
-        scatter = torch.stack([(d * u[:, k:k + 1]).T @ d for k in range(len(mean)) for d in [z - mean[k]]])
+        scatter = torch.stack([_scatter(z - m, u[:, k]) for k, m in enumerate(mean)])
         cov = (scatter * points + inertia * q.chol @ q.chol.mT) / (count[..., None] + inertia)
         cov = cov + 1e-9 * cov.diagonal(dim1=1, dim2=2).diag_embed()  # points may coincide
         share = share.clamp(min=0.02 / len(share))

@@ -72,7 +72,7 @@ def report(run: Training, value, grads, state: State, **diagnostics) -> Hypergra
     return Hypergradient(value, grads, state.theta, state, run.span.stop, notes)
 
 # %% ../../nbs/hypergradient/02_call.ipynb #cc14d1b1
-def _floating(tree, name):
+def check_floating(tree, name):
     if not isinstance(tree, dict) or not tree:
         raise ValueError(f"{name} must be a non-empty dictionary of tensors, not {type(tree).__name__}")
     for k, v in tree.items():
@@ -137,7 +137,7 @@ def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="s
             resume=None) -> tuple[Training, State, dict[str, Tensor]]:
     "The checked (run, state, hyper) of a call to `hypergradient`; the arguments are described there."
     for name, tree in (("theta", theta), ("hyper", hyper), *([] if buffers is None else [("buffers", buffers)])):
-        _floating(tree, name)
+        check_floating(tree, name)
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps is {steps!r}, at least 1 is needed")
     _rate(lr, "lr", math.inf)

@@ -12,7 +12,7 @@ from torch.func import grad
 
 from bstruct.core.trees import tree_leaves
 from bstruct.hypergradient.call import register, report
-from bstruct.hypergradient.operator import State, Training, _needs, _scalar, train
+from bstruct.hypergradient.operator import State, Training, check_reached, check_scalar, train
 
 # %% ../../nbs/hypergradient/05_greedy.ipynb #89c5c8a5
 def _once(run, before, inner_hyper, outer_hyper, t):
@@ -23,12 +23,12 @@ def _once(run, before, inner_hyper, outer_hyper, t):
     else:
         theta = tree_leaves(before.theta)
         loss, buffers = run.loss(theta, inner_hyper, t, before.buffers)
-        _needs(loss, "inner", "theta")
+        check_reached(loss, "inner", "theta")
         g = torch.autograd.grad(loss, list(theta.values()), create_graph=True, materialize_grads=True)
         g = dict(zip(theta, g))
     after = run.advance(before, g, buffers, inner_hyper, t)
     value = run.outer(after.theta, outer_hyper, *([buffers] if run.has_buffers else []))
-    _scalar(value, "outer")
+    check_scalar(value, "outer")
     return value, (after, g)
 
 
@@ -45,7 +45,7 @@ def _slopes(run, before, hyper, t):
     inside, beside = tree_leaves(hyper), tree_leaves(hyper)
     with torch.enable_grad():
         value, step = _once(run, before, inside, beside, t)
-    _needs(value, "outer", "theta or hyper")
+    check_reached(value, "outer", "theta or hyper")
     found = torch.autograd.grad(value, [*inside.values(), *beside.values()], allow_unused=True)
     run.notes["heard"] |= any(f is not None for f in found[: len(hyper)])
     parts = {k: [f for f in pair if f is not None] for k, *pair in zip(hyper, found, found[len(hyper):])}

@@ -18,7 +18,7 @@ from torch.func import grad, vjp, vmap
 from bstruct.core.trees import tree_dot, tree_zeros
 from bstruct.hypergradient.call import register, report
 from bstruct.hypergradient.operator import State, Training
-from bstruct.hypergradient.reversible import _Flat
+from bstruct.hypergradient.reversible import Flat
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #7f70e536
 class Solution(NamedTuple):
@@ -69,11 +69,11 @@ def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: 
     return Solution(x, (b - matvec(x)).norm() / b.norm(), done, torch.as_tensor(indefinite))
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #7adf8ca7
-class _System:
+class System:
     "H q and C q at a point of a training run, on flat vectors."
 
     def __init__(self, run, state, hyper, batches, damping):
-        self.run, self.damping, self.flat = run, damping, _Flat(state.theta)
+        self.run, self.damping, self.flat = run, damping, Flat(state.theta)
         self.mean = copy.copy(run)
         if batches > 1:
             self.mean.loss = lambda theta, h, t, b: (
@@ -136,7 +136,7 @@ class _Blocks(NamedTuple):
         return flat.join({k: v.mT if self.kind == "columns" else v for k, v in parts.items()})
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #1b2845a2
-def _solve_inner(run, state, hyper, tolerance):
+def solve_inner(run, state, hyper, tolerance):
     "Train for at most `steps`, stopping at a gradient of norm `tolerance`; the state at which the gradient was taken."
     first = state
     for t in run.span:
@@ -205,8 +205,8 @@ def implicit(run: Training, state: State, hyper: dict[str, Tensor], *, iteration
     `guess`: the `solution` of an earlier report. `batches`: L is the mean over the first so many step indices.
     Buffers are held fixed. Source: Pedregosa 2016 (HOAG).
     """
-    state = _solve_inner(run, state, hyper, inner_tolerance)
-    system = _System(run, state, hyper, batches, damping)
+    state = solve_inner(run, state, hyper, inner_tolerance)
+    system = System(run, state, hyper, batches, damping)
     b = system.flat.join(run.judge(state, hyper)[1][0])
     kept, precondition = _preconditioned(system, preconditioner)
     found = conjugate_gradient(system.curvature, b, iterations=iterations, tolerance=tolerance,

@@ -9,7 +9,7 @@ __all__ = ['neumann']
 import torch
 from torch import Tensor
 
-from bstruct.hypergradient.implicit import Solution, _solve_inner, _System, respond
+from bstruct.hypergradient.implicit import Solution, solve_inner, System, respond
 from bstruct.hypergradient.call import register
 from bstruct.hypergradient.operator import State, Training
 
@@ -37,8 +37,8 @@ def neumann(
         alpha, _ = run.rates(hyper, run.first)
     if not isinstance(iterations, int) or iterations < 1:
         raise ValueError(f"iterations is {iterations!r}, at least 1 is needed")
-    state = _solve_inner(run, state, hyper, inner_tolerance)
-    system = _System(run, state, hyper, batches, damping)
+    state = solve_inner(run, state, hyper, inner_tolerance)
+    system = System(run, state, hyper, batches, damping)
     b = system.flat.join(run.judge(state, hyper)[1][0])
     term, total = b, torch.zeros_like(b)
     for _ in range(iterations):

@@ -92,17 +92,17 @@ def _loss(run, theta, hyper, t, buffers):
                 "inner draws random numbers, which a second visit would not repeat: pass generator=torch.Generator()"
             )
     value, new = out if run.has_buffers else (out, {})
-    _scalar(value, "inner")
+    check_scalar(value, "inner")
     return value, new
 
 
-def _scalar(value, name):
+def check_scalar(value, name):
     if not isinstance(value, Tensor) or value.ndim:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
         raise ValueError(f"{name} returned {got}, a scalar tensor is needed: take its mean or its sum")
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #067043ef
-def _needs(value, name, what, found=(True,)):
+def check_reached(value, name, what, found=(True,)):
     "Raise where a loss has no graph, or where every derivative `found` in it is None."
     if not value.requires_grad or all(f is None for f in found):
         raise ValueError(f"{name} does not depend on {what}: compute it from the tensors it is given, without detach()")
@@ -116,7 +116,7 @@ def _gradient(run, theta, hyper, t, buffers):
     theta = tree_leaves(theta)
     with torch.enable_grad():
         value, new = run.loss(theta, hyper, t, buffers)
-    _needs(value, "inner", "theta")
+    check_reached(value, "inner", "theta")
     g = torch.autograd.grad(value, list(theta.values()), materialize_grads=True)
     return dict(zip(theta, g)), {k: v.detach() for k, v in new.items()}
 
@@ -135,9 +135,9 @@ def _linearise(run, theta, hyper, t, buffers, keep=False):
     parts = [tree_leaves(p) for p in (theta, hyper, buffers)]
     with torch.enable_grad():
         value, new = run.loss(parts[0], parts[1], t, parts[2])
-        _needs(value, "inner", "theta")
+        check_reached(value, "inner", "theta")
         g = torch.autograd.grad(value, list(parts[0].values()), create_graph=True, allow_unused=True)
-    _needs(value, "inner", "theta", g)
+    check_reached(value, "inner", "theta", g)
     g = [torch.zeros_like(v) if a is None else a for a, v in zip(g, parts[0].values())]
     outs = (*g, *new.values())
     live = [i for i, o in enumerate(outs) if o.requires_grad]
@@ -164,13 +164,13 @@ def _judge(run, state, hyper):
     call = lambda a, b, c: run.outer(a, b, c) if run.has_buffers else run.outer(a, b)
     if run.functional:
         value, back = vjp(call, state.theta, hyper, state.buffers)
-        _scalar(value, "outer")
+        check_scalar(value, "outer")
         return value, back(torch.ones_like(value))
     parts = [tree_leaves(p) for p in (state.theta, hyper, state.buffers)]
     with torch.enable_grad():
         value = call(*parts)
-    _scalar(value, "outer")
-    _needs(value, "outer", "theta or hyper")
+    check_scalar(value, "outer")
+    check_reached(value, "outer", "theta or hyper")
     each = iter(torch.autograd.grad(value, [v for p in parts for v in p.values()], materialize_grads=True))
     return value.detach(), tuple({k: next(each) for k in p} for p in parts)
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bstruct.hypergradient.call import Hypergradient, _floating, hypergradient
+from bstruct.hypergradient.call import Hypergradient, check_floating, hypergradient
 from bstruct.hypergradient.operator import State
 from bstruct.hypergradient.random_search import Outcome
 
@@ -34,8 +34,8 @@ def _checked(outer_steps, theta, hyper, path):
     "Refuse what would fail only after the first training run."
     if not isinstance(outer_steps, int) or outer_steps < 1:
         raise ValueError(f"outer_steps is {outer_steps!r}, at least 1 is needed")
-    _floating(theta, "theta")
-    _floating(hyper, "hyper")
+    check_floating(theta, "theta")
+    check_floating(hyper, "hyper")
     if path is not None and not os.path.isdir(os.path.dirname(path) or "."):
         raise FileNotFoundError(f"the folder of the checkpoint {path} does not exist: make it first")
 

@@ -34,7 +34,7 @@ def _grow(v, info, n):
     return (quotient << SHIFT) | (info & (2**SHIFT - 1)), info >> SHIFT
 
 
-class _Flat:
+class Flat:
     "A dictionary of tensors as one vector and back."
 
     def __init__(self, like):
@@ -87,7 +87,7 @@ class _Tape:
         self.run, self.hyper, self.unit = run, hyper, 2.0**bits
         self.exact, numerator = _quantised(run)
         self.numerators = {t: numerator(hyper, t) for t in run.span}
-        self.spills, self.flat = _spills(self.numerators), _Flat(state.theta)
+        self.spills, self.flat = _spills(self.numerators), Flat(state.theta)
         self.x, self.v = (self.fix(self.flat.join(p)) for p in (state.theta, state.slots["velocity"]))
         self.info, self.words, self.buffers, self.peak = torch.zeros_like(self.x), [], [state.buffers], 0.0
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from bstruct.core.trees import tree_dot
 from bstruct.hypergradient.call import register, report
 from bstruct.hypergradient.operator import State, Training
-from bstruct.hypergradient.unroll import _trajectory, sweep
+from bstruct.hypergradient.unroll import trajectory, sweep
 
 # %% ../../nbs/hypergradient/06_truncated.ipynb #1fcded55
 @register("truncated")
@@ -23,7 +23,7 @@ def truncated(run: Training, state: State, hyper: dict[str, Tensor], *, window: 
     """
     if not isinstance(window, int) or not 1 <= window <= run.steps:
         raise ValueError(f"window is {window!r}, but must lie in 1..{run.steps} (steps)")
-    state, points, size = _trajectory(run, state, hyper, window)
+    state, points, size = trajectory(run, state, hyper, window)
     _, (start, _, _) = run.judge(state, hyper)
     value, bars = sweep(run, state, hyper, points)
     residual = (tree_dot(bars.theta, bars.theta) / tree_dot(start, start)).sqrt()

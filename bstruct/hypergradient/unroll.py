@@ -111,7 +111,7 @@ def _full(run, state, hyper):
     return state, _drain(points), sum(seen.values()) * run.steps
 
 
-def _trajectory(run, state, hyper, window=None):
+def trajectory(run, state, hyper, window=None):
     "Train, keeping theta of every step, or of the last `window` steps: in one block, so that the heap stays whole."
     count, points = window or run.steps, []
     start = run.span.stop - count
@@ -178,7 +178,7 @@ def unroll(
     graph; `step` is then a symbolic integer. Trained weights and derivatives agree with float64 finite differences; the
     error is round-off.
     """
-    memories = {"full": _full, "trajectory": _trajectory, "sqrt": _sqrt}
+    memories = {"full": _full, "trajectory": trajectory, "sqrt": _sqrt}
     if storage not in memories:
         raise ValueError(f"storage {storage!r} is unknown; use {', '.join(memories)}")
     if compile:

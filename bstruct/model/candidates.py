@@ -74,7 +74,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
 }
 
 # %% ../../nbs/model/01_candidates.ipynb #07bb4c08
-_MAKERS: dict[str, Callable[[int | None], Candidate]] = {}
+MAKERS: dict[str, Callable[[int | None], Candidate]] = {}
 
 # %% ../../nbs/model/01_candidates.ipynb #e6d68fe1
 def register(name: str, maker: Callable[[int | None], Candidate] | None = None):
@@ -83,27 +83,27 @@ def register(name: str, maker: Callable[[int | None], Candidate] | None = None):
         return lambda maker: register(name, maker)
     if not name.isidentifier():
         raise ValueError(f"candidate name {name!r} must be letters, digits and underscores")
-    if _MAKERS.setdefault(name, maker) != maker:
+    if MAKERS.setdefault(name, maker) != maker:
         raise ValueError(f"candidate name {name!r} is taken; register yours under another name")
     return maker
 
 # %% ../../nbs/model/01_candidates.ipynb #71d40580
 def known_candidates() -> list[str]:
     "The registered names."
-    return sorted(_MAKERS)
+    return sorted(MAKERS)
 
 # %% ../../nbs/model/01_candidates.ipynb #1aaf1212
 def candidate(spec: str) -> Candidate:
     "The candidate named `name[+activation][:argument]`; ValueError names what is unknown and the nearest known names."
     head, colon, argument = spec.partition(":")
     name, plus, activation = head.partition("+")
-    if name not in _MAKERS:
-        raise unknown("candidate", name, [*_MAKERS, *(f"linear+{a}" for a in ACTIVATIONS)])
+    if name not in MAKERS:
+        raise unknown("candidate", name, [*MAKERS, *(f"linear+{a}" for a in ACTIVATIONS)])
     if plus and activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
     if colon and not (argument.isascii() and argument.isdigit()):
         raise ValueError(f"candidate {spec!r}: after the colon comes a whole number, not {argument!r}")
-    made = _MAKERS[name](int(argument) if colon else None)
+    made = MAKERS[name](int(argument) if colon else None)
     return replace(made, name=spec, activation=activation or made.activation, group=made.group or made.name)
 
 # %% ../../nbs/model/01_candidates.ipynb #e79e4416

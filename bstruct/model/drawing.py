@@ -11,6 +11,7 @@ from html import escape
 from typing import NamedTuple
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 
 from bstruct.model.graph import Edge, Graph
@@ -91,6 +92,7 @@ def _size(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 # %% ../../nbs/model/07_drawing.ipynb #1d9e335a
+@patch
 def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
     """Draw the graph on matplotlib axes and return them; edges as wide as their candidate is probable, zero dashed.
 
@@ -119,7 +121,7 @@ def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
     return ax
 
 
-Graph.draw = draw
+draw = Graph.draw
 
 # %% ../../nbs/model/07_drawing.ipynb #3608c32f
 _ARROW = ('<marker id="bstruct-arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" markerHeight="9" '
@@ -142,6 +144,7 @@ def _svg_vertex(name: str, size: str, at: Point) -> str:
             f'<text x="{x:.1f}" y="{y + 11:.1f}" font-size="10">{escape(size)}</text>')
 
 # %% ../../nbs/model/07_drawing.ipynb #41aef463
+@patch
 def to_svg(graph: Graph, probabilities: Probabilities | None = None) -> str:
     "The drawing as a self-contained SVG element; arguments as in `draw`."
     places, marks = _places(graph), _marks(graph, probabilities)
@@ -156,10 +159,10 @@ def to_svg(graph: Graph, probabilities: Probabilities | None = None) -> str:
             f'<defs>{_ARROW}</defs>{"".join(parts)}</svg>')
 
 
-Graph.to_svg = to_svg
-Graph._repr_html_ = to_svg
+to_svg = Graph.to_svg
 
 # %% ../../nbs/model/07_drawing.ipynb #6dda79af
+@patch
 def to_dot(graph: Graph, probabilities: Probabilities | None = None) -> str:
     "The graph in the DOT language of Graphviz; arguments as in `draw`."
     quoted = lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
@@ -172,4 +175,4 @@ def to_dot(graph: Graph, probabilities: Probabilities | None = None) -> str:
     return "\n".join(["digraph bstruct {", "  rankdir=LR; node [shape=box, style=rounded];", *lines, "}"]) + "\n"
 
 
-Graph.to_dot = to_dot
+to_dot = Graph.to_dot

@@ -128,7 +128,7 @@ class Paths:
             if not ((gamma == 0) | (gamma == 1)).all() or (gamma.sum(-1) != 1).any():
                 raise ValueError(f"γ of edge {edge.name} is not one-hot; use torch.func.vmap for mixtures")
             chosen, device = gamma.argmax(-1).tolist(), gamma.device
-        return [_Part(g, chosen, device) for g in self.net._groups[edge.name] if set(g.positions) & set(chosen)]
+        return [_Part(g, chosen, device) for g in self.net.groups[edge.name] if set(g.positions) & set(chosen)]
 
     def __call__(self, weights: Mapping[str, Tensor], x: Tensor, common: bool = True) -> Float[Tensor, "M n *outputs"]:
         return _forward(self, weights, x, common)
@@ -152,7 +152,7 @@ def _forward(paths: Paths, weights: Mapping[str, Tensor], x: Tensor, common: boo
     n = x.shape[0 if common else 1]
     first, lead = graph.vertices[0], (n,) if common else (paths.models, n)
     values = {first.name: x.reshape(*lead, *first.shape)}
-    for name, edges in net._incoming.items():
+    for name, edges in net.incoming.items():
         if name == first.name:
             continue
         start = lambda e: common and e.source == first.name
@@ -173,7 +173,7 @@ Pair = tuple[int, int]  # a row of values and the place of a candidate
 def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor, pairs: list[Pair]) -> Tensor:
     "What an edge brings to its target for each pair of a row of x [R, n, ...] and a candidate: [pairs, n, *out]."
     out = x.new_zeros(len(pairs), x.shape[1], *net.graph.shapes(edge)[1])
-    for g in net._groups[edge.name]:
+    for g in net.groups[edge.name]:
         z = None
         for row, (k, member) in enumerate(zip(g.positions, g.members)):
             at = [i for i, (_, chosen) in enumerate(pairs) if chosen == k]
@@ -192,7 +192,7 @@ def all_paths(net: Supernet, weights: Mapping[str, Tensor], structures: list[Cho
     "Outputs of S structures (edge to candidate) with the same weights {name: [*shape]}: `net` at each of the vertices."
     graph, first = net.graph, net.graph.vertices[0]
     values = {first.name: ([0] * len(structures), x.reshape(1, len(x), *first.shape))}
-    for name, edges in net._incoming.items():
+    for name, edges in net.incoming.items():
         if name == first.name:
             continue
         place_of = lambda e, s: e.candidates.index(s.get(e.name, e.candidates[0]))

@@ -6,6 +6,10 @@
 __all__ = ['dense', 'convolutional', 'cell', 'polynomial', 'cube']
 
 # %% ../../nbs/model/03_presets.ipynb #9b329f1a
+from itertools import product
+
+from fastcore.basics import patch_to
+
 from bstruct.model.graph import Edge, Graph, Shape, Vertex
 
 
@@ -13,6 +17,7 @@ def _shape(size: int | Shape) -> Shape:
     return (size,) if isinstance(size, int) else tuple(size)
 
 # %% ../../nbs/model/03_presets.ipynb #948537c0
+@patch_to(Graph, static_method=True)
 def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, ...] = (64, 64),
           candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
           skip: bool = True, output: tuple[str, ...] = ("linear",), domain: str = "simplex") -> Graph:
@@ -31,9 +36,10 @@ def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, 
     return Graph(tuple(vertices), tuple(edges), domain)
 
 
-Graph.dense = staticmethod(dense)
+dense = Graph.dense
 
 # %% ../../nbs/model/03_presets.ipynb #5c235b8f
+@patch_to(Graph, static_method=True)
 def convolutional(inputs: int | Shape, outputs: int | Shape, channels: tuple[int, ...] = (32, 32, 32),
                   kernels: tuple[int, ...] = (3, 5), activations: tuple[str, ...] = ("relu", "tanh"),
                   skip: bool = True, output: tuple[str, ...] = ("linear",)) -> Graph:
@@ -52,7 +58,7 @@ def convolutional(inputs: int | Shape, outputs: int | Shape, channels: tuple[int
     for j, v in enumerate(vertices[1:], 1):
         pool = lambda u, v=v: ("maxpool:3",) if u.shape[0] == v.shape[0] else ()
         before = vertices[j - 1]
-        shapes = tuple(f"{conv}+{a}:{k}" for a in activations for k in kernels)
+        shapes = tuple(f"{conv}+{a}:{k}" for a, k in product(activations, kernels))
         edges.append(Edge(before.name, v.name, shapes + pool(before)))
         if skip and j > 1:
             far = vertices[j - 2]
@@ -61,7 +67,7 @@ def convolutional(inputs: int | Shape, outputs: int | Shape, channels: tuple[int
     return Graph((*vertices, Vertex("y", _shape(outputs))), tuple(edges))
 
 
-Graph.convolutional = staticmethod(convolutional)
+convolutional = Graph.convolutional
 
 # %% ../../nbs/model/03_presets.ipynb #c1ddb223
 def _edges_of_cell(k: int, nodes: int, candidates: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -72,6 +78,7 @@ def _edges_of_cell(k: int, nodes: int, candidates: tuple[str, ...]) -> dict[str,
     return edges | {f"{n}->c{k}": ("identity",) for n in names}
 
 # %% ../../nbs/model/03_presets.ipynb #b9653a3e
+@patch_to(Graph, static_method=True)
 def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int = 3, cells: int = 1,
          candidates: tuple[str, ...] | None = None, output: tuple[str, ...] = ("linear",)) -> Graph:
     """A chain of cells as in DARTS (Liu et al. 2019): stem p0, cell k with nodes ck.n1, ... and output ck, readout y.
@@ -98,9 +105,10 @@ def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int 
     return Graph((*vertices, Vertex("y", _shape(outputs))), parts)
 
 
-Graph.cell = staticmethod(cell)
+cell = Graph.cell
 
 # %% ../../nbs/model/03_presets.ipynb #00ad8e8b
+@patch_to(Graph, static_method=True)
 def polynomial(degree: int, inputs: int = 1, outputs: int = 1) -> Graph:
     "One edge x->y that carries the polynomials of degree 0, ..., `degree`."
     if degree < 0:
@@ -108,9 +116,10 @@ def polynomial(degree: int, inputs: int = 1, outputs: int = 1) -> Graph:
     return Graph({"x": inputs, "y": outputs}, {"x->y": tuple(f"polynomial:{d}" for d in range(degree + 1))})
 
 
-Graph.polynomial = staticmethod(polynomial)
+polynomial = Graph.polynomial
 
 # %% ../../nbs/model/03_presets.ipynb #11702437
+@patch_to(Graph, static_method=True)
 def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4, 16, 64),
          activation: str = "tanh") -> Graph:
     "One hidden vertex h fed by any subset of layers of the given widths; the structure is a vertex of the cube."
@@ -119,4 +128,4 @@ def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4
     return Graph(sizes, {"x->h": layers, "h->y": ("linear",)}, "cube")
 
 
-Graph.cube = staticmethod(cube)
+cube = Graph.cube

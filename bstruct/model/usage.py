@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from math import prod
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 
 from bstruct.model.candidates import Candidate, Shape, Weight, candidate
@@ -83,6 +84,7 @@ def _of_edge(net: Supernet, e: Edge, gamma: tuple[Tensor, ...], fed: Tensor, lea
     return {name: _sum(rows, rows[0]) if net.share else torch.stack(rows) for name, rows in used.items()}
 
 # %% ../../nbs/model/06_usage.ipynb #934b9542
+@patch
 def usage(net: Supernet, structure: Mapping[str, Tensor]) -> dict[str, Tensor]:
     "How far each weight is used, in [0, 1], shaped like the weights; exact at vertices. Works under torch.func.vmap."
     one = next(iter(structure.values()), torch.ones(1)).new_ones(())
@@ -94,10 +96,14 @@ def usage(net: Supernet, structure: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: used[name] for name in net.weight_shapes}
 
 
+usage = Supernet.usage
+
+
+@patch
 def parameters(graph: Graph, choice: Choice) -> int:
     "How many weights the output depends on; choice: edge to candidate, on the cube to a tuple of candidates."
     structure = encode(graph, choice, torch.float64)
     return round(sum(used.sum().item() for used in usage(Supernet(graph), structure).values()))
 
 
-Supernet.usage, Graph.parameters = usage, parameters
+parameters = Graph.parameters

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bstruct.hypergradient.call import hypergradient
-from bstruct.hypergradient.reversible import _Flat
+from bstruct.hypergradient.reversible import Flat
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #fa40b99e
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def differences(f: Callable, hyper: dict[str, Tensor], eps: float = 1e-5) -> dic
 # %% ../../nbs/testing/02_hypergradient.ipynb #d3a76806
 def _dense(problem, theta) -> dict[str, Tensor]:
     "The implicit hypergradient at theta, by dense second derivatives."
-    join = lambda d: _Flat(d).join(d)
-    cut = lambda v, like: _Flat(like).split(v)
+    join = lambda d: Flat(d).join(d)
+    cut = lambda v, like: Flat(like).split(v)
     slope = lambda a, b: torch.func.grad(lambda a: problem.inner(cut(a, theta), cut(b, problem.hyper), 0))(a)
     a, b = join(theta), join(problem.hyper)
     hessian, cross = torch.func.jacrev(slope, (0, 1))(a, b)
@@ -189,8 +189,11 @@ def check(problem: Problem, method: str, claim: Claim, memo: dict | None = None)
 def conformance(claims: dict[str, Claim] | None = None) -> dict[tuple[str, str], float | None]:
     "The table: (problem, method) -> error, None where the method says that it cannot. Pass your own claims, by name."
     able = lambda p, name, c: not p.needs & c.cannot and (name != "reversible" or _momentum(p))
-    rows, memo = ((p, name, c) for p in problems() for name, c in (claims or CLAIMS).items()), {}
-    return {(p.name, name): check(p, name, c, memo) if able(p, name, c) else None for p, name, c in rows}
+    table, memo = {}, {}
+    for p in problems():
+        for name, c in (claims or CLAIMS).items():
+            table[p.name, name] = check(p, name, c, memo) if able(p, name, c) else None
+    return table
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #d8b10a94
 def _momentum(problem) -> bool:

@@ -266,7 +266,7 @@ def _owners(net: Supernet) -> Int[Tensor, "P"]:
     starts = dict(zip(edges, [0, *torch.tensor([len(c) for c in edges.values()]).cumsum(0).tolist()]))
     none, found = sum(map(len, edges.values())), []
     for name, shape in net.weight_shapes.items():
-        group, _ = net._tensors[name]
+        group, _ = net.tensors[name]
         edge = group.prefix.split("/")[0]
         if net.share and len(group.members) > 1 and edge in edges:
             raise ValueError(f"{name} is shared by candidates of edge {edge}; a coupled prior needs share=False")

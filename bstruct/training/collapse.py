@@ -56,7 +56,7 @@ def _importance(batch: Batch) -> Float[Tensor, "M P"]:
     net, found = batch.net, []
     laws = {e: q.detach().softmax(-1) for e, q in batch.logits.items()}
     for name, shape in net.weight_shapes.items():
-        group, _ = net._tensors[name]
+        group, _ = net.tensors[name]
         law = laws.get(group.prefix.split("/")[0])
         if law is None:
             found.append(torch.ones(len(batch), math.prod(shape)))

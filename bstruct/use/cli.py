@@ -15,41 +15,40 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, field
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from safetensors import SafetensorError
 
+from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
-from bstruct.use.flow import estimator_of, note, prepare, search_run, text_of, write_report
+from bstruct.use.flow import check_ends, estimator_of, note, prepare, search_run, text_of, write_report
 
 # %% ../../nbs/use/10_cli.ipynb #56fa68c9
 if TYPE_CHECKING:
     import numpy as np
 
-    from bstruct.use.flow import Prepared
     from bstruct.use.runs import RunFolder
 
 # %% ../../nbs/use/10_cli.ipynb #09e02012
-Positional = tyro.conf.Positional
-Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
-File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-Whole = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+_Positional = tyro.conf.Positional
+_Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
+_File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+_Whole = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 
 
 @dataclass(frozen=True)
 class Fit:
     "Choose the most plausible structure for a table, and write a run folder."
 
-    data: Positional[str]  # .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer, diabetes
-    out: File = None  # the run folder to write, new or empty; if not given, runs/ and the names of data and mode
-    target: Text = None  # the column to learn (a named set has one already)
-    test: File = None  # a file of test rows, with the target
+    data: _Positional[str]  # .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer, diabetes
+    out: _File = None  # the run folder to write, new or empty; if not given, runs/ and the names of data and mode
+    target: _Text = None  # the column to learn (a named set has one already)
+    test: _File = None  # a file of test rows, with the target
     test_size: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None  # or the share of rows to hold out
-    task: Text = None  # classification or regression; if not given, told by the target
-    graph: File = None  # a graph file; if not given, --hidden layers with --candidates on each edge
+    task: _Text = None  # classification or regression; if not given, told by the target
+    graph: _File = None  # a graph file; if not given, --hidden layers with --candidates on each edge
     drop: tuple[str, ...] = ()  # columns to leave out
     categorical: tuple[str, ...] = ()  # numeric columns to take as categories
     impute: bool = False  # fill missing values with the median or the most frequent value
@@ -69,10 +68,10 @@ class Fit:
 class OfRun:
     "What the commands on a run have in common."
 
-    run: Positional[Path]  # the folder of the run
-    mode: Text = None  # the run's own; any other is refused
-    seed: Whole = None  # the run's own; any other is refused
-    device: Text = None  # where to compute; if not given, where the run did
+    run: _Positional[Path]  # the folder of the run
+    mode: _Text = None  # the run's own; any other is refused
+    seed: _Whole = None  # the run's own; any other is refused
+    device: _Text = None  # where to compute; if not given, where the run did
     impute: bool = False  # fill missing values, by what training learnt
     overwrite: bool = False  # replace what a former call of this command wrote
     quiet: bool = False  # no progress and no notes
@@ -92,7 +91,7 @@ class Show(OfRun):
 class Resume(OfRun):
     "Go on with a run that was stopped; it ends as if it had not been."
 
-    jobs: Whole = None  # as in fit; if not given, as many as there were
+    jobs: _Whole = None  # as in fit; if not given, as many as there were
 
     def __call__(self) -> int:
         return resume(self)
@@ -102,12 +101,12 @@ class Resume(OfRun):
 class Predict:
     "Predict the target of new rows: a CSV with one line a row."
 
-    run: Positional[Path]  # the folder of the run
-    data: Positional[str]  # a table with the columns that the run learnt from
-    out: File = None  # the CSV file to write; if not given, standard output
-    mode: Text = None  # the run's own; any other is refused
-    seed: Whole = None  # the run's own; any other is refused
-    device: Text = None  # where to compute; if not given, where the run did
+    run: _Positional[Path]  # the folder of the run
+    data: _Positional[str]  # a table with the columns that the run learnt from
+    out: _File = None  # the CSV file to write; if not given, standard output
+    mode: _Text = None  # the run's own; any other is refused
+    seed: _Whole = None  # the run's own; any other is refused
+    device: _Text = None  # where to compute; if not given, where the run did
     impute: bool = False  # fill missing values, by what training learnt
     overwrite: bool = False  # replace --out
     quiet: bool = False  # no notes
@@ -120,8 +119,8 @@ class Predict:
 class DrawGraph:
     "Check a graph file, say what it offers, and draw it."
 
-    file: Positional[Path]  # a graph as Graph.to_json writes it
-    out: File = None  # the drawing to write: .svg, .png, or .dot
+    file: _Positional[Path]  # a graph as Graph.to_json writes it
+    out: _File = None  # the drawing to write: .svg, .png, or .dot
     overwrite: bool = False  # replace --out
 
     def __call__(self) -> int:
@@ -201,18 +200,6 @@ def _read_graph(file: Path):
         raise ValueError(f"{file}: {error}") from None
 
 
-def _check_ends(graph, prepared: "Prepared") -> None:
-    columns, classes = prepared.X.shape[1], len(set(prepared.y.tolist()))
-    outputs = classes if prepared.facts["task"] == "classification" and classes > 2 else 1
-    vertex, last = graph.vertices[0], graph.vertices[-1]
-    if prod(last.shape) != outputs:
-        raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} numbers a row, the target needs "
-                         f"{outputs}: change its shape")
-    if prod(vertex.shape) != columns:
-        raise ValueError(f"the graph's input {vertex.name!r} takes {prod(vertex.shape)} numbers a row, the encoded "
-                         f"table has {columns}: change its shape, or --drop columns")
-
-
 def _check_device(device: str) -> None:
     import torch
 
@@ -223,13 +210,11 @@ def _check_device(device: str) -> None:
 
 # %% ../../nbs/use/10_cli.ipynb #a73788fd
 def _check_jobs(jobs: int | None) -> None:
-    if jobs is not None and jobs < 1 and jobs != -1:
-        raise ValueError(f"--jobs {jobs}: at least 1 is needed, or -1 for one a core; try --jobs 2")
+    check_jobs(1 if jobs is None else jobs, "--jobs {}", "try --jobs 2")
 
 
 def _check_compare(modes: Sequence[str]) -> None:
     from bstruct.search.modes.family import MODES
-    from bstruct.search.settings import check_choice
 
     for mode in modes:
         check_choice("compare", mode, tuple(m for m in MODES if m != "enumerate"))
@@ -252,7 +237,7 @@ def fit(options: Fit) -> int:
     prepared = prepare(data, options.seed)
     graph = _read_graph(options.graph) if options.graph else None
     if graph is not None:
-        _check_ends(graph, prepared)
+        check_ends(graph, prepared)
     settings = {"name": options.data, "data": data, "facts": prepared.facts, "search": asdict(options.search),
                 "seed": options.seed, "device": options.device, "versions": versions(), "jobs": options.jobs,
                 "compare": list(options.compare) if options.search.mode == "enumerate" else [],

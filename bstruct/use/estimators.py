@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Generator
 
 from bstruct.core.checkpoint import read_tensors
-from bstruct.core.refusals import check_choice
+from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.distributions.gumbel_softmax_kl import kl_categorical
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
@@ -53,10 +53,7 @@ _init.__signature__ = Signature([Parameter("self", Parameter.POSITIONAL_OR_KEYWO
 
 def _processes(n_jobs) -> int:
     "How many processes: None is one, -1 is one a core."
-    whole = isinstance(n_jobs, int | np.integer) and not isinstance(n_jobs, bool)
-    if n_jobs is not None and not (whole and (n_jobs >= 1 or n_jobs == -1)):
-        raise ValueError(f"n_jobs is {n_jobs!r}: a whole number of at least 1 is needed, or -1 for as many as there "
-                         "are cores; try n_jobs=2")
+    check_jobs(1 if n_jobs is None else n_jobs)
     if n_jobs == -1:
         from joblib import cpu_count
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,19 @@ def prepare(data: Mapping, seed: int) -> Prepared:
     facts = {"target": str(table.y.name), "task": task, "reason": reason, "rows": len(X), "columns": X.shape[1],
              "fingerprint": table.fingerprint}
     return Prepared(X, y, test, encoder, facts)
+
+
+def check_ends(graph, prepared: Prepared) -> None:
+    "ValueError where the first or the last vertex of a graph does not fit the table."
+    columns, classes = prepared.X.shape[1], len(set(prepared.y.tolist()))
+    outputs = classes if prepared.facts["task"] == "classification" and classes > 2 else 1
+    vertex, last = graph.vertices[0], graph.vertices[-1]
+    if prod(last.shape) != outputs:
+        raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} numbers a row, the target needs "
+                         f"{outputs}: change its shape")
+    if prod(vertex.shape) != columns:
+        raise ValueError(f"the graph's input {vertex.name!r} takes {prod(vertex.shape)} numbers a row, the encoded "
+                         f"table has {columns}: change its shape, or --drop columns")
 
 # %% ../../nbs/use/09_flow.ipynb #1c8b23a5
 def estimator_of(settings: Mapping, device: str | None, mode: str | None = None):
@@ -223,8 +237,9 @@ def write_report(run, summary: Mapping, graph) -> None:
     from bstruct.use.plots import as_image
     from bstruct.use.report import figures
 
-    images = {f"{name}.{kind}": as_image(figure, kind) for name, figure in figures(summary, graph).items()
-              for kind in ("png", "svg")}
+    images = {}
+    for name, figure in figures(summary, graph).items():
+        images |= {f"{name}.{kind}": as_image(figure, kind) for kind in ("png", "svg")}
     write_whole_folder(run.folder / "figures", lambda f: [(f / name).write_bytes(i) for name, i in images.items()])
     svg = {name[:-4]: image for name, image in images.items() if name.endswith(".svg")}
     write_whole(run.folder / "report.html", as_html(summary, svg))

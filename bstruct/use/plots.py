@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from scipy.special import ndtri
 from scipy.stats import entropy
 
-INK, SOFT, ACCENT = "#1f2a37", "#9aa5b1", "#1d6fb8"
+_INK, _SOFT, ACCENT = "#1f2a37", "#9aa5b1", "#1d6fb8"
 HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8", "#c2502e", "#5c6b7a", "#d4b106")
 
 # %% ../../nbs/use/05_plots.ipynb #ada809a2
@@ -28,12 +28,12 @@ def structure_text(structure: Mapping[str, str | Sequence[str]]) -> str:
     return ", ".join(f"{edge.replace('->', '→')} {c}" for edge, c in said.items())
 
 # %% ../../nbs/use/05_plots.ipynb #56c24a40
-def _figure(width: float, height: float, rows: int = 1):
+def new_figure(width: float, height: float, rows: int = 1):
     figure = Figure(figsize=(width, height), dpi=80, layout="constrained")
     axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(colors=INK, labelsize=9)
+        ax.tick_params(colors=_INK, labelsize=9)
     return figure, axes
 
 # %% ../../nbs/use/05_plots.ipynb #36022a51
@@ -47,7 +47,7 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
     if not history:
         raise ValueError("the history has no epochs; fit for at least one")
     said = any(r.get("probabilities") for r in history)  # a walk has nothing undecided
-    figure, axes = _figure(5.6, 3.2 if said else 2.2, 2 if said else 1)
+    figure, axes = new_figure(5.6, 3.2 if said else 2.2, 2 if said else 1)
     above, below = axes[0], axes[-1]
     elbo = np.array([r["elbo"] for r in history], dtype=float)
     names = [re.sub(r" \d+", "", r["stage"]) for r in history]  # the steps of a walk are one stage
@@ -72,9 +72,9 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
 # %% ../../nbs/use/05_plots.ipynb #313f9b6f
 def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figure:
     "One bar an edge, divided by its candidates' probabilities, the most probable first."
-    names = sorted({c for p in probabilities.values() for c in p})
+    names = sorted(set().union(*probabilities.values()))
     colour = {c: HUES[i % len(HUES)] for i, c in enumerate(names)}
-    figure, (ax,) = _figure(5.6, 1.1 + 0.42 * len(probabilities))
+    figure, (ax,) = new_figure(5.6, 1.1 + 0.42 * len(probabilities))
     for row, p in enumerate(probabilities.values()):
         left = 0.0
         for candidate, share in sorted(p.items(), key=lambda item: -item[1]):
@@ -101,13 +101,13 @@ def plot_ranking(ranking: Sequence[Mapping], most: int = 12) -> Figure:
     best = sorted(finite, key=lambda r: -r["log_evidence"])[:most]
     varied = [e for e, c in best[0]["structure"].items() if len(best) == 1 or any(r["structure"][e] != c for r in best)]
     labels = [structure_text({e: r["structure"][e] for e in varied}) for r in best]
-    figure, (ax,) = _figure(5.6, 1.0 + 0.36 * len(best))
+    figure, (ax,) = new_figure(5.6, 1.0 + 0.36 * len(best))
     gap = [r["log_evidence"] - best[0]["log_evidence"] for r in best]
     bars = [2 * r["stderr"] if r["stderr"] and np.isfinite(r["stderr"]) else 0.0 for r in best]
-    ax.errorbar(gap, range(len(best)), xerr=bars, fmt="o", color=ACCENT, ecolor=SOFT, capsize=3)
+    ax.errorbar(gap, range(len(best)), xerr=bars, fmt="o", color=ACCENT, ecolor=_SOFT, capsize=3)
     ax.set(xlabel="log evidence relative to the best, nats", yticks=range(len(best)), ylim=(len(best) - 0.5, -0.5))
     ax.set_yticklabels([s if len(s) < 60 else s[:57] + "…" for s in labels], fontsize=8)
-    ax.axvline(0, color=SOFT, lw=0.8, ls=":")
+    ax.axvline(0, color=_SOFT, lw=0.8, ls=":")
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #fda1f501
@@ -121,9 +121,9 @@ def plot_ranks(ranking: Sequence[Mapping], answers: Sequence[Mapping] = ()) -> F
     if not np.isfinite(value).any():
         raise ValueError("the ranking is empty; fit with at least one finalist")
     gap, place = value - np.nanmax(value), np.arange(1, len(value) + 1)
-    figure, (ax,) = _figure(5.6, 2.8)
+    figure, (ax,) = new_figure(5.6, 2.8)
     wide = np.where(np.isfinite(error), 2 * error, 0.0)
-    ax.fill_between(place, gap - wide, gap + wide, color=SOFT, alpha=0.35, lw=0)
+    ax.fill_between(place, gap - wide, gap + wide, color=_SOFT, alpha=0.35, lw=0)
     ax.plot(place, gap, color=ACCENT, lw=1.4)
     marks = [a for a in answers if a["rank"] is not None]
     for a, colour, shape in zip(marks, HUES[1:], "osD^v"):
@@ -147,8 +147,8 @@ def plot_pareto(ranking: Sequence[Mapping], answers: Sequence[Mapping] = ()) -> 
     for row in sorted(rows, key=lambda r: (r["parameters"], -r["log_evidence"])):
         if not best or row["log_evidence"] > best[-1]["log_evidence"]:
             best.append(row)
-    figure, (ax,) = _figure(5.6, 2.8)
-    ax.plot(*zip(*map(point, rows)), "o", color=SOFT, ms=4)
+    figure, (ax,) = new_figure(5.6, 2.8)
+    ax.plot(*zip(*map(point, rows)), "o", color=_SOFT, ms=4)
     ax.plot(*zip(*map(point, best)), "o-", color=ACCENT, ms=5, lw=1.4, label="Pareto-optimal")
     marks = [a for a in answers if a["rank"] is not None]
     for a, colour, shape in zip(marks, HUES[1:], "sD^v<"):
@@ -185,10 +185,10 @@ def coverage(mean: Float[np.ndarray, " n"], std: Float[np.ndarray, " n"], target
 def plot_calibration(curve: Mapping) -> Figure:
     "Observed against promised, of `reliability` or `coverage`; the diagonal is a promise kept."
     expected, observed, counts = (np.asarray(curve[k], dtype=float) for k in ("expected", "observed", "counts"))
-    figure, (ax,) = _figure(3.4, 3.2)
-    ax.plot([0, 1], [0, 1], color=SOFT, ls=":", lw=1)
+    figure, (ax,) = new_figure(3.4, 3.2)
+    ax.plot([0, 1], [0, 1], color=_SOFT, ls=":", lw=1)
     bars = 2 * np.sqrt(np.clip(observed * (1 - observed), 1e-12, None) / counts)
-    ax.errorbar(expected, observed, yerr=bars, fmt="o-", color=ACCENT, ecolor=SOFT, ms=4, lw=1.4, capsize=2)
+    ax.errorbar(expected, observed, yerr=bars, fmt="o-", color=ACCENT, ecolor=_SOFT, ms=4, lw=1.4, capsize=2)
     words = {"classification": ("probability of the predicted class", "share that was right"),
              "regression": ("level of the central interval", "share of targets inside")}[curve["kind"]]
     ax.set(xlim=(0, 1.02), ylim=(0, 1.05), aspect="equal", xlabel=words[0], ylabel=words[1])

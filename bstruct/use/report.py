@@ -171,7 +171,7 @@ def _path_figure(path: list[dict]) -> Figure:
     from bstruct.evidence.core import Evidence
     from bstruct.search.pareto import plot_path
 
-    figure, (ax,) = plots._figure(5.6, 3.2)
+    figure, (ax,) = plots.new_figure(5.6, 3.2)
     plot_path([r | {"evidence": Evidence(r["log_evidence"], r["stderr"])} for r in path], ax)
     return figure
 

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-import bstruct
-
 from bstruct.core.files import write_whole
 from bstruct.core.journal import Journal
 
@@ -28,8 +26,8 @@ CONTENTS = ("settings.json", "journal.jsonl", *CHECKPOINTS, "checkpoint.journal"
 def versions() -> dict[str, str]:
     "The versions that decide a result: of Python, of bstruct and of what it computes with."
     names = ("torch", "numpy", "scikit-learn", "pandas")
-    return {"bstruct": bstruct.__version__, "python": platform.python_version(), "platform": platform.platform(),
-            **{n: metadata.version(n) for n in names}}
+    mine = {"bstruct": metadata.version("bstruct"), "python": platform.python_version()}
+    return {**mine, "platform": platform.platform(), **{n: metadata.version(n) for n in names}}
 
 # %% ../../nbs/use/08_runs.ipynb #ccf893ca
 class RunFolder:

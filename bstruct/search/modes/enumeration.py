@@ -32,7 +32,7 @@ from bstruct.model.reach import Structure
 from bstruct.search.result import Result
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.predictor import KEPT, posterior_stage
-from bstruct.core.refusals import check_choice
+from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
 from bstruct.search.work.tiles import Book, Tile, Work, fill, packed
 from bstruct.objectives.task import Task
@@ -53,9 +53,7 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
         asked = "there is no budget" if budget is None else f"the budget is {budget:,}"
         raise ValueError(f"the graph has {count:,} structures and {asked}: at most {MOST:,} are visited; "
                          f"budget={LISTED} covers {LISTED / count:.2g} of them, the most plausible by a supernet")
-    if not isinstance(n_jobs, int) or (n_jobs < 1 and n_jobs != -1):
-        raise ValueError(f"n_jobs is {n_jobs!r}: a whole number of at least 1 is needed, or -1 for as many as there "
-                         "are cores; try n_jobs=2")
+    check_jobs(n_jobs)
     if not callable(evidence):
         check_choice("evidence", evidence, tuple(methods()))
     if settings.halving and evidence != "prequential":
@@ -245,7 +243,8 @@ def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> R
     return Ranking(visits.run.graph, ranked(visits.run.graph, found), notes, visits.forecast, interrupted)
 
 
-def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Callable, order: str, n_jobs: int) -> Ranking:
+def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Callable, order: str,
+                n_jobs: int) -> Ranking:
     "Visit, and rank what was visited."
     with tempfile.TemporaryDirectory() as spare:
         visits = _opened(run, journal or f"{spare}/journal", evidence, order, n_jobs)

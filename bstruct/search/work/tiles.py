@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
 
 from bstruct.evidence.core import Evidence
-from bstruct.model.candidates import _MAKERS, known_candidates, register
+from bstruct.model.candidates import MAKERS, known_candidates, register
 from bstruct.model.graph import Graph
 from bstruct.evidence.structures import structure_estimate
 from bstruct.training.fits import FitPlan, prequential_evidence
@@ -32,9 +33,10 @@ def packed(graph: Graph, evidence: str | Callable = "prequential") -> bytes:
     "The graph's own candidates and the estimator, ready to travel; ValueError names what cannot."
     import cloudpickle
 
-    heads = sorted({c.partition(":")[0].partition("+")[0] for e in graph.edges for c in e.candidates})
+    names = chain.from_iterable(e.candidates for e in graph.edges)
+    heads = sorted({c.partition(":")[0].partition("+")[0] for c in names})
     library = lambda f: getattr(f, "__module__", "") == "bstruct.model.candidates" and not hasattr(f, "__self__")
-    own = {name: _MAKERS[name] for name in heads if not library(_MAKERS[name])}
+    own = {name: MAKERS[name] for name in heads if not library(MAKERS[name])}
     parts = {f"candidate {name!r}": maker for name, maker in own.items()} | {"the evidence estimator": evidence}
     for what, part in parts.items():
         try:
@@ -104,38 +106,32 @@ class Book:
             self.journal.append(*({"key": k, **r} for k, r in records.items() if k not in self.found))
             self._note()
 
+    def claim(self, number: int, keys: Sequence[str]) -> bool:
+        "Take a piece of work for this process, unless another has it or it is done."
+        with self.lock:
+            if not self.claims.take(number):
+                return False
+            self.journal.refresh()
+            self._note()
+            if all(k in self.found for k in keys):
+                self.claims.drop(number)
+                return False
+            return True
+
+    def drop(self, number: int) -> None:
+        "Give a claim back."
+        with self.lock:
+            self.claims.drop(number)
+
+    def close(self) -> None:
+        "Give back all claims."
+        self.claims.file.close()
+
     def _note(self) -> None:
         "Take over the records that the journal has read since the last time."
         for record in self.journal.records:
             self.found.setdefault(record["key"], record)
         self.journal.records.clear()
-
-# %% ../../../nbs/search/work/02_tiles.ipynb #ded1ed8e
-def claim(self: Book, number: int, keys: Sequence[str]) -> bool:
-    "Take a piece of work for this process, unless another has it or it is done."
-    with self.lock:
-        if not self.claims.take(number):
-            return False
-        self.journal.refresh()
-        self._note()
-        if all(k in self.found for k in keys):
-            self.claims.drop(number)
-            return False
-        return True
-
-
-def drop(self: Book, number: int) -> None:
-    "Give a claim back."
-    with self.lock:
-        self.claims.drop(number)
-
-
-def close(self: Book) -> None:
-    "Give back all claims."
-    self.claims.file.close()
-
-
-Book.claim, Book.drop, Book.close = claim, drop, close
 
 # %% ../../../nbs/search/work/02_tiles.ipynb #75b7f6ea
 @dataclass(frozen=True)
