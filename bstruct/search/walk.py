@@ -16,15 +16,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bstruct.core.checkpoint import Checkpoint, fingerprint
-from bstruct.evidence.core import Evidence
-from bstruct.evidence.posterior import averaged_posterior
+from bstruct.evidence.core import Evidence, Scope, one_scale
+from bstruct.evidence.posterior import structure_posterior
 from bstruct.evidence.prequential import growing_blocks, log_mean, prequential
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters
 from bstruct.objectives.task import Task
-from bstruct.search.result import Result
+from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.predictor import posterior_stage
@@ -48,7 +48,9 @@ class Visit:
 
     @property
     def evidence(self) -> Evidence:
-        return prequential(self.log_p, self.past)
+        n, R = self.past + self.log_p.shape[1], len(self.log_p)
+        fit = f"variational posteriors, {R} mixed" if R > 1 else "variational posteriors"
+        return prequential(self.log_p, self.past, Scope(self.past + 1, n, n, fit, detail=f"c_reg={self.c_reg:g}"))
 
     @property
     def complexity(self) -> float:
@@ -115,6 +117,7 @@ def difference(a: Visit, b: Visit) -> Evidence:
     gain = lambda keep: (log_mean(p[keep]) - log_mean(q[keep])).sum()
     all_, R = torch.arange(len(p)), len(p)
     rows = log_mean(p) - log_mean(q)
+    one_scale([a.evidence, b.evidence])
     notes = {"replicas": R, "rows_stderr": math.sqrt(len(rows)) * float(rows.std()) if len(rows) > 1 else math.inf}
     value = float(rows.sum())
     if R == 1 or not math.isfinite(value):
@@ -219,7 +222,7 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
     try:
         walk.go(start)
         _ranked(walk, result)
-        last = _row(walk.trail[-1]) | {"probability": 1.0}  # its c_reg need not be the best for its structure
+        last = _scored(walk.trail[-1], probability=1.0)  # its c_reg need not be the best for its structure
         final = replace(result, ranking=result.ranking if average else [last])
         posterior_stage(run, final)
         result = replace(final, ranking=result.ranking)
@@ -232,18 +235,25 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
 # %% ../../nbs/search/05_walk.ipynb #686758a5
 def _ranked(walk: Walk, result: Result) -> None:
     "The path so far, and the structures that were looked at by their posterior, each with its best c_reg."
-    result.path = [_row(r["visit"]) | {k: r[k] for k in ("kept", "step", "what")} for r in walk.rows]
+    result.path = [_scored(r["visit"], **{k: r[k] for k in ("kept", "step", "what")}) for r in walk.rows]
     found = sorted(walk.seen.values(), key=lambda v: -v.evidence.value)
     own = list({tuple(v.structure.items()): v for v in reversed(found)}.values())[::-1]
-    posterior = averaged_posterior([difference(v, found[0]) for v in own]).tolist()
-    rows = [_row(v) | {"probability": p} for v, p in zip(own, posterior)]
-    result.ranking = sorted(rows, key=lambda r: -r["probability"])
-    result.evidence = walk.trail[-1].evidence if walk.trail else result.ranking[0]["evidence"]
+    posterior = structure_posterior(_beside_the_best(own), errors="pooled")
+    rows = [_scored(v, probability=p) for v, p in zip(own, posterior.probability.tolist())]
+    result.ranking = sorted(rows, key=lambda r: -r.probability)
+    result.notes = [*result.notes, *posterior.notes]
+    result.evidence = walk.trail[-1].evidence if walk.trail else result.ranking[0].evidence
 
 
-def _row(v: Visit) -> dict:
-    return {"structure": v.structure, "c_reg": v.c_reg, "evidence": v.evidence, "complexity": v.complexity,
-            "parameters": v.parameters, "held_out": v.held_out}
+def _beside_the_best(found: Sequence[Visit]) -> list[Evidence]:
+    "Evidence of visits less that of the first, each with its part of the error of their difference."
+    less = [difference(v, found[0]) for v in found]
+    return [replace(d, stderr=d.stderr / math.sqrt(2) if i else math.inf) for i, d in enumerate(less)]
+
+
+def _scored(v: Visit, **known) -> Scored:
+    return Scored(v.structure, v.evidence, c_reg=v.c_reg, complexity=v.complexity, parameters=v.parameters,
+                  held_out=v.held_out, **known)
 
 
 def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:

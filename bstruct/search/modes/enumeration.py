@@ -29,7 +29,7 @@ from bstruct.search.work.forecast import Forecast, forecast
 from bstruct.search.stages.order import ORDERS, visiting_order
 from bstruct.search.ranking import Ranking, ranked
 from bstruct.model.reach import Structure
-from bstruct.search.result import Result
+from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.predictor import KEPT, posterior_stage
 from bstruct.core.refusals import check_choice
@@ -301,15 +301,15 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     rows = []
     try:
         ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "prequential", "supernet", n_jobs)
-        if ranking.rows[0]["error"]:
-            raise RuntimeError(f"no structure could be fitted; the first failed with {ranking.rows[0]['error']}")
-        rows = [{**r, "c_reg": settings.c_reg} for r in ranking.rows]
-        found = replace(found, structures=[rows[0]["structure"]], ranking=rows, evidence=rows[0]["evidence"],
+        if ranking.rows[0].error:
+            raise RuntimeError(f"no structure could be fitted; the first failed with {ranking.rows[0].error}")
+        rows = [replace(r, c_reg=settings.c_reg) for r in ranking.rows]
+        found = replace(found, structures=[rows[0].structure], ranking=rows, evidence=rows[0].evidence,
                         notes=list(ranking.notes))
         if ranking.interrupted:
             raise Interrupted("fits")
-        c_reg = best_multiple(run, rows[0]["structure"])
-        rows = [{**r, "c_reg": c_reg} for r in rows]
+        c_reg = best_multiple(run, rows[0].structure)
+        rows = [replace(r, c_reg=c_reg) for r in rows]
         found = replace(found, ranking=_kept(graph, rows, settings.finalists))
         posterior_stage(run, found)
     except Interrupted as stop:
@@ -317,15 +317,12 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     return replace(completed(run, found), ranking=rows)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #9cd73c4f
-def _kept(graph: Graph, rows: list[dict], most: int) -> list[dict]:
+def _kept(graph: Graph, rows: list[Scored], most: int) -> list[Scored]:
     "A row for each network that joins the predictor, with the probability of all its names."
-    joint: dict[tuple, dict] = {}
+    names: dict[tuple, list[Scored]] = {}
     for row in rows:
-        first = joint.setdefault(network_of(graph, row["structure"]), {**row, "probability": 0.0})
-        first["probability"] += row["probability"]
-    kept = [r for r in joint.values() if r["probability"] >= KEPT]
-    if not kept:
-        few = list(joint.values())[:most]
-        total = sum(r["probability"] for r in few)
-        kept = [{**r, "probability": r["probability"] / total} for r in few]
-    return kept
+        names.setdefault(network_of(graph, row.structure), []).append(row)
+    joint = [replace(same[0], probability=sum(r.probability for r in same)) for same in names.values()]
+    kept = [r for r in joint if r.probability >= KEPT]
+    total = sum(r.probability for r in joint[:most])
+    return kept or [replace(r, probability=r.probability / total) for r in joint[:most]]

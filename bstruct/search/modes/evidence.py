@@ -6,16 +6,16 @@
 __all__ = ['evidence_mode']
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #43b18cbb
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.evidence.core import Evidence
-from bstruct.evidence.posterior import posterior
+from bstruct.evidence.posterior import structure_posterior
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.model.usage import parameters
 from bstruct.objectives.task import Task
-from bstruct.search.result import Result
+from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.predictor import completed, posterior_stage
@@ -66,9 +66,10 @@ def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
         raise RuntimeError(f"no structure could be fitted; the first failed with {found[0]}")
     expected = shrunk([e for _, e in pairs])
     order = sorted(range(len(pairs)), key=lambda i: -expected[i].value)
-    chances = posterior([expected[i] for i in order])[0].tolist()
-    result.ranking = [{"structure": s, "c_reg": run.settings.c_reg, "evidence": e, "probability": p,
-                       "parameters": parameters(run.graph, s)} for (s, e), p in zip((pairs[i] for i in order), chances)]
-    result.structures, result.evidence = [result.ranking[0]["structure"]], result.ranking[0]["evidence"]
+    posterior = structure_posterior([expected[i] for i in order], errors="pooled")
+    result.notes = [*result.notes, *posterior.notes]
+    result.ranking = [Scored(s, e, c_reg=run.settings.c_reg, probability=p, parameters=parameters(run.graph, s))
+                      for (s, e), p in zip((pairs[i] for i in order), posterior.probability.tolist())]
+    result.structures, result.evidence = [result.ranking[0].structure], result.ranking[0].evidence
     c_reg = best_multiple(run, result.structures[0])
-    result.ranking = [{**r, "c_reg": c_reg} for r in result.ranking]
+    result.ranking = [replace(r, c_reg=c_reg) for r in result.ranking]

@@ -23,17 +23,17 @@ KEPT = 0.05  # structures below this posterior probability do not join the predi
 # %% ../../../nbs/search/stages/07_predictor.ipynb #64ddc176
 def posterior_stage(run: Session, result: Result) -> None:
     "Fit the first structures of the ranking with a probability above `KEPT` on all rows; they go into the result."
-    kept = [r for r in result.ranking if r["probability"] >= KEPT][:run.settings.finalists]
-    n, r, chosen = len(run.task), run.settings.replicas, [row["structure"] for row in kept]
+    kept = [r for r in result.ranking if r.probability >= KEPT][:run.settings.finalists]
+    n, r, chosen = len(run.task), run.settings.replicas, [row.structure for row in kept]
     net = Supernet(narrowed(run.graph, chosen), share=True)
-    c_reg = [row["c_reg"] for row in kept for _ in range(r)]
+    c_reg = [row.c_reg for row in kept for _ in range(r)]
     gamma = one_hot(net, [s for s in chosen for _ in range(r)], run.task.x.device)
     stop = None
     try:
         batch = run.train("posterior", lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma), n)
     except Interrupted as early:
         batch, stop = early.batch, early
-    result.structures, result.probabilities = chosen, [row["probability"] for row in kept]
+    result.structures, result.probabilities = chosen, [row.probability for row in kept]
     result.batches = [alone(batch, s, slice(i * r, (i + 1) * r)) for i, s in enumerate(chosen)]
     if stop:
         raise stop
@@ -71,7 +71,7 @@ def completed(run: Session, result: Result) -> Result:
         best = result.structures[0]
         result.batches = [rebuilt(run, net, state(early), best, slice(None))]
     else:
-        best = result.ranking[0]["structure"] if result.ranking else {}
+        best = result.ranking[0].structure if result.ranking else {}
         net = Supernet(run.graph.restrict(best), share=True)
         result.structures, result.batches = [best], [rebuilt(run, net, state(early), {}, slice(-s.replicas, None))]
     result.probabilities = [1.0]

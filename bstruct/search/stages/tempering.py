@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from bstruct.evidence.core import Evidence
+from bstruct.evidence.core import Evidence, Scope
 from bstruct.evidence.prequential import prequential
 from bstruct.model.reach import Structure
 from bstruct.model.supernet import Supernet
@@ -31,7 +31,8 @@ def multiple_evidence(run: Session, structure: Structure, c_regs: Sequence[float
     for k, (a, b) in enumerate(zip(bounds, bounds[1:])):
         log_p = log_predictive(batch, run.task, slice(a, b), max(4, s.samples // 2), generator)
         blocks.append(log_p.unflatten(0, (len(c_regs), -1, s.replicas))[:, k])
-    return [prequential(log_p, past=bounds[0]) for log_p in torch.cat(blocks, 2)]
+    of = lambda c: Scope(bounds[0] + 1, n, n, f"variational posteriors, {s.replicas} mixed", detail=f"c_reg={c:g}")
+    return [prequential(log_p, bounds[0], of(c)) for c, log_p in zip(c_regs, torch.cat(blocks, 2))]
 
 
 def best_multiple(run: Session, structure: Structure) -> float:
