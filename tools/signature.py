@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import textwrap
+from configparser import ConfigParser
 from pathlib import Path
 
 from tools.nb import read
@@ -59,8 +60,8 @@ def fields(source: str) -> dict[str, tuple[str, str, str]]:
     return found
 
 
-def cell(parameters: dict[str, tuple[str, str, str]]) -> str:
-    "The source of the generated cell."
+def cell(parameters: dict[str, tuple[str, str, str]], page: str) -> str:
+    "The source of the generated cell; `page` documents it."
     entry = lambda name, kind, text: f"    {name} : {kind}\n        {text}."
     listed = [entry(n, f"{kind}, default={value}", text) for n, (kind, value, text) in parameters.items()]
     fitted = [entry(n, *told) for n, told in ATTRIBUTES.items()]
@@ -72,13 +73,15 @@ def cell(parameters: dict[str, tuple[str, str, str]]) -> str:
     signature = wrap(" ".join(glue(f"{n}={v}") + "," for n, (_, v, _) in parameters.items()).rstrip(","),
                      " " * 17).replace("\0", " ").lstrip()
     names, sets = list(parameters), []
-    for i in range(0, len(names), 3):
-        part = names[i:i + 3]
+    for i in range(0, len(names), 2):
+        part = names[i:i + 2]
         sets.append(f"        {', '.join(f'self.{n}' for n in part)} = {', '.join(part)}")
-    return "\n".join([f"{MARK}class EstimatorParameters(BaseEstimator):", *doc, "", f"    def __init__(self, *, {signature}):",
+    return "\n".join([f"{MARK}class EstimatorParameters(BaseEstimator):", *doc, "",
+                      '    _doc_link_module = "bstruct"', f'    _doc_link_template = "{page}"', "", f"    def __init__(self, *, {signature}):",
                       *sets, "", HOOK.strip("\n")])
 
 
+# scikit-learn shows the texts in its picture of an estimator where it knows a page to link to
 HOOK = '''
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -88,12 +91,19 @@ HOOK = '''
 '''
 
 
+def page_of(root: Path) -> str:
+    "The address of the estimators' page."
+    config = ConfigParser()
+    config.read(root / "settings.ini")
+    return f"{config['DEFAULT']['doc_host']}{config['DEFAULT']['doc_baseurl']}/use/estimators.html"
+
+
 def write(root: Path) -> None:
     "Rewrite the generated cell, where it is not what it should be."
     if not (root / TARGET).exists() or not (root / SOURCE).exists():
         return
     known = {k: v for k, v in fields(settings_cell(read(root / SOURCE))).items() if k not in LEFT_OUT} | OWN
-    nb, source = read(root / TARGET), cell(known)
+    nb, source = read(root / TARGET), cell(known, page_of(root))
     place = next((c for c in nb["cells"] if c["source"].startswith(MARK)), None)
     if place is None:
         raise ValueError(f"{TARGET} has no cell that starts with {json.dumps(MARK)}: write one, its rest is made")

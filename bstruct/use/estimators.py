@@ -143,6 +143,9 @@ class EstimatorParameters(BaseEstimator):
         all that the search returned.
     """
 
+    _doc_link_module = "bstruct"
+    _doc_link_template = "https://bstruct.github.io/bstruct/use/estimators.html"
+
     def __init__(self, *, mode="evidence", hidden=(64, 64),
                  candidates=("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
                  share_weights=True, c_reg=1.0, c_train=1.0, c_prior=1.0, hypergradient="greedy", validation=0.0,
@@ -150,16 +153,21 @@ class EstimatorParameters(BaseEstimator):
                  min_steps=300, batch_size=128, learning_rate=0.02, structure_learning_rate=0.02, screened=16,
                  finalists=4, blocks=2, replicas=2, samples=32, budget=None, halving=False, tolerance=3.0, graph=None,
                  random_state=None, device="cpu", n_jobs=None, verbose=False):
-        self.mode, self.hidden, self.candidates = mode, hidden, candidates
-        self.share_weights, self.c_reg, self.c_train = share_weights, c_reg, c_train
-        self.c_prior, self.hypergradient, self.validation = c_prior, hypergradient, validation
-        self.temperature, self.structure_kl, self.tempering = temperature, structure_kl, tempering
-        self.starts, self.epochs, self.min_steps = starts, epochs, min_steps
-        self.batch_size, self.learning_rate, self.structure_learning_rate = batch_size, learning_rate, structure_learning_rate
-        self.screened, self.finalists, self.blocks = screened, finalists, blocks
-        self.replicas, self.samples, self.budget = replicas, samples, budget
-        self.halving, self.tolerance, self.graph = halving, tolerance, graph
-        self.random_state, self.device, self.n_jobs = random_state, device, n_jobs
+        self.mode, self.hidden = mode, hidden
+        self.candidates, self.share_weights = candidates, share_weights
+        self.c_reg, self.c_train = c_reg, c_train
+        self.c_prior, self.hypergradient = c_prior, hypergradient
+        self.validation, self.temperature = validation, temperature
+        self.structure_kl, self.tempering = structure_kl, tempering
+        self.starts, self.epochs = starts, epochs
+        self.min_steps, self.batch_size = min_steps, batch_size
+        self.learning_rate, self.structure_learning_rate = learning_rate, structure_learning_rate
+        self.screened, self.finalists = screened, finalists
+        self.blocks, self.replicas = blocks, replicas
+        self.samples, self.budget = samples, budget
+        self.halving, self.tolerance = halving, tolerance
+        self.graph, self.random_state = graph, random_state
+        self.device, self.n_jobs = device, n_jobs
         self.verbose = verbose
 
     def __init_subclass__(cls, **options):
