@@ -27,7 +27,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.predictor import posterior_stage
+from bstruct.search.stages.predictor import add_predictors
 from bstruct.training.batch import Batch, alone, log_predictive, make_batch, one_hot, weight_kl
 from bstruct.training.variational import Plan, Trainer
 
@@ -178,30 +178,25 @@ def changed(trail: list[Visit], v: Visit) -> str:
     return ", ".join(edges + [f"c_reg: {old.c_reg:g} to {v.c_reg:g}"] * (old.c_reg != v.c_reg))
 
 
-def _finish(run: Session, stage: str, found, tensors: dict[str, Tensor]) -> None:
-    "Keep what a stage found and forget how it trained."
-    kept = run.checkpoint.tensors.items()
-    run.checkpoint.tensors = {k: v for k, v in kept if not k.startswith(stage + "/")}
-    run.checkpoint.finish(stage, found, tensors)
-
-
 def _screened(run: Session, stage: str, places: list[Place]) -> dict[tuple, float]:
     "ln p of the second half of the rows in nats, by one fit on the first half."
-    if places and run.checkpoint.found(stage) is None:
-        made = visits(run, stage, places, 1, 1)
-        _finish(run, stage, [float(v.log_p.double().sum().nan_to_num(nan=-math.inf)) for v in made], {})
-    return {(*s.items(), c): score for (s, c), score in zip(places, run.checkpoint.found(stage) or [])}
+    score = lambda v: float(v.log_p.double().sum().nan_to_num(nan=-math.inf))
+    work = lambda: ([score(v) for v in visits(run, stage, places, 1, 1)], {})
+    return {(*s.items(), c): v for (s, c), v in zip(places, run.stage(stage, work) if places else [])}
 
 
 def _visited(run: Session, stage: str, places: list[Place]) -> list[Visit]:
     "Visits with the evidence that the settings ask for, from the checkpoint where they are there."
-    s, bounds = run.settings, _bounds(run, run.settings.blocks)
-    if places and run.checkpoint.found(stage) is None:
-        made = visits(run, stage, places, s.blocks, s.replicas)
-        tensors = {f"{i}/{k}": t for i, v in enumerate(made) for k, t in ({"log_p": v.log_p} | v.batch.params).items()}
-        _finish(run, stage, True, tensors)
+    s, bounds, made = run.settings, _bounds(run, run.settings.blocks), []
+
+    def work() -> tuple[bool, dict[str, Tensor]]:
+        made[:] = visits(run, stage, places, s.blocks, s.replicas)
+        each = lambda v: ({"log_p": v.log_p} | v.batch.params).items()
+        return True, {f"{i}/{k}": t for i, v in enumerate(made) for k, t in each(v)}
+
+    if places and run.stage(stage, work) and made:
         return made
-    state, made = run.checkpoint.state(stage), []
+    state = run.state(stage)
     for i, (structure, c) in enumerate(places):
         params = {k: state[f"{i}/{k}"].to(run.task.x.device) for k in ("loc", "log_scale", "log_noise", "log_p")}
         log_p, ones = params.pop("log_p"), torch.ones_like(params["log_noise"])
@@ -218,13 +213,13 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
     """
     run = walk.run
     result = Result(run.graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False),
-                    run.checkpoint.record["history"])
+                    run.history)
     try:
         walk.go(start)
         _ranked(walk, result)
         last = _scored(walk.trail[-1], probability=1.0)  # its c_reg need not be the best for its structure
         final = replace(result, ranking=result.ranking if average else [last])
-        posterior_stage(run, final)
+        add_predictors(run, final)
         result = replace(final, ranking=result.ranking)
     except Interrupted as stop:
         result.interrupted = str(stop)
@@ -265,11 +260,11 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
         result.structures, result.batches = [at.structure], [at.batch]
     else:
         stages = ((f"{walk.name} 0", s.blocks, s.replicas), (f"{walk.name} 0 screening", 1, 1))
-        stage, blocks, replicas = next((x for x in stages if run.checkpoint.state(x[0] + "/0")), (None, 1, 1))
+        stage, blocks, replicas = next((x for x in stages if run.state(x[0] + "/0")), (None, 1, 1))
         if stage is None:
             raise KeyboardInterrupt("interrupted before the first step; nothing to keep")
         sizes = [b for b in _bounds(run, blocks)[:-1] for _ in range(replicas)]
-        batch, state = _paired_trainer(run, start[:1], sizes).batch, run.checkpoint.state(stage + "/0")
+        batch, state = _paired_trainer(run, start[:1], sizes).batch, run.state(stage + "/0")
         batch.params = {k: state[f"params/{k}"][:len(sizes)] for k in batch.params}
         result.structures = [start[0][0]]
         result.batches = [alone(batch, start[0][0], slice(len(sizes) - replicas, len(sizes)))]

@@ -31,7 +31,7 @@ from bstruct.search.ranking import Ranking, ranked
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
-from bstruct.search.stages.predictor import KEPT, posterior_stage
+from bstruct.search.stages.predictor import KEPT, add_predictors
 from bstruct.core.refusals import check_choice
 from bstruct.search.settings import Settings
 from bstruct.search.work.tiles import Book, Tile, Work, fill, packed
@@ -220,13 +220,6 @@ def _record(visits: _Visits) -> dict:
             "seconds": time.monotonic() - visits.run.started}
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #3c5321f1
-def _remember(run: Session, record: dict) -> None:
-    "One record of the fits in the history, however often they were interrupted."
-    history = run.checkpoint.record["history"]
-    at = next((i for i, r in enumerate(history) if r["stage"] == "fits"), len(history))
-    history[at:at + 1] = [record]
-
-
 def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> Ranking:
     "All that the book knows, each network by its longest fit."
     rungs, found, failed = range(len(visits.plans))[::-1], [], 0
@@ -260,7 +253,7 @@ def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Ca
                 interrupted = True
                 if not any(isinstance(visits.evidence(0, g), Evidence) for g in visits.groups):
                     raise Interrupted("fits") from None
-        _remember(run, _record(visits))
+        run.remember(_record(visits))
         return _ranking(visits, controls, interrupted)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #c41013aa
@@ -296,8 +289,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     check_space(graph, task, settings, n_jobs)
     mark = fingerprint("enumerate", graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark), callback)
-    history = run.checkpoint.record["history"]
-    found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False), history)
+    found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False), run.history)
     rows = []
     try:
         ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "prequential", "supernet", n_jobs)
@@ -311,7 +303,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
         c_reg = best_multiple(run, rows[0].structure)
         rows = [replace(r, c_reg=c_reg) for r in rows]
         found = replace(found, ranking=_kept(graph, rows, settings.finalists))
-        posterior_stage(run, found)
+        add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
     return replace(completed(run, found), ranking=rows)

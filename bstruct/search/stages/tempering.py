@@ -40,10 +40,10 @@ def best_multiple(run: Session, structure: Structure) -> float:
     c_regs = list(dict.fromkeys(run.settings.c_reg * t for t in run.settings.tempering))
     if len(c_regs) == 1:
         return c_regs[0]
-    if run.checkpoint.found("finalists") is None:
+
+    def best() -> tuple[float, dict]:
         found = [e.value for e in multiple_evidence(run, structure, c_regs)]
         values = [-math.inf if math.isnan(v) else v for v in found]
-        kept = run.checkpoint.tensors.items()  # found and forgotten in one write: no kill comes between
-        run.checkpoint.tensors = {k: v for k, v in kept if not k.startswith("finalists/0|")}
-        run.checkpoint.finish("finalists", c_regs[values.index(max(values))])
-    return run.checkpoint.found("finalists")
+        return c_regs[values.index(max(values))], {}
+
+    return run.stage("finalists", best)
