@@ -30,13 +30,15 @@ def test_two_structures_against_quadrature_own_and_pooled():
     from scipy.integrate import quad
     from scipy.stats import norm
     logistic = lambda d: 1 / (1 + math.exp(-d))
+    def at(k, lead, width):
+        "The k-th moment of the probability of the first."
+        return quad(lambda z: norm.pdf(z) * logistic(lead + width * z)**k, -9, 9, points=[-lead / width])[0]
     for (a, sa), (b, sb) in (((0.0, 1.5), (-1.0, 2.0)), ((-640.6, 29.3), (-645.6, 12.2))):
-        width = math.hypot(sa, sb)
-        at = lambda k: quad(lambda z: norm.pdf(z) * logistic(a - b + width * z)**k, -9, 9, points=[(b - a) / width])[0]
+        first, second = (at(k, a - b, math.hypot(sa, sb)) for k in (1, 2))
         for errors in ("own", "pooled"):
             post = structure_posterior({"a": Evidence(a, sa), "b": Evidence(b, sb)}, errors=errors, draws=200_000)
-            assert abs(post.probability[0].item() - at(1)) < 4 * 0.5 / 200_000**0.5
-            assert abs(post.stderr[0].item() - math.sqrt(at(2) - at(1)**2)) < 0.005
+            assert abs(post.probability[0].item() - first) < 4 * 0.5 / 200_000**0.5
+            assert abs(post.stderr[0].item() - math.sqrt(second - first**2)) < 0.005
     assert 0.55 < post.probability[0] < 0.58  # they cannot be told apart
 
 # %% ../nbs/evidence/16_posterior.ipynb #28f8d03a

@@ -15,10 +15,12 @@ from tools.nb import write as write_notebook
 SOURCE, TARGET = "nbs/search/01_settings.ipynb", "nbs/use/04_estimators.ipynb"
 MARK = "#| exporti\n# made by tools/signature.py from Settings\n"
 LEFT_OUT = ("c_comb",)  # no mode of an estimator is told of structures to keep away from
-OWN = {"graph": ("Graph or None", "None", "what is searched; None: a dense graph of the widths `hidden` with the `candidates`"),
+OWN = {"graph": ("Graph or None", "None",
+                 "what is searched; None: a dense graph of the widths `hidden` with the `candidates`"),
        "random_state": ("int, RandomState or None", "None", "seed of everything that is drawn"),
        "device": ("str", '"cpu"', "where tensors live, as torch names it"),
-       "n_jobs": ("int or None", "None", "processes that fit the structures of `enumerate`; -1 is one a core, None is one"),
+       "n_jobs": ("int or None", "None",
+                  "processes that fit the structures of `enumerate`; -1 is one a core, None is one"),
        "verbose": ("bool", "False", "whether a progress bar is shown")}
 ATTRIBUTES = {
     "structure_": ("dict", "edge to its most plausible candidate"),
@@ -65,8 +67,8 @@ def cell(parameters: dict[str, tuple[str, str, str]], page: str) -> str:
     entry = lambda name, kind, text: f"    {name} : {kind}\n        {text}."
     listed = [entry(n, f"{kind}, default={value}", text) for n, (kind, value, text) in parameters.items()]
     fitted = [entry(n, *told) for n, told in ATTRIBUTES.items()]
-    doc = ['    """What every estimator is told, and what it knows when it is fitted.', "", "    Parameters", "    ----------",
-           *listed, "", "    Attributes", "    ----------", *fitted, '    """']
+    doc = ['    """What every estimator is told, and what it knows when it is fitted.', "",
+           "    Parameters", "    ----------", *listed, "", "    Attributes", "    ----------", *fitted, '    """']
     wrap = lambda text, indent: textwrap.fill(text, 120, initial_indent=indent, subsequent_indent=indent,
                                               break_long_words=False, break_on_hyphens=False)
     glue = lambda text: text.replace(" ", "\0")
@@ -76,9 +78,9 @@ def cell(parameters: dict[str, tuple[str, str, str]], page: str) -> str:
     for i in range(0, len(names), 2):
         part = names[i:i + 2]
         sets.append(f"        {', '.join(f'self.{n}' for n in part)} = {', '.join(part)}")
-    return "\n".join([f"{MARK}class EstimatorParameters(BaseEstimator):", *doc, "",
-                      '    _doc_link_module = "bstruct"', f'    _doc_link_template = "{page}"', "", f"    def __init__(self, *, {signature}):",
-                      *sets, "", HOOK.strip("\n")])
+    page_lines = ['    _doc_link_module = "bstruct"', f'    _doc_link_template = "{page}"']
+    return "\n".join([f"{MARK}class EstimatorParameters(BaseEstimator):", *doc, "", *page_lines, "",
+                      f"    def __init__(self, *, {signature}):", *sets, "", HOOK.strip("\n")])
 
 
 # scikit-learn shows the texts in its picture of an estimator where it knows a page to link to
