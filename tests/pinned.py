@@ -12,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import hashlib
 import io
 import json
+import re
 import shutil
 import signal
 import sys
@@ -144,6 +145,11 @@ def evidence_of(e) -> dict:
             "reliable": e.reliable}
 
 
+def unlabelled(record: dict) -> dict:
+    "Without the words that say what its evidence is of, which files of earlier versions lack."
+    return {k: v for k, v in record.items() if k != "of"}
+
+
 def timeless(history: list[dict]) -> list[dict]:
     return [{k: v for k, v in r.items() if k not in ("seconds", "forecast")} for r in history]
 
@@ -155,7 +161,7 @@ def tensors_of(batches) -> str:
 
 def told(model, X) -> dict:
     "What a fitted estimator tells, and what it predicts."
-    rows = lambda found: [{**r, "structure": names(r["structure"])} for r in found]
+    rows = lambda found: [{**r, "structure": names(r["structure"])} for r in map(unlabelled, found)]
     predict = {"proba": model.predict_proba(X), "labels": model.predict(X)} if hasattr(model, "predict_proba") else {
         "mean": model.predict(X), "std": model.predict(X, return_std=True)[1]}
     best = getattr(model, "predict_proba", model.predict)(X, structures="best")
@@ -538,11 +544,14 @@ def outcome(run: Path) -> dict:
     settings = json.loads((run / "settings.json").read_text())
     left_out = ("versions", "history", "settings", "notes")
     model = bstruct.load(run / "model")
+    result["ranking"], result["evidence"] = [unlabelled(r) for r in result["ranking"]], unlabelled(result["evidence"])
+    result["evidence_text"] = re.sub(r" of rows .*(?= \()", "", result["evidence_text"])
+    table = pd.read_csv(run / "ranking.csv", dtype=str, keep_default_na=False).drop(columns="of", errors="ignore")
     return {"result": {k: v for k, v in result.items() if k not in left_out},
             "history": digest(timeless(result["history"])), "weights": tensors_of(model.result_.batches),
             "search": settings["search"], "facts": settings["facts"], "seed": settings["seed"],
             "encoder": json.loads((run / "encoder.json").read_text()),
-            "table": digest((run / "ranking.csv").read_bytes()),
+            "table": digest(table.to_csv(index=False).encode()),
             "predicted": model.predict_proba(three_classes()[0][:5])}
 
 

@@ -5,10 +5,11 @@ import pytest  # noqa: F401
 
 from bstruct.evidence.core import *
 
-# %% ../nbs/evidence/01_core.ipynb #5c993678
+# %% ../nbs/evidence/01_core.ipynb #e4f6275f
 import math
 
 import numpy as np
+import pytest
 import torch
 
 from bstruct.evidence.core import _check_shapes
@@ -22,7 +23,7 @@ def test_evidence_prints_its_error_and_its_doubts():
     bad = Evidence(-3.0, 1.0, 4.0, method="mixture", reliable=False, diagnostics={"reason": "ESS 4 below 100"})
     assert str(bad).endswith("unreliable: ESS 4 below 100)")
 
-# %% ../nbs/evidence/01_core.ipynb #a8f901ce
+# %% ../nbs/evidence/01_core.ipynb #960e08f1
 def test_evidence_survives_json():
     import json
     notes = {"trace": torch.tensor([1.0, float("inf")]), "n": np.int64(3)}
@@ -32,7 +33,35 @@ def test_evidence_survives_json():
     assert back.value == float("-inf") and math.isnan(back.stderr) and back.ess == 3.0
     assert back.diagnostics == {"trace": [1.0, "inf"], "n": 3}
     ok = Evidence(-1.5, 0.1, 20.0, False, "mixture")
-    assert Evidence.from_dict(json.loads(json.dumps(ok.to_dict()))) == ok
+    assert Evidence.from_dict(json.loads(json.dumps(ok.to_dict()))) == ok and "of" not in ok.to_dict()
+    ok = Evidence(-1.5, 0.1, of=Scope(91, 113, 113, "plain fits", detail="4 starts"))
+    back = Evidence.from_dict(json.loads(json.dumps(ok.to_dict())))
+    assert back == ok and back.of.detail == "4 starts"
+
+# %% ../nbs/evidence/01_core.ipynb #62f4123e
+def test_an_evidence_says_what_it_is_of():
+    of = Scope(91, 113, 113, "plain fits, stops mixed", detail="4 starts")
+    said = str(Evidence(-6.154, 0.3, method="prequential", of=of))
+    assert said == ("-6.15 ± 0.30 nats of rows 91-113 of 113 given the rows before, by plain fits, stops mixed, 4 starts "
+                    "(prequential)") and of.rows == 23 and str(of) == f"{of.scale}, 4 starts"
+    assert str(Scope(1, 9, 9, "the integral over the weights", "integral")) == "rows 1-9 of 9, by the integral over the weights"
+    assert "mean of 3 orders" in str(Scope(2, 9, 9, "plain fits", orders=3))
+    for wrong in ((0, 3, 3), (2, 1, 3), (1, 4, 3)):
+        with pytest.raises(ValueError, match="1 <= first <= last <= total"):
+            Scope(*wrong, "plain fits")
+    with pytest.raises(ValueError, match="take 'prequential' or 'integral'"):
+        Scope(1, 3, 3, "plain fits", "sum")
+
+# %% ../nbs/evidence/01_core.ipynb #5f259578
+def test_evidence_on_two_scales_is_not_compared():
+    of = Scope(91, 113, 113, "plain fits")
+    one_scale([])
+    one_scale([Evidence(-1.0, of=of), Evidence(-2.0), Evidence(-3.0, of=Scope(91, 113, 113, "plain fits", detail="2 starts"))])
+    for other in (Scope(15, 113, 113, "plain fits"), Scope(91, 113, 113, "variational posteriors"),
+                  Scope(91, 113, 113, "plain fits", "integral"), Scope(91, 113, 113, "plain fits", orders=2)):
+        with pytest.raises(ValueError) as found:
+            one_scale([Evidence(-1.0), Evidence(-1.0, of=of), Evidence(-2.0, of=other)])
+        assert str(of) in str(found.value) and str(other) in str(found.value)
 
 # %% ../nbs/evidence/01_core.ipynb #6e64a20c
 def test_whitening_round_trip_and_density():

@@ -5,70 +5,129 @@ import pytest  # noqa: F401
 
 from bstruct.evidence.posterior import *
 
-# %% ../nbs/evidence/16_posterior.ipynb #1dd5376c
+# %% ../nbs/evidence/16_posterior.ipynb #45b10176
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from bstruct.evidence.core import Evidence
 
-# %% ../nbs/evidence/16_posterior.ipynb #20a640f6
-def test_averaged_posterior_against_softmax_and_integral():
+# %% ../nbs/evidence/16_posterior.ipynb #ba61978c
+def test_exact_evidence_is_the_rule_itself():
+    values = torch.tensor([-10.0, -11, -14], dtype=torch.float64)
+    for errors in ("own", "pooled"):
+        post = structure_posterior([Evidence(v, 0.0) for v in values.tolist()], errors=errors)
+        torch.testing.assert_close(post.probability, values.softmax(0))
+        assert post.stderr.max() < 1e-12 and post.reliable and post.notes == () and post.labels == (0, 1, 2)
+    assert post.top(1)[0][0] == 0
+    assert total_variation(post.probability, values.softmax(0)) < 1e-12
+    assert total_variation(torch.tensor([1.0, 0]), torch.tensor([0, 1.0])) == 1
+
+# %% ../nbs/evidence/16_posterior.ipynb #490ca4d7
+def test_two_structures_against_quadrature_own_and_pooled():
     from scipy.integrate import quad
     from scipy.stats import norm
-    from bstruct.evidence.core import Evidence
-    exact = [Evidence(v, 0.0) for v in (-10.0, -11.0, -14.0)]
-    torch.testing.assert_close(averaged_posterior(exact), torch.tensor([-10.0, -11, -14], dtype=torch.float64).softmax(0))
-    noisy = averaged_posterior([Evidence(0.0, 1.5), Evidence(-1.0, 2.0)], draws=200_000)[0].item()
-    want = quad(lambda d: norm.pdf(d, 1.0, 2.5) / (1 + math.exp(-d)), -30, 30)[0]
-    assert abs(noisy - want) < 4 * 0.5 / 200_000**0.5
-    assert averaged_posterior([Evidence(-5.0, math.inf), Evidence(float("nan"), 1.0)]).tolist() == pytest.approx([1, 0])
-
-# %% ../nbs/evidence/16_posterior.ipynb #e39a9ab1
-def test_posterior_with_exact_evidence_is_bayes_rule():
-    exact = [Evidence(v, 0.0) for v in (-10.0, -11.0, -14.0)]
-    mean, sd = posterior(exact)
-    torch.testing.assert_close(mean, torch.tensor([-10.0, -11, -14], dtype=torch.float64).softmax(0))
-    assert sd.max() < 1e-12
-    lost = posterior([Evidence(-5.0, math.inf), Evidence(math.nan, 1.0), Evidence(-math.inf, math.inf)])[0]
-    assert lost.tolist() == pytest.approx([1, 0, 0])
-
-# %% ../nbs/evidence/16_posterior.ipynb #19317434
-def test_posterior_of_two_against_an_integral():
-    from scipy.integrate import quad
-    from scipy.stats import norm
-    mean, sd = posterior([Evidence(0.0, 1.5), Evidence(-1.0, 2.0)], draws=200_000)
-    width = math.sqrt(2 * (1.5**2 + 2**2) / 2)
     logistic = lambda d: 1 / (1 + math.exp(-d))
-    first, second = (quad(lambda d, k: norm.pdf(d, 1.0, width) * logistic(d)**k, -30, 30, args=k)[0] for k in (1, 2))
-    assert abs(mean[0].item() - first) < 4 * 0.5 / 200_000**0.5
-    assert abs(sd[0].item() - math.sqrt(second - first**2)) < 0.005
+    def at(k, lead, width):
+        "The k-th moment of the probability of the first."
+        return quad(lambda z: norm.pdf(z) * logistic(lead + width * z)**k, -9, 9, points=[-lead / width])[0]
+    for (a, sa), (b, sb) in (((0.0, 1.5), (-1.0, 2.0)), ((-640.6, 29.3), (-645.6, 12.2))):
+        first, second = (at(k, a - b, math.hypot(sa, sb)) for k in (1, 2))
+        for errors in ("own", "pooled"):
+            post = structure_posterior({"a": Evidence(a, sa), "b": Evidence(b, sb)}, errors=errors, draws=200_000)
+            assert abs(post.probability[0].item() - first) < 4 * 0.5 / 200_000**0.5
+            assert abs(post.stderr[0].item() - math.sqrt(second - first**2)) < 0.005
+    assert 0.55 < post.probability[0] < 0.58  # they cannot be told apart
 
-# %% ../nbs/evidence/16_posterior.ipynb #ab78b233
+# %% ../nbs/evidence/16_posterior.ipynb #28f8d03a
+def test_log_prior_against_enumeration():
+    from itertools import product
+    values, prior, sd = (-3.0, -3.5, -5.0), torch.tensor([0.1, 0.6, 0.3], dtype=torch.float64).log(), (0.4, 0.8, 1.2)
+    exact = structure_posterior([Evidence(v) for v in values], prior + 7).probability
+    torch.testing.assert_close(exact, (torch.tensor(values, dtype=torch.float64) + prior).softmax(0))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(12)
+    weights, want = weights / weights.sum(), torch.zeros(3, dtype=torch.float64)
+    for i in product(range(12), repeat=3):
+        ell = torch.tensor([v + s * nodes[k] for v, s, k in zip(values, sd, i)], dtype=torch.float64)
+        want += float(np.prod(weights[list(i)])) * (ell + prior).softmax(0)
+    post = structure_posterior([Evidence(v, s) for v, s in zip(values, sd)], prior, draws=200_000)
+    assert (post.probability - want).abs().max() < 4 * post.stderr.max() / 200_000**0.5 and abs(post.probability.sum() - 1) < 1e-12
+    with pytest.raises(ValueError, match=r"log_prior has shape \(2,\), there are 3 evidences"):
+        structure_posterior([Evidence(v) for v in values], prior[:2])
+    with pytest.raises(ValueError, match="pooled"):
+        structure_posterior([Evidence(-1.0)], errors="poled")
+
+# %% ../nbs/evidence/16_posterior.ipynb #202c6a4f
+def test_what_has_no_estimate_is_left_out_and_told():
+    lost = structure_posterior([Evidence(-5.0, 1.0), Evidence(math.nan, 1.0), Evidence(-math.inf, math.inf)])
+    assert lost.probability.tolist() == [1, 0, 0] and "1 of 3 structures have no estimate" in lost.notes[0]
+    for evidence in (math.nan, math.inf, -math.inf):
+        none = structure_posterior([Evidence(evidence, math.inf)] * 2, torch.tensor([0.25, 0.75]).log())
+        assert none.probability.tolist() == pytest.approx([0.25, 0.75]) and not none.reliable and "prior" in none.notes[0]
+    single = structure_posterior([Evidence(-1.0, math.inf, reliable=False), Evidence(-2.0, math.inf, reliable=False)])
+    assert single.probability[0].item() == pytest.approx(1 / (1 + math.exp(-1))) and "no error" in single.notes[0]
+    assert not single.reliable and len(structure_posterior([]).labels) == 0
+    some = structure_posterior([Evidence(-1.0, math.inf), Evidence(-2.0, 20.0), Evidence(-2.0, 20.0)])
+    assert some.probability.max() < 0.4 and some.notes == ()  # the pooled error of the others
+    assert not structure_posterior([Evidence(-3.0), Evidence(-3.0, reliable=False)]).reliable
+    assert structure_posterior([Evidence(-3.0), Evidence(-30.0, reliable=False)]).reliable  # it has no say
+
+# %% ../nbs/evidence/16_posterior.ipynb #ca8c7c24
+def test_names_of_one_network_are_one_entry():
+    named = {"a": Evidence(-3.0, 2.0), "a'": Evidence(-3.0, 2.0), "a''": Evidence(-3.0, 2.0), "b": Evidence(-2.0, 2.0)}
+    joint = structure_posterior(named, network=lambda label: label[0], draws=200_000)
+    want = structure_posterior({"a": named["a"], "b": named["b"]}, torch.tensor([3.0, 1.0]).log(), draws=200_000)
+    assert joint.labels == ("a", "b") and torch.allclose(joint.probability, want.probability)
+    assert structure_posterior(named, draws=200_000).stderr[3] < joint.stderr[1]  # as if each name had its own luck
+    twice = structure_posterior({"a": Evidence(-3.0, 2.0), "b": Evidence(-5.0, 2.0)}, network={"a": 0, "b": 0})
+    assert twice.labels == (0,) and twice.probability.tolist() == [1]
+    from bstruct.evidence.posterior import _mean
+    both = _mean([Evidence(-3.0, 2.0), Evidence(-5.0, 2.0), Evidence(math.nan)])
+    assert both.value == -4 and both.stderr == pytest.approx(2 / 2**0.5)
+
+# %% ../nbs/evidence/16_posterior.ipynb #0bc678fb
 def test_the_luck_of_two_starts_does_not_make_a_winner():
     lucky = [Evidence(-100.0, 0.5), Evidence(-130.0, 60.0), Evidence(-101.0, 20.0)]
-    assert averaged_posterior(lucky)[1] > 0.2  # each error at its word
-    mean = posterior(lucky)[0].tolist()
+    assert structure_posterior(lucky).probability[1] > 0.2  # each error at its word
+    pooled = lambda evidence: structure_posterior(evidence, errors="pooled").probability
+    mean = pooled(lucky).tolist()
     assert mean[0] > mean[2] > mean[1]
     rivals = [Evidence(-100.0 - i, 1.0) for i in range(8)]
     hopeless = [Evidence(-900.0, 300.0)] * 20
-    close = posterior([Evidence(-100.0 - i / 50, 5.0) for i in range(20)])[0]
+    close = pooled([Evidence(-100.0 - i / 50, 5.0) for i in range(20)])
     assert (close.diff() <= 0).all() and close.sum() == pytest.approx(1)
-    assert posterior(rivals + hopeless)[0][0] == pytest.approx(posterior(rivals)[0][0].item(), abs=0.02)
+    assert pooled(rivals + hopeless)[0] == pytest.approx(pooled(rivals)[0].item(), abs=0.02)
 
-# %% ../nbs/evidence/16_posterior.ipynb #0e8383b3
-def test_structure_posterior_propagates_errors():
-    values = torch.tensor([-3.0, -3.5, -5.0], dtype=torch.float64)
-    sigma = torch.tensor([0.05, 0.1, 0.2], dtype=torch.float64)
-    found = {(str(i),): Evidence(float(v), float(s)) for i, (v, s) in enumerate(zip(values, sigma))}
-    post = structure_posterior(found)
-    draws = values + sigma * torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert torch.allclose(post.stderr, draws.softmax(1).std(0), rtol=0.05)
-    assert abs(float(post.probability.sum()) - 1) < 1e-12
-    assert post.top(1)[0][0] == ("0",) and post.reliable
-    tilted = structure_posterior(found, torch.tensor([0.0, 0.5, 0.0], dtype=torch.float64))
-    assert abs(float(tilted.probability[0] - tilted.probability[1])) < 1e-12
-    assert not structure_posterior(found | {("3",): Evidence(-3.0, reliable=False)}).reliable
-    assert total_variation(post.probability, post.probability) == 0
-    assert total_variation(torch.tensor([1.0, 0]), torch.tensor([0, 1.0])) == 1
+# %% ../nbs/evidence/16_posterior.ipynb #00a485fe
+def test_an_error_that_all_have_in_common_cancels():
+    beside = [Evidence(v, 50.0, diagnostics={"comparison": 0.5}) for v in (-10.0, -12.0)]
+    alone = [Evidence(v, 0.5) for v in (-10.0, -12.0)]
+    assert torch.equal(structure_posterior(beside).probability, structure_posterior(alone).probability)
+    assert structure_posterior([Evidence(v, 50.0) for v in (-10.0, -12.0)]).probability[0] < 0.6
+
+# %% ../nbs/evidence/16_posterior.ipynb #e186b709
+def test_evidence_of_other_rows_is_refused():
+    from bstruct.evidence.core import Scope
+    late, early = Scope(91, 113, 113, "plain fits"), Scope(15, 113, 113, "variational posteriors")
+    with pytest.raises(ValueError, match="rows 91-113 of 113.*is not compared with.*rows 15-113"):
+        structure_posterior([Evidence(-6.15, of=late), Evidence(-9.99, of=early)])
+
+# %% ../nbs/evidence/16_posterior.ipynb #9d9df82a
+def test_stated_probabilities_are_kept():
+    generator, tau, s, trials = torch.Generator().manual_seed(0), 3.0, 3.0, 1500
+    draw = lambda: torch.randn(trials, 6, generator=generator, dtype=torch.float64)
+    exact = tau * draw()
+    true = torch.multinomial(exact.softmax(1), 1, generator=generator)[:, 0]
+    seen, w = exact + s * draw(), tau**2 / (tau**2 + s**2)
+    told = lambda row, error: structure_posterior([Evidence(v, error) for v in row.tolist()], draws=512).probability
+    def worst(p):
+        "The largest gap between stated probabilities and frequencies, in standard errors."
+        hit, gaps = torch.nn.functional.one_hot(true, 6).double(), []
+        for a, b in zip((0.0, 0.2, 0.4, 0.6, 0.8), (0.2, 0.4, 0.6, 0.8, 1.01)):
+            at = (p >= a) & (p < b)
+            gaps.append(float((hit[at] - p[at]).mean().abs() / (p[at] * (1 - p[at])).mean().sqrt() * at.sum() ** 0.5))
+        return max(gaps)
+    assert worst(torch.stack([told(w * row, w**0.5 * s) for row in seen])) < 4
+    assert worst((w * seen).softmax(1)) > 8 and worst(seen.softmax(1)) > 8

@@ -13,7 +13,23 @@ from pinned import PINS, PINS_FOLDER, OtherRounding, machine, names, plain, reco
 
 from bstruct import Graph
 
-EXCEPTIONS = {}  # name of a pin: why it changed; such a pin is compared with pins/changed.json
+TEMPERATURE = "the mixing entropy is at the last temperature of the settings, it was at 1"
+PAIRED = TEMPERATURE + "; the probabilities of a walk are by the one posterior, with the pooled error of its differences"
+NAMES = "names of one network share the error of their one estimate, each had an error of its own"
+LABEL = "an evidence says which rows it is of and by which fit"
+EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pins/changed.json
+    **dict.fromkeys(("evidence_of_three_classes", "evidence_of_two_classes", "evidence_of_numbers",
+                     "evidence_that_decides", "evidence_of_a_graph_of_ones_own", "evidence_on_two_levels",
+                     "evidence_with_rows_held_out", "interrupted_run_resumed"), TEMPERATURE),
+    **dict.fromkeys(("grown_for_three_classes", "grown_for_numbers", "shrunk_for_two_classes", "shrunk_for_numbers"),
+                    PAIRED),
+    **dict.fromkeys(("enumerated_for_numbers", "enumerated_for_three_classes_on_a_budget",
+                     "enumerated_for_two_classes_by_halving"), f"{NAMES}; {TEMPERATURE}"),
+    **dict.fromkeys(("enumerated_in_random_order", "saved_enumeration_continued"), f"{NAMES}; {LABEL}"),
+    **dict.fromkeys(("enumerated_by_laplace_in_the_order_given", "enumeration_and_its_journal"), LABEL),
+    "run_at_the_command_line": f"{LABEL}; {TEMPERATURE}",
+    "saved_estimator_read": "estimators have no parameter c_comb: no mode of theirs uses it",
+}
 
 HERE = machine()
 RECORDED = json.loads((PINS_FOLDER / "pins.json").read_text())
@@ -118,7 +134,12 @@ def test_a_saved_estimator_predicts_what_it_predicted_when_it_was_fitted():
 def test_a_saved_run_ends_as_a_run_without_interruption(name):
     whole, found = now("run_at_the_command_line"), now(name)
     shared = ("result", "history", "weights", "search", "facts", "seed", "encoder", "table", "predicted")
-    part = lambda r: {k: r[k] for k in shared}
+
+    def part(r):
+        "What both have, but for the mixing entropy, which saved runs tell at temperature 1."
+        complexity = {k: v for k, v in r["result"]["complexity"].items() if k != "mixing entropy"}
+        return {k: r[k] for k in shared} | {"result": r["result"] | {"complexity": complexity}}
+
     assert not differences(part(whole), part(found), SAME_MACHINE)
     if name == "finished_run_read":
         assert found["codes"] == [0, 0] and found["messages"] == ""

@@ -24,7 +24,8 @@ from bstruct.core.checkpoint import Checkpoint
 from bstruct.search.modes.enumeration import check_space, enumerate_mode, enumerate_structures
 from bstruct.model.reach import network_of
 from bstruct.training.fits import FitPlan, prequential_evidence
-from bstruct.evidence.posterior import posterior
+from bstruct.evidence.posterior import structure_posterior
+from bstruct.search.result import Scored
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
 from bstruct.search.work.tiles import Book, Work
@@ -83,7 +84,10 @@ def test_every_structure_gets_its_own_evidence():
         assert alone == row["evidence"]
     values = [r["evidence"].value for r in ranking.rows]
     assert values == sorted(values, reverse=True) and sorted(r["visit"] for r in ranking.rows) == list(range(1, 28))
-    assert [r["probability"] for r in ranking.rows] == posterior([r["evidence"] for r in ranking.rows])[0].tolist()
+    network = {r.visit: network_of(GRAPH, r.structure) for r in ranking.rows}
+    want = structure_posterior({r.visit: r.evidence for r in ranking.rows}, errors="pooled", network=network)
+    joint = {n: sum(r.probability for r in ranking.rows if network[r.visit] == n) for n in want.labels}
+    assert list(joint.values()) == pytest.approx(want.probability.tolist())
     best = ranking.rows[0]["structure"]
     assert "linear+sin" in best.values()
     networks = {network_of(GRAPH, s) for s in GRAPH.structures()}
@@ -148,14 +152,14 @@ def test_the_mode_predicts_with_the_best():
 
 # %% ../nbs/search/modes/04_enumeration.ipynb #04442d7b
 def test_who_joins_the_predictor_has_the_probability_of_all_its_names():
-    rows = [{"structure": s, "probability": 1 / 27} for s in GRAPH.structures()]
+    rows = [Scored(s, Evidence(-1.0), probability=1 / 27) for s in GRAPH.structures()]
     names = {}
     for s in GRAPH.structures():
         names.setdefault(network_of(GRAPH, s), []).append(s)
     kept = enumeration._kept(GRAPH, rows, 2)
     assert [(r["structure"], round(27 * r["probability"])) for r in kept] == [
         (same[0], len(same)) for same in names.values() if len(same) / 27 >= 0.05] and 1 <= len(kept) < len(names)
-    improbable = [{"structure": same[0], "probability": p} for same, p in zip(names.values(), (0.03, 0.01, 0.04, 0.02))]
+    improbable = [Scored(same[0], Evidence(-1.0), probability=p) for same, p in zip(names.values(), (0.03, 0.01, 0.04, 0.02))]
     few = enumeration._kept(GRAPH, improbable, 2)  # nobody has enough: the first ones share everything
     assert [r["structure"] for r in few] == [r["structure"] for r in improbable[:2]]
     assert [r["probability"] for r in few] == pytest.approx([0.75, 0.25])

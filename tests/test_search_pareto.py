@@ -11,8 +11,9 @@ DIRECT = {"x->h1": "zero", "x->h2": "linear+sin", "h1->h2": "zero"}
 
 def a_row(**kw):
     from bstruct.evidence.core import Evidence
+    from bstruct.search.result import Scored
     row = dict(structure=DIRECT, c_reg=1.0, complexity=1.0, parameters=3, held_out=0.5, kept=True, step=0, what="start")
-    return row | kw | {"evidence": Evidence(kw.get("evidence", -1.0), 0.5)}
+    return Scored(**row | kw | {"evidence": Evidence(kw.get("evidence", -1.0), 0.5)})
 
 # %% ../nbs/search/06_pareto.ipynb #90b769c5
 def test_pareto_optimal_against_a_loop():
@@ -37,8 +38,8 @@ def test_pareto_tables_survive_csv():
     table = pareto_table(path)
     back = pd.read_csv(io.StringIO(table.to_csv(index=False)))
     pd.testing.assert_frame_equal(back, table)
-    assert table["pareto"].tolist() == [True, False] and table["error"].tolist() == [0.5, 0.5]
-    assert table["structure"][0] == "x->h1=zero x->h2=linear+sin h1->h2=zero"
+    assert table["pareto"].tolist() == [True, False] and table["stderr"].tolist() == [0.5, 0.5]
+    assert table["x->h2"][0] == "linear+sin" and table["log_evidence"].tolist() == [-1.0, -3.0]
 
 # %% ../nbs/search/06_pareto.ipynb #f539c72d
 def test_plot_path_draws_the_path():

@@ -5,7 +5,7 @@ import pytest  # noqa: F401
 
 from bstruct.search.ranking import *
 
-# %% ../nbs/search/04_ranking.ipynb #71f8c856
+# %% ../nbs/search/04_ranking.ipynb #4135b0f8
 import math
 import tempfile
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bstruct.evidence.core import Evidence
+from bstruct.evidence.core import Evidence, Scope
 from bstruct.model.graph import Graph
 
 
@@ -43,6 +43,18 @@ def test_longer_fits_come_first_and_share_the_probability():
     assert [r["visit"] for r in rows] == [4, 2, 3, 1]
     assert [r["probability"] > 0 for r in rows] == [True, True, False, False]
 
+# %% ../nbs/search/04_ranking.ipynb #2143a726
+def test_names_of_one_network_share_its_luck():
+    from scipy.integrate import quad
+    from scipy.stats import norm
+    off = {"x->h2": "zero", "h1->h2": "zero"}  # whatever is on the third edge, the network is the same
+    other = {"x->h1": "zero", "x->h2": "linear", "h1->h2": "zero"}
+    names = [off | {"x->h1": c} for c in GRAPH.choices["x->h1"]]
+    rows = ranked(GRAPH, [(s, i, Evidence(-4.0, 2.0), {}) for i, s in enumerate(names)] + [(other, 9, Evidence(-3.0, 2.0), {})])
+    want = quad(lambda z: norm.pdf(z) / (1 + len(names) * math.exp(-1 + 8**0.5 * z)), -9, 9)[0]
+    assert rows[0].visit == 9 and abs(rows[0].probability - want) < 4 * rows[0].probability_error / 4096**0.5
+    assert len({r.probability for r in rows[1:]}) == 1 and sum(r.probability for r in rows) == pytest.approx(1)
+
 # %% ../nbs/search/04_ranking.ipynb #b33f5eef
 def test_every_structure_knows_its_rank():
     values = [-float((7 * i) % GRAPH.n_structures) for i in range(GRAPH.n_structures)]
@@ -54,17 +66,17 @@ def test_every_structure_knows_its_rank():
     mean, sd = ranking.posterior
     assert mean.argmax() == 0 and math.isclose(mean.sum(), 1, rel_tol=1e-5) and sd.shape == mean.shape
 
-# %% ../nbs/search/04_ranking.ipynb #45281476
+# %% ../nbs/search/04_ranking.ipynb #8d25c608
 def test_an_unknown_structure_is_told_what_is_wrong():
     part = Ranking(GRAPH, ranked(GRAPH, visits([-1.0, -2.0])))
-    with pytest.raises(ValueError, match=f"none of the 2 structures that were visited, of {GRAPH.n_structures}; give a la"):
+    with pytest.raises(ValueError, match=f"none of the 2 structures that were visited, of {GRAPH.n_structures}; visit all"):
         part.rank_of(list(GRAPH.structures())[2])
     with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of zero, linear"):
         part.rank_of({})
     with pytest.raises(ValueError, match="did you mean 'linear'"):
         part.rank_of({"x->h1": "liner"})
 
-# %% ../nbs/search/04_ranking.ipynb #536b904d
+# %% ../nbs/search/04_ranking.ipynb #c3392dad
 def test_the_table_survives_the_file():
     ranking = Ranking(GRAPH, ranked(GRAPH, visits([-1.5, None, -2.25])))
     with tempfile.TemporaryDirectory() as tmp:
@@ -76,9 +88,9 @@ def test_the_table_survives_the_file():
     assert read.index.tolist() == [1, 2, 3] and read["log_evidence"].tolist()[:2] == [-1.5, -2.25]
     assert read["x->h1"].tolist() == [r["structure"]["x->h1"] for r in ranking.rows]
     assert read["error"].tolist()[2] == "ZeroDivisionError: no" and read["probability"].sum() == pytest.approx(1)
-    assert list(read.columns[:3]) == list(GRAPH.choices)
+    assert list(read.columns[-3:]) == list(GRAPH.choices) and list(read.columns[:2]) == ["log_evidence", "stderr"]
 
-# %% ../nbs/search/04_ranking.ipynb #0a1f89e0
+# %% ../nbs/search/04_ranking.ipynb #fa016798
 def test_a_ranking_prints_as_a_table():
     ranking = Ranking(GRAPH, ranked(GRAPH, visits([-30.0 - i for i in range(12)], errors=0.0)), ["a note"])
     lines = str(ranking).splitlines()
@@ -88,6 +100,9 @@ def test_a_ranking_prints_as_a_table():
     assert max(map(len, lines)) < 100
     ranking.interrupted = True
     assert "so far (interrupted)" in str(ranking)
+    of = Scope(91, 113, 113, "plain fits")
+    told = Ranking(GRAPH, ranked(GRAPH, [(next(iter(GRAPH.structures())), 1, Evidence(-1.0, of=of), {})]))
+    assert str(told).splitlines()[1] == f"log evidence, nats, of {of}"
 
 # %% ../nbs/search/04_ranking.ipynb #564e192b
 def test_the_plot_marks_answers_at_their_ranks():

@@ -5,6 +5,63 @@ import pytest  # noqa: F401
 
 from bstruct.search.result import *
 
+# %% ../nbs/search/02_result.ipynb #097e63c3
+import json
+import math
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from bstruct.evidence.core import Evidence, Scope
+from bstruct.model.graph import Graph
+
+
+OF = Scope(91, 113, 113, "plain fits")
+
+
+def a_row(**known):
+    notes = {"comparison": 0.25}
+    return Scored({"x->h": "zero", "h->y": "linear"}, Evidence(-3.0, 0.5, diagnostics=notes, of=OF), **known)
+
+# %% ../nbs/search/02_result.ipynb #e583ed08
+def test_a_row_reads_like_a_dictionary():
+    row = a_row(probability=0.75, parameters=9)
+    assert row.keys() == ["structure", "evidence", "probability", "parameters"] and dict(row)["parameters"] == 9
+    assert row["evidence"] is row.evidence and row.comparison == 0.25
+    with pytest.raises(KeyError, match="'visit' is not known of this structure; known are structure, evidence"):
+        row["visit"]
+    assert a_row(visit=3)["error"] is None and replace(row, probability=0.5) != row
+    with pytest.raises(AttributeError):
+        row.probability = 1.0
+
+# %% ../nbs/search/02_result.ipynb #3a9d8b2e
+def test_records_come_back():
+    row = a_row(probability=0.75, visit=2, error="no", c_reg=0.1)
+    record = as_record(row)
+    assert record == {"structure": row.structure, "log_evidence": -3.0, "stderr": 0.5, "comparison": 0.25, "c_reg": 0.1,
+                      "probability": 0.75, "visit": 2, "error": "no", "of": str(OF)}
+    back = from_record(json.loads(json.dumps(record)))
+    assert replace(back, evidence=row.evidence) == row and (back.evidence.value, back.evidence.stderr) == (-3.0, 0.5)
+    assert back.comparison == 0.25
+    lost = from_record({"structure": {}, "log_evidence": None, "stderr": None, "pareto": True})
+    assert math.isnan(lost.evidence.value) and lost.evidence.stderr == math.inf
+
+# %% ../nbs/search/02_result.ipynb #cbef4c5d
+def test_a_table_has_a_row_a_structure():
+    table = to_frame([a_row(probability=0.75, visit=1), a_row(probability=0.25, visit=2, error="no")])
+    assert table.index.tolist() == [1, 2] and table["probability"].sum() == 1 and table["h->y"].tolist() == ["linear"] * 2
+    assert table["error"].isna().tolist() == [True, False] and set(table["of"]) == {str(OF)}
+    assert to_frame([a_row(step=0, what="start", kept=True)], ranked=False).index.tolist() == [0]
+    assert isinstance(to_frame([]), pd.DataFrame)
+
+# %% ../nbs/search/02_result.ipynb #89785d07
+def test_a_result_starts_without_path_and_notes():
+    graph = Graph.dense(2, 1, hidden=(2,))
+    a, b = (Result(graph, [], [], [], [a_row()], Evidence(-3.0), []) for _ in range(2))
+    a.notes.append("collapsed")
+    assert a.path == b.notes == [] and a.interrupted is None and a.ranking[0].evidence.of == OF
+
 # %% ../nbs/search/02_result.ipynb #2780dfc0
 import torch
 

@@ -50,3 +50,40 @@ def test_run_trains_reports_and_resumes_to_the_bit():
             small_run(checkpoint=f"{tmp}/c", callback=stop).train("search", make, 120)
         again = small_run(checkpoint=f"{tmp}/c").train("search", make, 120)
     assert torch.equal(again.params["loc"], batch.params["loc"]) and not again.params["loc"].requires_grad
+
+# %% ../nbs/search/03_session.ipynb #1dcb0798
+def test_a_stage_works_once_and_forgets_how_it_trained():
+    import tempfile
+    calls, two = [], torch.ones(2)
+    def work():
+        calls.append(1)
+        run.checkpoint.save("s/0", {"params/loc": two})
+        return {"a": 1}, {"kept": two}
+    with tempfile.TemporaryDirectory() as tmp:
+        run = small_run(checkpoint=f"{tmp}/c")
+        assert run.stage("s", work) == {"a": 1} == run.stage("s", work) and calls == [1]
+        run = small_run(checkpoint=f"{tmp}/c")
+        assert run.stage("s", work) == {"a": 1} and calls == [1] and torch.equal(run.state("s")["kept"], two)
+        assert run.state("s/0") == {} and run.stage("t", lambda: ([2], {"params/loc": two}), part="0") == [2]
+        assert torch.equal(run.state("t/0")["params/loc"], two) and run.state("t") == {}
+    def stopped():
+        raise KeyboardInterrupt
+    with pytest.raises(Interrupted, match="^u$"):
+        run.stage("u/1/2", stopped)
+
+# %% ../nbs/search/03_session.ipynb #001453ea
+def test_records_are_told_once_where_that_is_wanted():
+    def stopped(record):
+        raise KeyboardInterrupt
+    seen = []
+    run = small_run(callback=seen.append)
+    for epoch in (1, 2, 2):
+        run.tell({"stage": "fits", "epoch": epoch})
+    assert [r["epoch"] for r in seen] == [1, 2] == [r["epoch"] for r in run.history] and run.history[0]["seconds"] >= 0
+    with pytest.raises(Interrupted, match="^fits$"):
+        small_run(callback=stopped).tell({"stage": "fits", "epoch": 3})
+    run.remember({"stage": "fits", "epoch": 9})
+    run.remember({"stage": "other", "epoch": 1})
+    assert [(r["stage"], r["epoch"]) for r in run.history] == [("fits", 9), ("fits", 2), ("other", 1)]
+    run.notes = ["collapsed"]
+    assert run.notes == ["collapsed"] and small_run().notes == []

@@ -17,7 +17,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.order import ORDERS
-from bstruct.search.stages.supernet import search_stage
+from bstruct.search.stages.supernet import ordered
 
 
 GRAPH = Graph.dense(2, 1, (4, 4), ("zero", "linear", "linear+sin"))
@@ -36,7 +36,8 @@ def run_of(graph=GRAPH, n=80, **settings):
 # %% ../nbs/search/stages/03_order.ipynb #30b8253d
 def test_the_order_is_that_of_the_evidence_mode():
     order, notes = visiting_order(run_of(), "supernet", 5)
-    assert order == search_stage(run_of())[0] and not notes
+    run = run_of()
+    assert order == ordered(run.graph, run.task, run.settings, run.generator, run.finish)[0] and not notes
     assert len(order) == 27 and len({tuple(s.items()) for s in order}) == 27
     sines = [i for i, s in enumerate(order) if s["x->h2"] == "linear+sin"]
     nothing = [i for i, s in enumerate(order) if s["x->h2"] == "zero" and "zero" in (s["x->h1"], s["h1->h2"])]

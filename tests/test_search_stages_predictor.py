@@ -5,7 +5,7 @@ import pytest  # noqa: F401
 
 from bstruct.search.stages.predictor import *
 
-# %% ../nbs/search/stages/07_predictor.ipynb #1fb3a6bc
+# %% ../nbs/search/stages/07_predictor.ipynb #807f9d84
 import pytest
 import torch
 
@@ -13,9 +13,10 @@ from bstruct.core.checkpoint import Checkpoint
 from bstruct.evidence.core import Evidence
 from bstruct.model import Graph
 from bstruct.objectives.task import Task
-from bstruct.search.result import Result
+from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
+from bstruct.search.stages.predictor import add_predictors
 
 
 QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2)
@@ -38,27 +39,26 @@ def small_run(task=None, checkpoint=None, callback=None, **kw):
 
 
 def rows_of_three():
-    return [{"structure": {"x->h1": c}, "c_reg": 1.0, "probability": p}
-            for c, p in (("linear", .9), ("zero", .08), ("linear+sin", .05))]
+    return [Scored({"x->h1": c}, Evidence(0.0), c_reg=1.0, probability=p) for c, p in (("linear", .9), ("zero", .08), ("linear+sin", .05))]
 
-# %% ../nbs/search/stages/07_predictor.ipynb #31caa335
-def test_posterior_stage_interrupted_keeps_all_structures():
+# %% ../nbs/search/stages/07_predictor.ipynb #2e609770
+def test_predictors_interrupted_keeps_all_structures():
     def stop_at_two(record):
         if record["epoch"] == 2:
             raise KeyboardInterrupt
     cut = Result(small_graph(), [], [], [], rows_of_three(), Evidence(0.0, 0.0), [])
     with pytest.raises(Interrupted, match="posterior"):
-        posterior_stage(small_run(callback=stop_at_two, finalists=3), cut)
+        add_predictors(small_run(callback=stop_at_two, finalists=3), cut)
     assert len(cut.batches) == 3 == len(cut.structures) and cut.probabilities == [.9, .08, .05]
 
-# %% ../nbs/search/stages/07_predictor.ipynb #de0db9f2
-def test_posterior_stage_keeps_what_is_probable():
+# %% ../nbs/search/stages/07_predictor.ipynb #f6d3523d
+def test_predictors_keep_what_is_probable():
     laws = (("linear", .9), ("zero", .08), ("linear+sin", .02))
-    rows = [{"structure": {"x->h1": c}, "c_reg": 1.0, "probability": p} for c, p in laws]
+    rows = [Scored({"x->h1": c}, Evidence(0.0), c_reg=1.0, probability=p) for c, p in laws]
     only = Result(small_graph(), [], [], [], rows, Evidence(0.0, 0.0), [])
-    posterior_stage(small_run(finalists=1, min_steps=3), only)
+    add_predictors(small_run(finalists=1, min_steps=3), only)
     assert only.structures == [{"x->h1": "linear"}]
     result = Result(small_graph(), [], [], [], rows, Evidence(0.0, 0.0), [])
-    posterior_stage(small_run(), result)
+    add_predictors(small_run(), result)
     assert result.structures == [{"x->h1": "linear"}, {"x->h1": "zero"}] and result.probabilities == [.9, .08]
     assert [len(b) for b in result.batches] == [2, 2] and all(b.sizes.tolist() == [120, 120] for b in result.batches)

@@ -17,6 +17,7 @@ from bstruct.model import Graph
 from bstruct.objectives.task import Task
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
+from bstruct.search.stages.race import rounds
 from bstruct.training.fits import FitPlan, pooled, prequential_evidence
 
 
@@ -38,10 +39,15 @@ def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
     return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"), callback)
 
+
+def screening(run, structures):
+    plan, turns = FitPlan.of(run.settings, len(run.task)), rounds(run.settings, len(structures))
+    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage, tell=run.tell)
+
 # %% ../nbs/search/stages/05_screening.ipynb #b6acec08
 def test_screening_tells_truth_from_falsehood():
     run = small_run(min_steps=600, finalists=1)
-    good, bad = screening_stage(run, [{"x->h1": "linear+sin"}, {"x->h1": "zero"}])
+    good, bad = screening(run, [{"x->h1": "linear+sin"}, {"x->h1": "zero"}])
     assert good.value > bad.value + 3 * (good.stderr + bad.stderr)
     assert good.diagnostics["rows"] == 43 and [e.diagnostics["replicas"] for e in (good, bad)] == [4, 2]
     plan = FitPlan.of(run.settings, 120)
@@ -49,13 +55,13 @@ def test_screening_tells_truth_from_falsehood():
                                                     replace(plan, starts=starts), seed)[0]
     starts = pooled(pooled(fit(1, 0), fit(1, 1)), fit(2, 2)).diagnostics["starts"]
     assert good.diagnostics["starts"] == starts and good.value == pytest.approx(sum(starts) / 4)  # alone or in company ...
-    run.graph = None
-    assert screening_stage(run, [{}, {}]) == [good, bad]  # ... and now or from the checkpoint
+    run.graph = small_graph().restrict({"x->h1": "zero"})  # nothing can be fitted on it
+    assert screening(run, [{}, {}]) == [good, bad]  # ... and now or from the checkpoint
 
 # %% ../nbs/search/stages/05_screening.ipynb #18ba1ccd
 def test_screening_drops_the_worst_after_each_round():
     run = small_run(finalists=1, screened=3)
-    found = screening_stage(run, [{"x->h1": c} for c in ("linear", "zero", "linear+sin")])
+    found = screening(run, [{"x->h1": c} for c in ("linear", "zero", "linear+sin")])
     starts = [e.diagnostics["replicas"] for e in found]
     assert sorted(starts) == [1, 2, 4] and all(math.isfinite(e.stderr) and e.reliable for e in found)
-    assert [h["epoch"] for h in run.checkpoint.record["history"] if h["stage"] == "screening"] == [3, 5, 6]
+    assert [h["epoch"] for h in run.history if h["stage"] == "screening"] == [3, 5, 6]

@@ -55,6 +55,7 @@ def test_listed_is_complete_or_distinct():
     found = listed(big, batch, torch.Generator().manual_seed(0), limit=100)
     assert len({tuple(s.items()) for s in found}) == 100 and all(set(s) == set(big.choices) for s in found)
     assert sum(s["x->h1"] == "linear+sin" for s in found) > 45  # half of the draws follow the learnt law
+    assert sum(s["x->h1"] != "linear+sin" for s in found) > 25  # ... and half the uniform one, five sixths of which are others
 
 # %% ../nbs/search/stages/02_supernet.ipynb #ca618d4e
 def test_path_scores_agree_with_restricted_networks():
@@ -74,14 +75,27 @@ def test_mean_rank_is_that_of_scipy():
     want = rankdata(-scores.nan_to_num(nan=-1e9).numpy(), axis=1).mean(0) - 1
     torch.testing.assert_close(mean_rank(scores), torch.tensor(want))
 
-# %% ../nbs/search/stages/02_supernet.ipynb #2fbf3e98
-def test_search_stage_puts_all_structures_in_order():
-    order, batch = search_stage(small_run())
+# %% ../nbs/search/stages/02_supernet.ipynb #feb726e4
+def test_ordered_puts_all_structures_in_order():
+    run = small_run()
+    order, batch = ordered(run.graph, run.task, run.settings, run.generator, run.finish)
     options = list(small_graph().structures())
     assert sorted(map(str, order)) == sorted(map(str, options))
     assert len(batch) == 3 and batch.c_reg.tolist() == pytest.approx([1, .1, .01])
     each = torch.stack([path_scores(batch, sine(), options, slice(60, 120), [m]) for m in range(3)])
     assert order == [options[i] for i in in_turn(each)]
+
+# %% ../nbs/search/stages/02_supernet.ipynb #11dac6c2
+def test_ordered_scores_rows_that_the_supernets_have_not_seen():
+    x = torch.randn(120, 2, generator=torch.Generator().manual_seed(0))
+    sign = torch.where(torch.arange(120) < 60, 1.0, -1.0)  # the later half says the opposite of the earlier one
+    task = Task(x, sign * x[:, 0], "gaussian")
+    run = small_run(task, min_steps=200, starts=1)
+    order, batch = ordered(run.graph, task, run.settings, run.generator, run.finish)
+    score = lambda rows: dict(zip(map(str, order), path_scores(batch, task, order, rows, [0]).tolist()))
+    seen, unseen = score(slice(0, 60)), score(slice(60, 120))
+    assert max(seen, key=seen.get) != max(unseen, key=unseen.get)  # so that it matters which half decides
+    assert [str(s) for s in order] == sorted(unseen, key=lambda s: -unseen[s])
 
 # %% ../nbs/search/stages/02_supernet.ipynb #df6961f0
 def test_in_turn_takes_the_favourites_of_all_and_of_one():
@@ -93,10 +107,9 @@ def test_in_turn_takes_the_favourites_of_all_and_of_one():
 # %% ../nbs/search/stages/02_supernet.ipynb #b96c8533
 def test_shortlist_has_different_networks_and_the_simplest():
     graph = Graph.dense(2, 1, hidden=(4, 4), candidates=("zero", "linear", "linear+sin"))
-    run = Session(graph, sine(), Settings(**QUICK | {"screened": 4}), 0, Checkpoint(None, "test"))
     order = sorted(graph.structures(), key=lambda s: -graph.parameters(s))
-    found = shortlist(run, order)
+    found = shortlist(graph, order, 4)
     assert len(found) == 4 == len({network_of(graph, s) for s in found})
     assert found[:3] == [s for s in order if s in found][:3]
     assert network_of(graph, found[-1]) == network_of(graph, simplest(graph, order))
-    assert shortlist(run, order[::-1])[0] == order[-1] and len(shortlist(run, order[:2])) == 2
+    assert shortlist(graph, order[::-1], 4)[0] == order[-1] and len(shortlist(graph, order[:2], 4)) == 2

@@ -107,7 +107,7 @@ def test_pipelines_grids_and_clones():
     assert grid.best_params_["structureclassifier__hidden"] in [(4,), (8,)]
     m = StructureClassifier(c_reg=0.5, graph=None)
     assert clone(m).get_params() == m.get_params() and "c_reg=0.5" in repr(m)
-    with pytest.raises(TypeError, match="unknown parameter 'epoch'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'"):
         StructureClassifier(epoch=3)
 
 # %% ../nbs/use/04_estimators.ipynb #1dc17797
@@ -126,7 +126,7 @@ def test_bad_tables_are_refused_before_any_work():
         StructureClassifier(graph=Graph.dense(3, 1)).fit(X, y, callback=seen.append)
     assert seen == []
 
-# %% ../nbs/use/04_estimators.ipynb #665cf93b
+# %% ../nbs/use/04_estimators.ipynb #b6b7042c
 def test_rank_of_is_the_place_in_the_ranking():
     X, y = moons()
     m = StructureClassifier(random_state=0, **QUICK | {"screened": 2}).fit(X, y)
@@ -135,12 +135,46 @@ def test_rank_of_is_the_place_in_the_ranking():
         assert m.rank_of(row["structure"]) == 1 + sum(v > row["log_evidence"] for v in values)
     assert m.rank_of(m.structure_) == 1 and m.path_ == []
     missing = next(s for s in m.graph_.structures() if s not in [r["structure"] for r in m.ranking_])
-    with pytest.raises(ValueError, match="none of the 2 structures that were ranked, of 3: fit with mode='enumerate'"):
+    with pytest.raises(ValueError, match="none of the 2 structures that were visited, of 3; visit all of them: mode='enumerate'"):
         m.rank_of(missing)
     with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of zero, linear"):
         m.rank_of({})
     with pytest.raises(ValueError, match=r"did you mean .linear.tanh."):
         m.rank_of({"x->h1": "linear+than"})
+
+# %% ../nbs/use/04_estimators.ipynb #5728ee4e
+def test_every_parameter_is_in_the_signature_and_has_its_text():
+    import inspect
+    from dataclasses import fields
+    from sklearn.utils import estimator_html_repr
+    from bstruct.search.settings import Settings
+    declared = {f.name: f.default for f in fields(Settings) if f.name != "c_comb"}
+    for kind in (StructureClassifier, StructureRegressor):
+        known = inspect.signature(kind).parameters
+        assert {n: p.default for n, p in known.items() if n in declared} == declared
+        assert set(known) - set(declared) == {"graph", "random_state", "device", "n_jobs", "verbose"}
+        assert all(p.kind is p.KEYWORD_ONLY for p in known.values()) and kind._get_param_names() == sorted(known)
+        doc = inspect.getdoc(kind)
+        assert doc.index("Parameters\n------") < doc.index("\nepochs : int, default=12\n    passes over") < doc.index("Attributes\n---")
+        assert all(f"\n{name} : " in doc for name in known) and doc.count("Parameters\n---") == 1
+        assert kind().set_params(epochs=3).epochs == 3 and "passes over the rows in a stage" in estimator_html_repr(kind())
+    X, y = moons(60)
+    m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
+    doc = inspect.getdoc(StructureClassifier).partition("Attributes\n")[2]
+    own = [k for k in vars(m) if k.endswith("_") and k not in ("input_mean_", "input_scale_")]
+    assert all(f"\n{name} : " in doc for name in own), [name for name in own if f"\n{name} : " not in doc]
+
+# %% ../nbs/use/04_estimators.ipynb #4f46f5bd
+def test_the_mixing_entropy_is_at_the_last_temperature():
+    from bstruct.distributions.gumbel_softmax import GumbelSoftmax
+    X, y = moons(60)
+    at = {}
+    for temperature in ((1.0, 0.2), (1.0, 0.9)):
+        m = StructureClassifier(random_state=0, temperature=temperature, **QUICK).fit(X, y)
+        logits = torch.tensor(list(m.structure_probabilities_["x->h1"].values())).clamp_min(1e-30).log()
+        want = float(GumbelSoftmax(logits, temperature[1]).mixing_entropy().sum())
+        assert m.complexity_["mixing_entropy"] == pytest.approx(want, rel=1e-4)
+        assert want != pytest.approx(float(GumbelSoftmax(logits, 1.0).mixing_entropy().sum()), rel=1e-3)
 
 # %% ../nbs/use/04_estimators.ipynb #64165755
 def test_n_jobs_follows_scikit_learn():
@@ -199,10 +233,10 @@ def test_enumeration_ranks_everything_whoever_does_the_work():
     assert again.ranking_ == m.ranking_ and np.array_equal(again.predict_proba(X), m.predict_proba(X))
     few = StructureClassifier(budget=5, halving=True, **settings).fit(X, y)
     assert len(few.ranking_) == 5 and few.n_jobs is None
-    with pytest.raises(ValueError, match="none of the 5 structures that were ranked, of 27"):
+    with pytest.raises(ValueError, match="none of the 5 structures that were visited, of 27"):
         few.rank_of(next(s for s in m.graph_.structures() if s not in [r["structure"] for r in few.ranking_]))
-    with pytest.raises(ValueError, match=r"c_comb is 1.0.*no structure to keep away from"):
-        StructureClassifier(c_comb=1.0, **settings).check(X, y)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'c_comb'"):  # no mode has structures to keep away from
+        StructureClassifier(c_comb=1.0, **settings)
 
 # %% ../nbs/use/04_estimators.ipynb #ca18d5f7
 def test_walks_have_a_path_and_are_saved_whole():

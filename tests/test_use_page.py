@@ -39,5 +39,8 @@ def test_the_page_is_whole_and_points_nowhere():
     assert not re.search(r"https?://|@import|url\(", re.sub(r'src="[^"]*"', "", page))
     for part in ("-41.50 ± 0.40", "-42.40 ± 0.40", "0.9700", "55.100", "ab" * 32, "x→h1", "their order is open"):
         assert part in page, part
+    of = {"first": 91, "last": 113, "total": 113, "fit": "plain fits"}
+    labelled = as_html(SUMMARY | {"evidence": SUMMARY["evidence"] | {"of": of}}, svg)
+    assert "<caption>log evidence, nats, of rows 91-113 of 113 given the rows before, by plain fits</caption>" in labelled
     bare = as_html({k: v for k, v in SUMMARY.items() if k not in ("test", "notes")}, {})
     assert "None were given" in bare and "<img " not in bare

@@ -6,8 +6,13 @@ import pytest  # noqa: F401
 from bstruct.use.plots import *
 
 # %% ../nbs/use/05_plots.ipynb #e225c68b
+from dataclasses import replace
+
 import numpy as np
 import pytest
+
+from bstruct.evidence.core import Evidence
+from bstruct.search.result import Scored
 
 rng = np.random.default_rng(0)
 
@@ -49,14 +54,14 @@ def test_bars_have_the_probabilities_as_lengths():
 # %% ../nbs/use/05_plots.ipynb #299629bc
 def test_ranking_is_ordered_and_relative_to_the_best():
     values = [("u", -12), ("v", -10)]
-    records = [{"structure": {"a": c, "b": "same"}, "log_evidence": v, "stderr": 0.5} for c, v in values]
+    records = [Scored({"a": c, "b": "same"}, Evidence(float(v), 0.5)) for c, v in values]
     ax = plot_ranking(records).axes[0]
     points, _, (bars,) = ax.containers[0]
     assert points.get_xdata().tolist() == [0.0, -2.0]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a v", "a u"]  # what all share is left out
     np.testing.assert_allclose(bars.get_segments()[1][:, 0], [-3.0, -1.0])  # two standard errors
     assert plot_ranking(records[:1]).axes[0].get_yticklabels()[0].get_text() == "a u, b same"
-    failed = {**records[0], "log_evidence": float("nan"), "stderr": float("inf")}
+    failed = replace(records[0], evidence=Evidence(float("nan"), float("inf")))
     assert len(plot_ranking([*records, failed]).axes[0].get_yticklabels()) == 2
     for none in ([], [failed]):
         with pytest.raises(ValueError, match="empty"):
@@ -64,7 +69,7 @@ def test_ranking_is_ordered_and_relative_to_the_best():
 
 # %% ../nbs/use/05_plots.ipynb #4d7c1e2d
 def test_ranks_are_a_curve_with_marks():
-    records = [{"structure": {"a": str(i)}, "log_evidence": -2.0 * i, "stderr": 0.5} for i in range(5)]
+    records = [Scored({"a": str(i)}, Evidence(-2.0 * i, 0.5)) for i in range(5)]
     answers = [{"mode": "evidence", "rank": 2}, {"mode": "grow", "rank": None}]
     ax = plot_ranks(records, answers).axes[0]
     assert ax.lines[0].get_ydata().tolist() == [0, -2, -4, -6, -8] and ax.lines[0].get_xdata()[0] == 1
@@ -72,25 +77,25 @@ def test_ranks_are_a_curve_with_marks():
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["evidence: rank 2"]
     low = min(y for _, y in ax.collections[0].get_paths()[0].vertices)
     assert low == -9.0  # two standard errors below the last
-    with pytest.raises(ValueError, match="empty"):
-        plot_ranks([{**records[0], "log_evidence": float("nan")}])
+    with pytest.raises(ValueError, match="no structure of the ranking has evidence"):
+        plot_ranks([replace(records[0], evidence=Evidence(float("nan")))])
 
 # %% ../nbs/use/05_plots.ipynb #229199b4
 def test_no_structure_beats_those_on_the_line():
     rng = np.random.default_rng(0)
     points = zip(rng.integers(1, 9, 30).tolist(), rng.normal(size=30).tolist())
-    records = [{"parameters": n, "log_evidence": v} for n, v in points]
-    beaten = lambda a: any(b != a and b["parameters"] <= a["parameters"] and b["log_evidence"] >= a["log_evidence"]
+    records = [Scored({}, Evidence(v), parameters=n) for n, v in points]
+    beaten = lambda a: any(b != a and b.parameters <= a.parameters and b.evidence.value >= a.evidence.value
                            for b in records)
     ax = plot_pareto(records, [{"mode": "grow", "rank": 4}, {"mode": "shrink", "rank": None}]).axes[0]
     everything, line, mark = (artist.get_xydata().tolist() for artist in ax.lines)
-    assert sorted(line) == sorted([r["parameters"], r["log_evidence"]] for r in records if not beaten(r)) and len(line) > 1
-    assert len(everything) == 30 and mark == [[records[3]["parameters"], records[3]["log_evidence"]]]
+    assert sorted(line) == sorted([r.parameters, r.evidence.value] for r in records if not beaten(r)) and len(line) > 1
+    assert len(everything) == 30 and mark == [[records[3].parameters, records[3].evidence.value]]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["Pareto-optimal", "grow"]
-    broken_off = [r | {"epochs": 8} for r in records] + [{"parameters": 1, "log_evidence": 99.0, "epochs": 2}]
+    broken_off = [replace(r, epochs=8) for r in records] + [Scored({}, Evidence(99.0), parameters=1, epochs=2)]
     assert plot_pareto(broken_off).axes[0].lines[1].get_xydata().tolist() == line
     with pytest.raises(ValueError, match="empty"):
-        plot_pareto([{**records[0], "log_evidence": float("nan")}])
+        plot_pareto([replace(records[0], evidence=Evidence(float("nan")))])
 
 # %% ../nbs/use/05_plots.ipynb #e4654145
 def test_reliability_agrees_with_scikit_learn():

@@ -6,9 +6,12 @@ import pytest  # noqa: F401
 from bstruct.use.report import *
 
 # %% ../nbs/use/06_report.ipynb #0e7a72b3
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
+from bstruct.evidence.core import Scope
 from bstruct.use import plots
 from bstruct.use.page import as_html
 
@@ -114,6 +117,9 @@ def test_text_says_what_the_summary_holds():
     for part in ("wine.csv: 120 rows, 13 columns, classification", "-41.50 ± 0.40 nats", "-42.40 ± 0.40",
                  "x->h1         0.70  relu", "parameters 55.10, vertex entropy", "accuracy 0.970 (baseline 0.400)"):
         assert part in text, part
+    of = Scope(91, 113, 113, "plain fits", detail="4 starts")
+    labelled = SUMMARY | {"evidence": SUMMARY["evidence"] | {"of": asdict(of)}}
+    assert "log evidence, nats, of rows 91-113 of 113 given the rows before, by plain fits\nrank" in as_text(labelled)
     assert "test," not in as_text({k: v for k, v in SUMMARY.items() if k != "test"})
     assert as_text(SUMMARY | {"notes": ["torn record"]}).endswith("note: torn record")
 

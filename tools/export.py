@@ -2,7 +2,8 @@
 
 An `#| export` cell goes to `bstruct/<default_exp>.py`, by nbdev itself. Two directives of our own fill `tests/`:
 `#| test name` makes the cell the body of `test_name`, `#| testi` copies the cell as it is (imports, helpers,
-strategies). `#| gpu` and `#| slow` become marks. `nbs/index.ipynb` becomes README.md.
+strategies). `#| gpu` and `#| slow` become marks. `nbs/index.ipynb` becomes README.md. Before all that, the estimators'
+signature is made from `Settings` by `tools.signature`.
 """
 import argparse
 import ast
@@ -17,6 +18,7 @@ from nbdev.maker import ModuleMaker
 from nbdev.process import NBProcessor
 
 from tools.readme import write as write_readme
+from tools.signature import write as write_signature
 
 
 def notebooks(root: Path) -> list[Path]:
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("notebooks", nargs="*", type=Path)
     args = parser.parse_args()
     root = Path(get_config().config_path)
+    write_signature(root)
     for nb in [f.resolve() for f in args.notebooks] or notebooks(root):
         nb_export(nb, lib_path=get_config().lib_path)
         export_tests(nb, root / "tests")

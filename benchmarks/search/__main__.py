@@ -33,7 +33,7 @@ from benchmarks.search import data
 from benchmarks.search.baselines import Effort
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted, classifiers, plainly, regressors
 from benchmarks.search.show import plot, print_table
-from bstruct.use.estimators import DEFAULTS
+from bstruct.search.settings import Settings
 from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
 
@@ -45,7 +45,7 @@ def plan(table: data.Table, quick: bool) -> tuple[data.Table, Graph, Effort, dic
     "The table, the graph, the effort of the baselines and the settings of bstruct."
     settings = QUICK if quick else {}
     table = table.head(150, 100) if quick else table
-    hidden = settings.get("hidden", DEFAULTS["hidden"])
+    hidden = settings.get("hidden", Settings.hidden)
     graph = dense(table.raw[0].shape[1], table.outputs, hidden)
     effort = Effort(structures=3, epochs=3, search_epochs=2) if quick else Effort()
     return table, graph, effort, settings

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch.func import vmap
 
-from bstruct.evidence.core import Evidence, GaussianPrior, make_target, register, to_weights
+from bstruct.evidence.core import Evidence, GaussianPrior, Scope, make_target, register, to_weights
 
 # %% ../../nbs/evidence/10_prequential.ipynb #ab6ba96d
 def growing_blocks(n: int, blocks: int) -> list[int]:
@@ -42,11 +42,11 @@ def mixture_over_stops(log_p: Float[Tensor, "*batch T R n"]) -> Float[Tensor, "*
     return sequences.logsumexp(-1) - math.log(T)
 
 # %% ../../nbs/evidence/10_prequential.ipynb #06359a0a
-def prequential(log_p: Float[Tensor, "*T R n"], past: int) -> Evidence:
+def prequential(log_p: Float[Tensor, "*T R n"], past: int, of: Scope | None = None) -> Evidence:
     """Conditional log evidence ln p(y_{>past} | y_{≤past}) in nats, with its jackknife error over the replicas.
 
     `log_p` holds ln p of every later row under each of R replicas [R, n], or also at T stopping times [T, R, n];
-    all fitted on rows before that row's block alone.
+    all fitted on rows before that row's block alone. `of` is the label that the evidence gets.
     """
     log_p = log_p.double().reshape(-1, *log_p.shape[-2:])
     T, R, n = log_p.shape
@@ -55,10 +55,10 @@ def prequential(log_p: Float[Tensor, "*T R n"], past: int) -> Evidence:
         notes["stops"] = (log_p.logsumexp(1).sum(-1)).softmax(0).tolist()  # what Bayes' rule makes of them
     if not math.isfinite(value) or R == 1:
         notes["reason"] = "one replica, no error" if math.isfinite(value) else "a prediction of density 0"
-        return Evidence(value, math.inf, None, False, "prequential", False, notes)
+        return Evidence(value, math.inf, None, False, "prequential", False, notes, of)
     without = torch.stack([mixture_over_stops(log_p[:, [i for i in range(R) if i != r]]) for r in range(R)])
     stderr = math.sqrt((R - 1) / R * (without - without.mean()).square().sum().item())
-    return Evidence(value, stderr, None, False, "prequential", True, notes)
+    return Evidence(value, stderr, None, False, "prequential", True, notes, of)
 
 # %% ../../nbs/evidence/10_prequential.ipynb #e22dbe45
 def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Tensor], start: Mapping[str, Tensor],
@@ -105,7 +105,7 @@ def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *, gene
     found = block_predictions(lambda w, i: each(w["z"], i), {"z": anchor}, bounds, stops=stops, generator=generator,
                               batch_size=batch_size, lr=lr,
                               log_prior=lambda w: -0.5 * (w["z"] - anchor).square().sum(-1))
-    return prequential(found, bounds[0])
+    return prequential(found, bounds[0], Scope(bounds[0] + 1, rows, rows, f"anchored ensembles of {replicas}"))
 
 # %% ../../nbs/evidence/10_prequential.ipynb #c15633b7
 def _check_rows(whole: Callable, parts: Callable | None, prior: GaussianPrior, rows: int, generator: Generator) -> None:

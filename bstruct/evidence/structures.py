@@ -7,13 +7,14 @@ __all__ = ['structure_estimate', 'graph_symmetries', 'structure_evidences']
 
 # %% ../../nbs/evidence/12_structures.ipynb #4e28e53e
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Generator, Tensor
 
 from bstruct.core.random import generator_of
-from bstruct.evidence.core import Evidence, GaussianPrior, estimate
+from bstruct.evidence.core import Evidence, GaussianPrior, Scope, estimate
 from bstruct.evidence.symmetry import Units
 from bstruct.model.candidates import ACTIVATIONS, candidate
 from bstruct.model.graph import Graph
@@ -38,9 +39,14 @@ def structure_estimate(graph: Graph, structure: Structure, task: Task, method: C
 
     name = "/".join(f"{e}={c}" for e, c in network_of(graph, structure))
     prior, generator = GaussianPrior(shapes, precision, torch.float64), generator_of(seed, f"evidence/{name}")
-    if callable(method):
-        return method(log_likelihood, prior, generator=generator, **options)
-    return estimate(log_likelihood, prior, method=method, generator=generator, **options)
+    run = method if callable(method) else partial(estimate, method=method)
+    found = run(log_likelihood, prior, generator=generator, **options)
+    return replace(found, of=found.of or _all_rows(len(x)))
+
+
+def _all_rows(n: int) -> Scope:
+    "What an integral over the weights is of."
+    return Scope(1, n, n, "the integral over the weights", "integral")
 
 # %% ../../nbs/evidence/12_structures.ipynb #5eb164ae
 def _odd(activation: str | None) -> bool:
@@ -108,5 +114,6 @@ def structure_evidences(graph, x: Tensor, log_likelihood: Callable[[Tensor], Ten
         prior = GaussianPrior(net.weight_shapes, {k: precision * net.fan_in[k] for k in net.weight_shapes}, x.dtype)
         known = {"units": graph_symmetries(net)} if method == "mixture" or callable(method) else {}
         run = method if callable(method) else partial(estimate, method=method)
-        found[tuple(choice.values())] = run(f, prior, generator=generator, **known, **options)
+        e = run(f, prior, generator=generator, **known, **options)
+        found[tuple(choice.values())] = replace(e, of=e.of or _all_rows(len(x)))
     return found

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from torch import Generator
+from torch import Generator, Tensor
 
 from bstruct.core.checkpoint import Checkpoint
 from bstruct.core.random import generator_of
@@ -41,8 +41,31 @@ class Session:
     callback: Callable[[dict], None] | None = None
     started: float = field(default_factory=time.monotonic)
 
+    @property
+    def history(self) -> list[dict]:
+        "The records of all epochs and fits so far."
+        return self.checkpoint.record["history"]
+
+    @property
+    def notes(self) -> list[str]:
+        "What a finished stage wants a reader to know."
+        return list(self.checkpoint.record.get("notes", []))
+
+    @notes.setter
+    def notes(self, notes: list[str]) -> None:
+        self.checkpoint.record["notes"] = notes
+
     def generator(self, stage: str) -> Generator:
+        "The random numbers of a stage; the same whenever the stage begins."
         return generator_of(self.seed, stage, self.task.x.device)
+
+    def state(self, name: str) -> dict[str, Tensor]:
+        "The tensors kept for a stage or for a part of it, empty where there are none."
+        return self.checkpoint.state(name)
+
+    def stage(self, name: str, work: Callable[[], tuple], part: str = ""):
+        "What the stage found, in JSON: from the checkpoint, or by `work()`, which returns that and tensors to keep."
+        return _stage(self, name, work, part)
 
     def train(self, stage: str, make: Callable[[Generator], Batch], n: int, part: int = 0, parts: int = 1) -> Batch:
         "Train part `part` of a stage of `parts`."
@@ -51,30 +74,63 @@ class Session:
         return self.finish(stage, trainer, part, parts)
 
     def finish(self, stage: str, trainer: Trainer, part: int = 0, parts: int = 1) -> Batch:
-        "Run a trainer to its end; resumes, reports every epoch, and saves."
+        "Run a trainer to its end; resumes, reports every epoch, and saves. Raises Interrupted."
         name, plan = f"{stage}/{part}", trainer.plan
         if state := self.checkpoint.state(name):
             load_trainer_state(trainer, state)
         try:
             while not trainer.done:
                 report = trainer.run_epoch()
-                self._report(stage, part * plan.epochs + trainer.epoch, parts * plan.epochs, report)
+                self.report(_epoch(stage, part * plan.epochs + trainer.epoch, parts * plan.epochs, report))
                 self.checkpoint.save(name, trainer_state(trainer))
         except KeyboardInterrupt:
             self.checkpoint.save(name, trainer_state(trainer), force=True)
             raise Interrupted(stage, detached(trainer.batch)) from None
         return detached(trainer.batch)
 
+    def tell(self, record: dict) -> None:
+        "Report a record, unless the history has one of its stage and epoch. Raises Interrupted."
+        try:
+            if all((h["stage"], h["epoch"]) != (record["stage"], record["epoch"]) for h in self.history):
+                self.report(record)
+        except KeyboardInterrupt:
+            raise Interrupted(record["stage"]) from None
+
+    def report(self, record: dict) -> None:
+        "Append a record to the history, with its time, and hand it to the callback."
+        record = {**record, "seconds": time.monotonic() - self.started}
+        self.history.append(record)
+        if self.callback:
+            self.callback(record)
+
+    def remember(self, record: dict) -> None:
+        "Put a record in the place of that of its stage in the history."
+        at = next((i for i, r in enumerate(self.history) if r["stage"] == record["stage"]), len(self.history))
+        self.history[at:at + 1] = [record]
+
 # %% ../../nbs/search/03_session.ipynb #ab0261a5
-def _report(self: Session, stage: str, epoch: int, epochs: int, report: dict) -> None:
-    "Append a record to the history, and hand it to the callback."
+def _stage(run: Session, name: str, work: Callable[[], tuple], part: str):
+    """The session's own account of what stage `name` found.
+
+    The tensors go into the same write as what was found, and how the stage trained is forgotten in it. With `part` they
+    take the place of that part's training in a write behind it. Raises Interrupted where Ctrl-C comes first.
+    """
+    if run.checkpoint.found(name) is None:
+        try:
+            found, tensors = work()
+        except KeyboardInterrupt:
+            raise Interrupted(name.partition("/")[0]) from None
+        if not part:
+            kept = run.checkpoint.tensors.items()  # found and forgotten in one write: no kill comes between
+            run.checkpoint.tensors = {k: v for k, v in kept if not k.startswith(f"{name}/")}
+        run.checkpoint.finish(name, found, {} if part else tensors)
+        if part:
+            run.checkpoint.save(f"{name}/{part}", tensors)
+    return run.checkpoint.found(name)
+
+
+def _epoch(stage: str, epoch: int, epochs: int, report: dict) -> dict:
+    "The record of an epoch: how far the stage is, and the bound and the probabilities of the best model."
     best = int(report["bound"].argmax())
-    record = {"stage": stage, "epoch": epoch, "epochs": epochs, "elbo": float(report["bound"][best]),
-              "probabilities": {e: q[best].tolist() for e, q in report["probabilities"].items()},
-              "seconds": time.monotonic() - self.started}
-    self.checkpoint.record["history"].append(record)
-    if self.callback:
-        self.callback(record)
-
-
-Session._report = _report
+    return {"stage": stage, "epoch": epoch, "epochs": epochs, "elbo": float(report["bound"][best]),
+            "probabilities": {e: q[best].tolist() for e, q in report["probabilities"].items()}}

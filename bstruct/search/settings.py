@@ -79,25 +79,26 @@ class Settings:
 
     mode: str = "evidence"  # evidence, grow, shrink or enumerate
     hidden: tuple[int, ...] = (64, 64)  # widths of the hidden vertices of the default graph
+    # what each of its edges offers: an affine map, a nonlinearity behind it, or nothing
     candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin")
     share_weights: bool = True  # candidates of one shape share their weights during the search
     c_reg: float = 1.0  # weight of the KL term in L
     c_train: float | tuple[float, float] = 1.0  # weight of the log-likelihood in Q; two: the first and the last
-    c_prior: float | tuple[float, float] = 1.0  # weight of the KL term in Q, likewise
+    c_prior: float | tuple[float, float] = 1.0  # weight of the KL term in Q; two: the first and the last
     c_comb: float | tuple[float, float] = 0.0  # of the distance to structures seen before; above 0 repels
     hypergradient: str = "greedy"  # how Q is maximised where it is not L
     validation: float = 0.0  # share of the rows that Q sees instead of those of L
     temperature: tuple[float, float] = (1.0, 0.2)  # of the Gumbel-Softmax posterior, first and last
-    structure_kl: str = "categorical"  # or "gumbel"
+    structure_kl: str = "categorical"  # divergence of structures: "categorical" or "gumbel"
     tempering: tuple[float, ...] = (1.0, 0.1, 0.01)  # multiples of c_reg; the starts take turns, evidence chooses
     starts: int = 3  # posteriors that train side by side in the search
-    epochs: int = 12  # passes over the rows in a stage ...
-    min_steps: int = 300  # ... but never fewer steps than this
+    epochs: int = 12  # passes over the rows in a stage
+    min_steps: int = 300  # steps of a stage at least
     batch_size: int = 128  # rows of a minibatch
     learning_rate: float = 0.02  # of the weights' posterior, at the first step; falls as a cosine
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    screened: int = 16  # structures with fits and evidence of their own ...
-    finalists: int = 4  # ... and those of them that get the most starts, and may join the predictor
+    screened: int = 16  # structures with fits and evidence of their own
+    finalists: int = 4  # screened structures that get the most starts, and may join the predictor
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
     replicas: int = 2  # starts of a fit that counts; a finalist of the evidence mode has twice as many
     samples: int = 32  # weight samples behind a prediction

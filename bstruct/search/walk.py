@@ -16,18 +16,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bstruct.core.checkpoint import Checkpoint, fingerprint
-from bstruct.evidence.core import Evidence
-from bstruct.evidence.posterior import averaged_posterior
+from bstruct.evidence.core import Evidence, Scope, one_scale
+from bstruct.evidence.posterior import structure_posterior
 from bstruct.evidence.prequential import growing_blocks, log_mean, prequential
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters
 from bstruct.objectives.task import Task
-from bstruct.search.result import Result
+from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.predictor import posterior_stage
+from bstruct.search.stages.predictor import add_predictors
 from bstruct.training.batch import Batch, alone, log_predictive, make_batch, one_hot, weight_kl
 from bstruct.training.variational import Plan, Trainer
 
@@ -48,7 +48,9 @@ class Visit:
 
     @property
     def evidence(self) -> Evidence:
-        return prequential(self.log_p, self.past)
+        n, R = self.past + self.log_p.shape[1], len(self.log_p)
+        fit = f"variational posteriors, {R} mixed" if R > 1 else "variational posteriors"
+        return prequential(self.log_p, self.past, Scope(self.past + 1, n, n, fit, detail=f"c_reg={self.c_reg:g}"))
 
     @property
     def complexity(self) -> float:
@@ -115,6 +117,7 @@ def difference(a: Visit, b: Visit) -> Evidence:
     gain = lambda keep: (log_mean(p[keep]) - log_mean(q[keep])).sum()
     all_, R = torch.arange(len(p)), len(p)
     rows = log_mean(p) - log_mean(q)
+    one_scale([a.evidence, b.evidence])
     notes = {"replicas": R, "rows_stderr": math.sqrt(len(rows)) * float(rows.std()) if len(rows) > 1 else math.inf}
     value = float(rows.sum())
     if R == 1 or not math.isfinite(value):
@@ -175,30 +178,25 @@ def changed(trail: list[Visit], v: Visit) -> str:
     return ", ".join(edges + [f"c_reg: {old.c_reg:g} to {v.c_reg:g}"] * (old.c_reg != v.c_reg))
 
 
-def _finish(run: Session, stage: str, found, tensors: dict[str, Tensor]) -> None:
-    "Keep what a stage found and forget how it trained."
-    kept = run.checkpoint.tensors.items()
-    run.checkpoint.tensors = {k: v for k, v in kept if not k.startswith(stage + "/")}
-    run.checkpoint.finish(stage, found, tensors)
-
-
 def _screened(run: Session, stage: str, places: list[Place]) -> dict[tuple, float]:
     "ln p of the second half of the rows in nats, by one fit on the first half."
-    if places and run.checkpoint.found(stage) is None:
-        made = visits(run, stage, places, 1, 1)
-        _finish(run, stage, [float(v.log_p.double().sum().nan_to_num(nan=-math.inf)) for v in made], {})
-    return {(*s.items(), c): score for (s, c), score in zip(places, run.checkpoint.found(stage) or [])}
+    score = lambda v: float(v.log_p.double().sum().nan_to_num(nan=-math.inf))
+    work = lambda: ([score(v) for v in visits(run, stage, places, 1, 1)], {})
+    return {(*s.items(), c): v for (s, c), v in zip(places, run.stage(stage, work) if places else [])}
 
 
 def _visited(run: Session, stage: str, places: list[Place]) -> list[Visit]:
     "Visits with the evidence that the settings ask for, from the checkpoint where they are there."
-    s, bounds = run.settings, _bounds(run, run.settings.blocks)
-    if places and run.checkpoint.found(stage) is None:
-        made = visits(run, stage, places, s.blocks, s.replicas)
-        tensors = {f"{i}/{k}": t for i, v in enumerate(made) for k, t in ({"log_p": v.log_p} | v.batch.params).items()}
-        _finish(run, stage, True, tensors)
+    s, bounds, made = run.settings, _bounds(run, run.settings.blocks), []
+
+    def work() -> tuple[bool, dict[str, Tensor]]:
+        made[:] = visits(run, stage, places, s.blocks, s.replicas)
+        each = lambda v: ({"log_p": v.log_p} | v.batch.params).items()
+        return True, {f"{i}/{k}": t for i, v in enumerate(made) for k, t in each(v)}
+
+    if places and run.stage(stage, work) and made:
         return made
-    state, made = run.checkpoint.state(stage), []
+    state = run.state(stage)
     for i, (structure, c) in enumerate(places):
         params = {k: state[f"{i}/{k}"].to(run.task.x.device) for k in ("loc", "log_scale", "log_noise", "log_p")}
         log_p, ones = params.pop("log_p"), torch.ones_like(params["log_noise"])
@@ -215,13 +213,13 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
     """
     run = walk.run
     result = Result(run.graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False),
-                    run.checkpoint.record["history"])
+                    run.history)
     try:
         walk.go(start)
         _ranked(walk, result)
-        last = _row(walk.trail[-1]) | {"probability": 1.0}  # its c_reg need not be the best for its structure
+        last = _scored(walk.trail[-1], probability=1.0)  # its c_reg need not be the best for its structure
         final = replace(result, ranking=result.ranking if average else [last])
-        posterior_stage(run, final)
+        add_predictors(run, final)
         result = replace(final, ranking=result.ranking)
     except Interrupted as stop:
         result.interrupted = str(stop)
@@ -232,18 +230,25 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
 # %% ../../nbs/search/05_walk.ipynb #686758a5
 def _ranked(walk: Walk, result: Result) -> None:
     "The path so far, and the structures that were looked at by their posterior, each with its best c_reg."
-    result.path = [_row(r["visit"]) | {k: r[k] for k in ("kept", "step", "what")} for r in walk.rows]
+    result.path = [_scored(r["visit"], **{k: r[k] for k in ("kept", "step", "what")}) for r in walk.rows]
     found = sorted(walk.seen.values(), key=lambda v: -v.evidence.value)
     own = list({tuple(v.structure.items()): v for v in reversed(found)}.values())[::-1]
-    posterior = averaged_posterior([difference(v, found[0]) for v in own]).tolist()
-    rows = [_row(v) | {"probability": p} for v, p in zip(own, posterior)]
-    result.ranking = sorted(rows, key=lambda r: -r["probability"])
-    result.evidence = walk.trail[-1].evidence if walk.trail else result.ranking[0]["evidence"]
+    posterior = structure_posterior(_beside_the_best(own), errors="pooled")
+    rows = [_scored(v, probability=p) for v, p in zip(own, posterior.probability.tolist())]
+    result.ranking = sorted(rows, key=lambda r: -r.probability)
+    result.notes = [*result.notes, *posterior.notes]
+    result.evidence = walk.trail[-1].evidence if walk.trail else result.ranking[0].evidence
 
 
-def _row(v: Visit) -> dict:
-    return {"structure": v.structure, "c_reg": v.c_reg, "evidence": v.evidence, "complexity": v.complexity,
-            "parameters": v.parameters, "held_out": v.held_out}
+def _beside_the_best(found: Sequence[Visit]) -> list[Evidence]:
+    "Evidence of visits less that of the first, each with its part of the error of their difference."
+    less = [difference(v, found[0]) for v in found]
+    return [replace(d, stderr=d.stderr / math.sqrt(2) if i else math.inf) for i, d in enumerate(less)]
+
+
+def _scored(v: Visit, **known) -> Scored:
+    return Scored(v.structure, v.evidence, c_reg=v.c_reg, complexity=v.complexity, parameters=v.parameters,
+                  held_out=v.held_out, **known)
 
 
 def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
@@ -255,11 +260,11 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
         result.structures, result.batches = [at.structure], [at.batch]
     else:
         stages = ((f"{walk.name} 0", s.blocks, s.replicas), (f"{walk.name} 0 screening", 1, 1))
-        stage, blocks, replicas = next((x for x in stages if run.checkpoint.state(x[0] + "/0")), (None, 1, 1))
+        stage, blocks, replicas = next((x for x in stages if run.state(x[0] + "/0")), (None, 1, 1))
         if stage is None:
             raise KeyboardInterrupt("interrupted before the first step; nothing to keep")
         sizes = [b for b in _bounds(run, blocks)[:-1] for _ in range(replicas)]
-        batch, state = _paired_trainer(run, start[:1], sizes).batch, run.checkpoint.state(stage + "/0")
+        batch, state = _paired_trainer(run, start[:1], sizes).batch, run.state(stage + "/0")
         batch.params = {k: state[f"params/{k}"][:len(sizes)] for k in batch.params}
         result.structures = [start[0][0]]
         result.batches = [alone(batch, start[0][0], slice(len(sizes) - replicas, len(sizes)))]

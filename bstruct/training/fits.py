@@ -8,7 +8,7 @@ __all__ = ['FitPlan', 'Fits', 'block_log_p', 'evidence_of_a_start', 'pooled', 'p
 # %% ../../nbs/training/04_fits.ipynb #7e27f086
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import stdev
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from bstruct.core.random import generator_of
-from bstruct.evidence.core import Evidence
+from bstruct.evidence.core import Evidence, Scope, one_scale
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, narrowed, network_of
 from bstruct.model.structure import encode
@@ -66,6 +66,14 @@ class FitPlan:
         "Rows of a step and steps of a fit to `past` rows."
         size = -(-min(self.batch_size, past) // LANES) * LANES
         return size, max(self.min_steps, self.epochs * math.ceil(past / size))
+
+    @property
+    def scope(self) -> Scope:
+        "What the evidence of these fits is of."
+        stops = f"{len(self.stops)} stops mixed" if len(self.stops) > 1 else "without stops"
+        size = f"{self.epochs} epochs or {self.min_steps} steps" if self.min_steps else f"{self.epochs} epochs"
+        fit = f"plain fits of {size}, {stops}"
+        return Scope(self.bounds[0] + 1, self.bounds[-1], self.bounds[-1], fit, detail=_starts(self.starts))
 
     @property
     def rows(self) -> int:
@@ -177,27 +185,33 @@ def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size
             yield order[torch.arange(first, first + size, device=device) % past]
 
 # %% ../../nbs/training/04_fits.ipynb #9b0403ca
-def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int) -> Evidence:
+def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int, of: Scope | None = None) -> Evidence:
     "Mean over R starts of ln of the mixture over T stopping times, in nats, with the error of the mean."
     T, _, n = log_p.shape
     each = log_p.double().sum(-1).logsumexp(0) - math.log(T)
-    return _mean_of_starts(each.tolist(), past, n)
+    return _mean_of_starts(each.tolist(), past, n, of)
 
 # %% ../../nbs/training/04_fits.ipynb #2363da83
-def _mean_of_starts(each: list[float], past: int, rows: int) -> Evidence:
+def _starts(count: int) -> str:
+    return "1 start" if count == 1 else f"{count} starts"
+
+
+def _mean_of_starts(each: list[float], past: int, rows: int, of: Scope | None) -> Evidence:
     "Evidence from the values of its starts, which its diagnostics keep."
     R, value = len(each), sum(each) / len(each)
+    of = of and replace(of, detail=_starts(R))
     notes = {"past": past, "rows": rows, "replicas": R, "starts": each}
     if R == 1 or not math.isfinite(value):
         notes["reason"] = "one start, no error" if math.isfinite(value) else "a prediction of density 0"
-        return Evidence(value, math.inf, None, False, "prequential", False, notes)
-    return Evidence(value, stdev(each) / math.sqrt(R), None, False, "prequential", True, notes)
+        return Evidence(value, math.inf, None, False, "prequential", False, notes, of)
+    return Evidence(value, stdev(each) / math.sqrt(R), None, False, "prequential", True, notes, of)
 
 # %% ../../nbs/training/04_fits.ipynb #fb9c0759
 def pooled(a: Evidence, b: Evidence) -> Evidence:
-    "The evidence of a structure from the starts of two estimates, in nats, with the error of the mean."
+    "The evidence of a structure from the starts of two estimates on one scale, in nats, with the error of the mean."
+    one_scale((a, b))
     each = [v for e in (a, b) for v in e.diagnostics["starts"]]
-    return _mean_of_starts(each, a.diagnostics["past"], a.diagnostics["rows"])
+    return _mean_of_starts(each, a.diagnostics["past"], a.diagnostics["rows"], a.of or b.of)
 
 # %% ../../nbs/training/04_fits.ipynb #0eb9da79
 def prequential_evidence(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,
@@ -206,5 +220,5 @@ def prequential_evidence(graph: Graph, structures: Sequence[Structure], task: Ta
     names = [network_of(graph, s) for s in structures]
     first = dict(zip(names, structures))
     log_p = block_log_p(graph, list(first.values()), task, plan, seed)
-    found = {name: evidence_of_a_start(p, plan.bounds[0]) for name, p in zip(first, log_p)}
+    found = {name: evidence_of_a_start(p, plan.bounds[0], plan.scope) for name, p in zip(first, log_p)}
     return [found[name] for name in names]

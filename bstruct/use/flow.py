@@ -76,13 +76,16 @@ def check_ends(graph, prepared: Prepared) -> None:
 def estimator_of(settings: Mapping, device: str | None, mode: str | None = None):
     "The estimator of a run; in another `mode`, which has no use for what belongs to `enumerate` alone."
     from bstruct.model import Graph
+    from bstruct.search.modes.family import refuse_unused
     from bstruct.use import estimators
 
     kind = {"classification": estimators.StructureClassifier, "regression": estimators.StructureRegressor}[
         settings["facts"]["task"]]
     graph = None if settings["graph"] is None else Graph.from_json(settings["graph"])
     other = {"mode": mode, "budget": None, "halving": False} if mode else {}
-    search = asdict(Settings(**settings["search"] | other))  # JSON knows no tuples
+    declared = Settings(**settings["search"] | other)
+    refuse_unused(declared)
+    search = {k: v for k, v in asdict(declared).items() if k != "c_comb"}  # which is 0
     return kind(**search, graph=graph, random_state=settings["seed"], device=device or settings["device"],
                 n_jobs=settings.get("jobs", 1))
 

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Mapping
 
 from bstruct.use import plots
-from bstruct.use.report import choices, verdict
+from bstruct.use.report import choices, head, verdict
 
 # %% ../../nbs/use/07_page.ipynb #991fece2
 _STYLE = """
@@ -62,7 +62,8 @@ _PAGE = """<!doctype html>
 {% if s.ranking %}<section class="wide"><h2>The rivals</h2>
 {{ image("ranking",
 "Log evidence less that of the best, with two standard errors; where bars overlap, the order is open.") }}
-<div class="scroll"><table><tr><th class="n">rank</th><th class="n">probability</th>
+<div class="scroll"><table>{% for words in head %}<caption>{{ words }}</caption>{% endfor %}
+<tr><th class="n">rank</th><th class="n">probability</th>
 <th class="n">log evidence, nats</th><th class="n">parameters</th><th>structure</th></tr>
 {% for r in s.ranking[:50] %}<tr><td class="n">{{ loop.index }}</td>
 <td class="n">{{ "%.3f"|format(r.probability) }}</td>
@@ -82,7 +83,8 @@ _PAGE = """<!doctype html>
 {% endfor %}</table></div>{% endif %}</section>{% endif %}
 {% if s.path %}<section class="wide"><h2>The path</h2>
 {{ image("path", "Evidence against complexity of all that was looked at; numbers count the steps that were taken.") }}
-<div class="scroll"><table><tr><th class="n">step</th><th>change</th><th>taken</th><th class="n">log evidence, nats</th>
+<div class="scroll"><table>{% for words in head %}<caption>{{ words }}</caption>{% endfor %}
+<tr><th class="n">step</th><th>change</th><th>taken</th><th class="n">log evidence, nats</th>
 <th class="n">complexity</th><th class="n">parameters</th><th class="n">held-out</th><th>Pareto</th></tr>
 {% for r in s.path %}<tr><td class="n">{{ r.step }}</td><td class="long">{{ r.what|replace("->", "→") }}</td>
 <td>{{ "yes" if r.kept }}</td><td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
@@ -119,4 +121,4 @@ def as_html(summary: Mapping, svg: Mapping[str, bytes]) -> str:
     s = {"test": None, "notes": [], "ranking": [], "path": [], "answers": [], "run": {}, **summary}
     s["run"] = {"reason": None, **s["run"]}
     return env.from_string(_PAGE).render(s=s, images=images, verdict=verdict(summary), choices=choices(summary),
-                                              style=_STYLE)
+                                         head=head(summary), style=_STYLE)

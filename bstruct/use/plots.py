@@ -18,6 +18,10 @@ from matplotlib.figure import Figure
 from scipy.special import ndtri
 from scipy.stats import entropy
 
+from bstruct.search.pareto import pareto_optimal
+from bstruct.search.ranking import plot_ranks as draw_ranks
+from bstruct.search.result import Scored
+
 _INK, _SOFT, ACCENT = "#1f2a37", "#9aa5b1", "#1d6fb8"
 HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8", "#c2502e", "#5c6b7a", "#d4b106")
 
@@ -93,63 +97,52 @@ def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figu
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #f51951ab
-def plot_ranking(ranking: Sequence[Mapping], most: int = 12) -> Figure:
+def plot_ranking(ranking: Sequence[Scored], most: int = 12) -> Figure:
     "Log evidence relative to the best, nats, ± two standard errors. Without a finite one raises ValueError."
-    finite = [r for r in ranking if np.isfinite(r["log_evidence"])]
-    if not finite:
-        raise ValueError("the ranking is empty; fit with at least one finalist")
-    best = sorted(finite, key=lambda r: -r["log_evidence"])[:most]
-    varied = [e for e, c in best[0]["structure"].items() if len(best) == 1 or any(r["structure"][e] != c for r in best)]
-    labels = [structure_text({e: r["structure"][e] for e in varied}) for r in best]
+    best = sorted(_finite(ranking), key=lambda r: -r.evidence.value)[:most]
+    varied = [e for e, c in best[0].structure.items() if len(best) == 1 or any(r.structure[e] != c for r in best)]
+    labels = [structure_text({e: r.structure[e] for e in varied}) for r in best]
     figure, (ax,) = new_figure(5.6, 1.0 + 0.36 * len(best))
-    gap = [r["log_evidence"] - best[0]["log_evidence"] for r in best]
-    bars = [2 * r["stderr"] if r["stderr"] and np.isfinite(r["stderr"]) else 0.0 for r in best]
+    gap = [r.evidence.value - best[0].evidence.value for r in best]
+    bars = [2 * r.evidence.stderr if np.isfinite(r.evidence.stderr) else 0.0 for r in best]
     ax.errorbar(gap, range(len(best)), xerr=bars, fmt="o", color=ACCENT, ecolor=_SOFT, capsize=3)
     ax.set(xlabel="log evidence relative to the best, nats", yticks=range(len(best)), ylim=(len(best) - 0.5, -0.5))
     ax.set_yticklabels([s if len(s) < 60 else s[:57] + "…" for s in labels], fontsize=8)
     ax.axvline(0, color=_SOFT, lw=0.8, ls=":")
     return figure
 
+
+def _finite(ranking: Sequence[Scored]) -> list[Scored]:
+    "The rows with a finite evidence; ValueError where there are none."
+    rows = [r for r in ranking if np.isfinite(r.evidence.value)]
+    if not rows:
+        raise ValueError("the ranking is empty; fit with at least one finalist")
+    return rows
+
 # %% ../../nbs/use/05_plots.ipynb #fda1f501
-def plot_ranks(ranking: Sequence[Mapping], answers: Sequence[Mapping] = ()) -> Figure:
+def plot_ranks(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Figure:
     """Log evidence relative to the best by rank, nats, ± two standard errors; a mark for each answer that has a rank.
 
     `answers`: records with `mode` and `rank` (from 1, or None). A ranking without a finite value raises ValueError.
     """
-    value = np.array([r["log_evidence"] for r in ranking], dtype=float)
-    error = np.array([r["stderr"] or 0.0 for r in ranking], dtype=float)
-    if not np.isfinite(value).any():
-        raise ValueError("the ranking is empty; fit with at least one finalist")
-    gap, place = value - np.nanmax(value), np.arange(1, len(value) + 1)
     figure, (ax,) = new_figure(5.6, 2.8)
-    wide = np.where(np.isfinite(error), 2 * error, 0.0)
-    ax.fill_between(place, gap - wide, gap + wide, color=_SOFT, alpha=0.35, lw=0)
-    ax.plot(place, gap, color=ACCENT, lw=1.4)
-    marks = [a for a in answers if a["rank"] is not None]
-    for a, colour, shape in zip(marks, HUES[1:], "osD^v"):
-        ax.plot(a["rank"], gap[a["rank"] - 1], shape, color=colour, ms=7, label=f"{a['mode']}: rank {a['rank']}")
-    ax.set(xlabel="rank", ylabel="log evidence, nats, less the best", xlim=(0, len(value) + 1))
-    if marks:
-        ax.legend(frameon=False, fontsize=9)
+    draw_ranks(ranking, {a["mode"]: a["rank"] for a in answers if a["rank"] is not None}, ax)
+    ax.set(xlim=(0, len(ranking) + 1))
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #f42b05f4
-def plot_pareto(ranking: Sequence[Mapping], answers: Sequence[Mapping] = ()) -> Figure:
+def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Figure:
     """Log evidence, nats, against the number of weights; a line through the structures that no other beats in both.
 
     `answers` as in `plot_ranks`. A ranking without a finite value raises ValueError.
     """
-    longest = max((r.get("epochs", 0) for r in ranking), default=0)
-    rows = [r for r in ranking if np.isfinite(r["log_evidence"]) and r.get("epochs", 0) == longest]
-    if not rows:
-        raise ValueError("the ranking is empty; fit with at least one finalist")
-    point, best = lambda r: (r["parameters"], r["log_evidence"]), []
-    for row in sorted(rows, key=lambda r: (r["parameters"], -r["log_evidence"])):
-        if not best or row["log_evidence"] > best[-1]["log_evidence"]:
-            best.append(row)
+    longest = max((r.epochs or 0 for r in ranking), default=0)
+    rows = _finite([r for r in ranking if (r.epochs or 0) == longest])
+    point = lambda r: (r.parameters, r.evidence.value)
+    best = sorted(point(r) for r, o in zip(rows, pareto_optimal(rows, ("evidence", "parameters"))) if o)
     figure, (ax,) = new_figure(5.6, 2.8)
     ax.plot(*zip(*map(point, rows)), "o", color=_SOFT, ms=4)
-    ax.plot(*zip(*map(point, best)), "o-", color=ACCENT, ms=5, lw=1.4, label="Pareto-optimal")
+    ax.plot(*zip(*best), "o-", color=ACCENT, ms=5, lw=1.4, label="Pareto-optimal")
     marks = [a for a in answers if a["rank"] is not None]
     for a, colour, shape in zip(marks, HUES[1:], "sD^v<"):
         ax.plot(*point(ranking[a["rank"] - 1]), shape, color=colour, ms=7, label=a["mode"])

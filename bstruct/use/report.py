@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from bstruct.evidence.core import Scope
+from bstruct.search.result import from_record
 from bstruct.use import plots
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
@@ -137,6 +139,12 @@ def choices(summary: Mapping) -> list[tuple[str, str, float]]:
     return found
 
 # %% ../../nbs/use/06_report.ipynb #48661426
+def head(summary: Mapping) -> list[str]:
+    "What the log evidences of the tables are of; nothing where the run was saved before they said it."
+    of = summary["evidence"].get("of")
+    return [f"log evidence, nats, of {Scope(**of).scale}"] if of else []
+
+
 def _path_text(path: list[dict]) -> list[str]:
     "The way that was taken, and how much else was looked at."
     lines = ["", "step  log evidence, nats  complexity  parameters  change"]
@@ -153,7 +161,7 @@ def as_text(summary: Mapping, most: int = 8) -> str:
              f"{'edge':{width}}  probability  candidate"]
     lines += [f"{edge:{width}}  {p:11.2f}  {c}" for edge, c, p in choices(summary)]
     if summary["ranking"]:
-        lines += ["", "rank  probability  log evidence, nats  parameters  structure"]
+        lines += ["", *head(summary), "rank  probability  log evidence, nats  parameters  structure"]
         lines += [f"{i:4}  {r['probability']:11.3f}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  "
                   f"{r['parameters']:10}  {plots.structure_text(r['structure'])}"
                   for i, r in enumerate(summary["ranking"][:most], 1)]
@@ -168,11 +176,10 @@ def as_text(summary: Mapping, most: int = 8) -> str:
 
 # %% ../../nbs/use/06_report.ipynb #eaccf6c2
 def _path_figure(path: list[dict]) -> Figure:
-    from bstruct.evidence.core import Evidence
     from bstruct.search.pareto import plot_path
 
     figure, (ax,) = plots.new_figure(5.6, 3.2)
-    plot_path([r | {"evidence": Evidence(r["log_evidence"], r["stderr"])} for r in path], ax)
+    plot_path([from_record(r) for r in path], ax)
     return figure
 
 # %% ../../nbs/use/06_report.ipynb #cc499716
@@ -184,11 +191,12 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
         made["structure"] = graph.draw({e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
-    if summary["ranking"]:
-        made["ranking"] = plots.plot_ranking(summary["ranking"])
-    if len(summary["ranking"]) > 12:
-        made["ranks"] = plots.plot_ranks(summary["ranking"], summary.get("answers", []))
-        made["pareto"] = plots.plot_pareto(summary["ranking"], summary.get("answers", []))
+    rows = [from_record(r) for r in summary["ranking"]]
+    if rows:
+        made["ranking"] = plots.plot_ranking(rows)
+    if len(rows) > 12:
+        made["ranks"] = plots.plot_ranks(rows, summary.get("answers", []))
+        made["pareto"] = plots.plot_pareto(rows, summary.get("answers", []))
     if summary.get("path"):
         made["path"] = _path_figure(summary["path"])
     if summary.get("test"):

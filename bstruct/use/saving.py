@@ -37,7 +37,7 @@ def record_of(model) -> dict:
     params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
     state = {k: _plain(getattr(model, k)) for k in STATE if hasattr(model, k) and k not in TENSORS}
     classes = {"classes_dtype": model.classes_.dtype.str} if hasattr(model, "classes_") else {}
-    plain = lambda rows: [{**q, "evidence": q["evidence"].to_dict()} for q in rows]
+    plain = lambda rows: [{**dict(q), "evidence": q.evidence.to_dict()} for q in rows]
     parts = [{"structure": s, "probability": p, "models": len(b), "share": b.net.share,
               "whole": b.net.graph.n_structures > 1} for s, p, b in zip(r.structures, r.probabilities, r.batches)]
     return {"kind": type(model).__name__, "format": 1, "params": params, "state": state, **classes,

@@ -29,9 +29,9 @@ from bstruct.search.work.forecast import Forecast, forecast
 from bstruct.search.stages.order import ORDERS, visiting_order
 from bstruct.search.ranking import Ranking, ranked
 from bstruct.model.reach import Structure
-from bstruct.search.result import Result
+from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
-from bstruct.search.stages.predictor import KEPT, posterior_stage
+from bstruct.search.stages.predictor import KEPT, add_predictors
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
 from bstruct.search.work.tiles import Book, Tile, Work, fill, packed
@@ -218,13 +218,6 @@ def _record(visits: _Visits) -> dict:
             "seconds": time.monotonic() - visits.run.started}
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #3c5321f1
-def _remember(run: Session, record: dict) -> None:
-    "One record of the fits in the history, however often they were interrupted."
-    history = run.checkpoint.record["history"]
-    at = next((i for i, r in enumerate(history) if r["stage"] == "fits"), len(history))
-    history[at:at + 1] = [record]
-
-
 def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> Ranking:
     "All that the book knows, each network by its longest fit."
     rungs, found, failed = range(len(visits.plans))[::-1], [], 0
@@ -259,7 +252,7 @@ def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Ca
                 interrupted = True
                 if not any(isinstance(visits.evidence(0, g), Evidence) for g in visits.groups):
                     raise Interrupted("fits") from None
-        _remember(run, _record(visits))
+        run.remember(_record(visits))
         return _ranking(visits, controls, interrupted)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #c41013aa
@@ -295,36 +288,32 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     check_space(graph, task, settings, n_jobs)
     mark = fingerprint("enumerate", graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark), callback)
-    history = run.checkpoint.record["history"]
-    found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False), history)
+    found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False), run.history)
     rows = []
     try:
         ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "prequential", "supernet", n_jobs)
-        if ranking.rows[0]["error"]:
-            raise RuntimeError(f"no structure could be fitted; the first failed with {ranking.rows[0]['error']}")
-        rows = [{**r, "c_reg": settings.c_reg} for r in ranking.rows]
-        found = replace(found, structures=[rows[0]["structure"]], ranking=rows, evidence=rows[0]["evidence"],
+        if ranking.rows[0].error:
+            raise RuntimeError(f"no structure could be fitted; the first failed with {ranking.rows[0].error}")
+        rows = [replace(r, c_reg=settings.c_reg) for r in ranking.rows]
+        found = replace(found, structures=[rows[0].structure], ranking=rows, evidence=rows[0].evidence,
                         notes=list(ranking.notes))
         if ranking.interrupted:
             raise Interrupted("fits")
-        c_reg = best_multiple(run, rows[0]["structure"])
-        rows = [{**r, "c_reg": c_reg} for r in rows]
+        c_reg = best_multiple(run, rows[0].structure)
+        rows = [replace(r, c_reg=c_reg) for r in rows]
         found = replace(found, ranking=_kept(graph, rows, settings.finalists))
-        posterior_stage(run, found)
+        add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
     return replace(completed(run, found), ranking=rows)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #9cd73c4f
-def _kept(graph: Graph, rows: list[dict], most: int) -> list[dict]:
+def _kept(graph: Graph, rows: list[Scored], most: int) -> list[Scored]:
     "A row for each network that joins the predictor, with the probability of all its names."
-    joint: dict[tuple, dict] = {}
+    names: dict[tuple, list[Scored]] = {}
     for row in rows:
-        first = joint.setdefault(network_of(graph, row["structure"]), {**row, "probability": 0.0})
-        first["probability"] += row["probability"]
-    kept = [r for r in joint.values() if r["probability"] >= KEPT]
-    if not kept:
-        few = list(joint.values())[:most]
-        total = sum(r["probability"] for r in few)
-        kept = [{**r, "probability": r["probability"] / total} for r in few]
-    return kept
+        names.setdefault(network_of(graph, row.structure), []).append(row)
+    joint = [replace(same[0], probability=sum(r.probability for r in same)) for same in names.values()]
+    kept = [r for r in joint if r.probability >= KEPT]
+    total = sum(r.probability for r in joint[:most])
+    return kept or [replace(r, probability=r.probability / total) for r in joint[:most]]

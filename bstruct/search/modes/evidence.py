@@ -6,25 +6,28 @@
 __all__ = ['evidence_mode']
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #43b18cbb
-from dataclasses import asdict
+from dataclasses import asdict, replace
+
+from torch import Tensor
 
 from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.evidence.core import Evidence
-from bstruct.evidence.posterior import posterior
+from bstruct.evidence.posterior import structure_posterior
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.model.usage import parameters
 from bstruct.objectives.task import Task
-from bstruct.search.result import Result
+from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.predictor import completed, posterior_stage
-from bstruct.search.stages.race import shrunk
-from bstruct.search.stages.screening import screening_stage
-from bstruct.search.stages.supernet import search_stage, shortlist
+from bstruct.search.stages.predictor import add_predictors, completed
+from bstruct.search.stages.race import rounds, shrunk
+from bstruct.search.stages.screening import screened
+from bstruct.search.stages.supernet import ordered, shortlist
 from bstruct.search.stages.tempering import best_multiple
 from bstruct.search.stages.trainer import levels
 from bstruct.training.collapse import all_collapsed
+from bstruct.training.fits import FitPlan
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #d05c78fd
 def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
@@ -36,10 +39,10 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, c
     mark = fingerprint(graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
     found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False),
-                   run.checkpoint.record["history"], levels=levels(settings))
+                   run.history, levels=levels(settings))
     try:
         _ranked(run, _search(run, found), found)
-        posterior_stage(run, found)
+        add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
     return completed(run, found)
@@ -49,26 +52,35 @@ def _search(run: Session, result: Result) -> list[Structure]:
     "Stage one; the supernet serves as a predictor until there is a better one."
     if run.graph.n_structures == 1:
         return [{}]
-    if run.checkpoint.found("search") is None:
-        order, batch = search_stage(run)
-        run.checkpoint.record["notes"] = all_collapsed(batch, "the supernets have collapsed, so their order is a guess")
-        run.checkpoint.finish("search", shortlist(run, order))
-        run.checkpoint.save("search/0", {f"params/{k}": v for k, v in batch.params.items()})
-    result.structures, result.notes = run.checkpoint.found("search")[:1], list(run.checkpoint.record.get("notes", []))
-    return run.checkpoint.found("search")
+
+    def work() -> tuple[list[Structure], dict[str, Tensor]]:
+        order, batch = ordered(run.graph, run.task, run.settings, run.generator, run.finish)
+        run.notes = all_collapsed(batch, "the supernets have collapsed, so their order is a guess")
+        return shortlist(run.graph, order, run.settings.screened), {f"params/{k}": v for k, v in batch.params.items()}
+
+    found = run.stage("search", work, part="0")
+    result.structures, result.notes = found[:1], run.notes
+    return found
+
+
+def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:
+    "Stage two, told to the session."
+    plan, turns = FitPlan.of(run.settings, len(run.task)), rounds(run.settings, len(structures))
+    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage, tell=run.tell)
 
 
 def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
     "Stages two and three."
-    found = screening_stage(run, structures)
+    found = _screened(run, structures)
     pairs = [(s, e) for s, e in zip(structures, found) if isinstance(e, Evidence)]
     if not pairs:
         raise RuntimeError(f"no structure could be fitted; the first failed with {found[0]}")
     expected = shrunk([e for _, e in pairs])
     order = sorted(range(len(pairs)), key=lambda i: -expected[i].value)
-    chances = posterior([expected[i] for i in order])[0].tolist()
-    result.ranking = [{"structure": s, "c_reg": run.settings.c_reg, "evidence": e, "probability": p,
-                       "parameters": parameters(run.graph, s)} for (s, e), p in zip((pairs[i] for i in order), chances)]
-    result.structures, result.evidence = [result.ranking[0]["structure"]], result.ranking[0]["evidence"]
+    posterior = structure_posterior([expected[i] for i in order], errors="pooled")
+    result.notes = [*result.notes, *posterior.notes]
+    result.ranking = [Scored(s, e, c_reg=run.settings.c_reg, probability=p, parameters=parameters(run.graph, s))
+                      for (s, e), p in zip((pairs[i] for i in order), posterior.probability.tolist())]
+    result.structures, result.evidence = [result.ranking[0].structure], result.ranking[0].evidence
     c_reg = best_multiple(run, result.structures[0])
-    result.ranking = [{**r, "c_reg": c_reg} for r in result.ranking]
+    result.ranking = [replace(r, c_reg=c_reg) for r in result.ranking]

@@ -24,7 +24,7 @@ from bstruct.search.walk import open_run
 MODES = {"evidence": evidence_mode, "grow": grow_mode, "shrink": shrink_mode, "enumerate": enumerate_mode}
 
 # %% ../../../nbs/search/modes/06_family.ipynb #6176f7d2
-def _refuse_unused(settings: Settings) -> None:
+def refuse_unused(settings: Settings) -> None:
     "No mode is told of structures to keep away from, and walks have no outer objective."
     for name in ("c_train", "c_prior", "validation", "hypergradient") if settings.mode in ("grow", "shrink") else ():
         if getattr(settings, name) != getattr(Settings, name):
@@ -44,7 +44,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
     fit the structures of `enumerate`, and change no result. Rows are expected in random order.
     """
     check_choice("mode", settings.mode, tuple(MODES))
-    _refuse_unused(settings)
+    refuse_unused(settings)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return MODES[settings.mode](graph, task, settings, seed, checkpoint, callback, **parallel)
 
@@ -52,7 +52,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
 def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None:
     "Raise the ValueError that `search` would raise before its first step, or do nothing."
     check_choice("mode", settings.mode, tuple(MODES))
-    _refuse_unused(settings)
+    refuse_unused(settings)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
     if settings.mode == "enumerate":

@@ -9,13 +9,13 @@ __all__ = ['visiting_order']
 from itertools import islice
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from bstruct.core.refusals import check_choice
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.search.session import Interrupted, Session
-from bstruct.search.stages.supernet import search_stage
+from bstruct.search.stages.supernet import ordered
 
 # %% ../../../nbs/search/stages/03_order.ipynb #45cbefbc
 ORDERS = ("supernet", "given", "random")
@@ -24,15 +24,9 @@ ORDERS = ("supernet", "given", "random")
 def visiting_order(run: Session, order: str, most: int) -> tuple[list[Structure], list[str]]:
     "At least `most` structures, where the graph has them, in order; and notes on what went wrong."
     check_choice("order", order, ORDERS)
-    kept = run.checkpoint.found("search")
-    if kept is not None:
-        return kept, []
     if order == "supernet" and run.graph.n_structures > 1:
         try:
-            found, batch = search_stage(run, most)
-            run.checkpoint.finish("search", found)
-            run.checkpoint.save("search/0", {f"params/{k}": v for k, v in batch.params.items()})
-            return found, []
+            return run.stage("search", lambda: _promising(run, most), part="0"), []
         except Interrupted:
             raise
         except Exception as error:
@@ -43,6 +37,12 @@ def visiting_order(run: Session, order: str, most: int) -> tuple[list[Structure]
     return list(islice(run.graph.structures(), most)), []
 
 # %% ../../../nbs/search/stages/03_order.ipynb #0cd464cd
+def _promising(run: Session, most: int) -> tuple[list[Structure], dict[str, Tensor]]:
+    "The order of the supernets, and their weights."
+    found, batch = ordered(run.graph, run.task, run.settings, run.generator, run.finish, most)
+    return found, {f"params/{k}": v for k, v in batch.params.items()}
+
+
 def _drawn(graph: Graph, most: int, generator: Generator) -> list[Structure]:
     "Different structures, drawn uniformly; all of them in random order where there are no more than twice as many."
     if graph.n_structures <= 2 * most:

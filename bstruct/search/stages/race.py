@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch.nn.functional import one_hot
 
-from bstruct.evidence.core import Evidence
+from bstruct.evidence.core import Evidence, one_scale
 from bstruct.search.settings import Settings
 
 # %% ../../../nbs/search/stages/04_race.ipynb #77a57151
@@ -29,6 +29,7 @@ def compared(found: Sequence[Evidence]) -> list[Evidence]:
     `stderr` is that of the value, `diagnostics["comparison"]` that beside the others. Unchanged where the starts are
     too few to tell it.
     """
+    one_scale(found)
     each = [e.diagnostics["starts"] for e in found]
     v = torch.tensor([x for row in each for x in row], dtype=torch.float64)
     i = torch.tensor([i for i, row in enumerate(each) for _ in row], dtype=torch.long)
@@ -66,4 +67,10 @@ def shrunk(evidence: Sequence[Evidence]) -> list[Evidence]:
     tau2 = (spread - noise[known].quantile(0.5)).clamp_min(1e-3 * spread)
     w = torch.where(noise > 0, tau2 / (tau2 + noise), 1.0)
     mean, left = middle + w * (value - middle), (w * noise).sqrt()
-    return [replace(e, value=m, stderr=s) for e, m, s in zip(evidence, mean.tolist(), left.tolist())]
+    return [_expected(e, m, s) for e, m, s in zip(evidence, mean.tolist(), left.tolist())]
+
+
+def _expected(e: Evidence, value: float, error: float) -> Evidence:
+    "With another value and error; the error is also the one beside other structures, where that is known."
+    beside = {"comparison": error} if "comparison" in e.diagnostics else {}
+    return replace(e, value=value, stderr=error, diagnostics=e.diagnostics | beside)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from bstruct.evidence.core import Evidence
+from bstruct.evidence.core import Evidence, Scope
 from bstruct.evidence.prequential import prequential
 from bstruct.model.reach import Structure
 from bstruct.model.supernet import Supernet
@@ -31,7 +31,8 @@ def multiple_evidence(run: Session, structure: Structure, c_regs: Sequence[float
     for k, (a, b) in enumerate(zip(bounds, bounds[1:])):
         log_p = log_predictive(batch, run.task, slice(a, b), max(4, s.samples // 2), generator)
         blocks.append(log_p.unflatten(0, (len(c_regs), -1, s.replicas))[:, k])
-    return [prequential(log_p, past=bounds[0]) for log_p in torch.cat(blocks, 2)]
+    of = lambda c: Scope(bounds[0] + 1, n, n, f"variational posteriors, {s.replicas} mixed", detail=f"c_reg={c:g}")
+    return [prequential(log_p, bounds[0], of(c)) for c, log_p in zip(c_regs, torch.cat(blocks, 2))]
 
 
 def best_multiple(run: Session, structure: Structure) -> float:
@@ -39,10 +40,10 @@ def best_multiple(run: Session, structure: Structure) -> float:
     c_regs = list(dict.fromkeys(run.settings.c_reg * t for t in run.settings.tempering))
     if len(c_regs) == 1:
         return c_regs[0]
-    if run.checkpoint.found("finalists") is None:
+
+    def best() -> tuple[float, dict]:
         found = [e.value for e in multiple_evidence(run, structure, c_regs)]
         values = [-math.inf if math.isnan(v) else v for v in found]
-        kept = run.checkpoint.tensors.items()  # found and forgotten in one write: no kill comes between
-        run.checkpoint.tensors = {k: v for k, v in kept if not k.startswith("finalists/0|")}
-        run.checkpoint.finish("finalists", c_regs[values.index(max(values))])
-    return run.checkpoint.found("finalists")
+        return c_regs[values.index(max(values))], {}
+
+    return run.stage("finalists", best)
