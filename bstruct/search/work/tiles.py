@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from bstruct.evidence.core import Evidence
-from bstruct.model.candidates import _MAKERS, known_candidates, register
+from bstruct.model.candidates import CANDIDATES, known_candidates, register
 from bstruct.model.graph import Graph
 from bstruct.evidence.structures import structure_estimate
 from bstruct.training.fits import FitPlan, prequential_evidence
@@ -34,7 +34,7 @@ def packed(graph: Graph, evidence: str | Callable = "prequential") -> bytes:
 
     heads = sorted({c.partition(":")[0].partition("+")[0] for e in graph.edges for c in e.candidates})
     library = lambda f: getattr(f, "__module__", "") == "bstruct.model.candidates" and not hasattr(f, "__self__")
-    own = {name: _MAKERS[name] for name in heads if not library(_MAKERS[name])}
+    own = {name: CANDIDATES[name] for name in heads if not library(CANDIDATES[name])}
     parts = {f"candidate {name!r}": maker for name, maker in own.items()} | {"the evidence estimator": evidence}
     for what, part in parts.items():
         try:
