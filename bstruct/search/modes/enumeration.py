@@ -63,7 +63,7 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
                          "evidence='prequential', or halving=False")
     check_choice("order", order, ORDERS)
     if _processes(n_jobs) > 1:
-        packed(graph, evidence)
+        packed(graph, evidence, task.likelihood)
     try:
         forecast(graph, task, FitPlan.of(settings, len(task)), n_jobs=_processes(n_jobs), timed=False)
     except MemoryError as error:
@@ -130,7 +130,8 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
         raise ValueError(f"{journal} has put {len(structures)} structures in order, and the budget is {s.budget}: "
                          "keep to those, or name another file")
     visits = _Visits(run, book, structures[:s.budget], _plans(plan, s.halving),
-                     Work(run.graph, task, plan, run.seed, packed(run.graph, evidence)), n_jobs, list(first["notes"]))
+                     Work(run.graph, task, plan, run.seed, packed(run.graph, evidence, task.likelihood)), n_jobs,
+                     list(first["notes"]))
     groups: dict[tuple, list[int]] = {}
     for i, structure in enumerate(visits.order):
         groups.setdefault(network_of(run.graph, structure), []).append(i)
