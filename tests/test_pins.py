@@ -13,7 +13,11 @@ from pinned import PINS, PINS_FOLDER, OtherRounding, machine, names, plain, reco
 
 from bstruct import Graph
 
-EXCEPTIONS = {}  # name of a pin: why it changed; such a pin is compared with pins/changed.json
+ONE_MOMENT = "the mean second moment behind the best precision has one formula, with one rounding"
+EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pins/changed.json
+    "gaussians": ONE_MOMENT,
+    "bilevel_on_the_cube": ONE_MOMENT,
+}
 
 HERE = machine()
 RECORDED = json.loads((PINS_FOLDER / "pins.json").read_text())

@@ -17,7 +17,7 @@ from bstruct.model import Graph
 from bstruct.objectives.task import Task
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
-from bstruct.training.fits import FitPlan, pooled, prequential_evidence
+from bstruct.training.fits import pooled, prequential_evidence
 
 
 QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2)
@@ -44,7 +44,7 @@ def test_screening_tells_truth_from_falsehood():
     good, bad = screening_stage(run, [{"x->h1": "linear+sin"}, {"x->h1": "zero"}])
     assert good.value > bad.value + 3 * (good.stderr + bad.stderr)
     assert good.diagnostics["rows"] == 43 and [e.diagnostics["replicas"] for e in (good, bad)] == [4, 2]
-    plan = FitPlan.of(run.settings, 120)
+    plan = run.settings.fit_plan(120)
     fit = lambda starts, seed: prequential_evidence(run.graph, [{"x->h1": "linear+sin"}], run.task,
                                                     replace(plan, starts=starts), seed)[0]
     starts = pooled(pooled(fit(1, 0), fit(1, 1)), fit(2, 2)).diagnostics["starts"]

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from bstruct.core.refusals import check_all_positive, check_at_least, check_choice, refuse
 from bstruct.hypergradient.call import methods
+from bstruct.objectives.coefficients import Coefficients
+from bstruct.training.bilevel import OuterPlan
+from bstruct.training.fits import FitPlan, late_bounds
+from bstruct.training.variational import Plan
 
 # %% ../../nbs/search/01_settings.ipynb #015fd68a
 MODES = ("evidence", "grow", "shrink", "enumerate")
@@ -107,3 +111,26 @@ class Settings:
 
     def __post_init__(self):
         _check(self)
+
+    def plan(self, n: int) -> Plan:
+        "How a supernet or a posterior trains on n rows: at least `min_steps` steps in all."
+        size = min(self.batch_size, n)
+        steps = max(math.ceil(n / size), math.ceil(self.min_steps / self.epochs))
+        return Plan(self.epochs, steps, size, self.learning_rate, self.structure_learning_rate,
+                    tuple(self.temperature), self.structure_kl)
+
+    def fit_plan(self, n: int) -> FitPlan:
+        "How a structure is fitted to n rows: at a quarter of the learning rate, with no more than `blocks` blocks."
+        return FitPlan(late_bounds(n, self.blocks), self.epochs, self.min_steps, self.batch_size,
+                       0.25 * self.learning_rate, self.replicas)
+
+    @property
+    def coefficients(self) -> Coefficients:
+        "Those of L and Q."
+        return Coefficients(self.c_reg, self.c_train, self.c_prior, self.c_comb)
+
+    def outer_plan(self, **changed) -> OuterPlan:
+        "How the prior's hyperparameters are learnt; `changed` are fields with other values."
+        given = {"c_train": self.c_train, "c_prior": self.c_prior, "c_comb": self.c_comb,
+                 "method": self.hypergradient, "validation": self.validation}
+        return OuterPlan(**{**given, **changed})

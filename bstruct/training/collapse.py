@@ -24,9 +24,7 @@ UNMOVED = 0.02  # a total variation from the uniform law that is no decision
 def all_collapsed(batch: Batch, what: str) -> list[str]:
     "A note that begins with `what`, where no model of the batch is free of collapses; else nothing."
     def one(m: int) -> list[str]:
-        cut = lambda d: {k: v[m:m + 1] for k, v in d.items()}
-        alone = Batch(batch.net, cut(batch.params), batch.structure and cut(batch.structure), batch.sizes[m:m + 1],
-                      batch.c_reg[m:m + 1])
+        alone = batch.take(slice(m, m + 1))
         return collapses(alone, prior_log_precision(alone), float(alone.c_reg))
 
     found = [one(m) for m in range(len(batch))]

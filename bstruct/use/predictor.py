@@ -32,11 +32,6 @@ def moments(x: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.tensor(mean), torch.tensor(np.where(flat, 1.0, scale))
 
 # %% ../../nbs/use/02_predictor.ipynb #6cf49fa5
-def _double(batch: Batch) -> Batch:
-    return Batch(batch.net, {k: v.double() for k, v in batch.params.items()},
-                 batch.structure and {e: g.double() for e, g in batch.structure.items()}, batch.sizes, batch.c_reg)
-
-
 def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
     if structures not in ("all", "best"):
         raise ValueError(f"structures is {structures!r}: known are 'all' (the average) and 'best' (the most plausible)")
@@ -70,7 +65,7 @@ def ensemble(result: Result, samples: int, structures: str = "all") -> list[Memb
     "The members of a predictive with at least `samples` weight samples a structure; always the same ones."
     members = []
     for p, batch in _members(result, structures):
-        batch = _double(batch)
+        batch = batch.double()
         each = max(1, math.ceil(samples / len(batch)))
         generator = Generator(batch.params["loc"].device).manual_seed(0)
         members.append(Member(p, batch, torch.stack(list(weight_samples(batch, each, generator))).detach()))

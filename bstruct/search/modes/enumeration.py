@@ -65,7 +65,7 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
     if _processes(n_jobs) > 1:
         packed(graph, evidence, task.likelihood)
     try:
-        forecast(graph, task, FitPlan.of(settings, len(task)), n_jobs=_processes(n_jobs), timed=False)
+        forecast(graph, task, settings.fit_plan(len(task)), n_jobs=_processes(n_jobs), timed=False)
     except MemoryError as error:
         raise ValueError(str(error)) from None
 
@@ -115,7 +115,7 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     "An enumeration with its order, new or from the journal."
     s, task = run.settings, run.task
     method = evidence if isinstance(evidence, str) else getattr(evidence, "__qualname__", repr(evidence))
-    plan = FitPlan.of(s, len(task))
+    plan = s.fit_plan(len(task))
     header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
               "graph": fingerprint(run.graph.to_json()), "evidence": fingerprint(method, asdict(plan)),
               "settings": fingerprint({**asdict(s), "budget": None}, run.seed, order)}

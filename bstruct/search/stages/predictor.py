@@ -14,7 +14,7 @@ from bstruct.model.supernet import Supernet
 from bstruct.search.result import Result
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.supernet import listed, path_scores
-from bstruct.training.batch import Batch, alone, make_batch, one_hot
+from bstruct.training.batch import Batch, make_batch, one_hot
 from bstruct.training.collapse import all_collapsed
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #c332175e
@@ -34,7 +34,7 @@ def posterior_stage(run: Session, result: Result) -> None:
     except Interrupted as early:
         batch, stop = early.batch, early
     result.structures, result.probabilities = chosen, [row["probability"] for row in kept]
-    result.batches = [alone(batch, s, slice(i * r, (i + 1) * r)) for i, s in enumerate(chosen)]
+    result.batches = [batch.take(slice(i * r, (i + 1) * r)).alone(s) for i, s in enumerate(chosen)]
     if stop:
         raise stop
     for structure, own in zip(result.structures, result.batches):

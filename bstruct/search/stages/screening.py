@@ -22,7 +22,7 @@ from bstruct.training.fits import FitPlan, pooled, prequential_evidence
 # %% ../../../nbs/search/stages/05_screening.ipynb #884125de
 def screening_stage(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:
     "Prequential evidence of each structure, or why it has none; the better it is, the more starts it is from."
-    plan, found = FitPlan.of(run.settings, len(run.task)), [None] * len(structures)
+    plan, found = run.settings.fit_plan(len(run.task)), [None] * len(structures)
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf
     turns, going, done = rounds(run.settings, len(structures)), list(range(len(structures))), 0
     total = sum(n for n, _ in turns)

@@ -22,7 +22,6 @@ from bstruct.objectives.task import Task
 from bstruct.search.session import Session
 from bstruct.search.stages.trainer import search_trainer
 from bstruct.training.batch import Batch, make_batch, one_hot
-from bstruct.training.variational import Plan
 
 # %% ../../../nbs/search/stages/02_supernet.ipynb #c23b327e
 LISTED = 1024  # so many structures are scored one by one; larger graphs are sampled
@@ -84,7 +83,7 @@ def search_stage(run: Session, most: int = LISTED) -> tuple[list[Structure], Bat
     turns = [s.c_reg * s.tempering[i % len(s.tempering)] for i in range(s.starts)]
     net, generator = Supernet(run.graph, share=s.share_weights), run.generator("search/0")
     batch = make_batch(net, generator, [half] * s.starts, turns)
-    batch = run.finish("search", search_trainer(s, batch, run.task, Plan.of(s, half), generator))
+    batch = run.finish("search", search_trainer(s, batch, run.task, s.plan(half), generator))
     structures, rows = listed(run.graph, batch, run.generator("listed"), max(LISTED, most)), slice(half, len(run.task))
     scores = [path_scores(batch, run.task, structures, rows, [i for i, t in enumerate(turns) if t == c])
               for c in dict.fromkeys(turns)]
