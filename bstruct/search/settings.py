@@ -7,9 +7,12 @@ __all__ = ['Settings']
 
 # %% ../../nbs/search/01_settings.ipynb #2ce394a8
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bstruct.core.refusals import check_all_positive, check_at_least, check_choice, refuse
+from bstruct.core.registry import Registry
 from bstruct.hypergradient.call import methods
 from bstruct.objectives.coefficients import Coefficients
 from bstruct.training.bilevel import OuterPlan
@@ -17,7 +20,8 @@ from bstruct.training.fits import FitPlan, late_bounds
 from bstruct.training.variational import Plan
 
 # %% ../../nbs/search/01_settings.ipynb #015fd68a
-MODES = ("evidence", "grow", "shrink", "enumerate")
+MODES: Registry[Callable[..., Any]] = Registry("mode")  # search/modes/family fills it
+NAMES = ("evidence", "grow", "shrink", "enumerate")  # of the library's own modes
 KLS = ("categorical", "gumbel")
 
 
@@ -57,7 +61,7 @@ def _check(settings) -> None:
     for name in ("hidden", "candidates", "temperature", "tempering", "c_train", "c_prior", "c_comb"):
         if isinstance(value := getattr(settings, name), list):
             object.__setattr__(settings, name, tuple(value))
-    check_choice("mode", settings.mode, MODES)
+    check_choice("mode", settings.mode, (*NAMES, *(m for m in MODES if m not in NAMES)))
     check_choice("structure_kl", settings.structure_kl, KLS)
     counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas", "samples")
     check_at_least(settings, 1, counts, True)
