@@ -118,6 +118,8 @@ def test_outer_plan_refuses_what_cannot_work():
                      ({"objective": "bound", "validation": 0.2}, "the rows of L alone"), ({"steps": 0}, "at least 1"), ({"hold": 2.0}, "share"), ({"optimiser": "rmsprop"}, "adam")):
         with pytest.raises(ValueError, match=name):
             OuterPlan(**kw)
+    assert "objective" not in repr(OuterPlan()) and repr(OuterPlan(objective="bound")).count("objective='bound'") == 1
+    assert repr(OuterPlan()).startswith("OuterPlan(c_train=1.0, c_prior=1.0, c_comb=0.0, c_reg=None, temperature=None, ")
 
 # %% ../nbs/training/05_bilevel.ipynb #55a22c88
 def test_the_hypergradient_is_the_difference_quotient_of_a_whole_training():

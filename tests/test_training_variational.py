@@ -120,7 +120,7 @@ def test_the_bound_has_the_coefficient_of_each_model():
     from torch.distributions import Categorical, Normal, kl_divergence
 
     b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [40, 40], [1.0, 0.25])
-    for k, v in b.params.items():
+    for v in b.params.values():
         v[1] = v[0]
     b.params["logits/x->h1"] += torch.tensor([1.0, 0.0, -1.0])
     b.structure = None

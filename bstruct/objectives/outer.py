@@ -30,7 +30,7 @@ class Problem:
     of_prior: Callable[[Tensors], tuple[Tensor | float, Tensor | float]]
     coefficients: Coefficients
 
-# %% ../../nbs/objectives/04_outer.ipynb #c9a69d19
+# %% ../../nbs/objectives/04_outer.ipynb #f7f2b5ba
 @dataclass(frozen=True)
 class Outer:
     """An outer objective: `value(theta, hyper, problem)` is Q in nats, to be maximised over h.
@@ -41,7 +41,7 @@ class Outer:
     value: Callable[[Tensors, Tensors, Problem], Float[Tensor, "*batch"]]
     held_out: bool = False
 
-# %% ../../nbs/objectives/04_outer.ipynb #3da5b2e7
+
 OUTER: Registry[Outer] = Registry("outer objective")
 
 # %% ../../nbs/objectives/04_outer.ipynb #15c0ea75

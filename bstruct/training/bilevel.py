@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 from torch.func import vmap
 
-from bstruct.core.refusals import check_choice
+from bstruct.core.refusals import check_at_least, check_choice
 from bstruct.distributions.gaussian import coupled_log_precision, kl_diagonal, reparameterise
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise, sample_log, straight_through
 from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
@@ -38,6 +38,7 @@ from bstruct.training.variational import Plan, Trainer, annealed, drawn
 # %% ../../nbs/training/05_bilevel.ipynb #d527c865
 PARTS = ("precision", "structure", "noise")
 BOUND = 30.0  # of |ln precision|: exp(30) still has room in float32
+MOMENTS = {"adam": {"mean": "exp_avg", "square": "exp_avg_sq"}, "sgd": {"velocity": "exp_avg"}}
 
 # %% ../../nbs/training/05_bilevel.ipynb #05eafbb8
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ class OuterPlan:
     def __post_init__(self):
         _check(self)
 
+    def __repr__(self) -> str:  # as before there was an objective, where none is named: it marks checkpoints
+        told = {k: v for k, v in vars(self).items() if k != "objective" or v is not None}
+        return f"OuterPlan({', '.join(f'{k}={v!r}' for k, v in told.items())})"
+
     @property
     def judge(self) -> str:
         "The name of the outer objective."
@@ -88,9 +93,7 @@ def _check(o: "OuterPlan") -> None:
     check_choice("grouping", o.grouping, GROUPINGS)
     check_choice("method", o.method, tuple(methods()))
     check_choice("optimiser", o.optimiser, ("adam", "sgd"))
-    for name in ("steps", "samples"):
-        if getattr(o, name) < 1:
-            raise ValueError(f"{name} is {getattr(o, name)}, at least 1 is needed")
+    check_at_least(o, 1, ("steps", "samples"), True)
     for name in ("validation", "warmup", "hold"):
         if not 0 <= getattr(o, name) < (1 if name == "validation" else 1.0000001):
             raise ValueError(f"{name} is {getattr(o, name)}, a share between 0 and 1 is needed; try {name}=0.25")
@@ -104,7 +107,7 @@ def _check(o: "OuterPlan") -> None:
         raise ValueError(f"c_comb is {o.c_comb}, but there is no structure to keep away from; name some in `known` "
                          "of an OuterPlan, or set c_comb=0")
 
-# %% ../../nbs/training/05_bilevel.ipynb #4c1b29c6
+# %% ../../nbs/training/05_bilevel.ipynb #64f7fc08
 class _Draw(NamedTuple):
     "Rows [M, b], weight noise [M, S, P] and Gumbel noise by edge [M, S, K] of an expectation."
 
@@ -132,7 +135,7 @@ def _log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: _
     each = vmap(vmap(task.log_likelihood, in_dims=(0, None, None)))
     return each(output, task.y[draw.rows], theta["log_noise"])
 
-# %% ../../nbs/training/05_bilevel.ipynb #9c2ae9cb
+
 class _Divergences(NamedTuple):
     "What a divergence depends on beside θ and h: groups, edges, a coupled prior's owners, and the kind of KL of Γ."
 
@@ -160,7 +163,7 @@ class _Divergences(NamedTuple):
         weights = divergence(self.weights(theta, hyper, log_gamma), 0.0, None if self.owners is None else 1)
         return weights, self.structure(theta, hyper)
 
-# %% ../../nbs/training/05_bilevel.ipynb #832fce41
+
 def _of_prior(outer: OuterPlan, hyper: dict[str, Tensor]) -> tuple[Tensor | float, Tensor | float]:
     "What Q says of h alone, [M]: repulsion and log hyperprior."
     away = prior = 0.0
@@ -170,9 +173,6 @@ def _of_prior(outer: OuterPlan, hyper: dict[str, Tensor]) -> tuple[Tensor | floa
     if outer.hyperprior is not None:
         prior = vmap(lambda a: log_hyperprior({"all": a}, *outer.hyperprior))(hyper["log_precision"])
     return away, prior
-
-# %% ../../nbs/training/05_bilevel.ipynb #b63d31c5
-MOMENTS = {"adam": {"mean": "exp_avg", "square": "exp_avg_sq"}, "sgd": {"velocity": "exp_avg"}}
 
 # %% ../../nbs/training/05_bilevel.ipynb #bf3610d6
 class BilevelTrainer(Trainer):
@@ -269,8 +269,8 @@ class BilevelTrainer(Trainer):
         o, plan = self.outer, self.plan
         logits = 0.0 if held else plan.structure_learning_rate / (plan.learning_rate or 1.0)
         noise = 10.0 if "noise" in o.learn else 0.0
-        names = self._levels()[0]
-        rates = {k: logits if k.startswith("logits/") else noise if k == "log_noise" else 1.0 for k in names}
+        given = lambda k: logits if k.startswith("logits/") else noise if k == "log_noise" else 1.0
+        rates = {k: given(k) for k in self._levels()[0]}
         return {k: r if o.optimiser == "adam" else 1.0 for k, r in rates.items() if r}
 
     def _state(self, rates: dict[str, float], afresh: bool) -> State:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bstruct.objectives.complexity import COLLAPSED
 from bstruct.distributions.gaussian import signal_to_noise
+from bstruct.model.reach import connected
 from bstruct.model.supernet import Supernet
 from bstruct.training.batch import Batch, prior_log_precision
 
@@ -81,8 +82,6 @@ def _name_of(net: Supernet, place: int) -> str:
 # %% ../../nbs/training/06_collapse.ipynb #3f297a50
 def _structural(batch: Batch, now: str) -> list[str]:
     "The collapses of the structure."
-    from bstruct.model.reach import connected  # which imports this module in turn
-
     graph, found = batch.net.graph, []
     laws = {e: q.detach().softmax(-1).cpu() for e, q in batch.logits.items()}
     if not laws:
