@@ -61,14 +61,20 @@ class Likelihood:
     probabilities: Callable[[Tensor], Tensor] | None = None
     moments: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
-# %% ../../nbs/objectives/01_likelihoods.ipynb #d620e7a3
+# %% ../../nbs/objectives/01_likelihoods.ipynb #0bcc4ea7
 LIKELIHOODS: Registry[Likelihood] = Registry("likelihood")
-LIKELIHOODS.register("gaussian", Likelihood(
-    lambda output, y, log_noise: gaussian_log_likelihood(output[:, 0], y, log_noise), noisy=True,
-    moments=lambda output, noise: (output[..., 0], noise)))
-LIKELIHOODS.register("bernoulli", Likelihood(
-    lambda output, y, log_noise: bernoulli_log_likelihood(output[:, 0], y),
-    probabilities=lambda output: torch.cat([torch.zeros_like(output), output], -1).softmax(-1)))
-LIKELIHOODS.register("categorical", Likelihood(
-    lambda output, y, log_noise: categorical_log_likelihood(output, y), outputs=None,
-    probabilities=lambda output: output.softmax(-1)))
+
+# %% ../../nbs/objectives/01_likelihoods.ipynb #25b4e3e0
+_OURS = {
+    "gaussian": Likelihood(
+        lambda output, y, log_noise: gaussian_log_likelihood(output[:, 0], y, log_noise), noisy=True,
+        moments=lambda output, noise: (output[..., 0], noise)),
+    "bernoulli": Likelihood(
+        lambda output, y, log_noise: bernoulli_log_likelihood(output[:, 0], y),
+        probabilities=lambda output: torch.cat([torch.zeros_like(output), output], -1).softmax(-1)),
+    "categorical": Likelihood(
+        lambda output, y, log_noise: categorical_log_likelihood(output, y), outputs=None,
+        probabilities=lambda output: output.softmax(-1)),
+}
+for _name, _law in _OURS.items():
+    LIKELIHOODS.register(_name, _law)

@@ -51,13 +51,11 @@ def bound(theta: Tensors, hyper: Tensors, problem: Problem) -> Float[Tensor, "*b
     repulsion, log_hyperprior = problem.of_prior(hyper)
     return outer_objective(log_likelihood, kl, problem.coefficients, repulsion=repulsion, log_hyperprior=log_hyperprior)
 
-
-OUTER.register("bound", Outer(bound))
-
-# %% ../../nbs/objectives/04_outer.ipynb #55887d66
+# %% ../../nbs/objectives/04_outer.ipynb #1c913966
 def validation(theta: Tensors, hyper: Tensors, problem: Problem) -> Float[Tensor, "*batch"]:
     "Q in nats with the fit to rows that L does not see, scaled to those that it sees; otherwise `bound`."
     return bound(theta, hyper, problem)
 
-
-OUTER.register("validation", Outer(validation, held_out=True))
+# %% ../../nbs/objectives/04_outer.ipynb #1a9fe7d8
+for _name, _outer in {"bound": Outer(bound), "validation": Outer(validation, held_out=True)}.items():
+    OUTER.register(_name, _outer)

@@ -20,10 +20,9 @@ from bstruct.search.settings import MODES, Settings
 from bstruct.search.walk import open_run
 
 # %% ../../../nbs/search/modes/06_family.ipynb #3d40fb14
-MODES.register("evidence", evidence_mode)
-MODES.register("grow", grow_mode)
-MODES.register("shrink", shrink_mode)
-MODES.register("enumerate", enumerate_mode)
+for _name, _mode in {"evidence": evidence_mode, "grow": grow_mode, "shrink": shrink_mode,
+                     "enumerate": enumerate_mode}.items():
+    MODES.register(_name, _mode)
 
 # %% ../../../nbs/search/modes/06_family.ipynb #6176f7d2
 def _refuse_unused(settings: Settings) -> None:
