@@ -49,7 +49,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.modes.bilevel import bilevel
 from bstruct.search.modes.enumeration import enumerate_structures
 from bstruct.training.bilevel import OuterPlan
-from bstruct.training.fits import FitPlan, prequential_evidence
+from bstruct.training.fits import prequential_evidence
 from bstruct.use import cli, flow
 
 torch.set_num_threads(1)
@@ -298,7 +298,7 @@ def enumeration_and_its_journal():
 def fits_and_their_evidence():
     graph = Graph.dense(2, 1, (4, 4), ("zero", "linear+tanh"))
     task = petals()
-    plan = FitPlan.of(Settings(**WIDE), len(task))
+    plan = Settings(**WIDE).fit_plan(len(task))
     found = prequential_evidence(graph, list(graph.structures()), task, plan, seed=1)
     return {"plan": [plan.bounds, plan.rows], "evidence": {names(s): evidence_of(e) for s, e in zip(
         graph.structures(), found)}, "starts": found[-1].diagnostics["starts"]}

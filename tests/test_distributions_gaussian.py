@@ -80,6 +80,14 @@ def test_reparameterise():
     assert ((draws.mean(0) - loc).abs() < 4 * stderr).all()
     assert ((draws.std(0) - log_scale.exp()).abs() < 4 * stderr / math.sqrt(2)).all()
 
+# %% ../nbs/distributions/01_gaussian.ipynb #968157fa
+def test_second_moment_is_that_of_samples():
+    loc, log_scale = doubles(3, (5,), (5,))
+    noise = torch.randn(100_000, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    squares = reparameterise(loc, log_scale, noise).square()
+    assert ((squares.mean(0) - second_moment(loc, log_scale)).abs() < 4 * squares.std(0) / 100_000**0.5).all()
+    assert log_precision_at(torch.tensor(0.25)) == math.log(4) and log_precision_at(torch.tensor(0.0)).isfinite()
+
 # %% ../nbs/distributions/01_gaussian.ipynb #a4b6e1c4
 def test_optimal_log_precision():
     loc, log_scale = doubles(0, (6, 4), (6, 4))

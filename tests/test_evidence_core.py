@@ -160,9 +160,11 @@ def test_own_estimator_joins_the_others():
     got = estimate(toy, prior, method="test-prior-sampling", generator=g)
     want = 3 * (math.log(2 / 3) / 2 - 0.5 / 1.5)  # N(1; 0, 1 + 1/2)·√(2π), three times
     assert abs(got.value - want) < 0.02 and "test-prior-sampling" in methods()
-    with pytest.raises(ValueError, match="unknown; choose one of"):
+    with pytest.raises(ValueError, match="unknown method 'guess'; known: "):
         estimate(toy, prior, method="guess", generator=g)
     with pytest.raises(ValueError, match="no option 'sample'"):
         estimate(toy, prior, method="test-prior-sampling", generator=g, sample=3)
     with pytest.raises(TypeError, match="takes .*, not"):
         register("x")(lambda a: a)
+    with pytest.raises(ValueError, match="method 'test-prior-sampling' is taken by"):
+        register("test-prior-sampling")(lambda log_likelihood, prior, *, generator: None)

@@ -8,7 +8,7 @@ from bstruct.hypergradient.call import *
 # %% ../nbs/hypergradient/02_call.ipynb #ef6e82ce
 import torch
 
-from bstruct.hypergradient.call import _METHODS
+from bstruct.hypergradient.call import METHODS
 from bstruct.hypergradient.operator import SGD, State, Training, train
 
 
@@ -26,7 +26,7 @@ def _toy(seed=0, n=6):
 
 # %% ../nbs/hypergradient/02_call.ipynb #5674364c
 def test_register_and_call():
-    from bstruct.hypergradient.call import _METHODS, report
+    from bstruct.hypergradient.call import METHODS, report
     from bstruct.hypergradient.operator import train
     inner, outer, theta, hyper = _toy()
     @register("direct")
@@ -40,7 +40,11 @@ def test_register_and_call():
         result = hypergradient(plain, late, theta, hyper, method="direct", steps=3, lr=0.1)
     torch.testing.assert_close(result.grads["log_l2"], 2 * hyper["log_l2"])
     assert result.diagnostics["gradient_evaluations"] == 3 and "direct" in methods()
-    del _METHODS["direct"]
+    with pytest.raises(ValueError, match="method 'direct' is taken by"):
+        register("direct")(lambda run, state, hyper: None)
+    with pytest.raises(ValueError, match="method 'unroll' is taken by bstruct.hypergradient.unroll"):
+        register("unroll")(lambda run, state, hyper: None)
+    del METHODS["direct"]
 
 # %% ../nbs/hypergradient/02_call.ipynb #599a0dba
 def test_bad_input():
@@ -53,7 +57,7 @@ def test_bad_input():
         "torch.int64": {"hyper": {"n": torch.tensor(3)}},
         r"theta\['w'\] is torch.int64": {"theta": {"w": torch.arange(6)}},
         "at least 1": {"steps": 0},
-        "known are": {"method": "magic"},
+        "unknown method 'magic'": {"method": "magic"},
         "no option 'colour'": {"colour": "red"},
         "lr is -1": {"lr": -1},
         "momentum is 1.5": {"momentum": 1.5},

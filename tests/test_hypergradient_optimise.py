@@ -195,7 +195,7 @@ def test_early_stops():
     assert len(flat.history) < 200 and flat.history[-1]["norm"] < 0.03
     wrong = {"outer_steps is 0": {"outer_steps": 0}, "torch.int64": {"hyper": {"n": torch.tensor(3)}},
              "floating tensor is needed": {"theta": {"w": torch.arange(8)}}, "non-empty": {"hyper": {}},
-             "known are": {"method": "magic"}, "steps is 0": {"steps": 0}}
+             "unknown method 'magic'": {"method": "magic"}, "steps is 0": {"steps": 0}}
     for message, change in wrong.items():
         with pytest.raises(ValueError, match=message):
             optimise(inner, outer, **{"theta": theta, "hyper": hyper, "method": "unroll", "outer_steps": 1, "steps": 1,

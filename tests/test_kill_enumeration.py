@@ -13,7 +13,6 @@ from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
 from bstruct.search.modes.enumeration import enumerate_structures
 from bstruct.model.reach import network_of
-from bstruct.training.fits import FitPlan
 from bstruct.search.work.forecast import SPARE, fit_bytes
 from bstruct.search.settings import Settings
 from bstruct.objectives.task import Task
@@ -149,7 +148,7 @@ def test_two_workers_killed_with_their_parent_and_resumed_by_two_others(whole, t
 
 @pytest.mark.parametrize("batch", [7, 19])
 def test_smaller_batches_rank_the_same(whole, batch, monkeypatch):
-    plan = FitPlan.of(SETTINGS, len(task()))
+    plan = SETTINGS.fit_plan(len(task()))
     room = int(1.001 * fit_bytes(GRAPH, task(), plan, batch) / SPARE)
     monkeypatch.setattr("bstruct.search.work.forecast.available_memory", lambda device="cpu": room)
     found = ranking()

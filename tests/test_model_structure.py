@@ -45,6 +45,15 @@ def test_harden_gives_the_nearest_vertex():
         distance = torch.cdist(torch.cat(list(soft.values()), -1), flat)  # to every vertex, by brute force
         assert torch.equal(near, flat[distance.argmin(-1)])
 
+# %% ../nbs/model/04_structure.ipynb #37021cb2
+def test_a_weight_of_one_half_is_not_taken():
+    cube = GRAPHS[1]
+    half = {e: torch.full((len(c),), 0.5, dtype=torch.float64) for e, c in cube.choices.items()}
+    above = {e: v + torch.eye(len(v), dtype=torch.float64)[0] * 1e-12 for e, v in half.items()}
+    assert all(not v.any() for v in harden(cube, half).values()) and set(decode(cube, half).values()) == {()}
+    assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)] for v in harden(cube, above).values())
+    assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)] for v in harden(GRAPHS[0], half).values())  # first of equals
+
 # %% ../nbs/model/04_structure.ipynb #b719af61
 def test_relax_limits():
     for g in GRAPHS:

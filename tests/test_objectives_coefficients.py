@@ -5,6 +5,13 @@ import pytest  # noqa: F401
 
 from bstruct.objectives.coefficients import *
 
+# %% ../nbs/objectives/03_coefficients.ipynb #a806c652
+def test_schedules_are_geometric_where_they_can_be():
+    assert scheduled(3.0, 0.7) == 3.0 and abs(scheduled((1.0, 0.01), 0.5) - 0.1) < 1e-12
+    assert scheduled((-1.0, 1.0), 0.75) == 0.5 and scheduled((0.0, 4.0), 0.25) == 1.0
+    per_start = scheduled((torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0])), 0.5)
+    torch.testing.assert_close(per_start, torch.tensor([1.0, 2.0]))
+
 # %% ../nbs/objectives/03_coefficients.ipynb #a7b3dbfb
 import math
 
@@ -29,7 +36,7 @@ def small_model(seed=0):
     prior = {"log_precision": {"v": a[:1, :1], "w": b[:1]}, "logits": {"x": e.flip(0), "y": f.flip(0)}}
     return posterior, prior, {"x": e, "y": f}
 
-# %% ../nbs/objectives/03_coefficients.ipynb #f2ac0a1a
+# %% ../nbs/objectives/03_coefficients.ipynb #43fa8f91
 def test_coefficients():
     assert Coefficients().single_level and Coefficients(2.0, 0.1, 0.2).single_level
     assert not Coefficients(c_prior=2.0).single_level and not Coefficients(c_comb=1.0).single_level
@@ -38,31 +45,66 @@ def test_coefficients():
         Coefficients(c_reg=-1)
     with pytest.raises(ValueError, match="c_comb is nan"):
         Coefficients(c_comb=math.nan)
+    with pytest.raises(ValueError, match=r"c_prior is \(1.0, -0.1\), must be finite and at least 0"):
+        Coefficients(c_prior=(1.0, -0.1))
+    assert Coefficients(c_comb=-2.0).c_comb == -2.0
 
-# %% ../nbs/objectives/03_coefficients.ipynb #5b72bdae
+# %% ../nbs/objectives/03_coefficients.ipynb #3a1a81c9
+def test_single_level_has_one_definition():
+    assert Coefficients(c_prior=1.000001).single_level and not Coefficients(c_prior=1.0001).single_level
+    each = torch.tensor([1.0, 0.1, 0.01])  # float32
+    assert Coefficients(c_reg=each, c_train=3.0, c_prior=3 * each).single_level
+    assert not Coefficients(c_reg=each, c_prior=1.01 * each).single_level
+    assert not Coefficients(c_reg=each, c_prior=torch.tensor([1.0, 0.1, 0.02])).single_level
+    assert Coefficients(c_train=(1.0, 3.0), c_prior=(1.0, 3.0)).single_level
+    assert not Coefficients(c_prior=(1.0, 2.0)).single_level and not Coefficients(c_comb=(0.0, 1.0)).single_level
+    bent = Coefficients(c_reg=(1.0, 0.0), c_train=(1.0, 2.0), c_prior=(1.0, 0.0))  # equal at both ends alone
+    assert bent.at(1.0).c_prior == bent.at(1.0).c_reg * 2 == 0 and not bent.single_level
+
+# %% ../nbs/objectives/03_coefficients.ipynb #081d0fea
+def test_coefficients_follow_their_schedules():
+    c = Coefficients((4.0, 1.0), (1.0, 4.0), (0.5, 2.0), (0.0, -1.0))
+    for progress in (0.0, 0.5, 1.0):
+        now = c.at(progress)
+        want = [4 / 4**progress, 4**progress, 0.5 * 4**progress, -progress]
+        assert [now.c_reg, now.c_train, now.c_prior, now.c_comb] == pytest.approx(want)
+    half = c.at(0.5, ramp=0.5)
+    assert (half.c_reg, half.c_prior, half.c_train) == pytest.approx((1.0, 0.5, 2.0))
+
+# %% ../nbs/objectives/03_coefficients.ipynb #f560a4ee
 def test_scale_minibatch():
     (values,) = doubles(0, (6, 12))
     batches = values[:, torch.randperm(12, generator=torch.Generator().manual_seed(0))].reshape(6, 4, 3)
     assert torch.allclose(scale_minibatch(batches, 12).mean(-1), values.sum(-1))  # unbiased over a partition
+    sizes = torch.tensor([12, 24])  # two models, three samples of the weights
+    both = torch.stack([batches[:3, 0], batches[3:, 0]])
+    want = torch.stack([12 * both[0].mean(), 24 * both[1].mean()])
+    assert torch.allclose(scale_minibatch(both, sizes, (1, 2)), want)
+    assert torch.allclose(torch.func.vmap(scale_minibatch, (0, 0, None))(both.flatten(1), sizes, -1), want)
 
-# %% ../nbs/objectives/03_coefficients.ipynb #2926acd4
+# %% ../nbs/objectives/03_coefficients.ipynb #5906ca2a
 def test_divergence_is_the_mean_log_ratio():
     from torch.distributions import Independent, Normal
+    from bstruct.distributions.gaussian import coupled_log_precision, kl_diagonal, kl_weights
     from bstruct.distributions.gumbel_softmax import GumbelSoftmax
+    from bstruct.distributions.gumbel_softmax_kl import kl_equal_temperature, kl_structure
+
     posterior, prior, structure = small_model()
-    n, g, ratio = 50_000, torch.Generator().manual_seed(0), 0.0
-    for name, loc in posterior["loc"].items():
-        q = Normal(loc, posterior["log_scale"][name].exp())
-        p = Normal(0 * loc, (-0.5 * prior["log_precision"][name]).exp().expand_as(loc))
-        w = loc + q.scale * torch.randn(n, *loc.shape, generator=g, dtype=torch.float64)
-        ratio = ratio + (q.log_prob(w) - p.log_prob(w)).flatten(1).sum(-1)
-    for edge, logits in structure.items():
-        q, p = GumbelSoftmax(logits, 0.4), GumbelSoftmax(prior["logits"][edge], 0.4)
-        x = q.rsample_log((n,), g)
-        ratio = ratio + q.log_prob_log(x) - p.log_prob_log(x)
-    exact = divergence(posterior, prior, structure)
-    assert abs(ratio.mean() - exact) < 3 * ratio.std() / math.sqrt(n)
-    assert divergence(posterior, prior, structure, structure_kl=kl_categorical) < exact
+    n, g = 50_000, torch.Generator().manual_seed(0)
+    loc, log_scale, log_a = posterior["loc"]["w"], posterior["log_scale"]["w"], prior["log_precision"]["w"]
+    q, p = GumbelSoftmax(structure["x"], 0.4), GumbelSoftmax(prior["logits"]["x"], 0.4)
+    log_gamma = q.rsample_log((n,), g)
+    for coupled in (False, True):  # a prior N(0, γ²/a) of all four weights, with the γ of the first candidate
+        a = coupled_log_precision(log_a, log_gamma[:, :1]) if coupled else log_a.expand(n, 1)
+        w = Normal(loc, log_scale.exp()).sample((n,))
+        ratio = Normal(loc, log_scale.exp()).log_prob(w) - Normal(0 * loc, (-0.5 * a).exp()).log_prob(w)
+        ratio = ratio.sum(-1) + q.log_prob_log(log_gamma) - p.log_prob_log(log_gamma)
+        each = torch.func.vmap(kl_diagonal, (None, None, 0))(loc, log_scale, a)
+        exact = divergence(each, kl_equal_temperature(structure["x"], prior["logits"]["x"]), samples=0)
+        assert abs(ratio.mean() - exact) < 4 * ratio.std() / math.sqrt(n), coupled
+    weights = kl_weights(posterior["loc"], posterior["log_scale"], prior["log_precision"])
+    assert divergence(weights, kl_structure(structure, prior["logits"], kl_categorical)) < divergence(
+        weights, kl_structure(structure, prior["logits"], kl_equal_temperature))
 
 # %% ../nbs/objectives/03_coefficients.ipynb #03fb1a0a
 def test_log_hyperprior():
@@ -74,6 +116,9 @@ def test_log_hyperprior():
 def test_objectives_and_their_signs():
     fit, kl = torch.tensor(-10.0), torch.tensor(3.0)
     assert inner_objective(fit, kl, Coefficients(c_reg=2)) == -16
+    assert inner_objective(fit / 5, kl, Coefficients(c_reg=2), rows=5) == -16 / 5
+    many = Coefficients(torch.tensor([2.0, 0.5]))  # a batch of two models
+    assert inner_objective(fit.expand(2), kl.expand(2), many).tolist() == [-16, -11.5]
     c = Coefficients(c_train=0.5, c_prior=4, c_comb=2)
     assert outer_objective(fit, kl, c, repulsion=1.5, log_hyperprior=0.25) == -13.75
     _, prior, _ = small_model()
@@ -87,9 +132,13 @@ def test_objectives_and_their_signs():
 
 # %% ../nbs/objectives/03_coefficients.ipynb #31e8a3bf
 def test_single_level_means_proportional_gradients():
+    from bstruct.distributions.gaussian import kl_weights
+    from bstruct.distributions.gumbel_softmax_kl import kl_structure
+
     posterior, prior, structure = small_model()
     c = Coefficients(c_reg=2.0, c_train=0.5, c_prior=1.0)
-    f = lambda objective: lambda loc: objective(
-        -sum(v.square().sum() for v in loc.values()), divergence({**posterior, "loc": loc}, prior, structure), c)
+    kl = lambda loc: divergence(kl_weights(loc, posterior["log_scale"], prior["log_precision"]),
+                                kl_structure(structure, prior["logits"], kl_categorical))
+    f = lambda objective: lambda loc: objective(-sum(v.square().sum() for v in loc.values()), kl(loc), c)
     inner, outer = (torch.func.grad(f(o))(posterior["loc"]) for o in (inner_objective, outer_objective))
     assert c.single_level and all(torch.allclose(outer[k], 0.5 * inner[k]) for k in inner)

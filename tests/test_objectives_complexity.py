@@ -27,7 +27,16 @@ def weights(seed=0):
     a, b, c, d = doubles(seed, (3, 2), (4,), (3, 2), (4,))
     return {"v": a, "w": b}, {"v": c, "w": d}
 
-# %% ../nbs/objectives/06_complexity.ipynb #79facc3a
+# %% ../nbs/objectives/06_complexity.ipynb #0ebb1dd7
+def test_shared_axes_leave_one_precision_a_group():
+    for grouping, kept in (("model", 1), ("layer", 1), ("unit", 5 * 2), ("weight", 5 * 3 * 2)):
+        axes = shared_axes((5, 3, 2), grouping)
+        assert torch.zeros(5, 3, 2).sum(axes, keepdim=True).numel() == kept if axes else kept == 30
+    assert shared_axes((4,), "unit") == () and shared_axes((4,), "layer") == (0,)
+    with pytest.raises(ValueError, match="did you mean 'layer'"):
+        shared_axes((4,), "layers")
+
+# %% ../nbs/objectives/06_complexity.ipynb #36ea82b2
 def test_parametric_complexity_in_closed_form():
     loc, log_scale = weights()
     mu, s = (torch.cat([v.flatten() for v in d.values()]) for d in (loc, log_scale))
@@ -42,7 +51,7 @@ def test_parametric_complexity_in_closed_form():
     assert torch.allclose(parametric_complexity(loc, log_scale, "unit"), columns + alone)
     prior = {"v": torch.zeros(1, 2), "w": torch.zeros(4)}
     assert torch.allclose(parametric_complexity(loc, log_scale, "prior", prior), columns + alone)
-    with pytest.raises(ValueError, match="grouping 'row'"):
+    with pytest.raises(ValueError, match="grouping is 'row'"):
         parametric_complexity(loc, log_scale, "row")
 
 # %% ../nbs/objectives/06_complexity.ipynb #5c061dfc
@@ -89,6 +98,18 @@ def test_monotone_path_and_collapse():
     best = free[2][0][None]
     loc, log_scale, _, kl = (t[0] for t in solved(best))
     assert parametric_complexity({"w": loc}, {"w": log_scale}, "weight") <= kl.sum()
+
+# %% ../nbs/objectives/06_complexity.ipynb #94c6e34e
+def test_one_living_weight_is_no_collapse():
+    loc = {"v": torch.tensor([[0.0, 0.01], [2.0, 0.0]]), "w": torch.zeros(3)}
+    posterior = {"loc": loc, "log_scale": {k: torch.zeros_like(v) for k, v in loc.items()}}
+    prior = {"log_precision": {k: torch.zeros(()) for k in loc}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not collapsed(posterior, prior)
+    loc["v"][1, 0] = 0.05
+    with pytest.warns(UserWarning, match=r"largest .* is 0\.05"):
+        assert collapsed(posterior, prior)
 
 # %% ../nbs/objectives/06_complexity.ipynb #d90900b5
 def test_collapse_is_named():

@@ -90,3 +90,14 @@ def test_repulsion():
     joint = sum(a * (a / b).log() for a, b in pairs)
     assert torch.allclose(repulsion(structure, [prior["logits"]] * 3), 3 * joint)
     assert repulsion(structure, []) == 0
+
+# %% ../nbs/objectives/05_repulsion.ipynb #2d6e1330
+def test_repulsion_is_the_pull_of_the_theorem():
+    g = Generator().manual_seed(3)
+    values, shape = torch.randn(3, 2, generator=g, dtype=torch.float64), (3, 2)
+    m, seen, epsilon = dict(zip("xy", doubles(4, (3,), (2,)))), [(0, 1), (2, 0)], 0.02
+    smooth = lambda k, i: ((1 - epsilon) * torch.eye(k, dtype=torch.float64)[i] + epsilon / k).log()
+    known = [{e: smooth(k, i) for e, k, i in zip("xy", shape, at)} for at in seen]
+    p = [v.softmax(-1) for v in m.values()]
+    fit = (torch.einsum("a,b->ab", *p) * values).sum()
+    torch.testing.assert_close(repelled(values, seen, p, 0.7, epsilon, by_edge=True), fit + 0.7 * repulsion(m, known))

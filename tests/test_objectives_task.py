@@ -6,6 +6,7 @@ import pytest  # noqa: F401
 from bstruct.objectives.task import *
 
 # %% ../nbs/objectives/02_task.ipynb #a348bdce
+import pytest
 import torch
 
 
@@ -23,3 +24,15 @@ def test_task_likelihoods_agree_on_two_classes():
     two = torch.cat([torch.zeros(40, 1), z], 1)
     nothing = torch.zeros(())
     torch.testing.assert_close(t.log_likelihood(z, t.y, nothing), c.log_likelihood(two, c.y, nothing))
+
+# %% ../nbs/objectives/02_task.ipynb #de30e48c
+def test_a_task_looks_its_likelihood_up():
+    from bstruct.objectives.likelihoods import LIKELIHOODS, Likelihood
+
+    t = small_task()
+    with pytest.raises(ValueError, match="unknown likelihood 'normal'; known: bern"):
+        Task(t.x, t.y, "normal")
+    distance = LIKELIHOODS.register("test-laplace", Likelihood(lambda f, y, noise: -(y - f[:, 0]).abs()))
+    own, f = Task(t.x, t.y, "test-laplace"), torch.zeros(40, 1)
+    assert own.law is distance and torch.equal(own.log_likelihood(f, t.y, torch.zeros(())), -t.y.abs())
+    del LIKELIHOODS["test-laplace"]

@@ -78,7 +78,7 @@ def test_every_structure_gets_its_own_evidence():
     settings = Settings(**QUICK)
     ranking = enumerate_structures(GRAPH, sine(), settings=settings, seed=3)
     assert len(ranking) == 27 and ranking.total == 27
-    plan = FitPlan.of(settings, 96)
+    plan = settings.fit_plan(96)
     for row in ranking.rows[::5]:
         alone, = prequential_evidence(GRAPH, [row["structure"]], sine(), plan, seed=3)
         assert alone == row["evidence"]
@@ -209,7 +209,7 @@ def test_halving_fits_fewer_to_the_end_and_checks_itself():
     settings = Settings(**QUICK)
     whole, half = (enumerate_structures(graph, sine(), settings=settings, seed=3, halving=h) for h in (False, True))
     networks = len({network_of(graph, s) for s in graph.structures()})
-    epochs = FitPlan.of(settings, 96).epochs
+    epochs = settings.fit_plan(96).epochs
     full = [r for r in half.rows if r["epochs"] == epochs]
     kept = {network_of(graph, r["structure"]) for r in full}
     assert len(half) == 64 and len(kept) == math.ceil(math.ceil(networks / 2) / 2) + 8

@@ -12,7 +12,7 @@ import torch
 
 from bstruct.model.graph import Graph
 from bstruct.search.settings import Settings
-from bstruct.search.settings import MODES as NAMES
+from bstruct.search.settings import MODES, NAMES
 from bstruct.objectives.task import Task
 
 QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, replicas=1, samples=8)
@@ -49,6 +49,31 @@ def test_check_raises_what_the_search_would_raise():
 # %% ../nbs/search/modes/06_family.ipynb #e263e579
 def test_modes_are_those_of_the_settings():
     assert tuple(MODES) == NAMES
+
+# %% ../nbs/search/modes/06_family.ipynb #25b19201
+def test_a_mode_of_ones_own():
+    from dataclasses import replace
+
+    asked = []
+
+
+    @MODES.register("test-mode")
+    def test_mode(graph, task, settings, seed, checkpoint, callback):
+        asked.append((settings.mode, seed))
+        return MODES["grow"](graph, task, replace(settings, mode="grow"), seed, checkpoint, callback)
+
+
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(30, 2, generator=g)
+    line = Task(x, x[:, 0] + 0.1 * torch.randn(30, generator=g), "gaussian")
+    graph, own = Graph.dense(2, 1, (), ("zero", "linear")), Settings(mode="test-mode", epochs=1, min_steps=5, starts=1)
+    check(graph, line, own)
+    assert search(graph, line, own, seed=4).structures and asked == [("test-mode", 4)]
+    with pytest.raises(ValueError, match="mode 'grow' is taken by bstruct.search.modes.grow"):
+        MODES.register("grow", lambda *a: None)
+    del MODES["test-mode"]
+    with pytest.raises(ValueError, match="mode is 'test-mode'"):
+        Settings(mode="test-mode")
 
 # %% ../nbs/search/modes/06_family.ipynb #92f5302c
 def test_search_is_the_function_that_the_mode_names():

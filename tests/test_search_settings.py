@@ -63,3 +63,24 @@ def test_settings_take_what_the_family_allows():
     for budget in (True, 2.0, "3", -1):
         with pytest.raises(ValueError, match=r"^budget is .*at least 1"):
             Settings(mode="enumerate", budget=budget)
+
+# %% ../nbs/search/01_settings.ipynb #09b4dc31
+def test_plans_take_at_least_the_minimal_steps():
+    p = Settings(epochs=10, min_steps=100, batch_size=64).plan(30)
+    assert (p.batch_size, p.steps * p.epochs) == (30, 100)
+    assert Settings(epochs=10, min_steps=10, batch_size=64).plan(1000).steps == 16
+    assert Settings(learning_rate=0.08, structure_kl="gumbel").plan(50).structure_kl == "gumbel"
+
+# %% ../nbs/search/01_settings.ipynb #a4b0e846
+def test_fit_plans_have_late_blocks():
+    fit = Settings(blocks=2, epochs=7, replicas=3, learning_rate=0.08).fit_plan(400)
+    assert (fit.bounds, fit.epochs, fit.starts, fit.learning_rate) == ((256, 320, 400), 7, 3, 0.02)
+    assert Settings(blocks=2).fit_plan(4000).bounds == (3200, 4000)  # one block has rows enough
+
+# %% ../nbs/search/01_settings.ipynb #f6f72852
+def test_outer_plans_carry_the_coefficients():
+    s = Settings(c_train=0.5, c_prior=(2.0, 0.1), hypergradient="implicit", validation=0.25)
+    plan = s.outer_plan(samples=3)
+    assert (plan.c_train, plan.c_prior, plan.method) == (0.5, (2.0, 0.1), "implicit")
+    assert (plan.validation, plan.samples) == (0.25, 3)
+    assert (s.coefficients.c_reg, s.coefficients.c_prior) == (1.0, (2.0, 0.1)) and Settings().coefficients.single_level

@@ -41,7 +41,7 @@ def small_run(task=None, checkpoint=None, callback=None, **kw):
 
 
 def screening(run, structures):
-    plan, turns = FitPlan.of(run.settings, len(run.task)), rounds(run.settings, len(structures))
+    plan, turns = run.settings.fit_plan(len(run.task)), rounds(run.settings, len(structures))
     return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage, tell=run.tell)
 
 # %% ../nbs/search/stages/05_screening.ipynb #b6acec08
@@ -50,7 +50,7 @@ def test_screening_tells_truth_from_falsehood():
     good, bad = screening(run, [{"x->h1": "linear+sin"}, {"x->h1": "zero"}])
     assert good.value > bad.value + 3 * (good.stderr + bad.stderr)
     assert good.diagnostics["rows"] == 43 and [e.diagnostics["replicas"] for e in (good, bad)] == [4, 2]
-    plan = FitPlan.of(run.settings, 120)
+    plan = run.settings.fit_plan(120)
     fit = lambda starts, seed: prequential_evidence(run.graph, [{"x->h1": "linear+sin"}], run.task,
                                                     replace(plan, starts=starts), seed)[0]
     starts = pooled(pooled(fit(1, 0), fit(1, 1)), fit(2, 2)).diagnostics["starts"]

@@ -14,7 +14,7 @@ from bstruct.objectives.complexity import parametric_complexity
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.search.walk import _visited
-from bstruct.training.batch import Batch, alone
+from bstruct.training.batch import Batch
 
 
 QUICK = dict(epochs=4, min_steps=60, finalists=2, replicas=2, screened=4, samples=8)

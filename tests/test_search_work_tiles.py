@@ -7,9 +7,11 @@ from bstruct.search.work.tiles import *
 
 # %% ../nbs/search/work/02_tiles.ipynb #d7b35adc
 import multiprocessing
+import pickle
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from bstruct.model.candidates import Candidate, candidate, register
 from bstruct.model.graph import Graph
 from bstruct.training.fits import FitPlan, prequential_evidence
 from bstruct.search.work.tiles import Book, Tile, Work, fill, packed, score
+from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.objectives.task import Task
 
 GRAPH = Graph.dense(3, 2, (16, 16), ("zero", "linear", "linear+tanh"))
@@ -44,8 +47,8 @@ def test_what_cannot_travel_is_named():
         packed(graph(Candidate("held_by_lock", linear.weights, held)))
     free = graph(Candidate("held_by_nothing", linear.weights, lambda w, x, o: x @ w["weight"]))
     import cloudpickle
-    own, evidence = cloudpickle.loads(packed(free))
-    assert list(own) == ["held_by_nothing"] and evidence == "prequential"
+    own, evidence, laws = cloudpickle.loads(packed(free))
+    assert list(own) == ["held_by_nothing"] and evidence == "prequential" and laws == {}
     assert cloudpickle.loads(packed(GRAPH))[0] == {}
     with pytest.raises(ValueError, match="the evidence estimator cannot be sent"):
         packed(GRAPH, lambda log_likelihood, prior, *, generator: lock)
@@ -71,6 +74,19 @@ def test_a_structure_that_fails_has_its_error_and_the_others_their_evidence():
     found = score(Work(graph, classes(), PLAN, 0, packed(graph)), list(graph.structures()))
     assert [r.get("error") for r in found] == [None, "ZeroDivisionError: not on sixteen"] * 2
     assert all(Evidence.from_dict(r["evidence"]).reliable for r in found[::2])
+
+# %% ../nbs/search/work/02_tiles.ipynb #1684f26b
+def test_a_likelihood_of_ones_own_travels():
+    LIKELIHOODS.register("test-sharp", replace(LIKELIHOODS["gaussian"], log_likelihood=lambda f, y, noise: (
+        torch.distributions.Normal(f[:, 0], 0.1, validate_args=False).log_prob(y)), noisy=False))
+    x = torch.linspace(-1, 1, 96)[:, None].expand(96, 4).contiguous()
+    task, graph = Task(x, 0.5 * x[:, 0], "test-sharp"), Graph.dense(4, 1, (6,), ("zero", "linear"))
+    travelled = pickle.dumps(Work(graph, task, PLAN, 0, packed(graph, likelihood="test-sharp")))
+    here = score(pickle.loads(travelled), list(graph.structures()))
+    del LIKELIHOODS["test-sharp"]
+    there = score(pickle.loads(travelled), list(graph.structures()))
+    assert there == here and "test-sharp" in LIKELIHOODS
+    del LIKELIHOODS["test-sharp"]
 
 # %% ../nbs/search/work/02_tiles.ipynb #022c9e67
 def test_any_estimator_can_score():

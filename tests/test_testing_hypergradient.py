@@ -9,7 +9,7 @@ from bstruct.testing.hypergradient import *
 import warnings
 import torch
 import bstruct.hypergradient
-from bstruct.hypergradient.call import _METHODS, hypergradient, register, report
+from bstruct.hypergradient.call import METHODS, hypergradient, register, report
 from bstruct.hypergradient.operator import train
 from bstruct.testing.hypergradient import CLAIMS, check, conformance, differences, problems, truth
 
@@ -52,7 +52,7 @@ def test_differences_of_a_known_function():
 def _faulty():
     from bstruct.hypergradient.implicit import Solution, System, respond
 
-    exact = lambda run, state, hyper, method, **o: _METHODS[method](run, state, hyper, **o)
+    exact = lambda run, state, hyper, method, **o: METHODS[method](run, state, hyper, **o)
 
     def broadcast(run, state, hyper):
         found = exact(run, state, hyper, "unroll")
@@ -125,7 +125,7 @@ def test_published_faults_are_refused():
         claims[name] = Claim(kind, {}, frozenset({cannot}))
     table = conformance(claims)
     for name in faulty:
-        del _METHODS[name]
+        del METHODS[name]
         errors = [v for (_, n), v in table.items() if n == name and v is not None]
         assert errors and max(errors) > 1e-2, (name, errors)
 

@@ -116,7 +116,7 @@ def test_log_predictive_is_the_log_of_a_mean():
     density = torch.distributions.Normal(out, sigma).log_prob(t.y[5:9]).exp().mean(0)
     torch.testing.assert_close(got, density.log(), rtol=1e-4, atol=1e-5)
 
-# %% ../nbs/training/02_batch.ipynb #b8b30c47
+# %% ../nbs/training/02_batch.ipynb #605d8f0d
 def test_models_of_a_batch_predict_alone_what_they_predict_together():
     graph = Graph.dense(2, 1, hidden=(4, 4), candidates=("zero", "linear", "linear+sin"))
     options = list(graph.structures())[4::6]
@@ -126,8 +126,21 @@ def test_models_of_a_batch_predict_alone_what_they_predict_together():
     x = torch.randn(7, 2, generator=torch.Generator().manual_seed(1))
     together = outputs_at(batch, weight_samples(batch, 1, None), x)[0]
     for i, s in enumerate(options):
-        one = alone(batch, s, slice(2 * i, 2 * i + 2))
+        one = batch.take(slice(2 * i, 2 * i + 2)).alone(s)
         assert one.net.graph == graph.restrict(s) and len(one) == 2 and one.c_reg.tolist() == pytest.approx([0.1, 0.1])
         sizes = [v.numel() // 2 for v in one.named(one.params["loc"]).values()]
         assert one.params["log_scale"].shape == one.params["loc"].shape == (2, sum(sizes))
         torch.testing.assert_close(outputs_at(one, weight_samples(one, 1, None), x)[0], together[2 * i:2 * i + 2])
+
+# %% ../nbs/training/02_batch.ipynb #c530fccd
+def test_a_batch_is_cut_and_converted_as_a_whole():
+    for structure in (None, {"x->h1": torch.eye(3)}):
+        b = make_batch(small_net(), torch.Generator().manual_seed(0), [10, 20, 30], [1.0, 0.1, 0.01], structure)
+        part = b.take([2, 0])
+        assert len(part) == 2 and part.sizes.tolist() == [30, 10] and part.c_reg.tolist() == pytest.approx([0.01, 1.0])
+        assert part.net is b.net and all(torch.equal(v, b.params[k][[2, 0]]) for k, v in part.params.items())
+        assert part.structure is None if structure is None else part.structure["x->h1"].tolist() == [[0, 0, 1], [1, 0, 0]]
+        assert {v.dtype for v in (*b.double().params.values(), *(b.double().structure or {}).values())} == {torch.float64}
+        b.params["loc"].requires_grad_()
+        assert not b.detach().params["loc"].requires_grad and b.params["loc"].requires_grad
+        assert torch.equal(b.detach().params["loc"], b.params["loc"])

@@ -5,7 +5,7 @@ import pytest  # noqa: F401
 
 from bstruct.training.bilevel import *
 
-# %% ../nbs/training/05_bilevel.ipynb #a7f49f61
+# %% ../nbs/training/05_bilevel.ipynb #2560fc0e
 import math
 import warnings
 
@@ -14,10 +14,11 @@ import torch
 
 from bstruct.hypergradient import hypergradient
 from bstruct.model import Graph, Supernet
+from bstruct.objectives.coefficients import Coefficients, outer_objective, scale_minibatch
+from bstruct.objectives.outer import OUTER, Outer
 from bstruct.objectives.task import Task
-from bstruct.search.settings import Settings
-from bstruct.training.batch import Batch, make_batch
-from bstruct.training.precision import best_log_precision
+from bstruct.training.batch import make_batch
+from bstruct.training.precision import Groups, best_log_precision
 from bstruct.training.variational import Plan, load_trainer_state, trainer_state
 
 
@@ -43,20 +44,18 @@ def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=Tr
     g = torch.Generator().manual_seed(seed)
     net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), share=share)
     b = make_batch(net, g, [len(task)] * starts, c_reg, log_scale=-2.0)
-    b = Batch(b.net, {k: v.to(dtype) for k, v in b.params.items()}, None, b.sizes, b.c_reg)
+    b = b.mapped(lambda v: v.to(dtype))
     return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g, OuterPlan(**kw))
 
 
 def losses(trainer, hold=False):
     "L and Q of a trainer at its first step, with θ and h in float64."
-    from bstruct.training import bilevel as room
-
-    orders = room._orders(trainer)
-    rates, steps = room._rates(trainer, hold), trainer.outer.steps
-    draws = [room._draw(trainer, orders[0], k) for k in range(steps)]
-    now = room._now(trainer, 0.7)
-    inner, outer = room._objectives(trainer, now, draws, room._draw(trainer, orders[1], 0), 0, rates)
-    return inner, outer, room._state(trainer, rates, True).theta, room._levels(trainer)[1]
+    rows, held_out = trainer._orders()
+    rates, steps = trainer._rates(hold), trainer.outer.steps
+    draws = [trainer._draw(rows, k) for k in range(steps)]
+    now = trainer.coefficients.at(0.7), trainer._temperature(0.7)
+    inner, outer = trainer._losses(*now, draws, trainer._draw(held_out, 0), 0, rates)
+    return inner, outer, trainer._state(rates, True).theta, trainer._levels()[1]
 
 
 def orthogonal(n=24, noise=2.0, seed=3):
@@ -83,54 +82,44 @@ def regression(c_prior, method="greedy", steps=1, plan=(60, 5, 24, 0.05), noise=
     task, _ = orthogonal(noise=noise)
     net, g = Supernet(Graph.dense(8, 1, hidden=(), candidates=("linear",))), torch.Generator().manual_seed(0)
     made = make_batch(net, g, [len(task)] * len(c_prior), 1.0, {}, log_scale=-1.0)
-    params = {k: v.double() for k, v in made.params.items()}
-    params["log_noise"].fill_(2 * math.log(noise))
+    made = made.double()
+    made.params["log_noise"].fill_(2 * math.log(noise))
     outer = OuterPlan(c_prior=torch.tensor(c_prior), learn=("precision",), method=method, steps=steps, warmup=0.0,
                       hold=0.0, samples=8, **kw)
-    return BilevelTrainer(Batch(net, params, {}, made.sizes, made.c_reg), task, Plan(*plan), g, outer)
+    return BilevelTrainer(made, task, Plan(*plan), g, outer)
 
 
 def slopes(trainer):
     "ln of the learnt precision of the slopes, of each start."
     place = next(i for i, k in enumerate(trainer.batch.net.weight_shapes) if k.endswith("weight"))
     first = sum(math.prod(s) for s in list(trainer.batch.net.weight_shapes.values())[:place])
-    return trainer.batch.params["prior/log_precision"][:, trainer.groups[first]]
+    return trainer.groups.spread(trainer.batch.params["prior/log_precision"])[:, first]
 
-# %% ../nbs/training/05_bilevel.ipynb #802d1be4
-def test_schedules_are_geometric_where_they_can_be():
-    assert scheduled(3.0, 0.7) == 3.0 and abs(float(scheduled((1.0, 0.01), 0.5)) - 0.1) < 1e-7
-    assert float(scheduled((-1.0, 1.0), 0.75)) == 0.5
-    per_start = scheduled((torch.tensor([1.0, 4.0]), torch.tensor([1.0, 1.0])), 0.5)
-    torch.testing.assert_close(per_start, torch.tensor([1.0, 2.0]))
-
-# %% ../nbs/training/05_bilevel.ipynb #b255eb87
+# %% ../nbs/training/05_bilevel.ipynb #bc1a01ed
 def test_coefficients_and_temperature_follow_their_schedules():
-    from dataclasses import replace
+    def at(trainer, progress):
+        c = trainer._now(progress)
+        return [float(torch.as_tensor(v).max()) for v in (c.c_reg, c.c_train, c.c_prior, trainer._temperature(progress))]
 
-    from bstruct.training import bilevel as room
 
-    trainer = two_levels(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), temperature=(2.0, 0.5), warmup=0.0)
-    trainer.outer = replace(trainer.outer, c_reg=(4.0, 1.0))
+    trainer = two_levels(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), c_reg=2.0, temperature=(2.0, 0.5), warmup=0.0)
     for progress in (0.0, 0.5, 1.0):
-        now = [float(v) for v in room._now(trainer, progress)]
-        assert now == pytest.approx([4 / 4**progress, 4**progress, 0.5 * 4**progress, 0.0, 2 / 4**progress])
+        assert at(trainer, progress) == pytest.approx([2.0, 4**progress, 0.5 * 4**progress, 2 / 4**progress])
     plain = two_levels(warmup=0.5, c_reg=3.0)  # the plan's own temperature, and a KL term that grows for half of the run
-    assert [float(room._now(plain, p).temperature) for p in (0.0, 1.0)] == pytest.approx([1.0, 0.2])
-    assert [float(room._now(plain, p).c_reg[0]) for p in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0.0, 1.5, 3.0, 3.0])
-    assert [float(room._now(plain, p).c_prior) for p in (0.25, 1.0)] == pytest.approx([0.5, 1.0])
+    for progress, ramp in ((0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (1.0, 1.0)):
+        assert at(plain, progress) == pytest.approx([3 * ramp, 1.0, ramp, 0.2**progress])
 
-# %% ../nbs/training/05_bilevel.ipynb #a38a49d5
+# %% ../nbs/training/05_bilevel.ipynb #0fa398a0
 def test_outer_plan_refuses_what_cannot_work():
     for kw, name in (({"c_comb": 1.0}, "known"), ({"learn": ("weights",)}, "weights"), ({"validation": 1.0}, "share"),
                      ({"coupled": True}, "vertices=False"), ({"c_comb": (0.0, -1.0)}, "known"),
                      ({"grouping": "layers"}, "did you mean 'layer'"), ({"method": "gredy"}, "did you mean 'greedy'"),
-                     ({"steps": 0}, "at least 1"), ({"hold": 2.0}, "share"), ({"optimiser": "rmsprop"}, "adam")):
+                     ({"objective": "validation"}, "set validation=0.25"), ({"objective": "bund"}, "did you mean 'bound'"),
+                     ({"objective": "bound", "validation": 0.2}, "the rows of L alone"), ({"steps": 0}, "at least 1"), ({"hold": 2.0}, "share"), ({"optimiser": "rmsprop"}, "adam")):
         with pytest.raises(ValueError, match=name):
             OuterPlan(**kw)
-    s = Settings(c_train=0.5, c_prior=(2.0, 0.1), hypergradient="implicit", validation=0.25)
-    plan = OuterPlan.of(s, samples=3)
-    assert (plan.c_train, plan.c_prior, plan.method) == (0.5, (2.0, 0.1), "implicit")
-    assert (plan.validation, plan.samples) == (0.25, 3)
+    assert "objective" not in repr(OuterPlan()) and repr(OuterPlan(objective="bound")).count("objective='bound'") == 1
+    assert repr(OuterPlan()).startswith("OuterPlan(c_train=1.0, c_prior=1.0, c_comb=0.0, c_reg=None, temperature=None, ")
 
 # %% ../nbs/training/05_bilevel.ipynb #55a22c88
 def test_the_hypergradient_is_the_difference_quotient_of_a_whole_training():
@@ -160,9 +149,8 @@ def test_the_hypergradient_is_the_difference_quotient_of_a_whole_training():
 def test_a_start_in_a_batch_is_the_start_alone():
     def both(indices):
         made = make_batch(Supernet(two_levels().batch.net.graph), torch.Generator().manual_seed(0), [40] * 2, 1.0)
-        pick = {k: v[indices].clone() for k, v in made.params.items()}
         generators = [torch.Generator().manual_seed(5 + i) for i in indices]
-        b = Batch(made.net, pick, None, made.sizes[indices], made.c_reg[indices])
+        b = made.take(indices).mapped(torch.clone)
         outer = OuterPlan(c_prior=0.2, steps=2, method="unroll")
         t = BilevelTrainer(b, wave(), Plan(2, 4, 16, 0.02, 0.2), generators, outer)
         return t.batch.params, run(t)
@@ -216,6 +204,26 @@ def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
     assert bool((frozen.batch.params["prior/log_precision"] == math.log(3.0)).all())
     assert bool((frozen.batch.params["prior/logits/x->h1"] != 0).any())
 
+# %% ../nbs/training/05_bilevel.ipynb #937f7922
+def test_an_outer_objective_of_ones_own_judges():
+    OUTER.register("test-near", Outer(lambda theta, hyper, problem: -(hyper["log_precision"] - 4.0).square().sum(1)))
+    near = two_levels(objective="test-near", plan=(10, 5, 16), learning_rate=0.3)
+    start, end = near.batch.params["prior/log_precision"].clone(), run(near)
+    assert not near.shortcut and (near.batch.params["prior/log_precision"] - 4).abs().max() < (start - 4).abs().max() / 3
+    want = -(near.batch.params["prior/log_precision"] - 4.0).square().sum(1)
+    torch.testing.assert_close(end["outer"], want)
+    del OUTER["test-near"]
+
+# %% ../nbs/training/05_bilevel.ipynb #f64828d7
+def test_the_report_is_both_objectives():
+    for kw in ({}, {"c_reg": 0.5, "c_prior": 3.0, "c_train": 2.0, "validation": 0.25}):
+        t = two_levels(plan=(1, 1, 40), warmup=0.0, **kw)
+        r = run(t)
+        kl, c = r["weight_kl"] + r["structure_kl"], {"c_reg": 1.0, "c_prior": 1.0, "c_train": 1.0} | kw
+        torch.testing.assert_close(r["bound"], r["fit"] - c["c_reg"] * kl)
+        fit = (r["outer"] + c["c_prior"] * kl) / c["c_train"]  # of the rows of Q, as if they were those of L
+        assert r["fit"].isfinite().all() and ((fit - r["fit"]).abs() < 0.6 * r["fit"].abs()).all()
+
 # %% ../nbs/training/05_bilevel.ipynb #c81dd8ab
 def test_held_out_rows_do_not_reach_the_posterior():
     def after(y_last):
@@ -226,9 +234,8 @@ def test_held_out_rows_do_not_reach_the_posterior():
 
 
     assert torch.equal(after(0.0)[0], after(5.0)[0]) and not torch.equal(after(0.0)[1], after(5.0)[1])
-    from bstruct.training import bilevel as room
     for share, first, last in ((0.25, range(30), range(30, 40)), (0.0, range(40), range(40))):
-        for (order, length), rows in zip(room._orders(two_levels(validation=share)), (first, last)):
+        for (order, length), rows in zip(two_levels(validation=share)._orders(), (first, last)):
             assert all(sorted(o[:n].tolist()) == list(rows) for o, n in zip(order, length))
 
 # %% ../nbs/training/05_bilevel.ipynb #cd32a35d

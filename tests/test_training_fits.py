@@ -14,7 +14,6 @@ from torch import Generator
 
 from bstruct.model import Graph, Supernet
 from bstruct.objectives.task import Task
-from bstruct.search.settings import Settings
 from bstruct.training.fits import _rows, late_bounds
 
 
@@ -45,8 +44,6 @@ def in_company(width, size, structures, task, outputs):
 def test_a_plan_counts_its_rows():
     plan = FitPlan((100, 200, 400), epochs=3, min_steps=8, batch_size=50)
     assert plan.steps(100) == (64, 8) and plan.steps(200) == (64, 12) and plan.rows == 64 * 20
-    assert FitPlan.of(Settings(blocks=2, epochs=7, replicas=3), 400).bounds == (256, 320, 400)
-    assert FitPlan.of(Settings(blocks=2), 4000).bounds == (3200, 4000)  # one block has rows enough
     for n in (2, 3, 10, 977):
         bounds = late_bounds(n, 9)
         assert bounds[0] >= 1 and bounds[-1] == n and all(a < b for a, b in zip(bounds, bounds[1:])) and len(bounds) <= 10
@@ -73,6 +70,42 @@ def test_a_fit_equals_the_plain_fit_of_one_network():
                 adam.step()
             expected = task.log_likelihood(net(own, {}, task.x[48:]), task.y[48:], 10 * noise)
             torch.testing.assert_close(fits.predict(48, 96)[2 * i + 1], expected.detach(), rtol=1e-3, atol=1e-3)
+
+# %% ../nbs/training/04_fits.ipynb #4fdf0257
+def test_a_fit_is_the_operator_on_the_inner_objective():
+    from torch.func import vmap
+
+    from bstruct.hypergradient.operator import Adam, Training, train
+    from bstruct.model.structure import encode
+    from bstruct.objectives.coefficients import Coefficients, inner_objective
+    from bstruct.training.fits import NOISE
+
+    graph, plan, task = Graph.dense(4, 1, (6, 5), SMALL), FitPlan((48, 96), starts=2, learning_rate=0.01), wave(inputs=4)
+    task = Task(task.x.double(), task.y.double(), "gaussian")
+    structures = [s for i, s in enumerate(graph.structures()) if i % 9 == 1]
+    fits, order = Fits(graph, structures, task, plan, seed=3), torch.randperm(96, generator=Generator().manual_seed(0))
+    batches = [order[i * 16:(i + 1) * 16] for i in range(6)]
+    chosen = [{e: s[e] for e in fits.net.graph.choices} for s in structures for _ in range(2)]
+    gamma = encode(fits.net.graph, chosen, torch.float64, "cpu")
+
+
+    def loss(theta, hyper, t):
+        weights = {k: v for k, v in theta.items() if k != "noise"}
+        output = vmap(fits.net, in_dims=(0, 0, None))(weights, gamma, task.x[batches[t]])
+        each = vmap(task.log_likelihood, in_dims=(0, None, 0))(output, task.y[batches[t]], NOISE * theta["noise"])
+        return -inner_objective(each.mean(1), 0.0, Coefficients(c_reg=0.0)).sum()
+
+
+    start = fits.weights.detach().clone()
+    theta = fits._layout.views(start) | {"noise": start[:, fits._layout.noise]}
+    training = Training(loss, loss, len(batches), 0.01, optimiser=Adam())
+    want = train(training, training.start(theta), {}).theta
+    for rows in batches:
+        fits.step(rows)
+    found = fits._layout.views(fits.weights.detach()) | {"noise": fits.weights.detach()[:, fits._layout.noise]}
+    for k, v in want.items():
+        torch.testing.assert_close(found[k], v, rtol=1e-7, atol=1e-9)
+    assert all((found[k] - theta[k]).abs().max() > 0.01 for k in found)
 
 # %% ../nbs/training/04_fits.ipynb #90e3043a
 def test_structures_start_from_the_same_weights_and_starts_differ():
@@ -127,7 +160,7 @@ def test_pooled_is_the_evidence_of_all_starts():
 # %% ../nbs/training/04_fits.ipynb #4ebccb7b
 def test_evidence_prefers_what_can_describe_the_data():
     task, graph = wave(160), Graph.dense(3, 1, (16,), ("zero", "linear", "linear+sin"))
-    plan = FitPlan.of(Settings(blocks=2, epochs=10, min_steps=250, replicas=2), 160)
+    plan = FitPlan(late_bounds(160, 2), 10, 250, learning_rate=0.005)
     zero, linear, sine = prequential_evidence(graph, list(graph.structures()), task, plan, seed=0)
     assert sine.value > linear.value + 10 > zero.value and sine.reliable and 0 < sine.stderr < 30
 
@@ -149,6 +182,30 @@ def test_no_prediction_knows_its_own_row():
     changed = Task(task.x, torch.cat([task.y[:48], (task.y[48:] + 1) % 3]), task.likelihood)
     after = block_log_p(graph, structures, changed, plan, seed=0)
     assert (before[..., :24] == after[..., :24]).all() and (before[..., 24:] != after[..., 24:]).any()
+
+# %% ../nbs/training/04_fits.ipynb #57f6e23d
+def test_a_fit_trains_before_its_block_and_predicts_the_block():
+    from unittest.mock import patch
+
+    seen, told = [], []
+    step, predict = Fits.step, Fits.predict
+    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan((24, 48, 96), epochs=3, starts=1, batch_size=16), classes()
+    with patch.object(Fits, "step", lambda self, rows: (seen.append(rows), step(self, rows))[1]), \
+            patch.object(Fits, "predict", lambda self, *a: (told.append((a, len(seen))), predict(self, *a))[1]):
+        log_p = block_log_p(graph, list(graph.structures())[:2], task, plan, seed=0)
+    assert {a for a, _ in told} == {(24, 48), (48, 96)} and log_p.shape[-1] == 96 - 24
+    cut = next(at for a, at in told if a == (48, 96))  # steps before the second block's first prediction
+    for rows, past in ((seen[:cut], 24), (seen[cut:], 48)):
+        assert sorted(set(torch.cat(rows).tolist())) == list(range(past))
+
+# %% ../nbs/training/04_fits.ipynb #fe6bcf3e
+def test_on_pure_noise_no_fit_beats_the_known_density():
+    g = Generator().manual_seed(0)
+    noise = Task(torch.randn(60, 8, generator=g), torch.randn(60, generator=g), "gaussian")
+    plan = FitPlan((30, 60), min_steps=600, starts=2, learning_rate=0.02, stops=(1.0,))
+    evidence, = prequential_evidence(Graph.dense(8, 1, (32,), ("linear+tanh",)), [{}], noise, plan, seed=0)
+    best = float(torch.distributions.Normal(0.0, 1.0).log_prob(noise.y[30:]).sum())  # no procedure beats it on average
+    assert evidence.value < best - 5
 
 # %% ../nbs/training/04_fits.ipynb #e0648735
 def test_twins_share_one_fit():

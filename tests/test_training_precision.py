@@ -5,13 +5,16 @@ import pytest  # noqa: F401
 
 from bstruct.training.precision import *
 
-# %% ../nbs/training/01_precision.ipynb #2bb666e8
+# %% ../nbs/training/01_precision.ipynb #5da5d122
+import math
+
+import pytest
 import torch
 
 from bstruct.distributions.gaussian import kl_diagonal
 from bstruct.model import Graph, Supernet
 from bstruct.objectives.task import Task
-from bstruct.training.batch import Batch, make_batch, prior_log_precision
+from bstruct.training.batch import make_batch, prior_log_precision
 from bstruct.training.bilevel import BilevelTrainer, OuterPlan
 from bstruct.training.variational import Plan
 
@@ -29,21 +32,47 @@ def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=Tr
     g = torch.Generator().manual_seed(seed)
     net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), share=share)
     b = make_batch(net, g, [len(task)] * starts, c_reg, log_scale=-2.0)
-    b = Batch(b.net, {k: v.to(dtype) for k, v in b.params.items()}, None, b.sizes, b.c_reg)
+    b = b.mapped(lambda v: v.to(dtype))
     return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g, OuterPlan(**kw))
 
-# %% ../nbs/training/01_precision.ipynb #f441ddb9
+# %% ../nbs/training/01_precision.ipynb #8a1c68fa
 def test_groups_are_those_of_the_evidence_mode_and_of_the_complexities():
     from bstruct.objectives.complexity import parametric_complexity
     from bstruct.distributions.gaussian import kl_diagonal
     for share in (True, False):
         b = two_levels(share=share).batch
         groups = precision_groups(b.net)
-        torch.testing.assert_close(best_log_precision(b.params, groups)[:, groups], prior_log_precision(b))
+        torch.testing.assert_close(best_log_precision(b.params, Groups(b.net))[:, groups], prior_log_precision(b))
     b = two_levels(starts=1).batch
     loc, log_scale = ({k: v[0] for k, v in b.named(b.params[name]).items()} for name in ("loc", "log_scale"))
     for grouping in ("weight", "unit", "layer", "model"):
         groups = precision_groups(b.net, grouping)
-        a = best_log_precision(b.params, groups)[0, groups]
+        a = best_log_precision(b.params, Groups(b.net, grouping))[0, groups]
         kl = kl_diagonal(b.params["loc"][0], b.params["log_scale"][0], a)
         torch.testing.assert_close(kl, parametric_complexity(loc, log_scale, grouping), rtol=1e-4, atol=1e-4)
+
+# %% ../nbs/training/01_precision.ipynb #00939fb4
+def test_groups_of_neighbours_are_groups():
+    net = two_levels(share=False).batch.net
+    x = torch.randn(2, sum(math.prod(v) for v in net.weight_shapes.values()), generator=torch.Generator().manual_seed(0))
+    for grouping in ("weight", "unit", "layer", "model"):
+        groups, ids = Groups(net, grouping), precision_groups(net, grouping)
+        means = torch.stack([x[:, ids == g].mean(1) for g in range(int(ids.max()) + 1)], 1)
+        torch.testing.assert_close(groups.means(x), means, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(groups.spread(means), means[:, ids], rtol=0, atol=0)
+
+# %% ../nbs/training/01_precision.ipynb #42fbf849
+def test_owners_are_the_candidates_of_the_weights():
+    from bstruct.training.precision import owners_of
+
+    net = two_levels(share=False).batch.net
+    edges, at = net.graph.choices, 0
+    names = [(e, c) for e, cs in edges.items() for c in cs]
+    ids = owners_of(net)
+    for name, shape in net.weight_shapes.items():  # x->h1/... stacks the candidates that have weights, h1->y has no choice
+        part, at = ids[at:at + math.prod(shape)].reshape(shape[0], -1), at + math.prod(shape)
+        owners = [names[int(i)] if i < len(names) else None for i in part[:, 0]]
+        assert (part == part[:, :1]).all()
+        assert owners == ([("x->h1", "linear+tanh"), ("x->h1", "linear+sin")] if "x->h1" in name else [None])
+    with pytest.raises(ValueError, match="is shared by candidates of edge x->h1; a coupled prior needs share=False"):
+        owners_of(two_levels().batch.net)

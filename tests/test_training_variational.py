@@ -5,11 +5,24 @@ import pytest  # noqa: F401
 
 from bstruct.training.variational import *
 
-# %% ../nbs/training/03_variational.ipynb #138455aa
+# %% ../nbs/training/03_variational.ipynb #1f54712c
+def test_annealed_falls_as_a_cosine():
+    assert annealed(0.0) == 1.0 and abs(annealed(1.0) - 0.01) < 1e-15
+    assert abs(annealed(0.5) - 0.505) < 1e-12  # half way between both ends
+    assert all(annealed(i / 9) > annealed((i + 1) / 9) for i in range(9))
+
+# %% ../nbs/training/03_variational.ipynb #f17a0b86
+import math
+from dataclasses import replace
+
 import torch
 from torch.func import vmap
 
+from bstruct.distributions.gaussian import kl_diagonal, optimal_log_precision
+from bstruct.hypergradient.operator import Adam, Training, train
+
 from bstruct.model import Graph, Supernet
+from bstruct.objectives.coefficients import Coefficients, inner_objective, scale_minibatch
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, make_batch, weight_kl
 
@@ -40,11 +53,11 @@ def test_drawn_from_generators_of_their_own():
     assert torch.equal(both[:1], drawn(torch.randn, (1, 5), [new(3)]))
     assert torch.equal(drawn(torch.rand, (2, 5), new(3)), torch.rand(2, 5, generator=new(3)))
 
-# %% ../nbs/training/03_variational.ipynb #469aa0f8
+# %% ../nbs/training/03_variational.ipynb #2b6aea7f
 def test_posterior_gradient_agrees_with_automatic_differentiation():
     gamma = {"x->h1": torch.eye(3, dtype=torch.float64)[[1, 2]]}
     b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [10, 20], [1.0, 0.3], gamma, log_scale=-1.0)
-    b = Batch(b.net, {k: v.double().requires_grad_() for k, v in b.params.items()}, gamma, b.sizes, b.c_reg.double())
+    b = replace(b.double().mapped(lambda v: v.requires_grad_()), structure=gamma, c_reg=b.c_reg.double())
     noise = torch.randn(b.params["loc"].shape, dtype=torch.float64)
     t = small_task()
     net = vmap(b.net, in_dims=(0, 0, None))
@@ -57,6 +70,68 @@ def test_posterior_gradient_agrees_with_automatic_differentiation():
     with torch.no_grad():
         got = posterior_gradient(b, g, noise)
     torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-12)
+
+# %% ../nbs/training/03_variational.ipynb #4194f193
+def operated(task, net, gamma, params, plan, c_reg, generator):
+    "The parameters after all steps of a plan, by the operator T^η on -L/n with the draws of a trainer."
+    n, draws = len(task), []
+    for _ in range(plan.epochs):
+        order = torch.rand(n, generator=generator).argsort()
+        for i in range(plan.steps):
+            rows = order[torch.arange(i * plan.batch_size, (i + 1) * plan.batch_size) % n]
+            draws.append((rows, torch.randn(params["loc"].shape[1:], generator=generator)))
+    sizes = [math.prod(v) for v in net.weight_shapes.values()]
+    many = len(draws)
+
+    def loss(theta, hyper, t):
+        (rows, noise), at = draws[t], t / many
+        flat = theta["loc"] + theta["log_scale"].exp() * noise
+        w = {k: v.reshape(-1, *s) for (k, s), v in zip(net.weight_shapes.items(), flat.split(sizes, 1))}
+        output = vmap(net, in_dims=(0, 0, None))(w, gamma, task.x[rows])
+        fit = vmap(task.log_likelihood, in_dims=(0, None, 0))(output, task.y[rows], 10 * theta["log_noise"])
+        parts = [p.split(sizes, 1) for p in (theta["loc"], theta["log_scale"])]
+        kl = sum(vmap(lambda m, s: kl_diagonal(m, s, optimal_log_precision(m, s)))(m, s) for m, s in zip(*parts))
+        c = Coefficients(c_reg=min(1.0, 2 * at) * c_reg)
+        return -(inner_objective(scale_minibatch(fit, n), kl, c) / n).sum()
+
+    training = Training(loss, loss, many, lambda h, t: plan.learning_rate * annealed(t / many), optimiser=Adam())
+    theta = params | {"log_noise": params["log_noise"] / 10}
+    found = train(training, training.start(theta), {}).theta
+    return found | {"log_noise": 10 * found["log_noise"]}
+
+# %% ../nbs/training/03_variational.ipynb #7d755b43
+def test_the_trainer_is_the_operator_on_the_objective():
+    for likelihood, outputs in (("gaussian", 1), ("categorical", 2)):
+        net, c_reg = small_net(outputs, share=True), torch.tensor([1.0, 0.3])
+        gamma = {"x->h1": torch.eye(3)[[1, 2]]}
+        b = make_batch(net, torch.Generator().manual_seed(0), [40, 40], c_reg, gamma, log_scale=-2.0)
+        task, plan = small_task(likelihood=likelihood), Plan(3, 4, 16, 0.02)
+        start = {k: v.clone() for k, v in b.params.items()}
+        want = operated(task, net, gamma, start, plan, c_reg, torch.Generator().manual_seed(1))
+        t = Trainer(b, task, plan, torch.Generator().manual_seed(1))
+        while not t.done:
+            t.run_epoch()
+        for k, v in t.batch.params.items():
+            torch.testing.assert_close(v.detach(), want[k], rtol=1e-3, atol=2e-4)
+        assert all((v - start[k]).abs().max() > 0.05 for k, v in want.items() if k != "log_noise" or outputs == 1)
+
+# %% ../nbs/training/03_variational.ipynb #64d379a2
+def test_the_bound_has_the_coefficient_of_each_model():
+    from torch.distributions import Categorical, Normal, kl_divergence
+
+    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [40, 40], [1.0, 0.25])
+    for v in b.params.values():
+        v[1] = v[0]
+    b.params["logits/x->h1"] += torch.tensor([1.0, 0.0, -1.0])
+    b.structure = None
+    best = [-(b.params["loc"][0, at].square().mean() + (2 * b.params["log_scale"][0, at]).exp().mean()).log()
+            for at in torch.arange(b.params["loc"].shape[1]).split([math.prod(v) for v in b.net.weight_shapes.values()])]
+    scale = torch.cat([(-0.5 * a).exp().expand(math.prod(v)) for a, v in zip(best, b.net.weight_shapes.values())])
+    kl = kl_divergence(Normal(b.params["loc"][0], b.params["log_scale"][0].exp()), Normal(0.0, scale)).sum()
+    kl = kl + kl_divergence(Categorical(logits=b.params["logits/x->h1"][0]), Categorical(logits=torch.zeros(3)))
+    sources = [torch.Generator().manual_seed(7) for _ in range(2)]
+    bound = Trainer(b, small_task(), Plan(1, 2, 16, 0.0), sources).run_epoch()["bound"]
+    torch.testing.assert_close(bound[1] - bound[0], 0.75 * kl, rtol=1e-4, atol=1e-3)
 
 # %% ../nbs/training/03_variational.ipynb #afac5826
 def test_a_resumed_trainer_equals_an_uninterrupted_one():
@@ -92,8 +167,7 @@ def test_with_one_generator_a_structure_does_not_know_its_batch():
     gamma = torch.eye(3)
     def trained(places):
         b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [20] * 3, 1.0, {"x->h1": gamma})
-        params = {k: v[places].clone() for k, v in b.params.items()}
-        b = Batch(b.net, params, {"x->h1": gamma[places]}, b.sizes[places], b.c_reg[places])
+        b = b.take(places).mapped(torch.clone)
         t = Trainer(b, small_task(), Plan(3, 3, 16, 0.02), torch.Generator().manual_seed(1))
         while not t.done:
             t.run_epoch()
@@ -124,11 +198,3 @@ def test_models_of_a_batch_do_not_touch():
     one.run_epoch(), two.run_epoch()
     assert torch.equal(one.batch.params["loc"][0], two.batch.params["loc"][0])
     assert not torch.equal(one.batch.params["loc"][1], two.batch.params["loc"][1])
-
-# %% ../nbs/training/03_variational.ipynb #5231b833
-def test_plan_gives_at_least_the_minimal_steps():
-    from bstruct.search.settings import Settings
-    p = Plan.of(Settings(epochs=10, min_steps=100, batch_size=64), 30)
-    assert (p.batch_size, p.steps * p.epochs) == (30, 100)
-    p = Plan.of(Settings(epochs=10, min_steps=10, batch_size=64), 1000)
-    assert p.steps == 16

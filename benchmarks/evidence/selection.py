@@ -40,14 +40,14 @@ from bstruct.model.presets import dense
 from bstruct.model.supernet import Supernet
 from bstruct.core.checkpoint import Checkpoint
 from bstruct.model.reach import network_of
-from bstruct.training.fits import FitPlan, prequential_evidence
+from bstruct.training.fits import prequential_evidence
 from bstruct.core.isolated import TILE
 from bstruct.search.stages.order import visiting_order
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, make_batch, one_hot, prior_log_precision, weight_kl
-from bstruct.training.variational import Plan, Trainer
+from bstruct.training.variational import Trainer
 
 RESULTS = Path(__file__).parent / "results"
 SETTINGS = Settings(mode="enumerate")
@@ -193,7 +193,7 @@ def supernet(p: Problem) -> dict[str, Found]:
 
 def library(p: Problem) -> dict[str, Found]:
     "What an enumeration ranks by: `prequential_evidence` of the default plan, one fit for each network."
-    plan, begin = FitPlan.of(p.effort.settings, len(p.task)), time.process_time()
+    plan, begin = p.effort.settings.fit_plan(len(p.task)), time.process_time()
     names = [network_of(p.graph, s) for s in p.structures]
     first, found = dict(zip(names, p.structures)), []
     for i in range(0, len(first), TILE):
@@ -226,7 +226,7 @@ def felt_kl(batch: Batch, graph: Graph, structures: list[dict]) -> Tensor:
 def mean_field(p: Problem) -> dict[str, Found]:
     "The bound of a posterior of independent weights, c_reg = 1, prior precisions that maximise it, common noise."
     begin, parts, size = time.process_time(), {"fit": [], "complexity": []}, 36
-    plan = replace(Plan.of(p.effort.settings, len(p.task)), structure_learning_rate=0.0)
+    plan = replace(p.effort.settings.plan(len(p.task)), structure_learning_rate=0.0)
     for i in range(0, len(p.structures), size):
         some, net = p.structures[i:i + size], Supernet(p.graph, share=True)
         generator = Generator().manual_seed(FAR + p.seed)

@@ -31,7 +31,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.model.reach import connected
 from bstruct.search.stages.supernet import mean_rank, path_scores
-from bstruct.training.batch import detached, log_predictive
+from bstruct.training.batch import log_predictive
 from bstruct.search.settings import Settings
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, make_batch, one_hot
@@ -66,7 +66,7 @@ def trained(batch: Batch, task: Task, schedule: Plan, generator: Generator) -> B
     trainer = Trainer(batch, task, schedule, generator)
     while not trainer.done:
         trainer.run_epoch()
-    return detached(batch)
+    return batch.detach()
 
 
 def halves(task: Task) -> tuple[Task, Task]:
@@ -81,7 +81,7 @@ def supernet_losses(graph: Graph, task: Task, structures: list[Structure], setti
     (seen, rest), generator = halves(task), Generator().manual_seed(seed)
     turns = [settings.c_reg * settings.tempering[i % len(settings.tempering)] for i in range(settings.starts)]
     batch = make_batch(Supernet(graph, share=settings.share_weights), generator, [len(seen)] * len(turns), turns)
-    batch = trained(batch, seen, Plan.of(settings, len(seen)), generator)
+    batch = trained(batch, seen, settings.plan(len(seen)), generator)
     models = {c: [i for i, t in enumerate(turns) if t == c] for c in turns}
     return {c: -path_scores(batch, rest, structures, slice(None), which) for c, which in models.items()}
 

@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from bstruct.core.registry import Registry
+
 # %% ../../nbs/evidence/01_core.ipynb #1d03ed69
 def _plain(x):
     "Tensors and arrays as lists; numbers that JSON lacks as strings."
@@ -260,25 +262,23 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
     return target
 
 # %% ../../nbs/evidence/01_core.ipynb #289bc993
-_METHODS: dict[str, Callable] = {}
+def _check_estimator(name: str, f: Callable) -> None:
+    parameters = inspect.signature(f).parameters
+    if list(parameters)[:2] != ["log_likelihood", "prior"] or "generator" not in parameters:
+        raise TypeError(f"{f.__name__} takes {list(parameters)}, not (log_likelihood, prior, *, generator, ...)")
+
+
+ESTIMATORS: Registry[Callable[..., Evidence]] = Registry("method", _check_estimator)
 
 # %% ../../nbs/evidence/01_core.ipynb #55b402ad
 def register(name: str) -> Callable:
     "Decorator: make `(log_likelihood, prior, *, generator, **options) -> Evidence` known as `name`."
-    def wrap(f: Callable) -> Callable:
-        parameters = inspect.signature(f).parameters
-        if list(parameters)[:2] != ["log_likelihood", "prior"] or "generator" not in parameters:
-            raise TypeError(f"{f.__name__} takes {list(parameters)}, not (log_likelihood, prior, *, generator, ...)")
-        if name in _METHODS and _METHODS[name].__qualname__ != f.__qualname__:
-            raise ValueError(f"method {name!r} is taken by {_METHODS[name].__module__}; choose another name")
-        _METHODS[name] = f
-        return f
-    return wrap
+    return ESTIMATORS.register(name)
 
 
 def methods() -> tuple[str, ...]:
     "The names of the registered estimators."
-    return tuple(sorted(_METHODS))
+    return tuple(sorted(ESTIMATORS))
 
 
 def estimate(log_likelihood: Callable[[dict[str, Tensor]], Tensor], prior: GaussianPrior, *, method: str,
@@ -288,11 +288,10 @@ def estimate(log_likelihood: Callable[[dict[str, Tensor]], Tensor], prior: Gauss
     `log_likelihood` maps named weights to a scalar tensor in nats with every constant, and must work under vmap.
     Raises ValueError for an unknown method or option, and for a likelihood that is no number.
     """
-    if method not in _METHODS:
-        raise ValueError(f"method {method!r} is unknown; choose one of {', '.join(methods())}")
+    call = ESTIMATORS[method]
     shared = ("log_likelihood", "prior", "generator")
-    known = [k for k in inspect.signature(_METHODS[method]).parameters if k not in shared]
+    known = [k for k in inspect.signature(call).parameters if k not in shared]
     if unknown := [k for k in options if k not in known]:
         raise ValueError(f"method {method!r} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
     make_target(log_likelihood, prior)
-    return _METHODS[method](log_likelihood, prior, generator=generator, **options)
+    return call(log_likelihood, prior, generator=generator, **options)

@@ -29,7 +29,7 @@ def structure_estimate(graph: Graph, structure: Structure, task: Task, method: C
     net = Supernet(graph.restrict(structure))
     x, y = task.x.double(), task.y.double() if task.y.is_floating_point() else task.y
     shapes, precision = dict(net.weight_shapes), {k: float(net.fan_in[k]) for k in net.weight_shapes}
-    noisy = task.likelihood == "gaussian"
+    noisy = task.law.noisy
     if noisy:
         shapes, precision = shapes | {"log_noise": ()}, precision | {"log_noise": 1.0}
 

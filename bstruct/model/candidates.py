@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bstruct.core.refusals import unknown
+from bstruct.core.registry import Registry
 
 # %% ../../nbs/model/01_candidates.ipynb #0bd0ca8b
 Shape = tuple[int, ...]
@@ -73,37 +74,36 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "sin": (torch.sin, 1.0), "softplus": (F.softplus, 1.0), "sigmoid": (torch.sigmoid, 1.0),
 }
 
-# %% ../../nbs/model/01_candidates.ipynb #07bb4c08
-MAKERS: dict[str, Callable[[int | None], Candidate]] = {}
-
-# %% ../../nbs/model/01_candidates.ipynb #e6d68fe1
-def register(name: str, maker: Callable[[int | None], Candidate] | None = None):
-    "Register `maker(argument) -> Candidate` under `name`; without a maker, a decorator that does so."
-    if maker is None:
-        return lambda maker: register(name, maker)
+# %% ../../nbs/model/01_candidates.ipynb #dc1e7925
+def _check_name(name: str, maker: object) -> None:
     if not name.isidentifier():
         raise ValueError(f"candidate name {name!r} must be letters, digits and underscores")
-    if MAKERS.setdefault(name, maker) != maker:
-        raise ValueError(f"candidate name {name!r} is taken; register yours under another name")
-    return maker
 
-# %% ../../nbs/model/01_candidates.ipynb #71d40580
+
+CANDIDATES: Registry[Callable[[int | None], Candidate]] = Registry("candidate name", _check_name)
+
+# %% ../../nbs/model/01_candidates.ipynb #cce99a23
+def register(name: str, maker: Callable[[int | None], Candidate] | None = None):
+    "Register `maker(argument) -> Candidate` under `name`; without a maker, a decorator that does so."
+    return CANDIDATES.register(name, maker)
+
+# %% ../../nbs/model/01_candidates.ipynb #ec966656
 def known_candidates() -> list[str]:
     "The registered names."
-    return sorted(MAKERS)
+    return sorted(CANDIDATES)
 
-# %% ../../nbs/model/01_candidates.ipynb #1aaf1212
+# %% ../../nbs/model/01_candidates.ipynb #e9a1f3ae
 def candidate(spec: str) -> Candidate:
     "The candidate named `name[+activation][:argument]`; ValueError names what is unknown and the nearest known names."
     head, colon, argument = spec.partition(":")
     name, plus, activation = head.partition("+")
-    if name not in MAKERS:
-        raise unknown("candidate", name, [*MAKERS, *(f"linear+{a}" for a in ACTIVATIONS)])
+    if name not in CANDIDATES:
+        raise unknown("candidate", name, [*CANDIDATES, *(f"linear+{a}" for a in ACTIVATIONS)])
     if plus and activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
     if colon and not (argument.isascii() and argument.isdigit()):
         raise ValueError(f"candidate {spec!r}: after the colon comes a whole number, not {argument!r}")
-    made = MAKERS[name](int(argument) if colon else None)
+    made = CANDIDATES[name](int(argument) if colon else None)
     return replace(made, name=spec, activation=activation or made.activation, group=made.group or made.name)
 
 # %% ../../nbs/model/01_candidates.ipynb #e79e4416

@@ -11,25 +11,31 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from bstruct.objectives.likelihoods import (
-    bernoulli_log_likelihood, categorical_log_likelihood, gaussian_log_likelihood)
+from bstruct.objectives.likelihoods import LIKELIHOODS, Likelihood
 
 # %% ../../nbs/objectives/02_task.ipynb #8487c46f
 @dataclass(frozen=True)
 class Task:
-    "Inputs x [n, ...], targets y [n] and the name of the likelihood: gaussian, bernoulli or categorical."
+    """Inputs x [n, ...], targets y [n] and the name of the likelihood: gaussian, bernoulli, categorical or one's own.
+
+    ValueError where that name is not registered.
+    """
 
     x: Tensor
     y: Tensor
     likelihood: str
 
+    def __post_init__(self):
+        LIKELIHOODS[self.likelihood]
+
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def law(self) -> Likelihood:
+        "The likelihood of that name."
+        return LIKELIHOODS[self.likelihood]
+
     def log_likelihood(self, output: Float[Tensor, "n C"], y: Tensor, log_noise: Tensor) -> Float[Tensor, "n"]:
         "ln p(y | output) of each row, in nats."
-        if self.likelihood == "categorical":
-            return categorical_log_likelihood(output, y)
-        if self.likelihood == "bernoulli":
-            return bernoulli_log_likelihood(output[:, 0], y)
-        return gaussian_log_likelihood(output[:, 0], y, log_noise)
+        return self.law.log_likelihood(output, y, log_noise)

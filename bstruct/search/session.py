@@ -17,8 +17,8 @@ from bstruct.core.random import generator_of
 from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
-from bstruct.training.batch import Batch, detached
-from bstruct.training.variational import Plan, Trainer, load_trainer_state, trainer_state
+from bstruct.training.batch import Batch
+from bstruct.training.variational import Trainer, load_trainer_state, trainer_state
 
 # %% ../../nbs/search/03_session.ipynb #63ae1b66
 class Interrupted(Exception):
@@ -70,7 +70,7 @@ class Session:
     def train(self, stage: str, make: Callable[[Generator], Batch], n: int, part: int = 0, parts: int = 1) -> Batch:
         "Train part `part` of a stage of `parts`."
         generator = self.generator(f"{stage}/{part}")
-        trainer = Trainer(make(generator), self.task, Plan.of(self.settings, n), generator)
+        trainer = Trainer(make(generator), self.task, self.settings.plan(n), generator)
         return self.finish(stage, trainer, part, parts)
 
     def finish(self, stage: str, trainer: Trainer, part: int = 0, parts: int = 1) -> Batch:
@@ -85,8 +85,8 @@ class Session:
                 self.checkpoint.save(name, trainer_state(trainer))
         except KeyboardInterrupt:
             self.checkpoint.save(name, trainer_state(trainer), force=True)
-            raise Interrupted(stage, detached(trainer.batch)) from None
-        return detached(trainer.batch)
+            raise Interrupted(stage, trainer.batch.detach()) from None
+        return trainer.batch.detach()
 
     def tell(self, record: dict) -> None:
         "Report a record, unless the history has one of its stage and epoch. Raises Interrupted."

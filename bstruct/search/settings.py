@@ -7,13 +7,21 @@ __all__ = ['Settings']
 
 # %% ../../nbs/search/01_settings.ipynb #2ce394a8
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bstruct.core.refusals import check_all_positive, check_at_least, check_choice, refuse
+from bstruct.core.registry import Registry
 from bstruct.hypergradient.call import methods
+from bstruct.objectives.coefficients import Coefficients
+from bstruct.training.bilevel import OuterPlan
+from bstruct.training.fits import FitPlan, late_bounds
+from bstruct.training.variational import Plan
 
 # %% ../../nbs/search/01_settings.ipynb #015fd68a
-MODES = ("evidence", "grow", "shrink", "enumerate")
+MODES: Registry[Callable[..., Any]] = Registry("mode")  # search/modes/family fills it
+NAMES = ("evidence", "grow", "shrink", "enumerate")  # of the library's own modes
 KLS = ("categorical", "gumbel")
 
 
@@ -53,7 +61,7 @@ def _check(settings) -> None:
     for name in ("hidden", "candidates", "temperature", "tempering", "c_train", "c_prior", "c_comb"):
         if isinstance(value := getattr(settings, name), list):
             object.__setattr__(settings, name, tuple(value))
-    check_choice("mode", settings.mode, MODES)
+    check_choice("mode", settings.mode, (*NAMES, *(m for m in MODES if m not in NAMES)))
     check_choice("structure_kl", settings.structure_kl, KLS)
     counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas", "samples")
     check_at_least(settings, 1, counts, True)
@@ -108,3 +116,26 @@ class Settings:
 
     def __post_init__(self):
         _check(self)
+
+    def plan(self, n: int) -> Plan:
+        "How a supernet or a posterior trains on n rows: at least `min_steps` steps in all."
+        size = min(self.batch_size, n)
+        steps = max(math.ceil(n / size), math.ceil(self.min_steps / self.epochs))
+        return Plan(self.epochs, steps, size, self.learning_rate, self.structure_learning_rate,
+                    tuple(self.temperature), self.structure_kl)
+
+    def fit_plan(self, n: int) -> FitPlan:
+        "How a structure is fitted to n rows: at a quarter of the learning rate, with no more than `blocks` blocks."
+        return FitPlan(late_bounds(n, self.blocks), self.epochs, self.min_steps, self.batch_size,
+                       0.25 * self.learning_rate, self.replicas)
+
+    @property
+    def coefficients(self) -> Coefficients:
+        "Those of L and Q."
+        return Coefficients(self.c_reg, self.c_train, self.c_prior, self.c_comb)
+
+    def outer_plan(self, **changed) -> OuterPlan:
+        "How the prior's hyperparameters are learnt; `changed` are fields with other values."
+        given = {"c_train": self.c_train, "c_prior": self.c_prior, "c_comb": self.c_comb,
+                 "method": self.hypergradient, "validation": self.validation}
+        return OuterPlan(**{**given, **changed})

@@ -28,8 +28,8 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.predictor import add_predictors
-from bstruct.training.batch import Batch, alone, log_predictive, make_batch, one_hot, weight_kl
-from bstruct.training.variational import Plan, Trainer
+from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot, weight_kl
+from bstruct.training.variational import Trainer
 
 # %% ../../nbs/search/05_walk.ipynb #245e44af
 Place = tuple[Structure, float]  # a structure and its weight of the KL term
@@ -86,7 +86,7 @@ def _paired_trainer(run: Session, places: Sequence[Place], sizes: list[int]) -> 
     c_reg = torch.tensor([c for _, c in places for _ in sizes], dtype=first.c_reg.dtype, device=first.c_reg.device)
     generators = [run.generator(f"path/{i}") for _ in places for i in range(len(sizes))]
     batch = Batch(net, params, gamma, first.sizes.repeat(many), c_reg)
-    return Trainer(batch, run.task, Plan.of(run.settings, max(sizes)), generators)
+    return Trainer(batch, run.task, run.settings.plan(max(sizes)), generators)
 
 # %% ../../nbs/search/05_walk.ipynb #5455201e
 def visits(run: Session, stage: str, places: Sequence[Place], blocks: int, replicas: int) -> list[Visit]:
@@ -100,7 +100,7 @@ def visits(run: Session, stage: str, places: Sequence[Place], blocks: int, repli
         batch = run.finish(stage, _paired_trainer(run, part, sizes), i, len(parts))
         for k, (structure, c) in enumerate(part):
             at = [k * len(sizes) + j for j in range(0, len(sizes), replicas)]
-            own = [alone(batch, structure, slice(j, j + replicas)) for j in at]
+            own = [batch.take(slice(j, j + replicas)).alone(structure) for j in at]
             log_p = [_predicted(run, b, slice(*rows)) for b, rows in zip(own, zip(bounds, bounds[1:]))]
             made.append(Visit(structure, c, own[-1], torch.cat(log_p, 1), bounds[0]))
     return made
@@ -267,7 +267,7 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
         batch, state = _paired_trainer(run, start[:1], sizes).batch, run.state(stage + "/0")
         batch.params = {k: state[f"params/{k}"][:len(sizes)] for k in batch.params}
         result.structures = [start[0][0]]
-        result.batches = [alone(batch, start[0][0], slice(len(sizes) - replicas, len(sizes)))]
+        result.batches = [batch.take(slice(len(sizes) - replicas, len(sizes))).alone(start[0][0])]
     result.probabilities = [1.0]
 
 # %% ../../nbs/search/05_walk.ipynb #5e1530a4

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['Batch', 'make_batch', 'one_hot', 'forward_of', 'prior_log_precision', 'weight_kl', 'structure_kl', 'weight_samples',
-           'outputs_at', 'log_predictive', 'alone']
+           'outputs_at', 'log_predictive']
 
 # %% ../../nbs/training/02_batch.ipynb #5d8731d3
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -23,7 +23,7 @@ from bstruct.model.paths import Paths
 from bstruct.model.reach import Structure
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
-from bstruct.training.precision import group_sizes
+from bstruct.training.precision import Groups, best_log_precision
 
 # %% ../../nbs/training/02_batch.ipynb #42ce3377
 @dataclass
@@ -54,6 +54,29 @@ class Batch:
         shapes = self.net.weight_shapes
         parts = flat.split([math.prod(s) for s in shapes.values()], 1)
         return {k: v.reshape(len(flat), *s) for (k, s), v in zip(shapes.items(), parts)}
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        "The batch with `change` of every parameter and of a given structure."
+        of = lambda tensors: {k: change(v) for k, v in tensors.items()}
+        return replace(self, params=of(self.params), structure=self.structure and of(self.structure))
+
+    def take(self, models: slice | list[int]) -> "Batch":
+        "Some of the models."
+        return replace(self.mapped(lambda v: v[models]), sizes=self.sizes[models], c_reg=self.c_reg[models])
+
+    def detach(self) -> "Batch":
+        "The batch without its gradients."
+        return self.mapped(Tensor.detach)
+
+    def double(self) -> "Batch":
+        "The batch in float64."
+        return self.mapped(Tensor.double)
+
+    def alone(self, structure: Structure) -> "Batch":
+        "Its models, all of one structure, with the weights that the structure uses and no others."
+        own = {k: self.net.individual(self.named(self.params[k]), structure) for k in ("loc", "log_scale")}
+        flat = {k: torch.cat([v.flatten(1) for v in weights.values()], 1) for k, (_, weights) in own.items()}
+        return replace(self, net=own["loc"][0], params=flat | {"log_noise": self.params["log_noise"]}, structure={})
 
 # %% ../../nbs/training/02_batch.ipynb #f8df84c4
 def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None, log_scale: float = -4.0) -> Batch:
@@ -87,10 +110,8 @@ def forward_of(net: Supernet, structure: dict[str, Tensor], models: int) -> Call
 # %% ../../nbs/training/02_batch.ipynb #d618372f
 def prior_log_precision(batch: Batch) -> Float[Tensor, "M P"]:
     "ln of the precisions that maximise the objective for the present posteriors, repeated for every weight."
-    loc, scale = batch.params["loc"], batch.params["log_scale"].exp()
-    groups = torch.addcmul(loc.square(), scale, scale).split(group_sizes(batch.net), 1)
-    tiny = torch.finfo(loc.dtype).tiny
-    return torch.cat([-g.mean(1, keepdim=True).clamp_min(tiny).log().expand_as(g) for g in groups], 1)
+    groups = Groups(batch.net)
+    return groups.spread(best_log_precision(batch.params, groups))
 
 # %% ../../nbs/training/02_batch.ipynb #8074e093
 def weight_kl(batch: Batch) -> Float[Tensor, "M"]:
@@ -127,18 +148,3 @@ def log_predictive(batch: Batch, task: Task, rows: slice, samples: int, generato
         outputs = outputs_at(batch, weight_samples(batch, samples, generator), task.x[rows])
         each = vmap(vmap(task.log_likelihood, in_dims=(0, None, 0)), in_dims=(0, None, None))
         return log_mean(each(outputs, task.y[rows], batch.params["log_noise"]))
-
-# %% ../../nbs/training/02_batch.ipynb #e3c76333
-def detached(batch: Batch) -> Batch:
-    "The batch without its gradients."
-    return Batch(batch.net, {k: v.detach() for k, v in batch.params.items()}, batch.structure, batch.sizes, batch.c_reg)
-
-# %% ../../nbs/training/02_batch.ipynb #6b04860d
-def alone(batch: Batch, structure: Structure, models: slice) -> Batch:
-    "Some models of a batch, all of one structure, with the weights that it uses and no others."
-    cut = lambda name: {k: v[models] for k, v in batch.named(batch.params[name]).items()}
-    own = lambda name: batch.net.individual(cut(name), structure)
-    flat = lambda weights: torch.cat([v.flatten(1) for v in weights.values()], 1)
-    net, loc = own("loc")
-    params = {"loc": flat(loc), "log_scale": flat(own("log_scale")[1]), "log_noise": batch.params["log_noise"][models]}
-    return Batch(net, params, {}, batch.sizes[models], batch.c_reg[models])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bstruct.objectives.complexity import COLLAPSED
 from bstruct.distributions.gaussian import signal_to_noise
+from bstruct.model.reach import connected
 from bstruct.model.supernet import Supernet
 from bstruct.training.batch import Batch, prior_log_precision
 
@@ -24,9 +25,7 @@ UNMOVED = 0.02  # a total variation from the uniform law that is no decision
 def all_collapsed(batch: Batch, what: str) -> list[str]:
     "A note that begins with `what`, where no model of the batch is free of collapses; else nothing."
     def one(m: int) -> list[str]:
-        cut = lambda d: {k: v[m:m + 1] for k, v in d.items()}
-        alone = Batch(batch.net, cut(batch.params), batch.structure and cut(batch.structure), batch.sizes[m:m + 1],
-                      batch.c_reg[m:m + 1])
+        alone = batch.take(slice(m, m + 1))
         return collapses(alone, prior_log_precision(alone), float(alone.c_reg))
 
     found = [one(m) for m in range(len(batch))]
@@ -83,8 +82,6 @@ def _name_of(net: Supernet, place: int) -> str:
 # %% ../../nbs/training/06_collapse.ipynb #3f297a50
 def _structural(batch: Batch, now: str) -> list[str]:
     "The collapses of the structure."
-    from bstruct.model.reach import connected  # which imports this module in turn
-
     graph, found = batch.net.graph, []
     laws = {e: q.detach().softmax(-1).cpu() for e, q in batch.logits.items()}
     if not laws:

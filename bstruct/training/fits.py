@@ -22,6 +22,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, narrowed, network_of
 from bstruct.model.structure import encode
 from bstruct.model.supernet import Supernet
+from bstruct.objectives.coefficients import Coefficients, inner_objective
 from bstruct.objectives.task import Task
 from bstruct.training.batch import forward_of
 
@@ -55,12 +56,6 @@ class FitPlan:
     learning_rate: float = 3e-3
     starts: int = 2
     stops: tuple[float, ...] = (0.0, 0.1, 0.2, 0.5, 1.0)
-
-    @classmethod
-    def of(cls, settings, n: int) -> "FitPlan":
-        "The plan for n rows: a quarter of the settings' learning rate, and no more than their blocks."
-        return cls(late_bounds(n, settings.blocks), settings.epochs, settings.min_steps, settings.batch_size,
-                   0.25 * settings.learning_rate, settings.replicas)
 
     def steps(self, past: int) -> tuple[int, int]:
         "Rows of a step and steps of a fit to `past` rows."
@@ -101,7 +96,7 @@ class _Layout:
     def views(self, flat: Float[Tensor, "M P"]) -> dict[str, Tensor]:
         return {k: flat[:, at].unflatten(1, self.shapes[k]) for k, at in self.at.items()}
 
-# %% ../../nbs/training/04_fits.ipynb #296cce88
+# %% ../../nbs/training/04_fits.ipynb #1e1a6b47
 class Fits:
     """S structures from R starts each, trained side by side on the same rows; `weights` is [S·R, P].
 
@@ -131,32 +126,28 @@ class Fits:
         each = vmap(self.task.log_likelihood, in_dims=(0, None, 0))
         return each(output, self.task.y[rows], NOISE * noise)
 
-# %% ../../nbs/training/04_fits.ipynb #8bc5cf35
-def step(self: Fits, rows: Int[Tensor, "n"]) -> None:
-    "One step of Adam up the mean log-likelihood of the rows."
-    own, grad = self.weights.detach(), self.weights.grad
-    leaves = [v.requires_grad_() for v in (*self._layout.views(own).values(), own[:, self._layout.noise])]
-    fit = self.log_p(dict(zip(self._layout.at, leaves)), leaves[-1], rows).mean(1).sum()
-    found = torch.autograd.grad(-fit, leaves, allow_unused=True) if fit.requires_grad else ()
-    for at, g in zip((*self._layout.at.values(), self._layout.noise), found):
-        if g is not None:
-            grad[:, at] = g.flatten(1) if g.ndim > 1 else g
-    self._adam.step()
+    def step(self, rows: Int[Tensor, "n"]) -> None:
+        "One step of Adam up the mean log-likelihood of the rows."
+        own, grad = self.weights.detach(), self.weights.grad
+        leaves = [v.requires_grad_() for v in (*self._layout.views(own).values(), own[:, self._layout.noise])]
+        mean = self.log_p(dict(zip(self._layout.at, leaves)), leaves[-1], rows).mean(1)
+        fit = inner_objective(mean, 0.0, Coefficients(c_reg=0.0)).sum()
+        found = torch.autograd.grad(-fit, leaves, allow_unused=True) if fit.requires_grad else ()
+        for at, g in zip((*self._layout.at.values(), self._layout.noise), found):
+            if g is not None:
+                grad[:, at] = g.flatten(1) if g.ndim > 1 else g
+        self._adam.step()
 
-
-def predict(self: Fits, first: int, end: int, most: int = 256) -> Float[Tensor, "SR n"]:
-    "ln p of the rows from `first` to `end`, in nats, in parts of at most so many rows."
-    own, parts = self.weights.detach(), []
-    with torch.no_grad():
-        for at in range(first, end, most):
-            stop = min(at + most, end)
-            rows = torch.arange(at, at + _rounded(stop - at), device=own.device).clamp_max(stop - 1)
-            found = self.log_p(self._layout.views(own), own[:, self._layout.noise], rows)
-            parts.append(found[:self.models, :stop - at])
-    return torch.cat(parts, 1)
-
-
-Fits.step, Fits.predict = step, predict
+    def predict(self, first: int, end: int, most: int = 256) -> Float[Tensor, "SR n"]:
+        "ln p of the rows from `first` to `end`, in nats, in parts of at most so many rows."
+        own, parts = self.weights.detach(), []
+        with torch.no_grad():
+            for at in range(first, end, most):
+                stop = min(at + most, end)
+                rows = torch.arange(at, at + _rounded(stop - at), device=own.device).clamp_max(stop - 1)
+                found = self.log_p(self._layout.views(own), own[:, self._layout.noise], rows)
+                parts.append(found[:self.models, :stop - at])
+        return torch.cat(parts, 1)
 
 # %% ../../nbs/training/04_fits.ipynb #c5c09b93
 def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,

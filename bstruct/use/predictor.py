@@ -15,6 +15,7 @@ from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
+from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.search.result import Result
 from bstruct.training.batch import Batch, forward_of, weight_samples
 
@@ -31,11 +32,6 @@ def moments(x: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.tensor(mean), torch.tensor(np.where(flat, 1.0, scale))
 
 # %% ../../nbs/use/02_predictor.ipynb #6cf49fa5
-def _double(batch: Batch) -> Batch:
-    return Batch(batch.net, {k: v.double() for k, v in batch.params.items()},
-                 batch.structure and {e: g.double() for e, g in batch.structure.items()}, batch.sizes, batch.c_reg)
-
-
 def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
     if structures not in ("all", "best"):
         raise ValueError(f"structures is {structures!r}: known are 'all' (the average) and 'best' (the most plausible)")
@@ -69,7 +65,7 @@ def ensemble(result: Result, samples: int, structures: str = "all") -> list[Memb
     "The members of a predictive with at least `samples` weight samples a structure; always the same ones."
     members = []
     for p, batch in _members(result, structures):
-        batch = _double(batch)
+        batch = batch.double()
         each = max(1, math.ceil(samples / len(batch)))
         generator = Generator(batch.params["loc"].device).manual_seed(0)
         members.append(Member(p, batch, torch.stack(list(weight_samples(batch, each, generator))).detach()))
@@ -79,17 +75,16 @@ def ensemble(result: Result, samples: int, structures: str = "all") -> list[Memb
 def predictive(model, members: list[Member], x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
     "Of raw rows: probabilities [n, classes], or means and standard deviations [n, 2] in the units of the target."
     z = standardise(x, model.input_mean_.to(x), model.input_scale_.to(x))
-    if model.likelihood_ == "gaussian":
-        parts = [(m.probability, m.outputs(z)[..., 0], m.noise[:, None]) for m in members]
+    law = LIKELIHOODS[model.likelihood_]
+    if law.probabilities is None:
+        parts = [(m.probability, *law.moments(m.outputs(z), m.noise[:, None])) for m in members]
         mean = sum(p * out.mean(0) for p, out, _ in parts)
         second = sum(p * (out.square() + noise).mean(0) for p, out, noise in parts)
         std = (second - mean.square()).clamp_min(0).sqrt()
         return torch.stack([mean * model.target_scale_ + model.target_mean_, std * model.target_scale_], -1)
     total = 0.0
     for m in members:
-        out = m.outputs(z)
-        out = torch.cat([torch.zeros_like(out), out], -1) if model.likelihood_ == "bernoulli" else out
-        total = total + m.probability * out.softmax(-1).mean(0)
+        total = total + m.probability * law.probabilities(m.outputs(z)).mean(0)
     return total / total.sum(-1, keepdim=True)
 
 # %% ../../nbs/use/02_predictor.ipynb #e40c72f8

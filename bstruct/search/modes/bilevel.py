@@ -18,7 +18,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
-from bstruct.training.batch import Batch, detached, make_batch
+from bstruct.training.batch import Batch, make_batch
 from bstruct.training.bilevel import BilevelTrainer, OuterPlan, collapses_of
 from bstruct.training.variational import Plan, load_trainer_state, trainer_state
 
@@ -63,7 +63,7 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
     `callback` sees each epoch's record. Ctrl-C ends the run with what there is.
     """
     s, n = settings or Settings(), len(task)
-    outer, plan = outer or OuterPlan.of(s), plan or Plan.of(s, n)
+    outer, plan = outer or s.outer_plan(), plan or s.plan(n)
     mark = fingerprint(graph.to_json(), asdict(s), repr(outer), repr(plan), seed, task.likelihood, task.x, task.y)
     kept, generator = Checkpoint(checkpoint, mark), generator_of(seed, "bilevel", task.x.device)
     batch = make_batch(Supernet(graph, share=s.share_weights), generator, [n] * s.starts, s.c_reg)
@@ -82,14 +82,14 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
             raise
         found.interrupted = True
         kept.save("bilevel", kept.state("bilevel"), force=True)
-    found.batch, found.messages = detached(trainer.batch), trainer.messages or collapses_of(trainer)
+    found.batch, found.messages = trainer.batch.detach(), trainer.messages or collapses_of(trainer)
     return found
 
 # %% ../../../nbs/search/modes/05_bilevel.ipynb #f9bea029
 def _record(trainer: BilevelTrainer, report: dict) -> dict:
     "The report of an epoch as lists."
     q, sizes = report["probabilities"], [math.prod(s) for s in trainer.batch.net.weight_shapes.values()]
-    parts = report["log_precision"][:, trainer.groups].split(sizes, 1)
+    parts = trainer.groups.spread(report["log_precision"]).split(sizes, 1)
     entropy = sum((-torch.special.xlogy(v, v).sum(1) for v in q.values()), torch.zeros_like(report["fit"]))
     kl = report["weight_kl"] + report["structure_kl"]
     values = {"elbo": report["fit"] - kl, "inner": report["bound"], "outer": report["outer"],

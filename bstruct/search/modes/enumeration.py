@@ -61,9 +61,9 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
                          "evidence='prequential', or halving=False")
     check_choice("order", order, ORDERS)
     if _processes(n_jobs) > 1:
-        packed(graph, evidence)
+        packed(graph, evidence, task.likelihood)
     try:
-        forecast(graph, task, FitPlan.of(settings, len(task)), n_jobs=_processes(n_jobs), timed=False)
+        forecast(graph, task, settings.fit_plan(len(task)), n_jobs=_processes(n_jobs), timed=False)
     except MemoryError as error:
         raise ValueError(str(error)) from None
 
@@ -113,7 +113,7 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     "An enumeration with its order, new or from the journal."
     s, task = run.settings, run.task
     method = evidence if isinstance(evidence, str) else getattr(evidence, "__qualname__", repr(evidence))
-    plan = FitPlan.of(s, len(task))
+    plan = s.fit_plan(len(task))
     header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
               "graph": fingerprint(run.graph.to_json()), "evidence": fingerprint(method, asdict(plan)),
               "settings": fingerprint({**asdict(s), "budget": None}, run.seed, order)}
@@ -128,7 +128,8 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
         raise ValueError(f"{journal} has put {len(structures)} structures in order, and the budget is {s.budget}: "
                          "keep to those, or name another file")
     visits = _Visits(run, book, structures[:s.budget], _plans(plan, s.halving),
-                     Work(run.graph, task, plan, run.seed, packed(run.graph, evidence)), n_jobs, list(first["notes"]))
+                     Work(run.graph, task, plan, run.seed, packed(run.graph, evidence, task.likelihood)), n_jobs,
+                     list(first["notes"]))
     groups: dict[tuple, list[int]] = {}
     for i, structure in enumerate(visits.order):
         groups.setdefault(network_of(run.graph, structure), []).append(i)

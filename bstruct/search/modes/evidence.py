@@ -65,7 +65,7 @@ def _search(run: Session, result: Result) -> list[Structure]:
 
 def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:
     "Stage two, told to the session."
-    plan, turns = FitPlan.of(run.settings, len(run.task)), rounds(run.settings, len(structures))
+    plan, turns = run.settings.fit_plan(len(run.task)), rounds(run.settings, len(structures))
     return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage, tell=run.tell)
 
 

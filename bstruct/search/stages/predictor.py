@@ -19,7 +19,7 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.supernet import listed, path_scores
-from bstruct.training.batch import Batch, alone, make_batch, one_hot
+from bstruct.training.batch import Batch, make_batch, one_hot
 from bstruct.training.collapse import all_collapsed
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #c332175e
@@ -37,7 +37,7 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
     net = Supernet(narrowed(graph, chosen), share=True)
     c_reg = [row.c_reg for row in scored for _ in range(r)]
     gamma = one_hot(net, [s for s in chosen for _ in range(r)], task.x.device)
-    each = lambda batch: [alone(batch, s, slice(i * r, (i + 1) * r)) for i, s in enumerate(chosen)]
+    each = lambda batch: [batch.take(slice(i * r, (i + 1) * r)).alone(s) for i, s in enumerate(chosen)]
     try:
         return each(train("posterior", lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma), n))
     except Interrupted as early:

@@ -23,7 +23,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.search.stages.trainer import search_trainer
 from bstruct.training.batch import Batch, make_batch, one_hot
-from bstruct.training.variational import Plan, Trainer
+from bstruct.training.variational import Trainer
 
 # %% ../../../nbs/search/stages/02_supernet.ipynb #c23b327e
 LISTED = 1024  # so many structures are scored one by one; larger graphs are sampled
@@ -89,7 +89,7 @@ def ordered(graph: Graph, task: Task, plan: Settings, generators: Callable[[str]
     turns = [plan.c_reg * plan.tempering[i % len(plan.tempering)] for i in range(plan.starts)]
     net, generator = Supernet(graph, share=plan.share_weights), generators("search/0")
     batch = make_batch(net, generator, [half] * plan.starts, turns)
-    batch = trainer("search", search_trainer(plan, batch, task, Plan.of(plan, half), generator))
+    batch = trainer("search", search_trainer(plan, batch, task, plan.plan(half), generator))
     structures, rows = listed(graph, batch, generators("listed"), max(LISTED, most)), slice(half, len(task))
     scores = [path_scores(batch, task, structures, rows, [i for i, t in enumerate(turns) if t == c])
               for c in dict.fromkeys(turns)]

@@ -17,13 +17,12 @@ from bstruct.model.reach import Structure
 from bstruct.model.supernet import Supernet
 from bstruct.search.session import Session
 from bstruct.training.batch import log_predictive, make_batch
-from bstruct.training.fits import FitPlan
 
 # %% ../../../nbs/search/stages/06_tempering.ipynb #a49d8a67
 def multiple_evidence(run: Session, structure: Structure, c_regs: Sequence[float]) -> list[Evidence]:
     "Prequential evidence of variational posteriors of a structure, one for each weight of the KL term."
     s, n = run.settings, len(run.task)
-    bounds = FitPlan.of(s, n).bounds
+    bounds = s.fit_plan(n).bounds
     sizes = [b for b in bounds[:-1] for _ in range(s.replicas)]
     net, c = Supernet(run.graph.restrict(structure), share=True), [c for c in c_regs for _ in sizes]
     batch = run.train("finalists", lambda g: make_batch(net, g, sizes * len(c_regs), c, {}), max(sizes))

@@ -6,24 +6,19 @@
 __all__ = ['asks_for_two_levels', 'levels', 'search_trainer']
 
 # %% ../../../nbs/search/stages/01_trainer.ipynb #620ff234
-import math
-
 import torch
 from torch import Generator
 
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.training.batch import Batch
-from bstruct.training.bilevel import BilevelTrainer, OuterPlan, scheduled
+from bstruct.training.bilevel import BilevelTrainer
 from bstruct.training.variational import Plan, Trainer
 
 # %% ../../../nbs/search/stages/01_trainer.ipynb #b4507521
 def asks_for_two_levels(settings: Settings) -> bool:
     "Whether the settings declare a Q that is not a multiple of L on the same rows."
-    s = settings
-    ends = [[scheduled(c, at) for c in (s.c_train, s.c_prior, s.c_comb)] for at in (0.0, 1.0)]
-    differs = any(not math.isclose(prior, s.c_reg * train, rel_tol=1e-5) for train, prior, _ in ends)
-    return differs or any(comb != 0 for *_, comb in ends) or s.validation > 0
+    return not settings.coefficients.single_level or settings.validation > 0
 
 # %% ../../../nbs/search/stages/01_trainer.ipynb #5a695d61
 def levels(settings: Settings) -> str:
@@ -40,4 +35,4 @@ def search_trainer(settings: Settings, batch: Batch, task: Task, plan: Plan, gen
         return Trainer(batch, task, plan, generator)
     tempering = batch.c_reg / s.c_reg if s.c_reg else torch.ones_like(batch.c_reg)
     prior = tuple(v * tempering for v in s.c_prior) if isinstance(s.c_prior, tuple) else s.c_prior * tempering
-    return BilevelTrainer(batch, task, plan, generator, OuterPlan.of(s, c_prior=prior))
+    return BilevelTrainer(batch, task, plan, generator, s.outer_plan(c_prior=prior))

@@ -17,34 +17,38 @@ from pathlib import Path
 import torch
 
 from bstruct.evidence.core import Evidence
-from bstruct.model.candidates import MAKERS, known_candidates, register
+from bstruct.model.candidates import CANDIDATES
 from bstruct.model.graph import Graph
 from bstruct.evidence.structures import structure_estimate
 from bstruct.training.fits import FitPlan, prequential_evidence
 from bstruct.core.isolated import TILE, isolated
 from bstruct.core.journal import Claims, Journal
 from bstruct.model.reach import Structure
+from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.objectives.task import Task
 
 POLL = 0.2  # seconds between looks at a journal that only others can go on with
 
 # %% ../../../nbs/search/work/02_tiles.ipynb #36b7f6b0
-def packed(graph: Graph, evidence: str | Callable = "prequential") -> bytes:
-    "The graph's own candidates and the estimator, ready to travel; ValueError names what cannot."
+def packed(graph: Graph, evidence: str | Callable = "prequential", likelihood: str = "gaussian") -> bytes:
+    "What the library does not know of the graph's candidates, the estimator and the likelihood, ready to travel."
     import cloudpickle
 
     names = chain.from_iterable(e.candidates for e in graph.edges)
     heads = sorted({c.partition(":")[0].partition("+")[0] for c in names})
-    library = lambda f: getattr(f, "__module__", "") == "bstruct.model.candidates" and not hasattr(f, "__self__")
-    own = {name: MAKERS[name] for name in heads if not library(MAKERS[name])}
+    rooms = ("bstruct.model.candidates", "bstruct.objectives.likelihoods")
+    library = lambda f: getattr(f, "__module__", "") in rooms and not hasattr(f, "__self__")
+    own = {name: CANDIDATES[name] for name in heads if not library(CANDIDATES[name])}
+    law = LIKELIHOODS[likelihood]
+    laws = {} if library(law.log_likelihood) else {likelihood: law}
     parts = {f"candidate {name!r}": maker for name, maker in own.items()} | {"the evidence estimator": evidence}
-    for what, part in parts.items():
+    for what, part in (parts | {f"likelihood {name!r}": law for name, law in laws.items()}).items():
         try:
             cloudpickle.dumps(part)
         except Exception as error:
             raise ValueError(f"{what} cannot be sent to another process ({type(error).__name__}: {error}): make it "
                              "without open files, locks and the like, or use n_jobs=1") from None
-    return cloudpickle.dumps((own, evidence))
+    return cloudpickle.dumps((own, evidence, laws))
 
 # %% ../../../nbs/search/work/02_tiles.ipynb #5ff19c87
 @dataclass(frozen=True)
@@ -63,9 +67,10 @@ def score(work: Work, structures: Sequence[Structure]) -> list[dict]:
     "A record for each structure: its `evidence` as a dictionary, or its `error`."
     import cloudpickle
 
-    own, evidence = cloudpickle.loads(work.pack)
-    for name in own.keys() - set(known_candidates()):
-        register(name, own[name])
+    own, evidence, laws = cloudpickle.loads(work.pack)
+    for family, things in ((CANDIDATES, own), (LIKELIHOODS, laws)):
+        for name in things.keys() - set(family):
+            family.register(name, things[name])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
