@@ -139,7 +139,8 @@ def test_judge_refuses_few_effective_draws_and_one_that_outweighs_all():
     flat = torch.zeros(1000).double()
     heavy = lambda share: torch.cat([flat, torch.tensor([math.log(1000 * share / (1 - share))]).double()])
     for lw, least, word in ((flat[:399], 400.0, "ESS 399 below 400"),
-                            (heavy(0.06), 100.0, "one draw carries 6% of the weight"), (flat[:401], 400.0, ""), (heavy(0.04), 100.0, "")):
+                            (heavy(0.06), 100.0, "one draw carries 6% of the weight"),
+                            (flat[:401], 400.0, ""), (heavy(0.04), 100.0, "")):
         e = _judge(lw, 0.0, least, {})
         assert e.reliable == (not word) and word in e.diagnostics.get("reason", ""), e
     p = polynomial_problem(2)
@@ -158,7 +159,8 @@ def test_lost_modes_are_seen_by_witnesses():
     g = torch.Generator().manual_seed(0)
     witnesses = grid[torch.multinomial(mass, 1024, replacement=True, generator=g)]
     some = lambda *means: StudentMixture(torch.tensor(means).double()[:, None],
-                                         torch.full((len(means), 1, 1), 0.12).double(), torch.full((len(means),), 1 / len(means)).double(), 40, caution=1e-6)
+                                         torch.full((len(means), 1, 1), 0.12).double(),
+                                         torch.full((len(means),), 1 / len(means)).double(), 40, caution=1e-6)
     share = {}
     for q in (some(1.5, 0.5, -1.5), some(1.5, 0.5)):
         z = q.sample(4000, g)
