@@ -53,7 +53,8 @@ def test_cube_divergence_with_a_batch_of_temperatures_under_vmap():
     c, d = torch.tensor([0.5, 1.0, 2.0]).double(), torch.tensor([0.5, 2.0, 2.0]).double()
     f = lambda q, c, p, d: kl_divergence(BooleanCube(q, c), BooleanCube(p, d))
     want = torch.stack([f(*row) for row in zip(q, c, p, d)])
-    assert torch.allclose(torch.func.vmap(f)(q, c, p, d), want, rtol=1e-9) and torch.allclose(f(q, c, p, d), want, rtol=1e-9)
+    assert torch.allclose(torch.func.vmap(f)(q, c, p, d), want, rtol=1e-9)
+    assert torch.allclose(f(q, c, p, d), want, rtol=1e-9)
     with pytest.raises(ValueError, match="must be positive and finite"):
         BooleanCube(q, -c)
 

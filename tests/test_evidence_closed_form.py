@@ -148,7 +148,8 @@ def test_quadratic_names_sees_through_the_ways_of_writing():
         assert sorted(quadratic_names(make_target(f, GaussianPrior({"w": (3,), "b": ()})), g)) == ["b", "w"]
     for f in (lambda w: (w["w"] ** 3).sum(), lambda w: (w["w"] * w["w"] * w["b"]).sum(), lambda w: -w["w"].abs().sum(),
               lambda w: -F.mse_loss(w["w"] ** 2, y[:3]), lambda w: -(w["w"] @ w["w"]) ** 2,
-              lambda w: -(w["w"] / (2 + w["w"].sum())).sum(), lambda w: torch.zeros_like(w["w"])[:2].add_(w["w"][1:].exp()).sum()):
+              lambda w: -(w["w"] / (2 + w["w"].sum())).sum(),
+              lambda w: torch.zeros_like(w["w"])[:2].add_(w["w"][1:].exp()).sum()):
         assert _degree(make_target(f, GaussianPrior({"b": (), "w": (3,)})), ["b", "w"]) > 2
 
 # %% ../nbs/evidence/02_closed_form.ipynb #7d697302
@@ -172,5 +173,6 @@ def test_integrate_quadratic_takes_losses_that_refuse_a_second_batch_axis():
     assert torch.allclose(one.batch(z), two.batch(z), atol=1e-10)
     slope = lambda t: torch.func.vmap(torch.func.grad(t.log_likelihood))(z)
     assert torch.allclose(slope(one), slope(two), atol=1e-9)
-    rising = integrate_quadratic(make_target(lambda w: 0.6 * w["c"] ** 2 - w["a"] ** 2, GaussianPrior({"a": (), "c": ()})), ["c"])
+    rising = make_target(lambda w: 0.6 * w["c"] ** 2 - w["a"] ** 2, GaussianPrior({"a": (), "c": ()}))
+    rising = integrate_quadratic(rising, ["c"])
     assert bool(rising.batch(torch.zeros(1, 1).double()).isinf())  # e^{0.6c²} against a prior of e^{-c²/2}

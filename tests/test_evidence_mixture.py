@@ -138,7 +138,8 @@ def test_judge_refuses_few_effective_draws_and_one_that_outweighs_all():
     from bstruct.evidence.mixture import _judge
     flat = torch.zeros(1000).double()
     heavy = lambda share: torch.cat([flat, torch.tensor([math.log(1000 * share / (1 - share))]).double()])
-    for lw, least, word in ((flat[:399], 400.0, "ESS 399 below 400"), (heavy(0.06), 100.0, "one draw carries 6% of the weight"),
+    for lw, least, word in ((flat[:399], 400.0, "ESS 399 below 400"),
+                            (heavy(0.06), 100.0, "one draw carries 6% of the weight"),
                             (flat[:401], 400.0, ""), (heavy(0.04), 100.0, "")):
         e = _judge(lw, 0.0, least, {})
         assert e.reliable == (not word) and word in e.diagnostics.get("reason", ""), e
@@ -157,7 +158,8 @@ def test_lost_modes_are_seen_by_witnesses():
     gone = float(mass[grid[:, 0] < 0].sum())
     g = torch.Generator().manual_seed(0)
     witnesses = grid[torch.multinomial(mass, 1024, replacement=True, generator=g)]
-    some = lambda *means: StudentMixture(torch.tensor(means).double()[:, None], torch.full((len(means), 1, 1), 0.12).double(),
+    some = lambda *means: StudentMixture(torch.tensor(means).double()[:, None],
+                                         torch.full((len(means), 1, 1), 0.12).double(),
                                          torch.full((len(means),), 1 / len(means)).double(), 40, caution=1e-6)
     share = {}
     for q in (some(1.5, 0.5, -1.5), some(1.5, 0.5)):
@@ -169,12 +171,14 @@ def test_lost_modes_are_seen_by_witnesses():
 def test_modes_of_squares_are_kept_or_missed_aloud():
     p = square_problem(6)  # 64 modes, more than the first mixtures have components
     e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(1))
-    assert abs(e.value - p.exact) < 4 * e.stderr < 0.4 and e.reliable and e.diagnostics["components"] >= 64, (str(e), p.exact)
+    assert abs(e.value - p.exact) < 4 * e.stderr < 0.4 and e.reliable, (str(e), p.exact)
+    assert e.diagnostics["components"] >= 64
 
 # %% ../nbs/evidence/09_mixture.ipynb #7c89d297
 @pytest.mark.slow
 def test_modes_of_squares_over_seeds():
-    for p in (square_problem(4), square_problem(4, 4.0, 0.2), square_problem(5, 4.0, 0.2), square_problem(7), square_problem(8)):
+    for p in (square_problem(4), square_problem(4, 4.0, 0.2), square_problem(5, 4.0, 0.2), square_problem(7),
+              square_problem(8)):
         for seed in range(3):
             e = estimate(p.log_likelihood, p.prior, method="mixture", generator=torch.Generator().manual_seed(seed))
             assert abs(e.value - p.exact) < 4 * e.stderr or not e.reliable, (p.name, seed, str(e), p.exact)

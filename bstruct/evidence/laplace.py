@@ -75,8 +75,8 @@ def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *, 
         if len(kept) < limit and mass[i] > mass.max() - 20 and all((z[i] - z[k]).norm() > 0.05 for k in kept):
             kept.append(i)
     if not kept:
-        raise ValueError(f"log_likelihood, or a derivative of it, is -inf or NaN at all {len(mass)} starts; mask or clamp "
-                         "inside it, or soften it")
+        raise ValueError(f"log_likelihood, or a derivative of it, is -inf or NaN at all {len(mass)} starts; "
+                         "mask or clamp inside it, or soften it")
     precision = q @ torch.diag_embed(lam) @ q.mT
     dead = int((~mass.isfinite()).sum())
     return Modes(z[kept], precision[kept], value[kept], mass[kept], float(g[kept].abs().max()), dead)
@@ -124,5 +124,5 @@ def laplace(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
              "layer": [math.prod(s) for s in prior.shapes.values()]}[structure]
     value = float(modes.log_joint[0] + 0.5 * (target.size * math.log(2 * math.pi) - block_log_det(matrix, sizes)))
     return Evidence(value, math.nan, method="laplace", reliable=False, diagnostics={
-        "reason": "an approximation of unknown error", "gradient": modes.gradient, "modes": len(modes.z), "dead_starts": modes.dead,
-        "curvature": curvature, "structure": structure})
+        "reason": "an approximation of unknown error", "gradient": modes.gradient, "modes": len(modes.z),
+        "dead_starts": modes.dead, "curvature": curvature, "structure": structure})

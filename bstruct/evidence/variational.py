@@ -109,7 +109,8 @@ def variational(log_likelihood: Callable, prior: GaussianPrior, *, generator: to
     value, ess = float(bound.mean()), float((2 * lw.logsumexp(0) - (2 * lw).logsumexp(0)).exp())
     notes = {"elbo": float(lw.mean()), "elbo_stderr": float(lw.std()) / math.sqrt(len(lw)), "family": family,
              "importance": importance}
-    notes |= {"modes_apart": len(apart), "mass_apart": math.log1p(math.exp(min(700.0, float(apart.logsumexp(0)) - value)))}
+    more = float(apart.logsumexp(0)) - value
+    notes |= {"modes_apart": len(apart), "mass_apart": math.log1p(math.exp(min(700.0, more)))}
     if notes["mass_apart"] > APART:
         notes["reason"] = f"{len(apart)} modes that q does not reach hold {notes['mass_apart']:.2f} nats; try 'mixture'"
     if not ess >= min_ess:
