@@ -38,7 +38,8 @@ def _check(logits: Tensor, temperature: float | int | Tensor) -> None:
         worst = temperature.detach().flatten()[~((temperature > 0) & (temperature < math.inf)).flatten()][0].item()
         raise ValueError(f"temperature holds {worst}, must be positive and finite; clamp it")
     if _known(~logits.isnan()) is False:
-        raise ValueError(f"logits are NaN at {int(logits.isnan().sum())} of {logits.numel()} places; look for what made them")
+        bad = int(logits.isnan().sum())
+        raise ValueError(f"logits are NaN at {bad} of {logits.numel()} places; look for what made them")
 
 
 def same_temperature(q, p) -> bool | None:

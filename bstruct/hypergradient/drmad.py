@@ -87,7 +87,8 @@ def drmad(run: Training, state: State, hyper: dict[str, Tensor], *, knots: int =
 
     `fit`: the polygon nearest to the path in the mean square; else knots on the path, with `knots=0` DrMAD as
     published. Exact where every step is a knot. Stores knots + 2 copies of theta, twice as many without `fit` (and
-    buffers, step by step). The report's `residual` is the share of the path that the polygon misses. Source: Fu et al. 2016, Algorithm 2.
+    buffers, step by step). The report's `residual` is the share of the path that the polygon misses.
+    Source: Fu et al. 2016, Algorithm 2.
     """
     if run.optimiser.remembers:
         raise ValueError(
