@@ -30,12 +30,12 @@ from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 from threadpoolctl import threadpool_limits
 
 from benchmarks.search import data
-from benchmarks.search.baselines import Effort
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted, classifiers, plainly, regressors
 from benchmarks.search.show import plot, print_table
-from bstruct.use.estimators import DEFAULTS
+from bstruct.experiments.baselines import Effort
 from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
+from bstruct.use.estimators import DEFAULTS
 
 RESULTS = Path(__file__).parent / "results"
 QUICK = {"hidden": (8, 8), "epochs": 2, "min_steps": 0, "starts": 3, "screened": 2, "finalists": 1, "samples": 4}

@@ -28,11 +28,11 @@ from benchmarks.search import data
 from benchmarks.search.__main__ import RESULTS
 from benchmarks.search.ranks import supernet_losses
 from bstruct.model.presets import dense
+from bstruct.objectives.task import Task
 from bstruct.search.modes.enumeration import enumerate_structures
 from bstruct.search.modes.evidence import evidence_mode
-from bstruct.search.stages.supernet import mean_rank
 from bstruct.search.settings import Settings
-from bstruct.objectives.task import Task
+from bstruct.search.stages.supernet import mean_rank
 
 TRUTH = "truth_mnist1d.json"
 QUICK = {"epochs": 1, "min_steps": 0, "starts": 2, "replicas": 1, "finalists": 2, "screened": 2}

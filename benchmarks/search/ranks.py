@@ -24,17 +24,16 @@ from torch import Generator, Tensor
 
 from benchmarks.search import data
 from benchmarks.search.__main__ import RESULTS, plan
-from benchmarks.search.baselines import Structure, tensors
 from benchmarks.search.contestants import PLAIN
 from benchmarks.search.show import plot_ranks, print_columns
+from bstruct.experiments.baselines import Structure, tensors
 from bstruct.model.graph import Graph
-from bstruct.model.supernet import Supernet
 from bstruct.model.reach import connected
-from bstruct.search.stages.supernet import mean_rank, path_scores
-from bstruct.training.batch import detached, log_predictive
-from bstruct.search.settings import Settings
+from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
-from bstruct.training.batch import Batch, make_batch, one_hot
+from bstruct.search.settings import Settings
+from bstruct.search.stages.supernet import mean_rank, path_scores
+from bstruct.training.batch import Batch, detached, log_predictive, make_batch, one_hot
 from bstruct.training.variational import Plan, Trainer
 
 C_REG, CHUNK, SAMPLES = 0.03, 36, 8

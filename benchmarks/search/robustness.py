@@ -25,14 +25,14 @@ from torch import Generator, Tensor
 
 from benchmarks.search import data
 from benchmarks.search.__main__ import QUICK, RESULTS
-from benchmarks.search.baselines import Effort, Network, fit, tensors
 from benchmarks.search.show import plot_robustness, print_columns
 from benchmarks.search.tasks import graph_of
+from bstruct.experiments.baselines import Effort, Network, fit, tensors
 from bstruct.objectives.complexity import log_relative_density
-from bstruct.use.estimators import StructureClassifier
-from bstruct.use.predictor import ensemble, predictive
 from bstruct.search.result import Result
 from bstruct.training.batch import Batch
+from bstruct.use.estimators import StructureClassifier
+from bstruct.use.predictor import ensemble, predictive
 
 TABLES = ("digits", "mnist1d", "signals")
 LEVELS = {"data noise": (0.0, 0.25, 0.5, 0.75, 1.0), "weight noise": (0.0, 0.05, 0.1, 0.2, 0.3),

@@ -31,12 +31,12 @@ from torch import Generator
 
 from benchmarks.search import data, tuned
 from benchmarks.search.__main__ import QUICK, RESULTS, scores, summarise
-from benchmarks.search.baselines import Effort, fit, tensors
 from benchmarks.search.contestants import Fitted, classifiers, regressors
 from benchmarks.search.show import plot_tasks, print_columns
-from bstruct.use.estimators import StructureClassifier
+from bstruct.experiments.baselines import Effort, fit, tensors
 from bstruct.model.graph import Graph
 from bstruct.model.presets import convolutional, dense
+from bstruct.use.estimators import StructureClassifier
 
 TABLES = ("digits", "mnist1d", "signals", "wine", "breast_cancer", "iris", "diabetes")
 BY_HAND = {"x->h1": "conv1d+relu:5", "h1->h2": "conv1d+relu:3", "x->h2": "zero", "h2->h3": "conv1d+relu:3",

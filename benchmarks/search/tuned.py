@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from benchmarks.search.baselines import Effort, loss_of, split, tensors
 from benchmarks.search.contestants import Fitted
 from benchmarks.search.data import Table
+from bstruct.experiments.baselines import Effort, loss_of, split, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".bench/search"
