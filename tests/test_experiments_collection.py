@@ -59,6 +59,7 @@ def test_seeds_draw_and_noise_is_that_of_the_formula():
     rest = x.y - (10 * np.sin(np.pi * v[0] * v[1]) + 20 * (v[2] - 0.5) ** 2 + 10 * v[3] + 5 * v[4])
     assert abs(rest.std() - 1) < 4 / (2 * 500) ** 0.5  # four standard errors of a deviation
     noise = load_entry("noise", 5)
+    assert not noise.X.equals(load_entry("linear", 5).X)
     assert noise.X.corrwith(noise.y).abs().max() < 4 / 200**0.5
 
 # %% ../nbs/experiments/01_collection.ipynb #9f4844d2

@@ -42,8 +42,8 @@ class Entry:
         "An entry from columns and a target; rows whose target is missing are left out, and counted."
         known = y.notna().to_numpy()
         last = int(known[len(known) - held_out:].sum())
-        return cls(name, X[known].reset_index(drop=True), y[known].reset_index(drop=True), task, source,
-                   licence, classes, int((~known).sum()), last)
+        X, y = (part[known].reset_index(drop=True) for part in (X, y))
+        return cls(name, X, y, task, source, licence, classes, int((~known).sum()), last)
 
     @property
     def holes(self) -> int:
@@ -58,10 +58,9 @@ class Entry:
 
     def split(self, seed: int = 0, share: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
         "Positions of training and test rows: the source's own, or `share` of the rows drawn by the seed."
-        rows = np.arange(len(self.X))
-        if self.held_out:
-            return rows[:-self.held_out], rows[-self.held_out:]
-        return tuple(train_test_split(rows, test_size=share, random_state=seed))
+        rows, last = np.arange(len(self.X)), self.held_out
+        own = (rows[:-last], rows[-last:]) if last else None
+        return own or tuple(train_test_split(rows, test_size=share, random_state=seed))
 
 # %% ../../nbs/experiments/01_collection.ipynb #cea348a3
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _linear(seed: int) -> tuple:
 
 def _noise(classes: int, seed: int) -> tuple:
     "Columns and a target that know nothing of each other; `classes` of 0: numbers."
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng((seed, 1 + classes))  # other columns than those of `linear`
     X, y = rng.normal(size=(200, 10)), rng.normal(size=200)
     y = rng.integers(classes, size=200) if classes else y
     return _columns(X), pd.Series(y, name="y"), tuple(map(str, range(classes))), 0
