@@ -244,8 +244,12 @@ def test_a_file_holds_what_was_measured_and_with_what():
     assert told["study"] == 1 and told["about"]["versions"]["scipy"] == version("scipy")
     assert told["rows"] == found.rows and told["summary"] == summarise(found.rows, ("data", "method"))
     assert not journal.exists() and all(len(r["fingerprint"]) == 64 for r in told["rows"])
+    write_study(path, [{"seed": 0, "v": 1.0}], {}, summary={"v": 1.0})  # rows of another kind, with their own summary
+    own = read_study(path)
+    path.unlink()
+    Study(found.rows, found.about, more={"budget": {"epochs": 3}}).save(path)
     again = read_study(path)
-    assert again.rows == found.rows and again.about == found.about and again.more == {"budget": {"epochs": 3}}
+    assert own.rows == [{"seed": 0, "v": 1.0}] and again.rows == found.rows and again.about == found.about and again.more == {"budget": {"epochs": 3}}
 
 # %% ../nbs/experiments/02_study.ipynb #c4c49437
 def test_earlier_files_are_read():

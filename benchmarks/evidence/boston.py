@@ -22,10 +22,10 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
-from bstruct.experiments.collection import load_entry
-from bstruct.use.data import DataError
 from bstruct.evidence.multistart import DMA_LIMIT
 from bstruct.evidence.traces import hessian_product
+from bstruct.experiments.collection import load_entry
+from bstruct.use.data import DataError
 
 HERE = Path(__file__).parent
 PUBLISHED = {

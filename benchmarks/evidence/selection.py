@@ -33,20 +33,20 @@ from benchmarks.evidence.truth import PATH as TRUTH
 from benchmarks.evidence.truth import PLAN
 from benchmarks.search import data
 from benchmarks.search.enumeration import QUICK, against, task_of
+from bstruct.core.checkpoint import Checkpoint
+from bstruct.core.isolated import TILE
 from bstruct.evidence.prequential import block_predictions, mixture_over_stops
 from bstruct.experiments.study import about, read_study, summarise, timed, visit, write_study
 from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
-from bstruct.model.supernet import Supernet
-from bstruct.core.checkpoint import Checkpoint
 from bstruct.model.reach import network_of
-from bstruct.training.fits import FitPlan, prequential_evidence
-from bstruct.core.isolated import TILE
-from bstruct.search.stages.order import visiting_order
+from bstruct.model.supernet import Supernet
+from bstruct.objectives.task import Task
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
-from bstruct.objectives.task import Task
+from bstruct.search.stages.order import visiting_order
 from bstruct.training.batch import Batch, make_batch, one_hot, prior_log_precision, weight_kl
+from bstruct.training.fits import FitPlan, prequential_evidence
 from bstruct.training.variational import Plan, Trainer
 
 RESULTS = Path(__file__).parent / "results"

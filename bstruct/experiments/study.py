@@ -336,7 +336,8 @@ def write_study(path: Path | str, rows: Sequence[Mapping], what: Mapping, *, by:
     `by` are the keys of the summary, unless `more` has a `summary`.
     """
     head = {"study": 1, "about": what, **more}
-    head.setdefault("summary", summarise(rows, by) if rows else {})
+    if rows and "summary" not in head:
+        head["summary"] = summarise(rows, by)
     lines = ",\n".join(json.dumps(_plain(r)) for r in rows)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
