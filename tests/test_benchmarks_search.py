@@ -1,6 +1,5 @@
-"The comparison of structure searches runs from end to end, and its baselines answer with structures of the graph."
+"The comparison of structure searches runs from end to end, and names structures of the graph."
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,14 +8,9 @@ import torch
 from benchmarks.__main__ import main as all_benchmarks
 from benchmarks.search import ranks
 from benchmarks.search.__main__ import main, scores, summarise
-from benchmarks.search.baselines import (
-    Effort, darts, fit, gumbel_softmax, random_search, random_structures, strongest)
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted
 from benchmarks.search.data import load
 from bstruct.model.presets import dense
-from bstruct.model.reach import connected
-
-TINY = Effort(structures=4, epochs=12, search_epochs=6, patience=4)
 
 
 def moons(n: int = 120):
@@ -60,58 +54,6 @@ def test_quick_run_names_admissible_structures(results):
             assert all(row["structure"][e] in names for e, names in graph.choices.items())
     of = lambda method: [r["structure"] for r in rows if r["method"] == method]
     assert of(BSTRUCT) == of(PLAIN)
-
-
-@pytest.mark.parametrize("search", [random_search, darts, gumbel_softmax])
-def test_baselines_choose_admissible_structures_and_repeat(search):
-    x, y = moons()
-    graph = dense(2, 2, (6, 6))
-    first, again = (search(graph, x, y, 3, TINY) for _ in range(2))
-    assert first.structure.keys() == graph.choices.keys()
-    assert all(first.structure[e] in names for e, names in graph.choices.items())
-    assert connected(graph, first.structure)
-    if search is not random_search:
-        assert "zero" not in first.structure.values()
-    assert first.structure == again.structure and first.loss == again.loss
-    assert torch.equal(first.outputs(x.numpy()), again.outputs(x.numpy()))
-
-
-def test_gradient_searches_find_the_only_edge_that_helps():
-    "The classes differ by the norm: no linear map can tell them apart, tanh can."
-    x, y = moons(200)
-    graph = dense(2, 2, (16,), ("zero", "linear", "linear+tanh"))
-    effort = replace(TINY, search_epochs=25)
-    for search in (darts, gumbel_softmax):
-        assert search(graph, x, y, 0, effort).structure == {"x->h1": "linear+tanh"}
-
-
-def test_random_structures_are_different_connected_and_uniform():
-    graph = dense(2, 2, (4, 4), ("zero", "linear"))
-    good = [s for s in graph.structures() if connected(graph, s)]
-    assert len(good) == 5  # of 8: the skip edge (4), or both edges of the long way without it (1)
-    g = torch.Generator().manual_seed(0)
-    assert len(random_structures(graph, 10, g)) == 5
-    counts = [0] * 5
-    for _ in range(800):
-        one, two = random_structures(graph, 2, g)
-        assert one != two
-        counts[good.index(one)] += 1
-    assert max(abs(c - 160) for c in counts) < 5 * (800 * 0.2 * 0.8) ** 0.5  # five standard deviations
-
-
-def test_fit_keeps_the_epoch_with_the_best_validation_loss():
-    x, y = moons()
-    graph = dense(2, 2, (6,), ("zero", "linear+tanh"))
-    long, short = (fit(graph, {"x->h1": "linear+tanh"}, x, y, torch.Generator().manual_seed(1), replace(TINY, epochs=n))
-                   for n in (12, 3))
-    assert long.loss <= short.loss and 1 <= long.epochs <= 12
-    dead = fit(graph, {"x->h1": "zero"}, x, y, torch.Generator().manual_seed(1), TINY)
-    assert dead.outputs(x.numpy()).std(0).max() == 0 and long.loss < dead.loss
-
-
-def test_strongest_leaves_zero_out():
-    graph = dense(2, 2, (4,), ("zero", "linear", "linear+relu"))
-    assert strongest(graph, {"x->h1": torch.tensor([9.0, -3.0, -2.0])}) == {"x->h1": "linear+relu"}
 
 
 def test_scores_against_sums_written_out():

@@ -24,6 +24,8 @@ from torch.nn.functional import softplus
 
 from bstruct.evidence.multistart import DMA_LIMIT
 from bstruct.evidence.traces import hessian_product
+from bstruct.experiments.collection import load_entry
+from bstruct.use.data import DataError
 
 HERE = Path(__file__).parent
 PUBLISHED = {
@@ -63,11 +65,11 @@ class Rows:
 def boston() -> tuple[np.ndarray, np.ndarray]:
     "506 x 13 inputs and the targets in thousands of dollars."
     try:
-        from mlxtend.data import boston_housing_data
-    except ImportError as e:
+        entry = load_entry("boston")
+    except DataError as e:
         raise SystemExit("mlxtend, which ships the data, is not installed; "
                          "`.venv/bin/python -m pip install --no-deps mlxtend`") from e
-    return boston_housing_data()
+    return entry.X.to_numpy(), entry.y.to_numpy()
 
 
 def split(x: np.ndarray, y: np.ndarray, seed: int, share: float = 0.2) -> tuple[Rows, Rows]:

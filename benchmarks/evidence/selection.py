@@ -8,16 +8,15 @@ The truth is `truth_mnist1d.json` (test log-loss of every structure, mean over i
 truth against the mean of the others. Estimators that can share a fit do; each is charged for the part that it needs.
 
 A seed takes about six CPU minutes. Writes selection.json and .png into results/ beside this file, or into --out;
-groups that it holds are not repeated, unless --fresh.
+groups that it holds, or that the journal of a stopped run holds, are not repeated, unless --fresh.
 """
 import argparse
 import json
-import os
 import time
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import numpy as np
 import torch
@@ -33,20 +32,21 @@ from benchmarks.evidence.mean_field import bounds
 from benchmarks.evidence.truth import PATH as TRUTH
 from benchmarks.evidence.truth import PLAN
 from benchmarks.search import data
-from benchmarks.search.enumeration import QUICK, against, task_of, timed
+from benchmarks.search.enumeration import QUICK, against, task_of
+from bstruct.core.checkpoint import Checkpoint
+from bstruct.core.isolated import TILE
 from bstruct.evidence.prequential import block_predictions, mixture_over_stops
+from bstruct.experiments.study import about, read_study, summarise, timed, visit, write_study
 from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
-from bstruct.model.supernet import Supernet
-from bstruct.core.checkpoint import Checkpoint
 from bstruct.model.reach import network_of
-from bstruct.training.fits import prequential_evidence
-from bstruct.core.isolated import TILE
-from bstruct.search.stages.order import visiting_order
+from bstruct.model.supernet import Supernet
+from bstruct.objectives.task import Task
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
-from bstruct.objectives.task import Task
+from bstruct.search.stages.order import visiting_order
 from bstruct.training.batch import Batch, make_batch, one_hot, prior_log_precision, weight_kl
+from bstruct.training.fits import prequential_evidence
 from bstruct.training.variational import Trainer
 
 RESULTS = Path(__file__).parent / "results"
@@ -281,26 +281,15 @@ def measured(group: str, p: Problem, table: data.Table, truth: np.ndarray, quick
 
 def summary(rows: list[dict]) -> dict:
     "Means over the seeds, and standard deviations where there are several."
-    def both(values):
-        return [round(mean(values), 4), round(stdev(values), 4) if len(values) > 1 else 0.0]
-    names = dict.fromkeys(r["estimator"] for g in GROUPS for r in rows if r["group"] == g)
     keys = "spearman", "pick", "top5", "top20", "behind", "cpu_ratio"
-    return {n: {k: both([r[k] for r in rows if r["estimator"] == n]) for k in keys} for n in names}
+    rows = sorted(rows, key=lambda r: list(GROUPS).index(r["group"]))
+    return {n: {k: [round(v, 4) for v in both] for k, both in found.items()}
+            for n, found in summarise(rows, ("estimator",), keys).items()}
 
 
 def ceiling(losses: np.ndarray) -> list[float]:
     "Spearman's correlation of each seed of the truth with the mean of the others."
     return [round(float(spearmanr(a, np.delete(losses, i, 0).mean(0)).statistic), 4) for i, a in enumerate(losses)]
-
-
-def write(result: dict, file: Path) -> None:
-    "The result, one line a row, so that the file is always whole."
-    file.parent.mkdir(parents=True, exist_ok=True)
-    head = {k: v for k, v in result.items() if k != "rows"}
-    rows = ",\n".join(json.dumps(r) for r in result["rows"])
-    part = file.with_suffix(".part")
-    part.write_text(f'{json.dumps(head)[:-1]}, "rows": [\n{rows}\n]}}\n')
-    os.replace(part, file)
 
 
 def plotted(result: dict) -> Figure:
@@ -331,21 +320,26 @@ def run(seeds: int, groups: list[str], out: Path | None, fresh: bool, quick: boo
     table, file = data.load("mnist1d"), out and out / "selection.json"
     table, effort = (table.head(64, 64), SKETCH) if quick else (table, Effort())
     result = {"structures": len(stored["structures"]), "quick": quick, "ceiling": ceiling(losses), "rows": []}
-    if file and file.exists() and not fresh:
-        result["rows"] = json.loads(file.read_text())["rows"]
-    for seed, group in [(s, g) for s in range(seeds) for g in groups]:
-        if any((r["seed"], r["group"]) == (seed, group) for r in result["rows"]):
-            continue
+    journal = file and file.with_suffix(".journal")
+    if journal and fresh:
+        journal.unlink(missing_ok=True)
+    done = read_study(file).rows if file and file.exists() and not fresh else []
+
+    def work(cell: dict) -> list[dict]:
+        seed, group = cell["seed"], cell["group"]
         p = Problem(dense(40, 10, (64, 64)), stored["structures"], task_of(table, seed), seed, effort)
         rows = measured(group, p, table, losses.mean(0), quick)
-        result["rows"] = sorted(result["rows"] + rows, key=lambda r: (list(GROUPS).index(r["group"]), r["seed"]))
-        result["summary"] = summary(result["rows"])
         for r in rows:
             print(f"seed {seed} {r['estimator']:40} ×{r['cpu_ratio']:.1f} Spearman {r['spearman']:+.3f} "
                   f"pick {r['pick']} top 5 {r['top5']} top 20 {r['top20']}", flush=True)
-        if file:
-            write(result, file)
+        return rows
+
+    cells = [{"seed": s, "group": g} for s in range(seeds) for g in groups]
+    rows = visit(cells, work, journal=journal, plan={"quick": quick}, done=done)
+    result["rows"] = sorted(rows, key=lambda r: (list(GROUPS).index(r["group"]), r["seed"]))
     result["summary"] = summary(result["rows"])
+    if file:
+        write_study(file, what=about(), journal=journal, **result)
     show(result)
     if out:
         plotted(result).savefig(out / "selection.png")

@@ -15,14 +15,12 @@ Prints a table (mean ± standard deviation over the seeds), writes DATA.json and
 or into --out. Digits takes about five CPU minutes, diabetes two; --quick takes seconds and writes only into --out.
 """
 import argparse
-import json
-import platform
-import time
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import sklearn
 import torch
 from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
@@ -30,12 +28,13 @@ from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 from threadpoolctl import threadpool_limits
 
 from benchmarks.search import data
-from benchmarks.search.baselines import Effort
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted, classifiers, plainly, regressors
 from benchmarks.search.show import plot, print_table
-from bstruct.search.settings import Settings
+from bstruct.experiments.baselines import Effort
+from bstruct.experiments.study import Study, fingerprint, ratios, study, summarise, write_study
 from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
+from bstruct.search.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
 QUICK = {"hidden": (8, 8), "epochs": 2, "min_steps": 0, "starts": 3, "screened": 2, "finalists": 1, "samples": 4}
@@ -63,41 +62,42 @@ def scores(table: data.Table, fitted: Fitted) -> dict[str, float]:
             "log_loss": -norm.logpdf(y, mean, std).mean()}
 
 
-def timed(fit, *args) -> tuple[Fitted, float]:
-    "What `fit` returns, and its process-CPU seconds."
-    start = time.process_time()
-    return fit(*args), time.process_time() - start
+@dataclass(frozen=True)
+class Split:
+    "What the contestants of a table are given, and how each of them is fitted to it."
+
+    table: data.Table
+    fits: dict[str, Callable[[int], Fitted]]
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint((self.table.raw, self.table.y))
 
 
-def measure(table: data.Table, graph: Graph, effort: Effort, settings: dict, seeds: int, log=print) -> list[dict]:
-    "One row a contestant and seed; within a seed they take turns, beginning with another one each time."
-    fits = (regressors if table.regression else classifiers)(table, graph, effort, settings)
-    names, rows = list(fits), []
-    for seed in range(seeds):
-        turn = [names[(i + seed) % len(names)] for i in range(len(names))]
-        fitted = {name: timed(fits[name], seed) for name in turn}
-        if not table.regression:
-            pick, seconds = fitted[BSTRUCT]
-            network, more = timed(plainly, table, graph, effort, pick.structure, seed)
-            fitted[PLAIN] = network, seconds + more
-        for name in dict.fromkeys([*names, *fitted]):
-            model, seconds = fitted[name]
-            row = {"method": name, "seed": seed, **{k: float(v) for k, v in scores(table, model).items()},
-                   "cpu_seconds": seconds, "cpu_ratio": seconds / fitted[names[0]][1], "structure": model.structure}
-            rows.append(row)
-            log(f"  seed {seed}  {name}: " + ", ".join(f"{k} {v:.3f}" for k, v in row.items() if isinstance(v, float)))
-    return rows
+def scored(split: Split, fitted: Fitted) -> dict:
+    "Scores, and the structure where there is one."
+    return scores(split.table, fitted) | {"structure": fitted.structure}
 
 
-def summarise(rows: list[dict]) -> dict[str, dict]:
-    "Method to {quantity: [mean, standard deviation over the seeds]}."
-    found = {}
-    for name in dict.fromkeys(r["method"] for r in rows):
-        mine = [r for r in rows if r["method"] == name]
-        keys = [k for k, v in mine[0].items() if isinstance(v, float)]
-        spread = lambda v: float(np.std(v, ddof=1)) if len(v) > 1 else 0.0
-        found[name] = {k: [float(np.mean(v)), spread(v)] for k in keys for v in [[r[k] for r in mine]]}
-    return found
+def shown(row: dict) -> None:
+    "One line a row."
+    told = ", ".join(f"{k} {v:.3f}" for k, v in row.items() if isinstance(v, float))
+    print(f"  seed {row['seed']}  {row['data']}  {row['method']}: {told}", flush=True)
+
+
+def measure(table: data.Table, graph: Graph, effort: Effort, settings: dict, seeds: int, log=shown) -> Study:
+    "All contestants, a seed each; then the structures that bstruct found, fitted as the others fit theirs."
+    split = Split(table, (regressors if table.regression else classifiers)(table, graph, effort, settings))
+    methods = {name: lambda s, seed, name=name: s.fits[name](seed) for name in split.fits}
+    first, given = next(iter(methods)), {table.name: lambda seed: split}
+    found = study(given, methods, range(seeds), score=scored, reference=first, log=log)
+    if table.regression:
+        return found
+    picks = {r["seed"]: r for r in found.rows if r["method"] == BSTRUCT}
+    plain = lambda s, seed: plainly(table, graph, effort, picks[seed]["structure"], seed)
+    more = study(given, {PLAIN: plain}, picks, score=scored, log=log).rows
+    more = [r | {"cpu_seconds": r["cpu_seconds"] + picks[r["seed"]]["cpu_seconds"]} for r in more]
+    return replace(found, rows=ratios(found.rows + more, first))
 
 
 def run(name: str, seeds: int, quick: bool, out: Path | None) -> dict:
@@ -106,17 +106,17 @@ def run(name: str, seeds: int, quick: bool, out: Path | None) -> dict:
     train, test = map(len, table.y)
     print(f"\n{name}: {train} training and {test} test rows, {graph.n_structures} structures", flush=True)
     if not quick:
-        measure(*plan(table, True), 1, log=lambda text: None)  # imports and first calls are nobody's cost
-    rows = measure(table, graph, effort, settings, seeds)
+        measure(*plan(table, True), 1, log=lambda row: None)  # imports and first calls are nobody's cost
+    found = measure(table, graph, effort, settings, seeds)
     result = {"data": name, "quick": quick, "seeds": seeds, "structures": graph.n_structures, "effort": vars(effort),
-              "settings": settings, "torch": torch.__version__, "sklearn": sklearn.__version__,
-              "python": platform.python_version(), "rows": rows, "summary": summarise(rows)}
+              "settings": settings, "rows": found.rows, "summary": summarise(found.rows)}
     print_table(result)
     if out:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        write_study(out / f"{name}.json", what=found.about, **result)
         plot(result, out / f"{name}.png")
         print(f"written: {name}.json and {name}.png in {out.name}")
+    if not found.complete:
+        raise KeyboardInterrupt
     return result
 
 

@@ -7,7 +7,8 @@ from sklearn.linear_model import BayesianRidge
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from torch import Generator
 
-from benchmarks.search.baselines import (
+from benchmarks.search.data import Table
+from bstruct.experiments.baselines import (
     Effort,
     Structure,
     darts,
@@ -17,9 +18,8 @@ from benchmarks.search.baselines import (
     random_search,
     tensors,
 )
-from benchmarks.search.data import Table
-from bstruct.use.estimators import StructureClassifier, StructureRegressor
 from bstruct.model.graph import Graph
+from bstruct.use.estimators import StructureClassifier, StructureRegressor
 
 BSTRUCT, PLAIN = "bstruct", "bstruct's structure, plain fit"
 

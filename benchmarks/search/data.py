@@ -1,14 +1,13 @@
-"The tables of the comparison, split once and for all."
+"The tables of the comparison, split and scaled once and for all."
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
-from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from bstruct.experiments.collection import load_entry
+from bstruct.use.data import DataError
+
 NAMES = ("digits", "diabetes", "mnist1d")
-TOYS = {"digits": load_digits, "diabetes": load_diabetes, "wine": load_wine, "iris": load_iris,
-        "breast_cancer": load_breast_cancer}
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,17 @@ def standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def load(name: str, split: int = 0) -> Table:
-    """digits (divided by 16), other tables of scikit-learn (standardised), with 25 % test and random_state `split`;
+    """digits (divided by 16), other tables of the collection (standardised), with 25 % test and random_state `split`;
     mnist1d with the package's own split.
 
     SystemExit where the package mnist1d is not installed.
     """
-    if name == "mnist1d":
-        try:
-            from mnist1d.data import get_dataset_args, make_dataset
-        except ImportError:
-            raise SystemExit("mnist1d is not installed: pip install mnist1d, or take --data digits") from None
-        d = make_dataset(get_dataset_args())
-        raw = d["x"], d["x_test"]
-        return Table(name, raw, standardised(*raw), (d["y"], d["y_test"]))
-    X, y = TOYS[name](return_X_y=True)
-    train, test, y_train, y_test = train_test_split(X, y, random_state=split)
-    scaled = (train / 16, test / 16) if name == "digits" else standardised(train, test)
-    return Table(name, (train, test), scaled, (y_train, y_test))
+    try:
+        entry = load_entry(name)
+    except DataError as error:
+        raise SystemExit(f"{error}, or take --data digits") from None
+    X, y = entry.X.to_numpy(), entry.y.to_numpy()
+    learn, test = entry.split(split)
+    raw = X[learn], X[test]
+    scaled = (raw[0] / 16, raw[1] / 16) if name == "digits" else standardised(*raw)
+    return Table(name, raw, scaled, (y[learn], y[test]))

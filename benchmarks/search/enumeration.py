@@ -13,9 +13,7 @@ A seed takes about two CPU minutes. Writes enumeration_mnist1d.json and .png int
 """
 import argparse
 import json
-import time
 from pathlib import Path
-from statistics import mean, stdev
 
 import numpy as np
 import torch
@@ -27,22 +25,16 @@ from threadpoolctl import threadpool_limits
 from benchmarks.search import data
 from benchmarks.search.__main__ import RESULTS
 from benchmarks.search.ranks import supernet_losses
+from bstruct.experiments.study import about, summarise, timed, visit, write_study
 from bstruct.model.presets import dense
+from bstruct.objectives.task import Task
 from bstruct.search.modes.enumeration import enumerate_structures
 from bstruct.search.modes.evidence import evidence_mode
-from bstruct.search.stages.supernet import mean_rank
 from bstruct.search.settings import Settings
-from bstruct.objectives.task import Task
+from bstruct.search.stages.supernet import mean_rank
 
 TRUTH = "truth_mnist1d.json"
 QUICK = {"epochs": 1, "min_steps": 0, "starts": 2, "replicas": 1, "finalists": 2, "screened": 2}
-
-
-def timed(call):
-    "What the call returns, and its process time in seconds."
-    begin = time.process_time()
-    found = call()
-    return found, time.process_time() - begin
 
 
 def task_of(table: data.Table, seed: int) -> Task:
@@ -82,6 +74,7 @@ def one(seed: int, table: data.Table, structures: list[dict], truth: np.ndarray,
     pick, graph = quickly.ranking[0]["structure"], dense(40, 10, (64, 64))
     losses = supernet_losses(graph, task_of(table, seed), structures, Settings(**(QUICK if quick else {})), seed)
     scores = -torch.stack([*losses.values()])
+    print(f"seed {seed}", {k: f"×{v / seconds['MLPClassifier']:.1f}" for k, v in seconds.items()}, flush=True)
     at, rank = structures.index(pick), truth.argsort().argsort() + 1
     return {"seconds": seconds, "cpu_ratio": {k: v / seconds["MLPClassifier"] for k, v in seconds.items()},
             "rows": rows[0]["evidence"].diagnostics["rows"], "notes": [*whole.notes, *half.notes],
@@ -96,15 +89,13 @@ def one(seed: int, table: data.Table, structures: list[dict], truth: np.ndarray,
 
 def summary(rows: list[dict]) -> dict:
     "Means over the seeds, and standard deviations where there are several."
-    def both(values):
-        return [round(mean(values), 4), round(stdev(values), 4) if len(values) > 1 else 0.0]
-    names = rows[0]["against"]
-    found = {n: {k: both([r["against"][n][k] for r in rows]) for k in names[n]} for n in names}
-    for name in rows[0]["cpu_ratio"]:
-        found.setdefault(name, {})["cpu_ratio"] = both([r["cpu_ratio"][name] for r in rows])
-    for name in rows[0]["rank_in_enumeration"]:
-        found[name]["rank_in_enumeration"] = both([r["rank_in_enumeration"][name] for r in rows])
-    return found
+    each = [{"method": name, **found} for r in rows for name, found in r["against"].items()]
+    cost, rank = ([{"method": name, key: value} for r in rows for name, value in r[key].items()]
+                  for key in ("cpu_ratio", "rank_in_enumeration"))
+    found = [summarise(part) for part in (each, cost, rank)]
+    names = dict.fromkeys(name for part in found for name in part)
+    return {name: {k: [round(v, 4) for v in both] for part in found for k, both in part.get(name, {}).items()}
+            for name in names}
 
 
 def plotted(result: dict, truth: np.ndarray) -> Figure:
@@ -122,28 +113,34 @@ def plotted(result: dict, truth: np.ndarray) -> Figure:
     return figure
 
 
+def warm(table: data.Table) -> None:
+    "Once unmeasured: what torch and scikit-learn load and compile at their first call is nobody's cost."
+    small = table.head(128, 64)
+    evidence_mode(dense(40, 10, (64, 64)), task_of(small, 0), Settings(**QUICK), 0)
+    MLPClassifier(max_iter=2).fit(small.scaled[0], small.y[0])
+
+
 def run(seeds: int, out: Path | None, fresh: bool, quick: bool) -> dict:
     "Measure, print, and write where there is a folder."
     stored = json.loads((RESULTS / TRUTH).read_text())
     structures, truth = stored["structures"], np.mean(list(stored["test_log_loss"].values()), 0)
     table, file = data.load("mnist1d"), out and out / "enumeration_mnist1d.json"
+    journal = file and file.with_suffix(".journal")
     table = table.head(128, 64) if quick else table
     result = {"structures": len(structures), "quick": quick, "settings": "Settings(mode='enumerate')", "seeds": {}}
     if file and file.exists() and not fresh:
         result["seeds"] = json.loads(file.read_text())["seeds"]
-    missing = [f"seed{s}" for s in range(seeds) if f"seed{s}" not in result["seeds"]]
-    if missing:  # once unmeasured: what torch and scikit-learn load and compile at their first call is nobody's cost
-        small = table.head(128, 64)
-        evidence_mode(dense(40, 10, (64, 64)), task_of(small, 0), Settings(**QUICK), 0)
-        MLPClassifier(max_iter=2).fit(small.scaled[0], small.y[0])
-    for name in missing:
-        row = one(int(name[4:]), table, structures, truth, quick)
-        result["seeds"][name] = row
-        result["summary"] = summary(list(result["seeds"].values()))
-        print(name, {k: round(v, 1) for k, v in row["cpu_ratio"].items()}, row["against"], flush=True)
-        if file:
-            out.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(result, indent=1) + "\n")
+    done = [{"seed": int(name[4:]), **row} for name, row in result["seeds"].items()]
+    if {r["seed"] for r in done} < set(range(seeds)):
+        warm(table)
+    if journal and fresh:
+        journal.unlink(missing_ok=True)
+    work = lambda cell: [one(cell["seed"], table, structures, truth, quick)]
+    rows = list(visit([{"seed": s} for s in range(seeds)], work, journal=journal, plan={"quick": quick}, done=done))
+    result["seeds"] = {f"seed{r['seed']}": {k: v for k, v in r.items() if k != "seed"} for r in rows}
+    result["summary"] = summary(rows)
+    if file:
+        write_study(file, [], about(), journal=journal, **result)
     for name, row in result["summary"].items():
         print(f"{name:14}", "  ".join(f"{k} {a:.3g} ± {b:.2g}" for k, (a, b) in row.items()))
     if out:

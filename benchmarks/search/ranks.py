@@ -24,17 +24,17 @@ from torch import Generator, Tensor
 
 from benchmarks.search import data
 from benchmarks.search.__main__ import RESULTS, plan
-from benchmarks.search.baselines import Structure, tensors
 from benchmarks.search.contestants import PLAIN
 from benchmarks.search.show import plot_ranks, print_columns
+from bstruct.experiments.baselines import Structure, tensors
+from bstruct.experiments.study import about, visit, write_study
 from bstruct.model.graph import Graph
-from bstruct.model.supernet import Supernet
 from bstruct.model.reach import connected
-from bstruct.search.stages.supernet import mean_rank, path_scores
-from bstruct.training.batch import log_predictive
-from bstruct.search.settings import Settings
+from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
-from bstruct.training.batch import Batch, make_batch, one_hot
+from bstruct.search.settings import Settings
+from bstruct.search.stages.supernet import mean_rank, path_scores
+from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot
 from bstruct.training.variational import Plan, Trainer
 
 C_REG, CHUNK, SAMPLES = 0.03, 36, 8
@@ -135,14 +135,14 @@ def run(name: str, asked: argparse.Namespace, out: Path | None) -> dict:
         old = json.loads(path.read_text())
         result["log_loss"] = old["log_loss"] if all(old[k] == v for k, v in result.items() if k != "log_loss") else []
 
-    def keep() -> None:
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(result) + "\n")
-
-    for seed in range(len(result["log_loss"]), asked.seeds):
-        result["log_loss"].append(fitted_losses(graph, train, test, structures, seed, steps).tolist())
-        keep()
+    journal = path and path.with_suffix(".journal")
+    if journal and asked.fresh:
+        journal.unlink(missing_ok=True)
+    done = [{"seed": seed, "log_loss": losses} for seed, losses in enumerate(result["log_loss"])]
+    work = lambda cell: [{"log_loss": fitted_losses(graph, train, test, structures, cell["seed"], steps).tolist()}]
+    fits = visit([{"seed": s} for s in range(asked.seeds)], work, journal=journal, done=done,
+                 plan={k: v for k, v in result.items() if k != "log_loss"})
+    result["log_loss"] = [r["log_loss"] for r in fits]
     result["truth"] = np.mean(result["log_loss"], 0).tolist()
     result["agreement"] = summary(result["log_loss"], graph, structures)
     supernets = supernet_losses(graph, train, structures, Settings(**settings))
@@ -158,8 +158,8 @@ def run(name: str, asked: argparse.Namespace, out: Path | None) -> dict:
     report(result)
     if not rows:
         print(f"no picks: {stored.name} is not in {asked.picks}; run `python -m benchmarks.search --data {name}` first")
-    keep()
     if path:
+        write_study(path, [], about(), journal=journal, **result)
         plot_ranks(result, path.with_suffix(".png"))
     return result
 

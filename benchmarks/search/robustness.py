@@ -9,7 +9,8 @@ magnitude (plain), or at random (plain). The same noise hits all.
 digits and mnist1d: the dense graph of 216 structures. signals: mnist1d as signals, with the structure of convolutions
 that bstruct found for the same seed in results/tasks.json; only its weights are fitted here.
 
-Prints a table, writes results/robustness.json after every seed, and goes on from it (--fresh: from nothing).
+Prints a table, writes results/robustness.json; a run that was stopped goes on from its journal and from that file
+(--fresh: from nothing).
 """
 import argparse
 import json
@@ -25,14 +26,15 @@ from torch import Generator, Tensor
 
 from benchmarks.search import data
 from benchmarks.search.__main__ import QUICK, RESULTS
-from benchmarks.search.baselines import Effort, Network, fit, tensors
 from benchmarks.search.show import plot_robustness, print_columns
 from benchmarks.search.tasks import graph_of
+from bstruct.experiments.baselines import Effort, Network, fit, tensors
+from bstruct.experiments.study import about, read_study, summarise, visit, write_study
 from bstruct.objectives.complexity import log_relative_density
-from bstruct.use.estimators import StructureClassifier
-from bstruct.use.predictor import ensemble, predictive
 from bstruct.search.result import Result
 from bstruct.training.batch import Batch
+from bstruct.use.estimators import StructureClassifier
+from bstruct.use.predictor import ensemble, predictive
 
 TABLES = ("digits", "mnist1d", "signals")
 LEVELS = {"data noise": (0.0, 0.25, 0.5, 0.75, 1.0), "weight noise": (0.0, 0.05, 0.1, 0.2, 0.3),
@@ -145,25 +147,21 @@ def measured(name: str, seed: int, quick: bool) -> list[dict]:
     structure = {e: model.structure_[e] for e in graph.choices}
     network = fit(graph, structure, *tensors(scale(X), y), Generator().manual_seed(seed), effort)
     labels = np.arange(table.outputs)
-    return [{"data": name, "seed": seed, "what": what, "level": level, "method": method,
+    print(f"{name}, seed {seed}: done", flush=True)
+    return [{"what": what, "level": level, "method": method,
              "accuracy": float(accuracy_score(y_test, p.argmax(1))),
              "log_loss": float(log_loss(y_test, p.clip(1e-12), labels=labels))}
             for what, level, method, p in trials(model, network, scale, X_test, float(X.std()), seed)]
 
 
-def mean_accuracy(rows: list[dict], method: str, level: float) -> float:
-    return float(np.mean([r["accuracy"] for r in rows if (r["method"], r["level"]) == (method, level)]))
-
-
 def report(rows: list[dict]) -> None:
     "Mean accuracies over the seeds."
-    for name in dict.fromkeys(r["data"] for r in rows):
-        for what, levels in LEVELS.items():
-            mine = [r for r in rows if (r["data"], r["what"]) == (name, what)]
-            print(f"\n{name}, {what}, {len({r['seed'] for r in mine})} seeds")
-            lines = [[m, *(f"{mean_accuracy(mine, m, v):.3f}" for v in levels)]
-                     for m in dict.fromkeys(r["method"] for r in mine)]
-            print_columns(["", *map(str, levels)], lines)
+    for name, found in summarise(rows, ("data", "what", "method", "level"), ["accuracy"]).items():
+        for what, methods in found.items():
+            seeds = {r["seed"] for r in rows if (r["data"], r["what"]) == (name, what)}
+            print(f"\n{name}, {what}, {len(seeds)} seeds")
+            lines = [[m, *(f"{at[v]['accuracy'][0]:.3f}" for v in LEVELS[what])] for m, at in methods.items()]
+            print_columns(["", *map(str, LEVELS[what])], lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -178,21 +176,18 @@ def main(arguments: list[str] | None = None) -> None:
     if asked.seeds < 1:
         parser.error(f"--seeds is {asked.seeds}: at least 1 is needed")
     out = asked.out or (None if asked.quick else RESULTS)
-    path = out and out / "robustness.json"
-    rows = json.loads(path.read_text())["rows"] if path and path.exists() and not asked.fresh else []
+    path, journal = out and out / "robustness.json", out and out / "robustness.journal"
+    if journal and asked.fresh:
+        journal.unlink(missing_ok=True)
+    done = read_study(path).rows if path and path.exists() and not asked.fresh else []
+    cells = [{"data": name, "seed": seed} for seed in range(asked.seeds) for name in asked.data]
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        for seed in range(asked.seeds):
-            for name in asked.data:
-                if any((r["data"], r["seed"]) == (name, seed) for r in rows):
-                    continue
-                rows += measured(name, seed, asked.quick)
-                print(f"{name}, seed {seed}: done", flush=True)
-                if path:
-                    out.mkdir(parents=True, exist_ok=True)
-                    path.write_text(json.dumps({"torch": torch.__version__, "quick": asked.quick, "rows": rows}) + "\n")
+        work = lambda cell: measured(cell["data"], cell["seed"], asked.quick)
+        rows = list(visit(cells, work, journal=journal, plan={"quick": asked.quick}, done=done))
     report(rows)
-    if path and rows:
+    if path:
+        write_study(path, rows, about(), by=("data", "what", "method", "level"), journal=journal, quick=asked.quick)
         plot_robustness(rows, out / "robustness.png")
 
 

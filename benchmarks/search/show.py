@@ -6,6 +6,8 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
+from bstruct.experiments.study import plot_scores
+
 GOALS = {"digits": {"accuracy": 0.975, "log_loss": 0.088, "cpu_ratio": 20.0}}
 HEADS = {"accuracy": "accuracy", "rmse": "RMSE", "coverage": "90 % interval", "log_loss": "-ln p, nats",
          "cpu_ratio": "CPU ratio"}
@@ -34,25 +36,15 @@ def print_table(result: dict) -> None:
 
 
 def plot(result: dict, path: Path) -> None:
-    "A panel a quantity against the CPU ratio: a small dot a seed, a large one for the mean."
-    first = next(iter(result["summary"].values()))
-    keys = [k for k in ("accuracy", "rmse", "log_loss", "coverage") if k in first]
-    figure, axes = plt.subplots(1, len(keys), figsize=(4.2 * len(keys), 3.8))
-    for axis, key in zip(axes, keys):
-        for i, (name, found) in enumerate(result["summary"].items()):
-            mine = [r for r in result["rows"] if r["method"] == name]
-            axis.plot([r["cpu_ratio"] for r in mine], [r[key] for r in mine], ".", ms=4, color=f"C{i}", alpha=0.5)
-            axis.plot(found["cpu_ratio"][0], found[key][0], "o", ms=9, color=f"C{i}", label=name)
+    "A panel a quantity against the CPU ratio, with the goals."
+    figure = plot_scores(result["rows"], ("accuracy", "rmse", "log_loss", "coverage"))
+    for axis in figure.axes:
+        key = axis.get_ylabel().replace(" ", "_")
         goal = 0.9 if key == "coverage" else GOALS.get(result["data"], {}).get(key)
         if goal:
             axis.axhline(goal, color="gray", lw=0.8, ls=":")
-        axis.set(xscale="log", xlabel="CPU of a fit / that of scikit-learn's network", ylabel=HEADS[key])
-    handles, labels = axes[0].get_legend_handles_labels()
     figure.suptitle(result["data"] + (" (quick: no measurement)" if result["quick"] else f", {seeds(result['seeds'])}"))
-    figure.legend(handles, labels, loc="lower center", ncol=3, fontsize=8)
-    figure.tight_layout(rect=(0, 0.12, 1, 1))
     figure.savefig(path, dpi=100)
-    plt.close(figure)
 
 
 def plot_ranks(result: dict, path: Path) -> None:
@@ -72,31 +64,6 @@ def plot_ranks(result: dict, path: Path) -> None:
     figure.legend(loc="lower center", ncol=2, fontsize=8)
     figure.tight_layout(rect=(0, 0.14, 1, 1))
     figure.savefig(path, dpi=100)
-    plt.close(figure)
-
-
-def plot_tasks(rows: list[dict], path: Path) -> None:
-    "A panel a data set: the loss on the test rows against the CPU ratio, a dot a seed and a ring for the mean."
-    names = list(dict.fromkeys(r["data"] for r in rows))
-    methods = list(dict.fromkeys(r["method"] for r in rows))
-    columns = min(4, len(names))
-    lines = -(-len(names) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(3.2 * columns, 2.9 * lines), squeeze=False)
-    for axis in axes.flat[len(names):]:
-        axis.remove()
-    for axis, name in zip(axes.flat, names):
-        for i, method in enumerate(methods):
-            mine = [r for r in rows if (r["data"], r["method"]) == (name, method)]
-            if mine:
-                cost, loss = ([r[k] for r in mine] for k in ("cpu_ratio", "log_loss"))
-                axis.plot(cost, loss, ".", ms=4, color=f"C{i}", alpha=0.6)
-                mean = lambda v: sum(v) / len(v)
-                axis.plot(mean(cost), mean(loss), "o", ms=8, color=f"C{i}", mfc="none", label=method)
-        axis.set(xscale="log", title=name, xlabel="CPU / scikit-learn's network", ylabel="test -ln p, nats a row")
-    handles = {label: h for a in axes.flat[:len(names)] for h, label in zip(*a.get_legend_handles_labels())}
-    figure.tight_layout(rect=(0, 0.09, 1, 1))
-    figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=6, fontsize=8)
-    figure.savefig(path, dpi=80)
     plt.close(figure)
 
 

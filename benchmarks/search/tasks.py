@@ -11,18 +11,17 @@ every seed. One process, one thread. CPU is the process time of a fit divided by
 (MLPRegressor) fit on the same rows, timed just before it. FLAML stops by wall clock (--flaml-seconds), so it gets less
 of a busy machine.
 
-Every result is kept in results/tasks.json as soon as it is there, and not computed again (--fresh: forget them); a run
-that was stopped goes on. One seed of everything takes about ten CPU minutes. Optuna and FLAML come with --install.
+Every result is kept in results/tasks.journal as soon as it is there, goes to results/tasks.json at the end, and is not
+computed again (--fresh: forget them); a run that was stopped or killed goes on. One seed of everything takes about ten
+CPU minutes. Optuna and FLAML come with --install.
 """
 import argparse
-import json
-import platform
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import sklearn
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -30,13 +29,14 @@ from threadpoolctl import threadpool_limits
 from torch import Generator
 
 from benchmarks.search import data, tuned
-from benchmarks.search.__main__ import QUICK, RESULTS, scores, summarise
-from benchmarks.search.baselines import Effort, fit, tensors
+from benchmarks.search.__main__ import QUICK, RESULTS, Split, scored, shown
 from benchmarks.search.contestants import Fitted, classifiers, regressors
-from benchmarks.search.show import plot_tasks, print_columns
-from bstruct.use.estimators import StructureClassifier
+from benchmarks.search.show import print_columns
+from bstruct.experiments.baselines import Effort, fit, tensors
+from bstruct.experiments.study import plot_scores, read_study, study, summarise
 from bstruct.model.graph import Graph
 from bstruct.model.presets import convolutional, dense
+from bstruct.use.estimators import StructureClassifier
 
 TABLES = ("digits", "mnist1d", "signals", "wine", "breast_cancer", "iris", "diabetes")
 BY_HAND = {"x->h1": "conv1d+relu:5", "h1->h2": "conv1d+relu:3", "x->h2": "zero", "h2->h3": "conv1d+relu:3",
@@ -93,52 +93,36 @@ def methods(name: str, table: data.Table, asked: argparse.Namespace) -> dict[str
     return found
 
 
-def reference_seconds(table: data.Table) -> float:
-    "CPU of one default fit of scikit-learn's network, now."
+def reference(split: Split, seed: int) -> None:
+    "One default fit of scikit-learn's network, the unit of cost."
+    table = split.table
     kind, (X, y) = (MLPRegressor if table.regression else MLPClassifier), (table.scaled[0], table.y[0])
-    y = (y - y.mean()) / y.std() if table.regression else y
-    return tuned.seconds_of(lambda: kind(random_state=0).fit(X, y))[1]
+    kind(random_state=0).fit(X, (y - y.mean()) / y.std() if table.regression else y)
 
 
-def measured(name: str, method: str, seed: int, asked: argparse.Namespace) -> dict | None:
-    "One row of the results; None where the method does not take part."
-    table = table_of(name, seed)
-    table = table.head(100, 60) if asked.quick else table
-    fits = methods(name, table, asked)
-    if method not in fits:
-        return None
-    base = reference_seconds(table)
-    model, seconds = tuned.seconds_of(lambda: fits[method](seed))
-    return {"data": name, "method": method, "seed": seed, **{k: float(v) for k, v in scores(table, model).items()},
-            "cpu_seconds": seconds, "cpu_ratio": seconds / base, "structure": model.structure}
+def prepared(name: str, asked: argparse.Namespace) -> Callable[[int], Split]:
+    "A function of the seed: the table, and the methods that take part on it."
+    def of(seed: int) -> Split:
+        table = table_of(name, seed)
+        table = table.head(100, 60) if asked.quick else table
+        return Split(table, methods(name, table, asked))
+    return of
 
 
-class Store:
-    "The rows, on disk after every one of them."
+def takes_part(name: str, method: str) -> bool:
+    "Searches by gradient and the structure set by hand need the signals; Optuna and FLAML need columns."
+    return method not in ((TPE, FLAML) if name == "signals" else (*GRADIENT, HAND))
 
-    def __init__(self, path: Path | None, budget: dict, fresh: bool):
-        self.path, self.rows, self.budget = path, [], budget
-        if path and path.exists() and not fresh:
-            old = json.loads(path.read_text())
-            if old["budget"] != budget:
-                raise SystemExit(f"{path.name} holds results of {old['budget']}, asked is {budget}: take --fresh to "
-                                 "forget them, or --out for another folder")
-            self.rows = old["rows"]
 
-    def has(self, *key) -> bool:
-        return any((r["data"], r["method"], r["seed"]) == key for r in self.rows)
-
-    def add(self, row: dict) -> None:
-        self.rows.append(row)
-        order = lambda r: (TABLES.index(r["data"]), METHODS.index(r["method"]), r["seed"])
-        self.rows.sort(key=order)
-        if self.path:
-            versions = {"torch": torch.__version__, "sklearn": sklearn.__version__, "python": platform.python_version()}
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"budget": self.budget, **versions, "rows": self.rows}, indent=1) + "\n"
-            new = self.path.with_suffix(".tmp")
-            new.write_text(text)
-            new.replace(self.path)
+def stored(path: Path | None, budget: dict, fresh: bool) -> list[dict]:
+    "The rows of an earlier run. SystemExit where it had another budget."
+    if not path or not path.exists() or fresh:
+        return []
+    old = read_study(path)
+    if old.more["budget"] != budget:
+        raise SystemExit(f"{path.name} holds results of {old.more['budget']}, asked is {budget}: take --fresh to "
+                         "forget them, or --out for another folder")
+    return old.rows
 
 
 def report(rows: list[dict]) -> None:
@@ -157,25 +141,23 @@ def report(rows: list[dict]) -> None:
 def run(asked: argparse.Namespace, out: Path | None) -> list[dict]:
     "All that is asked for and not there yet, seed by seed."
     budget = {"quick": asked.quick, "trials": asked.trials, "flaml_seconds": asked.flaml_seconds}
-    store = Store(out and out / "tasks.json", budget, asked.fresh)
+    path, journal = out and out / "tasks.json", out and out / "tasks.journal"
+    if journal and asked.fresh:
+        journal.unlink(missing_ok=True)
     absent = {m: why for m, name in ((TPE, "optuna"), (FLAML, "flaml")) if m in asked.methods
               and (why := tuned.missing(name))}
     for why in absent.values():
         print(f"skipped: {why}")
-    for seed in range(asked.seeds):
-        for name in asked.data:
-            for method in asked.methods:
-                if method in absent or store.has(name, method, seed):
-                    continue
-                row = measured(name, method, seed, asked)
-                if row:
-                    store.add(row)
-                    shown = ", ".join(f"{k} {v:.3f}" for k, v in row.items() if isinstance(v, float))
-                    print(f"seed {seed}  {name}  {method}: {shown}", flush=True)
-    report(store.rows)
-    if out and store.rows:
-        plot_tasks(store.rows, out / "tasks.png")
-    return store.rows
+    fits = {m: lambda s, seed, m=m: s.fits[m](seed) for m in asked.methods if m not in absent}
+    found = study({name: prepared(name, asked) for name in asked.data}, fits, range(asked.seeds), score=scored,
+                  unit=reference, takes_part=takes_part, journal=journal, plan=budget,
+                  done=stored(path, budget, asked.fresh), packages=("optuna", "flaml"), log=shown)
+    rows = sorted(found.rows, key=lambda r: (TABLES.index(r["data"]), METHODS.index(r["method"]), r["seed"]))
+    report(rows)
+    if out and rows:
+        replace(found, rows=rows, more={"budget": budget}).save(path, journal=journal)
+        plot_scores(rows, ["log_loss"]).savefig(out / "tasks.png")
+    return rows
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,7 +7,6 @@ import importlib
 import math
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -15,9 +14,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from benchmarks.search.baselines import Effort, loss_of, split, tensors
 from benchmarks.search.contestants import Fitted
 from benchmarks.search.data import Table
+from bstruct.experiments.baselines import Effort, loss_of, split, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".bench/search"
@@ -140,9 +139,3 @@ def flaml(table: Table, seed: int, seconds: float) -> Fitted:
             return Fitted(lambda: (mean, np.full(len(mean), spread)), {"estimator": model.best_estimator})
         probabilities = model.predict_proba(X_test)
     return Fitted(lambda: probabilities, {"estimator": model.best_estimator})
-
-
-def seconds_of(run) -> tuple[object, float]:
-    "What `run()` returns, and its process-CPU seconds."
-    start = time.process_time()
-    return run(), time.process_time() - start

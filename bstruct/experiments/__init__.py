@@ -1,0 +1,1 @@
+"Experiments: data sets, comparisons with paired seeds, and what a search is compared with."
