@@ -73,6 +73,11 @@ def test_structures_and_their_probabilities():
     best = listed[int(p.argmax())]
     same = torch.stack([(hard[n] - v.encode(best[n])).abs().amax(-1) < 0.5 for n, v in MIXED.items()]).all(0)
     assert abs(float(same.double().mean() - p.max())) < 4 * math.sqrt(0.25 / 20_000)  # four standard errors
+    both = {"a": MIXED["a"], "b": MIXED["b"]}
+    split = rows(both, marginals(both, {n: laws[n] for n in both}))
+    assert list(split) == ["a", "b x0", "b x1", "b x2"] and all(abs(float(r.sum()) - 1) < 1e-12 for r in split.values())
+    undecided = sum(float(-(r * r.log()).sum()) for r in split.values())
+    assert abs(undecided - float(entropy(both, {n: laws[n] for n in both}))) < 1e-12
     assert as_structure({"a": "zero", "b": ["x0"], "c": 4}) == {"a": "zero", "b": ("x0",), "c": 4}
     assert list(structures({})) == [{}] and float(joint({}, {})[0]) == 1
 

@@ -20,6 +20,10 @@ def test_names_of_each_kind_of_choice():
     assert names("tanh") == ("tanh",) and names(8) == (8,) and names(()) == ()
     assert names(("a", "b")) == ("a", "b") and names("") == ("",)
 
+# %% ../nbs/structure/01_variable.ipynb #317a346c
+def test_choices_in_words():
+    assert text("tanh") == "tanh" and text(8) == "8" and text(("a", "b")) == "{a, b}" and text(()) == "{}"
+
 # %% ../nbs/structure/01_variable.ipynb #e77280d0
 def test_families_have_the_interface():
     made = [Simplex(("a", "b", "c")), Cube(("a", "b")), Ordered((1, 2, 4))]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 
 from bstruct.evidence.core import Evidence
+from bstruct.structure.variable import text
 
 # %% ../../nbs/search/06_pareto.ipynb #e770dd3c
 GOALS = {"evidence": -1, "complexity": 1, "parameters": 1, "held_out": 1}  # 1: less is better
@@ -32,7 +33,7 @@ def pareto_table(path: list[dict]):
 
     def flat(row: dict, optimal: bool) -> dict:
         e = row["evidence"]
-        names = " ".join(f"{edge}={name}" for edge, name in row["structure"].items())
+        names = " ".join(f"{edge}={text(one)}" for edge, one in row["structure"].items())
         cells = {k: row[k] for k in ("step", "what", "kept", "c_reg", "parameters", "complexity")}
         return {**cells, "evidence": e.value, "error": e.stderr, "held_out": row["held_out"], "pareto": optimal,
                 "structure": names}

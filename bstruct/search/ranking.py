@@ -22,6 +22,7 @@ from bstruct.evidence.posterior import posterior
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.model.usage import parameters
+from bstruct.structure.variable import Choice, names, text
 
 # %% ../../nbs/search/04_ranking.ipynb #867a4ac1
 @dataclass
@@ -54,15 +55,20 @@ class Ranking:
         "The first k rows."
         return self.rows[:k]
 
-# %% ../../nbs/search/04_ranking.ipynb #37a77e50
-def rank_of(self: Ranking, structure: Mapping[str, str]) -> int:
-    "The place of a structure (edge to candidate), 1 for the best; ValueError where it was not visited."
-    choices = self.graph.choices
-    for edge, names in choices.items():
+# %% ../../nbs/search/04_ranking.ipynb #bb78bce0
+def asked_for(graph: Graph, structure: Mapping[str, Choice]) -> Structure:
+    "The choices of a structure on the edges that offer one, as rankings have them; ValueError names what is wrong."
+    for edge, known in graph.choices.items():
         if edge not in structure:
-            raise ValueError(f"the structure says nothing of the edge {edge}: give it one of {', '.join(names)}")
-        check_choice(edge, structure[edge], names)
-    wanted = {e: structure[e] for e in choices}
+            raise ValueError(f"the structure says nothing of the edge {edge}: give it one of {', '.join(known)}")
+        for name in names(structure[edge]):
+            check_choice(edge, name, known)
+    return {e: v.harden(v.encode(structure[e])) for e, v in graph.variables.items()}
+
+# %% ../../nbs/search/04_ranking.ipynb #0ab23307
+def rank_of(self: Ranking, structure: Mapping[str, Choice]) -> int:
+    "The place of a structure (edge to candidate), 1 for the best; ValueError where it was not visited."
+    wanted = asked_for(self.graph, structure)
     found = [i for i, row in enumerate(self.rows, 1) if row["structure"] == wanted]
     if not found:
         raise ValueError(f"{wanted} is none of the {len(self)} structures that were visited, of {self.total}; "
@@ -94,7 +100,7 @@ def to_frame(ranking: Ranking):
     "A row a structure, best first, as a pandas table: edges, log evidence and error in nats, probability, the rest."
     import pandas as pd
 
-    flat = [{**r["structure"], "log_evidence": r["evidence"].value, "stderr": r["evidence"].stderr,
+    flat = [{**{e: text(c) for e, c in r["structure"].items()}, "log_evidence": r["evidence"].value, "stderr": r["evidence"].stderr,
              **{k: v for k, v in r.items() if k not in ("structure", "evidence")}} for r in ranking.rows]
     return pd.DataFrame(flat, index=pd.RangeIndex(1, len(flat) + 1, name="rank"))
 
@@ -115,7 +121,7 @@ Ranking.to_frame, Ranking.to_csv = to_frame, to_csv
 def to_text(ranking: Ranking, most: int = 10) -> str:
     "The first rows as a table, and what a reader should know."
     rows = [[str(i), f"{r['probability']:.3f} ± {r['probability_error']:.3f}", f"{r['evidence'].value:.1f}",
-             f"{r['evidence'].stderr:.1f}", str(r["parameters"]), *map(str, r["structure"].values())]
+             f"{r['evidence'].stderr:.1f}", str(r["parameters"]), *map(text, r["structure"].values())]
             for i, r in enumerate(ranking.top(most), 1)]
     edges = (e.replace("->", "→") for e in ranking.graph.choices)
     head = ["rank", "probability", "log evidence", "error", "weights", *edges]
@@ -131,7 +137,7 @@ def to_text(ranking: Ranking, most: int = 10) -> str:
 Ranking.__str__ = to_text
 
 # %% ../../nbs/search/04_ranking.ipynb #2b86e951
-def plot(ranking: Ranking, answers: Mapping[str, Mapping[str, str]] | None = None, ax=None):
+def plot(ranking: Ranking, answers: Mapping[str, Mapping[str, Choice]] | None = None, ax=None):
     "Log evidence less the best by rank, ± two standard errors; `answers`: name to a structure that is marked."
     import matplotlib.pyplot as plt
 

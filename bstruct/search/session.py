@@ -17,6 +17,7 @@ from bstruct.core.random import generator_of
 from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
+from bstruct.structure.law import rows
 from bstruct.training.batch import Batch, detached
 from bstruct.training.variational import Plan, Trainer, load_trainer_state, trainer_state
 
@@ -70,7 +71,8 @@ def _report(self: Session, stage: str, epoch: int, epochs: int, report: dict) ->
     "Append a record to the history, and hand it to the callback."
     best = int(report["bound"].argmax())
     record = {"stage": stage, "epoch": epoch, "epochs": epochs, "elbo": float(report["bound"][best]),
-              "probabilities": {e: q[best].tolist() for e, q in report["probabilities"].items()},
+              "probabilities": {e: q[best].tolist() for e, q in rows(
+                  self.graph.variables, report["probabilities"]).items()},
               "seconds": time.monotonic() - self.started}
     self.checkpoint.record["history"].append(record)
     if self.callback:

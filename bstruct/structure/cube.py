@@ -56,9 +56,10 @@ class _AnyOf:
         on, off = law["logits"].sigmoid().tolist(), (-law["logits"]).sigmoid().tolist()
         return {s: prod(p if c in s else q for c, p, q in zip(self.candidates, on, off)) for s in self.values()}
 
-    def draw(self, generator: Generator, law: Tensors | None = None) -> Choice:
-        p = self.marginals(self.start() if law is None else law)
-        return self.harden((torch.rand(self.size, generator=generator) < p.cpu()).double())
+    def draw(self, generator: Generator, p: Tensor | None = None) -> Choice:
+        chance = torch.full((self.size,), 0.5) if p is None else p
+        u = torch.rand(self.size, generator=generator, device=generator.device)
+        return self.harden((u < chance.to(u)).double())
 
     def nearest(self, point: Tensor) -> Tensor:
         "1 for what is above one half."

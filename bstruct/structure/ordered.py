@@ -218,5 +218,5 @@ class Ordered(_Levels):
     def probabilities(self, law: Tensors) -> dict:
         return self._any.probabilities({"logits": self.log_law(law)})
 
-    def draw(self, generator: Generator, law: Tensors | None = None) -> Choice:
-        return self._any.draw(generator, law and {"logits": self.log_law(law)})
+    def draw(self, generator: Generator, p: Tensor | None = None) -> Choice:
+        return self._any.draw(generator, p)

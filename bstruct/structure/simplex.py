@@ -68,7 +68,7 @@ class _OneOf:
         taken = names(choice)
         for name in taken:
             if name not in self.candidates:
-                raise unknown(f"candidate of {self.name}", str(name), map(str, self.candidates))
+                raise unknown(f"candidate of {self.name}", str(name), [str(c) for c in self.candidates])
         if len(taken) != 1:
             raise ValueError(f"{self.name} takes {len(taken)} candidates; on the simplex it takes one, on the cube any")
         return torch.tensor([float(name == taken[0]) for name in self.candidates])
@@ -128,7 +128,7 @@ class Simplex(_OneOf):
     def probabilities(self, law: Tensors) -> dict:
         return dict(zip(self.candidates, self.marginals(law).tolist(), strict=True))
 
-    def draw(self, generator: Generator, law: Tensors | None = None) -> Choice:
-        if law is None:
+    def draw(self, generator: Generator, p: Tensor | None = None) -> Choice:
+        if p is None:
             return self.candidates[int(torch.randint(self.size, (), generator=generator))]
-        return self.candidates[int(torch.multinomial(self.marginals(law), 1, generator=generator))]
+        return self.candidates[int(torch.multinomial(p, 1, generator=generator))]

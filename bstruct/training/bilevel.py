@@ -19,8 +19,7 @@ from torch.func import vmap
 
 from bstruct.core.refusals import check_choice
 from bstruct.distributions.gaussian import coupled_log_precision, kl_diagonal, reparameterise
-from bstruct.distributions.gumbel_softmax_density import gumbel_noise, sample_log, straight_through
-from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
+from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.hypergradient import Hypergradient, hypergradient
 from bstruct.hypergradient.call import methods
 from bstruct.hypergradient.operator import SGD, Adam, State, Training, train
@@ -30,7 +29,8 @@ from bstruct.objectives.complexity import CollapseWarning
 from bstruct.objectives.repulsion import repulsion
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
-from bstruct.training.batch import Batch
+from bstruct.structure import law
+from bstruct.training.batch import KL_TEMPERATURE, Batch
 from bstruct.training.collapse import collapses
 from bstruct.training.precision import GROUPINGS, best_log_precision, precision_groups
 from bstruct.training.variational import Plan, Trainer, drawn
@@ -121,7 +121,7 @@ def scheduled(value: Value, progress: float) -> float | int | Tensor:
 class BilevelTrainer(Trainer):
     """Trains θ by L and h by Q, as `Trainer` one epoch a call; its state is that of `trainer_state`.
 
-    h joins `batch.params` as prior/log_precision [M, G] and prior/logits/EDGE [M, K]. `shortcut`: whether the best h
+    h joins `batch.params` as prior/log_precision [M, G] and prior/PARAMETER/EDGE of the structure's laws. `shortcut`: whether the best h
     is taken in closed form. `messages`: after the last epoch, what has collapsed and what to change.
     """
 
@@ -135,7 +135,9 @@ class BilevelTrainer(Trainer):
         theta, a = list(p.values()), best_log_precision(p, self.groups)
         if self.outer.precision is not None:
             a = torch.full_like(a, math.log(self.outer.precision))
-        hyper = {"prior/log_precision": a} | {f"prior/logits/{e}": torch.zeros_like(q) for e, q in batch.logits.items()}
+        own = {e: v for e, v in batch.net.graph.variables.items() if e in batch.laws}
+        hyper = {"prior/log_precision": a} | {f"prior/{k}": v.to(a) for k, v in law.flat(
+            law.start(own, (len(batch),), device)).items()}
         p |= hyper
         self.optimiser = torch.optim.Adam(list(hyper.values()), lr=self.outer.learning_rate)
         for v in theta:  # the moments of θ are kept beside those of h, under the same names
@@ -183,7 +185,7 @@ def _closed(self: BilevelTrainer) -> bool:
         reg, train, prior, comb = (torch.as_tensor(v, dtype=torch.float64) for v in c[:4])
         ok = ok and bool((train > 0).all() and (comb == 0).all()) and torch.allclose(*torch.broadcast_tensors(
             prior, reg * train), rtol=1e-5, atol=0)
-    learns = {"precision", "structure" if self.batch.logits else "precision"} & set(o.learn)
+    learns = {"precision", "structure" if self.batch.laws else "precision"} & set(o.learn)
     return not learns or (ok and o.shortcut and o.hyperprior is None and o.validation == 0 and not o.coupled)
 
 
@@ -193,7 +195,7 @@ def collapses_of(self: BilevelTrainer) -> list[str]:
 
 # %% ../../nbs/training/05_bilevel.ipynb #660c8534
 class _Draw(NamedTuple):
-    "Rows [M, b], weight noise [M, S, P] and Gumbel noise by edge [M, S, K] of an expectation."
+    "Rows [M, b], weight noise [M, S, P] and Gumbel noise by edge [M, S, ...] of an expectation."
 
     rows: Tensor
     noise: Tensor
@@ -224,13 +226,15 @@ def _draw(self: BilevelTrainer, order: tuple[Tensor, Tensor], i: int, size: int 
     rows = order[0].gather(1, at % order[1][:, None])
     shape = lambda v: (len(v), many, v.shape[1])
     noise = drawn(torch.randn, shape(p["loc"]), self.generator, p["loc"].device).to(p["loc"].dtype)
-    gumbel = {e: drawn(gumbel_noise, shape(q), self.generator, q.device).to(q.dtype)
-              for e, q in self.batch.logits.items()}
+    made = lambda v, shape: drawn(gumbel_noise, shape, self.generator, p["loc"].device).to(p["loc"].dtype)
+    gumbel = law.noise(self.batch.net.graph.variables, self.batch.laws, made, (len(p["loc"]), many))
     return _Draw(rows, noise, gumbel)
 
 # %% ../../nbs/training/05_bilevel.ipynb #bc32b5e5
 def _log_gamma(self: BilevelTrainer, theta: dict[str, Tensor], draw: _Draw, t) -> dict[str, Tensor]:
-    return {e: sample_log(theta[f"logits/{e}"][:, None], t, g) for e, g in draw.gumbel.items()}
+    own = self.batch.net.graph.variables
+    laws = {e: {k: v[:, None] for k, v in parts.items()} for e, parts in law.nested(own, theta).items()}
+    return law.log_sample(own, laws, draw.gumbel, t)
 
 
 def _fit(self: BilevelTrainer, theta: dict[str, Tensor], draw: _Draw, log_gamma: dict[str, Tensor]) -> Tensor:
@@ -241,7 +245,8 @@ def _fit(self: BilevelTrainer, theta: dict[str, Tensor], draw: _Draw, log_gamma:
     if b.structure is not None:
         gamma = {e: g[:, None].expand(m, s, -1) for e, g in b.structure.items()}
     else:
-        gamma = {e: straight_through(g.exp()) if self.outer.vertices else g.exp() for e, g in log_gamma.items()}
+        gamma = {e: g.exp() for e, g in log_gamma.items()}
+        gamma = law.straight_through(b.net.graph.variables, gamma) if self.outer.vertices else gamma
     output = vmap(vmap(b.net, in_dims=(0, 0, None)))(named, gamma, self.task.x[draw.rows])
     each = vmap(vmap(self.task.log_likelihood, in_dims=(0, None, None)))
     return each(output, self.task.y[draw.rows], theta["log_noise"]).mean((1, 2))
@@ -250,14 +255,14 @@ def _fit(self: BilevelTrainer, theta: dict[str, Tensor], draw: _Draw, log_gamma:
 def _divergences(self: BilevelTrainer, theta, hyper, log_gamma, kind: str) -> tuple[Tensor, Tensor | float]:
     "KL(q_W‖p_W) and KL(q_Γ‖p_Γ) in nats, [M] each."
     a = hyper["log_precision"][:, self.groups]
-    kl = {"categorical": kl_categorical, "gumbel": kl_equal_temperature}[kind]
+    own = self.batch.net.graph.variables
     if self.owners is None:
         weights = vmap(kl_diagonal)(theta["loc"], theta["log_scale"], a)
     else:
-        own = torch.cat([*log_gamma.values(), torch.zeros_like(next(iter(log_gamma.values()))[..., :1])], -1)
-        a = coupled_log_precision(a[:, None], own[..., self.owners]).clamp_max(BOUND)  # γ may be 0 in float32
+        each = torch.cat([*log_gamma.values(), torch.zeros_like(next(iter(log_gamma.values()))[..., :1])], -1)
+        a = coupled_log_precision(a[:, None], each[..., self.owners]).clamp_max(BOUND)  # γ may be 0 in float32
         weights = vmap(vmap(kl_diagonal, in_dims=(None, None, 0)))(theta["loc"], theta["log_scale"], a).mean(1)
-    return weights, sum((kl(theta[f"logits/{e}"], hyper[f"logits/{e}"]) for e in self.batch.logits), 0.0)
+    return weights, law.kl(own, law.nested(own, theta), law.nested(own, hyper), KL_TEMPERATURE[kind])
 
 
 def _owners(net: Supernet) -> Int[Tensor, "P"]:
@@ -268,7 +273,7 @@ def _owners(net: Supernet) -> Int[Tensor, "P"]:
     for name, shape in net.weight_shapes.items():
         group, _ = net._tensors[name]
         edge = group.prefix.split("/")[0]
-        if net.share and len(group.members) > 1 and edge in edges:
+        if net.shared[name] and len(group.members) > 1 and edge in edges:
             raise ValueError(f"{name} is shared by candidates of edge {edge}; a coupled prior needs share=False")
         places = [starts[edge] + k if edge in edges else none for k in group.positions]
         found.append(torch.tensor(places).repeat_interleave(math.prod(shape) // len(places)))
@@ -304,8 +309,9 @@ def _of_prior(self: BilevelTrainer, hyper: dict[str, Tensor], now: _Now) -> Tens
     "What Q says of h alone, [M]."
     o, value = self.outer, 0.0
     if o.known:
-        logits = {k.removeprefix("logits/"): v for k, v in hyper.items() if k.startswith("logits/")}
-        value = now.c_comb * vmap(lambda m: repulsion(m, o.known))(logits)
+        own = self.batch.net.graph.variables
+        apart = lambda m, other: law.kl(own, m, {e: {"logits": v} for e, v in other.items()})
+        value = now.c_comb * vmap(lambda m: repulsion(m, o.known, apart))(law.nested(own, hyper))
     if o.hyperprior is not None:
         value = value + vmap(lambda a: log_hyperprior({"all": a}, *o.hyperprior))(hyper["log_precision"])
     return value
@@ -326,7 +332,8 @@ def _rates(self: BilevelTrainer, held: bool) -> dict[str, float]:
     o, plan = self.outer, self.plan
     logits = 0.0 if held else plan.structure_learning_rate / (plan.learning_rate or 1.0)
     noise = 10.0 if "noise" in o.learn else 0.0
-    rates = {k: logits if k.startswith("logits/") else noise if k == "log_noise" else 1.0 for k in _levels(self)[0]}
+    structural = law.flat(self.batch.laws)
+    rates = {k: logits if k in structural else noise if k == "log_noise" else 1.0 for k in _levels(self)[0]}
     return {k: r if o.optimiser == "adam" else 1.0 for k, r in rates.items() if r}
 
 
@@ -352,7 +359,7 @@ def _step(self: BilevelTrainer, orders, i: int) -> None:
     "A step of h and, before it, `steps` of θ."
     o, plan = self.outer, self.plan
     at, end = self.epoch * plan.steps + i, plan.epochs * plan.steps
-    release = math.ceil(o.hold * end) if self.batch.logits and plan.structure_learning_rate else 0
+    release = math.ceil(o.hold * end) if self.batch.laws and plan.structure_learning_rate else 0
     held, progress = at < release, at / end
     taken = (at if held else at - release) * o.steps
     rates, now = _rates(self, held), _now(self, progress)
@@ -422,4 +429,5 @@ def _report(self: BilevelTrainer) -> dict:
         Q = now.c_train * values[1] - now.c_prior * kl + _of_prior(self, hyper, now)
         return {"bound": values[0] - now.c_reg * kl, "outer": Q, "fit": values[0], "weight_kl": weights,
                 "structure_kl": structure + torch.zeros_like(weights), "log_precision": hyper["log_precision"].clone(),
-                "probabilities": {e: q.detach().softmax(-1) for e, q in self.batch.logits.items()}}
+                "probabilities": {e: p.detach() for e, p in law.marginals(self.batch.net.graph.variables,
+                                                                          self.batch.laws).items()}}

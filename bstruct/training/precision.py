@@ -19,8 +19,8 @@ from bstruct.model.supernet import Supernet
 def group_sizes(net: Supernet) -> list[int]:
     "How many neighbouring weights share each prior precision: a tensor, or one candidate's part of a stacked one."
     sizes = []
-    for shape in net.weight_shapes.values():
-        parts = 1 if net.share or len(shape) < 2 else shape[0]
+    for name, shape in net.weight_shapes.items():
+        parts = 1 if net.shared[name] or len(shape) < 2 else shape[0]
         sizes += [math.prod(shape) // parts] * parts
     return sizes
 
@@ -32,8 +32,8 @@ def precision_groups(net: Supernet, grouping: str = "layer") -> Int[Tensor, "P"]
     "The number of the group, from 0, with which each of the P weights shares its prior precision."
     check_choice("grouping", grouping, GROUPINGS)
     found, count = [], 0
-    for shape in net.weight_shapes.values():
-        members, body = (1, shape) if net.share else (shape[0], shape[1:])
+    for name, shape in net.weight_shapes.items():
+        members, body = (1, shape) if net.shared[name] else (shape[0], shape[1:])
         for _ in range(members):
             kept = {"layer": (), "unit": (*body[:-2], *body[-1:])}.get(grouping, body)
             ids = torch.arange(math.prod(kept)).reshape((*kept[:-1], 1, *kept[-1:]) if grouping == "unit" and

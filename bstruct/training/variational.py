@@ -15,9 +15,10 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch.func import vmap
 
-from bstruct.distributions.gumbel_softmax_density import gumbel_noise, sample_log, straight_through
+from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, forward_of, structure_kl, weight_kl
+from bstruct.structure import law
 from bstruct.training.precision import group_sizes
 
 # %% ../../nbs/training/03_variational.ipynb #c3a17f2f
@@ -77,8 +78,8 @@ class Trainer:
             v.requires_grad_()
         groups = [{"params": [batch.params["loc"], batch.params["log_scale"]], "base": plan.learning_rate},
                   {"params": [batch.params["log_noise"]], "base": 10 * plan.learning_rate}]
-        if batch.logits:
-            groups.append({"params": list(batch.logits.values()), "base": plan.structure_learning_rate})
+        if laws := law.flat(batch.laws):
+            groups.append({"params": list(laws.values()), "base": plan.structure_learning_rate})
         self.optimiser = torch.optim.Adam(groups, lr=0.0, fused=True)
         given = batch.structure is not None
         self._forward = forward_of(batch.net, batch.structure, len(batch)) if given else None
@@ -101,7 +102,7 @@ class Trainer:
         with torch.no_grad():
             kl = weight_kl(b) + structure_kl(b, self.plan.structure_kl)
             return {"bound": b.sizes * torch.stack(fits).mean(0) - b.c_reg * kl,
-                    "probabilities": {e: q.softmax(-1) for e, q in b.logits.items()}}
+                    "probabilities": law.marginals(b.net.graph.variables, b.laws)}
 
 # %% ../../nbs/training/03_variational.ipynb #0d771e10
 def _order(self: Trainer) -> Int[Tensor, "U n"]:
@@ -118,8 +119,9 @@ def _sampled(self: Trainer, progress: float) -> Callable[..., Float[Tensor, "M n
     if self._forward:
         return self._forward
     t = first * (last / first) ** progress
-    noise = {e: drawn(gumbel_noise, q.shape, self.generator, q.device) for e, q in b.logits.items()}
-    gamma = {e: straight_through(sample_log(q, t, noise[e]).exp()) for e, q in b.logits.items()}
+    own, laws, device = b.net.graph.variables, b.laws, b.sizes.device
+    noise = law.noise(own, laws, lambda v, shape: drawn(gumbel_noise, shape, self.generator, device), (len(b),))
+    gamma = law.sample(own, laws, noise, t, hard=True)
     if progress < 0.5:
         return forward_of(b.net, {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}, len(b))
     return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(w, gamma, x)
@@ -130,7 +132,7 @@ def _step(self: Trainer, rows: Int[Tensor, "U b"], progress: float) -> Float[Ten
     b, task, p, common = self.batch, self.task, self.batch.params, len(rows) == 1
     for group in self.optimiser.param_groups:
         group["lr"] = group["base"] * (0.01 + 0.99 * math.cos(0.5 * math.pi * progress) ** 2)
-    if b.logits and progress < 0.5:
+    if b.laws and progress < 0.5:
         self.optimiser.param_groups[-1]["lr"] = 0.0
     loc = p["loc"].detach()
     one = isinstance(self.generator, Generator)

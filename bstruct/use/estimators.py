@@ -28,8 +28,11 @@ from bstruct.model.presets import dense
 from bstruct.objectives.complexity import complexity
 from bstruct.objectives.task import Task
 from bstruct.search.modes.family import check, search
+from bstruct.search.ranking import asked_for
 from bstruct.search.result import Result
 from bstruct.search.settings import Settings
+from bstruct.structure.law import as_structure, rows
+from bstruct.structure.variable import Structure, names, text
 from bstruct.training.batch import Batch, prior_log_precision
 from bstruct.use.predictor import ensemble, moments, predictive, standardise, to_torch
 from bstruct.use.saving import TENSORS, batch_of, restored, save
@@ -120,23 +123,18 @@ class StructureEstimator(BaseEstimator):
         return torch.cat([predictive(self, members, x) for x in pieces]).cpu().numpy()
 
 # %% ../../nbs/use/04_estimators.ipynb #1a8ea6bf
-def sample(model, n: int = 1, random_state=None) -> list[dict[str, str]]:
-    "n structures (edge to candidate) from their posterior."
+def sample(model, n: int = 1, random_state=None) -> list[Structure]:
+    "n structures (edge to candidate, or to a tuple of those that are on) from their posterior."
     check_is_fitted(model, "result_")
     p = np.array(model.result_.probabilities)
     picks = check_random_state(random_state).choice(len(p), n, p=p / p.sum())
     return [dict(model.result_.structures[i]) for i in picks]
 
 # %% ../../nbs/use/04_estimators.ipynb #fd1dd744
-def rank_of(model, structure: dict[str, str]) -> int:
+def rank_of(model, structure: Structure) -> int:
     "The place of a structure (edge to candidate) in `ranking_`, 1 for the best; ValueError where it is not in there."
     check_is_fitted(model, "result_")
-    choices = model.graph_.choices
-    for edge, names in choices.items():
-        if edge not in structure:
-            raise ValueError(f"the structure says nothing of the edge {edge}: give it one of {', '.join(names)}")
-        check_choice(edge, structure[edge], names)
-    wanted = {e: structure[e] for e in choices}
+    wanted = asked_for(model.graph_, structure)
     found = [i for i, row in enumerate(model.ranking_, 1) if row["structure"] == wanted]
     if not found:
         raise ValueError(f"{wanted} is none of the {len(model.ranking_)} structures that were ranked, of "
@@ -168,8 +166,9 @@ def to_frame(model, what: str = "ranking"):
 
     check_is_fitted(model, "result_")
     check_choice("what", what, ("ranking", "path"))
-    rows = model.ranking_ if what == "ranking" else _path_of(model)
-    flat = [{k: v for k, v in r.items() if k != "structure"} | r["structure"] for r in rows]
+    listed = model.ranking_ if what == "ranking" else _path_of(model)
+    said = lambda structure: {e: text(c) for e, c in structure.items()}
+    flat = [{k: v for k, v in r.items() if k != "structure"} | said(r["structure"]) for r in listed]
     index = pd.RangeIndex(1, len(flat) + 1, name="rank") if what == "ranking" else None
     return pd.DataFrame(flat, index=index)
 
@@ -250,11 +249,12 @@ def _reporter(verbose: bool, callback):
 
 
 def _marginals(graph: Graph, structures, probabilities) -> dict[str, dict[str, float]]:
-    "Probability of every candidate of every edge that has a choice."
+    "Probability of every candidate of every edge that has a choice: to be taken, or to be among those that are on."
     found = {e: dict.fromkeys(names, 0.0) for e, names in graph.choices.items()}
     for structure, p in zip(structures, probabilities):
-        for edge, name in structure.items():
-            found[edge][name] += p
+        for edge, one in structure.items():
+            for name in names(one):
+                found[edge][name] += p
     return found
 
 
@@ -269,24 +269,26 @@ def _row(row: dict) -> dict:
 def _explain(model, graph: Graph) -> None:
     "Fill the attributes of a fitted estimator from its result."
     r = model.result_
-    rows = r.ranking or [{"structure": r.structures[0], "probability": 1.0}]
-    structures, weights = [q["structure"] for q in rows], np.array([q.get("probability", 0.0) for q in rows])
-    weights = weights / weights.sum() if weights.sum() else np.eye(len(rows))[0]
+    found = r.ranking or [{"structure": r.structures[0], "probability": 1.0}]
+    structures, weights = [q["structure"] for q in found], np.array([q.get("probability", 0.0) for q in found])
+    weights = weights / weights.sum() if weights.sum() else np.eye(len(found))[0]
     model.graph_, model.history_, model.interrupted_ = graph, r.history, r.interrupted
     model.notes_, model.levels_ = list(r.notes), r.levels
     model.structure_probabilities_ = _marginals(graph, structures, weights.tolist())
     best = int(np.argmax(r.probabilities))
-    model.structure_ = {e: r.structures[best].get(e, c[0]) for e, c in graph.candidates.items()}
+    alone = {e: c[0] if len(c) == 1 else c for e, c in graph.candidates.items()}
+    model.structure_ = {e: r.structures[best].get(e, c) for e, c in alone.items()}
     model.ranking_ = [_row(q) | {"probability": float(p)} for q, p in zip(r.ranking, weights)]
     model.path_ = [_row(q) for q in r.path]
     model.evidence_ = r.evidence
-    model.complexity_ = _complexity(r.batches[best], model.structure_probabilities_)
+    model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_)
 
 
-def _complexity(batch: Batch, probabilities: dict[str, dict[str, float]]) -> dict[str, float]:
+def _complexity(batch: Batch, graph: Graph, probabilities: dict[str, dict[str, float]]) -> dict[str, float]:
     "Complexities of the first model of a batch and of the structure's posterior, in nats."
     first = lambda d: {k: v[0].detach().cpu() for k, v in d.items()}
-    logits = {e: torch.tensor(list(p.values())).clamp_min(1e-30).log() for e, p in probabilities.items()}
+    each = rows(graph.variables, {e: torch.tensor(list(p.values())) for e, p in probabilities.items()})
+    logits = {e: p.clamp_min(1e-30).log() for e, p in each.items()}
     named = lambda v: first(batch.named(v))
     found = complexity({"loc": named(batch.params["loc"]), "log_scale": named(batch.params["log_scale"])},
                        {"log_precision": named(prior_log_precision(batch)),
@@ -315,8 +317,9 @@ def load(folder: str | Path, device: str = "cpu"):
         setattr(model, name, restored(value, name, record))
     tensors = {k: v.to(device) for k, v in tensors.items()}
     parts = record["parts"]
-    told = lambda name: [{**q, "evidence": Evidence.from_dict(q["evidence"])} for q in record.get(name, [])]
-    model.result_ = Result(graph, [p["structure"] for p in parts], [p["probability"] for p in parts],
+    told = lambda name: [{**q, "structure": as_structure(q["structure"]), "evidence": Evidence.from_dict(q["evidence"])}
+                         for q in record.get(name, [])]
+    model.result_ = Result(graph, [as_structure(p["structure"]) for p in parts], [p["probability"] for p in parts],
                            [batch_of(graph, p, tensors, i) for i, p in enumerate(parts)], told("ranking"),
                            Evidence.from_dict(record["evidence"]), record["history"], model.interrupted_, told("path"),
                            model.levels_, model.notes_)

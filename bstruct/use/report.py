@@ -175,10 +175,19 @@ def _path_figure(path: list[dict]) -> Figure:
     plot_path([r | {"evidence": Evidence(r["log_evidence"], r["stderr"])} for r in path], ax)
     return figure
 
-# %% ../../nbs/use/06_report.ipynb #cc499716
+# %% ../../nbs/use/06_report.ipynb #e12865ca
+def _separate(summary: Mapping) -> dict[str, dict[str, float]]:
+    "The probabilities, of an edge that may take several candidates one row for each: on or off."
+    found = {}
+    for edge, p in summary["probabilities"].items():
+        one = isinstance(summary["structure"][edge], str)
+        found |= {edge: p} if one else {f"{edge} {c}": {"on": q, "off": 1 - q} for c, q in p.items()}
+    return found
+
+# %% ../../nbs/use/06_report.ipynb #dae11cce
 def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
     "The figures that the summary has data for; with the graph, its drawing too."
-    made = {"probabilities": plots.plot_probabilities(summary["probabilities"])} if summary["probabilities"] else {}
+    made = {"probabilities": plots.plot_probabilities(_separate(summary))} if summary["probabilities"] else {}
     if graph is not None:
         p = summary["probabilities"]
         made["structure"] = graph.draw({e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure

@@ -24,6 +24,7 @@ from bstruct.search.stages.screening import screening_stage
 from bstruct.search.stages.supernet import search_stage, shortlist
 from bstruct.search.stages.tempering import best_multiple
 from bstruct.search.stages.trainer import levels
+from bstruct.structure.law import as_structure
 from bstruct.training.collapse import all_collapsed
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #d05c78fd
@@ -54,8 +55,9 @@ def _search(run: Session, result: Result) -> list[Structure]:
         run.checkpoint.record["notes"] = all_collapsed(batch, "the supernets have collapsed, so their order is a guess")
         run.checkpoint.finish("search", shortlist(run, order))
         run.checkpoint.save("search/0", {f"params/{k}": v for k, v in batch.params.items()})
-    result.structures, result.notes = run.checkpoint.found("search")[:1], list(run.checkpoint.record.get("notes", []))
-    return run.checkpoint.found("search")
+    found = [as_structure(s) for s in run.checkpoint.found("search")]
+    result.structures, result.notes = found[:1], list(run.checkpoint.record.get("notes", []))
+    return found
 
 
 def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
