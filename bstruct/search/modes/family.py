@@ -19,6 +19,7 @@ from bstruct.search.modes.shrink import shrink_mode
 from bstruct.search.result import Result
 from bstruct.search.settings import Settings
 from bstruct.search.walk import open_run
+from bstruct.structure import law
 
 # %% ../../../nbs/search/modes/06_family.ipynb #3d40fb14
 MODES = {"evidence": evidence_mode, "grow": grow_mode, "shrink": shrink_mode, "enumerate": enumerate_mode}
@@ -45,14 +46,16 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
     """
     check_choice("mode", settings.mode, tuple(MODES))
     _refuse_unused(settings)
+    law.n_structures(graph.variables)  # every mode lists or counts
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return MODES[settings.mode](graph, task, settings, seed, checkpoint, callback, **parallel)
 
-# %% ../../../nbs/search/modes/06_family.ipynb #a3a19dc2
+# %% ../../../nbs/search/modes/06_family.ipynb #09faff53
 def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None:
     "Raise the ValueError that `search` would raise before its first step, or do nothing."
     check_choice("mode", settings.mode, tuple(MODES))
     _refuse_unused(settings)
+    law.n_structures(graph.variables)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
     if settings.mode == "enumerate":
