@@ -511,7 +511,7 @@ def graphs_and_their_networks():
         net = Supernet(graph)
         weights = net.init(seeded(0))
         x = torch.randn(2, *graph.vertices[0].shape, generator=seeded(1))
-        structure = {e: c if graph.domain == "cube" else c[-1] for e, c in graph.choices.items()}
+        structure = {e: c if not graph.exclusive else c[-1] for e, c in graph.choices.items()}
         half = {e: torch.full((len(c),), 0.5) for e, c in graph.choices.items()}
         small, cut = net.individual(weights, structure)
         part = {e.name: torch.ones(len(e.candidates)) for e in small.graph.edges}
@@ -576,7 +576,7 @@ def saved_graph_read():
     text = (PINS_FOLDER / "graph_v1.json").read_text()
     graph = Graph.from_json(text)
     return {"again": text_digest(graph.to_json()), "same": graph.to_json() == text, "structures": graph.n_structures,
-            "candidates": graph.candidates, "domain": graph.domain}
+            "candidates": graph.candidates, "domain": graph.to_dict()["domain"]}
 
 
 @pin

@@ -55,6 +55,17 @@ def test_identity_needs_equal_shapes():
     with pytest.raises(ValueError, match="takes no number"):
         candidate("zero:3")
 
+# %% ../nbs/model/01_candidates.ipynb #df607e63
+def test_columns_add_up_to_the_identity():
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    parts = [candidate(f"column:{k}").apply({}, x, (4,)) for k in range(4)]
+    assert torch.equal(sum(parts), x) and all(torch.equal(p[:, k], x[:, k]) for k, p in enumerate(parts))
+    for shapes in (((4,), (3,)), ((2, 2), (2, 2)), ((2,), (2,))):
+        with pytest.raises(ValueError, match="column needs one axis of more than 3 units"):
+            candidate("column:3").weights(*shapes)
+    with pytest.raises(ValueError, match="needs the index of its unit"):
+        candidate("column")
+
 # %% ../nbs/model/01_candidates.ipynb #a8eac691
 def test_linear_equals_torch_nn():
     layer = torch.nn.Linear(12, 5).double()

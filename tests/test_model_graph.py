@@ -7,6 +7,7 @@ from bstruct.model.graph import *
 
 # %% ../nbs/model/02_graph.ipynb #ce4fe53f
 import json
+from dataclasses import replace
 
 import networkx as nx
 from hypothesis import given
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 
 from bstruct.model.candidates import Candidate
 from bstruct.model.graph import Edge, Graph, Vertex
+from bstruct.structure.cube import Cube
+from bstruct.structure.simplex import Simplex
 
 # %% ../nbs/model/02_graph.ipynb #c1e4d008
 def test_valid_exactly_when_networkx_says_so():
@@ -62,7 +65,10 @@ def test_bad_graphs_are_refused():
     refused("'x-y' is not of the form 'source->target'", edges=[("x-y", "linear")])
     refused("needs at least one, each once", edges=[("x->y", ())])
     refused("needs at least one, each once", edges=[("x->y", ("linear", "linear"))])
-    refused("unknown domain 'cubes'; did you mean 'cube'", domain="cubes")
+    refused("unknown family of variables 'cubes'; did you mean 'cube'", domain="cubes")
+    refused("unknown family of variables 'cubes'", variables={"x->y": "cubes"})
+    refused("unknown edge with a choice 'x->z'", variables={"x->z": "cube"})
+    refused("x->y chooses among \\('a',\\), the edge has \\('linear',\\)", variables={"x->y": Cube(("a",))})
     refused(r"shape \(0,\); it takes positive", [("x", 0), ("y", 3)])
     refused("must be unique, and without", [("x/1", 2), ("y", 3)])
     refused("needs an input and an output vertex, not 1", [("x", 2)])
@@ -96,17 +102,36 @@ def test_structures_are_counted():
         assert len(found) == g.n_structures == {"simplex": 6, "cube": 2**5}[domain]
         assert all(dict(s).keys() == {"x->h", "x->y"} == g.choices.keys() for s in found)
 
-# %% ../nbs/model/02_graph.ipynb #abdcd313
+# %% ../nbs/model/02_graph.ipynb #40e1df3c
+def test_edges_may_choose_in_different_ways():
+    sizes, edges = {"x": 2, "h": 2, "y": 2}, {"x->h": ("linear", "identity"), "x->y": ("zero", "linear"), "h->y": "linear"}
+    g = Graph(sizes, edges, {"x->h": "cube", "h->y": "cube"})
+    assert g.variables == {"x->h": Cube(("linear", "identity"), "x->h"), "x->y": Simplex(("zero", "linear"), "x->y"),
+                           "h->y": Cube(("linear",), "h->y")}
+    assert g.n_structures == 4 * 2 * 2 == len({tuple(s.items()) for s in g.structures()}) and not g.exclusive
+    assert g == Graph(sizes, edges, {"x->h": Cube(("linear", "identity")), "h->y": "cube"}) != Graph(sizes, edges)
+    assert Graph(sizes, edges, domain="cube") == Graph(sizes, edges, "cube") and Graph(sizes, edges).exclusive
+    assert hash(g) == hash(Graph(sizes, edges)) and replace(g) == g  # equal hashes are allowed, equality tells them apart
+
+# %% ../nbs/model/02_graph.ipynb #5416815e
 def test_restriction():
     g = Graph({"x": 2, "y": 2}, {"x->y": ("zero", "linear", "identity")})
     assert g.restrict({"x->y": "identity"}) == Graph({"x": 2, "y": 2}, {"x->y": "identity"})
     assert g.restrict({"x->y": ("zero", "linear")}).n_structures == 2 and g.restrict({}) == g
+    with pytest.raises(ValueError, match="needs at least one"):
+        g.restrict({"x->y": ()})
+    c = Graph({"x": 2, "y": 2}, {"x->y": ("linear", "identity", "linear+tanh")}, "cube")
+    assert c.restrict({"x->y": ()}) == Graph({"x": 2, "y": 2}, {"x->y": "zero"}) and c.restrict({}) == c
+    pair = c.restrict({"x->y": ("linear", "identity")})
+    assert pair.edges[0] == Edge("x", "y", ("linear", "identity"), fixed=True)
+    assert pair.n_structures == 1 and not pair.variables and not pair.exclusive
+    assert c.restrict({"x->y": ("identity",)}) == c.restrict({"x->y": "identity"}) == g.restrict({"x->y": "identity"})
     with pytest.raises(ValueError, match="unknown candidate of edge x->y 'linaer'; did you mean 'linear'"):
         g.restrict({"x->y": "linaer"})
     with pytest.raises(ValueError, match="unknown edge 'x->z'; did you mean 'x->y'"):
         g.restrict({"x->z": "linear"})
 
-# %% ../nbs/model/02_graph.ipynb #7179dcc5
+# %% ../nbs/model/02_graph.ipynb #4e8d2c7c
 @st.composite
 def graph_arguments(draw):
     "Arguments of random valid graphs: every vertex has an edge from the one before it."
@@ -116,24 +141,39 @@ def graph_arguments(draw):
     more = draw(st.sets(st.sampled_from([(i, j) for j in range(n) for i in range(j)])))
     pairs = more | {(j - 1, j) for j in range(1, n)}
     return ({f"v{i}": draw(st.integers(1, 4)) for i in range(n)},
-            {f"v{i}->v{j}": tuple(draw(names)) for i, j in sorted(pairs)}, draw(st.sampled_from(["simplex", "cube"])))
+            edges := {f"v{i}->v{j}": tuple(draw(names)) for i, j in sorted(pairs)},
+            draw(st.sampled_from(["simplex", "cube"]) | st.dictionaries(st.sampled_from(list(edges)),
+                                                                       st.sampled_from(["simplex", "cube"]))))
 
-# %% ../nbs/model/02_graph.ipynb #2890fe06
+# %% ../nbs/model/02_graph.ipynb #fa414737
 def test_json_round_trip():
     @given(graph_arguments())
     def check(arguments):
         g = Graph(*arguments)
         assert Graph.from_json(g.to_json()) == g == Graph.from_json(json.loads(g.to_json())) == Graph.from_json(g.to_dict())
+        part = g.restrict(dict(list(next(g.structures()).items())[:1]))
+        assert Graph.from_json(part.to_json()) == part
 
 
     check()
 
-# %% ../nbs/model/02_graph.ipynb #ce720140
+# %% ../nbs/model/02_graph.ipynb #1b98ca0b
+def test_a_file_carries_the_oldest_version_that_holds_the_graph():
+    sizes, edges = {"x": 2, "y": 2}, {"x->y": ("linear", "identity")}
+    simplex, cube = Graph(sizes, edges), Graph(sizes, edges, "cube")
+    assert [g.to_dict()["version"] for g in (simplex, cube, cube.restrict({"x->y": ("linear", "identity")}))] == [1, 1, 2]
+    assert simplex.to_dict() == {"format": "bstruct.graph", "version": 1, "domain": "simplex",
+        "vertices": tuple({"name": n, "shape": (2,), "aggregation": "sum"} for n in "xy"),
+        "edges": ({"source": "x", "target": "y", "candidates": ("linear", "identity")},)}
+    switch = Graph(sizes, {"x->y": "linear"}, {"x->y": "cube"})
+    assert switch.to_dict()["variables"] == {"x->y": {"family": "cube"}} and Graph.from_json(switch.to_json()) == switch
+
+# %% ../nbs/model/02_graph.ipynb #e0a1ced8
 def test_foreign_files_are_refused():
     text = Graph({"x": 2, "y": 2}, {"x->y": "linear"}).to_json()
     data = json.loads(text)
     for bad, message in [(text[:-20], "not JSON, or cut off"), ("[1, 2]", "not a graph of bstruct"), ("{}", "not a graph"),
-                         ({**data, "version": 2}, "version 2, this release reads version 1"),
+                         ({**data, "version": 3}, "version 3, this release reads version 1 and 2"),
                          ({k: v for k, v in data.items() if k != "edges"}, "damaged graph: KeyError 'edges'"),
                          ({**data, "vertices": [3]}, "damaged graph: TypeError"),
                          ({**data, "vertices": [{"name": "x", "shape": [0]}, {"name": "y", "shape": [2]}]}, "positive")]:

@@ -78,7 +78,13 @@ def test_polynomial_graph():
 # %% ../nbs/model/03_presets.ipynb #6af065b4
 def test_cube_graph():
     g = Graph.cube(7, 3, widths=(2, 4, 8))
-    assert g == cube(7, 3, (2, 4, 8)) and g.domain == "cube" and g.n_structures == 8 and g.vertex("h").shape == (8,)
+    assert g == cube(7, 3, (2, 4, 8)) and g.n_structures == 8 and g.vertex("h").shape == (8,)
     assert g.candidates == {"x->h": ("linear+tanh:2", "linear+tanh:4", "linear+tanh:8"), "h->y": ("linear",)}
     with pytest.raises(ValueError, match="edge x->h has candidates"):
         Graph.cube(7, 3, widths=())
+    g = Graph.cube(3, 1, widths=(2, 4), columns=True)
+    assert g.n_structures == 2**3 * 2 and [v.exclusive for v in g.variables.values()] == [False, True]
+    net, x = Supernet(g.restrict({"x->s": ("column:0", "column:2"), "s->h": "linear+tanh:4"})), torch.randn(5, 3)
+    w = net.init(torch.Generator().manual_seed(0))
+    assert torch.equal(net(w, {}, x), net(w, {}, x * torch.tensor([1.0, 0, 1]))) and g.parameters(
+        {"x->s": ("column:0", "column:2"), "s->h": "linear+tanh:4"}) == 4 * (2 + 1) + 4 + 1

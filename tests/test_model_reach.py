@@ -86,6 +86,24 @@ def test_neighbours_differ_by_an_edge_or_an_ear():
     assert sorted(ears) == [("linear", "linear"), ("linear", "linear+tanh"), ("linear+tanh", "linear")]
     assert base in neighbours(graph, base | {"x->h1": "linear", "h1->h2": "linear"})  # and back
 
+# %% ../nbs/model/09_reach.ipynb #16540fff
+def test_subsets_have_neighbours_and_ends():
+    graph = Graph.cube(3, 1, widths=(4,), columns=True)
+    a, b, c = graph.choices["x->s"]
+    assert not connected(graph, {"x->s": ()}) and connected(graph, {"x->s": (b,)})
+    assert live(graph, {"x->s": ()}) == set() and live(graph, {"x->s": (a, c)}) == {"x", "s", "h", "y"}
+    assert network_of(graph, {"x->s": (b,)})[0] == ("h->y", "linear") and len(network_of(graph, {"x->s": ()})) == 2
+    around = lambda s: {n["x->s"] for n in neighbours(graph, {"x->s": s})}
+    assert around((b,)) == {(a, b), (b, c)} and around((a, b)) == {(a,), (b,), (a, b, c)} and around(()) == {(a,), (b,), (c,)}
+    options = list(graph.structures())
+    assert simplest(graph, options) == {"x->s": (a,)} and canonical(graph, {"x->s": (a,)}) == {"x->s": (a,)}
+    mixed = Graph({"x": 2, "h": 2, "y": 1}, {"x->h": ("linear", "identity"), "h->y": ("zero", "linear")}, {"x->h": "cube"})
+    assert canonical(mixed, {"x->h": ("linear",), "h->y": "zero"}) == {"x->h": (), "h->y": "zero"}
+    assert {tuple(s.values()) for s in neighbours(mixed, {"x->h": (), "h->y": "zero"})} == {
+        (("identity",), "linear"), (("linear",), "linear")}  # an ear, with each candidate of its edge by itself
+    small = narrowed(mixed, [{"x->h": ("linear",), "h->y": "linear"}])
+    assert small.choices == {"x->h": ("linear", "identity")} and small.candidates["h->y"] == ("linear",)
+
 # %% ../nbs/model/09_reach.ipynb #b8a6d1da
 def test_names_of_one_network_are_told_by_equal_outputs():
     graph = Graph.dense(3, 2, (4, 4), SMALL)

@@ -14,7 +14,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.structure import check, decode, encode, harden, relax, sample
 
 EDGES = {"x->h": ("zero", "linear", "identity"), "x->y": ("zero", "linear"), "h->y": "linear"}
-GRAPHS = [Graph({"x": 3, "h": 3, "y": 3}, EDGES, domain) for domain in ("simplex", "cube")]
+GRAPHS = [Graph({"x": 3, "h": 3, "y": 3}, EDGES, way) for way in ("simplex", "cube", {"x->y": "cube"})]
 
 # %% ../nbs/model/04_structure.ipynb #dd3bdb3b
 def test_names_round_trip():
@@ -30,7 +30,7 @@ def test_names_round_trip():
 def test_wrong_names_are_told():
     with pytest.raises(ValueError, match="does not choose on edge x->y; take of zero, linear"):
         encode(GRAPHS[0], {"x->h": "zero"})
-    with pytest.raises(ValueError, match="unknown candidate of edge x->y 'identity'; known: linear, zero"):
+    with pytest.raises(ValueError, match="unknown candidate of x->y 'identity'; known: linear, zero"):
         encode(GRAPHS[0], {"x->h": "zero", "x->y": "identity"})
     with pytest.raises(ValueError, match="takes 2 candidates; on the simplex it takes one"):
         encode(GRAPHS[0], {"x->h": ("zero", "linear"), "x->y": "zero"})
@@ -90,10 +90,10 @@ def test_uniform_draws():
     for g in GRAPHS:
         soft, hard = (sample(g, torch.Generator().manual_seed(2), (n,), h, torch.float64) for h in (False, True))
         check(g, soft), check(g, hard, hard=True)
-        for e, names in g.choices.items():
-            k = len(names)
-            mean, var = (1 / k, (k - 1) / (k * k * (k + 1))) if g.domain == "simplex" else (1 / 2, 1 / 12)  # Dirichlet(1)
+        for e, v in g.variables.items():
+            k = v.size
+            mean, var = (1 / k, (k - 1) / (k * k * (k + 1))) if v.exclusive else (1 / 2, 1 / 12)  # Dirichlet(1)
             assert (soft[e].mean(0) - mean).abs().max() < 4.5 * (var / n) ** 0.5
             assert (soft[e].var(0) / var - 1).abs().max() < 0.06  # kurtosis at most 9: standard error 0.02
-            p = 1 / k if g.domain == "simplex" else 1 / 2
+            p = 1 / k if v.exclusive else 1 / 2
             assert (hard[e].mean(0) - p).abs().max() < 4.5 * (p * (1 - p) / n) ** 0.5

@@ -17,6 +17,7 @@ from torch.func import grad, vmap
 
 from bstruct.model import Candidate, Edge, Graph, Supernet, Vertex, candidate
 from bstruct.model.structure import encode, sample
+from bstruct.structure.variable import family_of
 
 f64 = torch.float64
 seeded = lambda seed: torch.Generator().manual_seed(seed)
@@ -63,7 +64,7 @@ def by_loop(net, weights, structure, x):
                     continue
                 r = row[c.group] = row.get(c.group, -1) + 1
                 prefix = f"{edge.name}/{c.group}/"
-                w = {n[len(prefix):]: v if net.share else v[r] for n, v in weights.items() if n.startswith(prefix)}
+                w = {n[len(prefix):]: v if net.shared[n] else v[r] for n, v in weights.items() if n.startswith(prefix)}
                 z = c.activate(c.apply(w, values[edge.source], out).reshape(total.shape)).clone()
                 z[:, c.width or out[0]:] = 0
                 total = total + (structure[edge.name][k] if edge.name in structure else 1) * z
@@ -175,14 +176,16 @@ def test_order_of_candidates_does_not_matter():
         net, weights, structure, x = random_case(case)
         order = {e: random.sample(range(len(cs)), len(cs)) for e, cs in net.candidates.items()}
         edges = tuple(replace(e, candidates=tuple(e.candidates[i] for i in order[e.name])) for e in net.graph.edges)
-        other = Supernet(replace(net.graph, edges=edges), net.share)
+        kinds = {e: family_of(v) for e, v in net.graph.variables.items()}
+        other = Supernet(replace(net.graph, edges=edges, variables=kinds), net.share)
         moved = dict(weights)
-        for edge in () if net.share else net.graph.edges:
+        for edge in net.graph.edges:
             rows, groups = {}, [candidate(c).group for c in edge.candidates]
             for i in order[edge.name]:
                 rows.setdefault(groups[i], []).append(groups[:i].count(groups[i]))
             for key, index in rows.items():
-                moved |= {n: v[index] for n, v in weights.items() if n.startswith(f"{edge.name}/{key}/")}
+                own = {n: v for n, v in weights.items() if n.startswith(f"{edge.name}/{key}/")}
+                moved |= {n: v[index] for n, v in own.items() if not net.shared[n]}
         gammas = {e: gamma[order[e]] for e, gamma in structure.items()}
         assert_same(other(moved, gammas, x), net(weights, structure, x), 1e-10)
 
@@ -252,6 +255,24 @@ def test_sharing_is_exact_at_vertices():
         alone = grad(lambda w, small=small: small(w, {}, x).square().sum())(cut)
         for name, g in pick(grads, b).items():
             assert_same(g, alone[name] if name in alone else torch.zeros_like(g))
+
+# %% ../nbs/model/05_supernet.ipynb #08ab5857
+def test_subsets_are_cut_out():
+    graph = Graph.cube(3, 2, widths=(2, 3, 4))
+    for share in (False, True):
+        net = Supernet(graph, share)
+        assert net.weight_shapes["x->h/linear/weight"] == (3, 3, 4)
+        weights = {n: w + 0.1 * torch.randn(w.shape, generator=seeded(1), dtype=f64)
+                   for n, w in net.init(seeded(0), (5,), dtype=f64).items()}
+        x = torch.randn(6, 3, generator=seeded(2), dtype=f64)
+        for choice in graph.structures():
+            small, cut = net.individual(weights, choice)
+            assert small.graph.n_structures == 1 and not small.graph.variables
+            assert {n: tuple(v.shape[1:]) for n, v in cut.items()} == small.weight_shapes
+            whole = net(pick(weights, 3), encode(graph, choice, f64), x)
+            assert_same(small(pick(cut, 3), {}, x), whole)
+        none, cut = net.individual(weights, {"x->h": ()})
+        assert set(cut) == {"h->y/linear/weight", "h->y/linear/bias"} and none(pick(cut, 0), {}, x).std(0).max() == 0
 
 # %% ../nbs/model/05_supernet.ipynb #dd6b093b
 def test_random_starts():

@@ -47,7 +47,22 @@ def table(ranking):
     return [(tuple(r["structure"].values()), r["evidence"].value, r["evidence"].stderr, r["probability"], r["error"])
             for r in ranking.rows]
 
-# %% ../nbs/search/modes/04_enumeration.ipynb #531c4f68
+# %% ../nbs/search/modes/04_enumeration.ipynb #58acf81b
+def test_subsets_are_enumerated_and_journalled():
+    columns = Graph.cube(2, 1, widths=(4,), columns=True)
+    with tempfile.TemporaryDirectory() as folder:
+        first = enumerate_structures(columns, sine(), settings=Settings(**QUICK), journal=f"{folder}/journal")
+        order = next(r for line in Path(f"{folder}/journal").read_text().splitlines() for r in [json.loads(line)]
+                     if "order" in r)["order"]
+        again = enumerate_structures(columns, sine(), settings=Settings(**QUICK), journal=f"{folder}/journal")
+    assert sorted(map(tuple, (row[0] for row in order))) == [(), (0,), (0, 1), (1,)]  # places of what is on
+    assert {r["structure"]["x->s"] for r in first.rows} == set(columns.variables["x->s"].values())
+    assert [r["structure"] for r in again.rows] == [r["structure"] for r in first.rows]
+    assert first.rank_of({"x->s": ("column:1", "column:0")}) in (1, 2, 3, 4) and "{column:0}" in str(first)
+    with pytest.raises(ValueError, match="did you mean 'column:0'"):
+        first.rank_of({"x->s": ("colum:0",)})
+
+# %% ../nbs/search/modes/04_enumeration.ipynb #95bd8a5e
 def test_what_cannot_work_is_refused_before_any_work():
     large = Graph.dense(2, 1, (16,) * 6)
     settings = Settings(**QUICK)
@@ -56,12 +71,11 @@ def test_what_cannot_work_is_refused_before_any_work():
     with pytest.raises(ValueError, match="the budget is 20,000: at most 10,000 are visited"):
         check_space(large, sine(), Settings(**QUICK, budget=20_000))
     assert check_space(large, sine(), Settings(**QUICK, budget=50)) is None and check_space(GRAPH, sine(), settings) is None
-    cube = Graph.dense(2, 1, (16,), ("linear", "linear+sin"), domain="cube")
     lock = threading.Lock()
     locked = Graph({"x": 2, "y": 1}, {"x->y": ("linear", Candidate(
         "locked_in_enumeration", candidate("linear").weights, lambda w, x, o: (lock, x)[1]))})
     wide = Graph.dense(2, 1, (10**7, 10**7), ("linear", "linear+sin"))
-    for graph, options, message in ((cube, {}, "domain of the graph is 'cube'"), (GRAPH, {"n_jobs": 0}, "n_jobs is 0"),
+    for graph, options, message in ((GRAPH, {"n_jobs": 0}, "n_jobs is 0"),
                                     (locked, {"n_jobs": 2}, "candidate 'locked_in_enumeration' cannot be sent"),
                                     (wide, {}, "give the vertices fewer units"),
                                     (GRAPH, {"evidence": "laplac"}, "did you mean 'laplace'")):

@@ -5,13 +5,14 @@ import pytest  # noqa: F401
 
 from bstruct.search.modes.family import *
 
-# %% ../nbs/search/modes/06_family.ipynb #057c43b2
+# %% ../nbs/search/modes/06_family.ipynb #e494f899
 import numpy as np
 import pytest
 import torch
 
 from bstruct.model.graph import Graph
 from bstruct.search.settings import Settings
+from bstruct.structure.simplex import Simplex
 from bstruct.search.settings import MODES, NAMES
 from bstruct.objectives.task import Task
 
@@ -25,13 +26,34 @@ def sine(n=120, seed=0):
     x = torch.randn(n, 2, generator=g)
     return Task(x, torch.sin(2 * x[:, 0] - x[:, 1]) + 0.1 * torch.randn(n, generator=g), "gaussian")
 
-# %% ../nbs/search/modes/06_family.ipynb #8737b1af
+# %% ../nbs/search/modes/06_family.ipynb #954f90f1
+def test_every_mode_chooses_subsets():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(90, 3, generator=g)
+    task = Task(x, torch.sin(1.5 * x[:, 0]) + 0.1 * torch.randn(90, generator=g), "gaussian")
+    columns = Graph.cube(3, 1, widths=(4,), columns=True)
+    for mode in MODES:
+        settings = Settings(mode=mode, **QUICK | {"min_steps": 60, "tempering": (1.0,)})
+        assert check(columns, task, settings) is None
+        r = search(columns, task, settings)
+        assert "column:0" in r.structures[0]["x->s"] and abs(sum(r.probabilities) - 1) < 1e-6
+        assert all(isinstance(row["structure"]["x->s"], tuple) for row in r.ranking)
+        assert all(not b.net.graph.variables and b.structure == {} for b in r.batches)
+        worse = [row["evidence"].value for row in r.ranking if "column:0" not in row["structure"]["x->s"]]
+        assert all(v < r.evidence.value for v in worse)
+
+# %% ../nbs/search/modes/06_family.ipynb #97c10f00
 def test_check_raises_what_the_search_would_raise():
-    cube = Graph.dense(2, 1, hidden=(6,), candidates=("linear", "linear+tanh"), domain="cube")
-    for mode in ("grow", "shrink"):
+    class Endless(Simplex):
+        count = None
+
+    sizes, edges = {"x": 2, "y": 1}, {"x->y": ("zero", "linear")}
+    endless = Graph(sizes, edges, {"x->y": Endless(edges["x->y"])})
+    for mode in MODES:
         for refuse in (check, search):
-            with pytest.raises(ValueError, match="domain of the graph is 'cube'"):
-                refuse(cube, sine(), Settings(mode=mode, **QUICK))
+            with pytest.raises(ValueError, match="choices of x->y cannot be counted"):
+                refuse(endless, sine(), Settings(mode=mode, **QUICK))
+    for mode in ("grow", "shrink"):
         assert check(SMALL, sine(), Settings(mode=mode, **QUICK)) is None
     large = Graph.dense(2, 1, hidden=(6,) * 6)
     for refuse in (check, search):

@@ -14,6 +14,7 @@ from bstruct.objectives.complexity import parametric_complexity
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.search.walk import _visited
+from bstruct.structure.simplex import Simplex
 from bstruct.training.batch import Batch
 
 
@@ -144,6 +145,11 @@ def test_walk_without_a_move_returns_its_start():
 
 # %% ../nbs/search/05_walk.ipynb #3893981c
 def test_open_run_refuses_what_no_walk_can_read():
-    with pytest.raises(ValueError, match="'cube'; grow walks on 'simplex'"):
-        open_run("grow", Graph.cube(2, 1), sine(), Settings(), 0, None, None)
+    class Endless(Simplex):
+        count = None
+
+    endless = Graph({"x": 2, "y": 1}, {"x->y": ("zero", "linear")}, {"x->y": Endless(("zero", "linear"))})
+    with pytest.raises(ValueError, match="choices of x->y cannot be counted"):
+        open_run("grow", endless, sine(), Settings(), 0, None, None)
+    assert open_run("grow", Graph.cube(2, 1), sine(), Settings(), 0, None, None).graph == Graph.cube(2, 1)
     assert multiples(Settings(c_reg=2.0, tempering=(0.1, 1.0, 0.1))) == [2.0, 0.2]

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bstruct.model.graph import Graph
+from bstruct.structure.simplex import Simplex
 from bstruct.use.estimators import _processes
 from bstruct.use.predictor import ensemble, standardise
 
@@ -206,9 +207,13 @@ def test_check_refuses_what_fit_refuses_and_changes_nothing():
     from bstruct.model import Graph
 
     X, y = moons(20)
-    cube = Graph.dense(2, 1, hidden=(4,), candidates=("linear+tanh", "linear"), domain="cube")
+    class Endless(Simplex):
+        count = None
+
+    endless = Graph({"x": 2, "y": 1}, {"x->y": ("linear+tanh", "linear")},
+                    {"x->y": Endless(("linear+tanh", "linear"))})
     for params, target, words in (({"epochs": 0}, y, "epochs is 0"), ({"n_jobs": 0}, y, "n_jobs is 0"),
-                                  ({}, np.zeros(20), "one class"), ({"mode": "grow", "graph": cube}, y, "domain")):
+                                  ({}, np.zeros(20), "one class"), ({"mode": "grow", "graph": endless}, y, "counted")):
         m = StructureClassifier(**(QUICK | params))
         for refuse in (m.check, m.fit):
             with pytest.raises(ValueError, match=words):
@@ -217,6 +222,29 @@ def test_check_refuses_what_fit_refuses_and_changes_nothing():
     m, state = StructureClassifier(random_state=rng, **QUICK), rng.get_state()[1].copy()
     assert m.check(X, y) is None and not [k for k in vars(m) if k.endswith("_")]
     assert (rng.get_state()[1] == state).all()
+
+# %% ../nbs/use/04_estimators.ipynb #905a3348
+def test_subsets_of_columns_are_fitted_saved_and_ranked():
+    from bstruct.model import Graph
+
+    X, y = moons()
+    X = np.column_stack([X, np.random.default_rng(0).normal(size=len(X))])  # the last column is noise
+    settings = dict(graph=Graph.cube(3, 1, widths=(4,), columns=True), mode="enumerate", random_state=0, **QUICK)
+    m = StructureClassifier(**settings).fit(X, y)
+    assert len(m.ranking_) == 8 and m.rank_of(m.structure_) == 1 and isinstance(m.structure_["x->s"], tuple)
+    on = m.structure_probabilities_["x->s"]
+    each = [sum(r["probability"] for r in m.ranking_ if c in r["structure"]["x->s"]) for c in on]
+    assert np.allclose(each, list(on.values())) and set(m.sample(3)[0]) == {"x->s"}
+    assert m.rank_of({"x->s": ("column:1", "column:0")}) == m.rank_of({"x->s": ("column:0", "column:1")})
+    assert m.to_frame().loc[1, "x->s"] == "{" + ", ".join(m.structure_["x->s"]) + "}"
+    with tempfile.TemporaryDirectory() as folder:
+        m.save(f"{folder}/model")
+        again = load(f"{folder}/model")
+    assert again.structure_ == m.structure_ and again.ranking_ == m.ranking_ and again.graph_ == m.graph_
+    assert again.result_.structures == m.result_.structures
+    assert np.array_equal(again.predict_proba(X), m.predict_proba(X)) and m.plot("ranking") and m.plot("structure")
+    independent = -sum(p * np.log(max(p, 1e-30)) + (1 - p) * np.log(max(1 - p, 1e-30)) for p in on.values())
+    assert abs(m.complexity_["vertex_entropy"] - independent) < 1e-4  # of independent switches, float32
 
 # %% ../nbs/use/04_estimators.ipynb #884d50b4
 def test_enumeration_ranks_everything_whoever_does_the_work():

@@ -58,7 +58,7 @@ def _tied(net: Supernet) -> list[set[str]]:
     "Vertices in classes whose units can only be exchanged together."
     classes = [{v.name} for v in net.graph.vertices]
     for e in net.graph.edges:
-        if candidate(e.candidates[0]).group == "identity":
+        if any(candidate(c).group == "identity" for c in e.candidates):
             ends = [c for c in classes if c & {e.source, e.target}]
             classes = [c for c in classes if c not in ends] + [set().union(*ends)]
     return classes
@@ -67,15 +67,15 @@ def _tied(net: Supernet) -> list[set[str]]:
 def _plain(net: Supernet, name: str) -> bool:
     "Whether all edges at a vertex are affine over all its units, identities or zeros."
     v = net.graph.vertex(name)
-    kinds = [candidate(e.candidates[0]) for e in net.graph.edges if name in (e.source, e.target)]
-    whole = all(candidate(e.candidates[0]).width in (None, v.shape[0]) for e in net.graph.incoming(name))
+    kinds = [candidate(c) for e in net.graph.edges if name in (e.source, e.target) for c in e.candidates]
+    whole = all(candidate(c).width in (None, v.shape[0]) for e in net.graph.incoming(name) for c in e.candidates)
     affine = all(c.group in ("linear", "identity", "zero") for c in kinds)
     return v.aggregation == "sum" and len(v.shape) == 1 and affine and whole
 
 # %% ../../nbs/evidence/12_structures.ipynb #978265d0
 def graph_symmetries(net: Supernet) -> list[Units]:
-    "The exchangeable hidden units of a net with one candidate on each edge."
-    if any(len(e.candidates) > 1 for e in net.graph.edges):
+    "The exchangeable hidden units of a net that leaves nothing to choose."
+    if net.graph.variables:
         raise ValueError("edges still offer a choice; restrict the graph to one structure first")
     ends, found = {net.graph.vertices[0].name, net.graph.vertices[-1].name}, []
     for tied in _tied(net):
@@ -83,15 +83,15 @@ def graph_symmetries(net: Supernet) -> list[Units]:
             continue
         axes: dict[str, int] = {}
         for e in net.graph.edges:
-            c = candidate(e.candidates[0])
-            if c.group == "linear" and e.source in tied and e.target in tied:
+            linear = any(candidate(c).group == "linear" for c in e.candidates)
+            if linear and e.source in tied and e.target in tied:
                 break
-            if c.group == "linear" and e.target in tied:
+            if linear and e.target in tied:
                 axes |= {f"{e.name}/linear/weight": 2, f"{e.name}/linear/bias": 1}
-            if c.group == "linear" and e.source in tied:
+            if linear and e.source in tied:
                 axes[f"{e.name}/linear/weight"] = 1
         else:
-            incoming = [candidate(e.candidates[0]) for e in net.graph.edges if e.target in tied]
+            incoming = [candidate(c) for e in net.graph.edges if e.target in tied for c in e.candidates]
             if axes:
                 found.append(Units(axes, odd=all(_odd(c.activation) for c in incoming)))
     return found

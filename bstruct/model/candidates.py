@@ -43,6 +43,7 @@ class Candidate:
     `apply(weights, x, out_shape)` maps x [n, *in_shape] to [n, *out_shape], or to what reshapes to it; None is zero.
     Then `activation` is applied, and of the units of the target (its first axis) all but the first `width` are zeroed;
     a candidate with a width has weights whose last axis runs over the outputs.
+    A candidate with a `unit` passes that unit of its source on to that of its target, and nothing else.
     Candidates of one `group` on one edge have the same `weights` and `apply`.
     """
 
@@ -53,6 +54,7 @@ class Candidate:
     width: int | None = None
     group: str = ""
     stacks: bool = False
+    unit: int | None = None
 
     @property
     def gain(self) -> float:
@@ -138,6 +140,23 @@ def _identity(argument: int | None = None) -> Candidate:
     "The function x, between vertices of equal shape."
     _refuse("identity", argument)
     return Candidate("identity", _equal_shapes, _copy)
+
+# %% ../../nbs/model/01_candidates.ipynb #aa36f439
+@register("column")
+def _column(unit: int | None = None) -> Candidate:
+    "One unit of x and zeros, between vertices of equal shape."
+    if unit is None:
+        raise ValueError("candidate 'column' needs the index of its unit, as in 'column:0'")
+
+    def weights(i: Shape, o: Shape) -> dict[str, Weight]:
+        if i != o or len(i) > 1 or unit >= i[0]:
+            raise ValueError(f"column needs one axis of more than {unit} units on both sides, not {i} and {o}")
+        return {}
+
+    def mask(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
+        return x * (torch.arange(o[0], device=x.device) == unit).to(x.dtype)
+
+    return Candidate(f"column:{unit}", weights, mask, unit=unit)
 
 # %% ../../nbs/model/01_candidates.ipynb #1c8c4a12
 def _linear_weights(i: Shape, o: Shape) -> dict[str, Weight]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bstruct.model.graph import Edge, Graph
 from bstruct.model.structure import check
+from bstruct.structure.variable import Variable
 
 Probabilities = Mapping[str, Tensor | Sequence[float]]
 
@@ -69,11 +70,12 @@ class _Mark(NamedTuple):
         return 0.7 + 2.3 * self.strength if self.present else 0.9
 
 
-def _mark(edge: Edge, gamma: Tensor | None, domain: str) -> _Mark:
+def _mark(edge: Edge, gamma: Tensor | None, variable: Variable | None) -> _Mark:
     names = edge.candidates
     if gamma is None:
-        return _Mark(names[0] if len(names) == 1 else f"{len(names)} candidates", 0.5, names != ("zero",))
-    if domain == "simplex":
+        said = ", ".join(names) if edge.fixed or len(names) == 1 else f"{len(names)} candidates"
+        return _Mark(said, 0.5, names != ("zero",))
+    if variable is None or variable.exclusive:
         k = int(gamma.argmax())
         return _Mark(f"{names[k]} {gamma[k]:.2f}", float(gamma[k]), names[k] != "zero")
     on = [f"{name} {g:.2f}" for name, g in zip(names, gamma.tolist()) if g > 0.5]
@@ -85,7 +87,7 @@ def _marks(graph: Graph, probabilities: Probabilities | None) -> dict[str, _Mark
     given = {e: torch.as_tensor(p, dtype=torch.float64).detach().cpu() for e, p in (probabilities or {}).items()}
     if probabilities is not None:
         check(graph, {e: p for e, p in given.items() if e in graph.choices or e not in graph.candidates})
-    return {e.name: _mark(e, given.get(e.name), graph.domain) for e in graph.edges}
+    return {e.name: _mark(e, given.get(e.name), graph.variables.get(e.name)) for e in graph.edges}
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -8,16 +8,16 @@ __all__ = ['Vertex', 'Edge', 'Graph']
 # %% ../../nbs/model/02_graph.ipynb #4c9a46e2
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from itertools import chain, combinations, product
-from math import prod
+from dataclasses import InitVar, asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from bstruct.core.refusals import unknown
 from bstruct.model.candidates import Candidate, candidate, register
+from bstruct.structure import law
+from bstruct.structure.variable import Choice, Structure, Variable, family, family_of, names
 
 Shape = tuple[int, ...]
-Choice = Mapping[str, str | tuple[str, ...]]
 
 # %% ../../nbs/model/02_graph.ipynb #22ae2184
 @dataclass(frozen=True)
@@ -31,11 +31,15 @@ class Vertex:
 # %% ../../nbs/model/02_graph.ipynb #4c85d5ef
 @dataclass(frozen=True)
 class Edge:
-    "An edge and the names of its candidates, of which `+` and `:` are explained with the candidates."
+    """An edge and the names of its candidates, of which `+` and `:` are explained with the candidates.
+
+    `fixed`: nothing is chosen on it, all its candidates are on and added up.
+    """
 
     source: str
     target: str
     candidates: tuple[str, ...]
+    fixed: bool = False
 
     @property
     def name(self) -> str:
@@ -65,15 +69,13 @@ def _as_edges(given) -> tuple[Edge, ...]:
     return tuple(given)
 
 # %% ../../nbs/model/02_graph.ipynb #939f2f5b
-AGGREGATIONS, DOMAINS = ("sum", "concat"), ("simplex", "cube")
+AGGREGATIONS = ("sum", "concat")
 
 
 def _check_names(graph: "Graph") -> None:
     names = [v.name for v in graph.vertices]
     if len(names) < 2:
         raise ValueError(f"a graph needs an input and an output vertex, not {len(names)} vertices")
-    if graph.domain not in DOMAINS:
-        raise unknown("domain", graph.domain, DOMAINS)
     for v in graph.vertices:
         if not v.name or any(mark in v.name for mark in ("->", "/")) or names.count(v.name) > 1:
             raise ValueError(f"vertex name {v.name!r} must be unique, and without '->' and '/'")
@@ -106,23 +108,33 @@ def _order(graph: "Graph") -> list[str]:
     return order
 
 
-def _reached(start: str, edges) -> set[str]:
-    "What can be reached from `start` along (source, target) pairs."
-    seen, new = set(), {start}
-    while new:
-        seen |= new
-        new = {t for s, t in edges if s in new} - seen
-    return seen
+def _capped(x):
+    "At most 1, of a number or of tensors."
+    return min(x, 1) if isinstance(x, int | float) else x.clamp(max=1.0)
+
+
+def ways(graph: "Graph", strength: Mapping) -> tuple[dict, dict]:
+    """How far the input feeds each vertex, and how far each vertex leads to the output, by name.
+
+    `strength`: edge to a number or a tensor in [0, 1]; so are the answers, exact where all strengths are 0 or 1.
+    """
+    fed, leads = {graph.vertices[0].name: 1}, {graph.vertices[-1].name: 1}
+    for name, edges in graph.wired:
+        if edges:
+            fed[name] = _capped(sum(strength[e.name] * fed.get(e.source, 0) for e, *_ in edges))
+    for name, edges in reversed(graph.wired):
+        for e, *_ in edges:
+            leads[e.source] = _capped(leads.get(e.source, 0) + strength[e.name] * leads.get(name, 0))
+    return fed, leads
 
 
 def _check_paths(graph: "Graph") -> None:
-    order, pairs = _order(graph), [(e.source, e.target) for e in graph.edges]
     first, last = graph.vertices[0].name, graph.vertices[-1].name
-    forward, back = _reached(first, pairs), _reached(last, [(t, s) for s, t in pairs])
-    for name in order:
-        if name not in forward:
+    forward, back = ways(graph, {e.name: 1 for e in graph.edges})
+    for name in graph.order():
+        if not forward.get(name):
             raise ValueError(f"vertex {name!r} is unreachable from the input {first!r}; add an edge to it or remove it")
-        if name not in back:
+        if not back.get(name):
             raise ValueError(f"vertex {name!r} leads nowhere, the output is {last!r}; add an edge from it or remove it")
 
 # %% ../../nbs/model/02_graph.ipynb #ef399980
@@ -144,17 +156,41 @@ def _check_shapes(graph: "Graph") -> None:
             if c.width and c.width > o[0]:
                 raise ValueError(f"edge {e.name}, {name!r}: the width {c.width} is more than the {o[0]} units of {o}")
 
-# %% ../../nbs/model/02_graph.ipynb #4616cd69
+# %% ../../nbs/model/02_graph.ipynb #1ffd2c0b
+def _variable(edge: Edge, given: str | Variable) -> Variable:
+    "The variable of an edge from a family's word or a variable; ValueError where it has other candidates."
+    if isinstance(given, str):
+        return family(given)(edge.candidates, name=edge.name)
+    if getattr(given, "candidates", None) != edge.candidates:
+        raise ValueError(f"the variable of edge {edge.name} chooses among {getattr(given, 'candidates', given)}, the "
+                         f"edge has {edge.candidates}: give it these, or name a family by its word")
+    return replace(given, name=edge.name)
+
+
+def _as_variables(graph: "Graph", given: str | Mapping) -> dict[str, Variable]:
+    "A variable for every edge that offers a choice."
+    own = {} if isinstance(given, str) else dict(given)
+    varied = {e.name: e for e in graph.edges if not e.fixed and (len(e.candidates) > 1 or e.name in own)}
+    for name in own:
+        if name not in varied:
+            raise unknown("edge with a choice", name, varied)
+    usual = given if isinstance(given, str) else "simplex"
+    family(usual)
+    return {name: _variable(e, own.get(name, usual)) for name, e in varied.items()}
+
+# %% ../../nbs/model/02_graph.ipynb #06cd5eba
 @dataclass(frozen=True)
 class Graph:
     """An acyclic graph of vertices (the first is the input, the last the output) and edges with candidates, validated.
 
-    `domain`: one candidate an edge ("simplex") or any subset ("cube"). ValueError names what is wrong and the remedy.
+    `variables`: how edges choose, a family's word for all of them, or words and variables by edge; afterwards edge to
+    variable. `domain` is another name for the word. ValueError names what is wrong and the remedy.
     """
 
     vertices: tuple[Vertex, ...] | Mapping[str, int | Shape]
     edges: tuple[Edge, ...] | Mapping[str, str | Candidate | tuple[str | Candidate, ...]]
-    domain: str = "simplex"
+    variables: str | Mapping[str, str | Variable] = field(default="simplex", hash=False)
+    domain: InitVar[str | None] = None
     dense: ClassVar[Callable[..., "Graph"]]  # written on the page of the presets, as the next four
     convolutional: ClassVar[Callable[..., "Graph"]]
     cell: ClassVar[Callable[..., "Graph"]]
@@ -165,11 +201,12 @@ class Graph:
     to_dot: ClassVar[Callable[..., str]]
     parameters: ClassVar[Callable[..., int]]  # with the usage of weights
 
-    def __post_init__(self):
+    def __post_init__(self, domain: str | None):
         object.__setattr__(self, "vertices", _as_vertices(self.vertices))
         object.__setattr__(self, "edges", _as_edges(self.edges))
         for check in (_check_names, _check_paths, _check_shapes):
             check(self)
+        object.__setattr__(self, "variables", _as_variables(self, domain or self.variables))
 
     def vertex(self, name: str) -> Vertex:
         return next(v for v in self.vertices if v.name == name)
@@ -185,7 +222,18 @@ class Graph:
     @property
     def choices(self) -> dict[str, tuple[str, ...]]:
         "The same for the edges that offer a choice."
-        return {e.name: e.candidates for e in self.edges if len(e.candidates) > 1}
+        return {e: v.candidates for e, v in self.variables.items()}
+
+    @cached_property
+    def wired(self) -> tuple[tuple[str, tuple[tuple[Edge, Shape, Shape], ...]], ...]:
+        "The vertices in order, each with the edges that lead to it and what these take and give."
+        return tuple((v, tuple((e, *self.shapes(e)) for e in self.incoming(v))) for v in self.order())
+
+    @property
+    def exclusive(self) -> bool:
+        "Whether every structure has a single candidate on each edge."
+        own = self.variables
+        return all(own[e.name].exclusive if e.name in own else len(e.candidates) == 1 for e in self.edges)
 
     def shapes(self, edge: Edge) -> tuple[Shape, Shape]:
         "What an edge takes and what it gives."
@@ -199,21 +247,20 @@ class Graph:
 
     @property
     def n_structures(self) -> int:
-        "How many structures stand at the vertices of the domain."
-        return _n_structures(self)
+        "How many structures there are; ValueError where a variable's choices cannot be counted."
+        return law.n_structures(self.variables)
 
-    def structures(self) -> Iterator[dict[str, str | tuple[str, ...]]]:
+    def structures(self) -> Iterator[Structure]:
         "Every structure in turn: edge to candidate, on the cube to the tuple of those that are on."
-        return _structures(self)
+        return law.structures(self.variables)
 
-    def restrict(self, choice: Choice) -> "Graph":
+    def restrict(self, choice: Mapping[str, Choice]) -> "Graph":
         "The graph with only the chosen candidate (or candidates) on the edges that `choice` names."
-        taken = _taken(self, {**self.choices, **choice})
-        return replace(self, edges=tuple(replace(e, candidates=taken[e.name]) for e in self.edges))
+        return _restricted(self, choice)
 
     def to_dict(self) -> dict:
         "The graph as JSON-ready lists and dictionaries."
-        return {"format": "bstruct.graph", "version": 1, **asdict(self)}
+        return _as_dict(self)
 
     def _repr_html_(self) -> str:
         return self.to_svg()
@@ -227,45 +274,76 @@ class Graph:
         "The graph of a JSON text or dictionary; ValueError tells a truncated, a foreign and a later file apart."
         return cls(*_parts_of(source))
 
-# %% ../../nbs/model/02_graph.ipynb #ae13f71a
-def _n_structures(graph: Graph) -> int:
-    return prod(len(c) if graph.domain == "simplex" else 2 ** len(c) for c in graph.choices.values())
-
-
-def _structures(graph: Graph) -> Iterator[dict[str, str | tuple[str, ...]]]:
-    subsets = lambda cs: list(chain.from_iterable(combinations(cs, r) for r in range(len(cs) + 1)))
-    options = [cs if graph.domain == "simplex" else subsets(cs) for cs in graph.choices.values()]
-    return (dict(zip(graph.choices, pick)) for pick in product(*options))
-
-# %% ../../nbs/model/02_graph.ipynb #828d5df4
-def _taken(graph: Graph, choice: Choice) -> dict[str, tuple[str, ...]]:
+# %% ../../nbs/model/02_graph.ipynb #08788095
+def taken(graph: Graph, choice: Mapping[str, Choice]) -> dict[str, tuple[str, ...]]:
     "The candidates that `choice` takes on each edge, fixed edges filled in; ValueError names what does not exist."
-    for edge, names in choice.items():
+    for edge, one in choice.items():
         if edge not in graph.candidates:
             raise unknown("edge", edge, graph.candidates)
-        for name in (names,) if isinstance(names, str) else names:
+        for name in names(one):
             if name not in graph.candidates[edge]:
                 raise unknown(f"candidate of edge {edge}", name, graph.candidates[edge])
     if missing := graph.choices.keys() - choice.keys():
         edge = min(missing)
         raise ValueError(f"the structure does not choose on edge {edge}; take of {', '.join(graph.candidates[edge])}")
-    taken = {**{e.name: e.candidates for e in graph.edges}, **choice}
-    return {edge: (names,) if isinstance(names, str) else tuple(names) for edge, names in taken.items()}
+    return {e.name: names(choice.get(e.name, e.candidates)) for e in graph.edges}
 
-# %% ../../nbs/model/02_graph.ipynb #2b1c9b9c
-def _parts_of(source: str | Mapping) -> tuple[tuple[Vertex, ...], tuple[Edge, ...], str]:
-    "Vertices, edges and domain of a JSON text or dictionary."
+
+def _settled(variable: Variable | None, edge: Edge, taken: tuple[str, ...]) -> Edge:
+    "An edge with only these candidates."
+    if variable is None or variable.exclusive:
+        return replace(edge, candidates=taken)
+    return replace(edge, candidates=taken or ("zero",), fixed=len(taken) > 1)
+
+# %% ../../nbs/model/02_graph.ipynb #14c31003
+def _restricted(graph: Graph, choice: Mapping[str, Choice]) -> Graph:
+    "The graph with only the chosen candidate (or candidates) on the edges that `choice` names."
+    all_, own = taken(graph, {**graph.choices, **choice}), graph.variables
+    edges = tuple(_settled(own.get(e.name), e, all_[e.name]) if e.name in choice else e for e in graph.edges)
+    open_ = {e.name for e in edges if not e.fixed and (len(e.candidates) > 1 or e.name not in choice)}
+    left = {e: v if e not in choice else replace(v, candidates=all_[e]) for e, v in own.items() if e in open_}
+    return replace(graph, edges=edges, variables=left)
+
+# %% ../../nbs/model/02_graph.ipynb #d6a96616
+FIRST_FAMILIES = {"simplex", "cube"}  # those that version 1 of the format knows
+
+
+def _own_fields(variable: Variable) -> dict:
+    "What a file keeps of a variable beside what its edge says."
+    kept = [f.name for f in fields(variable) if f.name not in ("name", "candidates")]
+    return {"family": family_of(variable), **{name: getattr(variable, name) for name in kept}}
+
+# %% ../../nbs/model/02_graph.ipynb #0ec9d3dd
+def _as_dict(graph: Graph) -> dict:
+    "The graph as JSON-ready lists and dictionaries."
+    words = {family_of(v) for v in graph.variables.values()} or {"simplex"}
+    plain = graph.choices.keys() == {e.name for e in graph.edges if len(e.candidates) > 1}
+    head = {"vertices": tuple(map(asdict, graph.vertices)), "edges": tuple(map(asdict, graph.edges))}
+    if plain and len(words) == 1 and words <= FIRST_FAMILIES:
+        for e in head["edges"]:
+            del e["fixed"]
+        return {"format": "bstruct.graph", "version": 1, **head, "domain": words.pop()}
+    own = {e: _own_fields(v) for e, v in graph.variables.items()}
+    return {"format": "bstruct.graph", "version": 2, **head, "variables": own}
+
+# %% ../../nbs/model/02_graph.ipynb #e0176a40
+def _parts_of(source: str | Mapping) -> tuple:
+    "Vertices, edges and variables of a JSON text or dictionary."
     try:
         data = json.loads(source) if isinstance(source, str) else source
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON, or cut off: {error}; save the graph again with to_json") from None
     if not isinstance(data, Mapping) or data.get("format") != "bstruct.graph":
         raise ValueError("not a graph of bstruct: there is no \"format\": \"bstruct.graph\" in it")
-    if data.get("version") != 1:
-        raise ValueError(f"graph format version {data.get('version')!r}, this release reads version 1; update bstruct")
+    if data.get("version") not in (1, 2):
+        raise ValueError(f"graph format version {data.get('version')!r}, this release reads version 1 and 2; update "
+                         "bstruct")
     try:
         vertices = [Vertex(v["name"], tuple(v["shape"]), v.get("aggregation", "sum")) for v in data["vertices"]]
-        edges = [Edge(e["source"], e["target"], tuple(e["candidates"])) for e in data["edges"]]
+        edges = [Edge(e["source"], e["target"], tuple(e["candidates"]), e.get("fixed", False)) for e in data["edges"]]
+        named = {e.name: e for e in edges}
+        own = {e: family(v["family"])(named[e].candidates, name=e, **{k: x for k, x in v.items() if k != "family"})
+               for e, v in data.get("variables", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a damaged graph: {type(error).__name__} {error}; see Graph.to_json for the form") from None
-    return tuple(vertices), tuple(edges), data.get("domain", "simplex")
+    return tuple(vertices), tuple(edges), own or data.get("domain", "simplex")

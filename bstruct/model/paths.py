@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.func import vmap
 
 from bstruct.model.candidates import ACTIVATIONS, Candidate
-from bstruct.model.graph import Choice, Edge
+from bstruct.model.graph import Edge
 from bstruct.model.supernet import Supernet
+from bstruct.structure.variable import Structure
 
 # %% ../../nbs/model/08_paths.ipynb #ac470d03
 _aten = torch.ops.aten
@@ -187,7 +188,7 @@ def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor
     return out
 
 # %% ../../nbs/model/08_paths.ipynb #576f80ee
-def all_paths(net: Supernet, weights: Mapping[str, Tensor], structures: list[Choice],
+def all_paths(net: Supernet, weights: Mapping[str, Tensor], structures: list[Structure],
               x: Float[Tensor, "n *features"]) -> Float[Tensor, "S n *outputs"]:
     "Outputs of S structures (edge to candidate) with the same weights {name: [*shape]}: `net` at each of the vertices."
     graph, first = net.graph, net.graph.vertices[0]

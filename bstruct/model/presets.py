@@ -121,11 +121,18 @@ polynomial = Graph.polynomial
 # %% ../../nbs/model/03_presets.ipynb #11702437
 @patch_to(Graph, static_method=True)
 def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4, 16, 64),
-         activation: str = "tanh") -> Graph:
-    "One hidden vertex h fed by any subset of layers of the given widths; the structure is a vertex of the cube."
+         activation: str = "tanh", columns: bool = False) -> Graph:
+    """One hidden vertex h fed by any subset of layers of the given widths; the structure is a vertex of the cube.
+
+    With `columns` any subset of the columns of x goes into s instead, and from there one layer of the widths into h.
+    """
     layers = tuple(f"linear+{activation}:{w}" for w in widths)
     sizes = {"x": _shape(inputs), "h": max(widths, default=1), "y": _shape(outputs)}
-    return Graph(sizes, {"x->h": layers, "h->y": ("linear",)}, "cube")
+    if not columns:
+        return Graph(sizes, {"x->h": layers, "h->y": ("linear",)}, "cube")
+    which = tuple(f"column:{k}" for k in range(sizes["x"][0]))
+    sizes = {"x": sizes["x"], "s": sizes["x"], "h": sizes["h"], "y": sizes["y"]}
+    return Graph(sizes, {"x->s": which, "s->h": layers, "h->y": ("linear",)}, {"x->s": "cube"})
 
 
 cube = Graph.cube

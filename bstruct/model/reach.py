@@ -8,31 +8,31 @@ __all__ = ['narrowed', 'connected', 'simplest', 'live', 'canonical', 'neighbours
 # %% ../../nbs/model/09_reach.ipynb #737f0daf
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from bstruct.model.candidates import candidate
-from bstruct.model.graph import Edge, Graph
-from bstruct.model.usage import parameters
+import torch
 
-# %% ../../nbs/model/09_reach.ipynb #7713827d
-Structure = dict[str, str]
+from bstruct.model.graph import Edge, Graph, ways
+from bstruct.model.usage import candidate_brings, parameters, weights_of
+from bstruct.structure.variable import Choice, Structure, Variable, names
 
 # %% ../../nbs/model/09_reach.ipynb #74a33531
 def narrowed(graph: Graph, structures: Sequence[Structure]) -> Graph:
-    "The graph with those candidates alone that some structure chose."
-    if graph.domain == "cube":
-        return graph
-    used = lambda e: tuple(c for c in e.candidates if any(s.get(e.name, c) == c for s in structures))
-    return replace(graph, edges=tuple(replace(e, candidates=used(e)) for e in graph.edges))
+    "The graph with those candidates alone that some structure chose, on the edges that take one at a time."
+    wanted = lambda e: {c for s in structures for c in names(s.get(e, graph.candidates[e]))}
+    used = {e: wanted(e) for e, v in graph.variables.items() if v.exclusive}
+    return graph.restrict({e: tuple(c for c in graph.candidates[e] if c in kept) for e, kept in used.items()})
 
-# %% ../../nbs/model/09_reach.ipynb #60d8bb3c
+# %% ../../nbs/model/09_reach.ipynb #7f8c99ce
+def _left(graph: Graph, structure: Structure) -> tuple[dict[str, tuple[str, ...]], dict, dict]:
+    "The candidates that bring something by edge, and how far each vertex is fed and leads (0 or 1)."
+    on = {e.name: tuple(filter(candidate_brings, names(structure.get(e.name, e.candidates)))) for e in graph.edges}
+    return on, *ways(graph, {e: int(bool(cs)) for e, cs in on.items()})
+
+# %% ../../nbs/model/09_reach.ipynb #ce5501f0
 def connected(graph: Graph, structure: Structure) -> bool:
-    "Whether the input reaches the output: no edge of some path between them is `zero`."
-    seen = {graph.vertices[0].name}
-    for vertex in graph.order():
-        live = (e for e in graph.incoming(vertex) if structure.get(e.name, e.candidates[0]) != "zero")
-        seen |= {vertex for e in live if e.source in seen}
-    return graph.vertices[-1].name in seen
+    "Whether the input reaches the output: some path between them has no edge that is `zero` or empty."
+    _, fed, _ = _left(graph, structure)
+    return bool(fed[graph.vertices[-1].name])
 
 # %% ../../nbs/model/09_reach.ipynb #dae2db2b
 def simplest(graph: Graph, structures: list[Structure]) -> Structure:
@@ -42,32 +42,30 @@ def simplest(graph: Graph, structures: list[Structure]) -> Structure:
 
 # %% ../../nbs/model/09_reach.ipynb #97a6c26a
 def live(graph: Graph, structure: Structure) -> set[str]:
-    "The vertices that lie on some way from the input to the output along edges that are not `zero`."
-    on = [(e.source, e.target) for e in graph.edges if candidate(structure.get(e.name, e.candidates[0])).apply]
-
-    def reached(start: str, pairs: list) -> set[str]:
-        seen, new = set(), {start}
-        while new:
-            seen |= new
-            new = {t for s, t in pairs if s in new} - seen
-        return seen
-
-    return reached(graph.vertices[0].name, on) & reached(graph.vertices[-1].name, [(t, s) for s, t in on])
+    "The vertices that lie on some way from the input to the output along edges that bring something."
+    _, fed, leads = _left(graph, structure)
+    return {v.name for v in graph.vertices if fed[v.name] and leads[v.name]}
 
 # %% ../../nbs/model/09_reach.ipynb #08f9316f
 def _simplest(graph: Graph, edge: Edge, nonzero: bool) -> str:
     "The candidate with the fewest weights, the first of equals."
     shapes = graph.shapes(edge)
-    size = lambda name: sum(math.prod(w.shape) for w in candidate(name).weights(*shapes).values())
-    names = [name for name in edge.candidates if candidate(name).apply or not nonzero]
-    return min(names, key=lambda name: (candidate(name).apply is not None, size(name)))
+    size = lambda name: sum(math.prod(w.shape) for w in weights_of(name, *shapes)[1])
+    listed = [name for name in edge.candidates if candidate_brings(name) or not nonzero]
+    return min(listed, key=lambda name: (candidate_brings(name), size(name)))
+
+
+def _least(graph: Graph, edge: Edge) -> Choice:
+    "The simplest choice of an edge: its simplest candidate, or nothing where nothing can be taken."
+    v = graph.variables[edge.name]
+    return _simplest(graph, edge, False) if v.exclusive else v.harden(torch.zeros(v.size))
 
 # %% ../../nbs/model/09_reach.ipynb #56d688e0
 def canonical(graph: Graph, structure: Structure) -> Structure:
-    "The same function with the simplest candidate on every edge that has no part in it."
+    "The same function with the simplest choice on every edge that has no part in it."
     on = live(graph, structure)
-    idle = [e for e in graph.edges if e.name in graph.choices and not {e.source, e.target} <= on]
-    return {**structure, **{e.name: _simplest(graph, e, False) for e in idle}}
+    idle = [e for e in graph.edges if e.name in graph.variables and not {e.source, e.target} <= on]
+    return {**structure, **{e.name: _least(graph, e) for e in idle}}
 
 # %% ../../nbs/model/09_reach.ipynb #21f8fefe
 def _ears(graph: Graph, ends: set[str]) -> Iterator[list[Edge]]:
@@ -84,34 +82,40 @@ def _ears(graph: Graph, ends: set[str]) -> Iterator[list[Edge]]:
         if e.source in ends:
             yield from further([e])
 
-# %% ../../nbs/model/09_reach.ipynb #782aec01
+# %% ../../nbs/model/09_reach.ipynb #6a22101c
+def _options(variable: Variable, now: Choice, single: bool) -> list[Choice]:
+    "What an edge may take in a step: any candidate, or one more or one less of a subset; `single`: one by itself."
+    if variable.exclusive:
+        return list(variable.values())
+    return [variable.harden(row) for row in torch.eye(variable.size)] if single else variable.neighbours(now)
+
+
+def _opened(graph: Graph, way: list[Edge]) -> dict[str, Choice]:
+    "The simplest candidate that brings something on every edge of an ear that has one."
+    if len(way) == 1:
+        return {}
+    free = [e for e in way if e.name in graph.variables and any(map(candidate_brings, e.candidates))]
+    own = lambda e: graph.variables[e.name]
+    return {e.name: own(e).harden(own(e).encode(_simplest(graph, e, True))) for e in free}
+
+# %% ../../nbs/model/09_reach.ipynb #6c981a3d
 def neighbours(graph: Graph, structure: Structure) -> list[Structure]:
     "Connected structures, fewest weights first, that differ by one edge or one ear; of the empty one, single ways."
     now = canonical(graph, structure)
     ends = live(graph, now) | {graph.vertices[0].name, graph.vertices[-1].name}
     found = {}
     for way in _ears(graph, ends):
-        edges = [e for e in way if e.name in graph.choices]
-        least = {e.name: _simplest(graph, e, True) for e in edges if len(way) > 1 and any(map(_is_on, e.candidates))}
-        for e in edges:
-            for name in e.candidates:
-                s = canonical(graph, {**now, **least, e.name: name})
+        base = {**now, **_opened(graph, way)}
+        for e in way:
+            variable = graph.variables.get(e.name)
+            for one in _options(variable, base[e.name], len(way) > 1) if variable else ():
+                s = canonical(graph, {**base, e.name: one})
                 if s != now and connected(graph, s):
                     found.setdefault(tuple(s.items()), s)
     return sorted(found.values(), key=lambda s: parameters(graph, s))
 
-
-def _is_on(name: str) -> bool:
-    return candidate(name).apply is not None
-
 # %% ../../nbs/model/09_reach.ipynb #9e965d8a
 def network_of(graph: Graph, structure: Structure) -> tuple[tuple[str, str], ...]:
     "The (edge, candidate) pairs that the output depends on; structures with equal ones are the same network."
-    read, live = {graph.vertices[-1].name}, set()
-    for vertex in reversed(graph.order()):
-        for e in graph.incoming(vertex) if vertex in read else ():
-            names = structure.get(e.name, e.candidates)
-            on = {(e.name, c) for c in ((names,) if isinstance(names, str) else names) if candidate(c).apply}
-            live |= on
-            read |= {e.source} if on else set()
-    return tuple(sorted(live))
+    on, _, leads = _left(graph, structure)
+    return tuple(sorted((e.name, c) for e in graph.edges if leads[e.target] for c in on[e.name]))

@@ -12,85 +12,75 @@ import torch
 from torch import Generator, Tensor
 
 from bstruct.core.refusals import unknown
-from bstruct.model.graph import Choice, Graph
-
-Structure = dict[str, Tensor]
+from bstruct.model.graph import Graph
+from bstruct.structure import law
+from bstruct.structure.variable import Choice, Point, Structure, Variable
 
 # %% ../../nbs/model/04_structure.ipynb #3a689cf8
-def encode(graph: Graph, choice: Choice | Sequence[Choice], dtype: torch.dtype = torch.float32,
-           device: torch.device | str | None = None) -> Structure:
+def encode(graph: Graph, choice: Mapping[str, Choice] | Sequence[Structure], dtype: torch.dtype = torch.float32,
+           device: torch.device | str | None = None) -> Point:
     "The vertices named by one choice (edge -> candidate, on the cube a tuple), or by a sequence of them as a batch."
     if isinstance(choice, Mapping):
-        return {edge: _vertex(graph, edge, choice).to(device, dtype) for edge in graph.choices}
-    return {edge: torch.stack([_vertex(graph, edge, c) for c in choice]).to(device, dtype) for edge in graph.choices}
+        return {e: v.encode(_chosen(v, choice)).to(device, dtype) for e, v in graph.variables.items()}
+    return {e: _rows(v, [_chosen(v, c) for c in choice]).to(device, dtype) for e, v in graph.variables.items()}
 
 
-def _vertex(graph: Graph, edge: str, choice: Choice) -> Tensor:
-    names = graph.choices[edge]
+def _chosen(variable: Variable, choice: Mapping[str, Choice]) -> Choice:
+    edge = variable.name
     if edge not in choice:
-        raise ValueError(f"the structure does not choose on edge {edge}; take of {', '.join(names)}")
-    taken = (choice[edge],) if isinstance(choice[edge], str) else choice[edge]
-    if wrong := [name for name in taken if name not in names]:
-        raise unknown(f"candidate of edge {edge}", wrong[0], names)
-    if graph.domain == "simplex" and len(taken) != 1:
-        raise ValueError(f"edge {edge} takes {len(taken)} candidates; on the simplex it takes one, on the cube any")
-    return torch.tensor([name in taken for name in names])
+        listed = ", ".join(variable.candidates)
+        raise ValueError(f"the structure does not choose on edge {edge}; take of {listed}")
+    return choice[edge]
+
+
+def _rows(variable: Variable, choices: list[Choice]) -> Tensor:
+    "The codes of many choices, [n, size], each different one made once."
+    kinds = {c: i for i, c in enumerate(dict.fromkeys(choices))}
+    codes = torch.stack([variable.encode(c) for c in kinds]) if kinds else torch.zeros(0, variable.size)
+    return codes[[kinds[c] for c in choices]]
 
 # %% ../../nbs/model/04_structure.ipynb #f71215bf
-def harden(graph: Graph, structure: Structure) -> Structure:
+def harden(graph: Graph, structure: Point) -> Point:
     "The nearest vertex: on the simplex the largest weight of an edge (first of equals), on the cube all above 1/2."
-    if graph.domain == "cube":
-        return {edge: (gamma > 0.5).to(gamma.dtype) for edge, gamma in structure.items()}
-    hot = lambda gamma: torch.nn.functional.one_hot(gamma.argmax(-1), gamma.shape[-1])
-    return {edge: hot(gamma).to(gamma.dtype) for edge, gamma in structure.items()}
+    return {edge: graph.variables[edge].nearest(gamma) for edge, gamma in structure.items()}
 
 
-def decode(graph: Graph, structure: Structure) -> dict | list[dict]:
+def decode(graph: Graph, structure: Point) -> Structure | list[Structure]:
     "The names of the nearest vertex: edge to candidate, on the cube to a tuple; a list of them for a batch."
     first = next(iter(structure.values()), torch.ones(1))
     if first.ndim > 1:
         return [decode(graph, {e: g[b] for e, g in structure.items()}) for b in range(len(first))]
-    on = {e: [name for name, one in zip(graph.choices[e], g.tolist()) if one]
-          for e, g in harden(graph, structure).items() if e in graph.choices}
-    return {e: names[0] if graph.domain == "simplex" else tuple(names) for e, names in on.items()}
+    return {e: graph.variables[e].harden(g) for e, g in structure.items() if e in graph.variables}
 
 # %% ../../nbs/model/04_structure.ipynb #e13f4a10
-def relax(graph: Graph, logits: Structure, temperature: float = 1.0) -> Structure:
+def relax(graph: Graph, logits: Point, temperature: float = 1.0) -> Point:
     "Logits [..., K] to the interior of the domain: softmax(logits / temperature), on the cube the logistic function."
     if not temperature > 0:
         raise ValueError(f"temperature {temperature} is not positive; take a number above 0")
-    into = torch.sigmoid if graph.domain == "cube" else (lambda v: v.softmax(-1))
-    return {edge: into(v / temperature) for edge, v in logits.items()}
+    silent = {edge: v.new_zeros(graph.variables[edge].noise_shape) for edge, v in logits.items()}
+    return law.sample(graph.variables, {edge: {"logits": v} for edge, v in logits.items()}, silent, temperature)
 
 # %% ../../nbs/model/04_structure.ipynb #5e1704bc
-def check(graph: Graph, structure: Structure, hard: bool = False, tolerance: float = 1e-4) -> None:
-    "ValueError unless every edge with a choice has weights [..., K] in the graph's domain (with `hard`, at a vertex)."
+def check(graph: Graph, structure: Point, hard: bool = False, tolerance: float = 1e-4) -> None:
+    "ValueError unless every edge with a choice has weights [..., K] in its variable's domain (with `hard`, a vertex)."
     if strangers := structure.keys() - graph.choices.keys():
         raise unknown("edge in the structure", min(strangers), graph.choices)
-    for edge, names in graph.choices.items():
+    for edge, variable in graph.variables.items():
         if edge not in structure:
-            raise ValueError(f"the structure has no weights for edge {edge}; give {len(names)}, one a candidate")
+            raise ValueError(f"the structure has no weights for edge {edge}; give {variable.size}, one a candidate")
         gamma = structure[edge]
-        if gamma.shape[-1:] != (len(names),):
-            raise ValueError(f"edge {edge}: weights of shape {tuple(gamma.shape)}; the last axis must be {len(names)}")
-        low, high, sums = gamma.min().item(), gamma.max().item(), gamma.sum(-1)
-        if not (-tolerance <= low and high <= 1 + tolerance):
-            raise ValueError(f"edge {edge} has weights from {low:.4g} to {high:.4g}; they lie between 0 and 1")
-        if graph.domain == "simplex" and (sums - 1).abs().max() > tolerance:
-            worst = sums.flatten()[(sums - 1).abs().argmax()]
-            raise ValueError(f"edge {edge} has weights that sum to {worst:.4g}; on the simplex they sum to 1")
-        if hard and torch.minimum(gamma.abs(), (gamma - 1).abs()).max() > tolerance:
-            raise ValueError(f"edge {edge} is between the vertices of the {graph.domain}; use harden")
+        if gamma.shape[-1:] != (variable.size,):
+            raise ValueError(f"edge {edge}: weights of shape {tuple(gamma.shape)}; the last axis must be "
+                             f"{variable.size}")
+        if said := variable.fault(gamma, hard, tolerance):
+            raise ValueError(f"edge {edge} {said}")
 
 # %% ../../nbs/model/04_structure.ipynb #bf3fc276
 def sample(graph: Graph, generator: Generator, batch: tuple[int, ...] = (), hard: bool = False,
-           dtype: torch.dtype = torch.float32) -> Structure:
+           dtype: torch.dtype = torch.float32) -> Point:
     "Uniform draws from the interior of the domain, or with `hard` from its vertices: edge to [*batch, K]."
     draws = {}
-    for edge, names in graph.choices.items():
-        u = torch.rand(*batch, len(names), generator=generator, dtype=torch.float64, device=generator.device)
-        if graph.domain == "simplex":
-            u = -torch.log1p(-u)  # exponential; the largest of K is each of them with probability 1/K
-            u = u / u.sum(-1, keepdim=True)
-        draws[edge] = u.to(dtype)
+    for edge, variable in graph.variables.items():
+        u = torch.rand(*batch, variable.size, generator=generator, dtype=torch.float64, device=generator.device)
+        draws[edge] = variable.uniform(u).to(dtype)
     return harden(graph, draws) if hard else draws

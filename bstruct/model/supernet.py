@@ -18,20 +18,22 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from bstruct.model.candidates import Candidate, Shape, Weight, candidate
-from bstruct.model.graph import Choice, Edge, Graph
+from bstruct.model.graph import Edge, Graph
+from bstruct.structure.variable import Choice
 
 Tensors = Mapping[str, Tensor]
 
 # %% ../../nbs/model/05_supernet.ipynb #d270e1a3
 @dataclass(frozen=True)
 class Group:
-    "Candidates of one edge with the same weights; `positions` are their places on the edge."
+    "Candidates of one edge with the same weights, `shared` or one each; `positions` are their places on the edge."
 
     prefix: str
     positions: tuple[int, ...]
     members: tuple[Candidate, ...]
     weights: dict[str, Weight]
     out: Shape
+    shared: bool
 
     def parts(self) -> list[list[int]]:
         "The rows of the group, by activation."
@@ -39,13 +41,14 @@ class Group:
         return [[r for r, a in enumerate(acts) if a == act] for act in dict.fromkeys(acts)]
 
 
-def _groups(graph: Graph, edge: Edge) -> list[Group]:
-    found, (i, o) = {}, graph.shapes(edge)
+def _groups(graph: Graph, edge: Edge, share: bool) -> list[Group]:
+    found, (i, o), variable = {}, graph.shapes(edge), graph.variables.get(edge.name)
+    shared = share and (len(edge.candidates) == 1 or variable is not None and variable.exclusive)
     for k, name in enumerate(edge.candidates):
         if (c := candidate(name)).apply is not None:
             found.setdefault(c.group, []).append((k, c))
-    return [Group(f"{edge.name}/{key}/", tuple(k for k, _ in ms), tuple(c for _, c in ms), ms[0][1].weights(i, o), o)
-            for key, ms in found.items()]
+    return [Group(f"{edge.name}/{key}/", tuple(k for k, _ in ms), tuple(c for _, c in ms), ms[0][1].weights(i, o), o,
+                   shared) for key, ms in found.items()]
 
 # %% ../../nbs/model/05_supernet.ipynb #4a6b331d
 def _coefficient(g: Group, row: int, gamma: tuple[Tensor, ...] | None, like: Tensor) -> Tensor | None:
@@ -74,20 +77,21 @@ class Supernet:
 
     weights: {name: [*weight_shapes[name]]}; structure: {edge: gamma [K]} for every edge with a choice; x: [n, *inputs],
     or flat [n, features]; result [n, *outputs]. Pure: works under torch.func.vmap and grad of all three.
-    `share`: candidates of one group on an edge have one weight tensor, exact at the vertices of the simplex.
+    `share`: candidates of one group on an edge have one weight tensor where an edge takes one of them at a time.
     `groups`: edge to its candidates with weights in common; `tensors`: name of a weight to its group and its `Weight`;
-    `incoming`: vertex to its edges, in topological order.
+    `shared`: name to whether it is shared; `incoming`: vertex to its edges, in topological order.
     """
     usage: ClassVar[Callable[..., dict[str, Tensor]]]  # written on the page of the usage of weights
 
     def __init__(self, graph: Graph, share: bool = False):
         self.graph, self.share, self.candidates = graph, share, graph.candidates
-        self.groups = {e.name: _groups(graph, e) for e in graph.edges}
+        self.groups = {e.name: _groups(graph, e, share) for e in graph.edges}
         self.incoming = {name: graph.incoming(name) for name in graph.order()}
         self.tensors = {}
         for group in chain.from_iterable(self.groups.values()):
             self.tensors |= {group.prefix + name: (group, w) for name, w in group.weights.items()}
-        lead = lambda g: () if share else (len(g.members),)
+        lead = lambda g: () if g.shared else (len(g.members),)
+        self.shared = {name: g.shared for name, (g, _) in self.tensors.items()}
         self.weight_shapes = {name: lead(g) + w.shape for name, (g, w) in self.tensors.items()}
         self.fan_in = {name: w.fan_in for name, (_, w) in self.tensors.items()}
 
@@ -97,21 +101,21 @@ class Supernet:
     def init(self, generator: Generator, batch: tuple[int, ...] = (), dtype: torch.dtype = torch.float32,
              device: torch.device | str | None = None) -> dict[str, Tensor]:
         "Random weights N(0, gain^2 / fan_in), biases zero, with leading axes `batch`; drawn on the generator's device."
-        start = lambda name, g, w: _start(g, w, (*batch, *self.weight_shapes[name]), self.share, generator, dtype)
+        start = lambda name, g, w: _start(g, w, (*batch, *self.weight_shapes[name]), generator, dtype)
         return {name: start(name, *gw).to(device or generator.device) for name, gw in self.tensors.items()}
 
     def __call__(self, weights: Mapping[str, Tensor], structure: Mapping[str, Tensor],
                  x: Float[Tensor, "n *features"]) -> Float[Tensor, "n *outputs"]:
         return _forward(self, weights, structure, x)
 
-    def individual(self, weights: Mapping[str, Tensor], choice: Choice) -> tuple["Supernet", dict[str, Tensor]]:
+    def individual(self, weights: Mapping[str, Tensor], choice: Mapping[str, Choice]) -> tuple["Supernet", dict[str, Tensor]]:
         "The supernet of `graph.restrict(choice)` and its part of the weights (any leading batch axes)."
         return _individual(self, weights, choice)
 
 # %% ../../nbs/model/05_supernet.ipynb #7dd76483
-def _start(g: Group, w: Weight, shape: Shape, share: bool, generator: Generator, dtype: torch.dtype) -> Tensor:
+def _start(g: Group, w: Weight, shape: Shape, generator: Generator, dtype: torch.dtype) -> Tensor:
     gains = torch.tensor([c.gain for c in g.members], device=generator.device, dtype=dtype)
-    gains = gains.mean() if share else gains.reshape(-1, *(1 for _ in w.shape))
+    gains = gains.mean() if g.shared else gains.reshape(-1, *(1 for _ in w.shape))
     noise = torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
     return noise * gains * (w.gain / sqrt(w.fan_in))
 
@@ -119,7 +123,7 @@ def _start(g: Group, w: Weight, shape: Shape, share: bool, generator: Generator,
 def gammas(net: Supernet, edge: Edge, structure: Tensors) -> tuple[Tensor, ...] | None:
     k = len(edge.candidates)
     if edge.name not in structure:
-        if k == 1:
+        if edge.name not in net.graph.variables:
             return None
         raise ValueError(f"the structure has no weights for edge {edge.name}; give {k}, one a candidate")
     if structure[edge.name].shape != (k,):
@@ -133,8 +137,8 @@ def _edge(net: Supernet, edge: Edge, weights: Tensors, structure: Tensors, x: Te
     gamma, terms = gammas(net, edge, structure), []
     for g in net.groups[edge.name]:
         w = {name: weights[g.prefix + name] for name in g.weights}
-        together = net.share or not w or len(g.members) == 1
-        z = _outputs(g, w if net.share or not together else {name: v.squeeze(0) for name, v in w.items()}, x, together)
+        together = g.shared or not w or len(g.members) == 1
+        z = _outputs(g, w if g.shared or not together else {name: v.squeeze(0) for name, v in w.items()}, x, together)
         terms += _terms(g, gamma, z, together)
     return sum(terms[1:], terms[0]) if terms else None
 
@@ -168,13 +172,14 @@ def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> 
     return values[net.graph.vertices[-1].name]
 
 # %% ../../nbs/model/05_supernet.ipynb #f2b26c9b
-def _individual(net: Supernet, weights: Mapping[str, Tensor], choice: Choice) -> tuple[Supernet, dict[str, Tensor]]:
+def _individual(net: Supernet, weights: Mapping[str, Tensor], choice: Mapping[str, Choice]) -> tuple[Supernet, dict[str, Tensor]]:
     small = Supernet(net.graph.restrict(choice), net.share)
     cut = {name: weights[name] for name in small.weight_shapes}
-    if not net.share:
-        for name in cut:
-            big, kept = (n.tensors[name][0].members for n in (net, small))
-            rows = [i for i, c in enumerate(big) if c.name in {k.name for k in kept}]
+    for name in cut:
+        if not net.shared[name]:
+            big, own = (n.tensors[name][0].members for n in (net, small))
+            rows = [i for i, c in enumerate(big) if c.name in {k.name for k in own}]
             axis = cut[name].ndim - len(net.weight_shapes[name])
             cut[name] = cut[name].index_select(axis, torch.tensor(rows, device=cut[name].device))
+            cut[name] = cut[name].squeeze(axis) if small.shared[name] else cut[name]
     return small, cut

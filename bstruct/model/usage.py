@@ -7,6 +7,7 @@ __all__ = ['usage', 'parameters']
 
 # %% ../../nbs/model/06_usage.ipynb #73a79d88
 from collections.abc import Mapping
+from functools import lru_cache
 from math import prod
 
 import torch
@@ -14,9 +15,9 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from bstruct.model.candidates import Candidate, Shape, Weight, candidate
-from bstruct.model.graph import Choice, Edge, Graph
-from bstruct.model.structure import encode
+from bstruct.model.graph import Edge, Graph, taken, ways
 from bstruct.model.supernet import Supernet, gammas
+from bstruct.structure.variable import Choice
 
 # %% ../../nbs/model/06_usage.ipynb #9b43c1b0
 def _feeds(c: Candidate, source: Tensor, units: int) -> Tensor:
@@ -25,6 +26,8 @@ def _feeds(c: Candidate, source: Tensor, units: int) -> Tensor:
         return source.new_zeros(units)
     if c.group == "identity" and not c.activate(torch.zeros(())):
         return source
+    if c.unit is not None and not c.activate(torch.zeros(())):
+        return source * (torch.arange(units, device=source.device) == c.unit)
     live = torch.arange(units, device=source.device) < (c.width or units)
     return live.to(source.dtype)
 
@@ -47,18 +50,7 @@ def _fed(graph: Graph, gamma: dict[str, tuple[Tensor, ...]], one: Tensor) -> dic
         fed[name] = torch.cat(parts) if graph.vertex(name).aggregation == "concat" else _sum(parts, parts[0])
     return fed
 
-
-def _leads(graph: Graph, gamma: dict[str, tuple[Tensor, ...]], one: Tensor) -> dict[str, Tensor]:
-    "How far each vertex leads to the output."
-    leads = {graph.vertices[-1].name: one}
-    for name in reversed(graph.order()):
-        leads.setdefault(name, 0 * one)
-        for e in graph.incoming(name):
-            on = _sum([g for g, c in zip(gamma[e.name], e.candidates) if candidate(c).apply], one) * leads[name]
-            leads[e.source] = _sum([leads.get(e.source, 0 * one), on], one)
-    return leads
-
-# %% ../../nbs/model/06_usage.ipynb #6659ca16
+# %% ../../nbs/model/06_usage.ipynb #2c26cf5b
 def _reads(w: Weight, i: Shape, fed: Tensor) -> Tensor:
     "How far what the weight multiplies is there, broadcasting to its shape."
     if w.reads is None:
@@ -81,29 +73,84 @@ def _of_edge(net: Supernet, e: Edge, gamma: tuple[Tensor, ...], fed: Tensor, lea
         for part, w in c.weights(i, o).items() if c.apply else ():
             rows = used.setdefault(f"{e.name}/{c.group}/{part}", [])
             rows.append((gamma[k] * leads * _reads(w, i, fed) * _writes(c, o, fed)).expand(w.shape))
-    return {name: _sum(rows, rows[0]) if net.share else torch.stack(rows) for name, rows in used.items()}
+    return {name: _sum(rows, rows[0]) if net.shared[name] else torch.stack(rows) for name, rows in used.items()}
 
-# %% ../../nbs/model/06_usage.ipynb #934b9542
+# %% ../../nbs/model/06_usage.ipynb #cef4dab8
 @patch
 def usage(net: Supernet, structure: Mapping[str, Tensor]) -> dict[str, Tensor]:
     "How far each weight is used, in [0, 1], shaped like the weights; exact at vertices. Works under torch.func.vmap."
     one = next(iter(structure.values()), torch.ones(1)).new_ones(())
-    gamma = {e.name: gammas(net, e, structure) or (one,) for e in net.graph.edges}
-    fed, leads = _fed(net.graph, gamma, one), _leads(net.graph, gamma, one)
+    gamma = {e.name: gammas(net, e, structure) or (one,) * len(e.candidates) for e in net.graph.edges}
+    passes = {e.name: _sum([g for g, c in zip(gamma[e.name], e.candidates) if candidate(c).apply], one)
+              for e in net.graph.edges}
+    fed, (_, leads) = _fed(net.graph, gamma, one), ways(net.graph, passes)
     used = {}
     for e in net.graph.edges:
-        used |= _of_edge(net, e, gamma[e.name], fed[e.source], leads[e.target])
+        used |= _of_edge(net, e, gamma[e.name], fed[e.source], one * leads[e.target])
     return {name: used[name] for name in net.weight_shapes}
 
 
 usage = Supernet.usage
 
+# %% ../../nbs/model/06_usage.ipynb #c5cd9f4b
+@lru_cache(4096)
+def weights_of(name: str, i: Shape, o: Shape) -> tuple[Candidate, tuple[Weight, ...]]:
+    "A candidate between vertices of these shapes, and its weights."
+    c = candidate(name)
+    return c, tuple(c.weights(i, o).values())
 
+
+@lru_cache(4096)
+def candidate_brings(name: str) -> bool:
+    "Whether a candidate is more than zero."
+    return candidate(name).apply is not None
+
+
+@lru_cache(4096)
+def _nothing_from_nothing(name: str) -> bool:
+    "Whether units that are not fed stay so."
+    c = candidate(name)
+    return (c.group == "identity" or c.unit is not None) and not c.activate(torch.zeros(()))
+
+
+def _units(name: str, i: Shape, o: Shape, source: tuple[bool, ...]) -> tuple[bool, ...]:
+    "Which units of the target a candidate feeds."
+    c, _ = weights_of(name, i, o)
+    if c.apply is None:
+        return (False,) * o[0]
+    if _nothing_from_nothing(name):
+        return source if c.unit is None else tuple(k == c.unit and s for k, s in enumerate(source))
+    return tuple(k < (c.width or o[0]) for k in range(o[0]))
+
+
+def _entries(c: Candidate, w: Weight, i: Shape, o: Shape, source: tuple[bool, ...]) -> int:
+    "How many entries of a weight read fed units and write within the width."
+    axes, last = list(w.shape), len(w.shape) - 1
+    if w.reads is not None:
+        axes[w.reads] = sum(source) * (axes[w.reads] // len(source))
+    if c.width is not None:
+        axes[last] = min(c.width * prod(o[1:]), axes[last])
+    return prod(axes)
+
+# %% ../../nbs/model/06_usage.ipynb #9eaf2de7
 @patch
-def parameters(graph: Graph, choice: Choice) -> int:
+def parameters(graph: Graph, choice: Mapping[str, Choice]) -> int:
     "How many weights the output depends on; choice: edge to candidate, on the cube to a tuple of candidates."
-    structure = encode(graph, choice, torch.float64)
-    return round(sum(used.sum().item() for used in usage(Supernet(graph), structure).values()))
+    on = taken(graph, choice)
+    passes = {e: int(any(candidate_brings(c) for c in names)) for e, names in on.items()}
+    (_, leads), total = ways(graph, passes), 0
+    fed = {graph.vertices[0].name: (True,) * graph.vertices[0].shape[0]}
+    for vertex, edges in graph.wired[1:]:
+        parts = []
+        for e, i, o in edges:
+            found = [_units(c, i, o, fed[e.source]) for c in on[e.name]]
+            parts.append(tuple(map(any, zip(*found))) if found else (False,) * o[0])
+            if leads[e.target]:
+                made = [weights_of(c, i, o) for c in on[e.name] if candidate_brings(c)]
+                total += sum(_entries(c, w, i, o, fed[e.source]) for c, ws in made for w in ws)
+        joined = graph.vertex(vertex).aggregation == "concat"
+        fed[vertex] = sum(parts, ()) if joined else tuple(map(any, zip(*parts)))
+    return total
 
 
 parameters = Graph.parameters

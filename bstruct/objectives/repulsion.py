@@ -7,7 +7,7 @@ __all__ = ['log_smoothed', 'repelled', 'successive_maxima', 'repulsion']
 
 # %% ../../nbs/objectives/05_repulsion.ipynb #95e7c5de
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -48,6 +48,11 @@ def successive_maxima(values: Float[Tensor, "*K"], visits: int, c_comb: float, e
     return seen
 
 # %% ../../nbs/objectives/05_repulsion.ipynb #1ff5261c
-def repulsion(logits: dict[str, Tensor], known: Sequence[dict[str, Tensor]]) -> Float[Tensor, ""]:
-    "Σ over p' in `known` of KL(p(Γ|logits)‖p') in nats, between vertex laws that factorise over edges."
-    return sum((kl_structure(logits, other, kl_categorical) for other in known), torch.zeros(()))
+def repulsion(law: Mapping, known: Sequence[Mapping], kl: Callable[[Mapping, Mapping], Tensor] | None = None
+              ) -> Float[Tensor, ""]:
+    """Σ over p' in `known` of KL(p(Γ|law)‖p') in nats, between laws that factorise over edges.
+
+    `kl(law, other)` is the divergence of two of them; without it both are edge to logits of one candidate an edge.
+    """
+    apart = kl or (lambda q, p: kl_structure(q, p, kl_categorical))
+    return sum((apart(law, other) for other in known), torch.zeros(()))

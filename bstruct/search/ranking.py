@@ -22,19 +22,25 @@ from bstruct.core.refusals import check_choice
 from bstruct.evidence.core import Evidence
 from bstruct.evidence.posterior import structure_posterior
 from bstruct.model.graph import Graph
-from bstruct.model.reach import Structure, network_of
+from bstruct.model.reach import network_of
 from bstruct.model.usage import parameters
 from bstruct.search.result import Scored, to_frame
+from bstruct.structure.variable import Choice, Structure, names, text
+
+# %% ../../nbs/search/04_ranking.ipynb #bb78bce0
+def asked_for(graph: Graph, structure: Mapping[str, Choice]) -> Structure:
+    "The choices of a structure on the edges that offer one, as rankings have them; ValueError names what is wrong."
+    for edge, known in graph.choices.items():
+        if edge not in structure:
+            raise ValueError(f"the structure says nothing of the edge {edge}: give it one of {', '.join(known)}")
+        for name in names(structure[edge]):
+            check_choice(edge, name, known)
+    return {e: v.harden(v.encode(structure[e])) for e, v in graph.variables.items()}
 
 # %% ../../nbs/search/04_ranking.ipynb #5621f13d
-def place_of(rows: Sequence[Scored], structure: Mapping[str, str], graph: Graph) -> int:
+def place_of(rows: Sequence[Scored], structure: Mapping[str, Choice], graph: Graph) -> int:
     "The place of a structure (edge to candidate) among the rows, 1 for the best; ValueError where it is not there."
-    choices = graph.choices
-    for edge, names in choices.items():
-        if edge not in structure:
-            raise ValueError(f"the structure says nothing of the edge {edge}: give it one of {', '.join(names)}")
-        check_choice(edge, structure[edge], names)
-    wanted = {e: structure[e] for e in choices}
+    wanted = asked_for(graph, structure)
     found = [i for i, row in enumerate(rows, 1) if row.structure == wanted]
     if not found:
         raise ValueError(f"{wanted} is none of the {len(rows)} structures that were visited, of {graph.n_structures}; "
@@ -62,8 +68,8 @@ def _chances(graph: Graph, rows: list[Scored]) -> dict[int, tuple[float, float]]
     network = {r.visit: (network_of(graph, r.structure), r.evidence.value) for r in rows}
     posterior = structure_posterior({r.visit: r.evidence for r in rows}, errors="pooled", network=network)
     joint = dict(zip(posterior.labels, zip(posterior.probability.tolist(), posterior.stderr.tolist())))
-    names = Counter(network.values())
-    return {visit: tuple(v / names[n] for v in joint[n]) for visit, n in network.items()}
+    known = Counter(network.values())
+    return {visit: tuple(v / known[n] for v in joint[n]) for visit, n in network.items()}
 
 # %% ../../nbs/search/04_ranking.ipynb #720700c8
 @dataclass
@@ -99,7 +105,7 @@ class Ranking:
         "The first k rows."
         return self.rows[:k]
 
-    def rank_of(self, structure: Mapping[str, str]) -> int:
+    def rank_of(self, structure: Mapping[str, Choice]) -> int:
         "The place of a structure (edge to candidate), 1 for the best; ValueError where it was not visited."
         return place_of(self.rows, structure, self.graph)
 
@@ -111,7 +117,7 @@ class Ranking:
         "Write the table to a file, atomically. Raises OSError."
         write_whole(Path(path), self.to_frame().to_csv())
 
-    def plot(self, answers: Mapping[str, Mapping[str, str]] | None = None, ax=None):
+    def plot(self, answers: Mapping[str, Mapping[str, Choice]] | None = None, ax=None):
         "Log evidence less the best by rank, ± two standard errors; `answers`: name to a structure that is marked."
         return plot_ranks(self.rows, {name: self.rank_of(s) for name, s in (answers or {}).items()}, ax)
 
@@ -119,7 +125,7 @@ class Ranking:
 def _text(ranking: Ranking, most: int) -> str:
     "The first rows as a table, and what a reader should know."
     rows = [[str(i), f"{r.probability:.3f} ± {r.probability_error:.3f}", f"{r.evidence.value:.1f}",
-             f"{r.evidence.stderr:.1f}", str(r.parameters), *map(str, r.structure.values())]
+             f"{r.evidence.stderr:.1f}", str(r.parameters), *map(text, r.structure.values())]
             for i, r in enumerate(ranking.top(most), 1)]
     edges = (e.replace("->", "→") for e in ranking.graph.choices)
     head = ["rank", "probability", "log evidence", "error", "weights", *edges]

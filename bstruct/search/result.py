@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
-from bstruct.model.reach import Structure
+from bstruct.structure.law import as_structure
+from bstruct.structure.variable import Structure, text
 from bstruct.training.batch import Batch
 
 # %% ../../nbs/search/02_result.ipynb #decac18b
@@ -71,14 +72,15 @@ def from_record(record: Mapping) -> Scored:
     notes = {"comparison": record["comparison"]} if "comparison" in record else {}
     evidence = Evidence(number("log_evidence", math.nan), number("stderr", math.inf), diagnostics=notes)
     known = {f.name for f in fields(Scored)} - {"structure", "evidence"}
-    return Scored(dict(record["structure"]), evidence, **{k: v for k, v in record.items() if k in known})
+    return Scored(as_structure(record["structure"]), evidence, **{k: v for k, v in record.items() if k in known})
 
 
 def to_frame(rows: Sequence[Scored], ranked: bool = True):
     "A row a structure as a pandas table: log evidence and error in nats, the rest, edges; by `rank` where `ranked`."
     import pandas as pd
 
-    flat = [{k: v for k, v in r.items() if k not in ("structure", "of")} | r["structure"]
+    said = lambda structure: {e: text(c) for e, c in structure.items()}
+    flat = [{k: v for k, v in r.items() if k not in ("structure", "of")} | said(r["structure"])
             | {k: r[k] for k in ("of",) if k in r} for r in map(as_record, rows)]
     return pd.DataFrame(flat, index=pd.RangeIndex(1, len(flat) + 1, name="rank") if ranked else None)
 

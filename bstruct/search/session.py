@@ -17,6 +17,7 @@ from bstruct.core.random import generator_of
 from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
+from bstruct.structure.law import Variables, rows
 from bstruct.training.batch import Batch
 from bstruct.training.variational import Trainer, load_trainer_state, trainer_state
 
@@ -81,7 +82,7 @@ class Session:
         try:
             while not trainer.done:
                 report = trainer.run_epoch()
-                self.report(_epoch(stage, part * plan.epochs + trainer.epoch, parts * plan.epochs, report))
+                self.report(_epoch(self.graph.variables, stage, part * plan.epochs + trainer.epoch, parts * plan.epochs, report))
                 self.checkpoint.save(name, trainer_state(trainer))
         except KeyboardInterrupt:
             self.checkpoint.save(name, trainer_state(trainer), force=True)
@@ -129,8 +130,8 @@ def _stage(run: Session, name: str, work: Callable[[], tuple], part: str):
     return run.checkpoint.found(name)
 
 
-def _epoch(stage: str, epoch: int, epochs: int, report: dict) -> dict:
+def _epoch(variables: Variables, stage: str, epoch: int, epochs: int, report: dict) -> dict:
     "The record of an epoch: how far the stage is, and the bound and the probabilities of the best model."
-    best = int(report["bound"].argmax())
+    best, laws = int(report["bound"].argmax()), rows(variables, report["probabilities"])
     return {"stage": stage, "epoch": epoch, "epochs": epochs, "elbo": float(report["bound"][best]),
-            "probabilities": {e: q[best].tolist() for e, q in report["probabilities"].items()}}
+            "probabilities": {e: q[best].tolist() for e, q in laws.items()}}

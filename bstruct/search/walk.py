@@ -28,6 +28,8 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.predictor import add_predictors
+from bstruct.structure import law
+from bstruct.structure.variable import text
 from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot, weight_kl
 from bstruct.training.variational import Trainer
 
@@ -174,7 +176,8 @@ def changed(trail: list[Visit], v: Visit) -> str:
     if not trail:
         return "start"
     old = trail[-1]
-    edges = [f"{e}: {old.structure[e]} to {name}" for e, name in v.structure.items() if old.structure[e] != name]
+    edges = [f"{e}: {text(old.structure[e])} to {text(one)}" for e, one in v.structure.items()
+             if old.structure[e] != one]
     return ", ".join(edges + [f"c_reg: {old.c_reg:g} to {v.c_reg:g}"] * (old.c_reg != v.c_reg))
 
 
@@ -272,10 +275,8 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
 
 # %% ../../nbs/search/05_walk.ipynb #5e1530a4
 def open_run(name: str, graph: Graph, task: Task, settings: Settings, seed: int, checkpoint, callback) -> Session:
-    "A run of the named walk; refuses graphs that no walk can read."
-    if graph.domain != "simplex":
-        raise ValueError(f"the domain of the graph is {graph.domain!r}; {name} walks on 'simplex': give every subset "
-                         "of candidates a candidate of its own, or take another mode")
+    "A run of the named walk; refuses graphs whose structures cannot be counted."
+    law.n_structures(graph.variables)
     mark = fingerprint(name, graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
     return Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
 

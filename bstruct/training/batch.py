@@ -17,12 +17,13 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from bstruct.distributions.gaussian import kl_diagonal, reparameterise
-from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
 from bstruct.evidence.prequential import log_mean
 from bstruct.model.paths import Paths
-from bstruct.model.reach import Structure
+from bstruct.model.structure import encode
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
+from bstruct.structure import law
+from bstruct.structure.variable import Point, Structure
 from bstruct.training.precision import Groups, best_log_precision
 
 # %% ../../nbs/training/02_batch.ipynb #42ce3377
@@ -30,7 +31,8 @@ from bstruct.training.precision import Groups, best_log_precision
 class Batch:
     """M posteriors of one supernet with P weights.
 
-    `params`: loc and log_scale [M, P], log_noise [M], logits/EDGE [M, K]. `structure` (edge to γ [M, K]) fixes the
+    `params`: loc and log_scale [M, P], log_noise [M], and PARAMETER/EDGE of the laws of the edges that vary, such as
+    logits/EDGE [M, K]. `structure` (edge to γ [M, K]) fixes the
     structures; where it is None they are learnt. `sizes` [M] is how many rows each model sees, `c_reg` [M] the weight
     of its KL term.
     """
@@ -45,9 +47,14 @@ class Batch:
         return len(self.sizes)
 
     @property
+    def laws(self) -> dict[str, dict[str, Tensor]]:
+        "Edge to the parameters [M, ...] of its posterior; empty where the structure is given."
+        return law.nested(self.net.graph.variables, self.params)
+
+    @property
     def logits(self) -> dict[str, Tensor]:
-        "Edge to the logits [M, K] of its Gumbel-Softmax posterior."
-        return {k.removeprefix("logits/"): v for k, v in self.params.items() if k.startswith("logits/")}
+        "Edge to the logits [M, K] of its posterior, where it has such."
+        return {edge: parts["logits"] for edge, parts in self.laws.items() if "logits" in parts}
 
     def named(self, flat: Float[Tensor, "M P"]) -> dict[str, Tensor]:
         "Views [M, *shape] of a matrix such as `params['loc']`, by the names of the weights."
@@ -86,24 +93,21 @@ def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None
     params = {"loc": loc, "log_scale": torch.full_like(loc, log_scale)}
     params["log_noise"] = torch.full((m,), -1.0, device=device)
     if structure is None:
-        params |= {f"logits/{e}": torch.zeros(m, len(c), device=device) for e, c in net.graph.choices.items()}
+        params |= law.flat(law.start(net.graph.variables, (m,), device))
     sizes = torch.as_tensor(sizes, device=device)
     c_reg = torch.as_tensor(c_reg, dtype=torch.get_default_dtype(), device=device).expand(m)
     return Batch(net, params, structure, sizes, c_reg)
 
 # %% ../../nbs/training/02_batch.ipynb #794e0869
-def one_hot(net: Supernet, structures: list[dict[str, str]], device=None) -> dict[str, Tensor]:
-    "The structures (edge to candidate) as γ: edge to [M, K]."
-    def rows(edge, names):
-        place = [names.index(s[edge]) for s in structures]
-        return torch.eye(len(names), device=device)[place]
-    return {edge: rows(edge, names) for edge, names in net.graph.choices.items()}
+def one_hot(net: Supernet, structures: list[Structure], device=None) -> Point:
+    "The structures (edge to what it takes) as γ: edge to [M, K], one or, of subsets, several ones a row."
+    return encode(net.graph, structures, torch.get_default_dtype(), device)
 
 # %% ../../nbs/training/02_batch.ipynb #4a517689
 def forward_of(net: Supernet, structure: dict[str, Tensor], models: int) -> Callable[..., Float[Tensor, "M n C"]]:
     "The function (weights {name: [M, *shape]}, x [n, ...] for all or [M, n, ...]) to the outputs of M structures."
     one_hot_rows = lambda v: bool(((v == 0) | (v == 1)).all()) and bool((v.sum(-1) == 1).all())
-    if net.graph.domain == "simplex" and all(map(one_hot_rows, structure.values())):
+    if net.graph.exclusive and all(map(one_hot_rows, structure.values())):
         return Paths(net, structure, models)
     return lambda weights, x, common: vmap(net, in_dims=(0, 0, None if common else 0))(weights, structure, x)
 
@@ -118,11 +122,13 @@ def weight_kl(batch: Batch) -> Float[Tensor, "M"]:
     "KL(q_W‖p_W) of every model in nats, at its best precisions."
     return vmap(kl_diagonal)(batch.params["loc"], batch.params["log_scale"], prior_log_precision(batch))
 
-# %% ../../nbs/training/02_batch.ipynb #7e631857
+# %% ../../nbs/training/02_batch.ipynb #d8eb6c23
+KL_TEMPERATURE = {"categorical": None, "gumbel": 1.0}  # the laws of hardened choices, or of points at any temperature
+
+# %% ../../nbs/training/02_batch.ipynb #b4274ee1
 def structure_kl(batch: Batch, kind: str = "categorical") -> Float[Tensor, "M"] | float:
-    "KL(q_Γ‖p_Γ) from the uniform prior, of every model, in nats; 0 where the structure is given."
-    divergence = {"categorical": kl_categorical, "gumbel": kl_equal_temperature}[kind]
-    return sum((divergence(q, torch.zeros_like(q)) for q in batch.logits.values()), 0.0)
+    "KL(q_Γ‖p_Γ) from the variables' own prior, of every model, in nats; 0 where the structure is given."
+    return law.kl(batch.net.graph.variables, batch.laws, None, KL_TEMPERATURE[kind])
 
 # %% ../../nbs/training/02_batch.ipynb #b36994b3
 def weight_samples(batch: Batch, samples: int, generator: Generator | None) -> Iterator[Float[Tensor, "M P"]]:

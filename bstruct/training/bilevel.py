@@ -19,8 +19,7 @@ from torch.func import vmap
 
 from bstruct.core.refusals import check_at_least, check_choice
 from bstruct.distributions.gaussian import coupled_log_precision, kl_diagonal, reparameterise
-from bstruct.distributions.gumbel_softmax_density import gumbel_noise, sample_log, straight_through
-from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
+from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.hypergradient import Hypergradient, hypergradient
 from bstruct.hypergradient.call import methods
 from bstruct.hypergradient.operator import SGD, Adam, State, Training, train
@@ -30,7 +29,9 @@ from bstruct.objectives.complexity import GROUPINGS, CollapseWarning
 from bstruct.objectives.outer import OUTER, Problem
 from bstruct.objectives.repulsion import repulsion
 from bstruct.objectives.task import Task
-from bstruct.training.batch import Batch
+from bstruct.structure import law
+from bstruct.structure.variable import Variable
+from bstruct.training.batch import KL_TEMPERATURE, Batch
 from bstruct.training.collapse import collapses
 from bstruct.training.precision import Groups, best_log_precision, owners_of
 from bstruct.training.variational import Plan, Trainer, annealed, drawn
@@ -109,16 +110,17 @@ def _check(o: "OuterPlan") -> None:
 
 # %% ../../nbs/training/05_bilevel.ipynb #64f7fc08
 class _Draw(NamedTuple):
-    "Rows [M, b], weight noise [M, S, P] and Gumbel noise by edge [M, S, K] of an expectation."
+    "Rows [M, b], weight noise [M, S, P] and Gumbel noise by edge [M, S, ...] of an expectation."
 
     rows: Tensor
     noise: Tensor
     gumbel: dict[str, Tensor]
 
 
-def _log_gamma(theta: dict[str, Tensor], draw: _Draw, temperature) -> dict[str, Tensor]:
+def _log_gamma(own: dict[str, Variable], theta: dict[str, Tensor], draw: _Draw, temperature) -> dict[str, Tensor]:
     "ln γ [M, S, K] of every edge."
-    return {e: sample_log(theta[f"logits/{e}"][:, None], temperature, g) for e, g in draw.gumbel.items()}
+    laws = {e: {k: v[:, None] for k, v in parts.items()} for e, parts in law.nested(own, theta).items()}
+    return law.log_sample(own, laws, draw.gumbel, temperature)
 
 
 def _log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: _Draw, log_gamma: dict[str, Tensor],
@@ -130,17 +132,18 @@ def _log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: _
     if batch.structure is not None:
         gamma = {e: g[:, None].expand(m, s, -1) for e, g in batch.structure.items()}
     else:
-        gamma = {e: straight_through(g.exp()) if vertices else g.exp() for e, g in log_gamma.items()}
+        gamma = {e: g.exp() for e, g in log_gamma.items()}
+        gamma = law.straight_through(batch.net.graph.variables, gamma) if vertices else gamma
     output = vmap(vmap(batch.net, in_dims=(0, 0, None)))(named, gamma, task.x[draw.rows])
     each = vmap(vmap(task.log_likelihood, in_dims=(0, None, None)))
     return each(output, task.y[draw.rows], theta["log_noise"])
 
 
 class _Divergences(NamedTuple):
-    "What a divergence depends on beside θ and h: groups, edges, a coupled prior's owners, and the kind of KL of Γ."
+    "What a divergence depends on beside θ and h: groups, variables, a coupled prior's owners, and the kind of KL of Γ."
 
     groups: Groups
-    edges: tuple[str, ...]
+    variables: dict[str, Variable]
     owners: Tensor | None
     kind: str
 
@@ -155,8 +158,8 @@ class _Divergences(NamedTuple):
 
     def structure(self, theta, hyper) -> Tensor | float:
         "KL(q_Γ‖p_Γ) in nats, [M]."
-        kl = {"categorical": kl_categorical, "gumbel": kl_equal_temperature}[self.kind]
-        return sum((kl(theta[f"logits/{e}"], hyper[f"logits/{e}"]) for e in self.edges), 0.0)
+        own = self.variables
+        return law.kl(own, law.nested(own, theta), law.nested(own, hyper), KL_TEMPERATURE[self.kind])
 
     def parts(self, theta, hyper, log_gamma) -> tuple[Tensor, Tensor | float]:
         "KL(q_W‖p_W), averaged over q_Γ, and KL(q_Γ‖p_Γ) in nats, [M] each."
@@ -164,12 +167,12 @@ class _Divergences(NamedTuple):
         return weights, self.structure(theta, hyper)
 
 
-def _of_prior(outer: OuterPlan, hyper: dict[str, Tensor]) -> tuple[Tensor | float, Tensor | float]:
+def _of_prior(outer: OuterPlan, own: dict[str, Variable], hyper: dict[str, Tensor]) -> tuple[Tensor | float, Tensor | float]:
     "What Q says of h alone, [M]: repulsion and log hyperprior."
     away = prior = 0.0
     if outer.known:
-        logits = {k.removeprefix("logits/"): v for k, v in hyper.items() if k.startswith("logits/")}
-        away = vmap(lambda m: repulsion(m, outer.known))(logits)
+        apart = lambda m, other: law.kl(own, m, {e: {"logits": v} for e, v in other.items()})
+        away = vmap(lambda m: repulsion(m, outer.known, apart))(law.nested(own, hyper))
     if outer.hyperprior is not None:
         prior = vmap(lambda a: log_hyperprior({"all": a}, *outer.hyperprior))(hyper["log_precision"])
     return away, prior
@@ -178,7 +181,7 @@ def _of_prior(outer: OuterPlan, hyper: dict[str, Tensor]) -> tuple[Tensor | floa
 class BilevelTrainer(Trainer):
     """Trains θ by L and h by Q, as `Trainer` one epoch a call; its state is that of `trainer_state`.
 
-    h joins `batch.params` as prior/log_precision [M, G] and prior/logits/EDGE [M, K]. `shortcut`: whether the best h
+    h joins `batch.params` as prior/log_precision [M, G] and prior/PARAMETER/EDGE of the structure's laws. `shortcut`: whether the best h
     is taken in closed form. `messages`: after the last epoch, what has collapsed and what to change.
     """
 
@@ -187,15 +190,17 @@ class BilevelTrainer(Trainer):
         self.batch, self.task, self.plan, self.generator = batch, task, plan, generator
         self.outer, self.epoch, self.messages = outer or OuterPlan(), 0, []
         p, device, o = batch.params, batch.params["loc"].device, self.outer
+        self.variables = {e: v for e, v in batch.net.graph.variables.items() if e in batch.laws}
         self.groups = Groups(batch.net, o.grouping, device)
         owners = owners_of(batch.net).to(device) if o.coupled else None
-        self.divergences = _Divergences(self.groups, tuple(batch.logits), owners, plan.structure_kl)
+        self.divergences = _Divergences(self.groups, self.variables, owners, plan.structure_kl)
         reg = batch.c_reg if o.c_reg is None else o.c_reg
         self.coefficients = Coefficients(*map(_tensors, (reg, o.c_train, o.c_prior, o.c_comb)))
         theta, a = list(p.values()), best_log_precision(p, self.groups)
         if o.precision is not None:
             a = torch.full_like(a, math.log(o.precision))
-        hyper = {"prior/log_precision": a} | {f"prior/logits/{e}": torch.zeros_like(q) for e, q in batch.logits.items()}
+        laws = law.flat(law.start(self.variables, (len(batch),), device))
+        hyper = {"prior/log_precision": a} | {f"prior/{k}": v.to(a) for k, v in laws.items()}
         p |= hyper
         self.optimiser = torch.optim.Adam(list(hyper.values()), lr=o.learning_rate)
         for v in theta:  # the moments of θ are kept beside those of h, under the same names
@@ -227,7 +232,7 @@ class BilevelTrainer(Trainer):
     def _closed(self) -> bool:
         "Whether the best h is known: a single level all along, and nothing but the KL depends on h."
         o = self.outer
-        learns = {"precision", "structure" if self.batch.logits else "precision"} & set(o.learn)
+        learns = {"precision", "structure" if self.batch.laws else "precision"} & set(o.learn)
         plain = o.shortcut and o.hyperprior is None and o.judge == "bound" and not o.coupled
         return not learns or (plain and self.coefficients.single_level)
 
@@ -254,8 +259,8 @@ class BilevelTrainer(Trainer):
         rows = order[0].gather(1, at % order[1][:, None])
         shape = lambda v: (len(v), many, v.shape[1])
         noise = drawn(torch.randn, shape(p["loc"]), self.generator, p["loc"].device).to(p["loc"].dtype)
-        gumbel = {e: drawn(gumbel_noise, shape(q), self.generator, q.device).to(q.dtype)
-                  for e, q in self.batch.logits.items()}
+        made = lambda v, shape: drawn(gumbel_noise, shape, self.generator, p["loc"].device).to(p["loc"].dtype)
+        gumbel = law.noise(self.variables, self.batch.laws, made, (len(p["loc"]), many))
         return _Draw(rows, noise, gumbel)
 
     def _levels(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -269,7 +274,8 @@ class BilevelTrainer(Trainer):
         o, plan = self.outer, self.plan
         logits = 0.0 if held else plan.structure_learning_rate / (plan.learning_rate or 1.0)
         noise = 10.0 if "noise" in o.learn else 0.0
-        given = lambda k: logits if k.startswith("logits/") else noise if k == "log_noise" else 1.0
+        structural = law.flat(self.batch.laws)
+        given = lambda k: logits if k in structural else noise if k == "log_noise" else 1.0
         rates = {k: given(k) for k in self._levels()[0]}
         return {k: r if o.optimiser == "adam" else 1.0 for k, r in rates.items() if r}
 
@@ -296,10 +302,10 @@ class BilevelTrainer(Trainer):
         Functions of the part of θ that moves, in units of its rates; the rest is taken from the batch.
         """
         rows, whole = self._fitted().to(self.batch.params["loc"].dtype), self._levels()[0]
-        objective, of_prior = OUTER[self.outer.judge], partial(_of_prior, self.outer)
+        objective, of_prior = OUTER[self.outer.judge], partial(_of_prior, self.outer, self.variables)
 
         def terms(theta, hyper, draw):
-            log_gamma = _log_gamma(theta, draw, temperature)
+            log_gamma = _log_gamma(self.variables, theta, draw, temperature)
             kl = divergence(*self.divergences.parts(theta, hyper, log_gamma))
             each = _log_likelihoods(self.batch, self.task, theta, draw, log_gamma, self.outer.vertices)
             return scale_minibatch(each, rows, (1, 2)), kl
@@ -319,7 +325,7 @@ class BilevelTrainer(Trainer):
         "A step of h and, before it, `steps` of θ."
         o, plan = self.outer, self.plan
         at, end = self.epoch * plan.steps + i, plan.epochs * plan.steps
-        release = math.ceil(o.hold * end) if self.batch.logits and plan.structure_learning_rate else 0
+        release = math.ceil(o.hold * end) if self.batch.laws and plan.structure_learning_rate else 0
         held, progress = at < release, at / end
         taken = (at if held else at - release) * o.steps
         rates = self._rates(held)
@@ -377,16 +383,16 @@ class BilevelTrainer(Trainer):
             now, t = self._now(progress), self._temperature(progress)
             for order, length in self._orders():
                 draw = self._draw((order, length), 0, int(length.max()))
-                log_gamma = _log_gamma(theta, draw, t)
+                log_gamma = _log_gamma(self.variables, theta, draw, t)
                 each = _log_likelihoods(self.batch, self.task, theta, draw, log_gamma, self.outer.vertices)
                 values.append(scale_minibatch(each, self._fitted(), (1, 2)))
             weights, structure = self.divergences.parts(theta, hyper, log_gamma)
             kl = divergence(weights, structure)
-            problem = Problem(lambda theta, hyper: (values[1], kl), partial(_of_prior, self.outer), now)
+            problem = Problem(lambda theta, hyper: (values[1], kl), partial(_of_prior, self.outer, self.variables), now)
             return {"bound": inner_objective(values[0], kl, now), "fit": values[0],
                     "outer": OUTER[self.outer.judge].value(theta, hyper, problem), "weight_kl": weights,
                     "structure_kl": structure + torch.zeros_like(kl), "log_precision": hyper["log_precision"].clone(),
-                    "probabilities": {e: q.detach().softmax(-1) for e, q in self.batch.logits.items()}}
+                    "probabilities": law.marginals(self.variables, self.batch.laws)}
 
 # %% ../../nbs/training/05_bilevel.ipynb #7ff84c0b
 def _tensors(value: Value | None) -> Value | None:

@@ -16,6 +16,8 @@ from bstruct.objectives.complexity import COLLAPSED
 from bstruct.distributions.gaussian import signal_to_noise
 from bstruct.model.reach import connected
 from bstruct.model.supernet import Supernet
+from bstruct.structure import law
+from bstruct.structure.variable import names
 from bstruct.training.batch import Batch, prior_log_precision
 
 RUNAWAY = 1e6  # a prior precision beyond it holds its weights within a thousandth of 0
@@ -53,15 +55,15 @@ def collapses(batch: Batch, log_precision: Float[Tensor, "M P"], c_reg: float = 
 def _importance(batch: Batch) -> Float[Tensor, "M P"]:
     "The probability that the structure uses a weight."
     net, found = batch.net, []
-    laws = {e: q.detach().softmax(-1) for e, q in batch.logits.items()}
+    laws = {e: p.detach() for e, p in law.marginals(net.graph.variables, batch.laws).items()}
     for name, shape in net.weight_shapes.items():
         group, _ = net.tensors[name]
-        law = laws.get(group.prefix.split("/")[0])
-        if law is None:
+        on = laws.get(group.prefix.split("/")[0])
+        if on is None:
             found.append(torch.ones(len(batch), math.prod(shape)))
         else:
-            own = law[:, list(group.positions)]
-            own = own.sum(1, keepdim=True) if net.share else own
+            own = on[:, list(group.positions)]
+            own = own.sum(1, keepdim=True) if net.shared[name] else own
             found.append(own.repeat_interleave(math.prod(shape) // own.shape[1], 1))
     return torch.cat(found, 1)
 
@@ -83,14 +85,15 @@ def _name_of(net: Supernet, place: int) -> str:
 def _structural(batch: Batch, now: str) -> list[str]:
     "The collapses of the structure."
     graph, found = batch.net.graph, []
-    laws = {e: q.detach().softmax(-1).cpu() for e, q in batch.logits.items()}
+    on = lambda laws: {e: p.detach().cpu() for e, p in law.marginals(graph.variables, laws).items()}
+    laws, before = on(batch.laws), on(law.start(graph.variables, (1,)))
     if not laws:
         return found
-    picks = [{e: graph.choices[e][int(q[i].argmax())] for e, q in laws.items()} for i in range(len(batch))]
-    moved = torch.stack([(q - 1 / q.shape[1]).abs().sum(1) / 2 for q in laws.values()]).amax(0)
+    picks = [{e: graph.variables[e].harden(q[i]) for e, q in laws.items()} for i in range(len(batch))]
+    moved = torch.stack([(q - before[e]).abs().sum(1) / 2 for e, q in laws.items()]).amax(0)
     still = moved < UNMOVED
     cut = torch.tensor([not connected(graph, s) for s in picks]) & ~still
-    copies = torch.tensor([set(s.values()) == {"identity"} for s in picks]) & ~still
+    copies = torch.tensor([all(names(c) == ("identity",) for c in s.values()) for s in picks]) & ~still
     if cut.any():
         found.append(f"the most probable structure leaves the input unread in {_starts(cut)}: lower {now}, hold the "
                      "structure for longer, or take 'zero' off one edge")

@@ -19,7 +19,7 @@ from bstruct.objectives.complexity import shared_axes
 # %% ../../nbs/training/01_precision.ipynb #d6e6040e
 def _bodies(net: Supernet) -> list[tuple[int, tuple[int, ...]]]:
     "Of each weight tensor, how many candidates it stacks and the shape of one of them."
-    return [(1, shape) if net.share else (shape[0], shape[1:]) for shape in net.weight_shapes.values()]
+    return [(1, s) if net.shared[name] else (s[0], s[1:]) for name, s in net.weight_shapes.items()]
 
 # %% ../../nbs/training/01_precision.ipynb #e1bcc121
 def precision_groups(net: Supernet, grouping: str = "layer") -> Int[Tensor, "P"]:
@@ -71,7 +71,7 @@ def owners_of(net: Supernet) -> Int[Tensor, "P"]:
     for name, shape in net.weight_shapes.items():
         group, _ = net.tensors[name]
         edge = group.prefix.split("/")[0]
-        if net.share and len(group.members) > 1 and edge in edges:
+        if net.shared[name] and len(group.members) > 1 and edge in edges:
             raise ValueError(f"{name} is shared by candidates of edge {edge}; a coupled prior needs share=False")
         places = [starts[edge] + k if edge in edges else none for k in group.positions]
         found.append(torch.tensor(places).repeat_interleave(math.prod(shape) // len(places)))

@@ -16,10 +16,11 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from bstruct.distributions.gaussian import second_moment
-from bstruct.distributions.gumbel_softmax_density import gumbel_noise, sample_log, straight_through
+from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.objectives.coefficients import Coefficients, divergence, inner_objective, scale_minibatch, scheduled
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, forward_of, structure_kl, weight_kl
+from bstruct.structure import law
 from bstruct.training.precision import Groups
 
 # %% ../../nbs/training/03_variational.ipynb #c3a17f2f
@@ -75,8 +76,8 @@ class Trainer:
             v.requires_grad_()
         groups = [{"params": [batch.params["loc"], batch.params["log_scale"]], "base": plan.learning_rate},
                   {"params": [batch.params["log_noise"]], "base": 10 * plan.learning_rate}]
-        if batch.logits:
-            groups.append({"params": list(batch.logits.values()), "base": plan.structure_learning_rate})
+        if laws := law.flat(batch.laws):
+            groups.append({"params": list(laws.values()), "base": plan.structure_learning_rate})
         self.optimiser = torch.optim.Adam(groups, lr=0.0, fused=True)
         self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)  # a single level
         given = batch.structure is not None
@@ -100,7 +101,7 @@ class Trainer:
         with torch.no_grad():
             kl = divergence(weight_kl(b), structure_kl(b, self.plan.structure_kl))
             return {"bound": inner_objective(scale_minibatch(torch.stack(fits), b.sizes, 0), kl, self._coefficients),
-                    "probabilities": {e: q.softmax(-1) for e, q in b.logits.items()}}
+                    "probabilities": law.marginals(b.net.graph.variables, b.laws)}
 
     def _order(self) -> Int[Tensor, "U n"]:
         "Random orders of the rows, those that may be seen first: one for each size, or one for each model."
@@ -115,8 +116,9 @@ class Trainer:
         if self._forward:
             return self._forward
         t = scheduled(self.plan.temperature, progress)
-        noise = {e: drawn(gumbel_noise, q.shape, self.generator, q.device) for e, q in b.logits.items()}
-        gamma = {e: straight_through(sample_log(q, t, noise[e]).exp()) for e, q in b.logits.items()}
+        own, laws, device = b.net.graph.variables, b.laws, b.sizes.device
+        noise = law.noise(own, laws, lambda v, shape: drawn(gumbel_noise, shape, self.generator, device), (len(b),))
+        gamma = law.sample(own, laws, noise, t, hard=True)
         if progress < 0.5:
             return forward_of(b.net, {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}, len(b))
         return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(w, gamma, x)
@@ -151,7 +153,7 @@ class Trainer:
         "The learning rates of a step; the structure's is 0 in the first half."
         for group in self.optimiser.param_groups:
             group["lr"] = group["base"] * annealed(progress)
-        if self.batch.logits and progress < 0.5:
+        if self.batch.laws and progress < 0.5:
             self.optimiser.param_groups[-1]["lr"] = 0.0
 
 # %% ../../nbs/training/03_variational.ipynb #16473a5e

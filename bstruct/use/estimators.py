@@ -32,6 +32,8 @@ from bstruct.search.pareto import plot_path
 from bstruct.search.ranking import place_of
 from bstruct.search.result import Result, Scored, as_record, to_frame
 from bstruct.search.settings import Settings
+from bstruct.structure.law import as_structure, rows
+from bstruct.structure.variable import Structure, names
 from bstruct.training.batch import Batch, prior_log_precision
 from bstruct.use.plots import plot_ranking
 from bstruct.use.predictor import ensemble, moments, predictive, standardise, to_torch
@@ -215,14 +217,14 @@ def _problem(model, X, y) -> tuple[Graph, Task, Settings, int, int]:
 class FittedStructure(EstimatorParameters):
     "What a fitted estimator answers."
 
-    def sample(self, n: int = 1, random_state=None) -> list[dict[str, str]]:
+    def sample(self, n: int = 1, random_state=None) -> list[Structure]:
         "n structures (edge to candidate) from their posterior."
         check_is_fitted(self, "result_")
         p = np.array(self.result_.probabilities)
         picks = check_random_state(random_state).choice(len(p), n, p=p / p.sum())
         return [dict(self.result_.structures[i]) for i in picks]
 
-    def rank_of(self, structure: dict[str, str]) -> int:
+    def rank_of(self, structure: Structure) -> int:
         "The place of a structure (edge to candidate) in `ranking_`, 1 for the best; ValueError where it is not there."
         check_is_fitted(self, "result_")
         return place_of(self.result_.ranking, structure, self.graph_)
@@ -345,12 +347,13 @@ def _reporter(verbose: bool, callback):
     return report
 
 
-def _marginals(graph: Graph, rows: list[Scored]) -> dict[str, dict[str, float]]:
-    "Probability of every candidate of every edge that has a choice."
-    found = {e: dict.fromkeys(names, 0.0) for e, names in graph.choices.items()}
-    for row in rows:
-        for edge, name in row.structure.items():
-            found[edge][name] += row.probability
+def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]]:
+    "Probability of every candidate of every edge that has a choice: to be taken, or to be among those that are on."
+    found = {e: dict.fromkeys(known, 0.0) for e, known in graph.choices.items()}
+    for row in scored:
+        for edge, one in row.structure.items():
+            for name in names(one):
+                found[edge][name] += row.probability
     return found
 
 
@@ -371,22 +374,25 @@ def _ranked(result: Result) -> list[Scored]:
 def _explain(model, graph: Graph) -> None:
     "Fill the attributes of a fitted estimator from its result."
     r = model.result_
-    rows = _ranked(r) or [Scored(r.structures[0], r.evidence, probability=1.0)]
+    scored = _ranked(r) or [Scored(r.structures[0], r.evidence, probability=1.0)]
     model.graph_, model.history_, model.interrupted_ = graph, r.history, r.interrupted
     model.notes_, model.levels_ = list(r.notes), r.levels
-    model.structure_probabilities_ = _marginals(graph, rows)
+    model.structure_probabilities_ = _marginals(graph, scored)
     best = int(np.argmax(r.probabilities))
-    model.structure_ = {e: r.structures[best].get(e, c[0]) for e, c in graph.candidates.items()}
-    model.ranking_ = [as_record(q) for q in rows[:len(r.ranking)]]
+    alone = {e: c[0] if len(c) == 1 else c for e, c in graph.candidates.items()}
+    model.structure_ = {e: r.structures[best].get(e, c) for e, c in alone.items()}
+    model.ranking_ = [as_record(q) for q in scored[:len(r.ranking)]]
     model.path_ = [as_record(q) for q in r.path]
     model.evidence_ = r.evidence
-    model.complexity_ = _complexity(r.batches[best], model.structure_probabilities_, model.temperature[1])
+    model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_, model.temperature[1])
 
 
-def _complexity(batch: Batch, probabilities: dict[str, dict[str, float]], temperature: float) -> dict[str, float]:
+def _complexity(batch: Batch, graph: Graph, probabilities: dict[str, dict[str, float]],
+                temperature: float) -> dict[str, float]:
     "Complexities of the first model of a batch and of the structure's posterior at a temperature, in nats."
     first = lambda d: {k: v[0].detach().cpu() for k, v in d.items()}
-    logits = {e: torch.tensor(list(p.values())).clamp_min(1e-30).log() for e, p in probabilities.items()}
+    each = rows(graph.variables, {e: torch.tensor(list(p.values())) for e, p in probabilities.items()})
+    logits = {e: p.clamp_min(1e-30).log() for e, p in each.items()}
     named = lambda v: first(batch.named(v))
     found = complexity({"loc": named(batch.params["loc"]), "log_scale": named(batch.params["log_scale"])},
                        {"log_precision": named(prior_log_precision(batch)),
@@ -416,8 +422,9 @@ def load(folder: str | Path, device: str = "cpu"):
         setattr(model, name, restored(value, name, record))
     tensors = {k: v.to(device) for k, v in tensors.items()}
     parts = record["parts"]
-    told = lambda name: [Scored(**{**q, "evidence": Evidence.from_dict(q["evidence"])}) for q in record.get(name, [])]
-    model.result_ = Result(graph, [p["structure"] for p in parts], [p["probability"] for p in parts],
+    told = lambda name: [Scored(**{**q, "structure": as_structure(q["structure"]),
+                                   "evidence": Evidence.from_dict(q["evidence"])}) for q in record.get(name, [])]
+    model.result_ = Result(graph, [as_structure(p["structure"]) for p in parts], [p["probability"] for p in parts],
                            [batch_of(graph, p, tensors, i) for i, p in enumerate(parts)], told("ranking"),
                            Evidence.from_dict(record["evidence"]), record["history"], model.interrupted_, told("path"),
                            model.levels_, model.notes_)

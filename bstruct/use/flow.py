@@ -118,7 +118,7 @@ class Progress:
         said = ["{} of {} structures".format(*record["structures"])] if record.get("structures") else []
         what = "best log evidence" if said else "ELBO"
         said += [f"{what} {record['elbo']:.1f} nats"] if record["elbo"] == record["elbo"] else []
-        said += [f"{e.replace('->', '→')} {names[e][k]} {record['probabilities'][e][k]:.2f}"
+        said += [f"{e.replace('->', '→')} {names.get(e, ('on', 'off'))[k]} {record['probabilities'][e][k]:.2f}"
                  for e, k in best.items()]
         self.bar.set_postfix_str(", ".join(said), refresh=False)
         self.bar.update(max(record["epoch"] - self.bar.n, 0))
@@ -189,7 +189,7 @@ def _answers(run, model, prepared: Prepared, device: str | None, epoch) -> list[
     return found
 
 
-def _place(model, structure: Mapping[str, str]) -> dict:
+def _place(model, structure: Mapping) -> dict:
     "The rank of a structure and the nats that it is behind the best; None where it was not visited."
     try:
         rank = model.rank_of(structure)

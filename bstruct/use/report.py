@@ -182,21 +182,29 @@ def _path_figure(path: list[dict]) -> Figure:
     plot_path([from_record(r) for r in path], ax)
     return figure
 
-# %% ../../nbs/use/06_report.ipynb #cc499716
+# %% ../../nbs/use/06_report.ipynb #e12865ca
+def _separate(summary: Mapping) -> dict[str, dict[str, float]]:
+    "The probabilities, of an edge that may take several candidates one row for each: on or off."
+    found = {}
+    for edge, p in summary["probabilities"].items():
+        one = isinstance(summary["structure"][edge], str)
+        found |= {edge: p} if one else {f"{edge} {c}": {"on": q, "off": 1 - q} for c, q in p.items()}
+    return found
+
+# %% ../../nbs/use/06_report.ipynb #dae11cce
 def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
     "The figures that the summary has data for; with the graph, its drawing too."
-    made = {"probabilities": plots.plot_probabilities(summary["probabilities"])} if summary["probabilities"] else {}
+    made = {"probabilities": plots.plot_probabilities(_separate(summary))} if summary["probabilities"] else {}
     if graph is not None:
         p = summary["probabilities"]
         made["structure"] = graph.draw({e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
-    rows = [from_record(r) for r in summary["ranking"]]
-    if rows:
-        made["ranking"] = plots.plot_ranking(rows)
-    if len(rows) > 12:
-        made["ranks"] = plots.plot_ranks(rows, summary.get("answers", []))
-        made["pareto"] = plots.plot_pareto(rows, summary.get("answers", []))
+    if summary["ranking"]:
+        made["ranking"] = plots.plot_ranking(summary["ranking"])
+    if len(summary["ranking"]) > 12:
+        made["ranks"] = plots.plot_ranks(summary["ranking"], summary.get("answers", []))
+        made["pareto"] = plots.plot_pareto(summary["ranking"], summary.get("answers", []))
     if summary.get("path"):
         made["path"] = _path_figure(summary["path"])
     if summary.get("test"):

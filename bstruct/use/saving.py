@@ -16,6 +16,7 @@ from torch import Tensor
 from bstruct.core.checkpoint import write_tensors
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
+from bstruct.structure.law import as_structure
 from bstruct.training.batch import Batch, one_hot
 
 # %% ../../nbs/use/03_saving.ipynb #e70f72c6
@@ -73,12 +74,16 @@ def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor], i: int) -> Ba
     "Part i of a saved mixture."
     own = {k.removeprefix(f"{i}|"): v for k, v in tensors.items() if k.startswith(f"{i}|")}
     sizes, c_reg = own.pop("sizes"), own.pop("c_reg")
-    net = Supernet(graph if part["whole"] else graph.restrict(part["structure"]), share=part["share"])
-    gamma = one_hot(net, [part["structure"]] * part["models"], sizes.device) if part["whole"] else {}
+    net = Supernet(graph if part["whole"] else graph.restrict(as_structure(part["structure"])), share=part["share"])
+    gamma = one_hot(net, [as_structure(part["structure"])] * part["models"], sizes.device) if part["whole"] else {}
     return Batch(net, own, gamma, sizes, c_reg)
 
 
 def restored(value, name: str, record: dict):
     if name == "classes_":
         return np.array(value, dtype=record["classes_dtype"] if record["classes_dtype"] != "|O" else object)
+    if name == "structure_":
+        return as_structure(value)
+    if name in ("ranking_", "path_"):
+        return [{**q, "structure": as_structure(q["structure"])} for q in value]
     return np.array(value, dtype=object) if name == "feature_names_in_" else value

@@ -18,6 +18,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
+from bstruct.structure.law import rows
 from bstruct.training.batch import Batch, make_batch
 from bstruct.training.bilevel import BilevelTrainer, OuterPlan, collapses_of
 from bstruct.training.variational import Plan, load_trainer_state, trainer_state
@@ -88,7 +89,8 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
 # %% ../../../nbs/search/modes/05_bilevel.ipynb #f9bea029
 def _record(trainer: BilevelTrainer, report: dict) -> dict:
     "The report of an epoch as lists."
-    q, sizes = report["probabilities"], [math.prod(s) for s in trainer.batch.net.weight_shapes.values()]
+    q = rows(trainer.batch.net.graph.variables, report["probabilities"])
+    sizes = [math.prod(s) for s in trainer.batch.net.weight_shapes.values()]
     parts = trainer.groups.spread(report["log_precision"]).split(sizes, 1)
     entropy = sum((-torch.special.xlogy(v, v).sum(1) for v in q.values()), torch.zeros_like(report["fit"]))
     kl = report["weight_kl"] + report["structure_kl"]

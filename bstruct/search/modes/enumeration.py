@@ -36,6 +36,7 @@ from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
 from bstruct.search.work.tiles import Book, Tile, Work, fill, packed
 from bstruct.objectives.task import Task
+from bstruct.structure.variable import Choice, Variable
 
 MOST = 10_000  # structures that are visited without a budget
 RUNGS = (1 / 16, 1 / 4, 1.0)  # parts of the epochs after which halving drops the worse half
@@ -46,9 +47,6 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
                 evidence: str | Callable = "prequential", order: str = "supernet") -> None:
     "Raise the ValueError that an enumeration would raise before its first step, or do nothing."
     count, budget = graph.n_structures, settings.budget
-    if graph.domain != "simplex":
-        raise ValueError(f"the domain of the graph is {graph.domain!r}; structures are enumerated on 'simplex': give "
-                         "every subset of candidates a candidate of its own")
     if (budget or count) > MOST:
         asked = "there is no budget" if budget is None else f"the budget is {budget:,}"
         raise ValueError(f"the graph has {count:,} structures and {asked}: at most {MOST:,} are visited; "
@@ -109,6 +107,19 @@ class _Visits:
                                                                        for g in part]) for n, part in enumerate(parts)]
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #95f549b6
+def _place(variable: Variable, choice: Choice) -> int | list[int]:
+    "A choice as the journal writes it: the place of a candidate, or the places of all that are on."
+    on = variable.encode(choice).nonzero()[:, 0].tolist()
+    return on[0] if variable.exclusive else on
+
+
+def _at(variable: Variable, place: int | list[int]) -> Choice:
+    "The choice that the journal wrote."
+    code = torch.zeros(variable.size)
+    code[place] = 1.0
+    return variable.harden(code)
+
+
 def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, order: str, n_jobs: int) -> _Visits:
     "An enumeration with its order, new or from the journal."
     s, task = run.settings, run.task
@@ -117,13 +128,13 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
               "graph": fingerprint(run.graph.to_json()), "evidence": fingerprint(method, asdict(plan)),
               "settings": fingerprint({**asdict(s), "budget": None}, run.seed, order)}
-    book, choices = Book(journal, header), run.graph.choices
+    book, own = Book(journal, header), run.graph.variables
     if "order" not in book.found:
         structures, notes = visiting_order(run, order, s.budget or run.graph.n_structures)
-        places = [[names.index(r[e]) for e, names in choices.items()] for r in structures]
+        places = [[_place(v, r[e]) for e, v in own.items()] for r in structures]
         book.add({"order": {"order": places, "notes": notes}})
     first = book.found["order"]
-    structures = [{e: names[k] for (e, names), k in zip(choices.items(), ks)} for ks in first["order"]]
+    structures = [{e: _at(v, k) for (e, v), k in zip(own.items(), ks)} for ks in first["order"]]
     if (s.budget or 0) > len(structures) < run.graph.n_structures:
         raise ValueError(f"{journal} has put {len(structures)} structures in order, and the budget is {s.budget}: "
                          "keep to those, or name another file")

@@ -26,6 +26,7 @@ from bstruct.search.stages.screening import screened
 from bstruct.search.stages.supernet import ordered, shortlist
 from bstruct.search.stages.tempering import best_multiple
 from bstruct.search.stages.trainer import levels
+from bstruct.structure.law import as_structure
 from bstruct.training.collapse import all_collapsed
 from bstruct.training.fits import FitPlan
 
@@ -58,7 +59,7 @@ def _search(run: Session, result: Result) -> list[Structure]:
         run.notes = all_collapsed(batch, "the supernets have collapsed, so their order is a guess")
         return shortlist(run.graph, order, run.settings.screened), {f"params/{k}": v for k, v in batch.params.items()}
 
-    found = run.stage("search", work, part="0")
+    found = [as_structure(s) for s in run.stage("search", work, part="0")]
     result.structures, result.notes = found[:1], run.notes
     return found
 

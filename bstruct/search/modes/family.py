@@ -18,6 +18,7 @@ from bstruct.search.modes.shrink import shrink_mode
 from bstruct.search.result import Result
 from bstruct.search.settings import MODES, Settings
 from bstruct.search.walk import open_run
+from bstruct.structure import law
 
 # %% ../../../nbs/search/modes/06_family.ipynb #3d40fb14
 for _name, _mode in {"evidence": evidence_mode, "grow": grow_mode, "shrink": shrink_mode,
@@ -46,13 +47,15 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
     """
     mode = MODES[settings.mode]
     refuse_unused(settings)
+    law.n_structures(graph.variables)  # every mode lists or counts
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return mode(graph, task, settings, seed, checkpoint, callback, **parallel)
 
-# %% ../../../nbs/search/modes/06_family.ipynb #a3a19dc2
+# %% ../../../nbs/search/modes/06_family.ipynb #09faff53
 def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None:
     "Raise the ValueError that `search` would raise before its first step, or do nothing."
     refuse_unused(settings)
+    law.n_structures(graph.variables)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
     if settings.mode == "enumerate":

@@ -18,8 +18,9 @@ from bstruct.objectives.task import Task
 # %% ../../../nbs/search/modes/02_grow.ipynb #123f7c9a
 def smallest(graph: Graph) -> Structure:
     "The connected structure with the fewest weights; a graph that cannot be off has one for every first structure."
-    first = {e.name: e.candidates[0] for e in graph.edges if e.name in graph.choices}
-    nothing = canonical(graph, first | {e: "zero" for e, names in graph.choices.items() if "zero" in names})
+    own = graph.variables
+    first = {e: next(iter(v.values())) for e, v in own.items()}
+    nothing = canonical(graph, first | {e: "zero" for e, v in own.items() if v.exclusive and "zero" in v.candidates})
     around = neighbours(graph, nothing)
     return around[0] if around else nothing
 

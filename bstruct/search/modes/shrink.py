@@ -23,8 +23,13 @@ from bstruct.objectives.task import Task
 # %% ../../../nbs/search/modes/03_shrink.ipynb #50f47ed9
 def _weights_with(graph: Graph, edge: str, name: str) -> int:
     "How many weights the output depends on if everything is on and `name` is on the edge."
-    on = {e: next((n for n in names if n != "zero"), names[0]) for e, names in graph.choices.items()}
-    return parameters(graph, on | {edge: name})
+    on = {e: next((n for n in v.candidates if n != "zero"), v.candidates[0]) for e, v in graph.variables.items()}
+    return parameters(graph, on | _all_subsets(graph) | {edge: name})
+
+
+def _all_subsets(graph: Graph) -> Structure:
+    "Everything on the edges that may take several candidates."
+    return {e: v.harden(torch.ones(v.size)) for e, v in graph.variables.items() if not v.exclusive}
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #1e0860b2
 def largest(graph: Graph) -> list[Structure]:
@@ -34,15 +39,18 @@ def largest(graph: Graph) -> list[Structure]:
         most = [n for n in size if size[n] == max(size.values()) and n != "zero"]
         return wanted if wanted in most else most[0]
 
-    names = dict.fromkeys(n for ns in graph.choices.values() for n in ns)
-    found = [canonical(graph, {e: widest(e, n) for e in graph.choices}) for n in names]
+    alone = [e for e, v in graph.variables.items() if v.exclusive]
+    names = dict.fromkeys(n for e in alone for n in graph.choices[e]) or [""]
+    everything = _all_subsets(graph)
+    found = [canonical(graph, {e: everything[e] if e in everything else widest(e, n) for e in graph.variables})
+             for n in names]
     return list({tuple(s.items()): s for s in found}.values())
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #ae7fbf3d
 def removed_log_density(v: Visit, graph: Graph, smaller: Structure) -> float:
     "ln ρ of all the weights together that a structure has and a smaller one has not, mean over the replicas."
     net = Supernet(graph, share=True)
-    used = [usage(net, encode(graph, s)) for s in (v.structure, smaller)]
+    used = [net.individual(usage(net, encode(graph, s)), v.structure)[1] for s in (v.structure, smaller)]
     named = lambda name: v.batch.named(v.batch.params[name])
     rho = {n: log_relative_density(named("loc")[n], named("log_scale")[n])
            for n in v.batch.net.weight_shapes}

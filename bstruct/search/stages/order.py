@@ -16,6 +16,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.supernet import ordered
+from bstruct.structure.law import as_structure
 
 # %% ../../../nbs/search/stages/03_order.ipynb #45cbefbc
 ORDERS = ("supernet", "given", "random")
@@ -26,7 +27,8 @@ def visiting_order(run: Session, order: str, most: int) -> tuple[list[Structure]
     check_choice("order", order, ORDERS)
     if order == "supernet" and run.graph.n_structures > 1:
         try:
-            return run.stage("search", lambda: _promising(run, most), part="0"), []
+            found = run.stage("search", lambda: _promising(run, most), part="0")
+            return [as_structure(s) for s in found], []
         except Interrupted:
             raise
         except Exception as error:
@@ -50,6 +52,6 @@ def _drawn(graph: Graph, most: int, generator: Generator) -> list[Structure]:
         return [structures[i] for i in torch.randperm(len(structures), generator=generator).tolist()]
     found: dict[tuple, Structure] = {}
     while len(found) < most:
-        s = {e: c[int(torch.randint(len(c), (), generator=generator))] for e, c in graph.choices.items()}
+        s = {e: v.draw(generator) for e, v in graph.variables.items()}
         found.setdefault(tuple(s.values()), s)
     return list(found.values())

@@ -19,6 +19,7 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.supernet import listed, path_scores
+from bstruct.structure.law import flat, nested
 from bstruct.training.batch import Batch, make_batch, one_hot
 from bstruct.training.collapse import all_collapsed
 
@@ -59,12 +60,13 @@ def add_predictors(run: Session, result: Result) -> None:
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #a52379a6
 def rebuilt(run: Session, net: Supernet, state: dict[str, Tensor], structure, models: slice) -> Batch:
-    "A batch from the saved state of a stage: some of its models, at the given structure."
+    "A batch from the saved state of a stage: some of its models, at the given structure (None: with its law)."
     params = {k.removeprefix("params/"): v[models] for k, v in state.items() if k.startswith("params/")}
-    m = len(params["log_noise"])
-    gamma = one_hot(net, [structure] * m, run.task.x.device) if structure else {}
-    ones = torch.ones(m, device=run.task.x.device)
-    return Batch(net, {k: v for k, v in params.items() if "logits" not in k}, gamma, ones.long() * len(run.task), ones)
+    m, laws = len(params["log_noise"]), flat(nested(net.graph.variables, params))
+    gamma = one_hot(net, [structure] * m, run.task.x.device) if structure else structure
+    ones, learnt = torch.ones(m, device=run.task.x.device), {*laws, *(f"prior/{k}" for k in laws)}
+    own = params if structure is None else {k: v for k, v in params.items() if k not in learnt}
+    return Batch(net, own, gamma, ones.long() * len(run.task), ones)
 
 
 def completed(run: Session, result: Result) -> Result:

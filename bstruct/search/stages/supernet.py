@@ -22,6 +22,7 @@ from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.search.stages.trainer import search_trainer
+from bstruct.structure import law
 from bstruct.training.batch import Batch, make_batch, one_hot
 from bstruct.training.variational import Trainer
 
@@ -34,12 +35,12 @@ def listed(graph: Graph, batch: Batch, generator: Generator, limit: int = LISTED
     "All structures of the graph, or `limit` different ones drawn from the learnt and from the uniform law."
     if graph.n_structures <= limit:
         return list(graph.structures())
-    logits = {e: q.log_softmax(-1).logsumexp(0) for e, q in batch.logits.items()}
-    found: dict[tuple, Structure] = {}
+    own, found = graph.variables, {}
+    learnt = {e: p.mean(0) for e, p in law.marginals(own, batch.laws).items()}
+    uniform = law.marginals(own, law.start(own, (), batch.sizes.device))
     for i in range(20 * limit):
-        law = {e: q.softmax(-1) if i % 2 else torch.ones_like(q) for e, q in logits.items()}
-        pick = {e: int(torch.multinomial(p, 1, generator=generator)) for e, p in law.items()}
-        found.setdefault(tuple(pick.values()), {e: graph.choices[e][k] for e, k in pick.items()})
+        s = {e: own[e].draw(generator, p) for e, p in (learnt if i % 2 else uniform).items()}
+        found.setdefault(tuple(s.items()), s)
         if len(found) == limit:
             break
     return list(found.values())
@@ -61,7 +62,7 @@ def path_scores(batch: Batch, task: Task, structures: list[Structure], rows: sli
 # %% ../../../nbs/search/stages/02_supernet.ipynb #8ad42ebf
 def _outputs(net: Supernet, weights: dict[str, Tensor], structures: list[Structure], x: Tensor) -> Tensor:
     "Of every structure by the same weights, [S, n, ...]; subsets of candidates have no paths and take a pass each."
-    if net.graph.domain == "simplex":
+    if net.graph.exclusive:
         return all_paths(net, weights, structures, x)
     return vmap(lambda gamma: net(weights, gamma, x))(one_hot(net, structures, x.device))
 

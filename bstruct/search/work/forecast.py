@@ -30,7 +30,12 @@ SPARE = 0.8  # the part of the available memory that a run may plan to use
 # %% ../../../nbs/search/work/01_forecast.ipynb #5ce1398c
 def _units(graph: Graph, structures_differ: bool) -> tuple[int, int]:
     "Numbers a row that the edges of a structure give, and those of its inputs."
-    outputs = sum(math.prod(graph.shapes(e)[1]) for e in graph.edges if any(candidate(c).apply for c in e.candidates))
+    def sides(e) -> int:
+        "How many candidates of an edge a structure computes."
+        bringing = sum(candidate(c).apply is not None for c in e.candidates)
+        return bringing if not graph.exclusive else min(1, bringing)
+
+    outputs = sum(math.prod(graph.shapes(e)[1]) * sides(e) for e in graph.edges)
     vertices = sum(math.prod(v.shape) for v in graph.vertices)
     return (5 if structures_differ else 4) * outputs + 2 * vertices, math.prod(graph.vertices[0].shape)
 
