@@ -14,6 +14,7 @@ import torch
 from bstruct.model import Graph
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
+from bstruct.training.bilevel import BilevelTrainer
 
 
 def wave(n=40, seed=0, dtype=torch.float32):
@@ -55,7 +56,7 @@ def test_a_whole_run_is_resumable_and_says_what_it_did():
             search(path, c_prior=(0.5, 1.0))
     assert resumed.history == straight.history and not resumed.interrupted
     assert all(torch.equal(v, resumed.batch.params[k]) for k, v in straight.batch.params.items())
-    with pytest.raises(KeyboardInterrupt), patch("bstruct.training.bilevel._step", side_effect=KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), patch.object(BilevelTrainer, "_advance", side_effect=KeyboardInterrupt):
         search()
     assert "single level, h in closed form; start" in str(search()) and str(straight).count("\n") >= 5
     law = torch.tensor(straight.history[-1]["probabilities"]["x->h1"])

@@ -115,7 +115,8 @@ def test_outer_plan_refuses_what_cannot_work():
                      ({"coupled": True}, "vertices=False"), ({"c_comb": (0.0, -1.0)}, "known"),
                      ({"grouping": "layers"}, "did you mean 'layer'"), ({"method": "gredy"}, "did you mean 'greedy'"),
                      ({"objective": "validation"}, "set validation=0.25"), ({"objective": "bund"}, "did you mean 'bound'"),
-                     ({"objective": "bound", "validation": 0.2}, "the rows of L alone"), ({"steps": 0}, "at least 1"), ({"hold": 2.0}, "share"), ({"optimiser": "rmsprop"}, "adam")):
+                     ({"objective": "bound", "validation": 0.2}, "the rows of L alone"), ({"steps": 0}, "at least 1"),
+                     ({"hold": 2.0}, "share"), ({"optimiser": "rmsprop"}, "adam")):
         with pytest.raises(ValueError, match=name):
             OuterPlan(**kw)
     assert "objective" not in repr(OuterPlan()) and repr(OuterPlan(objective="bound")).count("objective='bound'") == 1
