@@ -168,3 +168,18 @@ def test_an_item_that_goes_from_hand_to_hand_has_one_owner_at_a_time():
     workers = [spawn.Process(target=hand_on, args=(path, path.with_name("mark"), 100)) for _ in range(4)]
     [w.start() for w in workers], [w.join() for w in workers]
     assert [w.exitcode for w in workers] == [0] * 4 and list(path.parent.iterdir()) == []
+
+# %% ../nbs/core/08_journal.ipynb #3545f720
+def test_a_claim_taken_just_when_it_is_given_back_is_whole():
+    from filelock import FileLock
+    path, release = fresh(), FileLock.release
+    first, second, third = Claims(path), Claims(path), Claims(path)
+    assert first.take(0)
+    with pytest.MonkeyPatch.context() as patch:
+        def released(lock, force=False):
+            release(lock, force)
+            patch.undo()
+            assert second.take(0)
+        patch.setattr("filelock.FileLock.release", released)
+        first.drop(0)
+    assert not third.take(0) and not first.take(0)

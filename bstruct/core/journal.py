@@ -126,12 +126,13 @@ class Claims:
         if item in self.held:
             return True
         if self.path.is_file():
-            self.path.unlink(missing_ok=True)
-        self.path.mkdir(parents=True, exist_ok=True)
+            with suppress(IsADirectoryError, PermissionError):  # somebody else has just made the folder of it
+                self.path.unlink(missing_ok=True)
         lock = FileLock(self.path / str(item), blocking=False, thread_local=False)
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
-        except (Timeout, FileNotFoundError):  # without the folder: somebody gave back the last claim just now
+        except (Timeout, FileNotFoundError, FileExistsError):  # the folder goes with the last claim, perhaps just now
             return False
         self.held[item] = lock
         return True
