@@ -93,12 +93,17 @@ def complexity(spectrum: Tensor, squares: Tensor, rounds: int = 50) -> Tensor:
     return 0.5 * (tau * squares)[:, 0] + 0.5 * torch.log1p(spectrum / tau).sum(1)
 
 
+def spectrum(m: Tensor) -> Tensor:
+    "Eigenvalues [..., d] of Gauss-Newton blocks; in float32 the iteration may not end where a block is nearly singular."
+    return torch.linalg.eigvalsh(m.double()).clamp_min(0.0).to(m.dtype)
+
+
 def complexities(weights: Weights, first: str, x: Tensor, part: str) -> Tensor:
     "What Laplace's evidence subtracts from the log-likelihood, in nats [36], with one prior precision a layer."
     diagonal, total = diagonals(weights, first, x), 0.0
     spectra = diagonal
     if part == "unit blocks":
-        spectra = [torch.linalg.eigvalsh(THIN * m).clamp_min(0.0) for m in blocks(weights, first, x[::THIN])]
+        spectra = [spectrum(THIN * m) for m in blocks(weights, first, x[::THIN])]
     for w, d, s in zip(layers(weights), diagonal, spectra):
         live = (w.square() * (d > 0)).flatten(1).sum(1)  # what the data do not feel keeps its prior and costs nothing
         total = total + complexity(s.flatten(1), live)
