@@ -94,7 +94,7 @@ def complexity(spectrum: Tensor, squares: Tensor, rounds: int = 50) -> Tensor:
 
 
 def spectrum(m: Tensor) -> Tensor:
-    "Eigenvalues [..., d] of Gauss-Newton blocks; in float32 the iteration may not end where a block is nearly singular."
+    "Eigenvalues [..., d] of Gauss-Newton blocks; in float32 the iteration may not end on a nearly singular one."
     return torch.linalg.eigvalsh(m.double()).clamp_min(0.0).to(m.dtype)
 
 

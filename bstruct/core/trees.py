@@ -7,7 +7,7 @@ __all__ = []
 
 # %% ../../nbs/core/03_trees.ipynb #f20b87f2
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ Tensors = dict[str, Tensor]
 
 
 def tree_dot(a: Tensors, b: Tensors) -> Tensor:
-    return sum((a[k] * b[k]).sum() for k in a)
+    return cast(Tensor, sum((a[k] * b[k]).sum() for k in a))
 
 
 def tree_add(a: Tensors, b: Tensors, by: Any = 1) -> Tensors:
@@ -47,7 +47,8 @@ def tree_bytes(*trees) -> int:
 # %% ../../nbs/core/03_trees.ipynb #f05f4099
 def tree_norms(*trees: Tensors) -> list[float]:
     "The norm of each dictionary, in one go."
-    each = iter(torch.stack(torch._foreach_norm([v for tree in trees for v in tree.values()])).tolist())
+    leaves = [v for tree in trees for v in tree.values()]
+    each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())  # pyright: ignore[reportPrivateImportUsage]
     return [math.hypot(*(next(each) for _ in tree)) for tree in trees]
 
 

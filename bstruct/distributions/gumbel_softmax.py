@@ -7,6 +7,8 @@ __all__ = ['GumbelSoftmax', 'kl_monte_carlo']
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #919e5976
 import math
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -21,9 +23,12 @@ from bstruct.distributions.gumbel_softmax_moments import (
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #dc5e773d
 class _Relaxed(Distribution):
     "Weights of candidates, relaxed from a discrete choice; subclasses name the coordinate in which they are sampled."
-    arg_constraints = {"logits": constraints.real_vector, "temperature": constraints.positive}
+    arg_constraints: Any = {"logits": constraints.real_vector, "temperature": constraints.positive}
     has_rsample = True
     _validate_args = False
+    _weights: Callable[[Tensor], Tensor]
+    rsample_log: Callable[..., Tensor]
+    log_prob_log: Callable[..., Tensor]
 
     def __init__(self, logits: Tensor, temperature: float | int | Tensor = 1.0, validate_args: bool | None = None):
         if not logits.ndim:
@@ -40,7 +45,7 @@ class _Relaxed(Distribution):
         return self.temperature[..., None]
 
     def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(type(self), _instance)
+        new: Any = self._get_checked_instance(type(self), _instance)
         batch = torch.Size(batch_shape)
         new.logits, new.temperature = self.logits.expand(batch + self.event_shape), self.temperature.expand(batch)
         Distribution.__init__(new, batch, self.event_shape, validate_args=False)
@@ -62,7 +67,8 @@ class GumbelSoftmax(_Relaxed):
 
     A `torch.distributions.Distribution`. All entropies and divergences are in nats.
     """
-    support, _weights = constraints.simplex, staticmethod(torch.exp)
+    support: Any = constraints.simplex
+    _weights = staticmethod(torch.exp)
 
     def rsample_log(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
         "ln γ, differentiable in logits and temperature, finite at any temperature."
@@ -108,6 +114,7 @@ def kl_monte_carlo(
     q: Distribution, p: Distribution, samples: int, generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     "Mean and standard error in nats of ln q - ln p over `samples` draws of q, in its logarithmic coordinate."
-    x = q.rsample_log((samples,), generator)
-    difference = q.log_prob_log(x) - p.log_prob_log(x)
+    of_q, of_p = cast(_Relaxed, q), cast(_Relaxed, p)
+    x = of_q.rsample_log((samples,), generator)
+    difference = of_q.log_prob_log(x) - of_p.log_prob_log(x)
     return difference.mean(0), difference.std(0) / math.sqrt(samples)

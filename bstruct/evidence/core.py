@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 # %% ../../nbs/evidence/01_core.ipynb #1d03ed69
-def _plain(x):
+def _plain(x) -> Any:
     "Tensors and arrays as lists; numbers that JSON lacks as strings."
     if isinstance(x, (Tensor, np.ndarray, np.generic)):
         x = x.tolist()
@@ -29,7 +30,7 @@ def _plain(x):
     return repr(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
-def _number(x):
+def _number(x) -> Any:
     return float(x) if isinstance(x, str) else x
 
 # %% ../../nbs/evidence/01_core.ipynb #638c628e

@@ -39,7 +39,7 @@ def _cut(tree):
 def _slopes(run, before, hyper, t):
     "The outer loss after step t and its derivatives through the step and past it, with the step."
     if run.functional:
-        both = lambda h: _once(run, before, *h, t)
+        both = lambda h: _once(run, before, h[0], h[1], t)
         (inside, beside), (value, step) = torch.func.grad_and_value(both, has_aux=True)((hyper, hyper))
         return value, {k: inside[k] + beside[k] for k in hyper}, step
     inside, beside = tree_leaves(hyper), tree_leaves(hyper)
