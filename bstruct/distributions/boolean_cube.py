@@ -6,8 +6,6 @@
 __all__ = ['BooleanCube', 'kl_bernoulli']
 
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #ca64fdee
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.distributions import constraints, register_kl
@@ -29,8 +27,7 @@ class BooleanCube(_Relaxed):
 
     The interface of `GumbelSoftmax`; the logarithmic coordinate of samples and densities is the log-odds of γ.
     """
-    support: Any = constraints.independent(constraints.unit_interval, 1)
-    _weights = staticmethod(torch.sigmoid)
+    support, _weights = constraints.independent(constraints.unit_interval, 1), staticmethod(torch.sigmoid)
 
     def rsample_log(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
         "Log-odds of γ, differentiable in logits and temperature."

@@ -26,6 +26,7 @@ class _Relaxed(Distribution):
     arg_constraints: Any = {"logits": constraints.real_vector, "temperature": constraints.positive}
     has_rsample = True
     _validate_args = False
+    support: Any
     _weights: Callable[[Tensor], Tensor]
     rsample_log: Callable[..., Tensor]
     log_prob_log: Callable[..., Tensor]
@@ -67,8 +68,7 @@ class GumbelSoftmax(_Relaxed):
 
     A `torch.distributions.Distribution`. All entropies and divergences are in nats.
     """
-    support: Any = constraints.simplex
-    _weights = staticmethod(torch.exp)
+    support, _weights = constraints.simplex, staticmethod(torch.exp)
 
     def rsample_log(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
         "ln γ, differentiable in logits and temperature, finite at any temperature."
