@@ -49,7 +49,7 @@ from bstruct.search.modes.bilevel import bilevel
 from bstruct.search.modes.enumeration import enumerate_structures
 from bstruct.training.bilevel import OuterPlan
 from bstruct.training.fits import FitPlan, prequential_evidence
-from bstruct.use import cli
+from bstruct.use import cli, flow
 
 torch.set_num_threads(1)
 PINS = {}
@@ -639,7 +639,7 @@ def write_artefacts(folder: Path) -> None:
     (folder / ".enumeration.journal.lock").unlink()
     with patch("platform.platform", return_value="any"):  # the name of a machine belongs in no repository
         command("fit", "iris", *RUN, "--out", folder / "finished")
-        with patch.object(cli.Progress, "__call__", stop_at("posterior")):
+        with patch.object(flow.Progress, "__call__", stop_at("posterior")):
             command("fit", "iris", *RUN, "--out", folder / "interrupted")
     for run in (folder / "finished", folder / "interrupted"):
         shutil.rmtree(run / "figures")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import bstruct
-from bstruct.use import cli
+from bstruct.use import cli, flow
 from bstruct.use.data import load_table
 
 SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 --finalists 2 "
@@ -110,7 +110,7 @@ def test_interrupted_keeps_the_best_and_goes_on(iris_run, monkeypatch):
 
     again = [run if a == folder / "run" else a for a in args]
     with monkeypatch.context() as patch:
-        patch.setattr(cli.Progress, "__call__", heard)
+        patch.setattr(flow.Progress, "__call__", heard)
         code, out, err = call(*again)
     assert code == 130 and "go on with bstruct resume" in err and "interrupted" in out
     assert (run / "checkpoint").exists() and json.loads((run / "result.json").read_text())["interrupted"]
@@ -123,7 +123,7 @@ def test_interrupted_keeps_the_best_and_goes_on(iris_run, monkeypatch):
 def test_changed_data_are_not_resumed(iris_run, monkeypatch):
     folder, args, _ = iris_run
     run, data = folder / "changed", folder / "iris.csv"
-    monkeypatch.setattr(cli.Progress, "__call__", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(flow.Progress, "__call__", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     call(*[run if a == folder / "run" else a for a in args])
     before = data.read_text()
     data.write_text("\n".join(before.splitlines()[:-1]) + "\n")
@@ -189,7 +189,7 @@ def test_an_unfinished_enumeration_says_how_far_it_is(iris_run, monkeypatch):
         if record["stage"] == "fits" and record["structures"][0] >= records:
             raise MemoryError  # nothing that anybody handles: as good as a kill
 
-    monkeypatch.setattr(cli.Progress, "__call__", torn)
+    monkeypatch.setattr(flow.Progress, "__call__", torn)
     for records, words in ((0, "(fits, 0 of 14 structures)"), (14, "(fits, 14 of 14 structures, best log evidence -")):
         with pytest.raises(MemoryError):
             call("fit", "iris.csv", "--target", "kind", *SHORT, *WIDE, "--out", f"torn{records}", "--quiet")
