@@ -568,7 +568,7 @@ def run_at_the_command_line():
         code, out, _ = command("fit", "iris", *RUN, "--out", run)
         journal = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
         return {"code": code, "text": out.replace(folder, "").splitlines(), **outcome(run),
-                "journal": digest(timeless(journal)), "files": sorted(p.name for p in run.iterdir() if p.suffix)}
+                "journal": digest(timeless(journal)), "files": sorted(p.name for p in run.glob("[!.]*.*"))}
 
 
 @pin
@@ -645,7 +645,7 @@ def write_artefacts(folder: Path) -> None:
     (folder / "graph_v1.json").write_text(saved_graph().to_json())
     fitted(StructureClassifier, three_classes(), **SMALL).save(folder / "estimator")
     visited(journal=folder / "enumeration.journal", budget=3)
-    (folder / "enumeration.journal.claims").unlink()
+    (folder / ".enumeration.journal.lock").unlink()
     with patch("platform.platform", return_value="any"):  # the name of a machine belongs in no repository
         command("fit", "iris", *RUN, "--out", folder / "finished")
         with patch.object(flow.Progress, "__call__", stop_at("posterior")):
@@ -654,6 +654,7 @@ def write_artefacts(folder: Path) -> None:
         shutil.rmtree(run / "figures")
         (run / "report.html").unlink()
         (run / ".lock").unlink()
+        (run / ".journal.jsonl.lock").unlink()
 
 
 def saved_graph() -> Graph:

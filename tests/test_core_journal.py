@@ -96,6 +96,21 @@ def test_what_another_process_wrote_is_read_before_an_append():
     assert ours.records == [{"a": 1}, {"b": 2}] and theirs.refresh() == [{"b": 2}]
     assert theirs.records == ours.records and theirs.torn is None
 
+# %% ../nbs/core/08_journal.ipynb #ae397ed3
+def test_a_journal_can_be_read_where_nothing_can_be_written():
+    path = fresh()
+    path.write_text('{"a": 1}\n')
+    assert Journal(path).records == [{"a": 1}] and [f.name for f in path.parent.iterdir()] == [path.name]
+    Journal(path).append({"b": 2})
+    def refused(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("filelock.FileLock.acquire", refused)
+        assert Journal(path).records == [{"a": 1}, {"b": 2}]
+        with pytest.raises(PermissionError):
+            Journal(path).append({"c": 3})
+    assert Journal(path).records == [{"a": 1}, {"b": 2}]
+
 # %% ../nbs/core/08_journal.ipynb #0d16f239
 def test_a_journal_that_was_replaced_is_not_written_to():
     path = fresh()
@@ -115,7 +130,7 @@ def hold(path, pipe):
     pipe.send("dropped")
     pipe.recv()
 
-# %% ../nbs/core/08_journal.ipynb #99dc3b68
+# %% ../nbs/core/08_journal.ipynb #1c386a1f
 def test_a_claim_lives_as_long_as_its_process():
     path, (ours, theirs) = fresh(), multiprocessing.Pipe()
     other = multiprocessing.get_context("fork").Process(target=hold, args=(path, theirs))
@@ -126,4 +141,45 @@ def test_a_claim_lives_as_long_as_its_process():
     ours.send("go")
     assert ours.recv() == "dropped" and claims.take(5) and not claims.take(3)
     other.kill(), other.join()
-    assert claims.take(3) and path.stat().st_size == 0
+    assert claims.take(3) and claims.take(3) and not Claims(path).take(3)
+    claims.drop(3, 4, 5, 6)
+    assert not path.exists()
+
+# %% ../nbs/core/08_journal.ipynb #0f1899a1
+def test_a_claims_file_of_an_earlier_version_is_replaced():
+    path = fresh()
+    path.touch()
+    claims = Claims(path)
+    assert claims.take(7) and [f.name for f in path.iterdir()] == ["7"]
+
+# %% ../nbs/core/08_journal.ipynb #60115e07
+def hand_on(path, mark, count):
+    claims = Claims(path)
+    while count:
+        if claims.take(0):
+            mark.touch(exist_ok=False)
+            mark.unlink()
+            claims.drop(0)
+            count -= 1
+
+# %% ../nbs/core/08_journal.ipynb #619fb845
+def test_an_item_that_goes_from_hand_to_hand_has_one_owner_at_a_time():
+    path, spawn = fresh(), multiprocessing.get_context("fork")
+    workers = [spawn.Process(target=hand_on, args=(path, path.with_name("mark"), 100)) for _ in range(4)]
+    [w.start() for w in workers], [w.join() for w in workers]
+    assert [w.exitcode for w in workers] == [0] * 4 and list(path.parent.iterdir()) == []
+
+# %% ../nbs/core/08_journal.ipynb #3545f720
+def test_a_claim_taken_just_when_it_is_given_back_is_whole():
+    from filelock import FileLock
+    path, release = fresh(), FileLock.release
+    first, second, third = Claims(path), Claims(path), Claims(path)
+    assert first.take(0)
+    with pytest.MonkeyPatch.context() as patch:
+        def released(lock, force=False):
+            release(lock, force)
+            patch.undo()
+            assert second.take(0)
+        patch.setattr("filelock.FileLock.release", released)
+        first.drop(0)
+    assert not third.take(0) and not first.take(0)

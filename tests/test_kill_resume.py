@@ -1,28 +1,28 @@
 """A run that is killed again and again ends with the result of a run that nobody touched."""
 import json
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
 
-ROOT = Path(__file__).resolve().parent.parent
+from bstruct.use import cli
+
 ARGS = ("--test-size 0.3 --hidden 8 --candidates linear+tanh linear+relu zero --epochs 40 --min-steps 0 --starts 2 "
         "--finalists 3 --replicas 2 --blocks 2 --samples 8 --batch-size 32 --quiet").split()
 MODES = {"evidence": [], "grow": ["--epochs", "12"], "shrink": ["--epochs", "12"],
          "enumerate": "--epochs 12 --hidden 8 8 --candidates linear+tanh linear+relu linear+sin zero".split()}
 LONGEST = 240
+FORKS = multiprocessing.get_context("forkserver")  # imports the command once, without the hook that checks annotations
+FORKS.set_forkserver_preload(["bstruct.use.cli"])
 
 
 def start(*args):
-    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, "-m", "bstruct.use.cli", *map(str, args)], env=env, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
+    process = FORKS.Process(target=cli.main, args=([str(a) for a in args],))
+    process.start()
+    return process
 
 
 def epochs(run):
@@ -33,14 +33,19 @@ def epochs(run):
 def killed(process, run, more, pause):
     "Kill the process once the journal has `more` new epochs, and a pause after; False where it ended before."
     before, deadline = epochs(run), time.monotonic() + LONGEST
-    while process.poll() is None and epochs(run) < before + more:
+    while process.is_alive() and epochs(run) < before + more:
         assert time.monotonic() < deadline, "no epoch for too long"
         time.sleep(0.005)
     time.sleep(pause)
-    alive = process.poll() is None
-    process.send_signal(signal.SIGKILL) if alive else None
-    process.communicate()
+    alive = process.is_alive()
+    process.kill()
+    process.join()
     return alive
+
+
+def ended(process):
+    process.join(LONGEST)
+    return process.exitcode == 0
 
 
 def outcome(run):
@@ -55,16 +60,14 @@ def outcome(run):
 def test_killed_at_random_moments_and_resumed(mode, tmp_path):
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     args = ["fit", "iris", "--mode", mode, *ARGS, *MODES[mode]]
-    done = start(*args, "--out", whole)
-    assert done.wait(LONGEST) == 0, done.communicate()
+    assert ended(start(*args, "--out", whole))
     total, random_ = epochs(whole), random.Random(mode)
     jobs = ["--jobs", "2"] if mode == "enumerate" else []
     process, kills = start(*args, *jobs, "--out", torn), 0
     for _ in range(3):
         kills += killed(process, torn, random_.randrange(1, total // 2), random_.uniform(0, 0.05))
         process = start("resume", torn, "--quiet")
-    assert process.wait(LONGEST) == 0, process.communicate()
-    process.communicate()
+    assert ended(process)
     assert kills >= 2, f"only {kills} of 3 kills came in time"
     (ours, our_weights), (theirs, their_weights) = outcome(torn), outcome(whole)
     ours["notes"] = theirs["notes"] = []  # they tell of a torn record

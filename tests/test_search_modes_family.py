@@ -91,7 +91,7 @@ def test_a_mode_of_ones_own():
     graph, own = Graph.dense(2, 1, (), ("zero", "linear")), Settings(mode="test-mode", epochs=1, min_steps=5, starts=1)
     check(graph, line, own)
     assert search(graph, line, own, seed=4).structures and asked == [("test-mode", 4)]
-    with pytest.raises(ValueError, match="mode 'grow' is taken by bstruct.search.modes.grow"):
+    with pytest.raises(ValueError, match=r"mode 'grow' is taken by bstruct.search.modes.grow"):
         MODES.register("grow", lambda *a: None)
     del MODES["test-mode"]
     with pytest.raises(ValueError, match="mode is 'test-mode'"):

@@ -96,6 +96,22 @@ def test_a_limit_of_the_process_is_seen():
     left, free = in_a_process(LEFT)
     assert 250_000_000 < left <= 300_000_000 < free
 
+# %% ../nbs/search/work/01_forecast.ipynb #206d8d3b
+def test_windows_is_asked_in_its_own_way():
+    import ctypes
+    import types
+    def answer(status):
+        assert status._obj[0] == ctypes.sizeof(status._obj) == 64
+        status._obj[1], status._obj[2] = 8_000_000_000, 3_000_000_000
+    windll = types.SimpleNamespace(kernel32=types.SimpleNamespace(GlobalMemoryStatusEx=answer))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "platform", "win32")
+        patch.setattr(ctypes, "windll", windll, raising=False)
+        patch.setitem(sys.modules, "resource", None)
+        patch.setattr(module, "_number", lambda *args: None)
+        patch.delattr(os, "sysconf")
+        assert module.available_memory() == 3_000_000_000
+
 # %% ../nbs/search/work/01_forecast.ipynb #22db7a05
 def test_a_forecast_chooses_the_batch_and_refuses_what_cannot_be():
     graph, task, plan = Graph.dense(40, 10), classes(), FitPlan((100, 200, 400), epochs=2)

@@ -165,6 +165,17 @@ def test_a_dead_process_leaves_its_tiles_to_others():
     assert len(Book(path, HEADER).found) == 27
     dying.join()
 
+# %% ../nbs/search/work/02_tiles.ipynb #cda729d6
+def test_an_interrupted_process_gives_its_claims_back():
+    path, work = fresh(), Work(GRAPH, classes(), PLAN, 3, packed(GRAPH))
+    def interrupt():
+        raise KeyboardInterrupt
+    first = Book(path, HEADER)
+    with pytest.raises(KeyboardInterrupt):
+        fill(first, tiled(), work, told=interrupt)
+    assert first.claims.held == {} and Book(path, HEADER).claim(1, tiled()[1].keys)
+    assert len(Book(path, HEADER).found) == 4
+
 # %% ../nbs/search/work/02_tiles.ipynb #02c9b0f7
 def test_a_torn_tile_is_scored_again_and_only_missing_rows_are_added():
     path, work = fresh(), Work(GRAPH, classes(), PLAN, 3, packed(GRAPH))

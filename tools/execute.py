@@ -1,5 +1,8 @@
 """Execute notebooks: `python -m tools.execute [--save] [--slow] [--gpu] [notebook ...]`.
 
+Every notebook runs in a process of its own, forked from one that has imported the libraries once; `--serve` reads the
+names of notebooks from the input, one a line, and answers each with one line of JSON.
+
 With `--save` the outputs are stored; without, they are compared with the stored ones. Cells marked `#| test` run in
 pytest and not here; cells marked `#| slow` or `#| gpu` run only when asked for, and carry the digest of the source
 that made their output, so that a stale one is seen without running it.
@@ -7,16 +10,21 @@ that made their output, so that a stale one is seen without running it.
 import argparse
 import base64
 import hashlib
+import importlib
 import io
+import json
 import os
 import re
 import sys
+import tempfile
+import traceback
 import warnings
 from pathlib import Path
 
 from tools import nb as nbtext
 
 FLAGS = ("gpu", "slow")
+PRELOADED = ("execnb.shell", "matplotlib.pyplot", "bstruct")  # what a notebook would spend its first seconds on
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 RTOL, ATOL = 2e-2, 1e-6  # printed numbers move in their last digits between processors
 PIXELS = 2.0  # mean absolute difference of two renderings of a figure, of 255
@@ -146,22 +154,81 @@ def stale(old: dict, new: dict) -> list[str]:
     return bad
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", nargs="+", type=Path)
-    parser.add_argument("--save", action="store_true", help="store the outputs")
-    for flag in FLAGS:
-        parser.add_argument(f"--{flag}", action="store_true", help=f"run the cells marked {flag}, too")
-    args = parser.parse_args()
+def settle(path: Path, wanted: set[str], save: bool) -> str:
+    "Execute a notebook and store its outputs, or compare them; returns what is wrong, or nothing."
     warnings.simplefilter("ignore", ResourceWarning)
-    wanted = {f for f in FLAGS if getattr(args, f)}
-    for path in (p.resolve() for p in args.notebooks):
+    try:
         old, new = nbtext.read(path), execute(path, wanted)
-        if args.save:
+        if save:
             nbtext.write(new, path)
         elif bad := stale(old, new):
             remedy = f"run `make notebooks NB={path.name}`"
-            sys.exit(f"{path.name}: stored outputs are out of step: {'; '.join(bad)}; {remedy}")
+            return f"{path.name}: stored outputs are out of step: {'; '.join(bad)}; {remedy}"
+    except BaseException:
+        return traceback.format_exc()
+    return ""
+
+
+def preload() -> None:
+    "Import what notebooks import, on one thread: a fork keeps the modules and loses the threads."
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for name in PRELOADED:
+        importlib.import_module(name)
+
+
+def forked(path: Path, wanted: set[str], save: bool = False) -> str:
+    "`settle` in a forked process, so that no notebook sees what another one left behind."
+    sys.stdout.flush(), sys.stderr.flush()
+    with tempfile.TemporaryFile() as answer:
+        if not (child := os.fork()):
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # the input is the parent's
+            verdict = settle(path, wanted, save)
+            answer.write(verdict.encode())
+            answer.flush()
+            leave(bool(verdict))
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        answer.seek(0)
+        verdict = answer.read().decode()
+    return verdict or (f"{path.name}: its process died with status {status}" if status else "")
+
+
+def leave(status: int) -> None:
+    "End a forked process as Python ends, with what is to run at exit, but not with the parent's code."
+    import atexit
+
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush(), sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def serve(wanted: set[str]) -> None:
+    "Answer each line of the input, the name of a notebook, with its name and what is wrong with it."
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a notebook's processes print is no answer
+    for line in sys.stdin:
+        verdict = forked(Path(line.strip()).resolve(), wanted)
+        print(json.dumps({"notebook": line.strip(), "wrong": verdict}), file=answers, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument("--save", action="store_true", help="store the outputs")
+    parser.add_argument("--serve", action="store_true", help="read the notebooks from the input")
+    for flag in FLAGS:
+        parser.add_argument(f"--{flag}", action="store_true", help=f"run the cells marked {flag}, too")
+    args = parser.parse_args()
+    if not args.notebooks and not args.serve:
+        parser.error("no notebook named")
+    wanted = {f for f in FLAGS if getattr(args, f)}
+    preload()
+    if args.serve:
+        return serve(wanted)
+    for path in (p.resolve() for p in args.notebooks):
+        if wrong := forked(path, wanted, args.save):
+            sys.exit(wrong)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class Checkpoint:
     "The file behind a search (`path` None: memory only); refuses a file with another `mark`."
 
     def __init__(self, path: Path | str | None, mark: str, every: float = 2.0):
-        self.path, self.every, self.written = path and Path(path), every, -math.inf
+        self.path, self.every, self.written = Path(path) if path else None, every, -math.inf
         self.record, self.tensors = {"mark": mark, "found": {}, "history": []}, {}
         if self.path and self.path.exists():
             self.tensors, self.record = read_tensors(self.path)

@@ -9,20 +9,28 @@ __all__ = ['Journal', 'Claims']
 import json
 import os
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
-# %% ../../nbs/core/08_journal.ipynb #bf5cd95e
-@contextmanager
-def _locked(file: int, exclusive: bool):
-    "The open file, locked; other processes that ask for the lock wait."
-    import fcntl
+from filelock import FileLock, Timeout
 
-    fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+MODE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)  # Windows would write other ends of lines
+
+# %% ../../nbs/core/08_journal.ipynb #1d8bd4cb
+@contextmanager
+def _locked(path: Path, writes: bool = True):
+    "Other processes that ask for this file wait. Who only reads goes without a lock where nobody has ever written."
+    lock = FileLock(path.with_name(f".{path.name}.lock"), poll_interval=0.005, thread_local=False)
+    if writes:
+        lock.acquire()
+    elif Path(lock.lock_file).exists():
+        with suppress(PermissionError):
+            lock.acquire()
     try:
         yield
     finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
+        lock.release()
 
 
 def _written(file: int, data: bytes, at: int) -> None:
@@ -37,72 +45,22 @@ def _written(file: int, data: bytes, at: int) -> None:
         os.ftruncate(file, at)
         raise
 
-# %% ../../nbs/core/08_journal.ipynb #50e80d82
-class Journal:
-    """Records, one a line, in a file that several processes may share; `torn` tells of a torn last line, or is None.
 
-    With a `header`, the first line is that record, and a file with another one is refused. Raises ValueError, OSError.
-    """
-
-    def __init__(self, path: Path | str, header: Mapping | None = None):
-        self.path, self.header, self.records = Path(path), header and dict(header), []
-        self.torn, self.end, self._lines = None, 0, 0
-        if header:
-            self.append()
-        elif self.path.exists():
-            self.refresh()
-
-    def refresh(self) -> list[dict]:
-        "Read what was appended since the last time, by whomever; returns it."
-        file = os.open(self.path, os.O_RDONLY)
-        try:
-            with _locked(file, exclusive=False):
-                return _read(self, file)
-        finally:
-            os.close(file)
-
-    def append(self, *records: Mapping) -> None:
-        "Add records and wait until they are on the disk. Raises OSError, and then the journal is as before."
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            with _locked(file, exclusive=True):
-                _read(self, file)
-                first = [self.header] if self.header and not self._lines else []
-                data = "".join(json.dumps(dict(r)) + "\n" for r in (*first, *records)).encode()
-                _written(file, data, self.end) if data else None
-                self.records += [dict(r) for r in records]
-                self.end, self._lines = self.end + len(data), self._lines + len(first) + len(records)
-        finally:
-            os.close(file)
-
-# %% ../../nbs/core/08_journal.ipynb #3b9a0ea1
-def _read(journal: Journal, file: int) -> list[dict]:
-    "The records from `end` on; moves `end` behind the last whole line."
-    if os.fstat(file).st_size < journal.end:
-        raise ValueError(f"{journal.path} was cut or replaced while it was in use; give every run a file of its own")
-    os.lseek(file, journal.end, os.SEEK_SET)
-    with os.fdopen(os.dup(file), "rb") as stream:
-        lines = stream.read().splitlines(keepends=True)
-    new, journal.torn = [], None
+def _parsed(data: bytes, path: Path, before: int) -> tuple[list[dict], int, str | None]:
+    "The records of the whole lines, the bytes of these lines, and what is to be said of a torn last one."
+    lines, records, length = data.splitlines(keepends=True), [], 0
     for number, line in enumerate(lines, 1):
         try:
             if not line.endswith(b"\n"):
                 raise ValueError("it has no end")
-            new.append(json.loads(line))
-            journal.end += len(line)
+            records.append(json.loads(line))
+            length += len(line)
         except ValueError as error:
             if number < len(lines):
-                place = f"line {journal._lines + number} of {journal._lines + len(lines)}"
-                raise ValueError(f"{journal.path}: {place} is damaged ({error}); only the last may be: restore the "
-                                 "file, or start a new run") from None
-            journal.torn = f"the journal's last record was torn ({len(line)} bytes); it is ignored"
-    if journal.header and new and not journal._lines:
-        _compare(journal.path, new.pop(0), journal.header)
-        journal._lines += 1
-    journal._lines += len(new)
-    journal.records += new
-    return new
+                raise ValueError(f"{path}: line {before + number} of {before + len(lines)} is damaged "
+                                 f"({error}); only the last may be: restore the file, or start a new run") from None
+            return records, length, f"the journal's last record was torn ({len(line)} bytes); it is ignored"
+    return records, length, None
 
 
 def _compare(path: Path, found: Mapping, wanted: Mapping) -> None:
@@ -115,25 +73,75 @@ def _compare(path: Path, found: Mapping, wanted: Mapping) -> None:
         raise ValueError(f"{path} is a journal of other {' and '.join(wrong)} (fingerprints: {told}); "
                          "name another file, or delete it to start again")
 
+# %% ../../nbs/core/08_journal.ipynb #3b9a0ea1
+class Journal:
+    """Records, one a line, in a file that several processes may share; `torn` tells of a torn last line, or is None.
+
+    With a `header`, the first line is that record, and a file with another one is refused. Raises ValueError, OSError.
+    """
+
+    torn: str | None = None
+
+    def __init__(self, path: Path | str, header: Mapping | None = None):
+        self.path, self.header, self.records, self.end, self._lines = Path(path), header and dict(header), [], 0, 0
+        self.append() if header else self.refresh() if self.path.exists() else None
+
+    def refresh(self) -> list[dict]:
+        "Read what was appended since the last time, by whomever; returns it."
+        with _locked(self.path, writes=False), open(self.path, "rb", buffering=0) as file:
+            return self._read(file)
+
+    def append(self, *records: Mapping) -> None:
+        "Add records and wait until they are on the disk. Raises OSError, and then the journal is as before."
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(self.path), open(os.open(self.path, MODE, 0o644), "r+b", buffering=0) as file:
+            self._read(file)
+            first = [self.header] if self.header and not self._lines else []
+            data = "".join(json.dumps(dict(r)) + "\n" for r in (*first, *records)).encode()
+            _written(file.fileno(), data, self.end) if data else None
+            self.records += [dict(r) for r in records]
+            self.end, self._lines = self.end + len(data), self._lines + len(first) + len(records)
+
+    def _read(self, file: FileIO) -> list[dict]:
+        "The records from `end` on; moves `end` behind the last whole line."
+        if os.fstat(file.fileno()).st_size < self.end:
+            raise ValueError(f"{self.path} was cut or replaced while it was in use; give every run a file of its own")
+        file.seek(self.end)
+        new, length, self.torn = _parsed(file.readall(), self.path, self._lines)
+        first, self.end, self._lines = not self._lines, self.end + length, self._lines + len(new)
+        if self.header and new and first:
+            _compare(self.path, new.pop(0), self.header)
+        self.records += new
+        return new
+
 # %% ../../nbs/core/08_journal.ipynb #81dd5a6d
 class Claims:
-    "Items that this process has taken for itself, among all processes that use the file; it is never deleted."
+    "Items that this object has taken for itself, among all of all processes that use the folder."
 
     def __init__(self, path: Path | str):
-        self.file = open(path, "ab")
+        self.path, self.held = Path(path), {}
 
     def take(self, item: int) -> bool:
-        "Claim an item (a whole number, at least 0); False where another living process has it."
-        import fcntl
-
+        "Claim an item (a whole number, at least 0); False where somebody living has it. Raises OSError."
+        if item in self.held:
+            return True
+        if self.path.is_file():
+            with suppress(IsADirectoryError, PermissionError):  # somebody else has just made the folder of it
+                self.path.unlink(missing_ok=True)
+        lock = FileLock(self.path / str(item), blocking=False, thread_local=False)
         try:
-            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, item)
-        except (BlockingIOError, PermissionError):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except (Timeout, FileNotFoundError, FileExistsError):  # the folder goes with the last claim, perhaps just now
             return False
+        self.held[item] = lock
         return True
 
-    def drop(self, item: int) -> None:
-        "Give an item back."
-        import fcntl
-
-        fcntl.lockf(self.file, fcntl.LOCK_UN, 1, item)
+    def drop(self, *items: int) -> None:
+        "Give items back; those that were not taken are none of ours."
+        for lock in (self.held.pop(i) for i in items if i in self.held):
+            with suppress(OSError):  # Windows keeps a file that is open
+                os.unlink(lock.lock_file)
+            lock.release()
+        with suppress(OSError):  # not empty: others have claims
+            self.path.rmdir()

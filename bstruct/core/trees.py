@@ -8,7 +8,7 @@ __all__ = ['tree_dot', 'tree_add', 'tree_zeros', 'tree_leaves', 'tree_norms', 't
 # %% ../../nbs/core/03_trees.ipynb #7070ce9e
 import math
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ Tensors = dict[str, Tensor]
 # %% ../../nbs/core/03_trees.ipynb #6a9ffebb
 def tree_dot(a: Tensors, b: Tensors) -> Tensor:
     "The inner product of two trees, a scalar."
-    return sum((a[k] * b[k]).sum() for k in a)
+    return cast(Tensor, sum((a[k] * b[k]).sum() for k in a))
 
 
 def tree_add(a: Tensors, b: Tensors, by: Any = 1) -> Tensors:
@@ -41,7 +41,7 @@ def tree_leaves(a: Tensors) -> Tensors:
 def tree_norms(*trees: Tensors) -> list[float]:
     "The norm of each tree, in one go."
     leaves = list(chain.from_iterable(tree.values() for tree in trees))
-    each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())
+    each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())  # pyright: ignore[reportPrivateImportUsage]
     return [math.hypot(*(next(each) for _ in tree)) for tree in trees]
 
 

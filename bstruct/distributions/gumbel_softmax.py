@@ -7,6 +7,8 @@ __all__ = ['GumbelSoftmax', 'kl_monte_carlo']
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #919e5976
 import math
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -51,9 +53,13 @@ def same_temperature(q, p) -> bool | None:
 
 class Relaxed(Distribution):
     "Weights of candidates, relaxed from a discrete choice; subclasses name the coordinate in which they are sampled."
-    arg_constraints = {"logits": constraints.real_vector, "temperature": constraints.positive}
+    arg_constraints: Any = {"logits": constraints.real_vector, "temperature": constraints.positive}
     has_rsample = True
     _validate_args = False
+    support: Any
+    _weights: Callable[[Tensor], Tensor]
+    rsample_log: Callable[..., Tensor]
+    log_prob_log: Callable[..., Tensor]
 
     def __init__(self, logits: Tensor, temperature: float | int | Tensor = 1.0, validate_args: bool | None = None):
         if not logits.ndim:
@@ -72,7 +78,7 @@ class Relaxed(Distribution):
         return self.temperature[..., None]
 
     def expand(self, batch_shape, _instance=None):
-        new = self._get_checked_instance(type(self), _instance)
+        new: Any = self._get_checked_instance(type(self), _instance)
         batch = torch.Size(batch_shape)
         new.logits, new.temperature = self.logits.expand(batch + self.event_shape), self.temperature.expand(batch)
         new._number = self._number
@@ -145,6 +151,7 @@ def kl_monte_carlo(
     q: Distribution, p: Distribution, samples: int, generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     "Mean and standard error in nats of ln q - ln p over `samples` draws of q, in its logarithmic coordinate."
-    x = q.rsample_log((samples,), generator)
-    difference = q.log_prob_log(x) - p.log_prob_log(x)
+    of_q, of_p = cast(_Relaxed, q), cast(_Relaxed, p)
+    x = of_q.rsample_log((samples,), generator)
+    difference = of_q.log_prob_log(x) - of_p.log_prob_log(x)
     return difference.mean(0), difference.std(0) / math.sqrt(samples)

@@ -59,7 +59,8 @@ def linear_evidence(features: Float[Tensor, "n *d"], targets: Float[Tensor, "m *
         raise ValueError(f"{tuple(features.shape)} features and {tuple(targets.shape)} targets; give features of [n, d]"
                          " and as many rows of targets")
     if torch.as_tensor(precision).shape not in ((), (1,), features.shape[1:]):
-        raise ValueError(f"precision has shape {tuple(precision.shape)}; give a number, or {features.shape[1]} of them")
+        raise ValueError(f"precision has shape {tuple(torch.as_tensor(precision).shape)}; "
+                         f"give a number, or {features.shape[1]} of them")
     if not bool(features.isfinite().all() and targets.isfinite().all()):
         raise ValueError("features or targets are NaN or infinite; drop or fill those rows")
     for name, value in (("precision", precision), ("noise_variance", noise_variance)):

@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch.distributions import Distribution
 from bstruct.core.registry import Registry
 
 # %% ../../nbs/evidence/01_core.ipynb #1d03ed69
-def _plain(x):
+def _plain(x) -> Any:
     "Tensors and arrays as lists; numbers that JSON lacks as strings."
     if isinstance(x, (Tensor, np.ndarray, np.generic)):
         x = x.tolist()
@@ -32,7 +33,7 @@ def _plain(x):
     return repr(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
-def _number(x):
+def _number(x) -> Any:
     return float(x) if isinstance(x, str) else x
 
 # %% ../../nbs/evidence/01_core.ipynb #ba43c544

@@ -8,6 +8,7 @@ __all__ = ['growing_blocks', 'log_mean', 'mixture_over_stops', 'prequential', 'b
 # %% ../../nbs/evidence/10_prequential.ipynb #ac484454
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -50,7 +51,8 @@ def prequential(log_p: Float[Tensor, "*T R n"], past: int, of: Scope | None = No
     """
     log_p = log_p.double().reshape(-1, *log_p.shape[-2:])
     T, R, n = log_p.shape
-    value, notes = mixture_over_stops(log_p).item(), {"past": past, "rows": n, "replicas": R}
+    value = mixture_over_stops(log_p).item()
+    notes: dict = {"past": past, "rows": n, "replicas": R}
     if T > 1:
         notes["stops"] = (log_p.logsumexp(1).sum(-1)).softmax(0).tolist()  # what Bayes' rule makes of them
     if not math.isfinite(value) or R == 1:
@@ -101,7 +103,7 @@ def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *, gene
     _check_rows(target.likelihood, row_log_likelihood, prior, rows, generator)
     bounds = growing_blocks(rows, blocks) if blocks else [0, *growing_blocks(rows, rows.bit_length() - 1)]
     anchor = target.draw(generator, replicas)
-    each = vmap(lambda z, i: row_log_likelihood(to_weights(prior, z), i), in_dims=(0, None))
+    each = vmap(lambda z, i: cast(Callable, row_log_likelihood)(to_weights(prior, z), i), in_dims=(0, None))
     found = block_predictions(lambda w, i: each(w["z"], i), {"z": anchor}, bounds, stops=stops, generator=generator,
                               batch_size=batch_size, lr=lr,
                               log_prior=lambda w: -0.5 * (w["z"] - anchor).square().sum(-1))

@@ -54,7 +54,7 @@ def methods() -> list[str]:
 # %% ../../nbs/hypergradient/02_call.ipynb #d0f4768c
 def report(run: Training, value, grads, state: State, **diagnostics) -> Hypergradient:
     "The result of a method, with the counts of the run."
-    notes = {"inner_gradient_norm": run.notes["norm"], "gradient_evaluations": run.notes["gradients"],
+    notes: dict[str, Any] = {"inner_gradient_norm": run.notes["norm"], "gradient_evaluations": run.notes["gradients"],
              "second_order_products": run.notes["products"], **diagnostics}
     if not run.functional:
         if not math.isfinite(value.item()):

@@ -7,6 +7,7 @@ __all__ = ['drmad']
 
 # %% ../../nbs/hypergradient/08_drmad.ipynb #c719ae98
 import bisect
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,9 +30,12 @@ class _Polygon:
     def __init__(self, steps, pieces, fit):
         self.pieces, self.span, self.fit = pieces, max(steps - 1, 1) if fit else steps, fit
         self.marks = [j * self.span / pieces if fit else round(j * self.span / pieces) for j in range(pieces + 1)]
-        self.knots, self.mass = [None] * (pieces + 1), torch.zeros(pieces + 1, pieces + 1, dtype=torch.float64)
-        self.sums = [None] * (pieces + 1)  # of the path, weighted by the hat functions
-        self.start, self.spread, self.missed = None, 0.0, None
+        self.knots: list[Any] = [None] * (pieces + 1)
+        self.sums: list[Any] = [None] * (pieces + 1)  # of the path, weighted by the hat functions
+        self.mass = torch.zeros(pieces + 1, pieces + 1, dtype=torch.float64)
+        self.start: Any = None
+        self.missed: Any = None
+        self.spread = 0.0
 
     def shares(self, t):
         "The knots around t, with their hat functions there."

@@ -6,13 +6,18 @@
 __all__ = ['forward']
 
 # %% ../../nbs/hypergradient/04_forward.ipynb #2f432f3e
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.func import grad, jvp, vjp, vmap
+from torch.func import grad, jvp, vmap
 
 from bstruct.core.trees import tree_bytes
 from bstruct.hypergradient.call import register, report
 from bstruct.hypergradient.operator import State, Training
+
+vjp: Callable[..., Any] = torch.func.vjp  # its annotations know nothing of has_aux
 
 # %% ../../nbs/hypergradient/04_forward.ipynb #3a20913a
 def _basis(hyper):
@@ -23,7 +28,7 @@ def _basis(hyper):
     return {k: r[:, s : s + n].reshape(-1, *v.shape) for (k, v), r, s, n in zip(hyper.items(), rows, starts, sizes)}
 
 
-def _copies(part, count):
+def _copies(part, count) -> Any:
     "Zeros like the tensors of a nested dictionary, with a leading axis."
     if isinstance(part, dict):
         return {k: _copies(v, count) for k, v in part.items()}
@@ -39,7 +44,7 @@ def _buffers_dot(loss, state, hyper, z, e):
     return vmap(lambda *tangent: jvp(after, at, tangent)[1])(z.theta, e, z.buffers)
 
 
-def _outcome(theta_bar, buffers_bar, theta_dot, buffers_dot):
+def _outcome(theta_bar, buffers_bar, theta_dot, buffers_dot) -> Any:
     "The movement of the outer loss along each tangent, one number for each."
     terms = [
         (bar[k] * dot[k]).reshape(len(dot[k]), -1).sum(1)
@@ -69,7 +74,7 @@ def forward(run: Training, state: State, hyper: dict[str, Tensor]):
         new = lambda a, b, c, h: run.optimiser.update(a, b, c, *run.rates(h, t), t)  # noqa: B023
         at = (state.theta, state.slots, g, hyper)
         moved = vmap(lambda *tangent: jvp(new, at, tangent)[1])(z.theta, z.slots, g_dot, e)  # noqa: B023
-        z = State(*moved, _buffers_dot(loss, state, hyper, z, e))
+        z = State(moved[0], moved[1], _buffers_dot(loss, state, hyper, z, e))
         state = run.advance(state, g, buffers, hyper, t)
     run.settle(first, state, g, hyper, run.first, run.span.stop)
     if not run.functional:

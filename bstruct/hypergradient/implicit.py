@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import grad, vjp, vmap
+from torch.func import grad, vmap
 
 from bstruct.core.trees import tree_dot, tree_zeros
 from bstruct.hypergradient.call import register, report
 from bstruct.hypergradient.operator import State, Training
 from bstruct.hypergradient.reversible import Flat
+
+vjp: Callable[..., Any] = torch.func.vjp  # its annotations know nothing of has_aux
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #7f70e536
 class Solution(NamedTuple):
@@ -30,7 +32,7 @@ class Solution(NamedTuple):
     indefinite: Tensor
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #96d54d84
-def _share(a, b, stop=False):
+def _share(a, b, stop: Any = False):
     "a / b, and zero where b is not positive or the solver has stopped; of numbers, or of tensors under vmap."
     if isinstance(b, float):
         return a / b if b > 0 and not stop else 0.0

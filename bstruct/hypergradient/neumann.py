@@ -33,8 +33,7 @@ def neumann(
     `alpha` (the learning rate by default) must be below 2 / lambda_max. Other options as in `implicit`.
     Source: Lorraine et al. 2020.
     """
-    if alpha is None:
-        alpha, _ = run.rates(hyper, run.first)
+    rate = run.rates(hyper, run.first)[0] if alpha is None else alpha
     if not isinstance(iterations, int) or iterations < 1:
         raise ValueError(f"iterations is {iterations!r}, at least 1 is needed")
     state = solve_inner(run, state, hyper, inner_tolerance)
@@ -42,7 +41,7 @@ def neumann(
     b = system.flat.join(run.judge(state, hyper)[1][0])
     term, total = b, torch.zeros_like(b)
     for _ in range(iterations):
-        total = total + alpha * term
-        term = term - alpha * system.curvature(term)
+        total = total + rate * term
+        term = term - rate * system.curvature(term)
     found = Solution(total, term.norm() / b.norm(), iterations, term.norm() > b.norm())
     return respond(run, state, hyper, system, found, ENOUGH, "more iterations, or a larger alpha", method="neumann")

@@ -8,15 +8,17 @@ __all__ = ['SGD', 'Adam', 'State', 'Training', 'train']
 # %% ../../nbs/hypergradient/01_operator.ipynb #bb7dcbb7
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad, vjp
+from torch.func import grad
 
 from bstruct.core.trees import (
     Tensors, tree_add, tree_dot, tree_finite, tree_leaves, tree_norms, tree_zeros)
+
+vjp: Callable[..., Any] = torch.func.vjp  # its annotations know nothing of has_aux
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #a985b454
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _pick(parts, only):
     return parts if only is None else parts[only]
 
 
-def _linearise(run, theta, hyper, t, buffers, keep=False):
+def _linearise(run, theta, hyper, t, buffers, keep=False) -> tuple[Any, Any, Callable[..., Any]]:
     "The gradient, the buffers after the step, and pull(g_bar, buffers_bar) -> (theta_bar, hyper_bar, buffers_bar)."
     run.count("gradients")
     if run.functional:
@@ -175,7 +177,7 @@ def _judge(run, state, hyper):
     return value.detach(), tuple({k: next(each) for k in p} for p in parts)
 
 
-def _rates(run, hyper, t):
+def _rates(run, hyper, t) -> tuple[Any, ...]:
     "The learning rate and the momentum of step t."
     return tuple(r(hyper, t) if callable(r) else r for r in (run.lr, run.momentum))
 
@@ -256,7 +258,7 @@ class Training:
     functional: bool = False  # torch.func throughout: under vmap, or inside a compiled function
     watch: bool = False  # refuse unseeded draws in the first loss
     first: int = 0  # steps taken before, in a run that goes on
-    notes: dict[str, Any] | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
     compiled: Any = None  # how many steps -> (those steps forth, those steps back), where a method has compiled them
 
     loss, gradient, linearise, judge, rates, rates_pull = _loss, _gradient, _linearise, _judge, _rates, _rates_pull

@@ -42,7 +42,8 @@ def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor], sa
     """
     if budget < steps:
         raise ValueError(f"budget is {budget} gradients, one trial needs {steps}: raise budget or lower steps")
-    best, history, noise = None, [], generator.clone_state()  # of its own: what inner draws does not move `sample`
+    best, history = (math.inf, {}, theta), []
+    noise = generator.clone_state()  # of its own: what inner draws does not move `sample`
     for trial in range(budget // steps):
         hyper = sample(generator)
         try:
@@ -54,6 +55,6 @@ def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor], sa
             value = math.inf
         value = math.inf if math.isnan(value) else value
         history.append({"step": trial, "value": value, "cost": (trial + 1) * steps, "hyper": hyper})
-        if best is None or value < best[0]:
+        if trial == 0 or value < best[0]:
             best = value, hyper, state.theta
     return Outcome(*best, history)

@@ -7,6 +7,8 @@ __all__ = ['reversible']
 
 # %% ../../nbs/hypergradient/07_reversible.ipynb #37d53e29
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,7 +53,7 @@ class Flat:
 def _quantised(run):
     "The run with the momentum that the integers see, and the numerator of each step's."
     exact = copy.copy(run)
-    at = lambda h, t: run.momentum(h, t) if callable(run.momentum) else run.momentum
+    at: Callable[..., Any] = lambda h, t: run.momentum(h, t) if callable(run.momentum) else run.momentum
     numerator = lambda h, t: round(float(at(h, t)) * 2**SHIFT)
     if callable(run.momentum):
         def momentum(h, t):

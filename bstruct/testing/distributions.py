@@ -9,15 +9,16 @@ __all__ = ['check_structure_distribution', 'WeightFamily', 'check_weight_family'
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import kl_divergence
 
 # %% ../../nbs/testing/01_distributions.ipynb #e46ff5b1
-Make = Callable[[Tensor, float], Distribution]
+Make = Callable[[Tensor, float], Any]  # a distribution with the methods of GumbelSoftmax
 
-def _pair(make: Make, K: int, device, temperatures=(0.6, 0.6), dtype=torch.float64) -> list[Distribution]:
+def _pair(make: Make, K: int, device, temperatures=(0.6, 0.6), dtype=torch.float64) -> list[Any]:
     "Two distributions over K candidates with different logits."
     g = torch.Generator().manual_seed(K)
     return [make(torch.randn(K, generator=g, dtype=torch.float64).to(device, dtype), c) for c in temperatures]

@@ -99,7 +99,7 @@ def _check(o: "OuterPlan") -> None:
         if not 0 <= getattr(o, name) < (1 if name == "validation" else 1.0000001):
             raise ValueError(f"{name} is {getattr(o, name)}, a share between 0 and 1 is needed; try {name}=0.25")
     if OUTER[o.judge].held_out != (o.validation > 0):
-        rows = "rows that L does not see; set validation=0.25" if o.validation == 0 else "the rows of L alone; set it to 0"
+        rows = "the rows of L alone; set it to 0" if o.validation else "rows that L does not see; set validation=0.25"
         raise ValueError(f"validation is {o.validation}, and the outer objective {o.judge!r} is judged by {rows}")
     if o.coupled and o.vertices:
         raise ValueError("coupled needs γ above 0, and at a vertex it is not; set vertices=False")

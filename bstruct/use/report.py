@@ -34,7 +34,7 @@ def assess_values(mean: np.ndarray, std: np.ndarray, y: np.ndarray) -> tuple[dic
     mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
     curve = plots.coverage(mean, std, y)
     inside = plots.coverage(mean, std, y, [0.9])["observed"][0]
-    return {"RMSE": float(np.sqrt(((y - mean) ** 2).mean())), "log-loss": float(-norm(mean, std).logpdf(y).mean()),
+    return {"RMSE": float(np.sqrt(((y - mean) ** 2).mean())), "log-loss": float(-norm.logpdf(y, mean, std).mean()),
             "coverage of 90 %": inside, "calibration error": curve["error"]}, curve
 
 # %% ../../nbs/use/06_report.ipynb #16d7c9a5
@@ -43,7 +43,8 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
     if hasattr(model, "predict_proba"):
         found, curve = assess_classes(model.predict_proba(X), model.classes_, y)
     else:
-        found, curve = assess_values(*model.predict(X, return_std=True), y)
+        mean, std = model.predict(X, return_std=True)
+        found, curve = assess_values(mean, std, y)
     res = {"rows": len(y), "metrics": found, "curve": curve}
     if learnt is None:
         return res
@@ -114,7 +115,8 @@ def verdict(summary: Mapping) -> str:
     mine, others = _rivals(summary)
     if mine and others:
         next_ = max(others, key=lambda r: r["log_evidence"])
-        error = np.hypot(*(r.get("comparison", r["stderr"]) or 0 for r in (mine, next_)))
+        ours, theirs = (r.get("comparison", r["stderr"]) or 0 for r in (mine, next_))
+        error = np.hypot(ours, theirs)
         lead = mine["log_evidence"] - next_["log_evidence"]
         said += f" The next has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
         said += "." if lead > 2 * error else f", within two standard errors ({2 * error:.1f}): their order is open."

@@ -10,9 +10,11 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from bstruct.core.files import write_whole
 from bstruct.core.journal import Journal
@@ -20,7 +22,8 @@ from bstruct.core.journal import Journal
 # %% ../../nbs/use/08_runs.ipynb #b76e38f1
 CHECKPOINTS = ("checkpoint", "checkpoint.evidence", "checkpoint.grow", "checkpoint.shrink")
 CONTENTS = ("settings.json", "journal.jsonl", *CHECKPOINTS, "checkpoint.journal", "checkpoint.journal.claims",
-            "encoder.json", "model", "result.json", "ranking.csv", "path.csv", "figures", "report.html")
+            "encoder.json", "model", "result.json", "ranking.csv", "path.csv", "figures", "report.html",
+            ".journal.jsonl.lock", ".checkpoint.journal.lock")
 
 # %% ../../nbs/use/08_runs.ipynb #c31ea6d9
 def versions() -> dict[str, str]:
@@ -76,8 +79,10 @@ def remove(path: Path) -> None:
 
 def discard(run: "RunFolder") -> None:
     "Remove a run; its folder too, if nothing else is in it."
-    for name in (*CONTENTS, ".lock"):
+    for name in CONTENTS:
         remove(run.folder / name)
+    with suppress(PermissionError):  # Windows keeps a lock that somebody holds
+        remove(run.folder / ".lock")
     if not any(run.folder.iterdir()):
         run.folder.rmdir()
 
@@ -98,11 +103,12 @@ def refuse_taken(folder: Path, overwrite: bool) -> None:
 @contextmanager
 def held(folder: Path):
     "Keep every other process from writing to the run. ValueError if one does."
-    import fcntl
-
-    with open(folder / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{folder} is being written by another process; wait, or choose another --out") from None
+    lock = FileLock(folder / ".lock", blocking=False, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(f"{folder} is being written by another process; wait, or choose another --out") from None
+    try:
         yield
+    finally:
+        lock.release()

@@ -8,6 +8,7 @@ __all__ = ['fit_bytes', 'available_memory', 'Forecast', 'as_bytes', 'as_seconds'
 # %% ../../../nbs/search/work/01_forecast.ipynb #5a5d4ec0
 import math
 import os
+import sys
 import time
 from bisect import bisect_left
 from dataclasses import dataclass, replace
@@ -51,7 +52,7 @@ def fit_bytes(graph: Graph, task: Task, plan: FitPlan, structures: int = 1) -> i
     predictions = 2 * models * len(plan.stops) * last
     return item * (COPIES * models * weights + activations + predictions)
 
-# %% ../../../nbs/search/work/01_forecast.ipynb #2e5da196
+# %% ../../../nbs/search/work/01_forecast.ipynb #a68db7eb
 def _number(path: str, key: str = "") -> int | None:
     "A number in a file of the system, in bytes; None where there is none."
     try:
@@ -63,19 +64,31 @@ def _number(path: str, key: str = "") -> int | None:
 
 
 def _address_space() -> int | None:
-    "What is left of this process's own limit."
-    import resource
-
+    "What is left of this process's own limit, where the system has such limits."
+    try:
+        import resource
+    except ImportError:
+        return None
     limit, used = resource.getrlimit(resource.RLIMIT_AS)[0], _number("/proc/self/status", "VmSize:")
     return None if limit == resource.RLIM_INFINITY or used is None else limit - used
 
-# %% ../../../nbs/search/work/01_forecast.ipynb #7cc8ca36
+# %% ../../../nbs/search/work/01_forecast.ipynb #d52d3db2
+def _physical() -> int:
+    "The memory of the machine; on Windows what is free of it."
+    if sys.platform != "win32":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    import ctypes
+
+    status = (ctypes.c_uint64 * 8)(64)  # MEMORYSTATUSEX: its length in bytes; all there is; what is free; ...
+    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return int(status[2])
+
+# %% ../../../nbs/search/work/01_forecast.ipynb #3122d0a5
 def available_memory(device: torch.device | str = "cpu") -> int:
     "Bytes that this process can still take on a device."
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [physical, _number("/proc/meminfo", "MemAvailable:"), _address_space()]
+    limits = [_physical(), _number("/proc/meminfo", "MemAvailable:"), _address_space()]
     old = "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"
     for limit, used in (("memory.max", "memory.current"), old):
         pair = _number(f"/sys/fs/cgroup/{limit}"), _number(f"/sys/fs/cgroup/{used}")

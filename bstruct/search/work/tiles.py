@@ -7,6 +7,7 @@ __all__ = ['packed', 'Work', 'score', 'Book', 'Tile', 'fill']
 
 # %% ../../../nbs/search/work/02_tiles.ipynb #9d7a0b7b
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -130,7 +131,8 @@ class Book:
 
     def close(self) -> None:
         "Give back all claims."
-        self.claims.file.close()
+        with self.lock:
+            self.claims.drop(*self.claims.held)
 
     def _note(self) -> None:
         "Take over the records that the journal has read since the last time."
@@ -173,6 +175,8 @@ def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1,
         except TerminatedWorkerError as error:
             raise ChildProcessError("a worker process was killed, perhaps for its memory; what was done is kept: go on "
                                     f"with the same journal and less than n_jobs={n_jobs}") from error
+        finally:
+            book.close()
         if idle:
             time.sleep(POLL)
             book.refresh()
@@ -190,13 +194,25 @@ def _jobs(book: Book, tiles: Sequence[Tile], work: Work) -> Iterator[tuple]:
 def _scored(tile: Tile, work: Work, asked_by: int) -> tuple[Tile, list[dict]]:
     "The tile and its records; a worker process of our own does not outlive the one that asked."
     watch = threading.Thread(target=_leave_with, args=(asked_by,), name="bstruct-parent", daemon=True)
-    if os.getppid() == asked_by and all(t.name != watch.name for t in threading.enumerate()):
+    if _parent_lives(asked_by) and all(t.name != watch.name for t in threading.enumerate()):
         watch.start()
     return tile, score(work, tile.structures)
 
 
+def _parent_lives(parent: int) -> bool:
+    "Whether the process is our parent and lives; on Windows, where the number of a dead parent stays, ask the system."
+    if sys.platform != "win32" or os.getppid() != parent:
+        return os.getppid() == parent
+    from ctypes import windll
+
+    process = windll.kernel32.OpenProcess(0x00100000, False, parent)  # the right to wait for it
+    lives = bool(process) and windll.kernel32.WaitForSingleObject(process, 0) != 0  # 0: it has ended
+    windll.kernel32.CloseHandle(process)
+    return lives
+
+
 def _leave_with(parent: int) -> None:
-    while os.getppid() == parent:
+    while _parent_lives(parent):
         time.sleep(1.0)
     os._exit(1)
 
