@@ -181,14 +181,14 @@ def test_effective_numbers_and_the_fixed_point_are_derivatives_of_Q():
     assert torch.allclose(rss / noise.exp(), 10 - sum(gamma.values()), rtol=1e-4)
 
 # %% ../nbs/evidence/17_dual.ipynb #69478e10
-def test_posterior_solve_is_the_inverse_over_the_weights():
+def test_posterior_solver_is_the_inverse_over_the_weights():
     w, x = two_networks(3, 7)
     S, taps = likelihood_roots(vmap(network, (0, None))(w, x), "categorical"), hand_taps(w, x)
     u = {k: normal(20 + i, *v.shape) for i, (k, v) in enumerate(w.items())}
     flat = lambda d: torch.cat([v.flatten(1) for v in d.values()], 1)
     lam = torch.cat([LAM[k][:, None].expand(2, w[k][0].numel()) for k in w], 1)
     matrix = torch.diag_embed(lam.exp()) + weight_gram(taps, S) / NOISE.exp()[:, None, None]
-    got = flat(posterior_solve(taps, S, LAM, NOISE, u))
+    got = flat(posterior_solver(taps, S, LAM, NOISE)(u))
     assert torch.allclose((matrix @ got[..., None])[..., 0], flat(u), atol=1e-10)
     r = normal(30, 2, 14)  # and the two products are transposes of each other, on an explicit Jacobian too
     for some in (taps, jacobian_taps(lambda w: network(w, x), w)):
@@ -259,7 +259,7 @@ class TwoLevels:
         by_w = -grad(lambda f: self.determinant(f, h)[0])(flat)
         _, taps, S, lam, noise = self.determinant(flat, h)
         batch = lambda f: {k: v[None] for k, v in self.named(f).items()}
-        v = posterior_solve(taps, S, lam, noise, batch(by_w))
+        v = posterior_solver(taps, S, lam, noise)(batch(by_w))
         if exact:
             v = batch(torch.linalg.solve(-hessian(self.joint)(flat, h), by_w))
         terms, last = missing_term(v, batch(flat), lam, batch(grad(self.fit)(flat, h[-1])))

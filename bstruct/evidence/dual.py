@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['likelihood_roots', 'Tap', 'tensor_kernels', 'jacobian_taps', 'weight_gram', 'half_log_det_of_weights', 'half_log_det',
-           'counted', 'row_blocks', 'kronecker', 'effective_numbers', 'fixed_point', 'push', 'pull', 'posterior_solve',
+           'counted', 'row_blocks', 'kronecker', 'effective_numbers', 'fixed_point', 'push', 'pull', 'posterior_solver',
            'missing_term', 'laplace_dual']
 
 # %% ../../nbs/evidence/17_dual.ipynb #81d4115c
@@ -193,17 +193,21 @@ def pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], r: Float[Tens
     return found
 
 
-def posterior_solve(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], log_precision: Tensors,
-                    log_noise: Float[Tensor, "M"], u: Tensors) -> dict[str, Tensor]:
-    "(Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u as {tensor: [M, size]}, through one Cholesky factor of N lines."
+def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], log_precision: Tensors,
+                     log_noise: Float[Tensor, "M"]) -> Callable[[Tensors], dict[str, Tensor]]:
+    "The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]}; one Cholesky factor of N lines."
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
-    first = {k: prior[k] * u[k].flatten(1) for k in taps}
-    kernels = tensor_kernels(taps, roots)
-    total = sum(v * (prior[k] * (-log_noise)[:, None].exp())[..., None] for k, v in kernels.items())
+    kernels, bend = tensor_kernels(taps, roots), (-log_noise)[:, None].exp()
+    total = sum(v * (prior[k] * bend)[..., None] for k, v in kernels.items())
     factor = torch.linalg.cholesky(total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
-    inner = torch.cholesky_solve(push(taps, roots, first)[..., None], factor)[..., 0]
-    back = pull(taps, roots, inner * (-log_noise)[:, None].exp())
-    return {k: first[k] - prior[k] * back[k] for k in taps}
+
+    def solve(u: Tensors) -> dict[str, Tensor]:
+        first = {k: prior[k] * u[k].flatten(1) for k in taps}
+        inner = torch.cholesky_solve(push(taps, roots, first)[..., None], factor)[..., 0]
+        back = pull(taps, roots, inner * bend)
+        return {k: first[k] - prior[k] * back[k] for k in taps}
+
+    return solve
 
 # %% ../../nbs/evidence/17_dual.ipynb #330ad825
 def missing_term(v: Tensors, weights: Tensors, log_precision: Tensors,
@@ -285,7 +289,7 @@ def _polish(model: _Whitened, z: Float[Tensor, "M P"], turns: int = 30) -> tuple
         if float(g.abs().max()) < 1e-9:
             break
         lam, noise = model.unit(z, damping.log1p())
-        move = _flat(posterior_solve(*model.local(z), lam, noise, _parts(model.target.prior, g)))
+        move = _flat(posterior_solver(*model.local(z), lam, noise)(_parts(model.target.prior, g)))
         up = joint(z + move) > joint(z)
         z = torch.where(up[:, None], z + move, z)
         damping = torch.where(up, damping / 10, damping * 10).clamp(1e-9, 1e9)
@@ -297,10 +301,11 @@ def _spread(model: _Whitened, taps: Mapping[str, Tap], roots: Tensor, z: Tensor,
     lam, noise = model.unit(z)
     draw = lambda *s: torch.randn(*s, generator=generator, dtype=z.dtype, device=z.device)
     cut, logs = model.target.prior, []
+    solve = posterior_solver(taps, roots, lam, noise)
     for _ in range(64):
         first, bent = draw(*z.shape), draw(1, roots.shape[1] * roots.shape[2])
         pulled = _flat(pull(taps, roots, bent))
-        e = _flat(posterior_solve(taps, roots, lam, noise, _parts(cut, first + pulled)))
+        e = _flat(solve(_parts(cut, first + pulled)))
         log_q = -0.5 * (e.square().sum() + push(taps, roots, _parts(cut, e)).square().sum())
         logs.append(model.target.log_joint((z + e)[0]) - log_q)
     return float(torch.stack(logs).std())
