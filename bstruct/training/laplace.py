@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LEARN', 'RATE', 'FULL', 'SIZE', 'FACTOR_ROWS', 'EXACT', 'LARGEST', 'DualPlan', 'groups_of', 'Lanes', 'pattern_of',
            'forward', 'taps_of', 'detached', 'Fitted', 'squares', 'log_joint', 'lines', 'residual', 'refreshed',
-           'judged', 'determinant_gradient', 'hessian_solve', 'whole_gradient', 'implicit_refresh', 'wide_task',
+           'judged', 'determinant_gradient', 'hessian_solve', 'whole_gradient', 'implicit_step', 'wide_task',
            'start_of', 'trained', 'Reference', 'closed_reference', 'DualFits', 'fit_dual', 'linearised', 'predict_dual']
 
 # %% ../../nbs/training/07_laplace.ipynb #4c954575
@@ -308,8 +308,8 @@ def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors],
     return dict(zip(w, x))
 
 # %% ../../nbs/training/07_laplace.ipynb #7cc7750a
-def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, dict, Tensor | None, Tensors]:
-    "γ_k, the missing terms by ln λ_k, the one by ln σ² (None for classes), and the taps' outputs."
+def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Tensors, Tensor | None, Tensor]:
+    "γ_k, the missing terms by ln λ_k, the one by ln σ² (None for classes), and the outputs; `turns` 0: Gauss-Newton."
     out, taps, roots, by_weights = determinant_gradient(fit, task)
     kernels = tensor_kernels(taps, roots)
     gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
@@ -319,23 +319,19 @@ def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, d
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))(forward(fit.lanes, w, task.x)[0], task.y, fit.log_noise)
     data = dict(zip(w, torch.autograd.grad(each.sum(), list(w.values()))))
     terms, noise = missing_term(v, fit.weights, fit.log_precision, data)
-    return gamma, terms, noise if task.likelihood == "gaussian" else None, {"out": out, "kernels": kernels}
+    return gamma, terms, noise if task.likelihood == "gaussian" else None, out
 
 
-def implicit_refresh(fit: Fitted, task: Task, turns: int = 20) -> Fitted:
-    "The fit after one step of ln λ and ln σ² along the whole gradient, with its Q."
-    gamma, terms, noise, made = whole_gradient(fit, task, turns)
-    held = squares(fit.weights)
-    ratio = lambda top, bottom: (top / bottom.clamp_min(1e-9)).clamp(math.exp(-2), math.exp(2)).log()
-    log_precision = {k: (fit.log_precision[k] + ratio(g + 2 * terms[k], fit.log_precision[k].exp() * held[k])).clamp(-6, 14)
-                     for k, g in gamma.items()}
-    log_noise = fit.log_noise
-    if noise is not None:
-        free = (len(task) - sum(gamma.values()) - 2 * noise).clamp_min(0.05 * len(task))
-        log_noise = (log_noise + ratio(residual(task, made["out"]) / log_noise.exp(), free)).clamp_min(-12)
-    new = Fitted(fit.lanes, fit.weights, log_precision, log_noise, fit.q)
-    new.q = log_joint(new, task, made["out"]) - half_log_det(made["kernels"], log_precision, log_noise)
-    return new
+def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Float[Tensor, "M"]]:
+    "ln λ of every tensor and ln σ² after one step along the whole gradient: that of M, and at most a factor e more."
+    gamma, terms, noise, out = whole_gradient(fit, task, turns)
+    log_precision, log_noise = fixed_point(gamma, squares(fit.weights), residual(task, out), len(task))
+    more = lambda of, by: (1 + 2 * by / of.clamp_min(1e-6)).clamp(math.exp(-1), math.e).log()
+    log_precision = {k: (v + more(gamma[k], terms[k])).clamp(-6, 14) for k, v in log_precision.items()}
+    if noise is None:
+        return log_precision, fit.log_noise
+    free = (len(task) - sum(gamma.values())).clamp_min(0.05 * len(task))
+    return log_precision, (log_noise - more(free, -noise)).clamp_min(-12)
 
 # %% ../../nbs/training/07_laplace.ipynb #49d0e09b
 def _batches(n: int, generator, device) -> Iterator[Int[Tensor, "b"] | None]:
@@ -361,15 +357,24 @@ def _joined(fit: Fitted, parts: list[Fitted]) -> Fitted:
                   torch.cat([p.log_noise for p in parts]), torch.cat([p.q for p in parts]))
 
 
-def _refresh(fit: Fitted, task: Task, plan: DualPlan, generator) -> Fitted:
-    "One refresh of every model in float64, in parts that memory holds."
-    N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
-    how = ("exact" if N <= EXACT else "kronecker") if plan.learn == "auto" else plan.learn
-    if how == "implicit" and N > LARGEST:
+def _rule(plan: DualPlan, N: int) -> str:
+    "exact, kronecker or implicit."
+    if plan.learn == "implicit" and N > LARGEST:
         raise ValueError(f"learn is 'implicit' with {N} lines of the kernel; it takes {LARGEST} at most, use 'auto'")
+    return ("exact" if N <= EXACT else "kronecker") if plan.learn == "auto" else plan.learn
+
+
+def _refresh(fit: Fitted, task: Task, plan: DualPlan, generator) -> tuple[Fitted, Tensors, Tensor]:
+    "One step M of every model in float64, in parts that memory holds; and where training goes on."
+    N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
+    how, parts, further = _rule(plan, N), [], []
     rows = torch.randperm(len(task), generator=generator, device=task.x.device)[:FACTOR_ROWS]
-    one = lambda f: implicit_refresh(f, task) if how == "implicit" else refreshed(f, task, how, rows)
-    return _joined(fit, [one(fit.part(c)) for c in _chunks(fit, FACTOR_ROWS if how == "kronecker" else N)])
+    for models in _chunks(fit, FACTOR_ROWS if how == "kronecker" else N):
+        one = fit.part(models)
+        parts.append(refreshed(one, task, "exact" if how == "implicit" else how, rows))
+        further.append(implicit_step(one, task) if how == "implicit" else (parts[-1].log_precision, parts[-1].log_noise))
+    log_precision = {k: torch.cat([p[k] for p, _ in further]) for k in further[0][0]}
+    return _joined(fit, parts), log_precision, torch.cat([v for _, v in further])
 
 # %% ../../nbs/training/07_laplace.ipynb #5d7d9a6a
 def wide_task(task: Task) -> Task:
@@ -403,12 +408,12 @@ def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
         adam.step()
         if step % plan.every and step < plan.steps:
             continue
-        new = _refresh(fit.double(), wide, plan, generator)
+        new, log_precision, log_noise = _refresh(fit.double(), wide, plan, generator)
         best = best or new.part(range(len(fit.lanes)))
         best.keep(new, new.q > best.q)
         narrow = lambda v: v.to(task.x.dtype)
-        fit.log_precision = {k: narrow(v) for k, v in new.log_precision.items()}
-        fit.log_noise = narrow(new.log_noise)
+        fit.log_precision = {k: narrow(v) for k, v in log_precision.items()}
+        fit.log_noise = narrow(log_noise)
     return best
 
 # %% ../../nbs/training/07_laplace.ipynb #93c44e68
@@ -613,17 +618,21 @@ def linearised(fit: Fitted, task: Task, x: Float[Tensor, "m *features"],
     return mean[..., 0], (own_variance - drop).clamp_min(0) + fit.log_noise.exp()[:, None]
 
 
-def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"], least: float = 1e-3) -> tuple[Tensor, Tensor]:
+def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"], only: int | None = None,
+                 least: float = 1e-3) -> tuple[Tensor, Tensor]:
     """Mean and variance of new rows, float64: [m] each for Gaussian noise, of the class probabilities [m, K] otherwise.
 
-    The mixture of all starts and references with at least the share `least`, by their posterior probabilities.
+    The mixture of all starts and references with at least the share `least`; or of the starts of structure `only`.
     """
-    task, x, (shares, refs) = wide_task(fits.task), x.double(), fits.shares()
+    task, x, (shares, refs), R = wide_task(fits.task), x.double(), fits.shares(), fits.plan.starts
+    if only is not None:
+        own = torch.arange(len(shares), device=shares.device) // R == only
+        shares, refs = fits.q.where(own, fits.q.new_tensor(-math.inf)).softmax(0), {}
     found = [(p, *fits.references[name].predict(x)) for name, p in refs.items() if p >= least]
-    (places, groups), R = fits.groups[0], fits.plan.starts
+    places, groups = fits.groups[0]
     wanted: dict[int, dict[int, float]] = {}
     for i, p in enumerate(shares.tolist()):
-        if fits.collapsed[i]:
+        if fits.collapsed[i] and p >= least:
             found.append((p, *fits.references["constant"].predict(x)))
         elif p >= least:
             g, first = places[i // R]
