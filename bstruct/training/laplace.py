@@ -323,15 +323,18 @@ def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, T
 
 
 def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Float[Tensor, "M"]]:
-    "ln λ of every tensor and ln σ² after one step along the whole gradient: that of M, and at most a factor e more."
+    "ln λ of every tensor and ln σ² after one step along the whole gradient, within a factor e² of that of M."
     gamma, terms, noise, out = whole_gradient(fit, task, turns)
-    log_precision, log_noise = fixed_point(gamma, squares(fit.weights), residual(task, out), len(task))
-    more = lambda of, by: (1 + 2 * by / of.clamp_min(1e-6)).clamp(math.exp(-1), math.e).log()
-    log_precision = {k: (v + more(gamma[k], terms[k])).clamp(-6, 14) for k, v in log_precision.items()}
+    held, rss = squares(fit.weights), residual(task, out)
+    log_precision, log_noise = fixed_point(gamma, held, rss, len(task))
+    more = lambda t, top, bottom: ((1 + 2 * t.clamp_min(0) / top.clamp_min(1e-9)).log()
+                                   - (1 - 2 * t.clamp_max(0) / bottom.clamp_min(1e-9)).log()).clamp(-2, 2)
+    pull = {k: fit.log_precision[k].exp() * v for k, v in held.items()}
+    log_precision = {k: (v + more(terms[k], gamma[k], pull[k])).clamp(-6, 14) for k, v in log_precision.items()}
     if noise is None:
         return log_precision, fit.log_noise
     free = (len(task) - sum(gamma.values())).clamp_min(0.05 * len(task))
-    return log_precision, (log_noise - more(free, -noise)).clamp_min(-12)
+    return log_precision, (log_noise + more(noise, rss / fit.log_noise.exp(), free)).clamp_min(-12)
 
 # %% ../../nbs/training/07_laplace.ipynb #49d0e09b
 def _batches(n: int, generator, device) -> Iterator[Int[Tensor, "b"] | None]:
