@@ -34,6 +34,8 @@ def test_likelihood_roots_are_roots_of_the_second_derivatives():
         likelihood_roots(out, "softmax")
 
 # %% ../nbs/evidence/17_dual.ipynb #e0265563
+from functools import partial
+
 SHAPES = {"W": (3, 4), "b": (4,), "V": (4, 3), "c": (3,)}
 
 
@@ -66,7 +68,8 @@ def test_half_log_det_is_the_determinant_over_the_weights():
         noise = NOISE if likelihood == "gaussian" else 0 * NOISE
         S, taps = likelihood_roots(out, likelihood), hand_taps(w, x)
         got = half_log_det(tensor_kernels(taps, S), LAM, noise)
-        J = torch.cat([t.columns for t in jacobian_taps(lambda w: network(w, x), w).values()], -1)
+        explicit = jacobian_taps(partial(network, x=x), w)
+        J = torch.cat([t.columns for t in explicit.values()], -1)
         lam = torch.cat([LAM[k][:, None].expand(2, w[k][0].numel()) for k in w], 1)
         for m in range(2):
             SJ = (S[m] @ J[m]).flatten(0, 1)
@@ -74,7 +77,7 @@ def test_half_log_det_is_the_determinant_over_the_weights():
             assert abs(got[m] - 0.5 * (torch.linalg.slogdet(A)[1] - lam[m].sum())) < 1e-10  # rounding of 31 weights
         small = half_log_det_of_weights(weight_gram(taps, S), lam, noise)
         assert torch.allclose(got, small, atol=1e-10)
-        generic = tensor_kernels(jacobian_taps(lambda w: network(w, x), w), S)
+        generic = tensor_kernels(explicit, S)
         assert all(torch.allclose(generic[k], v, atol=1e-12) for k, v in tensor_kernels(taps, S).items())
 
 # %% ../nbs/evidence/17_dual.ipynb #0eea3e3e

@@ -264,7 +264,7 @@ class _Whitened:
 
     def unit(self, z: Tensor, log_precision: Tensor | float = 0.0) -> tuple[dict[str, Tensor], Tensor]:
         zero = z.new_zeros(len(z))
-        return {k: zero + log_precision for k in self.target.prior.shapes}, zero
+        return dict.fromkeys(self.target.prior.shapes, zero + log_precision), zero
 
 
 def _ascend(target: Target, z: Float[Tensor, "M P"], steps: int) -> Float[Tensor, "M P"]:
