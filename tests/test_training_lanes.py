@@ -235,29 +235,34 @@ def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
     fit.log_precision = {k: v + 1.0 for k, v in fit.log_precision.items()}
 
 
+    def mode_of(one):
+        "Weights at the mode of the log joint of a single model, by Newton's method."
+        shapes = [v.shape[1:] for v in one.weights.values()]
+        sizes = [math.prod(s) for s in shapes]
+        named = lambda v: {k: p.view(1, *s) for k, p, s in zip(one.weights, v.split(sizes), shapes)}
+        flat = torch.cat([v.flatten() for v in one.weights.values()])
+
+        def joint(v):
+            own = Fitted(one.lanes, named(v), one.log_precision, one.log_noise, one.q)
+            return log_joint(own, task, forward(one.lanes, named(v), task.x)[0])[0]
+
+        for _ in range(100):
+            g = torch.func.grad(joint)(flat)
+            values, vectors = torch.linalg.eigh(-hessian(joint)(flat))
+            move, t = vectors @ ((vectors.T @ g) / values.abs().clamp_min(1e-2)), 1.0
+            while joint(flat + t * move) < joint(flat) and t > 1e-8:
+                t /= 2
+            flat = flat + t * move
+            if g.abs().max() < 1e-12:
+                break
+        return named(flat.detach())
+
+
     def at_mode(fit):
-        "Newton's method on the log joint of every model."
-        names = list(fit.weights)
+        "The fit with every model at its mode."
         for m in range(len(fit.lanes)):
-            one, shapes = fit.part([m]), [fit.weights[k].shape[1:] for k in names]
-            named = lambda v: {k: p.view(1, *s) for k, p, s in zip(names, v.split([math.prod(s) for s in shapes]), shapes)}
-
-            def joint(v):
-                own = Fitted(one.lanes, named(v), one.log_precision, one.log_noise, one.q)
-                return log_joint(own, task, forward(one.lanes, named(v), task.x)[0])[0]
-
-            flat = torch.cat([fit.weights[k][m].flatten() for k in names])
-            for _ in range(100):
-                g = torch.func.grad(joint)(flat)
-                values, vectors = torch.linalg.eigh(-hessian(joint)(flat))
-                move, t = vectors @ ((vectors.T @ g) / values.abs().clamp_min(1e-2)), 1.0
-                while joint(flat + t * move) < joint(flat) and t > 1e-8:
-                    t /= 2
-                flat = flat + t * move
-                if g.abs().max() < 1e-12:
-                    break
-            for k, p in named(flat).items():
-                fit.weights[k][m] = p[0].detach()
+            for k, p in mode_of(fit.part([m])).items():
+                fit.weights[k][m] = p[0]
         return fit
 
 

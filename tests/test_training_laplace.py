@@ -53,6 +53,16 @@ def test_DualPlan_refuses_what_it_cannot_do():
     with pytest.raises(ValueError, match="implicit"):
         DualPlan(learn="implict")
 
+# %% ../nbs/training/08_laplace.ipynb #281e7dcb
+def test_start_of_a_fit():
+    lanes, w = lanes_of(TWO, torch.float32)
+    fit = start_of(lanes, w, sine(20))
+    assert fit.log_precision["h1->h2/linear/weight"].tolist() == pytest.approx([math.log(8)] * 2)
+    assert fit.log_noise.exp().tolist() == pytest.approx([0.3, 0.3]) and fit.q.tolist() == [-math.inf] * 2
+    classes = start_of(lanes, w, Task(sine(20).x, (sine(20).y > 0).float(), "bernoulli"))
+    assert all((v == 0).all() for v in [*classes.log_precision.values(), classes.log_noise])
+    assert wide_task(sine(20)).x.dtype == wide_task(sine(20)).y.dtype == torch.float64
+
 # %% ../nbs/training/08_laplace.ipynb #2fa415ed
 def test_trained_improves_Q_and_does_not_depend_on_company():
     task, plan = sine(60), DualPlan(steps=120, every=40)
@@ -106,6 +116,15 @@ def test_fit_dual_ranks_fits_and_ties():
     got = net({k: v[0] for k, v in own.items()}, encode(net.graph, S[0], torch.float64), task.x.double())
     assert float((got[:, 0] - task.y).square().mean()) < 0.2
 
+# %% ../nbs/training/08_laplace.ipynb #14d74c43
+def test_DualFits_shares_are_Bayes():
+    task = sine(30)
+    fits = fit_dual(GRAPH, [structure("zero", "zero", "zero"), structure("zero", "tanh", "zero")], task, DualPlan(steps=40), 1)
+    p, refs = fits.shares()
+    logs = [e.value for e in fits.evidence] + [r.evidence for r in fits.references.values()]
+    want = torch.tensor(logs).double().softmax(0)  # every structure, the constant and the linear model equal a priori
+    assert torch.allclose(p.view(2, 2).sum(1), want[:2], atol=1e-9) and list(refs.values()) == pytest.approx(want[2:].tolist())
+
 # %% ../nbs/training/08_laplace.ipynb #81251caa
 def test_pooled_error_of_known_spread():
     from bstruct.training.laplace import pooled_error
@@ -122,11 +141,10 @@ def test_linearised_posterior_is_that_over_the_weights():
     lam = {k: torch.tensor([0.5, 1.5]).double() for k in w}
     fit, x = Fitted(lanes, w, lam, torch.full((2,), -1.0).double(), torch.zeros(2).double()), normal(9, 7, 2)
     mean, variance = linearised(fit, task, x)
+    sizes, names = [v[0].numel() for v in w.values()], list(w)
+    named = lambda v: {k: p.view(1, *w[k].shape[1:]) for k, p in zip(names, v.split(sizes))}
     for m in range(2):
-        one, names = fit.lanes.part([m]), list(fit.weights)
-        sizes = [fit.weights[k][m].numel() for k in names]
-        named = lambda v: {k: p.view(1, *fit.weights[k].shape[1:]) for k, p in zip(names, v.split(sizes))}
-        f = lambda v, x: forward(one, named(v), x)[0][0, :, 0]
+        f = lambda v, x, m=m: forward(fit.lanes.part([m]), named(v), x)[0][0, :, 0]
         flat = torch.cat([fit.weights[k][m].flatten() for k in names])
         J, Jx = (torch.func.jacrev(f)(flat, a) for a in (task.x, x))
         lam = torch.cat([fit.log_precision[k][m].expand(s) for k, s in zip(names, sizes)]).exp()

@@ -107,8 +107,7 @@ def wide_task(task: Task) -> Task:
 
 def start_of(lanes: Lanes, weights: Tensors, task: Task) -> Fitted:
     "Fits at these weights, with the precisions and the noise at which training begins."
-    M, (first, *_) = len(lanes), weights.values()
-    gaussian, zero = task.likelihood == "gaussian", first.new_zeros(len(lanes))
+    gaussian, zero = task.likelihood == "gaussian", next(iter(weights.values())).new_zeros(len(lanes))
     log_precision = {k: zero + (math.log(w.fan_in) if gaussian else 0.0) for k, w in lanes.weights.items()}
     return Fitted(lanes, weights, log_precision, zero + (math.log(0.3) if gaussian else 0.0), zero - math.inf)
 
