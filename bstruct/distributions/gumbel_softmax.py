@@ -151,7 +151,7 @@ def kl_monte_carlo(
     q: Distribution, p: Distribution, samples: int, generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     "Mean and standard error in nats of ln q - ln p over `samples` draws of q, in its logarithmic coordinate."
-    of_q, of_p = cast(_Relaxed, q), cast(_Relaxed, p)
+    of_q, of_p = cast(Relaxed, q), cast(Relaxed, p)
     x = of_q.rsample_log((samples,), generator)
     difference = of_q.log_prob_log(x) - of_p.log_prob_log(x)
     return difference.mean(0), difference.std(0) / math.sqrt(samples)
