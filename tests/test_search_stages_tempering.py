@@ -31,6 +31,6 @@ def test_the_best_multiple_has_the_largest_evidence():
     assert found[0].of == found[1].of and (found[0].of.first, found[0].of.last) == (78, 120)
     assert found[0].diagnostics["rows"] == found[0].of.rows
     run = a_run((1000.0, 0.01))
-    assert best_multiple(run, {"x->h1": "linear+sin"}) == 0.01 == run.stage("finalists", None)
+    assert best_multiple(run, {"x->h1": "linear+sin"}) == 0.01 == run.stage("finalists", lambda: (None, {}))
     assert run.state("finalists/0") == {}  # how they trained is forgotten
     assert best_multiple(a_run((0.5, 0.5)), {"x->h1": "linear+sin"}) == 0.5

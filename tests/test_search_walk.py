@@ -6,14 +6,17 @@ import pytest  # noqa: F401
 from bstruct.search.walk import *
 
 # %% ../nbs/search/05_walk.ipynb #68900562
+import math
+
 import pytest
 import torch
 
+from bstruct.evidence.posterior import structure_posterior
 from bstruct.model import Graph, Supernet
 from bstruct.objectives.complexity import parametric_complexity
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
-from bstruct.search.walk import _visited
+from bstruct.search.walk import _beside_the_best, _visited
 from bstruct.structure.simplex import Simplex
 from bstruct.training.batch import Batch
 
@@ -103,6 +106,22 @@ def test_differences_against_a_jackknife_written_out():
     rows = p.exp().mean(0).log() - q.exp().mean(0).log()
     assert d.diagnostics["rows_stderr"] == pytest.approx(7**0.5 * float(rows.std()), rel=1e-5)
     assert not difference(made_up([[-1.0, -2.0]]), made_up([[-1.0, -3.0]])).reliable
+
+# %% ../nbs/search/05_walk.ipynb #88bd1a5c
+def test_probabilities_of_a_walk_are_those_of_the_additive_model():
+    from scipy.integrate import quad
+    from scipy.stats import norm
+    g, R = torch.Generator().manual_seed(0), 400
+    luck, own = 3 * torch.randn(R, 1, generator=g), torch.randn(2, R, 1, generator=g)
+    a, b = (made_up((own[i] + luck - i / 40).expand(R, 1).tolist()) for i in (0, 1))  # log-densities of a row
+    d = difference(a, b)
+    beside = _beside_the_best([a, b])
+    assert beside[0].value == 0 and beside[1].value == pytest.approx(-d.value) and beside[0].stderr == math.inf
+    post = structure_posterior(beside, errors="pooled", draws=100_000)
+    want = quad(lambda z: norm.pdf(z) / (1 + math.exp(-d.value - d.stderr * z)), -9, 9)[0]
+    assert abs(post.probability[0].item() - want) < 4 * post.stderr[0].item() / 100_000**0.5 + 1e-6 and post.reliable
+    single = structure_posterior(_beside_the_best([made_up([[-1.0, -2.0, -1.0, -1.0]]), made_up([[-1.0, -3.0, -1.0, -1.0]])]), errors="pooled")
+    assert single.probability[0].item() == pytest.approx(1 / (1 + math.exp(-1))) and "no error" in single.notes[0]
 
 # %% ../nbs/search/05_walk.ipynb #ae53ed6b
 def test_paired_fits_differ_less_than_independent_ones():

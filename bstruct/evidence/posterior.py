@@ -83,7 +83,7 @@ def _notes(value: Tensor, known: Tensor, error: Tensor) -> tuple[str, ...]:
         notes.append("no error of the evidence is known: the probabilities are those of exact values, too far from 1/2")
     return tuple(notes)
 
-# %% ../../nbs/evidence/16_posterior.ipynb #dc7fab8b
+# %% ../../nbs/evidence/16_posterior.ipynb #5793a6f6
 def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Evidence],
                         log_prior: Float[Tensor, " s"] | None = None, *, errors: str = "own",
                         network: Callable[[Hashable], Hashable] | Mapping | None = None,
@@ -120,7 +120,7 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
     reliable = all(e.reliable for e in heavy) and not bool(error[known].isnan().any())
     return StructurePosterior(tuple(by_label), mean, p.std(0), reliable, notes)
 
-
+# %% ../../nbs/evidence/16_posterior.ipynb #a09657a0
 def total_variation(p: Float[Tensor, " s"], q: Float[Tensor, " s"]) -> float:
     "½ Σ |p - q|, between 0 and 1."
     return 0.5 * float((p - q).abs().sum())
