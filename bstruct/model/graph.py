@@ -177,27 +177,14 @@ def _as_variables(graph: "Graph", given: str | Mapping) -> dict[str, Variable]:
     family(usual)
     return {name: _variable(e, own.get(name, usual)) for name, e in varied.items()}
 
-# %% ../../nbs/model/02_graph.ipynb #06cd5eba
-@dataclass(frozen=True)
-class Graph:
-    """An acyclic graph of vertices (the first is the input, the last the output) and edges with candidates, validated.
+# %% ../../nbs/model/02_graph.ipynb #11903fab
+class _Wiring:
+    "What can be asked of the vertices and edges of a graph."
 
-    `variables`: how edges choose, a family's word for all of them, or words and variables by edge; afterwards edge to
-    variable. `domain` is another name for the word. ValueError names what is wrong and the remedy.
-    """
-
-    vertices: tuple[Vertex, ...] | Mapping[str, int | Shape]
-    edges: tuple[Edge, ...] | Mapping[str, str | Candidate | tuple[str | Candidate, ...]]
-    variables: str | Mapping[str, str | Variable] = field(default="simplex", hash=False)
-    domain: InitVar[str | None] = None
+    vertices: tuple[Vertex, ...]
+    edges: tuple[Edge, ...]
+    variables: dict[str, Variable]
     order = _order
-
-    def __post_init__(self, domain: str | None):
-        object.__setattr__(self, "vertices", _as_vertices(self.vertices))
-        object.__setattr__(self, "edges", _as_edges(self.edges))
-        for check in (_check_names, _check_paths, _check_shapes):
-            check(self)
-        object.__setattr__(self, "variables", _as_variables(self, domain or self.variables))
 
     def vertex(self, name: str) -> Vertex:
         return next(v for v in self.vertices if v.name == name)
@@ -231,6 +218,27 @@ class Graph:
         target = self.vertex(edge.target)
         parts = len(self.incoming(edge.target)) if target.aggregation == "concat" else 1
         return self.vertex(edge.source).shape, (target.shape[0] // parts, *target.shape[1:])
+
+# %% ../../nbs/model/02_graph.ipynb #d4cedc29
+@dataclass(frozen=True)
+class Graph(_Wiring):
+    """An acyclic graph of vertices (the first is the input, the last the output) and edges with candidates, validated.
+
+    `variables`: how edges choose, a family's word for all of them, or words and variables by edge; afterwards edge to
+    variable. `domain` is another name for the word. ValueError names what is wrong and the remedy.
+    """
+
+    vertices: tuple[Vertex, ...] | Mapping[str, int | Shape]
+    edges: tuple[Edge, ...] | Mapping[str, str | Candidate | tuple[str | Candidate, ...]]
+    variables: str | Mapping[str, str | Variable] = field(default="simplex", hash=False)
+    domain: InitVar[str | None] = None
+
+    def __post_init__(self, domain: str | None):
+        object.__setattr__(self, "vertices", _as_vertices(self.vertices))
+        object.__setattr__(self, "edges", _as_edges(self.edges))
+        for check in (_check_names, _check_paths, _check_shapes):
+            check(self)
+        object.__setattr__(self, "variables", _as_variables(self, domain or self.variables))
 
 # %% ../../nbs/model/02_graph.ipynb #ae13f71a
 def n_structures(graph: Graph) -> int:
