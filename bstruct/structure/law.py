@@ -79,7 +79,7 @@ def entropy(variables: Variables, laws: Laws) -> Tensor | float:
     "Entropy of the hardened structure in nats; 0 where there is no law."
     return sum((variables[name].entropy(law) for name, law in laws.items()), 0.0)
 
-# %% ../../nbs/structure/05_law.ipynb #3dd3cba5
+# %% ../../nbs/structure/05_law.ipynb #905ecf01
 def marginals(variables: Variables, laws: Laws) -> dict[str, Tensor]:
     "Of each variable the probability of every number of its code to be 1, [..., size]."
     return {name: variables[name].marginals(law) for name, law in laws.items()}
@@ -96,7 +96,7 @@ def rows(variables: Variables, marginals: Mapping[str, Tensor]) -> dict[str, Ten
         found |= {name: p} if v.exclusive else switches
     return found
 
-
+# %% ../../nbs/structure/05_law.ipynb #6137ae7e
 def n_structures(variables: Variables) -> int:
     "How many structures there are; ValueError where a variable has no number of choices."
     for name, v in variables.items():
