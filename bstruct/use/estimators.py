@@ -35,7 +35,6 @@ from bstruct.search.settings import Settings
 from bstruct.structure.law import as_structure, rows
 from bstruct.structure.variable import Structure, names
 from bstruct.training.batch import Batch, prior_log_precision
-from bstruct.use.plots import plot_ranking
 from bstruct.use.predictor import ensemble, moments, predictive, standardise, to_torch
 from bstruct.use.saving import TENSORS, batch_of, restored, save
 
@@ -235,7 +234,11 @@ class FittedStructure(EstimatorParameters):
         check_choice("what", what, ("structure", "ranking", "path"))
         if what == "structure":
             return self.graph_.draw({e: list(p.values()) for e, p in self.structure_probabilities_.items()}, ax)
-        return plot_ranking(_ranked(self.result_)) if what == "ranking" else plot_path(_path_of(self), ax)
+        if what == "path":
+            return plot_path(_path_of(self), ax)
+        from bstruct.use.plots import plot_ranking
+
+        return plot_ranking(_ranked(self.result_))
 
     def to_frame(self, what: str = "ranking"):
         "The `ranking` or the `path` as a pandas table; `to_csv` writes it. ValueError where the mode walks no path."
