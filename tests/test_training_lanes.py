@@ -289,6 +289,11 @@ def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
     rss = residual(task, forward(fit.lanes, fit.weights, task.x)[0])
     got = 0.5 * (rss / fit.log_noise.exp() - 15 + sum(gamma.values())) + noise
     assert torch.allclose(got, by_noise, atol=1e-5)
-    before = value(fit)
-    fit.log_precision, fit.log_noise = implicit_step(fit, task, 60)
+    before, (new, new_noise) = value(fit), implicit_step(fit, task, 60)
+    slope = 0.5 * (rss / fit.log_noise.exp() - 15 + sum(gamma.values())) + noise
+    assert ((new_noise - fit.log_noise).sign() == slope.sign()).all()  # each number moves along its own derivative
+    for k, v in new.items():
+        slope = 0.5 * (gamma[k] - fit.log_precision[k].exp() * held[k]) + terms[k]
+        assert ((v - fit.log_precision[k]).sign() == slope.sign()).all(), k
+    fit.log_precision, fit.log_noise = new, new_noise
     assert (value(fit) > before + 0.1).all()  # a step uphill on the whole map
