@@ -13,7 +13,7 @@ from pinned import PINS, PINS_FOLDER, OtherRounding, machine, names, plain, reco
 
 from bstruct import Graph
 
-EXCEPTIONS = {}  # name of a pin: why it changed; such a pin is compared with pins/changed.json
+EXCEPTIONS = {"evidence_in_closed_form": "the list of estimators has laplace_dual"}  # name of a pin: why it changed; such a pin is compared with pins/changed.json
 
 HERE = machine()
 RECORDED = json.loads((PINS_FOLDER / "pins.json").read_text())
