@@ -289,6 +289,13 @@ def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
     rss = residual(task, forward(fit.lanes, fit.weights, task.x)[0])
     got = 0.5 * (rss / fit.log_noise.exp() - 15 + sum(gamma.values())) + noise
     assert torch.allclose(got, by_noise, atol=1e-5)
-    before = value(fit)
-    fit.log_precision, fit.log_noise = implicit_step(fit, task, 60)
+    before, (new, new_noise) = value(fit), implicit_step(fit, task, 60)
+    ratio = lambda top, bottom, t: ((top + 2 * t.clamp_min(0)) / (bottom - 2 * t.clamp_max(0))).log()
+    free = 15 - sum(gamma.values())
+    want = fit.log_noise + ratio(rss / fit.log_noise.exp(), free, noise)
+    assert (noise.abs() > 0.01).all() and torch.allclose(new_noise, want)
+    for k, v in new.items():
+        want = fit.log_precision[k] + ratio(gamma[k], fit.log_precision[k].exp() * held[k], terms[k])
+        assert torch.allclose(v, want.clamp(-6, 14), atol=1e-4), k  # the fixed point adds a millionth to γ
+    fit.log_precision, fit.log_noise = new, new_noise
     assert (value(fit) > before + 0.1).all()  # a step uphill on the whole map

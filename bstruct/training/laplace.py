@@ -79,17 +79,19 @@ def _joined(fit: Fitted, parts: list[Fitted]) -> Fitted:
                   torch.cat([p.log_noise for p in parts]), torch.cat([p.q for p in parts]))
 
 # %% ../../nbs/training/08_laplace.ipynb #9fd8f6b4
-def _rule(plan: DualPlan, N: int) -> str:
+def _rule(plan: DualPlan, N: int, likelihood: str) -> str:
     "exact, kronecker or implicit."
     if plan.learn == "implicit" and N > LARGEST:
         raise ValueError(f"learn is 'implicit' with {N} lines of the kernel; it takes {LARGEST} at most, use 'auto'")
-    return ("exact" if N <= EXACT else "kronecker") if plan.learn == "auto" else plan.learn
+    if plan.learn != "auto":
+        return plan.learn
+    return "kronecker" if N > EXACT else "implicit" if likelihood == "gaussian" else "exact"
 
 
 def _refresh(fit: Fitted, task: Task, plan: DualPlan, generator) -> tuple[Fitted, Tensors, Tensor]:
     "One step M of every model in float64, in parts that memory holds; and where training goes on."
     N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
-    how, parts, further = _rule(plan, N), [], []
+    how, parts, further = _rule(plan, N, task.likelihood), [], []
     rows = torch.randperm(len(task), generator=generator, device=task.x.device)[:FACTOR_ROWS]
     for models in _chunks(fit, FACTOR_ROWS if how == "kronecker" else N):
         one = fit.part(models)
