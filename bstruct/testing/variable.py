@@ -40,7 +40,8 @@ def _need(holds: bool, variable: Variable, what: str) -> None:
 def _functions(variable: Variable, noise: Tensor) -> dict[str, Callable[[Tensors], Tensor]]:
     "What maps a law to a tensor, by name; `noise` without batch."
     prior = _law(variable, 9)
-    return {"sample": lambda q: variable.sample(q, noise, 0.5), "log_sample": lambda q: variable.log_sample(q, noise, 0.5),
+    return {"sample": lambda q: variable.sample(q, noise, 0.5),
+            "log_sample": lambda q: variable.log_sample(q, noise, 0.5),
             "marginals": variable.marginals, "entropy": variable.entropy,
             "kl": lambda q: variable.kl(q, prior), "kl at a temperature": lambda q: variable.kl(q, prior, 0.5),
             "kl from the own prior": variable.kl}
