@@ -175,9 +175,10 @@ def check_extremes(variable: Variable, size: float = 1e4) -> None:
         _need(all(bool(v.isfinite().all()) for v in slopes.values()), variable, "a slope of kl is not finite")
 
 
-def check_variable(variable: Variable) -> None:
+def check_variable(variable: object) -> None:
     "All checks of this page; AssertionError names the first property that does not hold, and by how much."
-    _need(isinstance(variable, Variable), variable, "does not have all members of the interface")
+    if not isinstance(variable, Variable):
+        raise AssertionError(f"{type(variable).__name__}: does not have all members of the interface")
     for check in (check_shapes, check_gradients, check_divergence, check_probabilities, check_entropy, check_choices,
                   check_extremes):
         check(variable)
