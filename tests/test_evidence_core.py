@@ -44,7 +44,8 @@ def test_an_evidence_says_what_it_is_of():
     said = str(Evidence(-6.154, 0.3, method="prequential", of=of))
     assert said == ("-6.15 ± 0.30 nats of rows 91-113 of 113 given the rows before, by plain fits, stops mixed, 4 starts "
                     "(prequential)") and of.rows == 23 and str(of) == f"{of.scale}, 4 starts"
-    assert str(Scope(1, 9, 9, "the integral over the weights", "integral")) == "rows 1-9 of 9, by the integral over the weights"
+    whole = Scope(1, 9, 9, "the integral over the weights", "integral")
+    assert str(whole) == "rows 1-9 of 9, by the integral over the weights"
     assert "mean of 3 orders" in str(Scope(2, 9, 9, "plain fits", orders=3))
     for wrong in ((0, 3, 3), (2, 1, 3), (1, 4, 3)):
         with pytest.raises(ValueError, match="1 <= first <= last <= total"):
@@ -56,7 +57,8 @@ def test_an_evidence_says_what_it_is_of():
 def test_evidence_on_two_scales_is_not_compared():
     of = Scope(91, 113, 113, "plain fits")
     one_scale([])
-    one_scale([Evidence(-1.0, of=of), Evidence(-2.0), Evidence(-3.0, of=Scope(91, 113, 113, "plain fits", detail="2 starts"))])
+    detailed = Scope(91, 113, 113, "plain fits", detail="2 starts")
+    one_scale([Evidence(-1.0, of=of), Evidence(-2.0), Evidence(-3.0, of=detailed)])
     for other in (Scope(15, 113, 113, "plain fits"), Scope(91, 113, 113, "variational posteriors"),
                   Scope(91, 113, 113, "plain fits", "integral"), Scope(91, 113, 113, "plain fits", orders=2)):
         with pytest.raises(ValueError) as found:

@@ -194,8 +194,9 @@ def test_posterior_solver_is_the_inverse_over_the_weights():
     got = flat(posterior_solver(taps, S, LAM, NOISE)(u))
     assert torch.allclose((matrix @ got[..., None])[..., 0], flat(u), atol=1e-10)
     r = normal(30, 2, 14)  # and the two products are transposes of each other, on an explicit Jacobian too
+    from bstruct.evidence.dual import _pull, _push
     for some in (taps, jacobian_taps(lambda w: network(w, x), w)):
-        assert torch.allclose((push(some, S, u) * r).sum(1), (flat(pull(some, S, r)) * flat(u)).sum(1))
+        assert torch.allclose((_push(some, S, u) * r).sum(1), (flat(_pull(some, S, r)) * flat(u)).sum(1))
 
 # %% ../nbs/evidence/17_dual.ipynb #c126435b
 from torch.func import grad

@@ -125,7 +125,7 @@ def test_two_levels_take_two_steps_where_one_level_takes_one():
     graph = dense(2, 2, (3,), ("linear", "linear+tanh"))
     for bilevel, steps in ((True, 2), (False, 1)):
         asked = []
-        mixture = lambda logits, progress, generator: asked.append(progress) or logits.softmax(-1)
+        mixture = lambda logits, progress, generator, asked=asked: asked.append(progress) or logits.softmax(-1)
         effort = replace(TINY, search_epochs=4, batch_size=40)
         relaxed_search(graph, x, y, 0, effort, mixture, bilevel)
         assert asked == [p for p in (0.0, 0.25, 0.5, 0.75) for _ in range(steps)]

@@ -66,7 +66,8 @@ def test_counts_are_sums_of_usage():
     sizes = {"x": 3, "s": 3, "h": (4,), "y": 2}
     mixed = Graph(sizes, {"x->s": tuple(f"column:{k}" for k in range(3)), "s->h": ("linear+tanh:2", "linear+tanh", "zero"),
                           "x->y": ("zero", "linear"), "h->y": ("linear", "linear+sin")}, {"x->s": "cube", "h->y": "cube"})
-    signal = Graph({"x": (2, 4), "h": (3, 4), "y": 2}, {"x->h": ("conv1d+tanh:3", "linear+sin:1", "zero"), "h->y": "linear"})
+    signal = Graph({"x": (2, 4), "h": (3, 4), "y": 2},
+                   {"x->h": ("conv1d+tanh:3", "linear+sin:1", "zero"), "h->y": "linear"})
     cells = Graph.cell(3, 2, width=2, nodes=2, candidates=("zero", "identity", "identity+sigmoid", "linear+tanh"))
     for graph in (mixed, signal, cells, Graph.cube(3, 2, widths=(1, 3))):
         every = list(graph.structures())[::7 if graph is cells else 1]

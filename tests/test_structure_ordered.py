@@ -111,7 +111,8 @@ def test_priors_against_scipy():
     for text, theirs in (("poisson:1.5", stats.poisson(1.5).pmf(levels)), ("geometric:.2", stats.geom(0.2, -1).pmf(levels)),
                          ("uniform", np.ones(4))):
         assert np.abs(log_prior(levels, text).exp().numpy() - theirs / theirs.sum()).max() < 1e-13
-    for wrong, said in (("poison:1", "did you mean 'poisson'"), ("poisson:x", "comes a number"), ("geometric:1", "between")):
+    for wrong, said in (("poison:1", "did you mean 'poisson'"), ("poisson:x", "comes a number"),
+                        ("geometric:1", "between")):
         with pytest.raises(ValueError, match=said):
             log_prior(levels, wrong)
 

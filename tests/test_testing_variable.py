@@ -63,7 +63,8 @@ class Further(Ordered):
     def neighbours(self, choice): return [choice + 1, choice - 1]
 
 class Overflowing(Simplex):
-    def entropy(self, law): return law["logits"].exp().sum(-1).log() - (law["logits"].softmax(-1) * law["logits"]).sum(-1)
+    def entropy(self, law):
+        return law["logits"].exp().sum(-1).log() - (law["logits"].softmax(-1) * law["logits"]).sum(-1)
 
 class Miscounted(Cube):
     count = 7
@@ -92,7 +93,7 @@ def test_each_broken_property_is_caught():
 
 # %% ../nbs/testing/03_variable.ipynb #f21caf26
 def test_a_broken_variable_fails_by_its_own_fault():
-    for broken, variable, said in BROKEN:
+    for broken, variable, _ in BROKEN:
         others = [c for c in (check_gradients, check_choices, check_extremes) if c is not broken]
         if broken in (check_entropy, check_divergence):  # what has nothing to do with the fault goes through
             for check in others:
@@ -100,5 +101,5 @@ def test_a_broken_variable_fails_by_its_own_fault():
 
 # %% ../nbs/testing/03_variable.ipynb #fd55a8d8
 def test_what_is_no_variable_is_told():
-    with pytest.raises(Exception):
+    with pytest.raises(AssertionError, match="str: does not have all members of the interface"):
         check_variable("a")

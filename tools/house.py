@@ -19,28 +19,20 @@ FLOORS = {"core": 1, "distributions": 1, "structure": 2, "hypergradient": 2, "mo
 FUNCTION, MODULE, PUBLIC, LINE = 40, 400, 15, 120   # lines, lines, names, characters
 FOREIGN = {"_foreach_norm": "torch has no public name for it",
            "_exit": "the documented way to end a process at once",
+           "_cdata": "the address of a tensor's storage in torch, also where there is no data",
+           "_schema": "the name of a torch operation inside a dispatch mode",
+           "_validate_args": "torch.distributions can set its checks, and read them nowhere else",
            "_functorch": "torch keeps its forward-mode levels there",
            "_replace": "public in a named tuple", "_asdict": "public in a named tuple",
            "_fields": "public in a named tuple"}
 # Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they are there.
 KNOWN: dict[str, str] = {
-    "self: bstruct/training/bilevel.py": "the trainer's methods stand outside of their class",
-    "assigned: bstruct/training/bilevel.py": "as above",
-    "module: bstruct/training/bilevel.py": "as above: the class is to be made whole, and smaller",
-    "upward: bstruct/training/bilevel.py bstruct.search.settings": "its plan is made of the search's settings",
-    "self: bstruct/training/variational.py": "the trainer's methods stand outside of their class",
-    "assigned: bstruct/training/variational.py": "as above",
-    "self: bstruct/training/fits.py": "the lanes' methods stand outside of their class",
-    "assigned: bstruct/training/fits.py": "as above",
+    "module: bstruct/training/bilevel.py": "the class is to be made smaller",
     "nested: bstruct/training/fits.py": "structures are repeated by a second `for`",
-    "self: bstruct/search/session.py": "one method stands outside of its class",
-    "assigned: bstruct/search/session.py": "as above",
     "rooms: bstruct/search/walk.py search search/stages": "stages still take the session",
     "nested: bstruct/search/stages/": "rows are repeated by a second `for`",
     "nested: bstruct/search/modes/": "candidates are listed by a second `for`",
     "nested: bstruct/search/walk.py": "bounds are repeated by a second `for`",
-    "self: bstruct/use/estimators.py": "the signature is made outside of the class",
-    "assigned: bstruct/use/estimators.py": "as above, and four methods",
 }
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef

@@ -39,7 +39,7 @@ def _number(x) -> Any:
 # %% ../../nbs/evidence/01_core.ipynb #ba43c544
 @dataclass(frozen=True)
 class Scope:
-    """What a log evidence is of: rows `first` to `last` of `total` (from 1), in so many `orders` of them, by which `fit`.
+    """What a log evidence is of: rows `first` to `last` of `total` (from 1), in so many `orders`, by which `fit`.
 
     `kind`: "prequential", given the rows before, or "integral", over the weights. `detail` is told, but does not
     decide whether two numbers are on one scale. Raises ValueError for rows that are not there and an unknown kind.

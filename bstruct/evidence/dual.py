@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['likelihood_roots', 'Tap', 'tensor_kernels', 'jacobian_taps', 'weight_gram', 'half_log_det_of_weights', 'half_log_det',
-           'counted', 'row_blocks', 'kronecker', 'effective_numbers', 'fixed_point', 'push', 'pull', 'posterior_solver',
-           'missing_term', 'laplace_dual']
+           'counted', 'row_blocks', 'kronecker', 'effective_numbers', 'fixed_point', 'posterior_solver', 'missing_term',
+           'laplace_dual']
 
 # %% ../../nbs/evidence/17_dual.ipynb #81d4115c
 import math
@@ -20,8 +20,7 @@ from torch.func import jacrev, jvp, vmap
 
 from bstruct.core.refusals import unknown
 from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, register, to_weights
-
-Tensors = Mapping[str, Tensor]
+from bstruct.structure.variable import Tensors
 
 # %% ../../nbs/evidence/17_dual.ipynb #d2f7c2f6
 def likelihood_roots(outputs: Float[Tensor, "M n C"], likelihood: str) -> Float[Tensor, "M n R C"]:
@@ -171,7 +170,7 @@ def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] |
     return log_precision, (residual / free).log().clamp_min(-12)
 
 # %% ../../nbs/evidence/17_dual.ipynb #30a2a8c2
-def push(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], v: Tensors) -> Float[Tensor, "M N"]:
+def _push(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], v: Tensors) -> Float[Tensor, "M N"]:
     "Sᵀ J v for a direction v {tensor: [M, ...]} in the weights."
     total = 0
     for name, tap in taps.items():
@@ -183,8 +182,8 @@ def push(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], v: Tensors) -
     return (roots @ total).flatten(1)
 
 
-def pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], r: Float[Tensor, "M N"]) -> dict[str, Tensor]:
-    "Jᵀ S r as {tensor: [M, size]}, the transpose of `push`."
+def _pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], r: Float[Tensor, "M N"]) -> dict[str, Tensor]:
+    "Jᵀ S r as {tensor: [M, size]}, the transpose of `_push`."
     back = r.unflatten(1, roots.shape[1:3])[:, :, None] @ roots
     found = {}
     for name, tap in taps.items():
@@ -203,8 +202,8 @@ def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], l
 
     def solve(u: Tensors) -> dict[str, Tensor]:
         first = {k: prior[k] * u[k].flatten(1) for k in taps}
-        inner = torch.cholesky_solve(push(taps, roots, first)[..., None], factor)[..., 0]
-        back = pull(taps, roots, inner * bend)
+        inner = torch.cholesky_solve(_push(taps, roots, first)[..., None], factor)[..., 0]
+        back = _pull(taps, roots, inner * bend)
         return {k: first[k] - prior[k] * back[k] for k in taps}
 
     return solve
@@ -221,7 +220,7 @@ def missing_term(v: Tensors, weights: Tensors, log_precision: Tensors,
     return by_precision, -sum(inner(v[k], data_gradient[k]) for k in weights)
 
 # %% ../../nbs/evidence/17_dual.ipynb #f7c31ccb
-TOLD = 0.1  # nats: a spread of log weights, or a width of the interval, that counts as nothing
+_TOLD = 0.1  # nats: a spread of log weights, or a width of the interval, that counts as nothing
 
 
 def _parts(prior: GaussianPrior, z: Float[Tensor, "*M P"]) -> dict[str, Tensor]:
@@ -304,9 +303,9 @@ def _spread(model: _Whitened, taps: Mapping[str, Tap], roots: Tensor, z: Tensor,
     solve = posterior_solver(taps, roots, lam, noise)
     for _ in range(64):
         first, bent = draw(*z.shape), draw(1, roots.shape[1] * roots.shape[2])
-        pulled = _flat(pull(taps, roots, bent))
+        pulled = _flat(_pull(taps, roots, bent))
         e = _flat(solve(_parts(cut, first + pulled)))
-        log_q = -0.5 * (e.square().sum() + push(taps, roots, _parts(cut, e)).square().sum())
+        log_q = -0.5 * (e.square().sum() + _push(taps, roots, _parts(cut, e)).square().sum())
         logs.append(model.target.log_joint((z + e)[0]) - log_q)
     return float(torch.stack(logs).std())
 
@@ -364,8 +363,8 @@ def _told(value: float, error: float, bracket: tuple[float, float], spread: floa
     "The evidence, with the first reason that makes it unreliable."
     width = bracket[1] - bracket[0]
     reasons = [("one start, no error", not math.isfinite(error)),
-               (f"the bracket is {width:.2g} nats wide", width > max(TOLD, 2 * error)),
-               (f"not a Gaussian: log weights spread by {spread:.2g} nats", not spread <= TOLD)]
+               (f"the bracket is {width:.2g} nats wide", width > max(_TOLD, 2 * error)),
+               (f"not a Gaussian: log weights spread by {spread:.2g} nats", not spread <= _TOLD)]
     found = [reason for reason, holds in reasons if holds]
     notes = notes | {"bracket": bracket, "spread": spread} | ({"reason": found[0]} if found else {})
     return Evidence(value, error, None, False, "laplace_dual", not found, notes)

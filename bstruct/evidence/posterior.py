@@ -92,7 +92,7 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
 
     `evidences`: by label, or a list; `log_prior` [s]: ln of prior probabilities, up to a number they share (None:
     uniform); `errors`: each estimate's "own", or one that all share, "pooled"; `network`: label to network, whose
-    names then are one entry. Raises ValueError for evidences that are not on one scale, and for a prior of other length.
+    names then are one entry. ValueError for evidences that are not on one scale, and for a prior of other length.
     """
     check_choice("errors", errors, ERRORS)
     by_label = dict(evidences) if isinstance(evidences, Mapping) else dict(enumerate(evidences))

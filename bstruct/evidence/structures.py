@@ -9,6 +9,7 @@ __all__ = ['structure_estimate', 'graph_symmetries', 'structure_evidences']
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 import torch
 from torch import Generator, Tensor
@@ -91,9 +92,9 @@ def graph_symmetries(net: Supernet) -> list[Units]:
             if linear and e.source in tied:
                 axes[f"{e.name}/linear/weight"] = 1
         else:
-            incoming = [candidate(c) for e in net.graph.edges if e.target in tied for c in e.candidates]
+            names = chain.from_iterable(e.candidates for e in net.graph.edges if e.target in tied)
             if axes:
-                found.append(Units(axes, odd=all(_odd(c.activation) for c in incoming)))
+                found.append(Units(axes, odd=all(_odd(candidate(c).activation) for c in names)))
     return found
 
 # %% ../../nbs/evidence/12_structures.ipynb #232256c8

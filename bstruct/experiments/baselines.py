@@ -20,8 +20,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from bstruct.model.graph import Graph
 from bstruct.model.reach import connected
 from bstruct.model.supernet import Supernet
-
-Structure = dict[str, str]  # edge -> candidate
+from bstruct.structure.variable import Structure
 
 # %% ../../nbs/experiments/03_baselines.ipynb #6eadcc81
 @dataclass(frozen=True)

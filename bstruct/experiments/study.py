@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from bstruct import __version__
 from bstruct.core.files import write_whole
 from bstruct.core.journal import Journal
 
@@ -77,11 +77,11 @@ def _parts(thing: Any) -> Iterator[bytes]:
 # %% ../../nbs/experiments/02_study.ipynb #ccd45f7d
 def about(packages: Sequence[str] = (), device: str = "cpu") -> dict:
     "The machine, the device and the versions of Python, torch, numpy, scikit-learn, bstruct and further packages."
-    names = dict.fromkeys(["torch", "numpy", "scikit-learn", *packages])
+    names = dict.fromkeys(["bstruct", "torch", "numpy", "scikit-learn", *packages])
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     return {"machine": f"{platform.system()} {platform.machine()}", "processor": _processor(),
             "cores": os.cpu_count(), "device": gpu, "python": platform.python_version(),
-            "versions": {"bstruct": __version__, **{name: _version(name) for name in names}}}
+            "versions": {name: _version(name) for name in names}}
 
 # %% ../../nbs/experiments/02_study.ipynb #f7c56f9c
 def _version(package: str) -> str:
@@ -281,8 +281,10 @@ class Study:
         for name, methods in summarise(self.rows, ("data", "method"), keys).items():
             for method, found in methods.items():
                 n = sum((r["data"], r["method"]) == (name, method) for r in self.rows)
-                cells = {k: v for key, (mean, spread) in found.items() for k, v in ((key, mean), (f"{key} ±", spread))}
-                lines[name, method] = cells | {"seeds": n}
+                line = lines[name, method] = {}
+                for key, (mean, spread) in found.items():
+                    line |= {key: mean, f"{key} ±": spread}
+                line["seeds"] = n
         return pd.DataFrame.from_dict(lines, orient="index").rename_axis(["data", "method"])
 
     def differences(self, score: str, against: str) -> pd.DataFrame:
@@ -358,7 +360,8 @@ def read_study(path: Path | str) -> Study:
 def plot_scores(rows: Sequence[Mapping], scores: Sequence[str], cost: str = "cpu_ratio") -> Figure:
     "A panel a data set and score, score against cost: a dot a seed, a ring for the mean of a method."
     names, methods = (list(dict.fromkeys(r[k] for r in rows)) for k in ("data", "method"))
-    panels = [(name, score) for name in names for score in scores if any(r["data"] == name and score in r for r in rows)]
+    measured = lambda panel: any(r["data"] == panel[0] and panel[1] in r for r in rows)
+    panels = [*filter(measured, product(names, scores))]
     columns = min(4, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(3.0 * columns, 2.6 * lines + 0.5), dpi=72, layout="constrained")
@@ -368,7 +371,8 @@ def plot_scores(rows: Sequence[Mapping], scores: Sequence[str], cost: str = "cpu
         axis.set(xscale="log", title=name, xlabel=cost.replace("_", " "), ylabel=score.replace("_", " "))
     for axis in list(axes):
         axis.remove()
-    handles = {label: h for a in figure.axes for h, label in zip(*a.get_legend_handles_labels())}
+    drawn = chain.from_iterable(zip(*a.get_legend_handles_labels()) for a in figure.axes)
+    handles = {label: h for h, label in drawn}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncol=4, fontsize=8)
     return figure
 

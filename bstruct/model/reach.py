@@ -8,6 +8,7 @@ __all__ = ['narrowed', 'connected', 'simplest', 'live', 'canonical', 'neighbours
 # %% ../../nbs/model/09_reach.ipynb #737f0daf
 import math
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import torch
 
@@ -18,7 +19,7 @@ from bstruct.structure.variable import Choice, Structure, Variable, names
 # %% ../../nbs/model/09_reach.ipynb #74a33531
 def narrowed(graph: Graph, structures: Sequence[Structure]) -> Graph:
     "The graph with those candidates alone that some structure chose, on the edges that take one at a time."
-    wanted = lambda e: {c for s in structures for c in names(s.get(e, graph.candidates[e]))}
+    wanted = lambda e: set(chain.from_iterable(names(s.get(e, graph.candidates[e])) for s in structures))
     used = {e: wanted(e) for e, v in graph.variables.items() if v.exclusive}
     return graph.restrict({e: tuple(c for c in graph.candidates[e] if c in kept) for e, kept in used.items()})
 
@@ -118,4 +119,5 @@ def neighbours(graph: Graph, structure: Structure) -> list[Structure]:
 def network_of(graph: Graph, structure: Structure) -> tuple[tuple[str, str], ...]:
     "The (edge, candidate) pairs that the output depends on; structures with equal ones are the same network."
     on, _, leads = _left(graph, structure)
-    return tuple(sorted((e.name, c) for e in graph.edges if leads[e.target] for c in on[e.name]))
+    pairs = ([(e.name, c) for c in on[e.name]] for e in graph.edges if leads[e.target])
+    return tuple(sorted(chain.from_iterable(pairs)))

@@ -43,7 +43,7 @@ class Group:
 
 def _groups(graph: Graph, edge: Edge, share: bool) -> list[Group]:
     found, (i, o), variable = {}, graph.shapes(edge), graph.variables.get(edge.name)
-    shared = share and (len(edge.candidates) == 1 or variable is not None and variable.exclusive)
+    shared = share and (len(edge.candidates) == 1 or (variable is not None and variable.exclusive))
     for k, name in enumerate(edge.candidates):
         if (c := candidate(name)).apply is not None:
             found.setdefault(c.group, []).append((k, c))
@@ -108,7 +108,8 @@ class Supernet:
                  x: Float[Tensor, "n *features"]) -> Float[Tensor, "n *outputs"]:
         return _forward(self, weights, structure, x)
 
-    def individual(self, weights: Mapping[str, Tensor], choice: Mapping[str, Choice]) -> tuple["Supernet", dict[str, Tensor]]:
+    def individual(self, weights: Mapping[str, Tensor],
+                   choice: Mapping[str, Choice]) -> tuple["Supernet", dict[str, Tensor]]:
         "The supernet of `graph.restrict(choice)` and its part of the weights (any leading batch axes)."
         return _individual(self, weights, choice)
 
@@ -172,7 +173,8 @@ def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> 
     return values[net.graph.vertices[-1].name]
 
 # %% ../../nbs/model/05_supernet.ipynb #f2b26c9b
-def _individual(net: Supernet, weights: Mapping[str, Tensor], choice: Mapping[str, Choice]) -> tuple[Supernet, dict[str, Tensor]]:
+def _individual(net: Supernet, weights: Mapping[str, Tensor],
+                choice: Mapping[str, Choice]) -> tuple[Supernet, dict[str, Tensor]]:
     small = Supernet(net.graph.restrict(choice), net.share)
     cut = {name: weights[name] for name in small.weight_shapes}
     for name in cut:

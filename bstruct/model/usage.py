@@ -146,8 +146,8 @@ def parameters(graph: Graph, choice: Mapping[str, Choice]) -> int:
             found = [_units(c, i, o, fed[e.source]) for c in on[e.name]]
             parts.append(tuple(map(any, zip(*found))) if found else (False,) * o[0])
             if leads[e.target]:
-                made = [weights_of(c, i, o) for c in on[e.name] if candidate_brings(c)]
-                total += sum(_entries(c, w, i, o, fed[e.source]) for c, ws in made for w in ws)
+                for c, ws in (weights_of(c, i, o) for c in on[e.name] if candidate_brings(c)):
+                    total += sum(_entries(c, w, i, o, fed[e.source]) for w in ws)
         joined = graph.vertex(vertex).aggregation == "concat"
         fed[vertex] = sum(parts, ()) if joined else tuple(map(any, zip(*parts)))
     return total

@@ -15,10 +15,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from bstruct.structure.variable import Choice, Point, Structure, Tensors, Variable
-
-Variables = Mapping[str, Variable]
-Laws = Mapping[str, Tensors]
+from bstruct.structure.variable import Choice, Laws, Point, Structure, Variable, Variables
 
 # %% ../../nbs/structure/05_law.ipynb #3cdca2ba
 @lru_cache(4096)
@@ -34,7 +31,10 @@ def start(variables: Variables, batch: tuple[int, ...] = (), device=None) -> dic
 
 def flat(laws: Laws) -> dict[str, Tensor]:
     "The parameters of all laws by names PARAMETER/VARIABLE."
-    return {f"{part}/{name}": t for name, law in laws.items() for part, t in law.items()}
+    found = {}
+    for name, law in laws.items():
+        found |= {f"{part}/{name}": t for part, t in law.items()}
+    return found
 
 
 def nested(variables: Variables, params: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

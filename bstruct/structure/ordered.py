@@ -121,7 +121,7 @@ def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K
 # %% ../../nbs/structure/04_ordered.ipynb #8f8b863e
 def _check_levels(variable) -> None:
     if not variable.levels or list(variable.levels) != sorted(set(variable.levels)):
-        raise ValueError(f"the levels of {variable.name} are {variable.levels}: at least one is needed, in rising order")
+        raise ValueError(f"the levels of {variable.name} are {variable.levels}: give one at least, in rising order")
     check_choice("law", variable.law, LAWS)
     log_prior(variable.levels, variable.prior)
 

@@ -18,6 +18,7 @@ Choice = str | int | tuple[str, ...]
 Structure = dict[str, Choice]
 Point = dict[str, Tensor]
 Tensors = Mapping[str, Tensor]
+Laws = Mapping[str, Tensors]  # by the names of variables
 
 # %% ../../nbs/structure/01_variable.ipynb #b8af9420
 def names(choice: Choice) -> tuple:
@@ -64,6 +65,7 @@ class Variable(Protocol):
     def neighbours(self, choice: Choice) -> list: ...
 
 # %% ../../nbs/structure/01_variable.ipynb #30ae7ea6
+Variables = Mapping[str, Variable]  # by their names
 _FAMILIES: dict[str, type] = {}
 
 # %% ../../nbs/structure/01_variable.ipynb #63b74537

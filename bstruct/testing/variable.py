@@ -40,7 +40,8 @@ def _need(holds: bool, variable: Variable, what: str) -> None:
 def _functions(variable: Variable, noise: Tensor) -> dict[str, Callable[[Tensors], Tensor]]:
     "What maps a law to a tensor, by name; `noise` without batch."
     prior = _law(variable, 9)
-    return {"sample": lambda q: variable.sample(q, noise, 0.5), "log_sample": lambda q: variable.log_sample(q, noise, 0.5),
+    return {"sample": lambda q: variable.sample(q, noise, 0.5),
+            "log_sample": lambda q: variable.log_sample(q, noise, 0.5),
             "marginals": variable.marginals, "entropy": variable.entropy,
             "kl": lambda q: variable.kl(q, prior), "kl at a temperature": lambda q: variable.kl(q, prior, 0.5),
             "kl from the own prior": variable.kl}
@@ -174,9 +175,10 @@ def check_extremes(variable: Variable, size: float = 1e4) -> None:
         _need(all(bool(v.isfinite().all()) for v in slopes.values()), variable, "a slope of kl is not finite")
 
 
-def check_variable(variable: Variable) -> None:
+def check_variable(variable: object) -> None:
     "All checks of this page; AssertionError names the first property that does not hold, and by how much."
-    _need(isinstance(variable, Variable), variable, "does not have all members of the interface")
+    if not isinstance(variable, Variable):
+        raise AssertionError(f"{type(variable).__name__}: does not have all members of the interface")
     for check in (check_shapes, check_gradients, check_divergence, check_probabilities, check_entropy, check_choices,
                   check_extremes):
         check(variable)

@@ -7,6 +7,7 @@ __all__ = ['precision_groups', 'Groups', 'best_log_precision']
 
 # %% ../../nbs/training/01_precision.ipynb #f537d79f
 import math
+from itertools import chain
 
 import torch
 from jaxtyping import Float, Int
@@ -39,8 +40,8 @@ class Groups:
     "Which of the P weights of a net share a prior precision. `sizes`: of groups of neighbours; None for other groups."
 
     def __init__(self, net: Supernet, grouping: str = "layer", device=None):
-        sizes = {"layer": [math.prod(body) for members, body in _bodies(net) for _ in range(members)]}
-        sizes["model"] = [sum(sizes["layer"])]
+        layers = [*chain.from_iterable([math.prod(body)] * members for members, body in _bodies(net))]
+        sizes = {"layer": layers, "model": [sum(layers)]}
         self.sizes: list[int] | None = sizes.get(grouping)
         self._ids = None if self.sizes else precision_groups(net, grouping).to(device)
 
