@@ -47,7 +47,7 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #4560f4af
 def add_predictors(run: Session, result: Result) -> None:
-    "Fit the first structures of the ranking with a probability above `KEPT`; they go into the result. Raises Interrupted."
+    "Fit the first structures of the ranking that are likelier than `KEPT`, for the result. Raises Interrupted."
     kept = [r for r in result.ranking if r.probability >= KEPT][:run.settings.finalists]
     result.structures, result.probabilities = [r.structure for r in kept], [r.probability for r in kept]
     try:
