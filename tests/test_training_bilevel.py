@@ -18,6 +18,7 @@ from bstruct.objectives.coefficients import Coefficients, outer_objective, scale
 from bstruct.objectives.outer import OUTER, Outer
 from bstruct.objectives.task import Task
 from bstruct.training.batch import make_batch
+from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.precision import Groups, best_log_precision
 from bstruct.training.variational import Plan, load_trainer_state, trainer_state
 

@@ -27,5 +27,5 @@ def test_outer_plan_refuses_what_cannot_work():
 # %% ../nbs/training/09_outer_plan.ipynb #55e903a6
 def test_the_judge_is_the_objective_that_is_named_or_what_the_rows_allow():
     assert OuterPlan().judge == "bound" and OuterPlan(validation=0.25).judge == "validation"
-    for name, kind in OUTER.items():
-        assert OuterPlan(objective=name, validation=0.25 if kind.held_out else 0.0).judge == name
+    for name in OUTER:
+        assert OuterPlan(objective=name, validation=0.25 if OUTER[name].held_out else 0.0).judge == name

@@ -1,6 +1,6 @@
 """The estimators' signature and docstring, made from the fields and comments of `Settings`.
 
-`tools.export` rewrites the cell of nbs/use/04_estimators.ipynb that starts with `MARK`, before it exports anything.
+`tools.export` rewrites the cell of nbs/use/11_parameters.ipynb that starts with `MARK`, before it exports anything.
 """
 import ast
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from tools.nb import read
 from tools.nb import write as write_notebook
 
-SOURCE, TARGET = "nbs/search/01_settings.ipynb", "nbs/use/04_estimators.ipynb"
+SOURCE, TARGET = "nbs/search/01_settings.ipynb", "nbs/use/11_parameters.ipynb"
 MARK = "#| exporti\n# made by tools/signature.py from Settings\n"
 LEFT_OUT = ("c_comb",)  # no mode of an estimator is told of structures to keep away from
 OWN = {"graph": ("Graph or None", "None",

@@ -202,11 +202,11 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
         made["structure"] = graph.draw({e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
-    if summary["ranking"]:
-        made["ranking"] = plots.plot_ranking(summary["ranking"])
-    if len(summary["ranking"]) > 12:
-        made["ranks"] = plots.plot_ranks(summary["ranking"], summary.get("answers", []))
-        made["pareto"] = plots.plot_pareto(summary["ranking"], summary.get("answers", []))
+    if ranking := [from_record(r) for r in summary["ranking"]]:
+        made["ranking"] = plots.plot_ranking(ranking)
+    if len(ranking) > 12:
+        made["ranks"] = plots.plot_ranks(ranking, summary.get("answers", []))
+        made["pareto"] = plots.plot_pareto(ranking, summary.get("answers", []))
     if summary.get("path"):
         made["path"] = _path_figure(summary["path"])
     if summary.get("test"):
