@@ -117,7 +117,8 @@ class EstimatorParameters(BaseEstimator):
     """
 
     _doc_link_module = "bstruct"
-    _doc_link_template = "https://bstruct.github.io/bstruct/use/estimators.html"
+    # scikit-learn has a property here
+    _doc_link_template = "https://bstruct.github.io/bstruct/use/estimators.html"  # pyright: ignore
 
     def __init__(self, *, mode="evidence", hidden=(64, 64),
                  candidates=("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
