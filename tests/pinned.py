@@ -48,8 +48,8 @@ from bstruct.objectives.complexity import complexity, parametric_complexity
 from bstruct.objectives.task import Task
 from bstruct.search.modes.bilevel import bilevel
 from bstruct.search.modes.enumeration import enumerate_structures
-from bstruct.training.bilevel import OuterPlan
 from bstruct.training.fits import prequential_evidence
+from bstruct.training.outer_plan import OuterPlan
 from bstruct.use import cli, flow
 
 torch.set_num_threads(1)

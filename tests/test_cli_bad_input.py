@@ -147,9 +147,10 @@ def test_out_that_is_taken(finished, run, capsys):
     args = ["fit", finished / "t.csv", "--target", "t", "--out", run, *SHORT, "--quiet"]
     refused(capsys, args, "holds a run already", "--overwrite")
     refused(capsys, [*args, "--overwrite", "--drop", "c"], "no column 'c'")
-    graph = Graph.dense(2, 1, hidden=(4,), candidates=("linear+tanh", "linear"), domain="cube")
+    graph = Graph.dense(3, 1, hidden=(4,), candidates=("linear+tanh", "linear"), domain="cube")
     (run.parent / "cube.json").write_text(graph.to_json())
-    refused(capsys, [*args, "--overwrite", "--mode", "grow", "--graph", run.parent / "cube.json"], "'cube'", "'simplex'")
+    refused(capsys, [*args, "--overwrite", "--mode", "grow", "--graph", run.parent / "cube.json"],
+            "takes 3 numbers a row", "the encoded table has 2")
     assert snapshot(run) == before
     assert cli.main([*map(str, args), "--overwrite"]) == 0
     (run.parent / "other").mkdir()

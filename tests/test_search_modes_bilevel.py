@@ -5,7 +5,7 @@ import pytest  # noqa: F401
 
 from bstruct.search.modes.bilevel import *
 
-# %% ../nbs/search/modes/05_bilevel.ipynb #f6796601
+# %% ../nbs/search/modes/05_bilevel.ipynb #2309407a
 import warnings
 
 import pytest
@@ -13,7 +13,9 @@ import torch
 
 from bstruct.model import Graph
 from bstruct.objectives.task import Task
+from bstruct.model import Supernet
 from bstruct.search.settings import Settings
+from bstruct.training.batch import make_batch
 from bstruct.training.bilevel import BilevelTrainer
 
 
@@ -62,3 +64,17 @@ def test_a_whole_run_is_resumable_and_says_what_it_did():
     law = torch.tensor(straight.history[-1]["probabilities"]["x->h1"])
     entropy = torch.distributions.Categorical(law).entropy()
     torch.testing.assert_close(entropy, torch.tensor(straight.history[-1]["vertex_entropy"]), rtol=1e-4, atol=1e-5)
+
+# %% ../nbs/search/modes/05_bilevel.ipynb #f64c5e67
+def test_the_best_start_has_the_largest_last_outer_objective_and_is_printed():
+    made = make_batch(Supernet(Graph.dense(3, 1, hidden=(4,))), torch.Generator().manual_seed(0), [40] * 3, 1.0)
+    record = lambda epoch: {"epoch": epoch, "elbo": [0.0, -1.25 * epoch, 0.0], "outer": [50.0 / epoch, epoch, 7.0],
+                            "weight_kl": [0.0, 2.5, 0.0], "structure_kl": [0.0, 0.75, 0.0],
+                            "vertex_entropy": [0.0, 0.5, 0.0]}
+    found = Bilevel(made, [record(epoch) for epoch in range(1, 21)], False, ["the posterior of x->h1 has collapsed"])
+    assert found.best == 1 and Bilevel(made, [record(1)], True, []).best == 0
+    first, _, *shown, last = str(found).splitlines()
+    assert first == "two levels, by hypergradients; start 1 of 3" and last == found.messages[0]
+    assert [line.split() for line in shown] == [
+        [str(e), f"{-1.25 * e:.2f}", f"{e:.2f}", "2.50", "0.75", "0.50"] for e in (*range(1, 20, 2), 20)]
+    assert str(Bilevel(made, [record(1)], True, [])).splitlines()[0] == "single level, h in closed form; start 0 of 3"

@@ -173,7 +173,8 @@ def test_who_joins_the_predictor_has_the_probability_of_all_its_names():
     kept = enumeration._kept(GRAPH, rows, 2)
     assert [(r["structure"], round(27 * r["probability"])) for r in kept] == [
         (same[0], len(same)) for same in names.values() if len(same) / 27 >= 0.05] and 1 <= len(kept) < len(names)
-    improbable = [Scored(same[0], Evidence(-1.0), probability=p) for same, p in zip(names.values(), (0.03, 0.01, 0.04, 0.02))]
+    improbable = [Scored(same[0], Evidence(-1.0), probability=p)
+                  for same, p in zip(names.values(), (0.03, 0.01, 0.04, 0.02))]
     few = enumeration._kept(GRAPH, improbable, 2)  # nobody has enough: the first ones share everything
     assert [r["structure"] for r in few] == [r["structure"] for r in improbable[:2]]
     assert [r["probability"] for r in few] == pytest.approx([0.75, 0.25])

@@ -87,4 +87,5 @@ def test_a_result_of_any_mode_is_one():
         assert values == sorted(values, reverse=True) and r.evidence.value in [row["evidence"].value for row in place]
         assert bool(r.path) == (mode == "grow") and {row["structure"]["x->h1"] for row in r.ranking} <= set(
             graph.choices["x->h1"])
-    assert Result(graph, [], [], [], [], r.evidence, []).path == [] is not Result(graph, [], [], [], [], r.evidence, []).path
+    one, two = (Result(graph, [], [], [], [], r.evidence, []) for _ in range(2))
+    assert one.path == two.path == [] and one.path is not two.path

@@ -68,7 +68,7 @@ def test_a_stage_works_once_and_forgets_how_it_trained():
         assert torch.equal(run.state("t/0")["params/loc"], two) and run.state("t") == {}
     def stopped():
         raise KeyboardInterrupt
-    with pytest.raises(Interrupted, match="^u$"):
+    with pytest.raises(Interrupted, match=r"^u$"):
         run.stage("u/1/2", stopped)
 
 # %% ../nbs/search/03_session.ipynb #001453ea
@@ -80,7 +80,7 @@ def test_records_are_told_once_where_that_is_wanted():
     for epoch in (1, 2, 2):
         run.tell({"stage": "fits", "epoch": epoch})
     assert [r["epoch"] for r in seen] == [1, 2] == [r["epoch"] for r in run.history] and run.history[0]["seconds"] >= 0
-    with pytest.raises(Interrupted, match="^fits$"):
+    with pytest.raises(Interrupted, match=r"^fits$"):
         small_run(callback=stopped).tell({"stage": "fits", "epoch": 3})
     run.remember({"stage": "fits", "epoch": 9})
     run.remember({"stage": "other", "epoch": 1})

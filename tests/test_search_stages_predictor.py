@@ -39,7 +39,8 @@ def small_run(task=None, checkpoint=None, callback=None, **kw):
 
 
 def rows_of_three():
-    return [Scored({"x->h1": c}, Evidence(0.0), c_reg=1.0, probability=p) for c, p in (("linear", .9), ("zero", .08), ("linear+sin", .05))]
+    shares = {"linear": 0.9, "zero": 0.08, "linear+sin": 0.05}
+    return [Scored({"x->h1": c}, Evidence(0.0), c_reg=1.0, probability=p) for c, p in shares.items()]
 
 # %% ../nbs/search/stages/07_predictor.ipynb #2e609770
 def test_predictors_interrupted_keeps_all_structures():

@@ -76,7 +76,7 @@ def test_shrunk_is_the_posterior_mean_of_the_normal_model():
     assert loss(np.array([e.value for e in out])) < 1.1 * loss(want) and loss(want) < 0.7 * loss(seen)
     beside = shrunk([Evidence(v, 99.0, diagnostics={"comparison": s}) for v, s in zip(seen, error)])
     assert [e.value for e in beside] == [e.value for e in out]
-    assert [e.diagnostics["comparison"] for e in beside] == [e.stderr for e in beside]  # the error that counts beside others
+    assert [e.diagnostics["comparison"] for e in beside] == [e.stderr for e in beside]  # the error beside others
 
 # %% ../nbs/search/stages/04_race.ipynb #d6abe190
 def test_shrunk_keeps_the_order_of_equal_errors_and_exact_values():

@@ -55,7 +55,7 @@ def test_listed_is_complete_or_distinct():
     found = listed(big, batch, torch.Generator().manual_seed(0), limit=100)
     assert len({tuple(s.items()) for s in found}) == 100 and all(set(s) == set(big.choices) for s in found)
     assert sum(s["x->h1"] == "linear+sin" for s in found) > 45  # half of the draws follow the learnt law
-    assert sum(s["x->h1"] != "linear+sin" for s in found) > 25  # ... and half the uniform one, five sixths of which are others
+    assert sum(s["x->h1"] != "linear+sin" for s in found) > 25  # ... and half the uniform one, 5/6 of which are others
 
 # %% ../nbs/search/stages/02_supernet.ipynb #ca618d4e
 def test_path_scores_agree_with_restricted_networks():

@@ -17,7 +17,8 @@ from bstruct.model import Graph, Supernet
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.training.batch import make_batch
-from bstruct.training.bilevel import BilevelTrainer, OuterPlan
+from bstruct.training.bilevel import BilevelTrainer
+from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.variational import Plan, Trainer
 
 

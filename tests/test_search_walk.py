@@ -120,7 +120,8 @@ def test_probabilities_of_a_walk_are_those_of_the_additive_model():
     post = structure_posterior(beside, errors="pooled", draws=100_000)
     want = quad(lambda z: norm.pdf(z) / (1 + math.exp(-d.value - d.stderr * z)), -9, 9)[0]
     assert abs(post.probability[0].item() - want) < 4 * post.stderr[0].item() / 100_000**0.5 + 1e-6 and post.reliable
-    single = structure_posterior(_beside_the_best([made_up([[-1.0, -2.0, -1.0, -1.0]]), made_up([[-1.0, -3.0, -1.0, -1.0]])]), errors="pooled")
+    beside = _beside_the_best([made_up([[-1.0, -2.0, -1.0, -1.0]]), made_up([[-1.0, -3.0, -1.0, -1.0]])])
+    single = structure_posterior(beside, errors="pooled")
     assert single.probability[0].item() == pytest.approx(1 / (1 + math.exp(-1))) and "no error" in single.notes[0]
 
 # %% ../nbs/search/05_walk.ipynb #ae53ed6b

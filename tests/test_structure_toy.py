@@ -14,7 +14,8 @@ from bstruct.objectives.complexity import log_relative_density
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise, sample_log
 from bstruct.model import Graph, Supernet
 from bstruct.model.candidates import Candidate, Weight, register
-from bstruct.training.bilevel import BilevelTrainer, OuterPlan
+from bstruct.training.bilevel import BilevelTrainer
+from bstruct.training.outer_plan import OuterPlan
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, make_batch
 from bstruct.training.variational import Plan

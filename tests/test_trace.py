@@ -13,7 +13,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.modes.bilevel import bilevel
 from bstruct.search.modes.family import MODES, search
 from bstruct.search.settings import Settings
-from bstruct.training.bilevel import OuterPlan
+from bstruct.training.outer_plan import OuterPlan
 
 ROOM = str(Path(bstruct.objectives.__file__).parent)
 GRAPH = Graph.dense(2, 1, (4,), ("zero", "linear", "linear+tanh"))

@@ -11,7 +11,8 @@ import math
 import torch
 
 from bstruct.model import Graph, Supernet
-from bstruct.training.bilevel import BilevelTrainer, OuterPlan
+from bstruct.training.bilevel import BilevelTrainer
+from bstruct.training.outer_plan import OuterPlan
 from bstruct.objectives.task import Task
 from bstruct.training.batch import make_batch
 from bstruct.training.variational import Plan

@@ -15,7 +15,8 @@ from bstruct.distributions.gaussian import kl_diagonal
 from bstruct.model import Graph, Supernet
 from bstruct.objectives.task import Task
 from bstruct.training.batch import make_batch, prior_log_precision
-from bstruct.training.bilevel import BilevelTrainer, OuterPlan
+from bstruct.training.bilevel import BilevelTrainer
+from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.variational import Plan
 
 

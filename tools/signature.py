@@ -1,6 +1,6 @@
 """The estimators' signature and docstring, made from the fields and comments of `Settings`.
 
-`tools.export` rewrites the cell of nbs/use/04_estimators.ipynb that starts with `MARK`, before it exports anything.
+`tools.export` rewrites the cell of nbs/use/11_parameters.ipynb that starts with `MARK`, before it exports anything.
 """
 import ast
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from tools.nb import read
 from tools.nb import write as write_notebook
 
-SOURCE, TARGET = "nbs/search/01_settings.ipynb", "nbs/use/04_estimators.ipynb"
+SOURCE, TARGET = "nbs/search/01_settings.ipynb", "nbs/use/11_parameters.ipynb"
 MARK = "#| exporti\n# made by tools/signature.py from Settings\n"
 LEFT_OUT = ("c_comb",)  # no mode of an estimator is told of structures to keep away from
 OWN = {"graph": ("Graph or None", "None",
@@ -78,7 +78,9 @@ def cell(parameters: dict[str, tuple[str, str, str]], page: str) -> str:
     for i in range(0, len(names), 2):
         part = names[i:i + 2]
         sets.append(f"        {', '.join(f'self.{n}' for n in part)} = {', '.join(part)}")
-    page_lines = ['    _doc_link_module = "bstruct"', f'    _doc_link_template = "{page}"']
+    page_lines = ['    _doc_link_module = "bstruct"',
+                  "    # scikit-learn has a property here",
+                  f'    _doc_link_template = "{page}"  # pyright: ignore']
     return "\n".join([f"{MARK}class EstimatorParameters(BaseEstimator):", *doc, "", *page_lines, "",
                       f"    def __init__(self, *, {signature}):", *sets, "", HOOK.strip("\n")])
 

@@ -80,8 +80,9 @@ def to_frame(rows: Sequence[Scored], ranked: bool = True):
     import pandas as pd
 
     said = lambda structure: {e: text(c) for e, c in structure.items()}
-    flat = [{k: v for k, v in r.items() if k not in ("structure", "of")} | said(r["structure"])
-            | {k: r[k] for k in ("of",) if k in r} for r in map(as_record, rows)]
+    last = lambda r: {"of": r["of"]} if "of" in r else {}
+    flat = [{k: v for k, v in r.items() if k not in ("structure", "of")} | said(r["structure"]) | last(r)
+            for r in map(as_record, rows)]
     return pd.DataFrame(flat, index=pd.RangeIndex(1, len(flat) + 1, name="rank") if ranked else None)
 
 # %% ../../nbs/search/02_result.ipynb #42304b1f

@@ -82,7 +82,8 @@ class Session:
         try:
             while not trainer.done:
                 report = trainer.run_epoch()
-                self.report(_epoch(self.graph.variables, stage, part * plan.epochs + trainer.epoch, parts * plan.epochs, report))
+                at, end = part * plan.epochs + trainer.epoch, parts * plan.epochs
+                self.report(_epoch(self.graph.variables, stage, at, end, report))
                 self.checkpoint.save(name, trainer_state(trainer))
         except KeyboardInterrupt:
             self.checkpoint.save(name, trainer_state(trainer), force=True)

@@ -15,7 +15,7 @@ from bstruct.core.refusals import check_all_positive, check_at_least, check_choi
 from bstruct.core.registry import Registry
 from bstruct.hypergradient.call import methods
 from bstruct.objectives.coefficients import Coefficients
-from bstruct.training.bilevel import OuterPlan
+from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.fits import FitPlan, late_bounds
 from bstruct.training.variational import Plan
 

@@ -9,7 +9,7 @@ __all__ = ['Visit', 'visits', 'difference', 'Walk', 'walk', 'open_run', 'multipl
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import count
+from itertools import chain, count
 
 import torch
 from jaxtyping import Float
@@ -94,7 +94,7 @@ def _paired_trainer(run: Session, places: Sequence[Place], sizes: list[int]) -> 
 def visits(run: Session, stage: str, places: Sequence[Place], blocks: int, replicas: int) -> list[Visit]:
     "Fit the places and score them, in batches of at most `TOGETHER` posteriors."
     bounds = _bounds(run, blocks)
-    sizes = [b for b in bounds[:-1] for _ in range(replicas)]
+    sizes = list(chain.from_iterable([b] * replicas for b in bounds[:-1]))
     each = max(1, TOGETHER // len(sizes))
     parts = [places[i:i + each] for i in range(0, len(places), each)]
     made = []

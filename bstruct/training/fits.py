@@ -9,6 +9,7 @@ __all__ = ['FitPlan', 'Fits', 'block_log_p', 'evidence_of_a_start', 'pooled', 'p
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from statistics import stdev
 
 import torch
@@ -105,7 +106,7 @@ class Fits:
 
     def __init__(self, graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan, seed: int):
         self.task, self.models = task, len(structures) * plan.starts
-        chosen = [s for s in structures for _ in range(plan.starts)]
+        chosen = list(chain.from_iterable([s] * plan.starts for s in structures))
         chosen += chosen[-1:] if self.models == 1 else []
         self.net = Supernet(narrowed(graph, structures), share=True)
         own = [{e: s[e] for e in self.net.graph.choices} for s in chosen]
@@ -201,7 +202,7 @@ def _mean_of_starts(each: list[float], past: int, rows: int, of: Scope | None) -
 def pooled(a: Evidence, b: Evidence) -> Evidence:
     "The evidence of a structure from the starts of two estimates on one scale, in nats, with the error of the mean."
     one_scale((a, b))
-    each = [v for e in (a, b) for v in e.diagnostics["starts"]]
+    each = [*a.diagnostics["starts"], *b.diagnostics["starts"]]
     return _mean_of_starts(each, a.diagnostics["past"], a.diagnostics["rows"], a.of or b.of)
 
 # %% ../../nbs/training/04_fits.ipynb #0eb9da79

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['StructureEstimator', 'StructureClassifier', 'StructureRegressor', 'load']
 
-# %% ../../nbs/use/04_estimators.ipynb #4211865a
+# %% ../../nbs/use/04_estimators.ipynb #3ee544bd
 import inspect
 import math
 from dataclasses import fields, replace
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -35,147 +35,9 @@ from bstruct.search.settings import Settings
 from bstruct.structure.law import as_structure, rows
 from bstruct.structure.variable import Structure, names
 from bstruct.training.batch import Batch, prior_log_precision
+from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import ensemble, moments, predictive, standardise, to_torch
 from bstruct.use.saving import TENSORS, batch_of, restored, save
-
-# %% ../../nbs/use/04_estimators.ipynb #6228b422
-# made by tools/signature.py from Settings
-class EstimatorParameters(BaseEstimator):
-    """What every estimator is told, and what it knows when it is fitted.
-
-    Parameters
-    ----------
-    mode : str, default="evidence"
-        evidence, grow, shrink or enumerate.
-    hidden : tuple[int, ...], default=(64, 64)
-        widths of the hidden vertices of the default graph.
-    candidates : tuple[str, ...], default=("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin")
-        what each of its edges offers: an affine map, a nonlinearity behind it, or nothing.
-    share_weights : bool, default=True
-        candidates of one shape share their weights during the search.
-    c_reg : float, default=1.0
-        weight of the KL term in L.
-    c_train : float | tuple[float, float], default=1.0
-        weight of the log-likelihood in Q; two: the first and the last.
-    c_prior : float | tuple[float, float], default=1.0
-        weight of the KL term in Q; two: the first and the last.
-    hypergradient : str, default="greedy"
-        how Q is maximised where it is not L.
-    validation : float, default=0.0
-        share of the rows that Q sees instead of those of L.
-    temperature : tuple[float, float], default=(1.0, 0.2)
-        of the Gumbel-Softmax posterior, first and last.
-    structure_kl : str, default="categorical"
-        divergence of structures: "categorical" or "gumbel".
-    tempering : tuple[float, ...], default=(1.0, 0.1, 0.01)
-        multiples of c_reg; the starts take turns, evidence chooses.
-    starts : int, default=3
-        posteriors that train side by side in the search.
-    epochs : int, default=12
-        passes over the rows in a stage.
-    min_steps : int, default=300
-        steps of a stage at least.
-    batch_size : int, default=128
-        rows of a minibatch.
-    learning_rate : float, default=0.02
-        of the weights' posterior, at the first step; falls as a cosine.
-    structure_learning_rate : float, default=0.02
-        of the structure's posterior.
-    screened : int, default=16
-        structures with fits and evidence of their own.
-    finalists : int, default=4
-        screened structures that get the most starts, and may join the predictor.
-    blocks : int, default=2
-        blocks of rows that the prequential evidence predicts.
-    replicas : int, default=2
-        starts of a fit that counts; a finalist of the evidence mode has twice as many.
-    samples : int, default=32
-        weight samples behind a prediction.
-    budget : int | None, default=None
-        structures that enumerate visits; None: all of them.
-    halving : bool, default=False
-        enumerate drops the worse half again and again before the last epochs.
-    tolerance : float, default=3.0
-        nats of evidence that shrink may lose, and that grow must gain, in a step.
-    graph : Graph or None, default=None
-        what is searched; None: a dense graph of the widths `hidden` with the `candidates`.
-    random_state : int, RandomState or None, default=None
-        seed of everything that is drawn.
-    device : str, default="cpu"
-        where tensors live, as torch names it.
-    n_jobs : int or None, default=None
-        processes that fit the structures of `enumerate`; -1 is one a core, None is one.
-    verbose : bool, default=False
-        whether a progress bar is shown.
-
-    Attributes
-    ----------
-    structure_ : dict
-        edge to its most plausible candidate.
-    structure_probabilities_ : dict
-        edge to candidate to posterior probability.
-    ranking_ : list of dict
-        the structures whose evidence was estimated, best first.
-    path_ : list of dict
-        what `grow` and `shrink` looked at, in that order.
-    evidence_ : Evidence
-        of the most plausible structure, in nats.
-    complexity_ : dict
-        complexities of its posterior, in nats.
-    graph_ : Graph
-        what was searched.
-    history_ : list of dict
-        a record an epoch.
-    interrupted_ : str or None
-        the stage that Ctrl-C ended.
-    levels_ : str
-        how the hyperparameters were fitted.
-    notes_ : list of str
-        what a reader should know.
-    likelihood_ : str
-        gaussian, bernoulli or categorical.
-    classes_ : array
-        the labels, of a classifier.
-    n_features_in_ : int
-        columns of the table.
-    feature_names_in_ : array
-        their names, where the table has names.
-    result_ : Result
-        all that the search returned.
-    """
-
-    _doc_link_module = "bstruct"
-    _doc_link_template = "https://bstruct.github.io/bstruct/use/estimators.html"
-
-    def __init__(self, *, mode="evidence", hidden=(64, 64),
-                 candidates=("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
-                 share_weights=True, c_reg=1.0, c_train=1.0, c_prior=1.0, hypergradient="greedy", validation=0.0,
-                 temperature=(1.0, 0.2), structure_kl="categorical", tempering=(1.0, 0.1, 0.01), starts=3, epochs=12,
-                 min_steps=300, batch_size=128, learning_rate=0.02, structure_learning_rate=0.02, screened=16,
-                 finalists=4, blocks=2, replicas=2, samples=32, budget=None, halving=False, tolerance=3.0, graph=None,
-                 random_state=None, device="cpu", n_jobs=None, verbose=False):
-        self.mode, self.hidden = mode, hidden
-        self.candidates, self.share_weights = candidates, share_weights
-        self.c_reg, self.c_train = c_reg, c_train
-        self.c_prior, self.hypergradient = c_prior, hypergradient
-        self.validation, self.temperature = validation, temperature
-        self.structure_kl, self.tempering = structure_kl, tempering
-        self.starts, self.epochs = starts, epochs
-        self.min_steps, self.batch_size = min_steps, batch_size
-        self.learning_rate, self.structure_learning_rate = learning_rate, structure_learning_rate
-        self.screened, self.finalists = screened, finalists
-        self.blocks, self.replicas = blocks, replicas
-        self.samples, self.budget = samples, budget
-        self.halving, self.tolerance = halving, tolerance
-        self.graph, self.random_state = graph, random_state
-        self.device, self.n_jobs = device, n_jobs
-        self.verbose = verbose
-
-    def __init_subclass__(cls, **options):
-        super().__init_subclass__(**options)
-        told, own = EstimatorParameters.__doc__, inspect.cleandoc(cls.__doc__ or cls.__name__)
-        if told and "Parameters\n----------" not in own:
-            cls.__doc__ = f"{own}\n\n{inspect.cleandoc(told).partition(chr(10) * 2)[2]}"
 
 # %% ../../nbs/use/04_estimators.ipynb #171ab292
 def _processes(n_jobs) -> int:
@@ -236,7 +98,7 @@ class FittedStructure(EstimatorParameters):
             return self.graph_.draw({e: list(p.values()) for e, p in self.structure_probabilities_.items()}, ax)
         if what == "path":
             return plot_path(_path_of(self), ax)
-        from bstruct.use.plots import plot_ranking
+        from bstruct.use.plots import plot_ranking  # matplotlib, which the command line need not wait for
 
         return plot_ranking(_ranked(self.result_))
 

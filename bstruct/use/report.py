@@ -202,12 +202,11 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
         made["structure"] = graph.draw({e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
-    rows = [from_record(r) for r in summary["ranking"]]
-    if rows:
-        made["ranking"] = plots.plot_ranking(rows)
-    if len(rows) > 12:
-        made["ranks"] = plots.plot_ranks(rows, summary.get("answers", []))
-        made["pareto"] = plots.plot_pareto(rows, summary.get("answers", []))
+    if ranking := [from_record(r) for r in summary["ranking"]]:
+        made["ranking"] = plots.plot_ranking(ranking)
+    if len(ranking) > 12:
+        made["ranks"] = plots.plot_ranks(ranking, summary.get("answers", []))
+        made["pareto"] = plots.plot_pareto(ranking, summary.get("answers", []))
     if summary.get("path"):
         made["path"] = _path_figure(summary["path"])
     if summary.get("test"):

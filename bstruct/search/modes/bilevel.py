@@ -20,7 +20,8 @@ from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.structure.law import rows
 from bstruct.training.batch import Batch, make_batch
-from bstruct.training.bilevel import BilevelTrainer, OuterPlan, collapses_of
+from bstruct.training.bilevel import BilevelTrainer, collapses_of
+from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.variational import Plan, load_trainer_state, trainer_state
 
 # %% ../../../nbs/search/modes/05_bilevel.ipynb #7df533e4

@@ -6,6 +6,8 @@
 __all__ = ['smallest', 'larger', 'best_gain', 'grow_mode']
 
 # %% ../../../nbs/search/modes/02_grow.ipynb #1bf47af7
+from itertools import product
+
 from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
 from bstruct.model.reach import canonical, neighbours
@@ -29,7 +31,7 @@ def larger(graph: Graph, c_regs: list[float], v: Visit) -> list[Place]:
     "The neighbours with no fewer weights, at the present c_reg and at the next lower one."
     lower = [v.c_reg, *[c for c in c_regs if c < v.c_reg][:1]]
     more = [s for s in neighbours(graph, v.structure) if parameters(graph, s) >= v.parameters]
-    return [(s, c) for c in lower for s in [v.structure, *more] if (s, c) != (v.structure, v.c_reg)]
+    return [(s, c) for c, s in product(lower, [v.structure, *more]) if (s, c) != (v.structure, v.c_reg)]
 
 # %% ../../../nbs/search/modes/02_grow.ipynb #d9b2ba59
 def best_gain(seen: list[Visit], trail: list[Visit], tolerance: float) -> Visit | None:

@@ -6,6 +6,8 @@
 __all__ = ['largest', 'removed_log_density', 'smaller', 'least_loss', 'shrink_mode']
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #b070ed12
+from itertools import chain, product
+
 import torch
 
 from bstruct.objectives.complexity import log_relative_density
@@ -40,7 +42,7 @@ def largest(graph: Graph) -> list[Structure]:
         return wanted if wanted in most else most[0]
 
     alone = [e for e, v in graph.variables.items() if v.exclusive]
-    names = dict.fromkeys(n for e in alone for n in graph.choices[e]) or [""]
+    names = dict.fromkeys(chain.from_iterable(graph.choices[e] for e in alone)) or [""]
     everything = _all_subsets(graph)
     found = [canonical(graph, {e: everything[e] if e in everything else widest(e, n) for e in graph.variables})
              for n in names]
@@ -84,5 +86,5 @@ def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, che
     run, c_regs = open_run("shrink", graph, task, settings, seed, checkpoint, callback), multiples(settings)
     moves = lambda v: smaller(graph, c_regs, v, settings.screened)
     choose = lambda seen, trail: least_loss(seen, trail, settings.tolerance)
-    start = [(s, c) for s in largest(graph) for c in c_regs]
+    start = list(product(largest(graph), c_regs))
     return walk(Walk(run, "shrink", moves, choose), start, average=False)

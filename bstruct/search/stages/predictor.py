@@ -7,6 +7,7 @@ __all__ = ['predictors']
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #39304b14
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import torch
 from torch import Generator, Tensor
@@ -36,8 +37,8 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
     """
     r, chosen, n = plan.replicas, [row.structure for row in scored], len(task)
     net = Supernet(narrowed(graph, chosen), share=True)
-    c_reg = [row.c_reg for row in scored for _ in range(r)]
-    gamma = one_hot(net, [s for s in chosen for _ in range(r)], task.x.device)
+    repeated = lambda items: list(chain.from_iterable([item] * r for item in items))
+    c_reg, gamma = repeated([row.c_reg for row in scored]), one_hot(net, repeated(chosen), task.x.device)
     each = lambda batch: [batch.take(slice(i * r, (i + 1) * r)).alone(s) for i, s in enumerate(chosen)]
     try:
         return each(train("posterior", lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma), n))
@@ -47,7 +48,7 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #4560f4af
 def add_predictors(run: Session, result: Result) -> None:
-    "Fit the first structures of the ranking with a probability above `KEPT`; they go into the result. Raises Interrupted."
+    "Fit the first structures of the ranking that are likelier than `KEPT`, for the result. Raises Interrupted."
     kept = [r for r in result.ranking if r.probability >= KEPT][:run.settings.finalists]
     result.structures, result.probabilities = [r.structure for r in kept], [r.probability for r in kept]
     try:

@@ -9,6 +9,7 @@ __all__ = ['rounds', 'compared', 'shrunk']
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch.nn.functional import one_hot
@@ -31,9 +32,9 @@ def compared(found: Sequence[Evidence]) -> list[Evidence]:
     """
     one_scale(found)
     each = [e.diagnostics["starts"] for e in found]
-    v = torch.tensor([x for row in each for x in row], dtype=torch.float64)
-    i = torch.tensor([i for i, row in enumerate(each) for _ in row], dtype=torch.long)
-    r = torch.tensor([r for row in each for r in range(len(row))], dtype=torch.long)
+    v = torch.tensor(list(chain.from_iterable(each)), dtype=torch.float64)
+    i = torch.tensor(list(chain.from_iterable([i] * len(row) for i, row in enumerate(each))), dtype=torch.long)
+    r = torch.tensor(list(chain.from_iterable(range(len(row)) for row in each)), dtype=torch.long)
     S, R = len(each), max(map(len, each), default=0)
     freedom = len(v) - S - R + 1
     if S < 2 or freedom < 1:

@@ -26,7 +26,8 @@ def once(name: str, work: Callable[[], tuple]):
 
 # %% ../../../nbs/search/stages/05_screening.ipynb #520743db
 def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPlan, rounds: list[tuple[int, int]], *,
-             seed: int, stage: Callable = once, tell: Callable[[dict], None] = lambda record: None) -> list[Evidence | Exception]:
+             seed: int, stage: Callable = once,
+             tell: Callable[[dict], None] = lambda record: None) -> list[Evidence | Exception]:
     """Prequential evidence of each structure, or why it has none; the better it is, the more starts it is from.
 
     `rounds`: how many structures get how many starts, round by round. `stage(name, work)` returns what the work finds,
@@ -38,7 +39,8 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
     for turn, (n, starts) in enumerate(rounds):
         going, known = going[:n], [e for e in found if e]
         part, new = [structures[i] for i in going], []
-        work = partial(prequential_evidence, graph, task=task, plan=replace(plan, starts=starts), seed=1000 * seed + turn)
+        work = partial(prequential_evidence, graph, task=task, plan=replace(plan, starts=starts),
+                       seed=1000 * seed + turn)
         for i, first in enumerate(range(0, n, TILE)):
             new += _tile(f"screening/{turn}/{i}", part[first:first + TILE], work, stage)
             tell(_record(done + len(new), total, known + new))

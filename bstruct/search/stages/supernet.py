@@ -82,7 +82,7 @@ def in_turn(scores: Float[Tensor, "k S"]) -> list[int]:
 # %% ../../../nbs/search/stages/02_supernet.ipynb #b8b28219
 def ordered(graph: Graph, task: Task, plan: Settings, generators: Callable[[str], Generator],
             trainer: Callable[[str, Trainer], Batch], most: int = LISTED) -> tuple[list[Structure], Batch]:
-    """Structures in the order of their promise as paths of the supernets, all or `most` sampled ones; and the supernets.
+    """Structures in the order of their promise as paths of the supernets, all or `most` sampled ones; the supernets.
 
     `generators`: name to generator; `trainer` runs a trainer to its end, under the name of the stage.
     """

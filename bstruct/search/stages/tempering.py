@@ -8,6 +8,7 @@ __all__ = ['multiple_evidence', 'best_multiple']
 # %% ../../../nbs/search/stages/06_tempering.ipynb #eb566b86
 import math
 from collections.abc import Sequence
+from itertools import chain
 
 import torch
 
@@ -23,8 +24,9 @@ def multiple_evidence(run: Session, structure: Structure, c_regs: Sequence[float
     "Prequential evidence of variational posteriors of a structure, one for each weight of the KL term."
     s, n = run.settings, len(run.task)
     bounds = s.fit_plan(n).bounds
-    sizes = [b for b in bounds[:-1] for _ in range(s.replicas)]
-    net, c = Supernet(run.graph.restrict(structure), share=True), [c for c in c_regs for _ in sizes]
+    sizes = list(chain.from_iterable([b] * s.replicas for b in bounds[:-1]))
+    net = Supernet(run.graph.restrict(structure), share=True)
+    c = list(chain.from_iterable([c] * len(sizes) for c in c_regs))
     batch = run.train("finalists", lambda g: make_batch(net, g, sizes * len(c_regs), c, {}), max(sizes))
     generator, blocks = run.generator("finalists/predict"), []
     for k, (a, b) in enumerate(zip(bounds, bounds[1:])):
