@@ -27,12 +27,7 @@ FOREIGN = {"_foreach_norm": "torch has no public name for it",
            "_fields": "public in a named tuple"}
 # Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they are there.
 KNOWN: dict[str, str] = {
-    "module: bstruct/training/bilevel.py": "the class is to be made smaller",
-    "nested: bstruct/training/fits.py": "structures are repeated by a second `for`",
-    "rooms: bstruct/search/walk.py search search/stages": "stages still take the session",
-    "nested: bstruct/search/stages/": "rows are repeated by a second `for`",
-    "nested: bstruct/search/modes/": "candidates are listed by a second `for`",
-    "nested: bstruct/search/walk.py": "bounds are repeated by a second `for`",
+    "rooms: bstruct/search/walk.py search search/stages": "three stages have a function that takes the session beside the pure one, and a walk ends with one of them",
 }
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
