@@ -27,7 +27,8 @@ FOREIGN = {"_foreach_norm": "torch has no public name for it",
            "_fields": "public in a named tuple"}
 # Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they are there.
 KNOWN: dict[str, str] = {
-    "rooms: bstruct/search/walk.py search search/stages": "three stages have a function that takes the session beside the pure one, and a walk ends with one of them",
+    "rooms: bstruct/search/walk.py search search/stages": "a walk ends with a stage, and three stages have a "
+                                                          "function that takes the session beside the pure one",
 }
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
