@@ -127,7 +127,7 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     plan = s.fit_plan(len(task))
     header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
               "graph": fingerprint(run.graph.to_json()), "evidence": fingerprint(method, asdict(plan)),
-              "settings": fingerprint({**asdict(s), "budget": None}, run.seed, order)}
+              "settings": fingerprint({**s.as_record(), "budget": None}, run.seed, order)}
     book, own = Book(journal, header), run.graph.variables
     if "order" not in book.found:
         structures, notes = visiting_order(run, order, s.budget or run.graph.n_structures)
@@ -298,7 +298,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     Ctrl-C ends the search early with the best found so far. Raises ValueError for what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
-    mark = fingerprint("enumerate", graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark), callback)
     found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False), run.history)
     rows = []

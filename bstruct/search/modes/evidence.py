@@ -6,7 +6,7 @@
 __all__ = ['evidence_mode']
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #43b18cbb
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -37,7 +37,7 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, c
 
     Rows are expected in random order. Ctrl-C ends the search early with the best found so far.
     """
-    mark = fingerprint(graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
     found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False),
                    run.history, levels=levels(settings))
