@@ -6,7 +6,7 @@ import pytest  # noqa: F401
 from bstruct.search.settings import *
 
 # %% ../nbs/search/01_settings.ipynb #c5a31fcb
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 
 import pytest
 
@@ -15,7 +15,6 @@ from bstruct.hypergradient.call import methods
 # %% ../nbs/search/01_settings.ipynb #6e7663f6
 def test_settings_are_plain_and_frozen():
     import json
-    from dataclasses import asdict
 
     s = Settings(hidden=(8,), temperature=(2.0, 0.5))
     assert Settings(**json.loads(json.dumps(asdict(s)))).hidden == (8,)

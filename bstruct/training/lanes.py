@@ -32,7 +32,7 @@ LARGEST = 3000  # lines of the matrix that judges
 # %% ../../nbs/training/07_lanes.ipynb #b59b0b00
 def groups_of(net: Supernet) -> dict:
     "Edge to the groups of candidates that share weights: the one place that looks into the supernet."
-    return net._groups
+    return net.groups
 
 
 class Lanes:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEARN', 'RATE', 'FULL', 'SIZE', 'FACTOR_ROWS', 'EXACT', 'DualPlan', 'wide_task', 'start_of', 'trained', 'Reference',
-           'closed_reference', 'DualFits', 'fit_dual', 'linearised', 'predict_dual']
+           'features', 'reference_of', 'closed_reference', 'DualFits', 'fit_dual', 'Linearised', 'predict_dual']
 
 # %% ../../nbs/training/08_laplace.ipynb #adf100ed
 import math
@@ -146,15 +146,28 @@ class Reference:
     name: str
     evidence: float
     predict: Callable[[Tensor], tuple[Tensor, Tensor]]
+    state: Tensors = field(default_factory=dict)  # of closed ones, what `predict` is made of
+
+
+def features(x: Float[Tensor, "n *d"], name: str) -> Float[Tensor, "n p"]:
+    "What the constant or the linear model sees of rows, in float64: a one, behind all columns or alone."
+    ones = torch.ones_like(x.flatten(1)[:, :1], dtype=torch.float64)
+    return torch.cat([x.double().flatten(1), ones], 1) if name == "linear" else ones
+
+
+def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
+    "The reference whose posterior has the mean [p] and the Cholesky factor [p, p] of the precision, with its noise."
+    def predict(x: Tensor) -> tuple[Tensor, Tensor]:
+        f = features(x, name)
+        spread = torch.linalg.solve_triangular(state["factor"], f.mT, upper=False).square().sum(0)
+        return f @ state["mean"], spread + state["noise"]
+
+    return Reference(name, evidence, predict, state)
 
 # %% ../../nbs/training/08_laplace.ipynb #7fb3161a
 def closed_reference(task: Task, name: str) -> Reference:
     "The constant or the linear model of a Gaussian task, precisions and noise at the maximum of the exact evidence."
-    def features(x: Tensor) -> Tensor:
-        ones = torch.ones(len(x), 1, dtype=torch.float64, device=x.device)
-        return torch.cat([x.double().flatten(1), ones], 1) if name == "linear" else ones
-
-    phi, y = features(task.x), task.y.double()
+    phi, y = features(task.x, name), task.y.double()
     h = y.new_tensor([math.log(phi.shape[1]), 0.0, math.log(0.5)]).requires_grad_()
     precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).clamp(-6, 14).exp()
     value = lambda: linear_log_evidence(phi, y, precision=precision(h), noise_variance=h[2].clamp_min(-12).exp())
@@ -170,13 +183,7 @@ def closed_reference(task: Task, name: str) -> Reference:
     with torch.no_grad():
         noise, best = h[2].clamp_min(-12).exp(), float(value())
         mean, matrix = linear_posterior(phi, y, precision=precision(h), noise_variance=noise)
-        factor = torch.linalg.cholesky(matrix)
-
-    def predict(x: Tensor) -> tuple[Tensor, Tensor]:
-        f = features(x)
-        return f @ mean, torch.linalg.solve_triangular(factor, f.mT, upper=False).square().sum(0) + noise
-
-    return Reference(name, best, predict)
+    return reference_of(name, best, {"mean": mean, "factor": torch.linalg.cholesky(matrix), "noise": noise})
 
 # %% ../../nbs/training/08_laplace.ipynb #4be2d6bb
 def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int, seed: int) -> Reference:
@@ -324,22 +331,27 @@ def _collected(net: Supernet, structures: list, places: list, groups: list, refe
                     [(places, groups)])
 
 # %% ../../nbs/training/08_laplace.ipynb #03d72faa
-def linearised(fit: Fitted, task: Task, x: Float[Tensor, "m *features"],
-               rows: Int[Tensor, "r"] | None = None) -> tuple[Float[Tensor, "M m"], Float[Tensor, "M m"]]:
-    "Mean and variance, noise included, of the linearised posterior at new rows; `rows` of the task, counted, or all."
-    own, n = (task.x, len(task)) if rows is None else (task.x[rows], len(task))
-    out, taps = taps_of(fit.lanes, fit.weights, own)
-    roots = likelihood_roots(out, "gaussian") * math.sqrt(n / len(own))
-    mean, new = taps_of(fit.lanes, fit.weights, x)
-    prior = {k: (-v).exp()[:, None, None] for k, v in fit.log_precision.items()}
-    bend = (-fit.log_noise).exp()[:, None, None]
-    total = sum(v * prior[k] for k, v in tensor_kernels(taps, roots).items()) * bend
-    cross = sum(v * prior[k] for k, v in tensor_kernels(taps, roots, (new, likelihood_roots(mean, "gaussian"))).items())
-    square = lambda t: t.columns.square().sum((2, 3)) * (1 if t.inputs is None else t.inputs.square().sum(2))
-    own_variance = sum(square(t) * prior[k][:, 0] for k, t in new.items())
-    factor = torch.linalg.cholesky(total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
-    drop = torch.linalg.solve_triangular(factor, cross, upper=False).square().sum(1) * bend[:, 0]
-    return mean[..., 0], (own_variance - drop).clamp_min(0) + fit.log_noise.exp()[:, None]
+class Linearised:
+    "Posteriors of M fits with Gaussian noise, linear in the weights around each; from `rows` of the task, counted, or all."
+
+    def __init__(self, fit: Fitted, task: Task, rows: Int[Tensor, "r"] | None = None):
+        own, n = (task.x, len(task)) if rows is None else (task.x[rows], len(task))
+        out, self.taps = taps_of(fit.lanes, fit.weights, own)
+        self.fit, self.roots = fit, likelihood_roots(out, "gaussian") * math.sqrt(n / len(own))
+        self.prior = {k: (-v).exp()[:, None, None] for k, v in fit.log_precision.items()}
+        self.bend = (-fit.log_noise).exp()[:, None, None]
+        total = sum(v * self.prior[k] for k, v in tensor_kernels(self.taps, self.roots).items()) * self.bend
+        self.factor = torch.linalg.cholesky(total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
+
+    def __call__(self, x: Float[Tensor, "m *features"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "M m"]]:
+        "Mean and variance, noise included, at new rows."
+        mean, new = taps_of(self.fit.lanes, self.fit.weights, x)
+        kernels = tensor_kernels(self.taps, self.roots, (new, likelihood_roots(mean, "gaussian")))
+        cross = sum(v * self.prior[k] for k, v in kernels.items())
+        square = lambda t: t.columns.square().sum((2, 3)) * (1 if t.inputs is None else t.inputs.square().sum(2))
+        own_variance = sum(square(t) * self.prior[k][:, 0] for k, t in new.items())
+        drop = torch.linalg.solve_triangular(self.factor, cross, upper=False).square().sum(1) * self.bend[:, 0]
+        return mean[..., 0], (own_variance - drop).clamp_min(0) + self.fit.log_noise.exp()[:, None]
 
 # %% ../../nbs/training/08_laplace.ipynb #d2744987
 def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"], only: int | None = None,
@@ -366,7 +378,7 @@ def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"], only: int | No
     for g, members in wanted.items():
         fit = groups[g][0].part(list(members))
         if task.likelihood == "gaussian":
-            means, variances = linearised(fit, task, x, rows)
+            means, variances = Linearised(fit, task, rows)(x)
         else:
             made = [probabilities(o, task.likelihood) for o in forward(fit.lanes, fit.weights, x)[0]]
             means, variances = zip(*made)
