@@ -28,7 +28,7 @@ EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pin
     **dict.fromkeys(("enumerated_in_random_order", "saved_enumeration_continued"), f"{NAMES}; {LABEL}"),
     **dict.fromkeys(("enumerated_by_laplace_in_the_order_given", "enumeration_and_its_journal"), LABEL),
     "run_at_the_command_line": f"{LABEL}; {TEMPERATURE}",
-    "saved_estimator_read": "estimators have no parameter c_comb: no mode of theirs uses it",
+    "saved_estimator_read": "estimators have no parameter c_comb, which no mode of theirs uses, and have judge",
 }
 
 HERE = machine()
