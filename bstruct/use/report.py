@@ -56,7 +56,8 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
 # %% ../../nbs/use/06_report.ipynb #53402b2d
 def _rivals(summary: Mapping) -> tuple[dict | None, list[dict]]:
     "The record of the chosen structure in the ranking, and the other records."
-    own = [all(summary["structure"][e] == c for e, c in r["structure"].items()) for r in summary["ranking"]]
+    own = [not r.get("name") and all(summary["structure"][e] == c for e, c in r["structure"].items())
+           for r in summary["ranking"]]
     mine = [r for r, m in zip(summary["ranking"], own) if m]
     return mine[0] if mine else None, [r for r, m in zip(summary["ranking"], own) if not m]
 
@@ -85,7 +86,7 @@ def summarise(model) -> dict:
 # %% ../../nbs/use/06_report.ipynb #b282dbce
 def _compared(summary: Mapping) -> str:
     "How many structures the claim rests on."
-    looked = len(summary["ranking"])
+    looked = sum(not r.get("name") for r in summary["ranking"])
     if not looked or summary["n_structures"] == 1:
         return ""
     return (", all of them" if looked == summary["n_structures"] else f", {looked:,} of them") + " compared by evidence"
@@ -165,7 +166,7 @@ def as_text(summary: Mapping, most: int = 8) -> str:
     if summary["ranking"]:
         lines += ["", *head(summary), "rank  probability  log evidence, nats  parameters  structure"]
         lines += [f"{i:4}  {r['probability']:11.3f}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  "
-                  f"{r['parameters']:10}  {plots.structure_text(r['structure'])}"
+                  f"{r['parameters']:10}  {r.get('name') or plots.structure_text(r['structure'])}"
                   for i, r in enumerate(summary["ranking"][:most], 1)]
         lines += [f"      and {len(summary['ranking']) - most} more"] if len(summary["ranking"]) > most else []
     lines += ["", "what quicker searches answered:", *answered(summary)] if summary.get("answers") else []
@@ -202,11 +203,12 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
         made["structure"] = graph.draw({e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
-    if summary["ranking"]:
-        made["ranking"] = plots.plot_ranking(summary["ranking"])
-    if len(summary["ranking"]) > 12:
-        made["ranks"] = plots.plot_ranks(summary["ranking"], summary.get("answers", []))
-        made["pareto"] = plots.plot_pareto(summary["ranking"], summary.get("answers", []))
+    rows = [from_record(r) for r in summary["ranking"]]
+    if rows:
+        made["ranking"] = plots.plot_ranking(rows)
+    if len(rows) > 12:
+        made["ranks"] = plots.plot_ranks(rows, summary.get("answers", []))
+        made["pareto"] = plots.plot_pareto(rows, summary.get("answers", []))
     if summary.get("path"):
         made["path"] = _path_figure(summary["path"])
     if summary.get("test"):
