@@ -10,6 +10,7 @@ __all__ = ['LEARN', 'RATE', 'FULL', 'SIZE', 'FACTOR_ROWS', 'EXACT', 'DualPlan', 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -157,12 +158,14 @@ def features(x: Float[Tensor, "n *d"], name: str) -> Float[Tensor, "n p"]:
 
 def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
     "The reference whose posterior has the mean [p] and the Cholesky factor [p, p] of the precision, with its noise."
-    def predict(x: Tensor) -> tuple[Tensor, Tensor]:
-        f = features(x, name)
-        spread = torch.linalg.solve_triangular(state["factor"], f.mT, upper=False).square().sum(0)
-        return f @ state["mean"], spread + state["noise"]
+    return Reference(name, evidence, partial(_closed, name, state), state)
 
-    return Reference(name, evidence, predict, state)
+
+def _closed(name: str, state: Tensors, x: Float[Tensor, "n *features"]) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+    "Mean and variance of a closed reference."
+    f = features(x, name)
+    spread = torch.linalg.solve_triangular(state["factor"], f.mT, upper=False).square().sum(0)
+    return f @ state["mean"], spread + state["noise"]
 
 # %% ../../nbs/training/08_laplace.ipynb #7fb3161a
 def closed_reference(task: Task, name: str) -> Reference:

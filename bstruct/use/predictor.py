@@ -118,7 +118,8 @@ def to_torch(model, *, structures: str = "all") -> torch.nn.Module:
 
     check_is_fitted(model, "result_")
     members = ensemble(model.result_, model.samples, structures)
-    example = model.input_mean_.double().to(device_of(members)).expand(3, -1).clone()
+    mean = model.input_mean_.double().to(device_of(members))
+    example = mean.expand(len(mean) + 2, -1).clone()  # tracing takes equal sizes for the same size
     trace = make_fx(lambda x: predictive(model, members, x), tracing_mode="symbolic", _allow_non_fake_inputs=True)
     traced = trace(example)
     for node in traced.graph.nodes:
