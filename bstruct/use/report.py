@@ -95,7 +95,7 @@ def _compared(summary: Mapping) -> str:
 def _what(summary: Mapping) -> str:
     settings = summary.get("settings", {})
     if settings.get("mode") != "shrink":
-        return "the most plausible"
+        return "the most plausible" + " network" * any(r.get("name") for r in summary["ranking"])
     return f"where shrinking ends, within {settings['tolerance']:g} nats of the best on the way"
 
 
@@ -119,8 +119,8 @@ def verdict(summary: Mapping) -> str:
         ours, theirs = (r.get("comparison", r["stderr"]) or 0 for r in (mine, next_))
         error = np.hypot(ours, theirs)
         lead = mine["log_evidence"] - next_["log_evidence"]
-        said += f" The next has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
-        said += "." if lead > 2 * error else f", within two standard errors ({2 * error:.1f}): their order is open."
+        said += f" The {next_.get('name') or 'next'} has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
+        said += "." if (abs(lead) if next_.get("name") else lead) > 2 * error else f", within two standard errors ({2 * error:.1f}): their order is open."
     if not summary["evidence"].get("reliable", True):
         reason = summary["evidence"].get("diagnostics", {}).get("reason", "its estimator says so")
         said += f" This evidence is not reliable: {reason}."
