@@ -25,7 +25,7 @@ class Scored:
     `evidence` in nats; `probability` of the structure and its standard deviation; `parameters`, the number of weights
     that its output depends on; `c_reg`, the weight of the KL term; `complexity` of the weights and `held_out` loss in
     nats; `visit`, its number in an enumeration, `epochs` of its fit and `error`, why it has no evidence; `step` of a
-    walk, `what` it changed, and whether the walk went there (`kept`); `name` of a model that is no structure of the graph.
+    walk, `what` it changed, and whether the walk went there (`kept`); `name` of a model that is no structure.
     """
 
     structure: Structure
@@ -92,8 +92,8 @@ class Result:
     """What a search found: the kept structures with their probabilities and posteriors, and the whole ranking.
 
     `ranking` holds the structures that were compared, best first; `path` those that a growing or shrinking search went
-    through, in that order. `mixture` predicts where the dual engine judged; `batches` is empty then. `levels` says how the hyperparameters were fitted, `notes` what a reader should know, a
-    collapse above all.
+    through, in that order. `mixture` predicts where the dual engine judged, and `batches` is empty. `levels`
+    says how the hyperparameters were fitted, `notes` what a reader should know, a collapse above all.
     """
 
     graph: Graph

@@ -161,7 +161,8 @@ def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
     return Reference(name, evidence, partial(_closed, name, state), state)
 
 
-def _closed(name: str, state: Tensors, x: Float[Tensor, "n *features"]) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+def _closed(name: str, state: Tensors,
+            x: Float[Tensor, "n *features"]) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
     "Mean and variance of a closed reference."
     f = features(x, name)
     spread = torch.linalg.solve_triangular(state["factor"], f.mT, upper=False).square().sum(0)
@@ -335,7 +336,7 @@ def _collected(net: Supernet, structures: list, places: list, groups: list, refe
 
 # %% ../../nbs/training/08_laplace.ipynb #03d72faa
 class Linearised:
-    "Posteriors of M fits with Gaussian noise, linear in the weights around each; from `rows` of the task, counted, or all."
+    "Posteriors of M fits with Gaussian noise, linear around the weights; from `rows` of the task, counted, or all."
 
     def __init__(self, fit: Fitted, task: Task, rows: Int[Tensor, "r"] | None = None):
         own, n = (task.x, len(task)) if rows is None else (task.x[rows], len(task))

@@ -405,7 +405,8 @@ def _explain(model, graph: Graph) -> None:
 def _undecided(probabilities: dict[str, dict[str, float]]) -> dict[str, float]:
     "KL of independent edges from a uniform law, and their entropy, in nats."
     entropy = sum(-p * math.log(p) for law in probabilities.values() for p in law.values() if p > 0)
-    return {"structure_kl": sum(math.log(len(law)) for law in probabilities.values()) - entropy, "vertex_entropy": entropy}
+    most = sum(math.log(len(law)) for law in probabilities.values())
+    return {"structure_kl": most - entropy, "vertex_entropy": entropy}
 
 
 def _complexity(batch: Batch, graph: Graph, probabilities: dict[str, dict[str, float]],

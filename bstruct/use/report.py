@@ -119,8 +119,10 @@ def verdict(summary: Mapping) -> str:
         ours, theirs = (r.get("comparison", r["stderr"]) or 0 for r in (mine, next_))
         error = np.hypot(ours, theirs)
         lead = mine["log_evidence"] - next_["log_evidence"]
-        said += f" The {next_.get('name') or 'next'} has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
-        said += "." if (abs(lead) if next_.get("name") else lead) > 2 * error else f", within two standard errors ({2 * error:.1f}): their order is open."
+        named = next_.get("name")
+        said += f" The {named or 'next'} has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
+        clear = (abs(lead) if named else lead) > 2 * error
+        said += "." if clear else f", within two standard errors ({2 * error:.1f}): their order is open."
     if not summary["evidence"].get("reliable", True):
         reason = summary["evidence"].get("diagnostics", {}).get("reason", "its estimator says so")
         said += f" This evidence is not reliable: {reason}."

@@ -344,7 +344,8 @@ def _judged(run: Session, found: Result) -> Result:
 def _covered(visited: int, total: int, networks: int) -> list[str]:
     "How many of all structures were visited, and how many networks they are."
     share = f"the budget covers {visited} of {total:,} structures ({visited / total:.2g}), the first in order"
-    return [share] * (visited < total) + [f"{visited} structures are {networks} different networks"] * (visited > networks)
+    names = f"{visited} structures are {networks} different networks"
+    return [share] * (visited < total) + [names] * (visited > networks)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #9cd73c4f
 def _kept(graph: Graph, rows: list[Scored], most: int) -> list[Scored]:
