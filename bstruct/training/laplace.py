@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEARN', 'RATE', 'FULL', 'SIZE', 'FACTOR_ROWS', 'EXACT', 'DualPlan', 'wide_task', 'start_of', 'trained', 'Reference',
-           'features', 'reference_of', 'closed_reference', 'DualFits', 'fit_dual', 'Linearised', 'predict_dual']
+           'reference_of', 'closed_reference', 'DualFits', 'fit_dual', 'Linearised', 'predict_dual']
 
 # %% ../../nbs/training/08_laplace.ipynb #adf100ed
 import math
@@ -150,7 +150,7 @@ class Reference:
     state: Tensors = field(default_factory=dict)  # of closed ones, what `predict` is made of
 
 
-def features(x: Float[Tensor, "n *d"], name: str) -> Float[Tensor, "n p"]:
+def _features(x: Float[Tensor, "n *d"], name: str) -> Float[Tensor, "n p"]:
     "What the constant or the linear model sees of rows, in float64: a one, behind all columns or alone."
     ones = torch.ones_like(x.flatten(1)[:, :1], dtype=torch.float64)
     return torch.cat([x.double().flatten(1), ones], 1) if name == "linear" else ones
@@ -164,14 +164,14 @@ def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
 def _closed(name: str, state: Tensors,
             x: Float[Tensor, "n *features"]) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
     "Mean and variance of a closed reference."
-    f = features(x, name)
+    f = _features(x, name)
     spread = torch.linalg.solve_triangular(state["factor"], f.mT, upper=False).square().sum(0)
     return f @ state["mean"], spread + state["noise"]
 
 # %% ../../nbs/training/08_laplace.ipynb #7fb3161a
 def closed_reference(task: Task, name: str) -> Reference:
     "The constant or the linear model of a Gaussian task, precisions and noise at the maximum of the exact evidence."
-    phi, y = features(task.x, name), task.y.double()
+    phi, y = _features(task.x, name), task.y.double()
     h = y.new_tensor([math.log(phi.shape[1]), 0.0, math.log(0.5)]).requires_grad_()
     precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).clamp(-6, 14).exp()
     value = lambda: linear_log_evidence(phi, y, precision=precision(h), noise_variance=h[2].clamp_min(-12).exp())
