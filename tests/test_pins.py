@@ -37,7 +37,7 @@ EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pin
     "evidence_by_smc": "the t quantile behind the error is exact to .2 % at three degrees of freedom",
     "evidence_by_a_mixture": "a second cloud of particles tells of lost modes, and the size follows the larger variance",
     "evidence_in_closed_form": "the list of estimators has laplace_dual",
-    "saved_estimator_read": "estimators have no parameter c_comb: no mode of theirs uses it",
+    "saved_estimator_read": "estimators have no parameter c_comb, which no mode of theirs uses, and have judge",
 }
 
 HERE = machine()

@@ -164,6 +164,35 @@ def test_the_mode_predicts_with_the_best():
     assert {r["c_reg"] for r in found.ranking} <= {1.0, 0.1, 0.01} and Path(path + ".journal").exists()
     assert len({network_of(GRAPH, s) for s in found.structures}) == len(found.structures)
 
+# %% ../nbs/search/modes/04_enumeration.ipynb #a94380a3
+def test_the_dual_engine_visits_every_structure_too():
+    from functools import partial
+    from unittest.mock import patch
+
+    from bstruct.training.laplace import DualPlan
+
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(80, 2, generator=g)
+    waves = Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(80, generator=g), "gaussian")
+    graph = Graph.dense(2, 1, hidden=(6, 6), candidates=("zero", "linear+tanh"))
+    shorter = patch("bstruct.search.stages.judge.DualPlan", partial(DualPlan, steps=60, every=20))
+    with shorter:
+        r = enumerate_mode(graph, waves, Settings(mode="enumerate", judge="laplace", starts=1, epochs=2, min_steps=10))
+    own = [q for q in r.ranking if q.name is None]
+    assert len(own) == graph.n_structures == 8 and sorted(q.visit for q in own) == list(range(1, 9)) and r.mixture is not None
+    assert sum(q.probability for q in r.ranking) == pytest.approx(1) and r.batches == []
+    many = len({network_of(graph, s) for s in graph.structures()})
+    assert f"8 structures are {many} different networks" in r.notes and many < 8
+    same = {}
+    for q in own:
+        same.setdefault(network_of(graph, q.structure), set()).add((q.evidence.value, q.probability))
+    assert len(same) == many and all(len(v) == 1 for v in same.values())
+    with shorter:
+        few = Settings(mode="enumerate", judge="laplace", budget=3, starts=1, epochs=2, min_steps=10)
+        some = enumerate_mode(graph, waves, few)
+    assert len(some.ranking) == 3 + 2 and any("the budget covers 3 of 8" in n for n in some.notes)
+    assert {h["stage"] for h in some.history} == {"search", "laplace"}
+
 # %% ../nbs/search/modes/04_enumeration.ipynb #04442d7b
 def test_who_joins_the_predictor_has_the_probability_of_all_its_names():
     rows = [Scored(s, Evidence(-1.0), probability=1 / 27) for s in GRAPH.structures()]

@@ -47,6 +47,35 @@ def test_collapses_are_noted_and_levels_reported():
     two = evidence_mode(small_graph(), sine(), Settings(**QUICK, validation=0.3))
     assert two.levels == "two levels, h by greedy hypergradients"
 
+# %% ../nbs/search/modes/01_evidence.ipynb #3ed699b6
+def test_the_dual_engine_takes_the_place_of_races_and_posteriors():
+    judged = Settings(**QUICK, judge="laplace")
+    r = evidence_mode(small_graph(), sine(), judged)
+    assert {h["stage"] for h in r.history} == {"laplace"} and r.batches == [] and r.mixture is not None
+    assert r.structures[0] == {"x->h1": "linear+sin"} and r.probabilities[0] > 0.9 and len(r.ranking) == 3 + 2
+    assert r.evidence.of.kind == "integral" and (r.evidence.of.first, r.evidence.of.last) == (1, 120)
+
+# %% ../nbs/search/modes/01_evidence.ipynb #356c8d19
+def test_a_supernet_orders_what_is_too_much_for_the_dual_engine():
+    import pytest
+
+    large = Graph.dense(2, 1, hidden=(6,), candidates=("zero", "linear", "linear+sin", "linear+tanh", "linear+relu"))
+    one, seen = Settings(**QUICK | {"screened": 1, "starts": 1}, judge="laplace"), []
+    r = evidence_mode(large, sine(60), one)
+    assert list(dict.fromkeys(h["stage"] for h in r.history)) == ["search", "laplace"] and len(r.ranking) == 1 + 2
+
+
+    def stop_in_the_search(record):
+        seen.append(record)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+
+    cut = evidence_mode(large, sine(60), one, callback=stop_in_the_search)
+    assert cut.interrupted == "search" and cut.mixture is None and len(cut.batches) == 1
+    with pytest.raises(ValueError, match="likelihood is 'bernoulli'"):
+        evidence_mode(large, Task(sine().x, (sine().y > 0).float(), "bernoulli"), one)
+
 # %% ../nbs/search/modes/01_evidence.ipynb #13346958
 def test_a_graph_without_choice_is_fitted_all_the_same():
     graph = small_graph().restrict({"x->h1": "linear+sin"})

@@ -68,6 +68,21 @@ def test_check_raises_what_the_search_would_raise():
                 check(SMALL, sine(), Settings(mode=mode, **{name: value}, **QUICK))
         check(SMALL, sine(), Settings(**{name: value}, **QUICK))
 
+# %% ../nbs/search/modes/06_family.ipynb #8f65add2
+def test_a_judge_that_cannot_judge_is_refused_before_any_work():
+    classes = Task(sine().x, (sine().y > 0).float(), "bernoulli")
+    subsets, two = Graph.cube(2, 1, widths=(4,), columns=True), Graph.dense(2, 2, hidden=(6,))
+    cases = [(SMALL, classes, {}, "likelihood is 'bernoulli'"), (subsets, sine(), {}, "several candidates at a time"),
+             (SMALL, sine(), dict(mode="grow"), "mode 'grow' compares"), (SMALL, sine(), dict(mode="shrink"), "mode 'shrink' compares"),
+             (SMALL, sine(), dict(mode="enumerate", halving=True), "halving=False"), (two, sine(), {}, "2 outputs")]
+    for graph, task, more, words in cases:
+        for refuse in (check, search):
+            with pytest.raises(ValueError, match=f"^judge is 'laplace', but .*{words}.*judge='prequential'") as error:
+                refuse(graph, task, Settings(judge="laplace", **QUICK, **more))
+            assert "\n" not in str(error.value)
+        assert check(graph, task, Settings(judge="auto", **QUICK, **more)) is None
+    assert check(SMALL, sine(), Settings(judge="laplace", **QUICK)) is None
+
 # %% ../nbs/search/modes/06_family.ipynb #e263e579
 def test_modes_are_those_of_the_settings():
     assert tuple(MODES) == NAMES

@@ -6,7 +6,7 @@ import pytest  # noqa: F401
 from bstruct.search.settings import *
 
 # %% ../nbs/search/01_settings.ipynb #c5a31fcb
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 
 import pytest
 
@@ -15,16 +15,21 @@ from bstruct.hypergradient.call import methods
 # %% ../nbs/search/01_settings.ipynb #6e7663f6
 def test_settings_are_plain_and_frozen():
     import json
-    from dataclasses import asdict
 
     s = Settings(hidden=(8,), temperature=(2.0, 0.5))
     assert Settings(**json.loads(json.dumps(asdict(s)))).hidden == (8,)
     with pytest.raises(FrozenInstanceError):
         s.mode = "evidence"
 
-# %% ../nbs/search/01_settings.ipynb #c76958df
+# %% ../nbs/search/01_settings.ipynb #4145feb0
+def test_records_of_earlier_versions_stay_valid():
+    assert "judge" not in Settings().as_record() and Settings(**Settings().as_record()) == Settings()
+    assert Settings().as_record() | {"judge": "prequential"} == asdict(Settings())
+    assert Settings(judge="auto").as_record()["judge"] == "auto"
+
+# %% ../nbs/search/01_settings.ipynb #d76804e1
 def test_settings_refuse_in_one_line():
-    bad = dict(mode="evidnce", structure_kl="exact", starts=0, epochs=1.5, c_reg=-1.0, hidden=(), temperature=(1.0, -0.2),
+    bad = dict(mode="evidnce", judge="bayes", structure_kl="exact", starts=0, epochs=1.5, c_reg=-1.0, hidden=(), temperature=(1.0, -0.2),
                tempering=(0.0,), learning_rate=float("nan"), candidates=(), batch_size=True, blocks="3", min_steps=-1,
                c_train=-1.0, c_prior="1", c_comb=float("nan"), hypergradient="gredy", validation=1.0, budget=0, halving=1,
                tolerance=-0.5)

@@ -142,7 +142,7 @@ def test_linearised_posterior_is_that_over_the_weights():
     lanes, w = lanes_of(TWO, torch.float64)
     lam = {k: torch.tensor([0.5, 1.5]).double() for k in w}
     fit, x = Fitted(lanes, w, lam, torch.full((2,), -1.0).double(), torch.zeros(2).double()), normal(9, 7, 2)
-    mean, variance = linearised(fit, task, x)
+    mean, variance = Linearised(fit, task)(x)
     sizes, names = [v[0].numel() for v in w.values()], list(w)
     named = lambda v: {k: p.view(1, *w[k].shape[1:]) for k, p in zip(names, v.split(sizes))}
     for m in range(2):

@@ -283,3 +283,53 @@ def test_walks_have_a_path_and_are_saved_whole():
         assert again.path_ == m.path_ and again.ranking_ == m.ranking_ and np.array_equal(m.predict(X), again.predict(X))
         assert again.mode == mode and again.plot("path").get_xlabel() == m.plot("path").get_xlabel()
         pd.testing.assert_frame_equal(again.to_frame(), m.to_frame())
+
+# %% ../nbs/use/04_estimators.ipynb #8edd190c
+def test_what_the_dual_engine_judged_it_predicts():
+    import pickle
+
+    X = np.random.default_rng(0).normal(size=(160, 3))
+    y = 5 + 2 * np.sin(1.5 * X[:, 0]) + X[:, 1] + 0.2 * np.random.default_rng(1).normal(size=160)
+    judged = QUICK | dict(judge="laplace", hidden=(16,), candidates=("zero", "linear", "linear+tanh"))
+    models = [StructureRegressor(random_state=seed, **judged).fit(X[:100], y[:100]) for seed in range(3)]
+    scores = [m.score(X[100:], y[100:]) for m in models]
+    assert min(scores) > 0.9 and max(scores) - min(scores) < 0.05, scores
+    m = models[0]
+    assert {h["stage"] for h in m.history_} == {"laplace"} and m.result_.batches == [] and len(m.ranking_) == 5
+    assert "100 rows support a network" in m.notes_[0] and m.levels_.startswith("precisions and noise")
+    assert [r.get("name") for r in m.ranking_ if "name" in r] == ["linear model", "constant"] and m.rank_of(m.structure_) == 1
+    assert sum(m.structure_probabilities_["x->h1"].values()) == pytest.approx(1)
+    assert m.complexity_["effective_weights"] > 5 and m.sample(2, random_state=0)[0]["x->h1"] == m.structure_["x->h1"]
+    mean, std = m.predict(X, return_std=True)
+    assert 0.75 < np.mean(np.abs(y - mean)[100:] < 1.645 * std[100:]) <= 1 and m.plot("ranking") is not None
+    module = m.to_torch()
+    found = module(torch.tensor(X[:7])).detach().numpy()
+    assert np.allclose(found[:, 0], mean[:7], atol=1e-9) and np.allclose(found[:, 1], std[:7], atol=1e-9)
+    assert np.array_equal(pickle.loads(pickle.dumps(m)).predict(X), mean)
+    with tempfile.TemporaryDirectory() as tmp:
+        m.save(f"{tmp}/m")
+        again = load(f"{tmp}/m")
+        for structures in ("all", "best"):
+            a, b = (one.predict(X, True, structures=structures) for one in (m, again))
+            assert np.array_equal(a, b)
+        assert again.ranking_ == m.ranking_ and again.notes_ == m.notes_ and str(again.evidence_) == str(m.evidence_)
+        assert again.judge == "laplace" and again.result_.structures == m.result_.structures
+        again.save(f"{tmp}/again")
+    with pytest.raises(ValueError, match="judge is 'laplace', but the likelihood is 'bernoulli'"):
+        StructureClassifier(**judged).fit(*moons(40))
+
+# %% ../nbs/use/04_estimators.ipynb #514a9a76
+def test_auto_judges_small_tables_of_numbers():
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.random.default_rng(1).normal(size=60)
+    fast = dict(QUICK, judge="auto", epochs=1, min_steps=3, starts=1, screened=1, replicas=1)
+    assert StructureRegressor(random_state=0, **fast).fit(X, y).result_.mixture is not None
+    assert StructureClassifier(random_state=0, **fast).fit(X, y > 0).result_.mixture is None
+
+# %% ../nbs/use/04_estimators.ipynb #a9a939af
+@pytest.mark.slow
+def test_friedman_with_200_rows():
+    from sklearn.datasets import make_friedman1
+
+    X, y = make_friedman1(700, noise=1.0, random_state=0)
+    m = StructureRegressor(judge="laplace", random_state=0).fit(X[:200], y[:200])
+    assert m.score(X[200:], y[200:]) >= 0.9 and m.ranking_[0]["probability"] > 0.05

@@ -41,7 +41,7 @@ def asked_for(graph: Graph, structure: Mapping[str, Choice]) -> Structure:
 def place_of(rows: Sequence[Scored], structure: Mapping[str, Choice], graph: Graph) -> int:
     "The place of a structure (edge to candidate) among the rows, 1 for the best; ValueError where it is not there."
     wanted = asked_for(graph, structure)
-    found = [i for i, row in enumerate(rows, 1) if row.structure == wanted]
+    found = [i for i, row in enumerate(rows, 1) if row.structure == wanted and row.name is None]
     if not found:
         raise ValueError(f"{wanted} is none of the {len(rows)} structures that were visited, of {graph.n_structures}; "
                          "visit all of them: mode='enumerate' without a budget")

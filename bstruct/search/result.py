@@ -15,6 +15,7 @@ from bstruct.model.graph import Graph
 from bstruct.structure.law import as_structure
 from bstruct.structure.variable import Structure, text
 from bstruct.training.batch import Batch
+from bstruct.training.mixture import Mixture
 
 # %% ../../nbs/search/02_result.ipynb #decac18b
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Scored:
     `evidence` in nats; `probability` of the structure and its standard deviation; `parameters`, the number of weights
     that its output depends on; `c_reg`, the weight of the KL term; `complexity` of the weights and `held_out` loss in
     nats; `visit`, its number in an enumeration, `epochs` of its fit and `error`, why it has no evidence; `step` of a
-    walk, `what` it changed, and whether the walk went there (`kept`).
+    walk, `what` it changed, and whether the walk went there (`kept`); `name` of a model that is no structure.
     """
 
     structure: Structure
@@ -41,6 +42,7 @@ class Scored:
     kept: bool | None = None
     step: int | None = None
     what: str | None = None
+    name: str | None = None
 
     @property
     def comparison(self) -> float | None:
@@ -91,8 +93,8 @@ class Result:
     """What a search found: the kept structures with their probabilities and posteriors, and the whole ranking.
 
     `ranking` holds the structures that were compared, best first; `path` those that a growing or shrinking search went
-    through, in that order. `levels` says how the hyperparameters were fitted, `notes` what a reader should know, a
-    collapse above all.
+    through, in that order. `mixture` predicts where the dual engine judged, and `batches` is empty. `levels`
+    says how the hyperparameters were fitted, `notes` what a reader should know, a collapse above all.
     """
 
     graph: Graph
@@ -106,3 +108,4 @@ class Result:
     path: list[Scored] = field(default_factory=list)
     levels: str = ""
     notes: list[str] = field(default_factory=list)
+    mixture: Mixture | None = None

@@ -8,7 +8,7 @@ __all__ = ['Settings']
 # %% ../../nbs/search/01_settings.ipynb #2ce394a8
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from bstruct.core.refusals import check_all_positive, check_at_least, check_choice, refuse
@@ -23,6 +23,7 @@ from bstruct.training.variational import Plan
 MODES: Registry[Callable[..., Any]] = Registry("mode")  # search/modes/family fills it
 NAMES = ("evidence", "grow", "shrink", "enumerate")  # of the library's own modes
 KLS = ("categorical", "gumbel")
+JUDGES = ("prequential", "laplace", "auto")
 
 
 def _check_outer(settings) -> None:
@@ -63,6 +64,7 @@ def _check(settings) -> None:
             object.__setattr__(settings, name, tuple(value))
     check_choice("mode", settings.mode, (*NAMES, *(m for m in MODES if m not in NAMES)))
     check_choice("structure_kl", settings.structure_kl, KLS)
+    check_choice("judge", settings.judge, JUDGES)
     counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas", "samples")
     check_at_least(settings, 1, counts, True)
     check_at_least(settings, 0, ("min_steps",), True)
@@ -105,6 +107,7 @@ class Settings:
     batch_size: int = 128  # rows of a minibatch
     learning_rate: float = 0.02  # of the weights' posterior, at the first step; falls as a cosine
     structure_learning_rate: float = 0.02  # of the structure's posterior
+    judge: str = "prequential"  # of structures: "prequential", "laplace", or "auto", by the table
     screened: int = 16  # structures with fits and evidence of their own
     finalists: int = 4  # screened structures that get the most starts, and may join the predictor
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
@@ -128,6 +131,11 @@ class Settings:
         "How a structure is fitted to n rows: at a quarter of the learning rate, with no more than `blocks` blocks."
         return FitPlan(late_bounds(n, self.blocks), self.epochs, self.min_steps, self.batch_size,
                        0.25 * self.learning_rate, self.replicas)
+
+    def as_record(self) -> dict:
+        "All fields by name; without those that are younger than saved runs, where they have their defaults."
+        young = {f.name for f in fields(self) if f.name == "judge" and self.judge == f.default}
+        return {k: v for k, v in asdict(self).items() if k not in young}
 
     @property
     def coefficients(self) -> Coefficients:

@@ -8,7 +8,7 @@ __all__ = ['Visit', 'visits', 'difference', 'Walk', 'walk', 'open_run', 'multipl
 # %% ../../nbs/search/05_walk.ipynb #e5e67e1e
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 
 import torch
@@ -277,7 +277,7 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
 def open_run(name: str, graph: Graph, task: Task, settings: Settings, seed: int, checkpoint, callback) -> Session:
     "A run of the named walk; refuses graphs whose structures cannot be counted."
     law.n_structures(graph.variables)
-    mark = fingerprint(name, graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint(name, graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
     return Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
 
 

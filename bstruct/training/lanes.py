@@ -71,7 +71,7 @@ def _activated(members: list[Candidate], z: Float[Tensor, "M n *out"]) -> Float[
         z = members[0].activate(z)
     else:
         at = [torch.tensor(rows, device=z.device) for rows in kinds.values()]
-        done = [members[int(rows[0])].activate(z.index_select(0, rows)) for rows in at]
+        done = [members[rows[0]].activate(z.index_select(0, i)) for rows, i in zip(kinds.values(), at)]
         z = torch.cat(done).index_select(0, torch.cat(at).argsort())
     widths = [z.shape[2] if c.width is None else c.width for c in members]
     if min(widths) == z.shape[2]:
@@ -88,7 +88,7 @@ def _applied(group, member: Candidate, weights: Tensors, a: Float[Tensor, "M n *
 # %% ../../nbs/training/07_lanes.ipynb #3b0bfcab
 def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> tuple[Tensor, dict]:
     "Outputs [M, n, C], and of every group with weights its inputs [M, n, a] and its values z before activation."
-    graph, M, n, seen = lanes.net.graph, len(lanes), len(x), {}
+    graph, M, n, seen = lanes.net.graph, len(lanes), x.shape[0], {}  # len(x) would fix n where a module is traced
     first = graph.vertices[0]
     values = {first.name: x.reshape(n, *first.shape).expand(M, n, *first.shape)}
     for name in graph.order():

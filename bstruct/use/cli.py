@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -238,7 +238,7 @@ def fit(options: Fit) -> int:
     graph = _read_graph(options.graph) if options.graph else None
     if graph is not None:
         check_ends(graph, prepared)
-    settings = {"name": options.data, "data": data, "facts": prepared.facts, "search": asdict(options.search),
+    settings = {"name": options.data, "data": data, "facts": prepared.facts, "search": options.search.as_record(),
                 "seed": options.seed, "device": options.device, "versions": versions(), "jobs": options.jobs,
                 "compare": list(options.compare) if options.search.mode == "enumerate" else [],
                 "graph": None if graph is None else graph.to_dict()}

@@ -36,8 +36,8 @@ from bstruct.structure.law import as_structure, rows
 from bstruct.structure.variable import Structure, names
 from bstruct.training.batch import Batch, prior_log_precision
 from bstruct.use.parameters import EstimatorParameters
-from bstruct.use.predictor import ensemble, moments, predictive, standardise, to_torch
-from bstruct.use.saving import TENSORS, batch_of, restored, save
+from bstruct.use.predictor import device_of, ensemble, moments, predictive, standardise, to_torch
+from bstruct.use.saving import TENSORS, batch_of, mixture_of, restored, save
 
 # %% ../../nbs/use/04_estimators.ipynb #171ab292
 def _processes(n_jobs) -> int:
@@ -142,7 +142,7 @@ class StructureEstimator(FittedStructure):
         check_is_fitted(self, "result_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
         members = ensemble(self.result_, self.samples, structures)
-        pieces = torch.tensor(X, device=members[0].weights.device).split(4096)
+        pieces = torch.tensor(X, device=device_of(members)).split(4096)
         return torch.cat([predictive(self, members, x) for x in pieces]).cpu().numpy()
 
 # %% ../../nbs/use/04_estimators.ipynb #c60bbef1
@@ -222,6 +222,19 @@ def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]
     return found
 
 
+def _of_networks(scored: list[Scored]) -> list[Scored]:
+    "The rows of structures, with probabilities among each other; where they are all 0, the first has all of it."
+    own = [r for r in scored if r.name is None]
+    return own if len(own) == len(scored) else _shared(own)
+
+
+def _shared(rows: list[Scored]) -> list[Scored]:
+    p = [r.probability or 0.0 for r in rows]
+    total = sum(p)
+    share = [q / total for q in p] if total else [1.0, *p[1:]]
+    return [replace(r, probability=q) for r, q in zip(rows, share)]
+
+
 def _path_of(model) -> list[Scored]:
     if not model.result_.path:
         raise ValueError(f"the mode {model.mode!r} walks no path: fit with mode='grow' or mode='shrink'")
@@ -230,10 +243,7 @@ def _path_of(model) -> list[Scored]:
 
 def _ranked(result: Result) -> list[Scored]:
     "The ranking with probabilities that sum to 1; where they are all 0, the first has all of it."
-    p = [r.probability or 0.0 for r in result.ranking]
-    total = sum(p)
-    share = [q / total for q in p] if total else [1.0, *p[1:]]
-    return [replace(r, probability=q) for r, q in zip(result.ranking, share)]
+    return _shared(result.ranking)
 
 
 def _explain(model, graph: Graph) -> None:
@@ -242,14 +252,24 @@ def _explain(model, graph: Graph) -> None:
     scored = _ranked(r) or [Scored(r.structures[0], r.evidence, probability=1.0)]
     model.graph_, model.history_, model.interrupted_ = graph, r.history, r.interrupted
     model.notes_, model.levels_ = list(r.notes), r.levels
-    model.structure_probabilities_ = _marginals(graph, scored)
+    model.structure_probabilities_ = _marginals(graph, _of_networks(scored))
     best = int(np.argmax(r.probabilities))
     alone = {e: c[0] if len(c) == 1 else c for e, c in graph.candidates.items()}
     model.structure_ = {e: r.structures[best].get(e, c) for e, c in alone.items()}
     model.ranking_ = [as_record(q) for q in scored[:len(r.ranking)]]
     model.path_ = [as_record(q) for q in r.path]
     model.evidence_ = r.evidence
-    model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_, model.temperature[1])
+    if r.mixture is None:
+        model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_, model.temperature[1])
+    else:
+        model.complexity_ = r.mixture.complexity() | _undecided(model.structure_probabilities_)
+
+
+def _undecided(probabilities: dict[str, dict[str, float]]) -> dict[str, float]:
+    "KL of independent edges from a uniform law, and their entropy, in nats."
+    entropy = sum(-p * math.log(p) for law in probabilities.values() for p in law.values() if p > 0)
+    most = sum(math.log(len(law)) for law in probabilities.values())
+    return {"structure_kl": most - entropy, "vertex_entropy": entropy}
 
 
 def _complexity(batch: Batch, graph: Graph, probabilities: dict[str, dict[str, float]],
@@ -289,9 +309,10 @@ def load(folder: str | Path, device: str = "cpu"):
     parts = record["parts"]
     told = lambda name: [Scored(**{**q, "structure": as_structure(q["structure"]),
                                    "evidence": Evidence.from_dict(q["evidence"])}) for q in record.get(name, [])]
-    model.result_ = Result(graph, [as_structure(p["structure"]) for p in parts], [p["probability"] for p in parts],
+    pairs = record.get("structures") or [(p["structure"], p["probability"]) for p in parts]
+    model.result_ = Result(graph, [as_structure(s) for s, _ in pairs], [p for _, p in pairs],
                            [batch_of(graph, p, tensors, i) for i, p in enumerate(parts)], told("ranking"),
                            Evidence.from_dict(record["evidence"]), record["history"], model.interrupted_, told("path"),
-                           model.levels_, model.notes_)
+                           model.levels_, model.notes_, mixture_of(graph, tensors, record))
     model.graph_, model.history_, model.evidence_ = graph, record["history"], model.result_.evidence
     return model

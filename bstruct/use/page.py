@@ -68,7 +68,8 @@ _PAGE = """<!doctype html>
 {% for r in s.ranking[:50] %}<tr><td class="n">{{ loop.index }}</td>
 <td class="n">{{ "%.3f"|format(r.probability) }}</td>
 <td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td><td class="n">{{ r.parameters }}</td>
-<td class="long">{{ r.structure|line }}{% if r.error is defined and r.error %}<br>{{ r.error }}{% endif %}</td></tr>
+<td class="long">{{ (r.name if r.name is defined) or r.structure|line }}
+{%- if r.error is defined and r.error %}<br>{{ r.error }}{% endif %}</td></tr>
 {% endfor %}</table></div>{% if s.ranking|length > 50 %}<p class="soft">The other {{ s.ranking|length - 50 }} are in
 <code>ranking.csv</code>, beside this file.</p>{% endif %}</section>{% endif %}
 {% if "ranks" in images or s.answers %}<section class="wide"><h2>All that were compared</h2>

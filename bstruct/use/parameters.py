@@ -53,6 +53,8 @@ class EstimatorParameters(BaseEstimator):
         of the weights' posterior, at the first step; falls as a cosine.
     structure_learning_rate : float, default=0.02
         of the structure's posterior.
+    judge : str, default="prequential"
+        of structures: "prequential", "laplace", or "auto", by the table.
     screened : int, default=16
         structures with fits and evidence of their own.
     finalists : int, default=4
@@ -124,9 +126,9 @@ class EstimatorParameters(BaseEstimator):
                  candidates=("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
                  share_weights=True, c_reg=1.0, c_train=1.0, c_prior=1.0, hypergradient="greedy", validation=0.0,
                  temperature=(1.0, 0.2), structure_kl="categorical", tempering=(1.0, 0.1, 0.01), starts=3, epochs=12,
-                 min_steps=300, batch_size=128, learning_rate=0.02, structure_learning_rate=0.02, screened=16,
-                 finalists=4, blocks=2, replicas=2, samples=32, budget=None, halving=False, tolerance=3.0, graph=None,
-                 random_state=None, device="cpu", n_jobs=None, verbose=False):
+                 min_steps=300, batch_size=128, learning_rate=0.02, structure_learning_rate=0.02, judge="prequential",
+                 screened=16, finalists=4, blocks=2, replicas=2, samples=32, budget=None, halving=False, tolerance=3.0,
+                 graph=None, random_state=None, device="cpu", n_jobs=None, verbose=False):
         self.mode, self.hidden = mode, hidden
         self.candidates, self.share_weights = candidates, share_weights
         self.c_reg, self.c_train = c_reg, c_train
@@ -136,13 +138,13 @@ class EstimatorParameters(BaseEstimator):
         self.starts, self.epochs = starts, epochs
         self.min_steps, self.batch_size = min_steps, batch_size
         self.learning_rate, self.structure_learning_rate = learning_rate, structure_learning_rate
-        self.screened, self.finalists = screened, finalists
-        self.blocks, self.replicas = blocks, replicas
-        self.samples, self.budget = samples, budget
-        self.halving, self.tolerance = halving, tolerance
-        self.graph, self.random_state = graph, random_state
-        self.device, self.n_jobs = device, n_jobs
-        self.verbose = verbose
+        self.judge, self.screened = judge, screened
+        self.finalists, self.blocks = finalists, blocks
+        self.replicas, self.samples = replicas, samples
+        self.budget, self.halving = budget, halving
+        self.tolerance, self.graph = tolerance, graph
+        self.random_state, self.device = random_state, device
+        self.n_jobs, self.verbose = n_jobs, verbose
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)

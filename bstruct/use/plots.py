@@ -100,8 +100,10 @@ def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figu
 def plot_ranking(ranking: Sequence[Scored], most: int = 12) -> Figure:
     "Log evidence relative to the best, nats, ± two standard errors. Without a finite one raises ValueError."
     best = sorted(_finite(ranking), key=lambda r: -r.evidence.value)[:most]
-    varied = [e for e, c in best[0].structure.items() if len(best) == 1 or any(r.structure[e] != c for r in best)]
-    labels = [structure_text({e: r.structure[e] for e in varied}) for r in best]
+    own = [r for r in best if r.name is None]
+    varied = [e for e, c in (own[0].structure if own else {}).items()
+              if len(own) == 1 or any(r.structure[e] != c for r in own)]
+    labels = [r.name or structure_text({e: r.structure[e] for e in varied}) for r in best]
     figure, (ax,) = new_figure(5.6, 1.0 + 0.36 * len(best))
     gap = [r.evidence.value - best[0].evidence.value for r in best]
     bars = [2 * r.evidence.stderr if np.isfinite(r.evidence.stderr) else 0.0 for r in best]

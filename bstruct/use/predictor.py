@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.search.result import Result
 from bstruct.training.batch import Batch, forward_of, weight_samples
+from bstruct.training.mixture import Mixture
 
 # %% ../../nbs/use/02_predictor.ipynb #6b456728
 def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor, limit: float = 5.0) -> Float[Tensor, "n *d"]:
@@ -32,9 +33,13 @@ def moments(x: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.tensor(mean), torch.tensor(np.where(flat, 1.0, scale))
 
 # %% ../../nbs/use/02_predictor.ipynb #6cf49fa5
-def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
+def _checked(structures: str) -> None:
     if structures not in ("all", "best"):
         raise ValueError(f"structures is {structures!r}: known are 'all' (the average) and 'best' (the most plausible)")
+
+
+def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
+    _checked(structures)
     pairs = list(zip(result.probabilities, result.batches))
     return pairs if structures == "all" else [(1.0, max(pairs, key=lambda p: p[0])[1])]
 
@@ -60,9 +65,25 @@ class Member:
         "The noise variance of each sample, in units of the standardised target."
         return self.batch.params["log_noise"].exp().repeat(len(self.weights))
 
-# %% ../../nbs/use/02_predictor.ipynb #f19366b4
-def ensemble(result: Result, samples: int, structures: str = "all") -> list[Member]:
+# %% ../../nbs/use/02_predictor.ipynb #06b662ef
+@dataclass
+class Judged:
+    "A mixture of linearised posteriors, or the best network of it alone."
+
+    mixture: Mixture
+    best: bool
+
+
+def device_of(members: list[Member] | Judged) -> torch.device:
+    "Where predictions are made."
+    return members.mixture.task.x.device if isinstance(members, Judged) else members[0].weights.device
+
+# %% ../../nbs/use/02_predictor.ipynb #00369cac
+def ensemble(result: Result, samples: int, structures: str = "all") -> "list[Member] | Judged":
     "The members of a predictive with at least `samples` weight samples a structure; always the same ones."
+    if result.mixture is not None:
+        _checked(structures)
+        return Judged(result.mixture, structures == "best")
     members = []
     for p, batch in _members(result, structures):
         batch = batch.double()
@@ -71,11 +92,14 @@ def ensemble(result: Result, samples: int, structures: str = "all") -> list[Memb
         members.append(Member(p, batch, torch.stack(list(weight_samples(batch, each, generator))).detach()))
     return members
 
-# %% ../../nbs/use/02_predictor.ipynb #00c6b816
-def predictive(model, members: list[Member], x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+# %% ../../nbs/use/02_predictor.ipynb #6a0e61e1
+def predictive(model, members: "list[Member] | Judged", x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
     "Of raw rows: probabilities [n, classes], or means and standard deviations [n, 2] in the units of the target."
     z = standardise(x, model.input_mean_.to(x), model.input_scale_.to(x))
     law = LIKELIHOODS[model.likelihood_]
+    if isinstance(members, Judged):
+        mean, variance = members.mixture.predict(z, members.best)
+        return torch.stack([mean * model.target_scale_ + model.target_mean_, variance.sqrt() * model.target_scale_], -1)
     if law.probabilities is None:
         parts = [(m.probability, *law.moments(m.outputs(z), m.noise[:, None])) for m in members]
         mean = sum(p * out.mean(0) for p, out, _ in parts)
@@ -94,7 +118,8 @@ def to_torch(model, *, structures: str = "all") -> torch.nn.Module:
 
     check_is_fitted(model, "result_")
     members = ensemble(model.result_, model.samples, structures)
-    example = model.input_mean_.to(members[0].weights).expand(3, -1).clone()
+    mean = model.input_mean_.double().to(device_of(members))
+    example = mean.expand(len(mean) + 2, -1).clone()  # tracing takes equal sizes for the same size
     trace = make_fx(lambda x: predictive(model, members, x), tracing_mode="symbolic", _allow_non_fake_inputs=True)
     traced = trace(example)
     for node in traced.graph.nodes:

@@ -56,7 +56,8 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
 # %% ../../nbs/use/06_report.ipynb #53402b2d
 def _rivals(summary: Mapping) -> tuple[dict | None, list[dict]]:
     "The record of the chosen structure in the ranking, and the other records."
-    own = [all(summary["structure"][e] == c for e, c in r["structure"].items()) for r in summary["ranking"]]
+    own = [not r.get("name") and all(summary["structure"][e] == c for e, c in r["structure"].items())
+           for r in summary["ranking"]]
     mine = [r for r, m in zip(summary["ranking"], own) if m]
     return mine[0] if mine else None, [r for r, m in zip(summary["ranking"], own) if not m]
 
@@ -85,7 +86,7 @@ def summarise(model) -> dict:
 # %% ../../nbs/use/06_report.ipynb #b282dbce
 def _compared(summary: Mapping) -> str:
     "How many structures the claim rests on."
-    looked = len(summary["ranking"])
+    looked = sum(not r.get("name") for r in summary["ranking"])
     if not looked or summary["n_structures"] == 1:
         return ""
     return (", all of them" if looked == summary["n_structures"] else f", {looked:,} of them") + " compared by evidence"
@@ -94,7 +95,7 @@ def _compared(summary: Mapping) -> str:
 def _what(summary: Mapping) -> str:
     settings = summary.get("settings", {})
     if settings.get("mode") != "shrink":
-        return "the most plausible"
+        return "the most plausible" + " network" * any(r.get("name") for r in summary["ranking"])
     return f"where shrinking ends, within {settings['tolerance']:g} nats of the best on the way"
 
 
@@ -118,8 +119,10 @@ def verdict(summary: Mapping) -> str:
         ours, theirs = (r.get("comparison", r["stderr"]) or 0 for r in (mine, next_))
         error = np.hypot(ours, theirs)
         lead = mine["log_evidence"] - next_["log_evidence"]
-        said += f" The next has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
-        said += "." if lead > 2 * error else f", within two standard errors ({2 * error:.1f}): their order is open."
+        named = next_.get("name")
+        said += f" The {named or 'next'} has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
+        clear = (abs(lead) if named else lead) > 2 * error
+        said += "." if clear else f", within two standard errors ({2 * error:.1f}): their order is open."
     if not summary["evidence"].get("reliable", True):
         reason = summary["evidence"].get("diagnostics", {}).get("reason", "its estimator says so")
         said += f" This evidence is not reliable: {reason}."
@@ -165,7 +168,7 @@ def as_text(summary: Mapping, most: int = 8) -> str:
     if summary["ranking"]:
         lines += ["", *head(summary), "rank  probability  log evidence, nats  parameters  structure"]
         lines += [f"{i:4}  {r['probability']:11.3f}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  "
-                  f"{r['parameters']:10}  {plots.structure_text(r['structure'])}"
+                  f"{r['parameters']:10}  {r.get('name') or plots.structure_text(r['structure'])}"
                   for i, r in enumerate(summary["ranking"][:most], 1)]
         lines += [f"      and {len(summary['ranking']) - most} more"] if len(summary["ranking"]) > most else []
     lines += ["", "what quicker searches answered:", *answered(summary)] if summary.get("answers") else []

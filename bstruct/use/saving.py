@@ -18,6 +18,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.structure.law import as_structure
 from bstruct.training.batch import Batch, one_hot
+from bstruct.training.mixture import Mixture, from_tensors, to_tensors
 
 # %% ../../nbs/use/03_saving.ipynb #e70f72c6
 STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_", "feature_names_in_", "classes_",
@@ -41,10 +42,12 @@ def record_of(model) -> dict:
     plain = lambda rows: [{**dict(q), "evidence": q.evidence.to_dict()} for q in rows]
     parts = [{"structure": s, "probability": p, "models": len(b), "share": b.net.share,
               "whole": b.net.graph.n_structures > 1} for s, p, b in zip(r.structures, r.probabilities, r.batches)]
+    mixture = {} if r.mixture is None else {"structures": [[s, p] for s, p in zip(r.structures, r.probabilities)],
+                                            "mixture": to_tensors(r.mixture)[1]}
     return {"kind": type(model).__name__, "format": 1, "params": params, "state": state, **classes,
             "graph": model.graph_.to_dict(), "parts": parts, "ranking": plain(r.ranking),
             "path": plain(r.path), "evidence": r.evidence.to_dict(),
-            "history": r.history, "default_graph": model.graph is None}
+            "history": r.history, "default_graph": model.graph is None, **mixture}
 
 # %% ../../nbs/use/03_saving.ipynb #70333c39
 def save(model, folder: str | Path) -> None:
@@ -57,6 +60,8 @@ def save(model, folder: str | Path) -> None:
     for i, batch in enumerate(model.result_.batches):
         own = batch.params | {"sizes": batch.sizes, "c_reg": batch.c_reg}
         tensors |= {f"{i}|{k}": v for k, v in own.items()}
+    if model.result_.mixture is not None:
+        tensors |= {f"mixture|{k}": v for k, v in to_tensors(model.result_.mixture)[0].items()}
     part = folder.with_name(folder.name + f".part{os.getpid()}")
     try:
         write_tensors(part / "model.safetensors", tensors, record_of(model))
@@ -77,6 +82,12 @@ def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor], i: int) -> Ba
     net = Supernet(graph if part["whole"] else graph.restrict(as_structure(part["structure"])), share=part["share"])
     gamma = one_hot(net, [as_structure(part["structure"])] * part["models"], sizes.device) if part["whole"] else {}
     return Batch(net, own, gamma, sizes, c_reg)
+
+
+def mixture_of(graph: Graph, tensors: dict[str, Tensor], record: dict) -> Mixture | None:
+    "The saved mixture of the dual engine, where it judged."
+    own = {k.removeprefix("mixture|"): v for k, v in tensors.items() if k.startswith("mixture|")}
+    return from_tensors(graph, own, record["mixture"]) if own else None
 
 
 def restored(value, name: str, record: dict):

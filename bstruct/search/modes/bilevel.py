@@ -8,7 +8,7 @@ __all__ = ['Bilevel', 'bilevel']
 # %% ../../../nbs/search/modes/05_bilevel.ipynb #2835d8e8
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 
@@ -66,7 +66,7 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
     """
     s, n = settings or Settings(), len(task)
     outer, plan = outer or s.outer_plan(), plan or s.plan(n)
-    mark = fingerprint(graph.to_json(), asdict(s), repr(outer), repr(plan), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint(graph.to_json(), s.as_record(), repr(outer), repr(plan), seed, task.likelihood, task.x, task.y)
     kept, generator = Checkpoint(checkpoint, mark), generator_of(seed, "bilevel", task.x.device)
     batch = make_batch(Supernet(graph, share=s.share_weights), generator, [n] * s.starts, s.c_reg)
     trainer = BilevelTrainer(batch, task, plan, generator, outer)

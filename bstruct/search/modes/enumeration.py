@@ -26,6 +26,7 @@ from bstruct.model.reach import network_of
 from bstruct.training.fits import FitPlan
 from bstruct.core.isolated import TILE
 from bstruct.search.work.forecast import Forecast, forecast
+from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.order import ORDERS, visiting_order
 from bstruct.search.ranking import Ranking, ranked
 from bstruct.model.reach import Structure
@@ -127,7 +128,7 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     plan = s.fit_plan(len(task))
     header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
               "graph": fingerprint(run.graph.to_json()), "evidence": fingerprint(method, asdict(plan)),
-              "settings": fingerprint({**asdict(s), "budget": None}, run.seed, order)}
+              "settings": fingerprint({**s.as_record(), "budget": None}, run.seed, order)}
     book, own = Book(journal, header), run.graph.variables
     if "order" not in book.found:
         structures, notes = visiting_order(run, order, s.budget or run.graph.n_structures)
@@ -240,9 +241,7 @@ def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> R
             found += [(visits.order[i], i + 1, known[1], more) for i in group]
             failed += len(group) * isinstance(known[1], str)
     total, all_ = visits.run.graph.n_structures, len(visits.order)
-    share = f"the budget covers {all_} of {total:,} structures ({all_ / total:.2g}), the first in order"
-    notes = [share] * (all_ < total)
-    notes += [f"{all_} structures are {len(visits.groups)} different networks"] * (all_ > len(visits.groups))
+    notes = _covered(all_, total, len(visits.groups))
     notes += [f"{failed} failed: their errors are in their rows"] * (failed > 0)
     notes += visits.notes + _reversals(visits, controls)
     return Ranking(visits.run.graph, ranked(visits.run.graph, found), notes, visits.forecast, interrupted)
@@ -289,7 +288,7 @@ def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None 
     except Interrupted:
         raise KeyboardInterrupt("interrupted before the first structure had its evidence") from None
 
-# %% ../../../nbs/search/modes/04_enumeration.ipynb #d9a29ac9
+# %% ../../../nbs/search/modes/04_enumeration.ipynb #d7d453b3
 def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
                    callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
     """Visit every structure of the graph, or as many as the settings' budget, with `n_jobs` processes.
@@ -298,9 +297,11 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     Ctrl-C ends the search early with the best found so far. Raises ValueError for what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
-    mark = fingerprint("enumerate", graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark), callback)
     found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False), run.history)
+    if judge_of(graph, task, settings) == "laplace":
+        return _judged(run, found)
     rows = []
     try:
         ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "prequential", "supernet", n_jobs)
@@ -318,6 +319,33 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     except Interrupted as stop:
         found.interrupted = str(stop)
     return replace(completed(run, found), ranking=rows)
+
+# %% ../../../nbs/search/modes/04_enumeration.ipynb #037940c2
+def _judged(run: Session, found: Result) -> Result:
+    "All structures, or the budget's first by the supernets, by the dual engine."
+    total, budget = run.graph.n_structures, run.settings.budget
+    most = min(budget or total, total)
+    try:
+        order, notes = visiting_order(run, "supernet" if most < total else "given", most)
+        groups: dict[tuple, list[Structure]] = {}
+        for structure in order[:most]:
+            groups.setdefault(network_of(run.graph, structure), []).append(structure)
+        found.structures, found.notes = order[:1], notes
+        conclude(run, found, [same[0] for same in groups.values()], lambda s: groups[network_of(run.graph, s)])
+        found.notes += _covered(most, total, len(groups))
+        place = {tuple(s.items()): i for i, s in enumerate(order, 1)}
+        found.ranking = [r if r.name else replace(r, visit=place[tuple(r.structure.items())]) for r in found.ranking]
+        return found
+    except Interrupted as stop:
+        found.interrupted = str(stop)
+    return completed(run, found)
+
+
+def _covered(visited: int, total: int, networks: int) -> list[str]:
+    "How many of all structures were visited, and how many networks they are."
+    share = f"the budget covers {visited} of {total:,} structures ({visited / total:.2g}), the first in order"
+    names = f"{visited} structures are {networks} different networks"
+    return [share] * (visited < total) + [names] * (visited > networks)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #9cd73c4f
 def _kept(graph: Graph, rows: list[Scored], most: int) -> list[Scored]:

@@ -6,7 +6,7 @@
 __all__ = ['evidence_mode']
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #43b18cbb
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -20,6 +20,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
+from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.predictor import add_predictors, completed
 from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import screened
@@ -30,6 +31,8 @@ from bstruct.structure.law import as_structure
 from bstruct.training.collapse import all_collapsed
 from bstruct.training.fits import FitPlan
 
+FEW = 4  # so many times `screened` structures are all fitted by the dual engine, without a supernet
+
 # %% ../../../nbs/search/modes/01_evidence.ipynb #d05c78fd
 def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
                   callback=None) -> Result:
@@ -37,11 +40,13 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, c
 
     Rows are expected in random order. Ctrl-C ends the search early with the best found so far.
     """
-    mark = fingerprint(graph.to_json(), asdict(settings), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
     found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False),
                    run.history, levels=levels(settings))
     try:
+        if judge_of(graph, task, settings) == "laplace":
+            return conclude(run, found, _compared(run, found))
         _ranked(run, _search(run, found), found)
         add_predictors(run, found)
     except Interrupted as stop:
@@ -62,6 +67,13 @@ def _search(run: Session, result: Result) -> list[Structure]:
     found = [as_structure(s) for s in run.stage("search", work, part="0")]
     result.structures, result.notes = found[:1], run.notes
     return found
+
+
+def _compared(run: Session, result: Result) -> list[Structure]:
+    "What the dual engine fits: all networks where they are few, else those that stage one puts first."
+    if run.graph.n_structures <= FEW * run.settings.screened:
+        return shortlist(run.graph, list(run.graph.structures()), run.graph.n_structures)
+    return _search(run, result)
 
 
 def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:

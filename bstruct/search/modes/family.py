@@ -17,6 +17,7 @@ from bstruct.search.modes.grow import grow_mode
 from bstruct.search.modes.shrink import shrink_mode
 from bstruct.search.result import Result
 from bstruct.search.settings import MODES, Settings
+from bstruct.search.stages.judge import judge_of
 from bstruct.search.walk import open_run
 from bstruct.structure import law
 
@@ -48,6 +49,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoi
     mode = MODES[settings.mode]
     refuse_unused(settings)
     law.n_structures(graph.variables)  # every mode lists or counts
+    judge_of(graph, task, settings)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return mode(graph, task, settings, seed, checkpoint, callback, **parallel)
 
@@ -56,6 +58,7 @@ def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None
     "Raise the ValueError that `search` would raise before its first step, or do nothing."
     refuse_unused(settings)
     law.n_structures(graph.variables)
+    judge_of(graph, task, settings)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
     if settings.mode == "enumerate":
