@@ -29,7 +29,8 @@ def test_records_of_earlier_versions_stay_valid():
 
 # %% ../nbs/search/01_settings.ipynb #d76804e1
 def test_settings_refuse_in_one_line():
-    bad = dict(mode="evidnce", judge="bayes", structure_kl="exact", starts=0, epochs=1.5, c_reg=-1.0, hidden=(), temperature=(1.0, -0.2),
+    bad = dict(mode="evidnce", judge="bayes",
+               structure_kl="exact", starts=0, epochs=1.5, c_reg=-1.0, hidden=(), temperature=(1.0, -0.2),
                tempering=(0.0,), learning_rate=float("nan"), candidates=(), batch_size=True, blocks="3", min_steps=-1,
                c_train=-1.0, c_prior="1", c_comb=float("nan"), hypergradient="gredy", validation=1.0, budget=0, halving=1,
                tolerance=-0.5)

@@ -44,7 +44,8 @@ def mixture_of(fits, least=0.0):
         return Start(float(p[row] / total), weights, {k: fits.log_precision[k][row] for k in has}, fits.log_noise[row])
 
     total = p.view(-1, R).sum(1)
-    kept = [Kept(s, float(total[i]), [start(i * R + r, total[i]) for r in range(R)]) for i, s in enumerate(fits.structures)]
+    kept = [Kept(s, float(total[i]), [start(i * R + r, total[i]) for r in range(R)])
+            for i, s in enumerate(fits.structures)]
     return Mixture(GRAPH, fits.task, kept, {k: (refs[k], fits.references[k]) for k in NAMES})
 
 
@@ -63,7 +64,8 @@ def test_the_mixture_predicts_as_the_engine_does():
 
 # %% ../nbs/training/10_mixture.ipynb #5d5339e7
 def test_a_network_without_outputs_is_the_constant():
-    kept = Kept(structure("zero", "zero", "zero"), 1.0, [Start(0.5, {}, {}, torch.zeros(())), Start(0.5, {}, {}, torch.zeros(()))])
+    halves = [Start(0.5, {}, {}, torch.zeros(())), Start(0.5, {}, {}, torch.zeros(()))]
+    kept = Kept(structure("zero", "zero", "zero"), 1.0, halves)
     refs = {k: (0.0, FITS.references[k]) for k in NAMES}
     m, new = Mixture(GRAPH, FITS.task, [kept], refs), sine(20, 3).x
     for best in (False, True):
@@ -74,7 +76,8 @@ def test_a_network_without_outputs_is_the_constant():
 def test_the_mean_of_a_mixture_lies_between_and_its_variance_covers_both():
     m, new = mixture_of(FITS), sine(30, 5).x
     m.networks, m.references = m.networks[:1], m.references
-    m.networks[0].probability, m.references["linear"], m.references["constant"] = 0.5, (0.5, FITS.references["linear"]), (0.0, FITS.references["constant"])
+    m.networks[0].probability = 0.5
+    m.references |= {k: (p, FITS.references[k]) for k, p in (("linear", 0.5), ("constant", 0.0))}
     m = Mixture(GRAPH, m.task, m.networks, m.references)
     (a, va), (b, vb), (mean, var) = m.predict(new, True), FITS.references["linear"].predict(new), m.predict(new)
     assert torch.allclose(mean, (a + b) / 2) and torch.allclose(var, (va + vb) / 2 + ((a - b) / 2).square())
@@ -94,7 +97,8 @@ def test_complexity_is_that_of_the_posterior_over_all_weights():
     J = torch.func.jacrev(lambda v: forward(fit.lanes, named(v), task.x)[0][0, :, 0])(w)
     lam = torch.cat([fit.log_precision[k].exp().expand(math.prod(s)) for k, s in zip(names, shapes)])
     H = torch.diag(lam) + J.T @ J / fit.log_noise.exp()
-    want = kl_divergence(MultivariateNormal(w, precision_matrix=H), MultivariateNormal(0 * w, precision_matrix=torch.diag(lam)))
+    prior = MultivariateNormal(0 * w, precision_matrix=torch.diag(lam))
+    want = kl_divergence(MultivariateNormal(w, precision_matrix=H), prior)
     one = Mixture(GRAPH, FITS.task, [Kept(m.networks[0].structure, 1.0, [m.networks[0].starts[0]])], m.references)
     one.networks[0].starts[0].share = 1.0
     found = Mixture(GRAPH, FITS.task, one.networks, m.references).complexity()

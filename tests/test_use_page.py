@@ -42,7 +42,8 @@ def test_the_page_is_whole_and_points_nowhere():
     of = {"first": 91, "last": 113, "total": 113, "fit": "plain fits"}
     labelled = as_html(SUMMARY | {"evidence": SUMMARY["evidence"] | {"of": of}}, svg)
     assert "<caption>log evidence, nats, of rows 91-113 of 113 given the rows before, by plain fits</caption>" in labelled
-    line = {"structure": {}, "name": "linear model", "probability": 0.9, "log_evidence": -30.0, "stderr": 0.0, "parameters": 14}
+    line = {"structure": {}, "name": "linear model", "probability": 0.9, "log_evidence": -30.0, "stderr": 0.0,
+            "parameters": 14}
     assert '<td class="long">linear model</td>' in as_html(SUMMARY | {"ranking": [line, *SUMMARY["ranking"]]}, svg)
     bare = as_html({k: v for k, v in SUMMARY.items() if k not in ("test", "notes")}, {})
     assert "None were given" in bare and "<img " not in bare

@@ -218,7 +218,7 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     many = [len(names(f.structure)) for f in good]
     prior = torch.tensor([k / sum(many) for k in many] + [1.0] * len(exact), dtype=torch.float64).log()
     dead = {i for i, f in enumerate(good) if f.flat} | ({"linear"} if _is_flat(models["linear"], task) else set())
-    evidences |= {i: exact["constant"] for i in dead}
+    evidences |= dict.fromkeys(dead, exact["constant"])
     found = structure_posterior(evidences, prior, network=lambda i: "constant" if i in dead else i)
     chances = zip(found.probability.tolist(), found.stderr.tolist())
     p = dict.fromkeys(dead, (0.0, 0.0)) | dict(zip(found.labels, chances))
