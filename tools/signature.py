@@ -78,7 +78,7 @@ def cell(parameters: dict[str, tuple[str, str, str]], page: str) -> str:
     for i in range(0, len(names), 2):
         part = names[i:i + 2]
         sets.append(f"        {', '.join(f'self.{n}' for n in part)} = {', '.join(part)}")
-    page_lines = ['    _doc_link_module = "bstruct"', f'    _doc_link_template = "{page}"']
+    page_lines = ['    _doc_link_module = "bstruct"', f'    _doc_link_template: Any = "{page}"']
     return "\n".join([f"{MARK}class EstimatorParameters(BaseEstimator):", *doc, "", *page_lines, "",
                       f"    def __init__(self, *, {signature}):", *sets, "", HOOK.strip("\n")])
 

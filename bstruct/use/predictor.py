@@ -7,7 +7,9 @@ __all__ = ['standardise', 'Member', 'ensemble', 'predictive', 'to_torch']
 
 # %% ../../nbs/use/02_predictor.ipynb #dfdcb99a
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -77,12 +79,13 @@ def predictive(model, members: list[Member], x: Float[Tensor, "n d"]) -> Float[T
     z = standardise(x, model.input_mean_.to(x), model.input_scale_.to(x))
     law = LIKELIHOODS[model.likelihood_]
     if law.probabilities is None:
-        parts = [(m.probability, *law.moments(m.outputs(z), m.noise[:, None])) for m in members]
-        mean = sum(p * out.mean(0) for p, out, _ in parts)
-        second = sum(p * (out.square() + noise).mean(0) for p, out, noise in parts)
+        of_numbers = cast(Callable, law.moments)
+        parts = [(m.probability, *of_numbers(m.outputs(z), m.noise[:, None])) for m in members]
+        mean = cast(Tensor, sum(p * out.mean(0) for p, out, _ in parts))
+        second = cast(Tensor, sum(p * (out.square() + noise).mean(0) for p, out, noise in parts))
         std = (second - mean.square()).clamp_min(0).sqrt()
         return torch.stack([mean * model.target_scale_ + model.target_mean_, std * model.target_scale_], -1)
-    total = 0.0
+    total = x.new_zeros(())
     for m in members:
         total = total + m.probability * law.probabilities(m.outputs(z)).mean(0)
     return total / total.sum(-1, keepdim=True)
