@@ -17,7 +17,7 @@ def errors():
     "What pyright finds, as file, line and message; settings and the files left out stand in pyrightconfig.json."
     command = [sys.executable, "-m", "basedpyright", "--project", str(ROOT), "--pythonpath", sys.executable, "--outputjson"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.startswith("{"), done.stderr
+    assert done.stdout.strip().startswith("{"), done.stderr
     found = json.loads(done.stdout)
     assert found["summary"]["filesAnalyzed"] > 50
     return [(f["file"].removeprefix(f"{ROOT}/"), f["range"]["start"]["line"] + 1, f["message"])
