@@ -243,7 +243,8 @@ def outsiders(module: Module) -> Iterator[Fault]:
         if isinstance(node, ast.Expr) and (name := ast.unparse(node)).startswith("setattr("):
             yield module.fault("assigned", node, name, f"{name} assigns from outside its class; write it into the "
                                "class")
-    methods = {id(f) for c in module.nodes if isinstance(c, ast.ClassDef) for f in c.body}
+    inside = [s for c in module.nodes if isinstance(c, ast.ClassDef) for s in c.body]
+    methods = {id(f) for s in inside for f in (s.body if isinstance(s, ast.If) else [s])}
     for node in module.nodes:
         if isinstance(node, FUNCTIONS) and id(node) not in methods:
             first = next(iter([*node.args.posonlyargs, *node.args.args]), None)

@@ -8,10 +8,11 @@ __all__ = ['generator_of']
 # %% ../../nbs/core/05_random.ipynb #0cffcd3c
 import hashlib
 
+import torch
 from torch import Generator
 
 # %% ../../nbs/core/05_random.ipynb #43f9bdfb
-def generator_of(seed: int, stage: str, device="cpu") -> Generator:
+def generator_of(seed: int, stage: str, device: torch.device | str = "cpu") -> Generator:
     "The random source of a stage: a generator on `device`, seeded by the digest of seed and name."
     digest = hashlib.sha256(f"{seed}/{stage}".encode()).digest()
     return Generator(device).manual_seed(int.from_bytes(digest[:7]))

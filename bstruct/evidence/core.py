@@ -108,7 +108,7 @@ class Evidence:
     @classmethod
     def from_dict(cls, d: dict) -> "Evidence":
         "The inverse of `to_dict`; dictionaries of earlier versions, which have no `of`, are read, too."
-        of = {"of": Scope(**d["of"])} if d.get("of") else {}
+        of: dict[str, Any] = {"of": Scope(**d["of"])} if d.get("of") else {}
         return cls(**{k: _number(v) if k in ("value", "stderr", "ess") else v for k, v in d.items()} | of)
 
 

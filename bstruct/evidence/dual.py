@@ -11,7 +11,7 @@ __all__ = ['likelihood_roots', 'Tap', 'tensor_kernels', 'jacobian_taps', 'weight
 import math
 from collections.abc import Callable, Mapping
 from statistics import stdev
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -72,7 +72,7 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
             left, right = ((s @ t.columns).flatten(1, 2) for s, t in ((roots, tap), (roots2, other)))
             made[key] = left @ right.mT
         found[name] = made[key]
-        if tap.inputs is not None:
+        if tap.inputs is not None and other.inputs is not None:
             seen = tap.inputs @ other.inputs.mT
             found[name] = found[name] * seen.repeat_interleave(roots.shape[2], 1).repeat_interleave(roots2.shape[2], 2)
     return found
@@ -108,8 +108,8 @@ def half_log_det(kernels: Tensors, log_precision: Tensors, log_noise: Float[Tens
     """½ ln|I + Σ_k K_k/(λ_k σ²)| in nats; kernels [M, N, N], or [M, q] eigenvalues, whose tensors count one by one."""
     scale = {k: (-log_precision[k] - log_noise).exp() for k in kernels}
     if next(iter(kernels.values())).ndim == 2:
-        return 0.5 * sum((v * scale[k][:, None]).log1p().sum(1) for k, v in kernels.items())
-    total = sum(v * scale[k][:, None, None] for k, v in kernels.items())
+        return 0.5 * cast(Tensor, sum((v * scale[k][:, None]).log1p().sum(1) for k, v in kernels.items()))
+    total = cast(Tensor, sum(v * scale[k][:, None, None] for k, v in kernels.items()))
     unit = torch.eye(total.shape[-1], dtype=total.dtype, device=total.device)
     return torch.linalg.cholesky(total + unit).diagonal(dim1=1, dim2=2).log().sum(1)
 
@@ -117,18 +117,19 @@ def half_log_det(kernels: Tensors, log_precision: Tensors, log_noise: Float[Tens
 def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], rows: Int[Tensor, "m"],
             n: int) -> tuple[dict[str, Tap], Float[Tensor, "M m R C"]]:
     "Taps and roots of the chosen rows, each counted n/m times."
-    cut = lambda v: None if v is None else v[:, rows]
+    cut: Callable[[Tensor], Tensor] = lambda v: v[:, rows]
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
-    few = {k: Tap(columns[id(t.columns)], cut(t.inputs)) for k, t in taps.items()}
+    few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs)) for k, t in taps.items()}
     return few, cut(roots) * math.sqrt(n / len(rows))
 
 
 def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
                index: Int[Tensor, "B m"]) -> tuple[dict[str, Tap], Float[Tensor, "MB m R C"]]:
     "Taps and roots of B blocks of rows as M·B models: the sum of their log determinants is that of F."
-    cut = lambda v: None if v is None else v[:, index].flatten(0, 1)
+    cut: Callable[[Tensor], Tensor] = lambda v: v[:, index].flatten(0, 1)
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
-    return {k: Tap(columns[id(t.columns)], cut(t.inputs)) for k, t in taps.items()}, cut(roots)
+    few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs)) for k, t in taps.items()}
+    return few, cut(roots)
 
 # %% ../../nbs/evidence/17_dual.ipynb #7bfbb42e
 def kronecker(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"]) -> dict[str, Float[Tensor, "M q"]]:
@@ -151,7 +152,7 @@ def effective_numbers(kernels: Tensors, log_precision: Tensors, log_noise: Float
     if next(iter(kernels.values())).ndim == 2:
         parts = {k: v * scale[k][:, None] for k, v in kernels.items()}
         return {k: (v / (1 + v)).sum(1) for k, v in parts.items()}
-    total = sum(v * scale[k][:, None, None] for k, v in kernels.items())
+    total = cast(Tensor, sum(v * scale[k][:, None, None] for k, v in kernels.items()))
     unit = torch.eye(total.shape[-1], dtype=total.dtype, device=total.device)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(total + unit))
     return {k: (v * inverse).sum((1, 2)) * scale[k] for k, v in kernels.items()}
@@ -166,7 +167,7 @@ def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] |
     log_precision = {k: ((g + 1e-6) / (squares[k] + 1e-9)).log().clamp(-6, 14) for k, g in gamma.items()}
     if residual is None:
         return log_precision, None
-    free = (rows - sum(gamma.values())).clamp_min(0.05 * rows)
+    free = (rows - cast(Tensor, sum(gamma.values()))).clamp_min(0.05 * rows)
     return log_precision, (residual / free).log().clamp_min(-12)
 
 # %% ../../nbs/evidence/17_dual.ipynb #30a2a8c2
@@ -197,7 +198,7 @@ def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], l
     "The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]}; one Cholesky factor of N lines."
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
     kernels, bend = tensor_kernels(taps, roots), (-log_noise)[:, None].exp()
-    total = sum(v * (prior[k] * bend)[..., None] for k, v in kernels.items())
+    total = cast(Tensor, sum(v * (prior[k] * bend)[..., None] for k, v in kernels.items()))
     factor = torch.linalg.cholesky(total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
 
     def solve(u: Tensors) -> dict[str, Tensor]:
@@ -217,7 +218,7 @@ def missing_term(v: Tensors, weights: Tensors, log_precision: Tensors,
     """
     inner = lambda a, b: (a.flatten(1) * b.flatten(1)).sum(1)
     by_precision = {k: -log_precision[k].exp() * inner(weights[k], v[k]) for k in weights}
-    return by_precision, -sum(inner(v[k], data_gradient[k]) for k in weights)
+    return by_precision, -cast(Tensor, sum(inner(v[k], data_gradient[k]) for k in weights))
 
 # %% ../../nbs/evidence/17_dual.ipynb #f7c31ccb
 _TOLD = 0.1  # nats: a spread of log weights, or a width of the interval, that counts as nothing
@@ -319,7 +320,7 @@ def _bracket(model: _Whitened, taps, roots, z: Tensor, rows: int | None, generat
         return exact, exact, effective_numbers(kernels, lam, noise)
     order = torch.randperm(n, generator=generator, device=generator.device)
     few = tensor_kernels(*counted(taps, roots, order[:rows], n))
-    total = 0
+    total: Any = 0
     for part in order.split(rows):
         total = total + half_log_det(tensor_kernels(*row_blocks(taps, roots, part[None])), lam, noise)
     return half_log_det(few, lam, noise), total, effective_numbers(few, lam, noise)

@@ -85,7 +85,7 @@ def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *, 
 def ggn(outputs: Callable, head: Callable, target: Target, z: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
     "J^T(-∇²head)J in whitened coordinates, of head(outputs(weights)); positive semidefinite where head is concave."
     f = lambda z: outputs(to_weights(target.prior, z))
-    out, pull = torch.func.vjp(f, z)
+    out, pull, *_ = torch.func.vjp(f, z)
     bend = lambda v: torch.func.jvp(torch.func.grad(head), (out,), (torch.func.jvp(f, (z,), (v,))[1],))[1]
     return -torch.func.vmap(lambda v: pull(bend(v))[0])(torch.eye(target.size, dtype=z.dtype))
 
@@ -118,7 +118,7 @@ def laplace(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
         raise ValueError("curvature 'ggn' needs outputs and head with log_likelihood(w) = head(outputs(w))")
     modes = find_modes(target, generator, starts)
     z, matrix = modes.z[0], modes.precision[0]
-    if curvature == "ggn":
+    if curvature == "ggn" and outputs is not None and head is not None:
         matrix = ggn(outputs, head, target, z) + torch.eye(target.size, dtype=z.dtype)
     sizes = {"full": [target.size], "diagonal": [1] * target.size,
              "layer": [math.prod(s) for s in prior.shapes.values()]}[structure]

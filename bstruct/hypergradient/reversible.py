@@ -8,7 +8,7 @@ __all__ = ['reversible']
 # %% ../../nbs/hypergradient/07_reversible.ipynb #37d53e29
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ def _quantised(run):
 
 def _rounding(run, hyper, numerators):
     "The largest difference between a step's momentum and the fraction that the integers see."
-    at = lambda t: float(run.momentum(hyper, t) if callable(run.momentum) else run.momentum)
+    at = lambda t: float(cast(Any, run.momentum(hyper, t) if callable(run.momentum) else run.momentum))
     return max(abs(n / 2**SHIFT - at(t)) for t, n in numerators.items())
 
 

@@ -9,7 +9,7 @@ __all__ = ['ACTIVATIONS', 'Weight', 'Candidate', 'register', 'known_candidates',
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -85,8 +85,10 @@ def _check_name(name: str, maker: object) -> None:
 CANDIDATES: Registry[Callable[[int | None], Candidate]] = Registry("candidate name", _check_name)
 
 # %% ../../nbs/model/01_candidates.ipynb #cce99a23
-def register(name: str, maker: Callable[[int | None], Candidate] | None = None):
+def register(name: str, maker: Callable[..., Candidate] | None = None) -> Callable[..., Any]:
     "Register `maker(argument) -> Candidate` under `name`; without a maker, a decorator that does so."
+    if maker is None:
+        return CANDIDATES.register(name)
     return CANDIDATES.register(name, maker)
 
 # %% ../../nbs/model/01_candidates.ipynb #ec966656
@@ -149,7 +151,7 @@ def _column(unit: int | None = None) -> Candidate:
         raise ValueError("candidate 'column' needs the index of its unit, as in 'column:0'")
 
     def weights(i: Shape, o: Shape) -> dict[str, Weight]:
-        if i != o or len(i) > 1 or unit >= i[0]:
+        if i != o or len(i) != 1 or unit >= i[0]:
             raise ValueError(f"column needs one axis of more than {unit} units on both sides, not {i} and {o}")
         return {}
 
@@ -243,7 +245,7 @@ def _odd(name: str, kernel: int | None) -> int:
 
 # %% ../../nbs/model/01_candidates.ipynb #771ed2b5
 def _pooling(name: str, kernel: int) -> Candidate:
-    mean = {"count_include_pad": False} if name == "meanpool" else {}
+    mean: dict[str, Any] = {"count_include_pad": False} if name == "meanpool" else {}
     kinds = (F.avg_pool1d, F.avg_pool2d) if mean else (F.max_pool1d, F.max_pool2d)
 
     def stride(i: Shape, o: Shape) -> int:

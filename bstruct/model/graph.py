@@ -7,8 +7,8 @@ __all__ = ['Vertex', 'Edge', 'Graph']
 
 # %% ../../nbs/model/02_graph.ipynb #4c9a46e2
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import InitVar, asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -65,7 +65,7 @@ def _as_edges(given) -> tuple[Edge, ...]:
             if name.count("->") != 1:
                 raise ValueError(f"edge name {name!r} is not of the form 'source->target'")
         lists = {name: (c,) if isinstance(c, str | Candidate) else c for name, c in given.items()}
-        given = [Edge(*name.split("->"), tuple(map(_as_name, cs))) for name, cs in lists.items()]
+        given = [Edge(*name.split("->", 1), candidates=tuple(map(_as_name, cs))) for name, cs in lists.items()]
     return tuple(given)
 
 # %% ../../nbs/model/02_graph.ipynb #939f2f5b
@@ -118,7 +118,8 @@ def ways(graph: "Graph", strength: Mapping) -> tuple[dict, dict]:
 
     `strength`: edge to a number or a tensor in [0, 1]; so are the answers, exact where all strengths are 0 or 1.
     """
-    fed, leads = {graph.vertices[0].name: 1}, {graph.vertices[-1].name: 1}
+    fed: dict[str, Any] = {graph.vertices[0].name: 1}
+    leads: dict[str, Any] = {graph.vertices[-1].name: 1}
     for name, edges in graph.wired:
         if edges:
             fed[name] = _capped(sum(strength[e.name] * fed.get(e.source, 0) for e, *_ in edges))
@@ -179,7 +180,7 @@ def _as_variables(graph: "Graph", given: str | Mapping) -> dict[str, Variable]:
     return {name: _variable(e, own.get(name, usual)) for name, e in varied.items()}
 
 # %% ../../nbs/model/02_graph.ipynb #06cd5eba
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Graph:
     """An acyclic graph of vertices (the first is the input, the last the output) and edges with candidates, validated.
 
@@ -187,10 +188,9 @@ class Graph:
     variable. `domain` is another name for the word. ValueError names what is wrong and the remedy.
     """
 
-    vertices: tuple[Vertex, ...] | Mapping[str, int | Shape]
-    edges: tuple[Edge, ...] | Mapping[str, str | Candidate | tuple[str | Candidate, ...]]
-    variables: str | Mapping[str, str | Variable] = field(default="simplex", hash=False)
-    domain: InitVar[str | None] = None
+    vertices: tuple[Vertex, ...]
+    edges: tuple[Edge, ...]
+    variables: dict[str, Variable] = field(hash=False)
     dense: ClassVar[Callable[..., "Graph"]]  # written on the page of the presets, as the next four
     convolutional: ClassVar[Callable[..., "Graph"]]
     cell: ClassVar[Callable[..., "Graph"]]
@@ -201,12 +201,14 @@ class Graph:
     to_dot: ClassVar[Callable[..., str]]
     parameters: ClassVar[Callable[..., int]]  # with the usage of weights
 
-    def __post_init__(self, domain: str | None):
-        object.__setattr__(self, "vertices", _as_vertices(self.vertices))
-        object.__setattr__(self, "edges", _as_edges(self.edges))
+    def __init__(self, vertices: Iterable[Vertex] | Mapping[str, int | Shape],
+                 edges: Iterable[Edge] | Mapping[str, str | Candidate | Iterable[str | Candidate]],
+                 variables: str | Mapping[str, str | Variable] = "simplex", domain: str | None = None):
+        object.__setattr__(self, "vertices", _as_vertices(vertices))
+        object.__setattr__(self, "edges", _as_edges(edges))
         for check in (_check_names, _check_paths, _check_shapes):
             check(self)
-        object.__setattr__(self, "variables", _as_variables(self, domain or self.variables))
+        object.__setattr__(self, "variables", _as_variables(self, domain or variables))
 
     def vertex(self, name: str) -> Vertex:
         return next(v for v in self.vertices if v.name == name)

@@ -93,12 +93,12 @@ class _Part:
 def _applied(part: _Part, weights: dict[str, Tensor], x: Tensor, common: bool) -> Tensor:
     "What the candidates bring to their target: [R, n, *out]; x [n, ...] in `common`, else [R, n, ...]."
     group, n = part.group, x.shape[0 if common else 1]
-    c: Candidate = group.members[0]
+    apply = group.apply
     if not weights:
         x = x.expand(len(part.members), *x.shape) if common else x
-        z = vmap(lambda x: c.apply({}, x, group.out))(x)
+        z = vmap(lambda x: apply({}, x, group.out))(x)
     else:
-        z = vmap(lambda w, x: c.apply(w, x, group.out), in_dims=(0, None if common else 0))(weights, x)
+        z = vmap(lambda w, x: apply(w, x, group.out), in_dims=(0, None if common else 0))(weights, x)
     z = z.reshape(len(part.members), n, *group.out)
     if len(part.parts) > 1:
         z = Activate.apply(z, part.parts)
@@ -181,8 +181,8 @@ def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor
             if at and (z is None or not net.share):
                 w = {name: weights[g.prefix + name] for name in g.weights}
                 w = w if net.share else {name: v[row] for name, v in w.items()}
-                z = member.apply(w, x.flatten(0, 1), g.out).reshape(*x.shape[:2], *g.out)
-            if at:
+                z = g.apply(w, x.flatten(0, 1), g.out).reshape(*x.shape[:2], *g.out)
+            if at and z is not None:
                 a, live = member.activate(z[[pairs[i][0] for i in at]]), slice(member.width)
                 out[at, :, live] = a[:, :, live]
     return out

@@ -92,7 +92,8 @@ def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int 
         usual = (f"{conv}+relu:3", f"{conv}+relu:5") if rest else ("linear+relu", "linear+tanh", "linear+sin")
         candidates = ("zero", "identity", *usual)
     fixed = (f"{conv}:1",) if rest else ("linear",)
-    vertices, edges = [Vertex("x", _shape(inputs)), Vertex("p0", (width, *rest))], {"x->p0": fixed}
+    vertices = [Vertex("x", _shape(inputs)), Vertex("p0", (width, *rest))]
+    edges: dict[str, tuple[str, ...]] = {"x->p0": fixed}
     for k in range(1, cells + 1):
         vertices += [Vertex(f"c{k}.n{j}", (width, *rest)) for j in range(1, nodes + 1)]
         vertices.append(Vertex(f"c{k}", (nodes * width, *rest), "concat"))
@@ -101,7 +102,7 @@ def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int 
             vertices.append(Vertex(f"p{k}", (width, *rest)))
             edges[f"c{k}->p{k}"] = fixed
     edges[f"c{cells}->y"] = tuple(output)
-    parts = tuple(Edge(*name.split("->"), cs) for name, cs in edges.items())
+    parts = tuple(Edge(*name.split("->"), candidates=cs) for name, cs in edges.items())
     return Graph((*vertices, Vertex("y", _shape(outputs))), parts)
 
 

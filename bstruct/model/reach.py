@@ -87,7 +87,7 @@ def _ears(graph: Graph, ends: set[str]) -> Iterator[list[Edge]]:
 def _options(variable: Variable, now: Choice, single: bool) -> list[Choice]:
     "What an edge may take in a step: any candidate, or one more or one less of a subset; `single`: one by itself."
     if variable.exclusive:
-        return list(variable.values())
+        return list(variable.values() or ())
     return [variable.harden(row) for row in torch.eye(variable.size)] if single else variable.neighbours(now)
 
 

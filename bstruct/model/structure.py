@@ -7,6 +7,7 @@ __all__ = ['encode', 'harden', 'decode', 'relax', 'check', 'sample']
 
 # %% ../../nbs/model/04_structure.ipynb #1b780b5b
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -45,7 +46,7 @@ def harden(graph: Graph, structure: Point) -> Point:
     return {edge: graph.variables[edge].nearest(gamma) for edge, gamma in structure.items()}
 
 
-def decode(graph: Graph, structure: Point) -> Structure | list[Structure]:
+def decode(graph: Graph, structure: Point) -> Any:
     "The names of the nearest vertex: edge to candidate, on the cube to a tuple; a list of them for a batch."
     first = next(iter(structure.values()), torch.ones(1))
     if first.ndim > 1:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from math import prod, sqrt
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -34,6 +34,11 @@ class Group:
     weights: dict[str, Weight]
     out: Shape
     shared: bool
+
+    @property
+    def apply(self) -> Callable[[dict[str, Tensor], Tensor, Shape], Tensor]:
+        "What all its candidates compute before their activations."
+        return cast(Callable, self.members[0].apply)
 
     def parts(self) -> list[list[int]]:
         "The rows of the group, by activation."
@@ -66,9 +71,9 @@ def _terms(g: Group, gamma: tuple[Tensor, ...] | None, z: Tensor | tuple[Tensor,
     terms = []
     for rows in g.parts() if together else [[r] for r in range(len(g.members))]:
         first = rows[0]
-        a = g.members[first].activate(z if together else z[first])
+        a = g.members[first].activate(cast(Tensor, z if together else z[first]))
         c = [_coefficient(g, r, gamma, a) for r in rows]
-        terms.append(a if c[0] is None else sum(c[1:], c[0]) * a)
+        terms.append(a if c[0] is None else sum(cast(list[Tensor], c[1:]), c[0]) * a)
     return terms
 
 # %% ../../nbs/model/05_supernet.ipynb #0753f790
@@ -146,10 +151,10 @@ def _edge(net: Supernet, edge: Edge, weights: Tensors, structure: Tensors, x: Te
 
 def _outputs(g: Group, w: dict[str, Tensor], x: Tensor, together: bool) -> Tensor | tuple[Tensor, ...]:
     "z = g(x) before the activation: [n, *out], or one for each member of a stack."
-    c, n = g.members[0], x.shape[0]
+    c, apply, n = g.members[0], g.apply, x.shape[0]
     if together:
-        return c.apply(w, x, g.out).reshape(n, *g.out)
-    z = c.apply(w, x, g.out) if c.stacks else vmap(lambda w: c.apply(w, x, g.out))(w)
+        return apply(w, x, g.out).reshape(n, *g.out)
+    z = apply(w, x, g.out) if c.stacks else vmap(lambda w: apply(w, x, g.out))(w)
     return z.reshape(len(g.members), n, *g.out).unbind()
 
 

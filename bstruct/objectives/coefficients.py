@@ -9,6 +9,7 @@ __all__ = ['Value', 'scheduled', 'Coefficients', 'scale_minibatch', 'divergence'
 # %% ../../nbs/objectives/03_coefficients.ipynb #db3da053
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -86,7 +87,8 @@ def log_hyperprior(
 ) -> Float[Tensor, ""]:
     "ln of the inverse gamma density of the variances exp(-log_precision), in nats, summed over all entries."
     constant = shape * math.log(rate) - math.lgamma(shape)
-    return sum((constant + (shape + 1) * a - rate * a.exp()).sum() for a in log_precision.values())
+    terms = [(constant + (shape + 1) * a - rate * a.exp()).sum() for a in log_precision.values()]
+    return cast(Tensor, sum(terms))
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #321496b5
 def inner_objective(
@@ -94,7 +96,7 @@ def inner_objective(
     rows: Tensor | int = 1,
 ) -> Float[Tensor, "*batch"]:
     "L in nats: E_q ln p(y|X, W, Γ) - c_reg·KL(q‖p); to be maximised over the posterior. L/rows of a row's likelihood."
-    return log_likelihood - coefficients.c_reg * kl / rows
+    return log_likelihood - cast(Tensor, coefficients.c_reg) * kl / rows
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #efe5ae73
 def outer_objective(
@@ -103,4 +105,5 @@ def outer_objective(
 ) -> Float[Tensor, "*batch"]:
     "Q in nats; to be maximised over the prior. `repulsion` and `log_hyperprior` are the values of those functions."
     c = coefficients
-    return c.c_train * log_likelihood - c.c_prior * kl + (c.c_comb * repulsion + log_hyperprior)
+    c_train, c_prior, c_comb = (cast(Tensor, v) for v in (c.c_train, c.c_prior, c.c_comb))
+    return c_train * log_likelihood - c_prior * kl + (c_comb * repulsion + log_hyperprior)

@@ -44,7 +44,8 @@ def parametric_complexity(
         loc, log_scale = ({"model": torch.cat([v.flatten() for v in d.values()])} for d in (loc, log_scale))
     total = torch.zeros(())
     for name, mu in loc.items():
-        axes = _as_prior(mu, log_precision[name]) if grouping == "prior" else shared_axes(mu.shape, grouping)
+        like = log_precision[name] if grouping == "prior" and log_precision is not None else None
+        axes = shared_axes(mu.shape, grouping) if like is None else _as_prior(mu, like)
         total = total + kl_diagonal(mu, log_scale[name], optimal_log_precision(mu, log_scale[name], axes))
     return total
 

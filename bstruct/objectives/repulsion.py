@@ -8,6 +8,7 @@ __all__ = ['log_smoothed', 'repelled', 'successive_maxima', 'repulsion']
 # %% ../../nbs/objectives/05_repulsion.ipynb #95e7c5de
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -21,7 +22,7 @@ def log_smoothed(shape: Sequence[int], at: Sequence[int], epsilon: float = 0.01,
     "ln p' of a visited structure, smoothed over all structures, or edge by edge: a table over all of them."
     if by_edge:
         rows = [((1 - epsilon) * torch.eye(k, dtype=torch.float64)[i] + epsilon / k).log() for k, i in zip(shape, at)]
-        return sum(torch.meshgrid(*rows, indexing="ij"))
+        return cast(Tensor, sum(torch.meshgrid(*rows, indexing="ij")))
     table = torch.full(tuple(shape), epsilon / math.prod(shape), dtype=torch.float64)
     table[tuple(at)] += 1 - epsilon
     return table.log()

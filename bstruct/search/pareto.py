@@ -8,6 +8,7 @@ __all__ = ['GOALS', 'pareto_optimal', 'pareto_table', 'plot_path']
 # %% ../../nbs/search/06_pareto.ipynb #2f2378ab
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 
@@ -36,7 +37,7 @@ def plot_path(path: Sequence[Scored], ax=None):
     import matplotlib.pyplot as plt
 
     ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
-    x, y = [r.complexity for r in path], [r.evidence.value for r in path]
+    x, y = [cast(float, r.complexity) for r in path], [r.evidence.value for r in path]
     error = [r.evidence.stderr if math.isfinite(r.evidence.stderr) else 0.0 for r in path]
     ax.errorbar(x, y, error, fmt=".", color="0.6", lw=1, label="looked at")
     kept = [i for i, r in enumerate(path) if r.kept]

@@ -61,7 +61,7 @@ def ranked(graph: Graph, visits: Iterable[tuple[Structure, int, Evidence | str, 
     return [replace(r, **told(r)) for r in rows]
 
 # %% ../../nbs/search/04_ranking.ipynb #5ba2f5af
-def _chances(graph: Graph, rows: list[Scored]) -> dict[int, tuple[float, float]]:
+def _chances(graph: Graph, rows: list[Scored]) -> dict[int | None, tuple[float, float]]:
     "Probability and its error by visit; names of one network with one estimate share its error and its probability."
     if not rows:
         return {}
@@ -69,7 +69,7 @@ def _chances(graph: Graph, rows: list[Scored]) -> dict[int, tuple[float, float]]
     posterior = structure_posterior({r.visit: r.evidence for r in rows}, errors="pooled", network=network)
     joint = dict(zip(posterior.labels, zip(posterior.probability.tolist(), posterior.stderr.tolist())))
     known = Counter(network.values())
-    return {visit: tuple(v / known[n] for v in joint[n]) for visit, n in network.items()}
+    return {visit: (joint[n][0] / known[n], joint[n][1] / known[n]) for visit, n in network.items()}
 
 # %% ../../nbs/search/04_ranking.ipynb #720700c8
 @dataclass
@@ -99,7 +99,8 @@ class Ranking:
     @property
     def posterior(self) -> tuple[Float[Tensor, "S"], Float[Tensor, "S"]]:
         "p(Γ | y) of the rows and its standard deviation; structures that were not visited have no part in it."
-        return tuple(torch.tensor([r[k] for r in self.rows]) for k in ("probability", "probability_error"))
+        of = lambda name: torch.tensor([r[name] for r in self.rows])
+        return of("probability"), of("probability_error")
 
     def top(self, k: int = 10) -> list[Scored]:
         "The first k rows."

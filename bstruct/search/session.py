@@ -25,7 +25,7 @@ from bstruct.training.variational import Trainer, load_trainer_state, trainer_st
 class Interrupted(Exception):
     "Ctrl-C arrived, in the stage of that name; the checkpoint is written, and `batch` is how far the training came."
 
-    def __init__(self, stage: str, batch: Batch | None = None):
+    def __init__(self, stage: str, batch: Batch | list[Batch] | None = None):
         super().__init__(stage)
         self.batch = batch
 

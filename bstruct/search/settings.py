@@ -9,7 +9,7 @@ __all__ = ['Settings']
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from bstruct.core.refusals import check_all_positive, check_at_least, check_choice, refuse
 from bstruct.core.registry import Registry
@@ -30,8 +30,8 @@ def _check_outer(settings) -> None:
     "The coefficients of Q, and how it is maximised."
     check_at_least(settings, 0, ("tolerance",), False)
     for name, least in (("c_train", 0), ("c_prior", 0), ("c_comb", -math.inf)):
-        value = getattr(settings, name)
-        ends = value if isinstance(value, tuple) and len(value) == 2 else (value,)
+        value: Any = getattr(settings, name)
+        ends: tuple[Any, ...] = value if isinstance(value, tuple) and len(value) == 2 else (value,)
         number = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
         if not all(number(v) and v >= least for v in ends):
             sign = "of either sign" if least < 0 else "of at least 0"
@@ -125,7 +125,7 @@ class Settings:
         size = min(self.batch_size, n)
         steps = max(math.ceil(n / size), math.ceil(self.min_steps / self.epochs))
         return Plan(self.epochs, steps, size, self.learning_rate, self.structure_learning_rate,
-                    tuple(self.temperature), self.structure_kl)
+                    cast(tuple[float, float], tuple(self.temperature)), self.structure_kl)
 
     def fit_plan(self, n: int) -> FitPlan:
         "How a structure is fitted to n rows: at a quarter of the learning rate, with no more than `blocks` blocks."

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -238,7 +239,7 @@ def _ranked(walk: Walk, result: Result) -> None:
     own = list({tuple(v.structure.items()): v for v in reversed(found)}.values())[::-1]
     posterior = structure_posterior(_beside_the_best(own), errors="pooled")
     rows = [_scored(v, probability=p) for v, p in zip(own, posterior.probability.tolist())]
-    result.ranking = sorted(rows, key=lambda r: -r.probability)
+    result.ranking = sorted(rows, key=lambda r: -cast(float, r.probability))
     result.notes = [*result.notes, *posterior.notes]
     result.evidence = walk.trail[-1].evidence if walk.trail else result.ranking[0].evidence
 

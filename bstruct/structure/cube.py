@@ -54,7 +54,7 @@ class _AnyOf:
         if self.count > LISTED:
             raise ValueError(f"{self.name} has {self.count:,} subsets, {LISTED:,} are listed: take marginals")
         on, off = law["logits"].sigmoid().tolist(), (-law["logits"]).sigmoid().tolist()
-        return {s: prod(p if c in s else q for c, p, q in zip(self.candidates, on, off)) for s in self.values()}
+        return {s: prod(p if c in names(s) else q for c, p, q in zip(self.candidates, on, off)) for s in self.values()}
 
     def draw(self, generator: Generator, p: Tensor | None = None) -> Choice:
         chance = torch.full((self.size,), 0.5) if p is None else p

@@ -8,9 +8,10 @@ __all__ = ['start', 'flat', 'nested', 'noise', 'sample', 'log_sample', 'straight
 
 # %% ../../nbs/structure/05_law.ipynb #8cd11a99
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -102,13 +103,14 @@ def n_structures(variables: Variables) -> int:
     for name, v in variables.items():
         if v.count is None:
             raise ValueError(f"the choices of {name} cannot be counted: take a variable with a list of choices")
-    return math.prod(v.count for v in variables.values())
+    return math.prod(cast(int, v.count) for v in variables.values())
 
 
 def structures(variables: Variables) -> Iterator[Structure]:
     "Every structure in turn; ValueError where a variable has no list of choices."
     n_structures(variables)
-    return (dict(zip(variables, pick)) for pick in product(*(list(v.values()) for v in variables.values())))
+    listed = [list(cast(Iterable, v.values())) for v in variables.values()]
+    return (dict(zip(variables, pick)) for pick in product(*listed))
 
 
 def joint(variables: Variables, laws: Laws) -> Tensor:

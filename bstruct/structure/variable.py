@@ -7,7 +7,7 @@ __all__ = ['names', 'text', 'Variable', 'register', 'family', 'family_of']
 
 # %% ../../nbs/structure/01_variable.ipynb #6598726d
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Generator, Tensor
 
@@ -37,6 +37,12 @@ class Variable(Protocol):
     `probabilities`, `draw`), the points (`nearest`, `harden`, `encode`, `uniform`, `fault`), the choices (`values`,
     `neighbours`). Divergences and entropies are in nats.
     """
+
+    if TYPE_CHECKING:  # those on edges list candidates, and are data classes; no other needs to
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+        @property
+        def candidates(self) -> tuple: ...
 
     @property
     def name(self) -> str: ...  # an edge, a vertex or a block of the model

@@ -95,7 +95,7 @@ def check_divergence(variable: Variable) -> None:
 def _listed(variable: Variable) -> list | None:
     "All values, None where there are too many."
     few = variable.count is not None and variable.count <= LISTED
-    return list(variable.values()) if few else None
+    return list(variable.values() or ()) if few else None
 
 
 def _looked_at(variable: Variable) -> list:

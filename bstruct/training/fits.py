@@ -135,7 +135,7 @@ class Fits:
         fit = inner_objective(mean, 0.0, Coefficients(c_reg=0.0)).sum()
         found = torch.autograd.grad(-fit, leaves, allow_unused=True) if fit.requires_grad else ()
         for at, g in zip((*self._layout.at.values(), self._layout.noise), found):
-            if g is not None:
+            if g is not None and grad is not None:
                 grad[:, at] = g.flatten(1) if g.ndim > 1 else g
         self._adam.step()
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +22,7 @@ from bstruct.evidence.dual import (
     Tap, effective_numbers, fixed_point, half_log_det, half_log_det_of_weights, kronecker, likelihood_roots,
     missing_term, posterior_solver, tensor_kernels, weight_gram)
 from bstruct.model.candidates import Candidate
-from bstruct.model.supernet import Supernet
+from bstruct.model.supernet import Group, Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
 
@@ -80,10 +81,10 @@ def _activated(members: list[Candidate], z: Float[Tensor, "M n *out"]) -> Float[
     return z * live.to(z.dtype).reshape(len(members), 1, -1, *(1 for _ in z.shape[3:]))
 
 
-def _applied(group, member: Candidate, weights: Tensors, a: Float[Tensor, "M n *features"]) -> Tensor:
+def _applied(group: Group, weights: Tensors, a: Float[Tensor, "M n *features"]) -> Tensor:
     "What the candidates of a group make of the inputs a, before activation."
     w = {k: weights[group.prefix + k] for k in group.weights}
-    return vmap(lambda w, a: member.apply(w, a, group.out))(w, a)
+    return vmap(lambda w, a: group.apply(w, a, group.out))(w, a)
 
 # %% ../../nbs/training/07_lanes.ipynb #3b0bfcab
 def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> tuple[Tensor, dict]:
@@ -98,7 +99,7 @@ def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> 
         for e in graph.incoming(name):
             if e.name in lanes.parts:
                 group, members = lanes.parts[e.name]
-                z = _applied(group, members[0], weights, values[e.source]).reshape(M, n, *group.out)
+                z = _applied(group, weights, values[e.source]).reshape(M, n, *group.out)
                 seen[group.prefix] = values[e.source], z
                 brought.append(_activated(members, z))
             elif vertex.aggregation == "concat":
@@ -112,7 +113,7 @@ def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> 
 # %% ../../nbs/training/07_lanes.ipynb #a357a5ad
 def _of_row(one: Lanes, own: Tensors, some: Tensors, row: Float[Tensor, "*features"]) -> Float[Tensor, "C"]:
     "The outputs of one network for one row, with some of its own weights replaced."
-    return forward(one, own | {k: v[None] for k, v in some.items()}, row[None])[0][0, 0]
+    return forward(one, {**own, **{k: v[None] for k, v in some.items()}}, row[None])[0][0, 0]
 
 
 def _jacobians(lanes: Lanes, weights: Tensors, x: Tensor, names: list[str]) -> dict[str, Tap]:
@@ -149,7 +150,7 @@ def taps_of(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"],
 
 def _detached(tap: Tap) -> Tap:
     "The tap without its history."
-    return Tap(*(None if v is None else v.detach() for v in tap))
+    return Tap(tap.columns.detach(), None if tap.inputs is None else tap.inputs.detach())
 
 # %% ../../nbs/training/07_lanes.ipynb #68c798b6
 @dataclass
@@ -258,7 +259,7 @@ def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors],
     slope = torch.autograd.grad(loss, list(w.values()), create_graph=True)
     product = lambda p: torch.autograd.grad(slope, list(w.values()), p, retain_graph=True)
     like = lambda d: [d[k].reshape(v.shape) for k, v in w.items()]
-    dot = lambda a, b: sum((x * y).flatten(1).sum(1) for x, y in zip(a, b))
+    dot = lambda a, b: cast(Tensor, sum((x * y).flatten(1).sum(1) for x, y in zip(a, b)))
     scaled = lambda c, a: [c.reshape(-1, *(1 for _ in v.shape[1:])) * v for v in a]
     r, x = like(u), [torch.zeros_like(v) for v in w.values()]
     z = like(near(dict(zip(w, r))))
@@ -305,5 +306,6 @@ def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Fl
     log_precision = {k: (v + more(terms[k], gamma[k], pull[k])).clamp(-6, 14) for k, v in log_precision.items()}
     if noise is None:
         return log_precision, fit.log_noise
-    free = (len(task) - sum(gamma.values())).clamp_min(0.05 * len(task))
+    assert rss is not None and log_noise is not None, "a noise belongs to a residual"
+    free = (len(task) - cast(Tensor, sum(gamma.values()))).clamp_min(0.05 * len(task))
     return log_precision, (log_noise + more(noise, rss / fit.log_noise.exp(), free)).clamp_min(-12)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -139,7 +140,7 @@ def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
         narrow = lambda v: v.to(task.x.dtype)
         fit.log_precision = {k: narrow(v) for k, v in log_precision.items()}
         fit.log_noise = narrow(log_noise)
-    return best
+    return cast(Fitted, best)
 
 # %% ../../nbs/training/08_laplace.ipynb #eb60c4e0
 @dataclass
@@ -390,6 +391,6 @@ def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"], only: int | No
             means, variances = zip(*made)
         found += zip(members.values(), means, variances)
     total = sum(p for p, _, _ in found)
-    mean = sum(p * m for p, m, _ in found) / total
-    second = sum(p * (v + m.square()) for p, m, v in found) / total
+    mean = cast(Tensor, sum(p * m for p, m, _ in found)) / total
+    second = cast(Tensor, sum(p * (v + m.square()) for p, m, v in found)) / total
     return mean, (second - mean.square()).clamp_min(0)

@@ -8,6 +8,7 @@ __all__ = ['precision_groups', 'Groups', 'best_log_precision']
 # %% ../../nbs/training/01_precision.ipynb #f537d79f
 import math
 from itertools import chain
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -49,8 +50,9 @@ class Groups:
         "The mean of each group."
         if self.sizes:
             return torch.cat([part.mean(1, keepdim=True) for part in x.split(self.sizes, 1)], 1)
-        count = torch.bincount(self._ids).to(x)
-        return x.new_zeros(len(x), len(count)).index_add(1, self._ids, x) / count
+        ids = cast(Tensor, self._ids)
+        count = torch.bincount(ids).to(x)
+        return x.new_zeros(len(x), len(count)).index_add(1, ids, x) / count
 
     def spread(self, a: Float[Tensor, "M G"]) -> Float[Tensor, "M P"]:
         "The value of its group for each weight."

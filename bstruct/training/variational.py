@@ -80,8 +80,8 @@ class Trainer:
             groups.append({"params": list(laws.values()), "base": plan.structure_learning_rate})
         self.optimiser = torch.optim.Adam(groups, lr=0.0, fused=True)
         self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)  # a single level
-        given = batch.structure is not None
-        self._forward = forward_of(batch.net, batch.structure, len(batch)) if given else None
+        given = batch.structure
+        self._forward = None if given is None else forward_of(batch.net, given, len(batch))
         one_each = batch.sizes, torch.arange(len(batch), device=batch.sizes.device)
         self._sizes, self._own = (batch.sizes.unique(return_inverse=True) if isinstance(generator, Generator)
                                   else one_each)

@@ -385,8 +385,7 @@ def draw(options: DrawGraph) -> int:
         print(f"{edge}: {', '.join(candidates)}")
     print(f"{len(graph.vertices)} vertices, {len(graph.edges)} edges, {graph.n_structures:,} structures")
     if options.out:
-        drawn = None if kind == ".dot" else graph.draw()
-        picture = graph.to_dot() if drawn is None else as_image(drawn.figure, kind[1:])
+        picture = graph.to_dot() if kind == ".dot" else as_image(graph.draw().figure, options.out.suffix[1:])
         write_whole(options.out, picture)
     return 0
 

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -124,6 +125,13 @@ class Table:
     source: str
     fingerprint: str
 
+    @property
+    def target(self) -> pd.Series:
+        "The target; ValueError where the table has none."
+        if self.y is None:
+            raise ValueError(f"{self.source} has no target: load it with labelled=True")
+        return self.y
+
     def rows(self, index) -> "Table":
         "The table of the rows at these positions."
         y = None if self.y is None else self.y.iloc[index].reset_index(drop=True)
@@ -154,11 +162,16 @@ def load_table(source: str | Path, target: str | None = None, *, drop: Sequence[
     if X.shape[1] == 0:
         raise DataError(f"{source}: no column but the target {target!r}; at least one to learn from is needed")
     content = frame.to_csv(index=False).encode() if known else Path(source).read_bytes()
-    y = frame[target] if target in columns else None
+    y = frame.loc[:, target] if target in columns else None
     return Table(X, y, str(source), hashlib.sha256(content).hexdigest())
 
 # %% ../../nbs/use/01_data.ipynb #f9a6e4c5
 LEVELS = 100
+
+
+def _as_numbers(column: pd.Series) -> pd.Series:
+    "The column as numbers, NaN where it holds none."
+    return cast(pd.Series, pd.to_numeric(column, errors="coerce"))
 
 
 def _kind(name: str, column: pd.Series, categorical: Sequence[str] = ()) -> str:
@@ -169,7 +182,7 @@ def _kind(name: str, column: pd.Series, categorical: Sequence[str] = ()) -> str:
         raise DataError(f"column {name!r} holds {column.dtype} values; turn it into numbers or text, or --drop {name}")
     if types.is_numeric_dtype(column) or types.is_bool_dtype(column):
         return "number"
-    read = pd.to_numeric(column.dropna().astype(str), errors="coerce").notna()
+    read = _as_numbers(column.dropna().astype(str)).notna()
     return "number" if read.sum() > len(read) / 2 else "category"
 
 
@@ -187,10 +200,10 @@ def _numbers(name: str, column: pd.Series, remedy: str) -> pd.Series:
     "The column as float64, NaN where a value is missing."
     text = column if types.is_numeric_dtype(column) or types.is_bool_dtype(column) else column.astype("object").map(
         lambda v: str(v) if pd.notna(v) else None)
-    values = pd.to_numeric(text, errors="coerce").astype("float64")
+    values = _as_numbers(text).astype("float64")
     if (stray := values.isna() & column.notna()).any():
-        raise DataError(f"column {name!r} is numeric but for {column[stray].iloc[0]!r} {_where(stray)}; {remedy}")
-    if (infinite := np.isinf(values)).any():
+        raise DataError(f"column {name!r} is numeric but for {column.loc[stray].iloc[0]!r} {_where(stray)}; {remedy}")
+    if (infinite := values.abs() == math.inf).any():
         raise DataError(f"column {name!r} is infinite {_where(infinite)}; correct or remove the row")
     return values
 
@@ -213,7 +226,8 @@ def _learnt(pipe) -> dict[str, list]:
 
 def _transformer(kinds: dict[str, str], levels: dict[str, list[str]]) -> ColumnTransformer:
     number = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    one_hot = OneHotEncoder(categories=list(levels.values()), handle_unknown="ignore", sparse_output=False)
+    categories: Any = list(levels.values())  # scikit-learn's own types know the word "auto" alone
+    one_hot = OneHotEncoder(categories=categories, handle_unknown="ignore", sparse_output=False)
     category = make_pipeline(SimpleImputer(strategy="most_frequent"), one_hot)
     parts = [("number", number, [c for c in kinds if c not in levels]), ("category", category, list(levels))]
     return ColumnTransformer([p for p in parts if p[2]], verbose_feature_names_out=False)
@@ -237,19 +251,20 @@ def _clean(X: pd.DataFrame, kinds: dict[str, str], impute: bool) -> pd.DataFrame
         raise DataError(f"column {lost[0]!r} is missing, and {len(lost) - 1} more of {len(kinds)}; "
                         + (hint(lost[0], extra) if extra else "the columns of the training table are needed"))
     remedy = "correct it, or take the column as text with --categorical {0}"
-    clean = pd.DataFrame({c: _numbers(c, X[c], remedy.format(c)) if kind == "number" else _categories(c, X[c])
-                          for c, kind in kinds.items()})
-    holes = clean.isna().sum()
-    if not impute and holes.any():
-        first = holes.index[holes > 0][0]
-        raise DataError(f"column {first!r} has {holes[first]} missing values, the first {_first(clean[first].isna())} "
-                        f"(columns with holes: {(holes > 0).sum()}); fill them in, or use --impute")
+    clean = pd.DataFrame({c: _numbers(c, X.loc[:, c], remedy.format(c)) if kind == "number"
+                          else _categories(c, X.loc[:, c]) for c, kind in kinds.items()})
+    holes = {c: n for c in kinds if (n := int(clean.loc[:, c].isna().sum()))}
+    if not impute and holes:
+        first = next(iter(holes))
+        raise DataError(f"column {first!r} has {holes[first]} missing values, the first "
+                        f"{_first(clean.loc[:, first].isna())} (columns with holes: {len(holes)}); fill them in, "
+                        "or use --impute")
     return clean
 
 
 def _levels(clean: pd.DataFrame, kinds: dict[str, str]) -> dict[str, list[str]]:
     "The categories of each text column."
-    if empty := [c for c in clean if clean[c].isna().all()]:
+    if empty := [c for c in kinds if bool(clean.loc[:, c].isna().all())]:
         raise DataError(f"column {empty[0]!r} has no value at all; leave it out with --drop {empty[0]}")
     levels = {c: sorted(clean[c].dropna().unique()) for c, kind in kinds.items() if kind == "category"}
     for name, values in levels.items():
@@ -269,7 +284,7 @@ class TableEncoder:
         "Learn the kinds of the columns, means, deviations and categories."
         if absent := [c for c in self.categorical if c not in X]:
             raise DataError(f"no column {absent[0]!r} to take as categorical; {hint(absent[0], list(X))}")
-        self.kinds = {name: _kind(name, X[name], self.categorical) for name in X}
+        self.kinds = {name: _kind(name, X.loc[:, name], self.categorical) for name in X}
         clean = _clean(X, self.kinds, self.impute)
         self.levels = _levels(clean, self.kinds)
         self.columns = _transformer(self.kinds, self.levels).fit(clean)
@@ -279,7 +294,8 @@ class TableEncoder:
         "The matrix, float64; warns of categories that training never saw."
         clean = _clean(X, self.kinds, self.impute)
         for name, levels in self.levels.items():
-            if len(new := clean[name][clean[name].notna() & ~clean[name].isin(levels)]):
+            column = clean.loc[:, name]
+            if len(new := column.loc[column.notna() & ~column.isin(levels)]):
                 warnings.warn(f"column {name!r} has {len(new)} values that training never saw, first {new.iloc[0]!r}; "
                               "they match no category", stacklevel=2)
         return np.asarray(self.columns.transform(clean), dtype="float64")
@@ -303,7 +319,7 @@ def infer_task(y: pd.Series) -> tuple[str, str]:
     "'classification' or 'regression', and the reason."
     if types.is_bool_dtype(y) or _kind(str(y.name), y) == "category":
         return "classification", f"the target {y.name!r} holds {'truth values' if types.is_bool_dtype(y) else 'text'}"
-    values = pd.to_numeric(y, errors="coerce").dropna()
+    values = _as_numbers(y).dropna()
     limit, distinct = max(2, min(20, len(values) // 5)), values.nunique()
     if not np.isfinite(values).all() or (values % 1 != 0).any():
         return "regression", f"the target {y.name!r} has values that are not whole"
@@ -344,7 +360,7 @@ def hold_out(table: Table, share: float, seed: int, stratify: bool) -> tuple[Tab
     if not 0 < share < 1 or size < least or n - size < least:
         raise DataError(f"a test share of {share} leaves {n - size} of {n} rows to learn from and {size} to test; "
                         f"each part needs {least}: choose another --test-size")
-    if stratify and labels.value_counts().min() < 2:
+    if labels is not None and labels.value_counts().min() < 2:
         raise DataError(f"class {labels.value_counts().idxmin()!r} has 1 row, which cannot be in both parts; "
                         "remove it, or give the test rows with --test FILE")
     learn, test = train_test_split(np.arange(n), test_size=size, random_state=seed, stratify=labels)

@@ -10,6 +10,7 @@ import inspect
 import math
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def _processes(n_jobs) -> int:
 def _graph_for(graph: Graph | None, settings: Settings, inputs: int, outputs: int) -> Graph:
     "The user's graph, checked against the table, or the default one."
     if graph is None:
-        return dense(inputs, outputs, settings.hidden, settings.candidates)
+        return Graph.dense(inputs, outputs, settings.hidden, settings.candidates)
     have = math.prod(graph.vertices[0].shape), math.prod(graph.vertices[-1].shape)
     if have != (inputs, outputs):
         raise ValueError(f"the graph maps {have[0]} inputs to {have[1]} outputs, the table has {inputs} columns and "
@@ -77,6 +78,21 @@ def _problem(model, X, y) -> tuple[Graph, Task, Settings, int, int]:
 # %% ../../nbs/use/04_estimators.ipynb #23d17466
 class FittedStructure(EstimatorParameters):
     "What a fitted estimator answers."
+
+    structure_: dict[str, Any]
+    structure_probabilities_: dict[str, dict[str, float]]
+    ranking_: list[dict]
+    path_: list[dict]
+    evidence_: Evidence
+    complexity_: dict
+    graph_: Graph
+    history_: list[dict]
+    interrupted_: str | None
+    levels_: str
+    notes_: list[str]
+    likelihood_: str
+    classes_: np.ndarray
+    result_: Result
 
     def sample(self, n: int = 1, random_state=None) -> list[Structure]:
         "n structures (edge to candidate) from their posterior."
@@ -178,7 +194,7 @@ class StructureRegressor(RegressorMixin, StructureEstimator):
 
     def _checked(self, X, y):
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
-        return X, y.astype(np.float64)
+        return X, np.asarray(y, dtype=np.float64)
 
     def _target(self, y):
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
@@ -218,7 +234,7 @@ def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]
     for row in scored:
         for edge, one in row.structure.items():
             for name in names(one):
-                found[edge][name] += row.probability
+                found[edge][name] += cast(float, row.probability)
     return found
 
 

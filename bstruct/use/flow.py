@@ -45,19 +45,20 @@ def prepare(data: Mapping, seed: int) -> Prepared:
     if data["test"] and data["test_size"] is not None:
         raise DataError("test rows come from --test or from --test-size, not from both: leave one out")
     table = load_table(data["source"], data["target"], drop=data["drop"])
-    task, reason = infer_task(table.y) if data["task"] is None else (data["task"], "as --task says")
-    target_values(table.y, task)
+    task, reason = infer_task(table.target) if data["task"] is None else (data["task"], "as --task says")
+    target_values(table.target, task)
     TableEncoder(data["impute"], data["categorical"]).fit(table.X)  # row numbers of the whole table, before a split
-    test = load_table(data["test"], str(table.y.name)) if data["test"] else None
+    test = load_table(data["test"], str(table.target.name)) if data["test"] else None
     if data["test_size"] is not None:
         table, test = hold_out(table, data["test_size"], seed, task == "classification")
     encoder = TableEncoder(data["impute"], data["categorical"]).fit(table.X)
-    X, y = encoder.transform(table.X), target_values(table.y, task)
+    X, y = encoder.transform(table.X), target_values(table.target, task)
+    seen = None
     if test is not None:
-        test = encoder.transform(test.X), target_values(test.y, task, training=False)
-    facts = {"target": str(table.y.name), "task": task, "reason": reason, "rows": len(X), "columns": X.shape[1],
+        seen = encoder.transform(test.X), target_values(test.target, task, training=False)
+    facts = {"target": str(table.target.name), "task": task, "reason": reason, "rows": len(X), "columns": X.shape[1],
              "fingerprint": table.fingerprint}
-    return Prepared(X, y, test, encoder, facts)
+    return Prepared(X, y, seen, encoder, facts)
 
 
 def check_ends(graph, prepared: Prepared) -> None:
@@ -122,8 +123,9 @@ class Progress:
         said += [f"{what} {record['elbo']:.1f} nats"] if record["elbo"] == record["elbo"] else []
         said += [f"{e.replace('->', '→')} {names.get(e, ('on', 'off'))[k]} {record['probabilities'][e][k]:.2f}"
                  for e, k in best.items()]
-        self.bar.set_postfix_str(", ".join(said), refresh=False)
-        self.bar.update(max(record["epoch"] - self.bar.n, 0))
+        if self.bar is not None:
+            self.bar.set_postfix_str(", ".join(said), refresh=False)
+            self.bar.update(max(record["epoch"] - self.bar.n, 0))
 
     def close(self) -> None:
         if self.bar is not None:
@@ -210,7 +212,7 @@ def _summary(run, model, prepared: Prepared, interrupted: bool, notes: Sequence[
             **summarise(model), "settings": settings["search"], "versions": settings["versions"],
             "run": {**facts, "seed": settings["seed"], "device": settings["device"],
                     **({"levels": model.levels_} if model.levels_ else {})},
-            "test": assess(model, *prepared.test, prepared.y) if prepared.test else None,
+            "test": assess(model, prepared.test[0], prepared.test[1], prepared.y) if prepared.test else None,
             "interrupted": interrupted, "notes": [*notes, *model.notes_]}
 
 

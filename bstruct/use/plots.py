@@ -21,13 +21,13 @@ from scipy.stats import entropy
 from bstruct.search.pareto import pareto_optimal
 from bstruct.search.ranking import plot_ranks as draw_ranks
 from bstruct.search.result import Scored
-from bstruct.structure.variable import text
+from bstruct.structure.variable import Choice, text
 
 _INK, _SOFT, ACCENT = "#1f2a37", "#9aa5b1", "#1d6fb8"
 HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8", "#c2502e", "#5c6b7a", "#d4b106")
 
 # %% ../../nbs/use/05_plots.ipynb #ada809a2
-def structure_text(structure: Mapping[str, str | Sequence[str]]) -> str:
+def structure_text(structure: Mapping[str, Choice]) -> str:
     "The structure in one line: `x→h1 relu, h1→y tanh`; where several candidates are on, `x→h1 {relu, tanh}`."
     return ", ".join(f"{edge.replace('->', '→')} {text(c)}" for edge, c in structure.items())
 

@@ -7,7 +7,9 @@ __all__ = ['standardise', 'Member', 'ensemble', 'predictive', 'to_torch']
 
 # %% ../../nbs/use/02_predictor.ipynb #dfdcb99a
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch

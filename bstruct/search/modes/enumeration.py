@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -71,7 +73,8 @@ def _processes(n_jobs: int) -> int:
     "How many will work; inside `joblib.parallel_config` as many as it offers."
     from joblib import effective_n_jobs
 
-    return effective_n_jobs(None if n_jobs == 1 else n_jobs)
+    asked: Any = None if n_jobs == 1 else n_jobs  # None: as the context says, which joblib's own types do not know
+    return effective_n_jobs(asked)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #a7c53750
 @dataclass
@@ -91,8 +94,10 @@ class _Visits:
     def evidence(self, rung: int, group: list[int]) -> Evidence | str | None:
         "What the book says of a network after a rung: its evidence, its error, or nothing."
         record = self.book.found.get(f"{rung}/{group[0]}")
-        if record is None or "error" in record:
-            return record and record["error"]
+        if record is None:
+            return None
+        if "error" in record:
+            return record["error"]
         return Evidence.from_dict(record["evidence"])
 
     def value(self, rung: int, group: list[int]) -> float:
@@ -129,7 +134,7 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
               "graph": fingerprint(run.graph.to_json()), "evidence": fingerprint(method, asdict(plan)),
               "settings": fingerprint({**s.as_record(), "budget": None}, run.seed, order)}
-    book, own = Book(journal, header), run.graph.variables
+    book, own = Book(Path(journal), header), run.graph.variables
     if "order" not in book.found:
         structures, notes = visiting_order(run, order, s.budget or run.graph.n_structures)
         places = [[_place(v, r[e]) for e, v in own.items()] for r in structures]
@@ -207,7 +212,7 @@ def _foresee(visits: _Visits) -> None:
     "Choose the batch, and say what the run will take; a candidate that fails leaves the time open."
     plan, n_jobs = visits.plans[-1], _processes(visits.n_jobs)
     left = max(1, sum(visits.evidence(len(visits.plans) - 1, g) is None for g in visits.groups))
-    given = dict(structures=left, n_jobs=n_jobs)
+    given: dict[str, Any] = dict(structures=left, n_jobs=n_jobs)
     try:
         seen = forecast(visits.run.graph, visits.run.task, plan, **given)
     except MemoryError:
@@ -353,7 +358,8 @@ def _kept(graph: Graph, rows: list[Scored], most: int) -> list[Scored]:
     names: dict[tuple, list[Scored]] = {}
     for row in rows:
         names.setdefault(network_of(graph, row.structure), []).append(row)
-    joint = [replace(same[0], probability=sum(r.probability for r in same)) for same in names.values()]
-    kept = [r for r in joint if r.probability >= KEPT]
-    total = sum(r.probability for r in joint[:most])
-    return kept or [replace(r, probability=r.probability / total) for r in joint[:most]]
+    weight = lambda r: cast(float, r.probability)
+    joint = [replace(same[0], probability=sum(map(weight, same))) for same in names.values()]
+    kept = [r for r in joint if weight(r) >= KEPT]
+    total = sum(map(weight, joint[:most]))
+    return kept or [replace(r, probability=weight(r) / total) for r in joint[:most]]

@@ -21,8 +21,9 @@ from bstruct.objectives.task import Task
 def smallest(graph: Graph) -> Structure:
     "The connected structure with the fewest weights; a graph that cannot be off has one for every first structure."
     own = graph.variables
-    first = {e: next(iter(v.values())) for e, v in own.items()}
-    nothing = canonical(graph, first | {e: "zero" for e, v in own.items() if v.exclusive and "zero" in v.candidates})
+    first: Structure = {e: next(iter(v.values() or ())) for e, v in own.items()}
+    off: Structure = {e: "zero" for e, v in own.items() if v.exclusive and "zero" in v.candidates}
+    nothing = canonical(graph, first | off)
     around = neighbours(graph, nothing)
     return around[0] if around else nothing
 

@@ -8,6 +8,7 @@ __all__ = ['predictors']
 # %% ../../../nbs/search/stages/07_predictor.ipynb #39304b14
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -39,7 +40,7 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
     net = Supernet(narrowed(graph, chosen), share=True)
     repeated = lambda items: list(chain.from_iterable([item] * r for item in items))
     c_reg, gamma = repeated([row.c_reg for row in scored]), one_hot(net, repeated(chosen), task.x.device)
-    each = lambda batch: [batch.take(slice(i * r, (i + 1) * r)).alone(s) for i, s in enumerate(chosen)]
+    each = lambda batch: [cast(Batch, batch).take(slice(i * r, (i + 1) * r)).alone(s) for i, s in enumerate(chosen)]
     try:
         return each(train("posterior", lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma), n))
     except Interrupted as early:
@@ -49,12 +50,14 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
 # %% ../../../nbs/search/stages/07_predictor.ipynb #4560f4af
 def add_predictors(run: Session, result: Result) -> None:
     "Fit the first structures of the ranking that are likelier than `KEPT`, for the result. Raises Interrupted."
-    kept = [r for r in result.ranking if r.probability >= KEPT][:run.settings.finalists]
-    result.structures, result.probabilities = [r.structure for r in kept], [r.probability for r in kept]
+    known = [(r, cast(float, r.probability)) for r in result.ranking]
+    likely = [(r, p) for r, p in known if p >= KEPT][:run.settings.finalists]
+    kept = [r for r, _ in likely]
+    result.structures, result.probabilities = [r.structure for r in kept], [p for _, p in likely]
     try:
         result.batches = predictors(run.graph, kept, run.task, run.settings, run.train)
     except Interrupted as early:
-        result.batches = early.batch
+        result.batches = cast(list[Batch], early.batch)
         raise
     for structure, own in zip(result.structures, result.batches):
         result.notes += all_collapsed(own, f"the posterior of {' '.join(map(str, structure.values()))} has collapsed")

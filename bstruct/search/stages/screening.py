@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from bstruct.core.isolated import TILE, isolated
 from bstruct.evidence.core import Evidence
@@ -33,7 +34,7 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
     `rounds`: how many structures get how many starts, round by round. `stage(name, work)` returns what the work finds,
     now or before; `tell` gets a record of every tile.
     """
-    found = [None] * len(structures)
+    found: list[Any] = [None] * len(structures)
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf
     going, done, total = list(range(len(structures))), 0, sum(n for n, _ in rounds)
     for turn, (n, starts) in enumerate(rounds):

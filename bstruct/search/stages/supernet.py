@@ -48,7 +48,7 @@ def listed(graph: Graph, batch: Batch, generator: Generator, limit: int = LISTED
 # %% ../../../nbs/search/stages/02_supernet.ipynb #19f9369b
 def path_scores(batch: Batch, task: Task, structures: list[Structure], rows: slice, models: list[int]) -> Tensor:
     "ln p(y_rows) of each structure in nats, by its path through trained supernets, averaged over these `models`."
-    x, y, score = task.x[rows], task.y[rows], 0.0
+    x, y, score = task.x[rows], task.y[rows], torch.zeros((), dtype=task.x.dtype, device=task.x.device)
     widest = max(math.prod(v.shape) for v in batch.net.graph.vertices)
     each = vmap(task.log_likelihood, in_dims=(0, None, None))
     weights, log_noise = batch.named(batch.params["loc"]), batch.params["log_noise"]

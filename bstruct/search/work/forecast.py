@@ -91,8 +91,8 @@ def available_memory(device: torch.device | str = "cpu") -> int:
     limits = [_physical(), _number("/proc/meminfo", "MemAvailable:"), _address_space()]
     old = "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"
     for limit, used in (("memory.max", "memory.current"), old):
-        pair = _number(f"/sys/fs/cgroup/{limit}"), _number(f"/sys/fs/cgroup/{used}")
-        limits.append(pair[0] - pair[1] if None not in pair else None)
+        most, taken = _number(f"/sys/fs/cgroup/{limit}"), _number(f"/sys/fs/cgroup/{used}")
+        limits.append(None if most is None or taken is None else most - taken)
     return max(0, min(v for v in limits if v is not None))
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #3c5625f8

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -165,10 +166,10 @@ def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1,
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     while todo := [t for t in tiles if not all(k in book.found for k in t.keys)]:
-        pool, idle = Parallel(None if n_jobs == 1 else n_jobs, batch_size=1, pre_dispatch="n_jobs",
-                              return_as="generator_unordered"), True
+        options: dict[str, Any] = {"batch_size": 1, "pre_dispatch": "n_jobs", "return_as": "generator_unordered"}
+        pool, idle = Parallel(None if n_jobs == 1 else n_jobs, **options), True
         try:
-            for tile, records in pool(_jobs(book, todo, work)):
+            for tile, records in cast(Iterator, pool(_jobs(book, todo, work))):
                 idle = False
                 _write(book, tile, records)
                 told() if told else None
