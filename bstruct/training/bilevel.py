@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor
@@ -103,14 +103,14 @@ def _of_prior(outer: OuterPlan, own: dict[str, Variable],
     "What Q says of h alone, [M]: repulsion and log hyperprior."
     away = prior = 0.0
     if outer.known:
-        apart = lambda m, other: law.kl(own, m, {e: {"logits": v} for e, v in other.items()})
+        apart = lambda m, other: cast(Tensor, law.kl(own, m, {e: {"logits": v} for e, v in other.items()}))
         away = vmap(lambda m: repulsion(m, outer.known, apart))(law.nested(own, hyper))
-    if outer.hyperprior is not None:
-        prior = vmap(lambda a: log_hyperprior({"all": a}, *outer.hyperprior))(hyper["log_precision"])
+    if (inverse_gamma := outer.hyperprior) is not None:
+        prior = vmap(lambda a: log_hyperprior({"all": a}, *inverse_gamma))(hyper["log_precision"])
     return away, prior
 
 # %% ../../nbs/training/05_bilevel.ipynb #9631f9c9
-def _tensors(value: Value | None) -> Value | None:
+def _tensors(value: Value) -> Value:
     "A schedule whose ends are tensors: it runs in the arithmetic of the weights."
     return tuple(map(torch.as_tensor, value)) if isinstance(value, tuple) else value
 

@@ -9,6 +9,7 @@ __all__ = ['Start', 'Kept', 'Mixture', 'to_tensors', 'from_tensors']
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -94,8 +95,8 @@ class Mixture:
             parts = [chance[i] * q for i, q in owners]
             if max(parts) > 0:
                 found += zip(parts, *(v.detach() for v in linear(x)))
-        mean = sum(p * m for p, m, _ in found)
-        second = sum(p * (v + m.square()) for p, m, v in found)
+        mean = cast(Tensor, sum(p * m for p, m, _ in found))
+        second = cast(Tensor, sum(p * (v + m.square()) for p, m, v in found))
         return mean, (second - mean.square()).clamp_min(0)
 
     def complexity(self) -> dict[str, float]:

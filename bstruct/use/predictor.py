@@ -103,12 +103,13 @@ def predictive(model, members: "list[Member] | Judged", x: Float[Tensor, "n d"])
         mean, variance = members.mixture.predict(z, members.best)
         return torch.stack([mean * model.target_scale_ + model.target_mean_, variance.sqrt() * model.target_scale_], -1)
     if law.probabilities is None:
-        parts = [(m.probability, *law.moments(m.outputs(z), m.noise[:, None])) for m in members]
-        mean = sum(p * out.mean(0) for p, out, _ in parts)
-        second = sum(p * (out.square() + noise).mean(0) for p, out, noise in parts)
+        of_numbers = cast(Callable, law.moments)
+        parts = [(m.probability, *of_numbers(m.outputs(z), m.noise[:, None])) for m in members]
+        mean = cast(Tensor, sum(p * out.mean(0) for p, out, _ in parts))
+        second = cast(Tensor, sum(p * (out.square() + noise).mean(0) for p, out, noise in parts))
         std = (second - mean.square()).clamp_min(0).sqrt()
         return torch.stack([mean * model.target_scale_ + model.target_mean_, std * model.target_scale_], -1)
-    total = 0.0
+    total = x.new_zeros(())
     for m in members:
         total = total + m.probability * law.probabilities(m.outputs(z)).mean(0)
     return total / total.sum(-1, keepdim=True)

@@ -9,6 +9,7 @@ __all__ = ['judge_of', 'Fit', 'fitted', 'support', 'Verdict', 'verdict', 'conclu
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ from bstruct.search.settings import Settings
 from bstruct.training.laplace import DualFits, DualPlan, Reference, closed_reference, fit_dual, pooled_error
 from bstruct.training.mixture import NAMES, Kept, Mixture, Start
 
+EXACT = 1000  # up to so many rows precisions and noise are learnt by exact kernels, beyond by Kronecker factors
 ROWS = 2000  # up to so many the judge "auto" is the dual engine
 LABELS = {"constant": "constant", "linear": "linear model"}  # of the references, as a reader sees them
 FIT = "Laplace evidence, learnt precisions"
@@ -77,7 +79,8 @@ class Fit:
 # %% ../../../nbs/search/stages/08_judge.ipynb #7d73d805
 def fitted(run: Session, structures: list[Structure]) -> tuple[list[Fit], Interrupted | None]:
     "Fits of different networks, tile by tile; after an interruption those of the finished tiles, and the interruption."
-    plan, found = DualPlan(starts=max(2, run.settings.replicas)), []
+    learn = "exact" if len(run.task) <= EXACT else "kronecker"
+    plan, found = DualPlan(learn=learn, starts=max(2, run.settings.replicas)), []
     for i, first in enumerate(range(0, len(structures), TILE)):
         part, name = structures[first:first + TILE], f"laplace/{i}"
         try:
@@ -214,7 +217,8 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
         raise RuntimeError(f"no structure could be fitted; the first failed with {fits[0].evidence}")
     models, of = {name: closed_reference(task, name) for name in NAMES}, Scope(1, len(task), len(task), FIT, "integral")
     exact = {name: Evidence(m.evidence, method="closed form", of=of) for name, m in models.items()}
-    evidences = {i: f.evidence for i, f in enumerate(good)} | exact
+    known = [cast(Evidence, f.evidence) for f in good]
+    evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **exact}
     many = [len(names(f.structure)) for f in good]
     prior = torch.tensor([k / sum(many) for k in many] + [1.0] * len(exact), dtype=torch.float64).log()
     dead = {i for i, f in enumerate(good) if f.flat} | ({"linear"} if _is_flat(models["linear"], task) else set())
@@ -225,13 +229,13 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     rows = [Scored({}, exact[k], probability=p[k][0], probability_error=p[k][1], name=LABELS[k],
                    parameters=1 if k == "constant" else 1 + task.x[0].numel()) for k in NAMES]
     for i, f in enumerate(good):
-        rows += _rows(graph, evidences[i], names(f.structure), tuple(v / many[i] for v in p[i]))
+        rows += _rows(graph, evidences[i], names(f.structure), (p[i][0] / many[i], p[i][1] / many[i]))
     rows.sort(key=lambda r: -r.evidence.value)
     for f in fits:
         rows += _rows(graph, f.evidence, names(f.structure), (0.0, 0.0)) if isinstance(f.evidence, str) else []
-    order = sorted(range(len(good)), key=lambda i: (good[i].flat, -good[i].evidence.value))
+    order = sorted(range(len(good)), key=lambda i: (good[i].flat, -known[i].value))
     networks = [(good[i], p[i][0]) for i in order]
-    notes = [support(len(task), [f.evidence for f, _ in networks if not f.flat],
+    notes = [support(len(task), [known[i] for i in order if not good[i].flat],
                      {k: m.evidence for k, m in models.items() if k not in dead})]
     return Verdict(rows, networks, {k: (p[k][0], m) for k, m in models.items()}, [*notes, *_lost(fits), *found.notes])
 
@@ -244,9 +248,10 @@ def _is_flat(model: Reference, task: Task) -> bool:
 
 def _rows(graph: Graph, evidence: Evidence | str, names: list[Structure], own: tuple[float, float]) -> list[Scored]:
     "A row for each name of a network."
-    none, failed = Evidence(math.nan, math.inf, method="none", reliable=False), isinstance(evidence, str)
-    return [Scored(s, none if failed else evidence, probability=own[0], probability_error=own[1],
-                   parameters=parameters(graph, s), error=evidence if failed else None) for s in names]
+    none = Evidence(math.nan, math.inf, method="none", reliable=False)
+    value, error = (none, evidence) if isinstance(evidence, str) else (evidence, None)
+    return [Scored(s, value, probability=own[0], probability_error=own[1], parameters=parameters(graph, s),
+                   error=error) for s in names]
 
 
 def _lost(fits: list[Fit]) -> list[str]:
@@ -261,14 +266,14 @@ def conclude(run: Session, result: Result, structures: list[Structure],
     "Fit different networks, and put ranking, predictor and notes into the result. Raises Interrupted before the first."
     fits, stop = fitted(run, structures)
     if not fits:
-        raise stop
+        raise cast(Interrupted, stop)
     found = verdict(run.graph, run.task, fits, names)
     mixture = found.mixture(run.graph, run.task)
     chance = [k.probability for k in mixture.networks]
     total = sum(chance)
     result.probabilities = [p / total for p in chance] if total else [1.0, *chance[1:]]
     result.structures, result.ranking = [k.structure for k in mixture.networks], found.rows
-    result.evidence, result.mixture = found.networks[0][0].evidence, mixture
+    result.evidence, result.mixture = cast(Evidence, found.networks[0][0].evidence), mixture
     result.notes = [*result.notes, *found.notes]
     result.levels = "precisions and noise by the Laplace evidence, step by step"
     result.interrupted = None if stop is None else str(stop)
