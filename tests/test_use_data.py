@@ -44,7 +44,13 @@ def test_every_kind_of_file_gives_the_same_table():
     assert list(matrix.X) == ["x0", "x1"] and np.array_equal(matrix.X, frame[["a", "b"]])
     assert matrix.y.tolist() == [0, 1, 1]
     assert load_table(folder / "f.csv", "t", drop=["a"]).X.columns.tolist() == ["b"]
-    assert load_table(folder / "f.csv", "absent", labelled=False).y is None
+    unlabelled = load_table(folder / "f.csv", "absent", labelled=False)
+    assert unlabelled.y is None and table.target is table.y
+    try:
+        unlabelled.target
+        raise AssertionError("a table without a target has none to give")
+    except ValueError as error:
+        assert "f.csv has no target" in str(error)
 
 # %% ../nbs/use/01_data.ipynb #0bcc6656
 def test_sets_of_scikit_learn_need_no_target():
