@@ -6,6 +6,7 @@ import pytest  # noqa: F401
 # %% ../nbs/evidence/19_blind.ipynb #c1e38b60
 import math
 
+import pytest
 import torch
 from scipy.stats import ncx2
 

@@ -8,6 +8,7 @@ from bstruct.distributions.boolean_cube import *
 # %% ../nbs/distributions/07_boolean_cube.ipynb #dd72ddc8
 import math
 
+import pytest
 import torch
 from torch.distributions import Bernoulli, RelaxedBernoulli, kl_divergence
 

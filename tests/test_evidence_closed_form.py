@@ -8,6 +8,7 @@ from bstruct.evidence.closed_form import *
 # %% ../nbs/evidence/02_closed_form.ipynb #b836d3b5
 import math
 
+import pytest
 import torch
 from torch.distributions import MultivariateNormal
 

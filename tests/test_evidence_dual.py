@@ -8,6 +8,7 @@ from bstruct.evidence.dual import *
 # %% ../nbs/evidence/17_dual.ipynb #1b04f44b
 import math
 
+import pytest
 import torch
 from torch.func import hessian, vmap
 

@@ -8,6 +8,7 @@ from bstruct.evidence.laplace import *
 # %% ../nbs/evidence/06_laplace.ipynb #2e3d16d7
 import math
 
+import pytest
 import torch
 
 from bstruct.evidence.closed_form import linear_posterior

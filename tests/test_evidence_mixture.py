@@ -8,6 +8,7 @@ from bstruct.evidence.mixture import *
 # %% ../nbs/evidence/09_mixture.ipynb #600dc504
 import math
 
+import pytest
 import torch
 
 from bstruct.evidence.core import GaussianPrior, estimate, make_target

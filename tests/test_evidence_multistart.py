@@ -8,6 +8,7 @@ from bstruct.evidence.multistart import *
 # %% ../nbs/evidence/13_multistart.ipynb #40e98758
 import math
 
+import pytest
 import torch
 
 from bstruct.evidence.core import GaussianPrior, estimate, make_target

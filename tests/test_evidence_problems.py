@@ -8,6 +8,7 @@ from bstruct.evidence.problems import *
 # %% ../nbs/evidence/04_problems.ipynb #e2c99ed2
 import math
 
+import pytest
 import torch
 
 from bstruct.evidence.core import to_weights

@@ -8,6 +8,7 @@ from bstruct.evidence.referee import *
 # %% ../nbs/evidence/11_referee.ipynb #b03e2dab
 import math
 
+import pytest
 import torch
 
 from bstruct.evidence.core import Evidence, GaussianPrior

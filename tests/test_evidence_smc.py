@@ -8,6 +8,7 @@ from bstruct.evidence.smc import *
 # %% ../nbs/evidence/08_smc.ipynb #0693f2de
 import math
 
+import pytest
 import torch
 
 from bstruct.evidence.core import GaussianPrior, estimate, make_target

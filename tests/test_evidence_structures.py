@@ -8,6 +8,7 @@ from bstruct.evidence.structures import *
 # %% ../nbs/evidence/12_structures.ipynb #5e8222c0
 import math
 
+import pytest
 import torch
 from torch import Generator
 

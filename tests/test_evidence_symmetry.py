@@ -8,6 +8,7 @@ from bstruct.evidence.symmetry import *
 # %% ../nbs/evidence/03_symmetry.ipynb #98cec52a
 import math
 
+import pytest
 import torch
 
 from bstruct.evidence.core import GaussianPrior, to_vector, to_weights

@@ -8,6 +8,7 @@ from bstruct.evidence.traces import *
 # %% ../nbs/evidence/05_traces.ipynb #d69af7dd
 import math
 
+import pytest
 import torch
 
 

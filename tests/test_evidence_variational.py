@@ -11,6 +11,7 @@ import math
 import torch
 
 import bstruct.evidence.mixture
+import pytest
 from bstruct.evidence.core import GaussianPrior, estimate, make_target
 from bstruct.evidence.laplace import find_modes
 from bstruct.evidence.problems import (bump_problem, logistic_problem, outlier_problem, polynomial_problem,

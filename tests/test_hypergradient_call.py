@@ -6,6 +6,7 @@ import pytest  # noqa: F401
 from bstruct.hypergradient.call import *
 
 # %% ../nbs/hypergradient/02_call.ipynb #ef6e82ce
+import pytest
 import torch
 
 from bstruct.hypergradient.call import METHODS

@@ -8,6 +8,7 @@ from bstruct.hypergradient.drmad import *
 # %% ../nbs/hypergradient/08_drmad.ipynb #744d4698
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.drmad import _Polygon
 from bstruct.hypergradient.call import hypergradient, prepare
 from bstruct.hypergradient.operator import train

@@ -8,6 +8,7 @@ from bstruct.hypergradient.greedy import *
 # %% ../nbs/hypergradient/05_greedy.ipynb #cf392c20
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.call import hypergradient
 
 # %% ../nbs/hypergradient/05_greedy.ipynb #54f93df5

@@ -10,6 +10,7 @@ import warnings
 
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.implicit import conjugate_gradient
 from bstruct.hypergradient.call import hypergradient
 

@@ -8,6 +8,7 @@ from bstruct.hypergradient.neumann import *
 # %% ../nbs/hypergradient/10_neumann.ipynb #a1a36cad
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.call import hypergradient
 
 # %% ../nbs/hypergradient/10_neumann.ipynb #603c9e46

@@ -8,6 +8,7 @@ from bstruct.hypergradient.optimise import *
 # %% ../nbs/hypergradient/12_optimise.ipynb #bcf867d7
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.call import hypergradient
 from bstruct.hypergradient.optimise import optimise
 

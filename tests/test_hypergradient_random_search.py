@@ -6,6 +6,7 @@ import pytest  # noqa: F401
 from bstruct.hypergradient.random_search import *
 
 # %% ../nbs/hypergradient/11_random_search.ipynb #d5193edb
+import pytest
 import torch
 from bstruct.hypergradient.call import hypergradient
 

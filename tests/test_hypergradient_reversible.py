@@ -8,6 +8,7 @@ from bstruct.hypergradient.reversible import *
 # %% ../nbs/hypergradient/07_reversible.ipynb #1a1e92f5
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.call import hypergradient
 
 # %% ../nbs/hypergradient/07_reversible.ipynb #02ad0333

@@ -8,6 +8,7 @@ from bstruct.hypergradient.truncated import *
 # %% ../nbs/hypergradient/06_truncated.ipynb #09a4e47e
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.call import hypergradient
 
 # %% ../nbs/hypergradient/06_truncated.ipynb #7d274292

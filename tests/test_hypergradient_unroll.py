@@ -8,6 +8,7 @@ from bstruct.hypergradient.unroll import *
 # %% ../nbs/hypergradient/03_unroll.ipynb #cba9b019
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.call import hypergradient
 from bstruct.hypergradient.operator import Adam, Training
 

@@ -9,6 +9,7 @@ from bstruct.model.candidates import *
 from math import sqrt
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, strategies as st
 

@@ -10,6 +10,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import matplotlib.pyplot
+import pytest
 import torch
 
 from bstruct.model import Candidate, Graph, Vertex

@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 
 import networkx as nx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,6 +8,7 @@ from bstruct.model.presets import *
 # %% ../nbs/model/03_presets.ipynb #032020ff
 from itertools import combinations
 
+import pytest
 import torch
 
 from bstruct.model.graph import Graph

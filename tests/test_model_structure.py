@@ -6,6 +6,7 @@ import pytest  # noqa: F401
 from bstruct.model.structure import *
 
 # %% ../nbs/model/04_structure.ipynb #0241674e
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st

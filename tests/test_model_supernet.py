@@ -9,6 +9,7 @@ from bstruct.model.supernet import *
 import pickle
 from dataclasses import replace
 
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings

@@ -6,6 +6,7 @@ import pytest  # noqa: F401
 from bstruct.model.usage import *
 
 # %% ../nbs/model/06_usage.ipynb #030e86d8
+import pytest
 import torch
 from torch.func import vmap
 

@@ -9,6 +9,7 @@ from bstruct.testing.hypergradient import *
 import warnings
 import torch
 import bstruct.hypergradient
+import pytest
 from bstruct.hypergradient.call import METHODS, hypergradient, register, report
 from bstruct.hypergradient.operator import train
 from bstruct.testing.hypergradient import CLAIMS, check, conformance, differences, problems, truth

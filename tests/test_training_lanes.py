@@ -9,6 +9,7 @@ from bstruct.training.lanes import *
 import math
 from functools import partial
 
+import pytest
 import torch
 
 from bstruct.evidence.dual import (

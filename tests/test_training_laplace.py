@@ -8,6 +8,7 @@ from bstruct.training.laplace import *
 # %% ../nbs/training/08_laplace.ipynb #f934649c
 import math
 
+import pytest
 import torch
 
 from bstruct.model.graph import Graph
