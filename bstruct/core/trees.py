@@ -41,8 +41,7 @@ def tree_leaves(a: Tensors) -> Tensors:
 def tree_norms(*trees: Tensors) -> list[float]:
     "The norm of each tree, in one go."
     leaves = list(chain.from_iterable(tree.values() for tree in trees))
-    # pyright: ignore[reportPrivateImportUsage]
-    each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())
+    each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())  # pyright: ignore
     return [math.hypot(*(next(each) for _ in tree)) for tree in trees]
 
 

@@ -11,6 +11,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -164,9 +165,8 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: 
     record, interrupted = _resumed(checkpoint, fresh, generator), False
     current = {k: v.detach().clone().requires_grad_() for k, v in record["hyper"].items()}
     opt = _outer_optimiser(outer_optimiser, current, record["opt"])
-    call = lambda **kw: hypergradient(inner, outer, method=method, steps=steps, lr=lr,
-                                      momentum=momentum, optimiser=optimiser, generator=generator,
-                                      buffers=buffers, **kw)
+    call = partial(hypergradient, inner, outer, method=method, steps=steps, lr=lr,
+                   momentum=momentum, optimiser=optimiser, generator=generator, buffers=buffers)
     watchers = _watchers(callback, progress, outer_steps, len(record["history"]))
     try:
         while (known := len(record["history"])) < outer_steps and not _stalled(
