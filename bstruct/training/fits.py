@@ -114,7 +114,7 @@ class Fits:
         self._forward = forward_of(self.net, encode(self.net.graph, own, dtype, device), len(chosen))
         self._layout = _Layout(self.net.weight_shapes)
         self.weights = torch.zeros(len(chosen), self._layout.width, device=device, dtype=dtype)
-        start = Supernet(graph, share=True).init(generator_of(seed, "starts", device), (plan.starts,), dtype)
+        start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (plan.starts,), dtype, device)
         for name, view in self._layout.views(self.weights).items():
             view.copy_(start[name].repeat(len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
         self.weights[:, self._layout.noise] = -1.0 / NOISE
@@ -170,11 +170,10 @@ def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task, plan:
 # %% ../../nbs/training/04_fits.ipynb #55e0ce3f
 def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size"]]:
     "Minibatches of the first `past` rows for ever, in a new random order each pass."
-    generator = generator_of(seed, f"rows/{past}", device)
+    generator, at = generator_of(seed, f"rows/{past}"), torch.arange(-(-past // size) * size) % past
     while True:
-        order = torch.randperm(past, generator=generator, device=device)
-        for first in range(0, past, size):
-            yield order[torch.arange(first, first + size, device=device) % past]
+        order = torch.randperm(past, generator=generator)[at]
+        yield from order.to(device, non_blocking=True).split(size)
 
 # %% ../../nbs/training/04_fits.ipynb #9b0403ca
 def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int, of: Scope | None = None) -> Evidence:

@@ -64,7 +64,7 @@ def _batches(n: int, generator, device) -> Iterator[Int[Tensor, "b"] | None]:
         if n <= _FULL:
             yield None
         else:
-            yield from torch.randperm(n, generator=generator, device=device).split(_SIZE)[:n // _SIZE]
+            yield from torch.randperm(n, generator=generator).to(device).split(_SIZE)[:n // _SIZE]
 
 
 def _chunks(fit: Fitted, N: int) -> Iterator[list[int]]:
@@ -94,7 +94,7 @@ def _refresh(fit: Fitted, task: Task, plan: DualPlan, generator) -> tuple[Fitted
     "One step M of every model in float64, in parts that memory holds; and where training goes on."
     N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
     how, parts, further = _rule(plan, N, task.likelihood), [], []
-    rows = torch.randperm(len(task), generator=generator, device=task.x.device)[:_FACTOR_ROWS]
+    rows = torch.randperm(len(task), generator=generator)[:_FACTOR_ROWS].to(task.x.device)
     for models in _chunks(fit, _FACTOR_ROWS if how == "kronecker" else N):
         one = fit.part(models)
         parts.append(refreshed(one, task, "exact" if how == "implicit" else how, rows))
@@ -118,7 +118,7 @@ def start_of(lanes: Lanes, weights: Tensors, task: Task) -> Fitted:
 # %% ../../nbs/training/08_laplace.ipynb #6efd17b2
 def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
     "The fits after `plan.steps` of Adam, each at its best refresh; float32 or float64 as the task is, Q in float64."
-    n, generator, best = len(task), generator_of(seed, "laplace", task.x.device), None
+    n, generator, best = len(task), generator_of(seed, "laplace"), None
     leaves, wide = {k: v.clone().requires_grad_() for k, v in fit.weights.items()}, wide_task(task)
     fit = Fitted(fit.lanes, leaves, fit.log_precision, fit.log_noise, fit.q)
     adam = torch.optim.Adam(leaves.values(), lr=_RATE)
@@ -208,8 +208,8 @@ def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int, seed: 
 
 def _judges(task: Task, plan: DualPlan, seed: int) -> Int[Tensor, "m"]:
     "The rows that judge where not all of them can: the same for all structures."
-    device = task.x.device
-    return torch.randperm(len(task), generator=generator_of(seed, "judges", device), device=device)[:plan.judge_rows]
+    order = torch.randperm(len(task), generator=generator_of(seed, "judges"))
+    return order[:plan.judge_rows].to(task.x.device)
 
 
 def probabilities(out: Float[Tensor, "n C"], likelihood: str) -> tuple[Float[Tensor, "n K"], Float[Tensor, "n K"]]:
@@ -290,7 +290,7 @@ def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: Du
     net, R, device = Supernet(narrowed(graph, structures), share=True), plan.starts, task.x.device
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
-    start = Supernet(graph, share=True).init(generator_of(seed, "starts", device), (R,), task.x.dtype)
+    start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (R,), task.x.dtype, device)
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)
