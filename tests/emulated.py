@@ -121,6 +121,8 @@ def _run(func, args, kwargs):
     if there:
         _count("kernels")
     kept = {k: v for k, v in kwargs.items() if k not in ("device", "pin_memory")}
+    if name.startswith("aten._efficientzerotensor"):  # one without memory, which nothing can read
+        func, kwargs = torch.zeros, {k: v for k, v in kwargs.items() if v is not None}
     found, known = func(*tree_map(_inner, args), **tree_map(_inner, kept)), {id(h.inner): h for h in held}
     wrap = lambda t: known.get(id(t)) or Held(t) if isinstance(t, torch.Tensor) and not isinstance(t, Held) else t
     return tree_map(lambda t: (known[id(t)] if id(t) in known else wrap(t)), found) if there else found
@@ -131,24 +133,7 @@ class _Mode(TorchDispatchMode):
         return _run(func, args, kwargs or {})
 
 
-_to, _tensor = torch.Tensor.to, torch.tensor
-
-
-def to(self, *args, device=None, non_blocking=False, **kwargs):
-    args = list(args)
-    if args and isinstance(args[0], torch.Tensor):
-        like = args.pop(0)
-        device, kwargs["dtype"] = like.device, like.dtype
-    elif args and (args[0] is None or isinstance(args[0], str | torch.device)):
-        device = args.pop(0)
-    found = _to(self, *args, **kwargs) if args or kwargs else self
-    if device is None or torch.device(device).type == found.device.type:
-        return found
-    if torch.device(device) == DEVICE:
-        _count("copies")
-        return Held(found.detach().clone())
-    _count("waits")
-    return found.inner if isinstance(found, Held) else _to(found, "cpu")
+_tensor = torch.tensor
 
 
 def tensor(data, *args, device=None, **kwargs):
@@ -161,15 +146,19 @@ def tensor(data, *args, device=None, **kwargs):
 
 def as_tensor(data, *args, device=None, **kwargs):
     if isinstance(data, torch.Tensor):
-        return data.to(device=device or data.device, **kwargs)
+        return data.to(device=device or data.device, dtype=kwargs.get("dtype") or data.dtype)
     return tensor(data, *args, device=device, **kwargs)
+
+
+def new_tensor(self, data, dtype=None, device=None, **kwargs):
+    return tensor(data, dtype=dtype or self.dtype, device=device or self.device, **kwargs)
 
 
 @contextmanager
 def emulated():
     "The emulated device and its counts, inside the block."
     devices = lambda: ["cpu", "meta"]
-    with (mock.patch.multiple(torch.Tensor, to=to, cpu=lambda self, *a, **k: self.to("cpu")),
+    with (mock.patch.object(torch.Tensor, "new_tensor", new_tensor),
           mock.patch.multiple(torch, tensor=tensor, as_tensor=as_tensor),
           mock.patch("torch.optim.adam._get_fused_kernels_supported_devices", devices, create=True),
           mock.patch("torch.optim.optimizer._get_fused_kernels_supported_devices", devices, create=True),

@@ -173,8 +173,11 @@ def _closed(name: str, state: Tensors,
 
 # %% ../../nbs/training/08_laplace.ipynb #7fb3161a
 def closed_reference(task: Task, name: str) -> Reference:
-    "The constant or the linear model of a Gaussian task, precisions and noise at the maximum of the exact evidence."
-    phi, y = _features(task.x, name), task.y.double()
+    """The constant or the linear model of a Gaussian task, precisions and noise at the maximum of the exact evidence.
+
+    A search of a few numbers along a line: on the host, wherever the task is.
+    """
+    phi, y = _features(task.x.cpu(), name), task.y.cpu().double()
     h = y.new_tensor([math.log(phi.shape[1]), 0.0, math.log(0.5)]).requires_grad_()
     precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).clamp(-6, 14).exp()
     value = lambda: linear_log_evidence(phi, y, precision=precision(h), noise_variance=h[2].clamp_min(-12).exp())
@@ -190,7 +193,8 @@ def closed_reference(task: Task, name: str) -> Reference:
     with torch.no_grad():
         noise, best = h[2].clamp_min(-12).exp(), float(value())
         mean, matrix = linear_posterior(phi, y, precision=precision(h), noise_variance=noise)
-    return reference_of(name, best, {"mean": mean, "factor": torch.linalg.cholesky(matrix), "noise": noise})
+    found = {"mean": mean, "factor": torch.linalg.cholesky(matrix), "noise": noise}
+    return reference_of(name, best, {k: v.to(task.x.device) for k, v in found.items()})
 
 # %% ../../nbs/training/08_laplace.ipynb #4be2d6bb
 def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int, seed: int) -> Reference:
