@@ -213,6 +213,6 @@ def prequential_evidence(graph: Graph, structures: Sequence[Structure], task: Ta
     "Conditional log evidence of every structure, in nats, with its error over the starts."
     names = [network_of(graph, s) for s in structures]
     first = dict(zip(names, structures))
-    log_p = block_log_p(graph, list(first.values()), task, plan, seed)
+    log_p = block_log_p(graph, list(first.values()), task, plan, seed).cpu()
     found = {name: evidence_of_a_start(p, plan.bounds[0], plan.scope) for name, p in zip(first, log_p)}
     return [found[name] for name in names]

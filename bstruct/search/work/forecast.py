@@ -132,14 +132,16 @@ def as_seconds(s: float | int) -> str:
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #a74955be
 def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None = None, n_jobs: int = 1,
-             memory: int | None = None, timed: bool = True) -> Forecast:
+             memory: int | None = None, timed: bool = True, most: int = TILE) -> Forecast:
     """What fitting so many structures of the graph (None: all) will take with `memory` bytes (None: what there is).
+
+    At most `most` are fitted side by side.
 
     Raises MemoryError where not even one structure fits, and names the largest setting that would.
     """
     count = graph.n_structures if structures is None else structures
     free = available_memory(task.x.device) if memory is None else memory
-    room, most = SPARE * free / n_jobs, min(TILE, count)
+    room, most = SPARE * free / n_jobs, min(most, count)
     batch = next((b for b in range(most, 0, -1) if fit_bytes(graph, task, plan, b) <= room), 0)
     if not batch:
         _refuse(graph, task, plan, n_jobs, free)
