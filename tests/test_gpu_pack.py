@@ -45,7 +45,7 @@ def test_a_section_that_fails_or_takes_too_long_stops_nothing_else(tmp_path):
 
     def partly(pack):
         pack.attempt("table", {"row": 1}, lambda: 1 / 0)
-        pack.attempt("table", {"row": 2}, lambda: {"value": float("nan")})
+        pack.attempt("table", {"row": 2}, dict, {"value": float("nan")})
 
     out, device = tmp_path / "x.json", torch.device("cpu")
     pack = Pack(device, True, out, header(device, "test", True, 4.0))

@@ -1,14 +1,15 @@
-"""What the library does on a GPU: `python -m benchmarks.gpu --seconds 480`; without one, `--device cpu --quick` tries it.
+"""What the library does on a GPU: `python -m benchmarks.gpu --seconds 480`.
 
-Sections, in the order of their worth: machine, rate (structures a minute by tile), agreement (processor and device),
-cpu (the same rate on the processor), enumeration (4096 structures), modes, precision, hypergradient, memory, compiled.
-Each has a share of the seconds; what it leaves goes to those behind it. A section that fails or is cut keeps what it had
-noted, and the others go on. Results are written after every row, into --out or results/DEVICE.json beside this file.
+Without a GPU, `--device cpu --quick` tries the pack. Sections, in the order of their worth: machine, rate
+(structures a minute by tile), agreement (processor and device), cpu (the same rate on the processor),
+enumeration (4096 structures), modes, precision, hypergradient, memory, compiled. Each has a share of the
+seconds; what it leaves goes to those behind it. A section that fails or is cut keeps what it had noted, and
+the others go on. Results are written after every row, into --out or results/DEVICE.json beside this file.
 `--plot FILE.json ...` draws FILE.svg and FILE.png and measures nothing.
 
-Needs Python 3.11, torch >= 2.9, numpy, scipy, scikit-learn, pandas, matplotlib, joblib, cloudpickle, jaxtyping,
-filelock, safetensors, tqdm, and fastcore < 2 with packaging; images for torch rarely hold fastcore, so bring its wheel.
-No network is used.
+Needs Python 3.11, torch >= 2.9, numpy, scipy, scikit-learn, pandas, matplotlib, joblib, cloudpickle,
+jaxtyping, filelock, safetensors, tqdm, and fastcore < 2 with packaging. Images for torch rarely hold
+fastcore: bring its wheel. No network is used.
 """
 import argparse
 import re
@@ -27,7 +28,7 @@ def sections():
     return {"machine": Section(1, lambda pack: pack.note(**machine(pack.device))),
             "rate": Section(80, rate.rate), "agreement": Section(45, agreement.agreement),
             "cpu": Section(45, rate.cpu), "enumeration": Section(110, searches.enumeration),
-            "modes": Section(90, searches.modes), "precision": Section(30, agreement.precision),
+            "modes": Section(120, searches.modes), "precision": Section(30, agreement.precision),
             "hypergradient": Section(35, hyper.hypergradients), "memory": Section(14, rate.memory),
             "compiled": Section(60, rate.compiled)}
 
@@ -37,11 +38,12 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=480.0, help="of the whole run (480)")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, ... or cpu (cuda)")
-    parser.add_argument("--out", type=Path, help="file of the results (results/DEVICE.json; none with --quick)")
+    parser.add_argument("--out", type=Path, help="file of the results; none with --quick alone")
     parser.add_argument("--sections", help="names with commas between them (all)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run?")
-    parser.add_argument("--keep", action="store_true", help="keep what --out holds of other sections")
-    parser.add_argument("--plot", type=Path, nargs="+", metavar="FILE", help="draw the figures of these files")
+    keeps = "keep what --out holds of other sections"
+    parser.add_argument("--keep", action="store_true", help=keeps)
+    parser.add_argument("--plot", type=Path, nargs="+", metavar="FILE", help="draw these files")
     asked = parser.parse_args(arguments)
     if asked.seconds <= 0:
         parser.error(f"--seconds is {asked.seconds}: a positive number is needed, 480 say")
@@ -72,8 +74,8 @@ def measure(asked: argparse.Namespace, command: str) -> dict:
     rest = run_all(pack, chosen, asked.seconds)
     left = asked.seconds - (time.monotonic() - begin)
     if rest and out and left > 10:
-        again(["--seconds", str(left), "--device", asked.device, "--out", str(out), "--sections", ",".join(rest),
-               "--keep", *["--quick"] * asked.quick])
+        again(["--seconds", str(left), "--device", asked.device, "--out", str(out), "--sections",
+               ",".join(rest), "--keep", *["--quick"] * asked.quick])
     return found
 
 
@@ -91,7 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("no CUDA device is here, so nothing was measured; --device cpu --quick tries the pack")
         return 0
     given = sys.argv[1:] if arguments is None else arguments
-    command = " ".join(["python -m benchmarks.gpu", *(Path(a).name if "/" in a else a for a in given)])
+    told = (Path(a).name if "/" in a else a for a in given)  # no path of a machine
+    command = " ".join(["python -m benchmarks.gpu", *told])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = measure(asked, command)

@@ -38,8 +38,9 @@ def _agree(pack: Pack, name: str) -> dict:
     dtype = getattr(torch, name)
     host, device = _after_steps(pack, "cpu", dtype), _after_steps(pack, pack.device, dtype)
     apart = (host - device).abs()
-    return {"steps": STEPS, "models": len(host), "mean_nats": float(apart.mean()), "max_nats": float(apart.max()),
-            "tolerance": TOLERANCE[name], "within": bool(apart.mean() <= TOLERANCE[name])}
+    mean, most = float(apart.mean()), float(apart.max())
+    return {"steps": STEPS, "models": len(host), "mean_nats": mean, "max_nats": most,
+            "tolerance": TOLERANCE[name], "within": mean <= TOLERANCE[name]}
 
 
 def evidences(pack: Pack, device) -> tuple[Tensor, int, float]:
@@ -55,25 +56,28 @@ def evidences(pack: Pack, device) -> tuple[Tensor, int, float]:
 
 
 def compared(a: Tensor, b: Tensor, rows: int) -> dict:
-    "Two columns of evidence of the same structures: their ranks, their distance in nats a row, the best of each."
+    "Two columns of evidence of the same structures: their ranks, their distance, the best of each."
     there = a.isfinite() & b.isfinite()
     apart = (a - b)[there].abs() / rows
     rank = int((b > b[a.argmax()]).sum()) + 1
-    return {"structures": len(a), "finite": int(there.sum()), "spearman": float(spearmanr(a[there], b[there])[0]),
+    same = float(spearmanr(a[there], b[there])[0])
+    return {"structures": len(a), "finite": int(there.sum()), "spearman": same,
             "mean_nats_a_row": float(apart.mean()), "max_nats_a_row": float(apart.max()),
-            "spread_nats_a_row": float(a[there].std() / rows), "same_best": bool(rank == 1), "rank_of_best": rank}
+            "spread_nats_a_row": float(a[there].std() / rows), "same_best": bool(rank == 1),
+            "rank_of_best": rank}
 
 
 def agreement(pack: Pack) -> None:
     "Processor against device: after 20 steps in two precisions, and the order of whole evidences."
     for name in TOLERANCE:
-        pack.attempt("steps", {"dtype": name}, lambda: _agree(pack, name))
+        pack.attempt("steps", {"dtype": name}, _agree, pack, name)
     torch.set_num_threads(pack.threads)
 
     def ranking() -> dict[str, Any]:
         there, rows, quick = evidences(pack, pack.device)
         here, _, slow = evidences(pack, "cpu")
-        return {**compared(here, there, rows), "cpu_seconds": slow, "device_seconds": quick, "least": SPEARMAN}
+        return {**compared(here, there, rows), "cpu_seconds": slow, "device_seconds": quick,
+                "least": SPEARMAN}
     pack.attempt("ranking", {"data": "digits"}, ranking)
 
 
@@ -97,4 +101,4 @@ def precision(pack: Pack) -> None:
             torch.set_float32_matmul_precision("highest")
         return {"seconds": seconds, **compared(kept["fp32"], kept[name], rows)}
     for name in ("fp32", "tf32", "bf16"):
-        pack.attempt("kinds", {"kind": name}, lambda: measured(name))
+        pack.attempt("kinds", {"kind": name}, measured, name)

@@ -43,9 +43,10 @@ def problem(pack: Pack) -> Problem:
     width, steps = (32, 4) if pack.quick else (4096, 10)
     g, x, y = torch.Generator().manual_seed(0), *load_digits(return_X_y=True)
     order = torch.randperm(len(x), generator=g)
-    x, y = (torch.tensor(x) / 16)[order].float().to(pack.device), torch.tensor(y)[order].to(pack.device)
-    draw = lambda *s: torch.randn(*s, generator=g).to(pack.device)
-    theta = {"w1": draw(64, width) / 8, "w2": draw(width, width) / width**0.5, "w3": draw(width, 10) / width**0.5}
+    x, y = (torch.tensor(x) / 16)[order].float().to(pack.device), torch.tensor(y)[order]
+    y, draw = y.to(pack.device), lambda *s: torch.randn(*s, generator=g).to(pack.device)
+    root = width**0.5
+    theta = {"w1": draw(64, width) / 8, "w2": draw(width, width) / root, "w3": draw(width, 10) / root}
     hyper = {k: -7 + 0.5 * draw(*v.shape) for k, v in theta.items()}
     predict = lambda t, x: torch.tanh(torch.tanh(x @ t["w1"]) @ t["w2"]) @ t["w3"]
 
@@ -53,7 +54,8 @@ def problem(pack: Pack) -> Problem:
         penalty = sum((hyper[k].exp() * theta[k] ** 2).sum() for k in theta)
         return cross_entropy(predict(theta, x[:1000]), y[:1000]) + penalty / 2
 
-    return Problem(inner, lambda t, h: cross_entropy(predict(t, x[1000:1400]), y[1000:1400]), theta, hyper, steps)
+    outer = lambda t, h: cross_entropy(predict(t, x[1000:1400]), y[1000:1400])
+    return Problem(inner, outer, theta, hyper, steps)
 
 
 def gradients(p: Problem) -> None:
@@ -64,7 +66,7 @@ def gradients(p: Problem) -> None:
 
 
 def _measured(pack: Pack, f: Callable[[], object], rounds: int) -> dict:
-    "Seconds of a call, the median of some, and how far the memory rises; the first call is not timed."
+    "Seconds of a call, the median of some, and how far the memory rises; the first is not timed."
     f()
     pack.wait()
     before = 0
@@ -82,27 +84,31 @@ def _measured(pack: Pack, f: Callable[[], object], rounds: int) -> dict:
 
 
 def hypergradients(pack: Pack) -> None:
-    "Every method once through the same training; time in units of the plain gradients of that training."
+    "Every method through the same training; time in units of the plain gradients of it."
     p, rounds = problem(pack), 1 if pack.quick else 3
-    pack.note(width=p.theta["w1"].shape[1], steps=p.steps, weights=sum(v.numel() for v in p.theta.values()))
-    unit = pack.attempt("methods", {"method": "gradients"}, lambda: _measured(pack, lambda: gradients(p), rounds))
+    size = sum(v.numel() for v in p.theta.values())
+    pack.note(width=p.theta["w1"].shape[1], steps=p.steps, weights=size)
+    plain = {"method": "gradients"}
+    unit = pack.attempt("methods", plain, _measured, pack, lambda: gradients(p), rounds)
     truth: dict[str, Tensor] = {}
 
     def one(name: str) -> dict:
         def call():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                kept["grads"] = hypergradient(p.inner, p.outer, p.theta, p.hyper, steps=p.steps, lr=0.1, momentum=0.9,
-                                              **METHODS[name]).grads
+                given = p.inner, p.outer, p.theta, p.hyper
+                found = hypergradient(*given, steps=p.steps, lr=0.1, momentum=0.9, **METHODS[name])
+                kept["grads"] = found.grads
         kept: dict[str, dict[str, Tensor]] = {}
         found = _measured(pack, call, rounds)
         flat = torch.cat([v.flatten() for v in kept["grads"].values()])
         if name == "unroll full":
             truth["flat"] = flat
         cosine = lambda a, b: float(torch.nn.functional.cosine_similarity(a, b, 0))
-        return {**found, "gradients": found["seconds"] / unit["seconds"] if "seconds" in unit else None,
+        times = found["seconds"] / unit["seconds"] if "seconds" in unit else None
+        return {**found, "gradients": times,
                 "cosine": cosine(flat, truth["flat"]) if truth else None}
     for name in ("unroll full", *(n for n in METHODS if n != "unroll full")):
         if pack.quick and "compiled" in name:
             continue
-        pack.attempt("methods", {"method": name}, lambda: one(name))
+        pack.attempt("methods", {"method": name}, one, name)

@@ -1,4 +1,4 @@
-"A run of named sections under a budget of seconds: each is cut or fails alone, and what is known is on the disk."
+"Named sections under a budget of seconds: each is cut or fails alone, and what is known is on the disk."
 import gc
 import json
 import math
@@ -78,14 +78,16 @@ class Pack:
     def row(self, table: str, **cells: Any) -> None:
         "Add a row to a table of the present section, write it and show it."
         self.current.setdefault(table, []).append(cells)
-        print(f"  {table}: " + ", ".join(f"{k} {_short(v)}" for k, v in cells.items()), flush=True)
+        told = ", ".join(f"{k} {_short(v)}" for k, v in cells.items())
+        print(f"  {table}: {told}", flush=True)
         self.save()
 
-    def attempt(self, table: str, cells: Mapping[str, Any], work: Callable[[], Mapping[str, Any]]) -> dict:
-        "A row that `work` completes, or that holds its error."
+    def attempt(self, table: str, cells: Mapping[str, Any], work: Callable[..., Mapping[str, Any]],
+                *given: Any) -> dict:
+        "A row that `work` of what is given completes, or that holds its error."
         begin = time.perf_counter()
         try:
-            more = dict(work())
+            more = dict(work(*given))
         except Exception as error:
             more = {"error": brief(error)}
             clear(self)
@@ -101,7 +103,8 @@ class Pack:
 
 def brief(error: BaseException) -> str:
     "An error in one line, and the innermost line of our own that met it; paths are cut to their ends."
-    own = [f for f in traceback.extract_tb(error.__traceback__) if "bstruct" in f.filename or "benchmarks" in f.filename]
+    ours = lambda frame: "bstruct" in frame.filename or "benchmarks" in frame.filename
+    own = [f for f in traceback.extract_tb(error.__traceback__) if ours(f)]
     at = f" [{Path(own[-1].filename).name}:{own[-1].lineno}]" if own else ""
     said = re.sub(r"(/[\w.+-]+){2,}", lambda m: Path(m[0]).name, " ".join(str(error).split()))
     return f"{type(error).__name__}: {said}"[:400] + at
@@ -140,7 +143,8 @@ def clear(pack: Pack) -> None:
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
     "Raises OutOfTime inside after so many seconds, where the system has an alarm."
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    main = threading.current_thread() is threading.main_thread()
+    if not hasattr(signal, "setitimer") or not main:
         yield
         return
 
@@ -157,7 +161,7 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 def run_section(pack: Pack, name: str, section: Section, seconds: float) -> bool:
-    "One section: its results, its error or its cut are noted. False where the device itself is broken."
+    "One section: its results, its error or its cut are noted. False where the device is broken."
     print(f"== {name}, at most {seconds:.0f} s", flush=True)
     begin = time.monotonic()
     pack.current = {"status": "running", "budget_seconds": seconds}

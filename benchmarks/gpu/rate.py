@@ -110,9 +110,9 @@ def rate(pack: Pack) -> None:
     "Structures a minute by tile, from the time of a step; then whole evidences."
     length = min(1.5, pack.left / 40)
     for tile in tiles(pack):
-        pack.attempt("tiles", {"tile": tile}, lambda: _rate(pack, tile, length))
+        pack.attempt("tiles", {"tile": tile}, _rate, pack, tile, length)
     for tile in tiles(pack):
-        pack.attempt("whole", {"tile": tile}, lambda: whole(pack, tile))
+        pack.attempt("whole", {"tile": tile}, whole, pack, tile)
     best = max((r.get("a_minute") or 0 for r in pack.current["whole"]), default=0)
     pack.note(best_a_minute=best, target=TARGET, reached=best >= TARGET)
 
@@ -120,7 +120,7 @@ def rate(pack: Pack) -> None:
 def compiled(pack: Pack) -> None:
     "The step with torch.compile around its forward pass, plain and replayed; compiling takes a minute or so."
     for tile in tiles(pack)[:2][::-1]:
-        pack.attempt("tiles", {"tile": tile}, lambda: _compiled(pack, tile))
+        pack.attempt("tiles", {"tile": tile}, _compiled, pack, tile)
 
 
 def _compiled(pack: Pack, tile: int) -> dict:
@@ -157,7 +157,7 @@ def cpu(pack: Pack) -> None:
     "The same cell on the processor of the machine, one core and all; how many times the device is faster."
     for threads in sorted({1, pack.threads}):
         for tile in tiles(pack)[-1:] if pack.quick else (32, 216):
-            pack.attempt("tiles", {"threads": threads, "tile": tile}, lambda: _on_cpu(pack, tile, threads))
+            pack.attempt("tiles", {"threads": threads, "tile": tile}, _on_cpu, pack, tile, threads)
     done = [r for r in pack.current["tiles"] if "a_minute" in r]
     best = lambda threads: max((r["a_minute"] for r in done if r["threads"] == threads), default=None)
     one, every = best(1), best(pack.threads)
@@ -172,10 +172,10 @@ def cpu(pack: Pack) -> None:
 def memory(pack: Pack) -> None:
     "Peak bytes by tile beside the library's forecast, and the tile that the library chooses on this device."
     for tile in sorted(tiles(pack)):
-        pack.attempt("tiles", {"tile": tile}, lambda: _memory(pack, tile))
-    pack.attempt("chosen", {"graph": "cell"}, lambda: _chosen(pack, *data.cell(pack.quick, pack.device)))
-    pack.attempt("chosen", {"graph": "digits, many"},
-                 lambda: _chosen(pack, data.many(pack.quick), data.digits(pack.quick, pack.device)))
+        pack.attempt("tiles", {"tile": tile}, _memory, pack, tile)
+    graph, task = data.many(pack.quick), data.digits(pack.quick, pack.device)
+    for name, given in (("cell", data.cell(pack.quick, pack.device)), ("digits, many", (graph, task))):
+        pack.attempt("chosen", {"graph": name}, _chosen, pack, *given)
 
 
 def _chosen(pack: Pack, graph, task) -> dict:

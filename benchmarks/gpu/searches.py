@@ -61,9 +61,9 @@ def _picked(pack: Pack, graph: Graph, task: Task, seed: int, kept: dict[str, Ran
 def enumeration(pack: Pack) -> None:
     "4096 structures of digits, one by one; then the place of the evidence mode's answers among them."
     graph, task, kept = data.many(pack.quick), data.digits(pack.quick, pack.device), {}
-    pack.attempt("enumerated", {"graph": graph.n_structures}, lambda: _enumerated(pack, graph, task, kept))
+    pack.attempt("enumerated", {"graph": graph.n_structures}, _enumerated, pack, graph, task, kept)
     for seed in range(1 if pack.quick else 3):
-        pack.attempt("evidence_mode", {"seed": seed}, lambda: _picked(pack, graph, task, seed, kept))
+        pack.attempt("evidence_mode", {"seed": seed}, _picked, pack, graph, task, seed, kept)
 
 
 def _fitted(pack: Pack, mode: str, device) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def modes(pack: Pack) -> None:
     found: dict[tuple[str, str], dict] = {}
     for where, device in (("device", pack.device), ("cpu", torch.device("cpu"))):
         for mode in MODES:
-            found[where, mode] = pack.attempt(where, {"mode": mode}, lambda: _fitted(pack, mode, device))
+            found[where, mode] = pack.attempt(where, {"mode": mode}, _fitted, pack, mode, device)
             a, b = found.get(("device", mode)), found.get(("cpu", mode))
             if a and b and "structure" in a and "structure" in b:
                 pack.row("compared", mode=mode, same_answer=a["structure"] == b["structure"],

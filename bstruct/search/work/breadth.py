@@ -46,14 +46,18 @@ def tile_of(graph: Graph, task: Task, plan: FitPlan, count: int) -> int:
     if device.type != "cuda" or count <= TILE:
         return TILE
     room = SPARE * available_memory(device)
-    return widest(lambda n: _seconds(graph, task, plan, n), lambda n: fit_bytes(graph, task, plan, n) <= room, TILE,
-                  min(count, graph.n_structures))
+    fits = lambda n: fit_bytes(graph, task, plan, n) <= room
+    most = min(count, graph.n_structures)
+    found = widest(lambda n: _seconds(graph, task, plan, n), fits, TILE, most)
+    torch.cuda.empty_cache()  # what the trials took is free for the fits
+    return found
 
 # %% ../../../nbs/search/work/03_breadth.ipynb #6a839d00
 def _seconds(graph: Graph, task: Task, plan: FitPlan, n: int) -> float:
     "Seconds of a step of n structures, from a few."
     device = task.x.device
-    fits, size = Fits(graph, list(islice(graph.structures(), n)), task, plan, 0), plan.steps(plan.bounds[-2])[0]
+    structures, size = list(islice(graph.structures(), n)), plan.steps(plan.bounds[-2])[0]
+    fits = Fits(graph, structures, task, plan, 0)
     take, rows = replayed(fits.step, device), torch.arange(size, device=device) % len(task)
     wait = (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else lambda: None
     for _ in range(STEPS):

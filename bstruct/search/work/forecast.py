@@ -87,7 +87,8 @@ def _physical() -> int:
 def available_memory(device: torch.device | str = "cpu") -> int:
     "Bytes that this process can still take on a device."
     if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch gives it again
+        return torch.cuda.mem_get_info(device)[0] + kept
     limits = [_physical(), _number("/proc/meminfo", "MemAvailable:"), _address_space()]
     old = "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"
     for limit, used in (("memory.max", "memory.current"), old):
