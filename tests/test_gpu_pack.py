@@ -48,13 +48,13 @@ def test_a_section_that_fails_or_takes_too_long_stops_nothing_else(tmp_path):
         pack.attempt("table", {"row": 2}, dict, {"value": float("nan")})
 
     out, device = tmp_path / "x.json", torch.device("cpu")
-    pack = Pack(device, True, out, header(device, "test", True, 4.0))
-    works = {"fails": fails, "slow": slow, "partly": partly}
-    assert run_all(pack, {n: Section(1, w) for n, w in works.items()}, 4.0) == []
+    pack = Pack(device, True, out, header(device, "test", True, 30.0))
+    works = {"fails": Section(1, fails), "slow": Section(1, slow), "partly": Section(28, partly)}
+    assert run_all(pack, works, 30.0) == []  # about a second for the slow one
     found = json.loads(out.read_text())["sections"]
     assert {n: s["status"] for n, s in found.items()} == {"fails": "failed", "slow": "cut", "partly": "done"}
     assert found["fails"]["table"] == [{"a": 1}] and "not there" in found["fails"]["error"]
-    assert found["slow"]["so_far"] == 1 and "swallowed" not in found["slow"] and found["slow"]["seconds"] < 3.5
+    assert found["slow"]["so_far"] == 1 and "swallowed" not in found["slow"] and found["slow"]["seconds"] < 15
     first, second = found["partly"]["table"]
     assert first["error"].startswith("ZeroDivisionError") and second["value"] is None
 
