@@ -1,7 +1,8 @@
 """A second device without hardware: tensors that call themselves `meta` and compute on the CPU.
 
-Operands on different devices raise, as they do on an accelerator. What makes the host wait (`item`, `nonzero`, masks,
-copies to the host) and copies to the device are counted, by the line of the library that causes them.
+Operands on different devices raise, as they do on an accelerator. What makes the host wait (`item`,
+`nonzero`, masks, copies to the host) and copies to the device are counted, by the line of the
+library that causes them.
 """
 import traceback
 from collections import Counter
@@ -17,14 +18,16 @@ import bstruct
 
 DEVICE = torch.device("meta")
 LIBRARY = str(Path(bstruct.__file__).parent)
-WAITS = ("aten.nonzero", "aten.masked_select", "aten._unique", "aten.unique", "aten.bincount", "aten.equal")
+WAITS = ("aten.nonzero", "aten.masked_select", "aten._unique", "aten.unique", "aten.bincount",
+         "aten.equal")
 COUNTS = {"kernels": Counter(), "waits": Counter(), "copies": Counter()}
 
 
 def _line() -> str:
     "The line of the library that is at work."
     inside = [f for f in traceback.extract_stack() if f.filename.startswith(LIBRARY)]
-    return f"{inside[-1].filename[len(LIBRARY) + 1:]}:{inside[-1].lineno} {inside[-1].line}" if inside else "outside"
+    return (f"{inside[-1].filename[len(LIBRARY) + 1:]}:{inside[-1].lineno} {inside[-1].line}"
+            if inside else "outside")
 
 
 def _count(kind: str) -> None:
@@ -37,7 +40,8 @@ class Held(torch.Tensor):
     @staticmethod
     def __new__(cls, inner):
         return torch.Tensor._make_wrapper_subclass(
-            cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype,
+            cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(),
+                                                   dtype=inner.dtype,
             device=DEVICE, requires_grad=False)
 
     def __init__(self, inner):
@@ -89,11 +93,12 @@ def _checked(name: str, held: list, host: list, args: tuple) -> None:
     indexed = name.startswith(("aten.index.Tensor", "aten.index_put", "aten._index_put"))
     own = indexed and all(any(h is i for i in args[1] or []) for h in large)
     if held and large and not own:
-        raise RuntimeError(f"expected all tensors on one device, found meta and cpu ({name}, host shapes "
-                           f"{[tuple(h.shape) for h in large]})")
+        raise RuntimeError(f"expected all tensors on one device, found meta and cpu ({name}, "
+                           f"host shapes {[tuple(h.shape) for h in large]})")
     if held and large:
         _count("copies")
-    masks = indexed and held and any(isinstance(i, torch.Tensor) and i.dtype == torch.bool for i in args[1])
+    masks = indexed and held and any(isinstance(i, torch.Tensor) and i.dtype == torch.bool
+                                     for i in args[1])
     if masks or (held and name.startswith(WAITS)):
         _count("waits")
 
@@ -114,7 +119,8 @@ def _run(func, args, kwargs):
         return _moved(func, args, kwargs)
     if name.startswith("aten.copy_"):
         return _copied(func, args, kwargs)
-    _checked(name, held, [a for a in flat if isinstance(a, torch.Tensor) and not isinstance(a, Held)], args)
+    _checked(name, held, [a for a in flat if isinstance(a, torch.Tensor)
+                          and not isinstance(a, Held)], args)
     device = kwargs.get("device")
     there = bool(held) if device is None else torch.device(device) == DEVICE
     _generators(name, flat, there)
@@ -123,9 +129,12 @@ def _run(func, args, kwargs):
     kept = {k: v for k, v in kwargs.items() if k not in ("device", "pin_memory")}
     if name.startswith("aten._efficientzerotensor"):  # one without memory, which nothing can read
         func, kwargs = torch.zeros, {k: v for k, v in kwargs.items() if v is not None}
-    found, known = func(*tree_map(_inner, args), **tree_map(_inner, kept)), {id(h.inner): h for h in held}
-    wrap = lambda t: known.get(id(t)) or Held(t) if isinstance(t, torch.Tensor) and not isinstance(t, Held) else t
-    return tree_map(lambda t: (known[id(t)] if id(t) in known else wrap(t)), found) if there else found
+    found, known = func(*tree_map(_inner, args), **tree_map(_inner, kept)), {
+        id(h.inner): h for h in held}
+    wrap = lambda t: known.get(id(t)) or Held(t) if isinstance(t, torch.Tensor) and not isinstance(
+        t, Held) else t
+    return tree_map(lambda t: (known[id(t)] if id(t) in known else wrap(t)),
+                    found) if there else found
 
 
 class _Mode(TorchDispatchMode):
@@ -161,7 +170,8 @@ def emulated():
     with (mock.patch.object(torch.Tensor, "new_tensor", new_tensor),
           mock.patch.multiple(torch, tensor=tensor, as_tensor=as_tensor),
           mock.patch("torch.optim.adam._get_fused_kernels_supported_devices", devices, create=True),
-          mock.patch("torch.optim.optimizer._get_fused_kernels_supported_devices", devices, create=True),
+          mock.patch("torch.optim.optimizer._get_fused_kernels_supported_devices", devices,
+                     create=True),
           _Mode()):
         for counter in COUNTS.values():
             counter.clear()

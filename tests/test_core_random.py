@@ -5,14 +5,14 @@ import pytest  # noqa: F401
 
 from bstruct.core.random import *
 
-# %% ../nbs/core/05_random.ipynb #3ac0db78
+# %% ../nbs/core/05_random.ipynb #45720be1
 import hashlib
 import subprocess
 import sys
 
 import torch
 
-from bstruct.core.random import generator_of
+from bstruct.core.random import ahead, generator_of
 
 # %% ../nbs/core/05_random.ipynb #dfafe16e
 def test_generators_of_stages_are_independent_and_repeatable():

@@ -71,7 +71,7 @@ def test_an_edge_that_nobody_takes_is_absent():
     net, nothing = Supernet(graph, share=True), dict.fromkeys(graph.choices, "zero")
     gamma = {e: v[None] for e, v in encode(graph, nothing).items()}
     paths = Paths(net, gamma, 1)
-    assert not any(paths._parts[e] for e in graph.choices)
+    assert not any(paths._host[e] for e in graph.choices)
     w = net.init(torch.Generator().manual_seed(0), batch=(1,))
     out = paths(w, torch.randn(5, 3))
     assert torch.equal(out, w["h2->y/linear/bias"].expand(1, 5, 2))

@@ -25,7 +25,8 @@ ROOM = 2**22  # numbers that are drawn ahead of their steps for another device
 
 def ahead(draw: Callable[[], dict[str, Tensor]], times: int, device: torch.device | str,
           room: int = ROOM) -> Iterator[dict[str, Tensor]]:
-    """`draw()` so many times, on `device`: tensors of one dtype by name, drawn on the host in this order.
+    """`draw()` so many times, on `device`: tensors of one dtype by name, drawn on the host in this
+    order.
 
     On another device than the host, as many draws as `room` numbers hold come by one copy.
     """

@@ -29,8 +29,8 @@ def linear_log_evidence(features: Float[Tensor, "n d"], targets: Float[Tensor, "
     """
     n, d = features.shape
     y = targets.reshape(n, -1)
-    psi = features / torch.as_tensor(precision, dtype=features.dtype).sqrt()
-    noise = torch.as_tensor(noise_variance, dtype=features.dtype)
+    psi = features / torch.as_tensor(precision, dtype=features.dtype, device=features.device).sqrt()
+    noise = torch.as_tensor(noise_variance, dtype=features.dtype, device=features.device)
     gram = (psi.mT @ psi if d <= n else psi @ psi.mT) / noise
     chol = torch.linalg.cholesky(gram + torch.eye(min(n, d), dtype=gram.dtype, device=gram.device))
     if d <= n:
@@ -46,7 +46,8 @@ def linear_posterior(features: Float[Tensor, "n d"], targets: Float[Tensor, " n"
                      precision: float | Tensor, noise_variance: float
                      | Tensor) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
     "Mean and precision matrix of the posterior of the weights."
-    prior = torch.as_tensor(precision, dtype=features.dtype).expand(features.shape[1])
+    prior = torch.as_tensor(precision, dtype=features.dtype,
+                            device=features.device).expand(features.shape[1])
     matrix = torch.diag(prior) + features.mT @ features / noise_variance
     mean = torch.cholesky_solve((features.mT @ targets / noise_variance)[:, None],
                                 torch.linalg.cholesky(matrix))
@@ -169,7 +170,7 @@ def _degree(target: Target, names: list[str]) -> float:
 def _looks_quadratic(target: Target, names: list[str], generator: torch.Generator,
                      tolerance: float = 1e-9) -> bool:
     "Whether third and fourth differences vanish along a few lines (relative tolerance)."
-    steps = torch.arange(-2.0, 3.0, dtype=target.prior.dtype)[:, None]
+    steps = torch.arange(-2.0, 3.0, dtype=target.prior.dtype, device=target.prior.device)[:, None]
     differences = torch.tensor([[-1.0, 2, 0, -2, 1], [1, -4, 6, -4, 1]], dtype=target.prior.dtype)
     start, way = (to_weights(target.prior, target.draw(generator, 4, 1)) for _ in range(2))
     moved = {k: w + steps.reshape(-1, *[1] * (w.dim() - 2)) * float(k in names) * way[k]
@@ -216,7 +217,7 @@ def integrate_quadratic(target: Target, names: list[str]) -> Target:
         p = target.prior.precision
         return GaussianPrior({k: target.prior.shapes[k] for k in keys},
                              {k: p[k] for k in keys} if isinstance(p, dict) else p,
-                             target.prior.dtype)
+                             target.prior.dtype, target.prior.device)
 
     inner, outer = part(names), part([k for k in target.prior.shapes if k not in names])
     unit = torch.eye(inner.size, dtype=inner.dtype)

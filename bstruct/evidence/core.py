@@ -145,13 +145,15 @@ class GaussianPrior:
     """W ~ N(0, precision⁻¹) over named weights; `precision` is a number, or one number or tensor
     per name.
 
-    Raises ValueError for a precision ≤ 0, a missing name, or one that does not broadcast to its
-    weight, and for a shape that is no tuple of positive whole numbers.
+    `device`: where the likelihood wants its weights; estimators keep their vectors, and draw, on
+    the host. Raises ValueError for a precision ≤ 0, a missing name, or one that does not broadcast
+    to its weight, and for a shape that is no tuple of positive whole numbers.
     """
 
     shapes: dict[str, tuple[int, ...]]
     precision: float | dict = 1.0
     dtype: torch.dtype = torch.float64
+    device: torch.device | str = "cpu"
 
     def __post_init__(self):
         if not self.shapes:
@@ -174,7 +176,7 @@ class GaussianPrior:
         parts = []
         for name, shape in self.shapes.items():
             p = self.precision[name] if isinstance(self.precision, dict) else self.precision
-            p = torch.as_tensor(p, dtype=self.dtype)
+            p = torch.as_tensor(p, dtype=self.dtype, device="cpu")
             if len(p.shape) > len(shape) or any(
                 a not in (1, b) for a, b in zip(p.shape[::-1], tuple(shape)[::-1])):
                 raise ValueError(f"precision of {name!r} has shape {tuple(p.shape)}, which does "
@@ -190,7 +192,8 @@ def to_weights(prior: GaussianPrior, z: Float[Tensor, "*batch n"]) -> dict[str, 
                          f"{dict(prior.shapes)}")
     parts = torch.split(z * prior.scale.to(z), [math.prod(s) for s in prior.shapes.values()],
                         dim=-1)
-    return {k: p.reshape((*z.shape[:-1], *s)) for (k, s), p in zip(prior.shapes.items(), parts)}
+    return {k: p.reshape((*z.shape[:-1], *s)).to(prior.device)
+            for (k, s), p in zip(prior.shapes.items(), parts)}
 
 
 def to_vector(prior: GaussianPrior, weights: dict[str, Tensor]) -> Float[Tensor, "*batch n"]:
@@ -203,7 +206,7 @@ def to_vector(prior: GaussianPrior, weights: dict[str, Tensor]) -> Float[Tensor,
             raise ValueError(f"weight {name!r} has shape {got}, the prior expects {tuple(shape)}")
     flat = [weights[k].reshape(*weights[k].shape[:weights[k].dim() - len(s)], -1)
             for k, s in prior.shapes.items()]
-    return torch.cat(flat, -1) / prior.scale.to(flat[0])
+    return torch.cat(flat, -1).cpu() / prior.scale.to(flat[0].dtype)
 
 
 def log_standard_normal(z: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
@@ -223,7 +226,7 @@ class Target:
         return self.prior.size
 
     def log_likelihood(self, z: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-        return self.likelihood(to_weights(self.prior, z))
+        return self.likelihood(to_weights(self.prior, z)).to(z.device)
 
     def log_joint(self, z: Float[Tensor, " n"]) -> Float[Tensor, ""]:
         return self.log_likelihood(z) + log_standard_normal(z)
@@ -245,12 +248,12 @@ class Target:
 
 # %% ../../nbs/evidence/01_core.ipynb #3a36a2cc
 def _unchecked(f: Callable) -> Callable:
-    "f with the checks of torch.distributions off."
+    "f with its value on the host, and with the checks of torch.distributions off."
     def g(weights):
         before = Distribution._validate_args
         Distribution.set_default_validate_args(False)
         try:
-            return f(weights)
+            return f(weights).cpu()
         finally:
             Distribution.set_default_validate_args(before)
     return g

@@ -271,7 +271,8 @@ def _head_roots(head: Callable, out: Tensor) -> Float[Tensor, "n C C"]:
     bend = lambda v: -jvp(torch.func.grad(head), (out,), (v.reshape(out.shape),))[1].reshape(-1, C)
     unit = torch.eye(C, dtype=out.dtype, device=out.device)
     blocks = torch.stack([bend(u.expand(len(out), C)) for u in unit], -1)
-    probe = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).sin().reshape(-1, C)
+    probe = torch.linspace(-1, 1, out.numel(), dtype=out.dtype,
+                           device=out.device).sin().reshape(-1, C)
     if not torch.allclose(bend(probe), (blocks @ probe[..., None])[..., 0], rtol=1e-6, atol=1e-9):
         raise ValueError("the head joins rows: its second derivatives across them are not 0; give "
                          "outputs of [n, ...] whose log-likelihood is a sum over the first axis")
@@ -283,9 +284,10 @@ class _Whitened:
     "The target with prior N(0, I), its outputs, and the taps of its Jacobian."
 
     def __init__(self, target: Target, outputs: Callable, head: Callable):
-        self.target, self.head = target, head
-        scale = _parts(target.prior, target.prior.scale)
-        self.outputs = lambda parts: outputs({k: v * scale[k] for k, v in parts.items()})
+        scale, device = _parts(target.prior, target.prior.scale), target.prior.device
+        self.target, self.head = target, lambda out: head(out.to(device)).cpu()
+        self.outputs = lambda parts: outputs(
+            {k: (v * scale[k]).to(device) for k, v in parts.items()}).cpu()
 
     def local(self, z: Float[Tensor, "M P"]) -> tuple[dict[str, Tap], Float[Tensor, "M n C C"]]:
         parts = _parts(self.target.prior, z)

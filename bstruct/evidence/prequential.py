@@ -83,13 +83,13 @@ def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Te
     `stops`: the epochs after which is predicted. `log_prior(weights)` -> [*batch] is added to what
     Adam maximises.
     """
-    found = []
+    found, device = [], next(iter(start.values())).device
     for past, end in zip(bounds, bounds[1:]):
         weights = {k: v.detach().clone().requires_grad_() for k, v in start.items()}
         optimiser, block = torch.optim.Adam(weights.values(), lr=lr, fused=True), []
         for epoch in range(max(stops) + 1):
-            for rows in torch.randperm(past, generator=generator).split(
-                batch_size) if epoch and past else ():
+            order = torch.randperm(past if epoch else 0, generator=generator).to(device)
+            for rows in order.split(batch_size) if epoch and past else ():
                 optimiser.zero_grad()
                 fit = log_p(weights, rows).mean(-1) + (log_prior(weights) / past if log_prior
                                                        else 0)
@@ -97,7 +97,7 @@ def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Te
                 optimiser.step()
             if epoch in stops:
                 with torch.no_grad():
-                    block.append(log_p(weights, torch.arange(past, end)))
+                    block.append(log_p(weights, torch.arange(past, end, device=device)))
         found.append(torch.stack(block))
     return torch.cat(found, -1)
 
@@ -121,7 +121,8 @@ def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *, gene
     bounds = growing_blocks(rows, blocks) if blocks else [
         0, *growing_blocks(rows, rows.bit_length() - 1)]
     anchor = target.draw(generator, replicas)
-    each = vmap(lambda z, i: cast(Callable, row_log_likelihood)(to_weights(prior, z), i),
+    rows_of = cast(Callable, row_log_likelihood)
+    each = vmap(lambda z, i: rows_of(to_weights(prior, z), i.to(prior.device)).to(z.device),
                 in_dims=(0, None))
     found = block_predictions(lambda w, i: each(w["z"], i), {"z": anchor}, bounds, stops=stops,
                               generator=generator, batch_size=batch_size, lr=lr,
@@ -139,7 +140,7 @@ def _check_rows(whole: Callable, parts: Callable | None, prior: GaussianPrior, r
                          "predicts row by row; give the number of rows and ln p of each as "
                          "f(weights, rows)")
     weights = to_weights(prior, torch.randn(prior.size, generator=generator, dtype=prior.dtype))
-    each, total = parts(weights, torch.arange(rows)), whole(weights)
+    each, total = parts(weights, torch.arange(rows, device=prior.device)).cpu(), whole(weights)
     if each.shape != (rows,) or not torch.allclose(each.sum(), total, rtol=1e-4):
         raise ValueError(f"row_log_likelihood gives shape {tuple(each.shape)} and sum "
                          f"{float(each.sum()):.6g}; {rows} numbers that sum to log_likelihood, "

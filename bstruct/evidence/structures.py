@@ -41,7 +41,7 @@ def structure_estimate(graph: Graph, structure: Structure, task: Task, method: C
         return task.log_likelihood(net(weights, {}, x), y, noise).sum()
 
     name = "/".join(f"{e}={c}" for e, c in network_of(graph, structure))
-    prior, generator = GaussianPrior(shapes, precision, torch.float64), generator_of(
+    prior, generator = GaussianPrior(shapes, precision, device=x.device), generator_of(
         seed, f"evidence/{name}")
     run = method if callable(method) else partial(estimate, method=method)
     found = run(log_likelihood, prior, generator=generator, **options)
@@ -120,8 +120,8 @@ def structure_evidences(graph, x: Tensor, log_likelihood: Callable[[Tensor], Ten
     for choice in graph.structures():
         net = Supernet(graph.restrict(choice))
         f = lambda w, net=net: log_likelihood(net(w, {}, x))
-        prior = GaussianPrior(net.weight_shapes, {k: precision * net.fan_in[k]
-                                                  for k in net.weight_shapes}, x.dtype)
+        own = {k: precision * net.fan_in[k] for k in net.weight_shapes}
+        prior = GaussianPrior(net.weight_shapes, own, x.dtype, x.device)
         known = {"units": graph_symmetries(net)} if method == "mixture" or callable(method) else {}
         run = method if callable(method) else partial(estimate, method=method)
         e = run(f, prior, generator=generator, **known, **options)

@@ -7,6 +7,7 @@ __all__ = ['Activate', 'Paths', 'all_paths']
 
 # %% ../../nbs/model/08_paths.ipynb #735bc7b7
 from collections.abc import Callable, Mapping
+from copy import copy
 
 import torch
 from jaxtyping import Float
@@ -69,10 +70,10 @@ class _Part:
     """The models of a batch that chose a member of one group: `models` (None: all), their members,
     their activations."""
 
-    def __init__(self, group, chosen: list[int], device):
+    def __init__(self, group, chosen: list[int]):
         rows = [i for i, k in enumerate(chosen) if k in group.positions]
         self.group, self.members = group, [group.positions.index(chosen[i]) for i in rows]
-        at = lambda v: torch.tensor(v, device=device)
+        at = torch.tensor
         self.models, self.of = None if len(rows) == len(chosen) else at(rows), at(self.members)
         kinds: dict[str | None, list[int]] = {}
         for j, member in enumerate(self.members):
@@ -80,9 +81,16 @@ class _Part:
         self.parts = [(name, at(where)) for name, where in kinds.items()]
         widths = [group.members[m].width for m in self.members]
         live = torch.arange(group.out[0]) < at(
-            [group.out[0] if w is None else w for w in widths]).cpu()[:, None]
-        self.live = None if live.all() else live.to(device).reshape(
+            [group.out[0] if w is None else w for w in widths])[:, None]
+        self.live = None if live.all() else live.reshape(
             len(rows), 1, -1, *(1 for _ in group.out[1:]))
+
+    def to(self, device: torch.device) -> "_Part":
+        "The same part, its places on another device."
+        part, there = copy(self), lambda v: None if v is None else v.to(device)
+        part.models, part.of, part.live = there(self.models), there(self.of), there(self.live)
+        part.parts = [(name, rows.to(device)) for name, rows in self.parts]
+        return part
 
     def weights(self, weights: Mapping[str, Tensor], share: bool) -> dict[str, Tensor]:
         "Of the models that are concerned, the weights of the member that each chose."
@@ -125,7 +133,9 @@ class Paths:
 
     def __init__(self, net: Supernet, structure: Mapping[str, Tensor], models: int):
         self.net, self.models = net, models
-        self._parts = {e.name: self._edge(e, structure) for e in net.graph.edges}
+        self._host = {e.name: self._edge(e, structure) for e in net.graph.edges}
+        # where the function has been called, the places of its parts
+        self._on = {torch.device("cpu"): self._host}
 
     def _edge(self, edge: Edge, structure: Mapping[str, Tensor]) -> list[_Part]:
         gamma = structure.get(edge.name)
@@ -133,14 +143,20 @@ class Paths:
             if len(edge.candidates) > 1:
                 raise ValueError(f"the structure has no weights for edge {edge.name}; give a γ "
                                  f"of shape [{self.models}, {len(edge.candidates)}]")
-            chosen, device = [0] * self.models, None
+            chosen = [0] * self.models
         else:
             if not ((gamma == 0) | (gamma == 1)).all() or (gamma.sum(-1) != 1).any():
                 raise ValueError(f"γ of edge {edge.name} is not one-hot; use torch.func.vmap for "
                                  "mixtures")
-            chosen, device = gamma.argmax(-1).tolist(), gamma.device
-        return [_Part(g, chosen, device) for g in self.net.groups[edge.name]
+            chosen = gamma.argmax(-1).tolist()
+        return [_Part(g, chosen) for g in self.net.groups[edge.name]
                 if set(g.positions) & set(chosen)]
+
+    def parts(self, device: torch.device) -> dict[str, list[_Part]]:
+        "The parts by edge, with their places on a device."
+        if device not in self._on:
+            self._on[device] = {e: [p.to(device) for p in parts] for e, parts in self._host.items()}
+        return self._on[device]
 
     def __call__(self, weights: Mapping[str, Tensor], x: Tensor,
                  common: bool = True) -> Float[Tensor, "M n *outputs"]:
@@ -152,7 +168,7 @@ def _brought(paths: Paths, edge: Edge, weights: Mapping[str, Tensor], x: Tensor,
     """What the candidates of an edge bring to its target in every model, [M, n, *out]; None if
     nobody brings anything."""
     total = None
-    for part in paths._parts[edge.name]:
+    for part in paths.parts(x.device)[edge.name]:
         mine = x if common or part.models is None else x.index_select(0, part.models)
         a = _applied(part, part.weights(weights, paths.net.share), mine, common)
         if part.models is not None:

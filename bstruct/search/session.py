@@ -59,7 +59,7 @@ class Session:
 
     def generator(self, stage: str) -> Generator:
         "The random numbers of a stage; the same whenever the stage begins."
-        return generator_of(self.seed, stage, self.task.x.device)
+        return generator_of(self.seed, stage)
 
     def state(self, name: str) -> dict[str, Tensor]:
         "The tensors kept for a stage or for a part of it, empty where there are none."

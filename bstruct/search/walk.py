@@ -87,7 +87,7 @@ def _paired_trainer(run: Session, places: Sequence[Place], sizes: list[int]) -> 
     """For every place a posterior for each of `sizes`; those of different places share all
     randomness."""
     net, many = Supernet(run.graph, share=True), len(places)
-    first = make_batch(net, run.generator("path/starts"), sizes, 1.0, {})
+    first = make_batch(net, run.generator("path/starts"), sizes, 1.0, {}, device=run.task.x.device)
     params = {k: v.repeat(many, *[1] * (v.ndim - 1)) for k, v in first.params.items()}
     gamma = one_hot(net, [s for s, _ in places for _ in sizes], run.task.x.device)
     c_reg = torch.tensor([c for _, c in places for _ in sizes], dtype=first.c_reg.dtype,
@@ -126,7 +126,7 @@ def difference(a: Visit, b: Visit) -> Evidence:
     "Evidence of a less that of b in nats, with the jackknife error over shared replicas."
     p, q = a.log_p.double(), b.log_p.double()
     gain = lambda keep: (log_mean(p[keep]) - log_mean(q[keep])).sum()
-    all_, R = torch.arange(len(p)), len(p)
+    all_, R = torch.arange(len(p), device=p.device), len(p)
     rows = log_mean(p) - log_mean(q)
     one_scale([a.evidence, b.evidence])
     notes = {"replicas": R, "rows_stderr": math.sqrt(len(rows)) * float(rows.std())

@@ -92,11 +92,11 @@ class Batch:
 
 # %% ../../nbs/training/02_batch.ipynb #f8df84c4
 def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None,
-               log_scale: float = -4.0) -> Batch:
+               log_scale: float = -4.0, device: torch.device | str | None = None) -> Batch:
     """Posteriors around random initial weights, one for every entry of `sizes`; scales
     exp(`log_scale`), noise e^-1."""
-    device, m = generator.device, len(sizes)
-    loc = torch.cat([v.flatten(1) for v in net.init(generator, batch=(m,)).values()], 1)
+    device, m = device or generator.device, len(sizes)
+    loc = torch.cat([v.flatten(1) for v in net.init(generator, batch=(m,)).values()], 1).to(device)
     params = {"loc": loc, "log_scale": torch.full_like(loc, log_scale)}
     params["log_noise"] = torch.full((m,), -1.0, device=device)
     if structure is None:
@@ -155,8 +155,9 @@ def weight_samples(batch: Batch, samples: int,
         yield loc
         return
     for _ in range(samples):
-        noise = torch.randn(loc.shape[1:], generator=generator, device=loc.device, dtype=loc.dtype)
-        yield reparameterise(loc, log_scale, noise)
+        noise = torch.randn(loc.shape[1:], generator=generator, device=generator.device,
+                            dtype=loc.dtype)
+        yield reparameterise(loc, log_scale, noise.to(loc.device))
 
 # %% ../../nbs/training/02_batch.ipynb #eed4bc08
 def outputs_at(batch: Batch, weights: Iterable[Float[Tensor, "M P"]],

@@ -161,7 +161,7 @@ class _Source:
         first, end = (fitted, size) if OUTER[self.outer.judge].held_out else (none, size)
         found = []
         for a, b in ((none, fitted), (first, end)):
-            keys = drawn(torch.rand, (len(size), len(place)), self.generator, place.device)
+            keys = drawn(torch.rand, (len(size), len(place)), self.generator).to(place.device)
             outside = (place < a[:, None]) | (place >= b[:, None])
             found.append(((keys + outside).argsort(1), b - a))
         return tuple(found)
@@ -172,10 +172,8 @@ class _Source:
         at = torch.arange(i * size, (i + 1) * size, device=order[0].device)
         rows = order[0].gather(1, at % order[1][:, None])
         shape = lambda v: (len(v), many, v.shape[1])
-        noise = drawn(torch.randn, shape(p["loc"]), self.generator,
-                      p["loc"].device).to(p["loc"].dtype)
-        made = lambda v, shape: drawn(gumbel_noise, shape, self.generator,
-                                      p["loc"].device).to(p["loc"].dtype)
+        noise = drawn(torch.randn, shape(p["loc"]), self.generator).to(p["loc"])
+        made = lambda v, shape: drawn(gumbel_noise, shape, self.generator).to(p["loc"])
         gumbel = law.noise(self.variables, self.batch.laws, made, (len(p["loc"]), many))
         return _Draw(rows, noise, gumbel)
 

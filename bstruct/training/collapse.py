@@ -64,7 +64,7 @@ def _importance(batch: Batch) -> Float[Tensor, "M P"]:
         group, _ = net.tensors[name]
         on = laws.get(group.prefix.split("/")[0])
         if on is None:
-            found.append(torch.ones(len(batch), math.prod(shape)))
+            found.append(batch.params["loc"].new_ones(len(batch), math.prod(shape)))
         else:
             own = on[:, list(group.positions)]
             own = own.sum(1, keepdim=True) if net.shared[name] else own

@@ -26,6 +26,7 @@ from bstruct.model.supernet import Supernet
 from bstruct.objectives.coefficients import Coefficients, inner_objective
 from bstruct.objectives.task import Task
 from bstruct.training.batch import forward_of
+from bstruct.training.replay import replayed
 
 # %% ../../nbs/training/04_fits.ipynb #310a036d
 LANES = 16  # numbers that a processor may take at once: rows and tensors come in multiples of it
@@ -123,14 +124,15 @@ class Fits:
                                    len(chosen))
         self._layout = _Layout(self.net.weight_shapes)
         self.weights = torch.zeros(len(chosen), self._layout.width, device=device, dtype=dtype)
-        start = Supernet(graph, share=True).init(generator_of(seed, "starts", device),
-                                                 (plan.starts,), dtype)
+        start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (plan.starts,),
+                                                 dtype, device)
         for name, view in self._layout.views(self.weights).items():
-            view.copy_(start[name].repeat(len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
+            view.copy_(start[name].to(device).repeat(
+                len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
         self.weights[:, self._layout.noise] = -1.0 / NOISE
         self.weights.grad = torch.zeros_like(self.weights)
         self._adam = torch.optim.Adam([self.weights.requires_grad_()], lr=plan.learning_rate,
-                                      fused=True)
+                                      fused=True, capturable=device.type == "cuda")
 
     def log_p(self, weights: dict[str, Tensor], noise: Tensor,
               rows: Int[Tensor, "n"]) -> Float[Tensor, "M n"]:
@@ -174,22 +176,23 @@ def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task, plan:
         fits, (size, steps) = Fits(graph, structures, task, plan, seed), plan.steps(past)
         stops = [round(part * steps) for part in plan.stops]
         taken, found = _rows(past, size, seed, task.x.device), {}
+        take = replayed(fits.step, task.x.device)
         for step in range(steps + 1):
             if step in stops:
                 found[step] = fits.predict(past, end)
             if step < steps:
-                fits.step(next(taken))
+                take(next(taken))
         blocks.append(torch.stack([found[s] for s in stops]))
     return torch.cat(blocks, -1).unflatten(1, (len(structures), plan.starts)).transpose(0, 1)
 
 # %% ../../nbs/training/04_fits.ipynb #55e0ce3f
 def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size"]]:
     "Minibatches of the first `past` rows for ever, in a new random order each pass."
-    generator = generator_of(seed, f"rows/{past}", device)
+    generator, at = generator_of(seed, f"rows/{past}"), torch.arange(-(-past // size) * size) % past
     while True:
-        order = torch.randperm(past, generator=generator, device=device)
-        for first in range(0, past, size):
-            yield order[torch.arange(first, first + size, device=device) % past]
+        order = torch.randperm(past, generator=generator)[at]
+        yield from order.to(device, non_blocking=True).split(size)
+
 
 # %% ../../nbs/training/04_fits.ipynb #9b0403ca
 def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int,
@@ -230,7 +233,7 @@ def prequential_evidence(graph: Graph, structures: Sequence[Structure], task: Ta
     "Conditional log evidence of every structure, in nats, with its error over the starts."
     names = [network_of(graph, s) for s in structures]
     first = dict(zip(names, structures))
-    log_p = block_log_p(graph, list(first.values()), task, plan, seed)
+    log_p = block_log_p(graph, list(first.values()), task, plan, seed).cpu()
     found = {name: evidence_of_a_start(p, plan.bounds[0], plan.scope)
              for name, p in zip(first, log_p)}
     return [found[name] for name in names]

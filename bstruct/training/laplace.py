@@ -68,8 +68,7 @@ def _batches(n: int, generator, device) -> Iterator[Int[Tensor, "b"] | None]:
         if n <= _FULL:
             yield None
         else:
-            yield from torch.randperm(n, generator=generator, device=device).split(
-                _SIZE)[:n // _SIZE]
+            yield from torch.randperm(n, generator=generator).to(device).split(_SIZE)[:n // _SIZE]
 
 
 def _chunks(fit: Fitted, N: int) -> Iterator[list[int]]:
@@ -100,7 +99,7 @@ def _refresh(fit: Fitted, task: Task, plan: DualPlan, generator) -> tuple[Fitted
     "One step M of every model in float64, in parts that memory holds; and where training goes on."
     N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
     how, parts, further = _rule(plan, N, task.likelihood), [], []
-    rows = torch.randperm(len(task), generator=generator, device=task.x.device)[:_FACTOR_ROWS]
+    rows = torch.randperm(len(task), generator=generator)[:_FACTOR_ROWS].to(task.x.device)
     for models in _chunks(fit, _FACTOR_ROWS if how == "kronecker" else N):
         one = fit.part(models)
         parts.append(refreshed(one, task, "exact" if how == "implicit" else how, rows))
@@ -129,7 +128,7 @@ def start_of(lanes: Lanes, weights: Tensors, task: Task) -> Fitted:
 def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
     """The fits after `plan.steps` of Adam, each at its best refresh; float32 or float64 as the
     task is, Q in float64."""
-    n, generator, best = len(task), generator_of(seed, "laplace", task.x.device), None
+    n, generator, best = len(task), generator_of(seed, "laplace"), None
     leaves, wide = {k: v.clone().requires_grad_() for k, v in fit.weights.items()}, wide_task(task)
     fit = Fitted(fit.lanes, leaves, fit.log_precision, fit.log_noise, fit.q)
     adam = torch.optim.Adam(leaves.values(), lr=_RATE)
@@ -188,8 +187,11 @@ def _closed(name: str, state: Tensors,
 # %% ../../nbs/training/08_laplace.ipynb #7fb3161a
 def closed_reference(task: Task, name: str) -> Reference:
     """The constant or the linear model of a Gaussian task, precisions and noise at the maximum of
-    the exact evidence."""
-    phi, y = _features(task.x, name), task.y.double()
+    the exact evidence.
+
+    A search of a few numbers along a line: on the host, wherever the task is.
+    """
+    phi, y = _features(task.x.cpu(), name), task.y.cpu().double()
     h = y.new_tensor([math.log(phi.shape[1]), 0.0, math.log(0.5)]).requires_grad_()
     precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).clamp(-6, 14).exp()
     value = lambda: linear_log_evidence(phi, y, precision=precision(h),
@@ -206,8 +208,8 @@ def closed_reference(task: Task, name: str) -> Reference:
     with torch.no_grad():
         noise, best = h[2].clamp_min(-12).exp(), float(value())
         mean, matrix = linear_posterior(phi, y, precision=precision(h), noise_variance=noise)
-    return reference_of(name, best, {"mean": mean, "factor": torch.linalg.cholesky(matrix),
-                                     "noise": noise})
+    found = {"mean": mean, "factor": torch.linalg.cholesky(matrix), "noise": noise}
+    return reference_of(name, best, {k: v.to(task.x.device) for k, v in found.items()})
 
 # %% ../../nbs/training/08_laplace.ipynb #4be2d6bb
 def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int, seed: int) -> Reference:
@@ -227,9 +229,8 @@ def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int, seed: 
 
 def _judges(task: Task, plan: DualPlan, seed: int) -> Int[Tensor, "m"]:
     "The rows that judge where not all of them can: the same for all structures."
-    device = task.x.device
-    return torch.randperm(len(task), generator=generator_of(seed, "judges", device),
-                          device=device)[:plan.judge_rows]
+    order = torch.randperm(len(task), generator=generator_of(seed, "judges"))
+    return order[:plan.judge_rows].to(task.x.device)
 
 
 def probabilities(out: Float[Tensor, "n C"],
@@ -322,8 +323,8 @@ def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: Du
     net, R, device = Supernet(narrowed(graph, structures), share=True), plan.starts, task.x.device
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
-    start = Supernet(graph, share=True).init(generator_of(seed, "starts", device), (R,),
-                                             task.x.dtype)
+    start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (R,), task.x.dtype,
+                                             device)
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)

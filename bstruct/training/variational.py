@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch.func import vmap
 
+from bstruct.core.random import ahead
 from bstruct.distributions.gaussian import second_moment
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.objectives.coefficients import (
@@ -54,12 +55,12 @@ def _sources(generator: Generator | Sequence[Generator]) -> list[Generator]:
     return [generator] if isinstance(generator, Generator) else list(generator)
 
 # %% ../../nbs/training/03_variational.ipynb #9baab21b
-def drawn(draw: Callable[..., Tensor], shape, generator: Generator | Sequence[Generator],
-          device=None) -> Tensor:
-    "`draw(shape)` from one generator, or the first axis from a generator each."
+def drawn(draw: Callable[..., Tensor], shape, generator: Generator | Sequence[Generator]) -> Tensor:
+    """`draw(shape)` from one generator, or the first axis from a generator each, where the
+    generators are."""
     if isinstance(generator, Generator):
-        return draw(shape, generator=generator, device=device)
-    return torch.stack([draw(shape[1:], generator=g, device=device) for g in generator])
+        return draw(shape, generator=generator, device=generator.device)
+    return torch.stack([draw(shape[1:], generator=g, device=g.device) for g in generator])
 
 # %% ../../nbs/training/03_variational.ipynb #11c6a0bb
 def annealed(progress: float) -> float:
@@ -91,10 +92,11 @@ class Trainer:
         self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)  # a single level
         given = batch.structure
         self._forward = None if given is None else forward_of(batch.net, given, len(batch))
-        one_each = batch.sizes, torch.arange(len(batch), device=batch.sizes.device)
-        self._sizes, self._own = (batch.sizes.unique(return_inverse=True)
-                                  if isinstance(generator, Generator)
-                                  else one_each)
+        sizes, self._device = batch.sizes.cpu(), batch.sizes.device
+        one_each = sizes, torch.arange(len(batch))
+        one = isinstance(generator, Generator)
+        self._sizes, own = sizes.unique(return_inverse=True) if one else one_each
+        self._own = own.to(self._device)
 
     @property
     def done(self) -> bool:
@@ -103,12 +105,10 @@ class Trainer:
     def run_epoch(self) -> dict:
         """One pass; returns the evidence bound of each model [M] in nats and the structure's
         probabilities by edge."""
-        b, order, fits = self.batch, self._order(), []
-        for i in range(self.plan.steps):
-            at = torch.arange(i * self.plan.batch_size, (i + 1) * self.plan.batch_size,
-                              device=order.device)
-            rows = order.gather(1, at % self._sizes[:, None])
-            fits.append(self._step(rows, (self.epoch + i / self.plan.steps) / self.plan.epochs))
+        b, rows, fits = self.batch, self._rows(), []
+        for i, noise in enumerate(ahead(self._noise, self.plan.steps, self._device)):
+            fits.append(self._step(rows[i], (self.epoch + i / self.plan.steps) / self.plan.epochs,
+                                   noise))
         self.epoch += 1
         with torch.no_grad():
             kl = divergence(weight_kl(b), structure_kl(b, self.plan.structure_kl))
@@ -116,44 +116,55 @@ class Trainer:
                                              self._coefficients),
                     "probabilities": law.marginals(b.net.graph.variables, b.laws)}
 
-    def _order(self) -> Int[Tensor, "U n"]:
-        """Random orders of the rows, those that may be seen first: one for each size, or one for
-        each model."""
-        device, n = self._sizes.device, len(self.task)
+    def _rows(self) -> tuple[Int[Tensor, "U b"], ...]:
+        """The rows of each step, in random orders of those that may be seen: one for each size, or
+        for each model."""
+        n, size = len(self.task), self.plan.batch_size
         one = isinstance(self.generator, Generator)
-        keys = drawn(torch.rand, (n,) if one else (len(self._sizes), n), self.generator, device)
-        return (keys + (torch.arange(n, device=device) >= self._sizes[:, None])).argsort(1)
+        keys = drawn(torch.rand, (n,) if one else (len(self._sizes), n), self.generator).cpu()
+        order = (keys + (torch.arange(n) >= self._sizes[:, None])).argsort(1)
+        at = torch.arange(self.plan.steps * size) % self._sizes[:, None]
+        return order.gather(1, at).to(self._device).split(size, 1)
 
-    def _sampled(self, progress: float) -> Callable[..., Float[Tensor, "M n C"]]:
+    def _noise(self) -> dict[str, Tensor]:
+        "What a step draws: noise of the weights (by no name) and of the structure, by edge."
+        b, one = self.batch, isinstance(self.generator, Generator)
+        shape = b.params["loc"].shape
+        found = {"": drawn(torch.randn, shape[1:] if one else shape, self.generator)}
+        if self._forward:
+            return found
+        gumbel = lambda v, shape: drawn(gumbel_noise, shape, self.generator)
+        return found | law.noise(b.net.graph.variables, b.laws, gumbel, (len(b),))
+
+    def _sampled(self, progress: float,
+                 noise: dict[str, Tensor]) -> Callable[..., Float[Tensor, "M n C"]]:
         "The forward pass at the given structures, or at vertices drawn from their posterior."
         b = self.batch
         if self._forward:
             return self._forward
-        t = scheduled(self.plan.temperature, progress)
-        own, laws, device = b.net.graph.variables, b.laws, b.sizes.device
-        noise = law.noise(own, laws, lambda v, shape: drawn(gumbel_noise, shape, self.generator,
-                                                            device), (len(b),))
-        gamma = law.sample(own, laws, noise, t, hard=True)
-        if progress < 0.5:
-            return forward_of(b.net, {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()},
-                              len(b))
+        own, t, early = b.net.graph.variables, scheduled(
+            self.plan.temperature, progress), progress < 0.5
+        gamma = law.sample(own, b.laws, noise, t, hard=True)
+        if early:
+            gamma = {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}
+        if early and self._device.type == "cpu":
+            return forward_of(b.net, gamma, len(b))
         return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(w, gamma, x)
 
-    def _weights(self) -> tuple[dict[str, Tensor], Float[Tensor, "*M P"]]:
-        "A sample of the weights of every model, as leaves by name, and its noise."
+    def _weights(self, noise: Float[Tensor, "*M P"]) -> dict[str, Tensor]:
+        "A sample of the weights of every model, as leaves by name."
         loc, log_scale = self.batch.params["loc"].detach(), self.batch.params["log_scale"].detach()
-        one = isinstance(self.generator, Generator)
-        noise = drawn(torch.randn, loc.shape[1:] if one else loc.shape, self.generator, loc.device)
         named = self.batch.named(torch.addcmul(loc, log_scale.exp(), noise))
-        return {k: v.requires_grad_() for k, v in named.items()}, noise
+        return {k: v.requires_grad_() for k, v in named.items()}
 
-    def _step(self, rows: Int[Tensor, "U b"], progress: float) -> Float[Tensor, "M"]:
+    def _step(self, rows: Int[Tensor, "U b"], progress: float,
+              noise: dict[str, Tensor]) -> Float[Tensor, "M"]:
         "One Adam step of every model; returns the mean log-likelihood of its minibatch."
         b, task, p, common = self.batch, self.task, self.batch.params, len(rows) == 1
         self._set_rates(progress)
-        w, noise = self._weights()
+        w = self._weights(noise[""])
         rows = rows[0] if common else rows[self._own]
-        output = self._sampled(progress)(w, task.x[rows], common)
+        output = self._sampled(progress, noise)(w, task.x[rows], common)
         axes = 0, None if common else 0, 0
         fit = vmap(task.log_likelihood, in_dims=axes)(output, task.y[rows], p["log_noise"]).mean(1)
         ramp = min(1.0, 2 * progress)
@@ -163,7 +174,7 @@ class Trainer:
         (-inner_objective(fit, kl, self._coefficients.at(progress, ramp), b.sizes)).sum().backward()
         g = torch.cat([(torch.zeros_like(v) if v.grad is None else v.grad).flatten(1)
                        for v in w.values()], 1)
-        p["loc"].grad, p["log_scale"].grad = posterior_gradient(b, g, noise, ramp)
+        p["loc"].grad, p["log_scale"].grad = posterior_gradient(b, g, noise[""], ramp)
         self.optimiser.step()
         return fit.detach()
 

@@ -96,7 +96,7 @@ def ensemble(result: Result, samples: int, structures: str = "all") -> "list[Mem
     for p, batch in _members(result, structures):
         batch = batch.double()
         each = max(1, math.ceil(samples / len(batch)))
-        generator = Generator(batch.params["loc"].device).manual_seed(0)
+        generator = Generator().manual_seed(0)
         members.append(Member(p, batch, torch.stack(
             list(weight_samples(batch, each, generator))).detach()))
     return members

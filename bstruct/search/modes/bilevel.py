@@ -71,8 +71,9 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
     outer, plan = outer or s.outer_plan(), plan or s.plan(n)
     mark = fingerprint(graph.to_json(), s.as_record(), repr(outer), repr(plan), seed,
                        task.likelihood, task.x, task.y)
-    kept, generator = Checkpoint(checkpoint, mark), generator_of(seed, "bilevel", task.x.device)
-    batch = make_batch(Supernet(graph, share=s.share_weights), generator, [n] * s.starts, s.c_reg)
+    kept, generator = Checkpoint(checkpoint, mark), generator_of(seed, "bilevel")
+    net = Supernet(graph, share=s.share_weights)
+    batch = make_batch(net, generator, [n] * s.starts, s.c_reg, device=task.x.device)
     trainer = BilevelTrainer(batch, task, plan, generator, outer)
     found = Bilevel(batch, kept.record["history"], trainer.shortcut, trainer.messages)
     if state := kept.state("bilevel"):

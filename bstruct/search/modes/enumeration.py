@@ -27,6 +27,7 @@ from bstruct.search.stages.tempering import best_multiple
 from bstruct.model.reach import network_of
 from bstruct.training.fits import FitPlan
 from bstruct.core.isolated import TILE
+from bstruct.search.work.breadth import tile_of
 from bstruct.search.work.forecast import Forecast, forecast
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.order import ORDERS, visiting_order
@@ -92,6 +93,7 @@ class _Visits:
     notes: list[str]
     forecast: Forecast | None = None
     groups: list[list[int]] = field(default_factory=list)
+    tile: int = TILE
 
     def evidence(self, rung: int, group: list[int]) -> Evidence | str | None:
         "What the book says of a network after a rung: its evidence, its error, or nothing."
@@ -111,7 +113,7 @@ class _Visits:
     def tiles(self, rung: int, groups: list[list[int]]) -> list[Tile]:
         "The networks in tiles."
         row = lambda i: {f"{rung}/{i}": {"visit": i + 1, "rung": rung, "structure": self.order[i]}}
-        parts = [groups[i:i + TILE] for i in range(0, len(groups), TILE)]
+        parts = [groups[i:i + self.tile] for i in range(0, len(groups), self.tile)]
         return [Tile(MOST * rung + n, [self.order[g[0]] for g in part],
                      [{k: v for i in g for k, v in row(i).items()}
                                                                        for g in part])
@@ -226,7 +228,8 @@ def _foresee(visits: _Visits) -> None:
     "Choose the batch, and say what the run will take; a candidate that fails leaves the time open."
     plan, n_jobs = visits.plans[-1], _processes(visits.n_jobs)
     left = max(1, sum(visits.evidence(len(visits.plans) - 1, g) is None for g in visits.groups))
-    given: dict[str, Any] = dict(structures=left, n_jobs=n_jobs)
+    visits.tile = _tile(visits, plan, left)
+    given: dict[str, Any] = dict(structures=left, n_jobs=n_jobs, most=visits.tile)
     try:
         seen = forecast(visits.run.graph, visits.run.task, plan, **given)
     except MemoryError:
@@ -238,6 +241,15 @@ def _foresee(visits: _Visits) -> None:
             len(visits.groups) * plan.rows)
         seen = replace(seen, seconds=share * seen.seconds)
     visits.forecast, visits.work = seen, replace(visits.work, batch=seen.batch)
+
+
+def _tile(visits: _Visits, plan: FitPlan, left: int) -> int:
+    """How many networks are fitted side by side, as the device likes it; a candidate that fails
+    leaves it open."""
+    try:
+        return tile_of(visits.run.graph, visits.run.task, plan, left)
+    except Exception:
+        return TILE
 
 
 def _record(visits: _Visits) -> dict:

@@ -55,9 +55,9 @@ def largest(graph: Graph) -> list[Structure]:
 def removed_log_density(v: Visit, graph: Graph, smaller: Structure) -> float:
     """ln ρ of all the weights together that a structure has and a smaller one has not, mean over
     the replicas."""
-    net = Supernet(graph, share=True)
-    used = [net.individual(usage(net, encode(graph, s)), v.structure)[1]
-            for s in (v.structure, smaller)]
+    net, device = Supernet(graph, share=True), v.batch.sizes.device
+    codes = [encode(graph, s, device=device) for s in (v.structure, smaller)]
+    used = [net.individual(usage(net, code), v.structure)[1] for code in codes]
     named = lambda name: v.batch.named(v.batch.params[name])
     rho = {n: log_relative_density(named("loc")[n], named("log_scale")[n])
            for n in v.batch.net.weight_shapes}

@@ -43,9 +43,9 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
         net, repeated(chosen), task.x.device)
     each = lambda batch: [cast(Batch, batch).take(slice(i * r, (i + 1) * r)).alone(s)
                           for i, s in enumerate(chosen)]
+    make = lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma, device=task.x.device)
     try:
-        return each(train("posterior", lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma),
-                          n))
+        return each(train("posterior", make, n))
     except Interrupted as early:
         early.batch = each(early.batch)
         raise
@@ -73,7 +73,7 @@ def rebuilt(run: Session, net: Supernet, state: dict[str, Tensor], structure,
             models: slice) -> Batch:
     """A batch from the saved state of a stage: some of its models, at the given structure (None:
     with its law)."""
-    params = {k.removeprefix("params/"): v[models] for k, v in state.items()
+    params = {k.removeprefix("params/"): v[models].to(run.task.x.device) for k, v in state.items()
               if k.startswith("params/")}
     m, laws = len(params["log_noise"]), flat(nested(net.graph.variables, params))
     gamma = one_hot(net, [structure] * m, run.task.x.device) if structure else structure

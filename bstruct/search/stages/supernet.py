@@ -38,8 +38,8 @@ def listed(graph: Graph, batch: Batch, generator: Generator,
     if graph.n_structures <= limit:
         return list(graph.structures())
     own, found = graph.variables, {}
-    learnt = {e: p.mean(0) for e, p in law.marginals(own, batch.laws).items()}
-    uniform = law.marginals(own, law.start(own, (), batch.sizes.device))
+    learnt = {e: p.mean(0).cpu() for e, p in law.marginals(own, batch.laws).items()}
+    uniform = law.marginals(own, law.start(own))
     for i in range(20 * limit):
         s = {e: own[e].draw(generator, p) for e, p in (learnt if i % 2 else uniform).items()}
         found.setdefault(tuple(s.items()), s)
@@ -58,7 +58,8 @@ def path_scores(batch: Batch, task: Task, structures: list[Structure], rows: sli
     each = vmap(task.log_likelihood, in_dims=(0, None, None))
     weights, log_noise = batch.named(batch.params["loc"]), batch.params["log_noise"]
     with torch.no_grad():
-        for part in torch.arange(len(x)).split(max(1, ROOM // (widest * len(structures)))):
+        for part in torch.arange(len(x), device=x.device).split(
+            max(1, ROOM // (widest * len(structures)))):
             outputs = [_outputs(batch.net, {k: v[m] for k, v in weights.items()}, structures,
                                 x[part]) for m in models]
             starts = [each(out, y[part], log_noise[m]) for m, out in zip(models, outputs)]
@@ -102,7 +103,7 @@ def ordered(graph: Graph, task: Task, plan: Settings, generators: Callable[[str]
     half = max(1, len(task) // 2)
     turns = [plan.c_reg * plan.tempering[i % len(plan.tempering)] for i in range(plan.starts)]
     net, generator = Supernet(graph, share=plan.share_weights), generators("search/0")
-    batch = make_batch(net, generator, [half] * plan.starts, turns)
+    batch = make_batch(net, generator, [half] * plan.starts, turns, device=task.x.device)
     batch = trainer("search", search_trainer(plan, batch, task, plan.plan(half), generator))
     structures, rows = listed(graph, batch, generators("listed"),
                               max(LISTED, most)), slice(half, len(task))

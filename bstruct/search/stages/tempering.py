@@ -29,8 +29,8 @@ def multiple_evidence(run: Session, structure: Structure,
     sizes = list(chain.from_iterable([b] * s.replicas for b in bounds[:-1]))
     net = Supernet(run.graph.restrict(structure), share=True)
     c = list(chain.from_iterable([c] * len(sizes) for c in c_regs))
-    batch = run.train("finalists", lambda g: make_batch(net, g, sizes * len(c_regs), c, {}),
-                      max(sizes))
+    make = lambda g: make_batch(net, g, sizes * len(c_regs), c, {}, device=run.task.x.device)
+    batch = run.train("finalists", make, max(sizes))
     generator, blocks = run.generator("finalists/predict"), []
     for k, (a, b) in enumerate(zip(bounds, bounds[1:])):
         log_p = log_predictive(batch, run.task, slice(a, b), max(4, s.samples // 2), generator)

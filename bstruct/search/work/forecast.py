@@ -90,7 +90,9 @@ def _physical() -> int:
 def available_memory(device: torch.device | str = "cpu") -> int:
     "Bytes that this process can still take on a device."
     if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        # torch gives it again
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
     limits = [_physical(), _number("/proc/meminfo", "MemAvailable:"), _address_space()]
     old = "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"
     for limit, used in (("memory.max", "memory.current"), old):
@@ -136,15 +138,18 @@ def as_seconds(s: float | int) -> str:
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #a74955be
 def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None = None,
-             n_jobs: int = 1, memory: int | None = None, timed: bool = True) -> Forecast:
+             n_jobs: int = 1, memory: int | None = None, timed: bool = True,
+             most: int = TILE) -> Forecast:
     """What fitting so many structures of the graph (None: all) will take with `memory` bytes (None:
     what there is).
+
+    At most `most` are fitted side by side.
 
     Raises MemoryError where not even one structure fits, and names the largest setting that would.
     """
     count = graph.n_structures if structures is None else structures
     free = available_memory(task.x.device) if memory is None else memory
-    room, most = SPARE * free / n_jobs, min(TILE, count)
+    room, most = SPARE * free / n_jobs, min(most, count)
     batch = next((b for b in range(most, 0, -1) if fit_bytes(graph, task, plan, b) <= room), 0)
     if not batch:
         _refuse(graph, task, plan, n_jobs, free)
