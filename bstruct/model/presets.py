@@ -17,7 +17,6 @@ def _shape(size: int | Shape) -> Shape:
     return (size,) if isinstance(size, int) else tuple(size)
 
 # %% ../../nbs/model/03_presets.ipynb #948537c0
-@patch_to(Graph, static_method=True)
 def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, ...] = (64, 64),
           candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh",
                                          "linear+silu", "linear+sin"),
@@ -39,10 +38,9 @@ def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, 
     return Graph(tuple(vertices), tuple(edges), domain)
 
 
-dense = Graph.dense
+patch_to(Graph, static_method=True)(dense)
 
 # %% ../../nbs/model/03_presets.ipynb #5c235b8f
-@patch_to(Graph, static_method=True)
 def convolutional(inputs: int | Shape, outputs: int | Shape,
                   channels: tuple[int, ...] = (32, 32, 32), kernels: tuple[int, ...] = (3, 5),
                   activations: tuple[str, ...] = ("relu", "tanh"), skip: bool = True,
@@ -72,7 +70,7 @@ def convolutional(inputs: int | Shape, outputs: int | Shape,
     return Graph((*vertices, Vertex("y", _shape(outputs))), tuple(edges))
 
 
-convolutional = Graph.convolutional
+patch_to(Graph, static_method=True)(convolutional)
 
 # %% ../../nbs/model/03_presets.ipynb #c1ddb223
 def _edges_of_cell(k: int, nodes: int, candidates: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -84,7 +82,6 @@ def _edges_of_cell(k: int, nodes: int, candidates: tuple[str, ...]) -> dict[str,
     return edges | {f"{n}->c{k}": ("identity",) for n in names}
 
 # %% ../../nbs/model/03_presets.ipynb #b9653a3e
-@patch_to(Graph, static_method=True)
 def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int = 3, cells: int = 1,
          candidates: tuple[str, ...] | None = None, output: tuple[str, ...] = ("linear",)) -> Graph:
     """A chain of cells as in DARTS (Liu et al. 2019): stem p0, cell k with nodes ck.n1, ... and
@@ -114,10 +111,9 @@ def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int 
     return Graph((*vertices, Vertex("y", _shape(outputs))), parts)
 
 
-cell = Graph.cell
+patch_to(Graph, static_method=True)(cell)
 
 # %% ../../nbs/model/03_presets.ipynb #00ad8e8b
-@patch_to(Graph, static_method=True)
 def polynomial(degree: int, inputs: int = 1, outputs: int = 1) -> Graph:
     "One edge x->y that carries the polynomials of degree 0, ..., `degree`."
     if degree < 0:
@@ -126,10 +122,9 @@ def polynomial(degree: int, inputs: int = 1, outputs: int = 1) -> Graph:
                  {"x->y": tuple(f"polynomial:{d}" for d in range(degree + 1))})
 
 
-polynomial = Graph.polynomial
+patch_to(Graph, static_method=True)(polynomial)
 
 # %% ../../nbs/model/03_presets.ipynb #11702437
-@patch_to(Graph, static_method=True)
 def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4, 16, 64),
          activation: str = "tanh", columns: bool = False) -> Graph:
     """One hidden vertex h fed by any subset of layers of the given widths; the structure is a
@@ -147,4 +142,4 @@ def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4
     return Graph(sizes, {"x->s": which, "s->h": layers, "h->y": ("linear",)}, {"x->s": "cube"})
 
 
-cube = Graph.cube
+patch_to(Graph, static_method=True)(cube)
