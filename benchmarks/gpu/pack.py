@@ -22,9 +22,10 @@ from typing import Any
 
 import torch
 
+import bstruct
 from bstruct.core.files import write_whole
 
-PACKAGES = ("bstruct", "torch", "triton", "numpy", "scipy", "scikit-learn", "pandas")
+PACKAGES = ("triton", "numpy", "scipy", "scikit-learn", "pandas")
 FORM = 1  # of the JSON
 LEAST = 0.3  # seconds without which no section begins
 
@@ -248,9 +249,9 @@ def header(device: torch.device, command: str, quick: bool, seconds: float) -> d
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return {"benchmark": "gpu", "form": FORM, "device": name, "machine": machine(device),
             "versions": {"python": platform.python_version(), **{n: _version(n) for n in PACKAGES},
-                         "torch": torch.__version__},
-            "date": datetime.now(UTC).isoformat(timespec="seconds"), "command": command,
-            "quick": quick, "seconds": seconds, "sections": {}}
+                         "torch": torch.__version__, "bstruct": bstruct.__version__},
+            "date": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "quick": quick,
+            "seconds": seconds, "sections": {}}
 
 
 def again(arguments: list[str]) -> None:

@@ -127,8 +127,7 @@ class Fits:
         start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (plan.starts,),
                                                  dtype, device)
         for name, view in self._layout.views(self.weights).items():
-            view.copy_(start[name].to(device).repeat(
-                len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
+            view.copy_(start[name].repeat(len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
         self.weights[:, self._layout.noise] = -1.0 / NOISE
         self.weights.grad = torch.zeros_like(self.weights)
         self._adam = torch.optim.Adam([self.weights.requires_grad_()], lr=plan.learning_rate,
@@ -190,9 +189,17 @@ def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size
     "Minibatches of the first `past` rows for ever, in a new random order each pass."
     generator, at = generator_of(seed, f"rows/{past}"), torch.arange(-(-past // size) * size) % past
     while True:
+<<<<<<< ours
         order = torch.randperm(past, generator=generator)[at]
         yield from order.to(device, non_blocking=True).split(size)
 
+||||||| base
+        order = torch.randperm(past, generator=generator)
+        yield from order[at].to(device, non_blocking=True).split(size)
+=======
+        order = torch.randperm(past, generator=generator)[at]
+        yield from order.to(device, non_blocking=True).split(size)
+>>>>>>> theirs
 
 # %% ../../nbs/training/04_fits.ipynb #9b0403ca
 def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int,
