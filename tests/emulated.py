@@ -89,6 +89,8 @@ def _copied(func, args, kwargs):
 
 def _checked(name: str, held: list, host: list, args: tuple) -> None:
     "Raise where devices mix; an index may come from the host, and is a copy."
+    if any(h.device == DEVICE for h in host):
+        raise RuntimeError(f"a tensor without numbers reached {name}")
     large = [h for h in host if h.ndim > 0]
     indexed = name.startswith(("aten.index.Tensor", "aten.index_put", "aten._index_put"))
     own = indexed and all(any(h is i for i in args[1] or []) for h in large)
@@ -142,7 +144,21 @@ class _Mode(TorchDispatchMode):
         return _run(func, args, kwargs or {})
 
 
-_tensor = torch.tensor
+_tensor, _get, _set = torch.tensor, torch.Tensor.__getitem__, torch.Tensor.__setitem__
+
+
+def _places(x: torch.Tensor, at):
+    "An index with the lists of places that it has copied to the device."
+    there = lambda i: tensor(i, device=x.device) if isinstance(i, list) else i
+    return tuple(map(there, at)) if isinstance(at, tuple) else there(at)
+
+
+def get(self, at):
+    return _get(self, _places(self, at))
+
+
+def set_(self, at, value):
+    _set(self, _places(self, at), value)
 
 
 def tensor(data, *args, device=None, **kwargs):
@@ -167,7 +183,7 @@ def new_tensor(self, data, dtype=None, device=None, **kwargs):
 def emulated():
     "The emulated device and its counts, inside the block."
     devices = lambda: ["cpu", "meta"]
-    with (mock.patch.object(torch.Tensor, "new_tensor", new_tensor),
+    with (mock.patch.multiple(torch.Tensor, new_tensor=new_tensor, __getitem__=get, __setitem__=set_),
           mock.patch.multiple(torch, tensor=tensor, as_tensor=as_tensor),
           mock.patch("torch.optim.adam._get_fused_kernels_supported_devices", devices, create=True),
           mock.patch("torch.optim.optimizer._get_fused_kernels_supported_devices", devices,
