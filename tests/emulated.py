@@ -183,7 +183,8 @@ def new_tensor(self, data, dtype=None, device=None, **kwargs):
 def emulated():
     "The emulated device and its counts, inside the block."
     devices = lambda: ["cpu", "meta"]
-    with (mock.patch.multiple(torch.Tensor, new_tensor=new_tensor, __getitem__=get, __setitem__=set_),
+    with (mock.patch.multiple(torch.Tensor, new_tensor=new_tensor, __getitem__=get,
+                              __setitem__=set_),
           mock.patch.multiple(torch, tensor=tensor, as_tensor=as_tensor),
           mock.patch("torch.optim.adam._get_fused_kernels_supported_devices", devices, create=True),
           mock.patch("torch.optim.optimizer._get_fused_kernels_supported_devices", devices,

@@ -250,8 +250,8 @@ def header(device: torch.device, command: str, quick: bool, seconds: float) -> d
     return {"benchmark": "gpu", "form": FORM, "device": name, "machine": machine(device),
             "versions": {"python": platform.python_version(), **{n: _version(n) for n in PACKAGES},
                          "torch": torch.__version__, "bstruct": bstruct.__version__},
-            "date": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "quick": quick,
-            "seconds": seconds, "sections": {}}
+            "date": datetime.now(UTC).isoformat(timespec="seconds"), "command": command,
+            "quick": quick, "seconds": seconds, "sections": {}}
 
 
 def again(arguments: list[str]) -> None:

@@ -6,17 +6,28 @@
 __all__ = ['dense', 'convolutional', 'cell', 'polynomial', 'cube']
 
 # %% ../../nbs/model/03_presets.ipynb #9b329f1a
+from collections.abc import Callable
 from itertools import product
+from typing import TypeVar
 
 from fastcore.basics import patch_to
 
 from bstruct.model.graph import Edge, Graph, Shape, Vertex
+
+Maker = TypeVar("Maker", bound=Callable[..., Graph])
+
+
+def _preset(make: Maker) -> Maker:
+    "The function itself, which is a static method of Graph, too."
+    patch_to(Graph, static_method=True)(make)
+    return make
 
 
 def _shape(size: int | Shape) -> Shape:
     return (size,) if isinstance(size, int) else tuple(size)
 
 # %% ../../nbs/model/03_presets.ipynb #948537c0
+@_preset
 def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, ...] = (64, 64),
           candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh",
                                          "linear+silu", "linear+sin"),
@@ -37,10 +48,8 @@ def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, 
     edges.append(Edge(vertices[-2].name, "y", tuple(output)))
     return Graph(tuple(vertices), tuple(edges), domain)
 
-
-patch_to(Graph, static_method=True)(dense)
-
 # %% ../../nbs/model/03_presets.ipynb #5c235b8f
+@_preset
 def convolutional(inputs: int | Shape, outputs: int | Shape,
                   channels: tuple[int, ...] = (32, 32, 32), kernels: tuple[int, ...] = (3, 5),
                   activations: tuple[str, ...] = ("relu", "tanh"), skip: bool = True,
@@ -69,9 +78,6 @@ def convolutional(inputs: int | Shape, outputs: int | Shape,
     edges.append(Edge(vertices[-1].name, "y", tuple(output)))
     return Graph((*vertices, Vertex("y", _shape(outputs))), tuple(edges))
 
-
-patch_to(Graph, static_method=True)(convolutional)
-
 # %% ../../nbs/model/03_presets.ipynb #c1ddb223
 def _edges_of_cell(k: int, nodes: int, candidates: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Candidate edges of cell k from its inputs and among its nodes, and the copies that make up
@@ -82,6 +88,7 @@ def _edges_of_cell(k: int, nodes: int, candidates: tuple[str, ...]) -> dict[str,
     return edges | {f"{n}->c{k}": ("identity",) for n in names}
 
 # %% ../../nbs/model/03_presets.ipynb #b9653a3e
+@_preset
 def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int = 3, cells: int = 1,
          candidates: tuple[str, ...] | None = None, output: tuple[str, ...] = ("linear",)) -> Graph:
     """A chain of cells as in DARTS (Liu et al. 2019): stem p0, cell k with nodes ck.n1, ... and
@@ -110,10 +117,8 @@ def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int 
     parts = tuple(Edge(*name.split("->"), candidates=cs) for name, cs in edges.items())
     return Graph((*vertices, Vertex("y", _shape(outputs))), parts)
 
-
-patch_to(Graph, static_method=True)(cell)
-
 # %% ../../nbs/model/03_presets.ipynb #00ad8e8b
+@_preset
 def polynomial(degree: int, inputs: int = 1, outputs: int = 1) -> Graph:
     "One edge x->y that carries the polynomials of degree 0, ..., `degree`."
     if degree < 0:
@@ -121,10 +126,8 @@ def polynomial(degree: int, inputs: int = 1, outputs: int = 1) -> Graph:
     return Graph({"x": inputs, "y": outputs},
                  {"x->y": tuple(f"polynomial:{d}" for d in range(degree + 1))})
 
-
-patch_to(Graph, static_method=True)(polynomial)
-
 # %% ../../nbs/model/03_presets.ipynb #11702437
+@_preset
 def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4, 16, 64),
          activation: str = "tanh", columns: bool = False) -> Graph:
     """One hidden vertex h fed by any subset of layers of the given widths; the structure is a
@@ -140,6 +143,3 @@ def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4
     which = tuple(f"column:{k}" for k in range(sizes["x"][0]))
     sizes = {"x": sizes["x"], "s": sizes["x"], "h": sizes["h"], "y": sizes["y"]}
     return Graph(sizes, {"x->s": which, "s->h": layers, "h->y": ("linear",)}, {"x->s": "cube"})
-
-
-patch_to(Graph, static_method=True)(cube)

@@ -189,17 +189,9 @@ def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size
     "Minibatches of the first `past` rows for ever, in a new random order each pass."
     generator, at = generator_of(seed, f"rows/{past}"), torch.arange(-(-past // size) * size) % past
     while True:
-<<<<<<< ours
         order = torch.randperm(past, generator=generator)[at]
         yield from order.to(device, non_blocking=True).split(size)
 
-||||||| base
-        order = torch.randperm(past, generator=generator)
-        yield from order[at].to(device, non_blocking=True).split(size)
-=======
-        order = torch.randperm(past, generator=generator)[at]
-        yield from order.to(device, non_blocking=True).split(size)
->>>>>>> theirs
 
 # %% ../../nbs/training/04_fits.ipynb #9b0403ca
 def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int,
