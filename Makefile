@@ -35,8 +35,8 @@ _docs/.ready: .venv/.ready $(NBS) nbs/references.bib _quarto.yml $(wildcard tool
 	$(PY) -m tools.site
 	@touch $@
 
-bench: .venv/.ready ## every benchmark, or one: BENCH=search
-	$(PY) -m benchmarks $(BENCH)
+bench: .venv/.ready ## every benchmark, or one (BENCH=search), or a try of it (QUICK=1)
+	$(PY) -m benchmarks $(BENCH) $(if $(QUICK),--quick)
 
 lint: .venv/.ready ## ruff
 	$(BIN)/ruff check .

@@ -46,14 +46,6 @@ def test_fingerprints_differ_where_content_does():
     with pytest.raises(ValueError, match="type function have no fingerprint"):
         fingerprint(lambda: 0)
 
-# %% ../nbs/experiments/02_study.ipynb #64d218ff
-def test_what_is_told_of_the_machine_is_so():
-    found = about(("scipy", "no-such-package"))
-    for name in ("torch", "numpy", "scikit-learn", "scipy"):
-        assert found["versions"][name] == version(name)
-    assert found["versions"]["no-such-package"] == "not installed" and found["device"] == "cpu"
-    assert found["cores"] >= 1 and json.loads(json.dumps(found)) == found
-
 # %% ../nbs/experiments/02_study.ipynb #65ae2f1f
 def folder():
     return Path(tempfile.mkdtemp())

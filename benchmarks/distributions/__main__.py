@@ -8,7 +8,6 @@ one process. Prints tables, writes results/results.json and results/kl.png besid
 about three minutes (--quick: a few seconds).
 """
 import argparse
-import json
 import math
 import statistics
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 from torch.distributions import RelaxedOneHotCategorical
 
+from benchmarks.store import store
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise, log_prob_log, sample_log
 from bstruct.distributions.gumbel_softmax_kl import kl_equal_temperature
 
@@ -181,10 +181,8 @@ def main() -> None:
            r["naive_seconds_at_0.01"], r["naive_over_exact_at_0.01"],
            r["naive_over_exact_at_equal_error"]] for r in kl])
     if not quick:
-        RESULTS.mkdir(exist_ok=True)
-        result = {"torch": torch.__version__, "temperature": TEMPERATURE, "speed": speed,
-                  "not_finite": finite, "kl": kl}
-        (RESULTS / "results.json").write_text(json.dumps(result, indent=1) + "\n")
+        store(RESULTS / "results.json", {"temperature": TEMPERATURE, "speed": speed,
+                                         "not_finite": finite, "kl": kl})
         plot(kl, RESULTS / "kl.png")
         print("\nwritten to benchmarks/distributions/results")
 

@@ -13,6 +13,7 @@ Monte Carlo (then with an error of their own).
 import argparse
 import json
 import statistics
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from benchmarks.evidence.contestants import (
     versions,
 )
 from benchmarks.evidence.known import problems, truth
+from benchmarks.store import store
 from bstruct.evidence.problems import Problem, polynomial_problem
 
 HERE = Path(__file__).parent
@@ -135,10 +137,7 @@ def scaling(results: dict, named: dict[str, Problem], seed: int, name: str = "lo
 
 def save(results: dict, about: dict, out: Path) -> None:
     "The JSON, complete after every step."
-    out.mkdir(parents=True, exist_ok=True)
-    part = out / "evidence.json.tmp"
-    part.write_text(json.dumps({"about": about, "results": results}, indent=1) + "\n")
-    part.replace(out / "evidence.json")
+    store(out / "evidence.json", {"results": results}, **about)
 
 
 def stages(p: Problem, name: str, seed: int, peers: bool) -> dict:
@@ -160,11 +159,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=[*problems()],
                         help="a problem by name; repeatable")
     parser.add_argument("--again", action="store_true", help="measure anew what is saved")
+    parser.add_argument("--quick", action="store_true",
+                        help="one problem, written only into --out: does it run?")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--particles", type=int, default=512,
                         help="particles an island for the truths, of 32 islands")
-    parser.add_argument("--out", type=Path, default=HERE / "results")
-    return parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, help="folder of the results (results, beside this)")
+    asked = parser.parse_args(arguments)
+    if asked.quick:
+        asked.only = asked.only or [*problems()][:1]
+        asked.out = asked.out or Path(tempfile.mkdtemp())
+    asked.out = asked.out or HERE / "results"
+    return asked
 
 
 def main(arguments: list[str] | None = None) -> None:

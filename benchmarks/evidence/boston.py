@@ -24,6 +24,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import softplus
 
+from benchmarks.store import store
 from bstruct.evidence.multistart import DMA_LIMIT
 from bstruct.evidence.traces import hessian_product
 from bstruct.experiments.collection import load_entry
@@ -357,14 +358,11 @@ def main(arguments: list[str] | None = None) -> None:
     path = args.out / f"boston_{args.layers}.json"
     saved = json.loads(path.read_text()) if path.exists() else {}
     splits = saved["splits"] if saved.get("settings") == about else {}
-    args.out.mkdir(parents=True, exist_ok=True)
     for seed in map(str, range(args.splits)):
         if seed not in splits:
             splits[seed] = run(int(seed), s)
-            part = path.with_suffix(".json.tmp")
-            part.write_text(json.dumps(
-                {"settings": about, "published": PUBLISHED[s.layers], "splits": splits}) + "\n")
-            part.replace(path)
+            store(path, {"settings": about, "published": PUBLISHED[s.layers], "splits": splits},
+                  indent=None)
             print(f"split {seed}: " + ", ".join(f"{k} {r['rmse'][0]:.2f}"
                                                 for k, r in splits[seed].items()), flush=True)
     print(table(splits, s.layers))

@@ -7,7 +7,6 @@ its diagonal, with its blocks of weights into a unit, and with all of it, each a
 precisions, from one fit; beside the test log-loss of that fit. The matrix is estimated from one row
 of eight. Writes narrow.json into results/; about forty CPU seconds.
 """
-import json
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from benchmarks.evidence import fits
 from benchmarks.evidence.curvature import blocks, complexity, diagonals, layers
 from benchmarks.evidence.fits import Weights
 from benchmarks.evidence.truth import rows
+from benchmarks.store import store
 
 PATH = Path(__file__).parent / "results" / "narrow.json"
 FIRSTS = "linear+relu", "linear+tanh"
@@ -120,7 +120,7 @@ def measure() -> dict:
 
 def main() -> None:
     torch.set_num_threads(1)
-    PATH.write_text(json.dumps({"width": WIDTH, **measure()}) + "\n")
+    store(PATH, {"width": WIDTH, **measure()}, indent=None)
 
 
 if __name__ == "__main__":

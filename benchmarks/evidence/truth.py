@@ -22,6 +22,7 @@ from torch import Tensor
 
 from benchmarks.evidence import fits
 from benchmarks.search import data
+from benchmarks.store import store
 from bstruct.model.presets import dense
 
 PATH = Path(__file__).parents[1] / "search" / "results" / "truth_mnist1d.json"
@@ -61,8 +62,7 @@ def truth(seeds: int = 2) -> dict:
         begin = time.process_time()
         result["test_log_loss"][name] = [round(v, 5) for v in test_log_loss(int(name[4:])).tolist()]
         result["seconds"][name] = round(time.process_time() - begin, 1)
-        PATH.parent.mkdir(parents=True, exist_ok=True)
-        PATH.write_text(json.dumps(result) + "\n")
+        store(PATH, result, indent=None)
     return result
 
 

@@ -1,6 +1,6 @@
 """What the library does on a GPU: `python -m benchmarks.gpu --seconds 480`.
 
-Without a GPU, `--device cpu --quick` tries the pack. Sections, in the order of their worth:
+Without a GPU, `--quick` tries the pack on the processor. Sections, in the order of their worth:
 machine, rate (structures a minute by tile), agreement (processor and device), cpu (the same rate on
 the processor), enumeration (4096 structures), modes, precision, hypergradient, memory, compiled.
 Each has a share of the seconds; what it leaves goes to those behind it. A section that fails or is
@@ -39,7 +39,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=480.0, help="of the whole run (480)")
-    parser.add_argument("--device", default="cuda", help="cuda, cuda:1, ... or cpu (cuda)")
+    parser.add_argument("--device", help="cuda, cuda:1, ... or cpu (cuda; with --quick what is there)")
     parser.add_argument("--out", type=Path, help="file of the results; none with --quick alone")
     parser.add_argument("--sections", help="names with commas between them (all)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run?")
@@ -91,9 +91,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     import torch
 
+    there = "cuda" if torch.cuda.is_available() or not asked.quick else "cpu"
+    asked.device = asked.device or there
     if asked.device.startswith("cuda") and not torch.cuda.is_available():
-        print("no CUDA device is here, so nothing was measured; --device cpu --quick tries "
-              "the pack")
+        print("no CUDA device is here, so nothing was measured; --quick tries the "
+              "pack")
         return 0
     given = sys.argv[1:] if arguments is None else arguments
     told = (Path(a).name if "/" in a else a for a in given)  # no path of a machine

@@ -54,8 +54,12 @@ def main() -> None:
                         help="these rows of the memory table only, the others kept")
     parser.add_argument("--no-peers", action="store_true",
                         help="our methods and plain autograd only, where we are")
+    parser.add_argument("--quick", action="store_true",
+                        help="one table, one round, no peers, nothing written: does it run?")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.quick:
+        args.no_peers, args.rounds, args.only = True, 1, args.only or ["greedy"]
     if not args.no_peers and not args.inside:
         env = os.environ | {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1",
                             "PYTHONPATH": str(ROOT)}
@@ -68,6 +72,7 @@ def run(args) -> None:
     import torch
 
     from benchmarks.hypergradient import peers, peers_local, plots, tables
+    from benchmarks.store import store
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", FutureWarning)  # of peers that call functorch by its old name
@@ -87,14 +92,13 @@ def run(args) -> None:
             "memory": (memory, {}),
             "wide": (lambda: tables.wide_table(args.rounds, training[0]), {}),
             "methods": (lambda: tables.methods_table(args.rounds, training[0]), training[1])}
-    RESULTS.mkdir(exist_ok=True)
     for name, (make, absent) in todo.items():
         if name in wanted:
             found[name] = make()
             if absent:
                 found[name]["broken"] |= absent
-            found["about"] = {"torch": torch.__version__, "threads": 1, "peers": peers.versions()}
-            path.write_text(json.dumps(found, indent=1) + "\n")
+            if not args.quick:
+                store(path, found, threads=1, peers=peers.versions())
             plots.show(name, found[name])
     if "plots" in wanted:
         plots.draw(found, RESULTS)
