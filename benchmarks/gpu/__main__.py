@@ -39,7 +39,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=480.0, help="of the whole run (480)")
-    parser.add_argument("--device", help="cuda, cuda:1, ... or cpu (cuda; with --quick what is there)")
+    parser.add_argument("--device", help="cuda, cuda:1 or cpu (cuda; with --quick what is there)")
     parser.add_argument("--out", type=Path, help="file of the results; none with --quick alone")
     parser.add_argument("--sections", help="names with commas between them (all)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run?")
