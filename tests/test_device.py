@@ -205,23 +205,27 @@ def test_a_search_resumes_on_another_device(tmp_path):
         same(own.ranking, search(graph, there(task), SHORT, 0, tmp_path / "run").ranking)
 
 
+LEVELS = {"closed": {}, "units": {"grouping": "unit"}, "greedy": {"validation": 0.3},
+          "unroll": {"validation": 0.3, "method": "unroll", "steps": 2}}
+
+
 def trainer(kind: str, steps: int, device) -> Trainer:
     task, graph = rows("categorical"), graph_for("categorical")
     task = Task(task.x.to(device), task.y.to(device), task.likelihood)
     net, generator = Supernet(graph, share=kind != "stacked"), generator_of(0, kind)
     given = one_hot(net, list(graph.structures())[-3:], device) if kind in ("given", "own") else None
     batch = make_batch(net, generator, [24, 24, 30], [1.0, 0.1, 0.01], given, device=device)
-    plan = Plan(2, steps, 16, 1e-3, 1e-2)
-    if kind == "two levels":
-        return BilevelTrainer(batch, task, plan, generator, OuterPlan(c_prior=batch.c_reg))
+    plan = Plan(3, steps, 16, 1e-3, 1e-2)
+    if kind in LEVELS:
+        return BilevelTrainer(batch, task, plan, generator, OuterPlan(c_prior=batch.c_reg, **LEVELS[kind]))
     return Trainer(batch, task, plan, generator if kind != "own" else [generator_of(i, kind) for i in range(3)])
 
 
-@pytest.mark.parametrize("kind", ("shared", "stacked", "given", "own", "two levels"))
+@pytest.mark.parametrize("kind", ("shared", "stacked", "given", "own", *LEVELS))
 def test_a_step_of_training_copies_nothing_and_waits_for_nothing(kind):
     with emulated():
         few, many = (trainer(kind, steps, DEVICE) for steps in (2, 6))
-        for _ in range(2):  # the paths of the first half, and the mixtures of the second
+        for _ in range(3):  # the paths of the first half, the mixtures of the second, and what ends a training
             assert counted(few.run_epoch) == counted(many.run_epoch)
 
 

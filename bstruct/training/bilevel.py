@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from torch.func import vmap
 
 from bstruct.core.random import ahead
+from bstruct.core.trees import tree_finite
 from bstruct.distributions.gaussian import coupled_log_precision, kl_diagonal, reparameterise
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.hypergradient import Hypergradient, hypergradient
@@ -314,6 +315,7 @@ class BilevelTrainer(Trainer):
         owners = owners_of(batch.net).to(device) if o.coupled else None
         divergences = _Divergences(self.groups, self.variables, owners, plan.structure_kl)
         self.objectives = _Objectives(self.source, self.parameters, divergences)
+        self._checked = device.type == "cpu"  # step by step; elsewhere once an epoch
         self.shortcut = self._closed()
 
     def run_epoch(self) -> dict:
@@ -323,6 +325,8 @@ class BilevelTrainer(Trainer):
         for i in range(self.plan.steps):
             self._advance(orders, i, fresh)
         self.epoch += 1
+        if not self._checked and not tree_finite(self.batch.params):
+            raise FloatingPointError(f"theta or h is not finite after epoch {self.epoch}: lower learning_rate")
         if self.done:
             self.messages = collapses_of(self)
             for message in self.messages:
@@ -362,7 +366,7 @@ class BilevelTrainer(Trainer):
         scaled = lambda theta: whole | {k: r * theta[k].detach() for k, r in rates.items()}
         at_best = lambda theta, hyper, t: inner(theta, self.parameters.best(scaled(theta)), t)
         run = Training(at_best, outer, o.steps, self.plan.learning_rate * decay, o.momentum,
-                       {"adam": Adam(), "sgd": SGD()}[o.optimiser], first=taken)
+                       {"adam": Adam(), "sgd": SGD()}[o.optimiser], first=taken, checked=self._checked)
         return train(run, state, {})
 
     def _learnt_step(self, inner, outer, state: State, rates, taken: int, decay: float) -> State:
@@ -375,7 +379,8 @@ class BilevelTrainer(Trainer):
             warnings.simplefilter("ignore")
             found = hypergradient(lambda a, h, t: inner(a, rest | h, t), lambda a, h: outer(a, rest | h), state.theta,
                                   live, method=o.method, steps=o.steps, lr=self.plan.learning_rate * decay,
-                                  optimiser=o.optimiser, momentum=o.momentum, resume=before, **o.options)
+                                  optimiser=o.optimiser, momentum=o.momentum, resume=before, checked=self._checked,
+                                  **o.options)
         self.optimiser.param_groups[0]["lr"] = o.learning_rate * decay
         for k, g in found.grads.items():
             self.batch.params[f"prior/{k}"].grad = g
