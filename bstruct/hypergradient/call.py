@@ -158,7 +158,8 @@ def hypergradient(inner: Callable, outer: Callable, theta: dict[str, Tensor], hy
     functions (hyper, step) -> scalar tensor. `optimiser`: "sgd", "adam", or an instance. `generator` seeds the draws
     that `inner` makes from torch's default generator. `resume`: an earlier result, whose slots, buffers and step count
     are taken up. `checked=False` leaves it to the caller to see that all numbers are finite, so that an accelerator is
-    not waited for; diagnostics are tensors then. `options` belong to the method. Works under torch.func.vmap over leading axes of theta and hyper.
+    not waited for; diagnostics are tensors then. `options` belong to the method. Works under torch.func.vmap over
+    leading axes of theta and hyper.
     Raises ValueError for bad input, FloatingPointError (naming the step) where training leaves the finite numbers.
     """
     call = _options(method, options)
