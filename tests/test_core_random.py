@@ -27,6 +27,21 @@ def test_generators_of_stages_are_independent_and_repeatable():
     # 153 pairs, each with a standard deviation of 1 / sqrt(500)
     assert correlation.abs().max() < 5 / 500**0.5
 
+# %% ../nbs/core/05_random.ipynb #739ce115
+def test_draws_ahead_leave_the_stream_where_draws_in_turn_leave_it():
+    draws = lambda g: lambda: {"a": torch.randn(2, 3, generator=g), "b": torch.rand(5, generator=g)}
+    here, ahead_of = generator_of(0, "x"), generator_of(0, "x")
+    own = list(ahead(draws(here), 7, "cpu"))
+    # tensors of this device have a shape and no numbers
+    moved = list(ahead(draws(ahead_of), 7, "meta", room=25))
+    assert torch.equal(here.get_state(), ahead_of.get_state()) and len(own) == len(moved) == 7
+    assert all({k: v.shape for k, v in d.items()} == {"a": (2, 3), "b": (5,)} for d in own + moved)
+    assert all(v.device.type == "meta" for d in moved for v in d.values())
+    g = generator_of(0, "x")
+    assert all(torch.equal(d["a"], torch.randn(2, 3, generator=g))
+               and torch.equal(d["b"], torch.rand(5, generator=g))
+               for d in own)
+
 # %% ../nbs/core/05_random.ipynb #37f86237
 def test_another_process_has_the_same_stream():
     code = ("from bstruct.core.random import generator_of; print(generator_of(3, "

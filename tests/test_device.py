@@ -1,4 +1,5 @@
-"Every mode gives the same answer on another device, and a step of training neither copies nor makes the host wait."
+"""Every mode gives the same answer on another device, and a step of training neither copies nor
+makes the host wait."""
 from dataclasses import replace
 from functools import partial
 
@@ -25,20 +26,23 @@ from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.variational import Plan, Trainer
 from bstruct.use.estimators import StructureClassifier, StructureRegressor, load
 
-SHORT = replace(Settings(), min_steps=0, epochs=2, screened=3, finalists=2, starts=3, samples=4, judge="prequential")
+SHORT = replace(Settings(), min_steps=0, epochs=2, screened=3, finalists=2, starts=3, samples=4,
+                judge="prequential")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(autouse=True)
 def short_fits_of_the_judge(monkeypatch):
-    monkeypatch.setattr("bstruct.search.stages.judge.DualPlan", partial(DualPlan, steps=20, every=10))
+    monkeypatch.setattr("bstruct.search.stages.judge.DualPlan",
+                        partial(DualPlan, steps=20, every=10))
 
 
 def rows(likelihood: str, n: int = 48) -> Task:
     g = torch.Generator().manual_seed(0)
     x = torch.randn(n, 3, generator=g)
     y = torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g)
-    targets = {"categorical": (y > 0).long() + (x[:, 1] > 1), "gaussian": y, "bernoulli": (y > 0).float()}
+    targets = {"categorical": (y > 0).long() + (x[:, 1] > 1), "gaussian": y,
+               "bernoulli": (y > 0).float()}
     return Task(x, targets[likelihood], likelihood)
 
 
@@ -58,7 +62,8 @@ def counted(work) -> tuple[int, int]:
 
 
 def same(a, b) -> None:
-    "The same structures in the same order, with the same evidence and probabilities up to rounding."
+    """The same structures in the same order, with the same evidence and probabilities up to
+    rounding."""
     assert [r.structure for r in a] == [r.structure for r in b] and not any(r.error for r in b)
     for p, q in zip(a, b):
         assert q.evidence.value == pytest.approx(p.evidence.value, rel=1e-4, abs=1e-3)
@@ -76,9 +81,12 @@ def test_the_emulation_raises_and_counts():
             x.numpy()
         assert (x + torch.tensor(1.0)).device == DEVICE  # a number of the host may join
         for work, found in ((lambda: x.sum().item(), (1, 0)), (lambda: bool((x > 0).any()), (1, 0)),
-                            (lambda: x.tolist(), (1, 0)), (lambda: x[x > 0], (1, 0)), (lambda: x.cpu(), (1, 0)),
-                            (lambda: torch.ones(3).to(DEVICE), (0, 1)), (lambda: x[torch.tensor([0, 2])], (0, 1)),
-                            (lambda: torch.tensor([1.0], device=DEVICE), (0, 1)), (lambda: x.sin().sum(), (0, 0))):
+                            (lambda: x.tolist(), (1, 0)), (lambda: x[x > 0], (1, 0)),
+                            (lambda: x.cpu(), (1, 0)),
+                            (lambda: torch.ones(3).to(DEVICE), (0, 1)),
+                            (lambda: x[torch.tensor([0, 2])], (0, 1)),
+                            (lambda: torch.tensor([1.0], device=DEVICE), (0, 1)),
+                            (lambda: x.sin().sum(), (0, 0))):
             assert counted(work) == found
 
 
@@ -92,7 +100,8 @@ def test_numbers_drawn_ahead_are_those_of_the_host():
             assert all(b[k].device == DEVICE and torch.equal(a[k], b[k].cpu()) for k in a)
 
 
-MODES = [("categorical", {}), ("gaussian", {}), ("bernoulli", {}), ("gaussian", {"judge": "laplace"}),
+MODES = [("categorical", {}), ("gaussian", {}), ("bernoulli", {}),
+         ("gaussian", {"judge": "laplace"}),
          ("categorical", {"mode": "grow"}), ("categorical", {"mode": "shrink"}),
          ("categorical", {"mode": "enumerate", "budget": 6}),
          ("categorical", {"mode": "enumerate", "budget": 16, "halving": True}),
@@ -100,7 +109,8 @@ MODES = [("categorical", {}), ("gaussian", {}), ("bernoulli", {}), ("gaussian", 
          ("categorical", {"validation": 0.3, "epochs": 1})]
 
 
-@pytest.mark.parametrize("likelihood,more", MODES, ids=lambda v: v if isinstance(v, str) else "-".join(map(str, v.values())))
+@pytest.mark.parametrize("likelihood,more", MODES, ids=lambda v: v if isinstance(v, str)
+                         else "-".join(map(str, v.values())))
 def test_a_mode_finds_the_same_on_another_device(likelihood, more):
     task, graph, settings = rows(likelihood), graph_for(likelihood), replace(SHORT, **more)
     own = search(graph, task, settings, 0)
@@ -111,7 +121,8 @@ def test_a_mode_finds_the_same_on_another_device(likelihood, more):
 
 
 def test_random_order_and_estimators_of_structures():
-    task, graph, settings = rows("categorical"), graph_for("categorical"), replace(SHORT, mode="enumerate")
+    task, graph, settings = rows("categorical"), graph_for("categorical"), replace(
+        SHORT, mode="enumerate")
     method = partial(estimate, method="multistart", starts=2, steps=3)
     asked = {"settings": settings, "budget": 3, "order": "random", "evidence": method}
     own = enumerate_structures(graph, task, **asked)
@@ -120,8 +131,10 @@ def test_random_order_and_estimators_of_structures():
 
 
 PLANS = {"closed": {}, "units": {"grouping": "unit"}, "hyperprior": {"hyperprior": (2.0, 1.0)},
-         **{m: {"method": m, "validation": 0.3, "steps": 2} for m in ("unroll", "forward", "greedy", "implicit")},
-         "truncated": {"method": "truncated", "validation": 0.3, "steps": 2, "options": {"window": 1}},
+         **{m: {"method": m, "validation": 0.3, "steps": 2}
+            for m in ("unroll", "forward", "greedy", "implicit")},
+         "truncated": {"method": "truncated", "validation": 0.3, "steps": 2,
+                       "options": {"window": 1}},
          **{m: {"method": m, "validation": 0.3, "steps": 2, "optimiser": "sgd", "momentum": 0.9}
             for m in ("drmad",)},
          "neumann": {"method": "neumann", "validation": 0.3, "options": {"iterations": 5}}}
@@ -138,8 +151,10 @@ def test_two_levels_find_the_same_on_another_device(name):
             assert b["elbo"] == pytest.approx(a["elbo"], rel=1e-4, abs=1e-3)
 
 
-OPTIONS = {"smc": {"islands": 4, "particles": 16}, "laplace": {"starts": 3}, "laplace_dual": {"steps": 20},
-           "mixture": {"particles": 64, "batch": 200, "max_samples": 400}, "multistart": {"starts": 3, "steps": 5},
+OPTIONS = {"smc": {"islands": 4, "particles": 16}, "laplace": {"starts": 3},
+           "laplace_dual": {"steps": 20},
+           "mixture": {"particles": 64, "batch": 200, "max_samples": 400},
+           "multistart": {"starts": 3, "steps": 5},
            "variational": {"steps": 10, "importance": 20, "starts": 3},
            "prequential": {"rows": 16, "replicas": 3, "stops": (0, 2)}}
 
@@ -148,9 +163,12 @@ def evidence(method: str, x, y):
     outputs = lambda w: torch.tanh(x @ w["in"]) @ w["out"]
     head = lambda out: -0.5 * (y - out).square().sum()
     row = lambda w, i: -0.5 * (y[i] - torch.tanh(x[i] @ w["in"]) @ w["out"]).square()
-    more = {"laplace_dual": {"outputs": outputs, "head": head}, "prequential": {"row_log_likelihood": row}}
-    return estimate(lambda w: head(outputs(w)), GaussianPrior({"in": (3, 2), "out": (2,)}, device=x.device), method=method,
-                    generator=torch.Generator().manual_seed(0), **OPTIONS[method], **more.get(method, {}))
+    more = {"laplace_dual": {"outputs": outputs, "head": head},
+            "prequential": {"row_log_likelihood": row}}
+    return estimate(lambda w: head(outputs(w)),
+                    GaussianPrior({"in": (3, 2), "out": (2,)}, device=x.device), method=method,
+                    generator=torch.Generator().manual_seed(0), **OPTIONS[method],
+                    **more.get(method, {}))
 
 
 @pytest.mark.parametrize("method", OPTIONS)
@@ -159,7 +177,8 @@ def test_an_estimator_finds_the_same_on_another_device(method):
     own = evidence(method, task.x.double(), task.y.double())
     with emulated():
         found = evidence(method, task.x.double().to(DEVICE), task.y.double().to(DEVICE))
-    assert (found.value, found.stderr) == pytest.approx((own.value, own.stderr), rel=1e-6, nan_ok=True)
+    assert (found.value, found.stderr) == pytest.approx((own.value, own.stderr), rel=1e-6,
+                                                        nan_ok=True)
 
 
 @pytest.mark.parametrize("learn", ("exact", "kronecker", "implicit"))
@@ -174,13 +193,16 @@ def test_the_dual_engine_finds_and_predicts_the_same(learn):
             assert torch.allclose(b.cpu(), a, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind,more", [(StructureClassifier, {}), (StructureRegressor, {"judge": "laplace"}),
+@pytest.mark.parametrize(
+    "kind,more", [(StructureClassifier, {}), (StructureRegressor, {"judge": "laplace"}),
                                        (StructureRegressor, {"judge": "prequential"})])
 def test_an_estimator_fits_predicts_and_is_saved_on_another_device(kind, more, tmp_path):
     task = rows("categorical" if kind is StructureClassifier else "gaussian")
     X, y = task.x.double().numpy(), task.y.numpy()
-    short = {"hidden": (3,), "epochs": 2, "min_steps": 0, "screened": 3, "finalists": 2, "starts": 3, "samples": 4}
-    answer = lambda m: m.predict_proba(X) if kind is StructureClassifier else np.stack(m.predict(X, return_std=True))
+    short = {"hidden": (3,), "epochs": 2, "min_steps": 0, "screened": 3, "finalists": 2,
+             "starts": 3, "samples": 4}
+    answer = lambda m: m.predict_proba(X) if kind is StructureClassifier else np.stack(
+        m.predict(X, return_std=True))
     own = answer(kind(**short, **more, random_state=0).fit(X, y))
     with emulated():
         model = kind(**short, **more, random_state=0, device=str(DEVICE)).fit(X, y)
@@ -213,26 +235,31 @@ def trainer(kind: str, steps: int, device) -> Trainer:
     task, graph = rows("categorical"), graph_for("categorical")
     task = Task(task.x.to(device), task.y.to(device), task.likelihood)
     net, generator = Supernet(graph, share=kind != "stacked"), generator_of(0, kind)
-    given = one_hot(net, list(graph.structures())[-3:], device) if kind in ("given", "own") else None
+    given = one_hot(net, list(graph.structures())[-3:],
+                    device) if kind in ("given", "own") else None
     batch = make_batch(net, generator, [24, 24, 30], [1.0, 0.1, 0.01], given, device=device)
     plan = Plan(3, steps, 16, 1e-3, 1e-2)
     if kind in LEVELS:
-        return BilevelTrainer(batch, task, plan, generator, OuterPlan(c_prior=batch.c_reg, **LEVELS[kind]))
-    return Trainer(batch, task, plan, generator if kind != "own" else [generator_of(i, kind) for i in range(3)])
+        return BilevelTrainer(batch, task, plan, generator,
+                              OuterPlan(c_prior=batch.c_reg, **LEVELS[kind]))
+    return Trainer(batch, task, plan, generator if kind != "own"
+                   else [generator_of(i, kind) for i in range(3)])
 
 
 @pytest.mark.parametrize("kind", ("shared", "stacked", "given", "own", *LEVELS))
 def test_a_step_of_training_copies_nothing_and_waits_for_nothing(kind):
     with emulated():
         few, many = (trainer(kind, steps, DEVICE) for steps in (2, 6))
-        for _ in range(3):  # the paths of the first half, the mixtures of the second, and what ends a training
+        # the paths of the first half, the mixtures of the second, and what ends a training
+        for _ in range(3):
             assert counted(few.run_epoch) == counted(many.run_epoch)
 
 
 def test_a_step_of_the_race_copies_nothing_and_waits_for_nothing():
     graph = graph_for("categorical")
     with emulated():
-        fits = Fits(graph, list(graph.structures())[-6:], there(rows("categorical")), FitPlan((24, 48)), 0)
+        fits = Fits(graph, list(graph.structures())[-6:], there(rows("categorical")),
+                    FitPlan((24, 48)), 0)
         at = torch.arange(16, device=DEVICE)
         fits.step(at)  # the places of the paths move once
         assert counted(lambda: fits.step(at)) == (0, 0)

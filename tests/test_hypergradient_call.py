@@ -82,6 +82,11 @@ def test_bad_input():
         hypergradient(**{**good, "inner": blow})
     with pytest.raises(FloatingPointError, match="outer returned nan"):
         hypergradient(**{**good, "outer": lambda t, h: outer(t, h) * float("nan")})
+    seen, unseen = hypergradient(**good), hypergradient(**good, checked=False)
+    assert all(torch.equal(seen.grads[k], unseen.grads[k]) for k in seen.grads)
+    assert abs(seen.diagnostics["inner_gradient_norm"]
+               - float(unseen.diagnostics["inner_gradient_norm"])) < 1e-6
+    assert hypergradient(**{**good, "inner": blow}, checked=False).value.isnan()  # the caller's to find
 
 # %% ../nbs/hypergradient/02_call.ipynb #05f5c96f
 def test_draws_replay():

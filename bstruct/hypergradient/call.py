@@ -60,7 +60,7 @@ def report(run: Training, value, grads, state: State, **diagnostics) -> Hypergra
     notes: dict[str, Any] = {"inner_gradient_norm": run.notes["norm"],
                              "gradient_evaluations": run.notes["gradients"],
              "second_order_products": run.notes["products"], **diagnostics}
-    if not run.functional:
+    if not run.functional and run.checked:
         if not math.isfinite(value.item()):
             raise FloatingPointError(f"outer returned {float(value)} at a finite theta: look for a "
                                      "log of zero")
@@ -144,7 +144,7 @@ def _optimiser(optimiser, momentum):
 
 # %% ../../nbs/hypergradient/02_call.ipynb #70e84d70
 def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="sgd", generator=None,
-            buffers=None, resume=None) -> tuple[Training, State, dict[str, Tensor]]:
+            buffers=None, resume=None, checked=True) -> tuple[Training, State, dict[str, Tensor]]:
     """The checked (run, state, hyper) of a call to `hypergradient`; the arguments are described
     there."""
     for name, tree in (("theta", theta), ("hyper", hyper),
@@ -158,7 +158,7 @@ def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="s
     seeds = None if generator is None else _draw_seeds(generator, steps, functional)
     run = Training(inner, outer, steps, lr, momentum, _optimiser(optimiser, momentum), seeds,
                    buffers is not None,
-                   functional, watch=not functional, first=first)
+                   functional, watch=not functional, checked=checked, first=first)
     if not functional:
         theta, hyper = ({k: v.detach() for k, v in p.items()} for p in (theta, hyper))
     slots, buffers = (None, buffers) if resume is None else (
@@ -170,7 +170,8 @@ def hypergradient(inner: Callable, outer: Callable, theta: dict[str, Tensor],
                   hyper: dict[str, Tensor], *, method: str, steps: int, lr: Any,
                   momentum: Any = 0.0, optimiser: Any = "sgd", generator: torch.Generator
                   | None = None, buffers: dict[str, Tensor] | None = None,
-                  resume: Hypergradient | None = None, **options) -> Hypergradient:
+                  resume: Hypergradient | None = None, checked: bool = True,
+                  **options) -> Hypergradient:
     """The derivative of outer(trained theta, hyper) with respect to hyper, by the named method.
 
     `inner(theta, hyper, step)` and `outer(theta, hyper)` return scalar losses to minimise; `step`
@@ -178,13 +179,15 @@ def hypergradient(inner: Callable, outer: Callable, theta: dict[str, Tensor],
     shapes. `lr`, `momentum`: numbers, or functions (hyper, step) -> scalar tensor. `optimiser`:
     "sgd", "adam", or an instance. `generator` seeds the draws that `inner` makes from torch's
     default generator. `resume`: an earlier result, whose slots, buffers and step count are taken
-    up. `options` belong to the method. Works under torch.func.vmap over leading axes of theta and
-    hyper. Raises ValueError for bad input, FloatingPointError (naming the step) where training
-    leaves the finite numbers.
+    up. `checked=False` leaves it to the caller to see that all numbers are finite, so that an
+    accelerator is not waited for; diagnostics are tensors then. `options` belong to the method.
+    Works under torch.func.vmap over leading axes of theta and hyper.
+    Raises ValueError for bad input, FloatingPointError (naming the step) where training leaves the
+    finite numbers.
     """
     call = _options(method, options)
     run, start, hyper = prepare(inner, outer, theta, hyper, steps=steps, lr=lr, momentum=momentum,
                                 optimiser=optimiser, generator=generator, buffers=buffers,
-                                resume=resume)
+                                resume=resume, checked=checked)
     with torch.no_grad():
         return call(run, start, hyper, **options)

@@ -69,7 +69,10 @@ class Adam:
                 for k in theta}, {"mean": m, "square": s}
 
     def adjoint(self, theta, slots, g, lr, momentum, t, theta_bar, slots_bar):
-        rate = torch.as_tensor(lr, dtype=next(iter(g.values())).dtype)
+        like = next(iter(g.values()))
+        # a rate of the host would call its derivative there
+        kind = {"dtype": like.dtype, "device": like.device}
+        rate = torch.as_tensor(lr, **kind) if isinstance(lr, Tensor) else torch.full((), lr, **kind)
         _, pull = vjp(lambda a, b, c, d: self.update(a, b, c, d, momentum, t), theta, slots, g,
                       rate)
         theta_bar, slots_bar, g_bar, lr_bar = pull((theta_bar, slots_bar))
@@ -212,7 +215,7 @@ def _rates_pull(run, hyper, t, rates_bar):
 def _settle(run, first, last, g, hyper, start, stop):
     """Note the last gradient's norm; where theta is not finite, repeat the run from `first` and
     raise, naming the step."""
-    if run.functional:
+    if run.functional or not run.checked:
         run.notes["norm"] = tree_dot(g, g).sqrt()
         return
     run.notes["norm"], size = tree_norms(g, last.theta)
@@ -279,6 +282,8 @@ class Training:
     has_buffers: bool = False
     functional: bool = False  # torch.func throughout: under vmap, or inside a compiled function
     watch: bool = False  # refuse unseeded draws in the first loss
+    # look whether numbers stay finite, for which the host waits; else the caller does
+    checked: bool = True
     first: int = 0  # steps taken before, in a run that goes on
     notes: dict[str, Any] = field(default_factory=dict)
     # how many steps -> (those steps forth, those steps back), where a method has compiled them

@@ -31,8 +31,9 @@ def truncated(run: Training, state: State, hyper: dict[str, Tensor], *, window: 
     residual = (tree_dot(bars.theta, bars.theta) / tree_dot(start, start)).sqrt()
     far = not run.functional and window < run.steps and bool(residual > 0.1)
     warning = (
-        f"{residual:.2g} of the sensitivity was left where the window of {window} ended: widen it"
-               if far else None
+        f"{float(residual):.2g} of the sensitivity was left where the window of {window} ended: "
+        "widen it"
+        if far else None
     )
     return report(
         run, value, bars.hyper, state, method="truncated", bytes_stored=size, residual=residual,

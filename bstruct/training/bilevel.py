@@ -8,7 +8,7 @@ __all__ = ['BilevelTrainer']
 # %% ../../nbs/training/05_bilevel.ipynb #227a1dd4
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, cast
@@ -17,6 +17,8 @@ import torch
 from torch import Generator, Tensor
 from torch.func import vmap
 
+from bstruct.core.random import ahead
+from bstruct.core.trees import tree_finite
 from bstruct.distributions.gaussian import coupled_log_precision, kl_diagonal, reparameterise
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.hypergradient import Hypergradient, hypergradient
@@ -150,32 +152,44 @@ class _Source:
         t = scheduled(_tensors(given), progress)
         return t[:, None, None] if isinstance(t, Tensor) and t.ndim else t
 
-    def fitted(self) -> Tensor:
+    @property
+    def device(self) -> torch.device:
+        return self.batch.params["loc"].device
+
+    def fitted(self, sizes: Tensor | None = None) -> Tensor:
         "How many of its rows each model fits; the others are held out."
-        return (self.batch.sizes * (1 - self.outer.validation)).ceil().long()
+        sizes = self.batch.sizes if sizes is None else sizes
+        return (sizes * (1 - self.outer.validation)).ceil().long()
 
     def orders(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         "A random order of the rows of L and one of those of Q, each with its lengths [M]."
-        size, fitted = self.batch.sizes, self.fitted()
-        place, none = torch.arange(len(self.task), device=size.device), torch.zeros_like(size)
+        size = self.batch.sizes.cpu()
+        fitted, place, none = self.fitted(size), torch.arange(len(self.task)), torch.zeros_like(
+            size)
         first, end = (fitted, size) if OUTER[self.outer.judge].held_out else (none, size)
         found = []
         for a, b in ((none, fitted), (first, end)):
-            keys = drawn(torch.rand, (len(size), len(place)), self.generator).to(place.device)
+            keys = drawn(torch.rand, (len(size), len(place)), self.generator).cpu()
             outside = (place < a[:, None]) | (place >= b[:, None])
-            found.append(((keys + outside).argsort(1), b - a))
+            there = lambda v: v.to(self.device, non_blocking=True)
+            found.append((there((keys + outside).argsort(1)), there(b - a)))
         return tuple(found)
 
-    def draw(self, order: tuple[Tensor, Tensor], i: int, size: int | None = None) -> _Draw:
-        "Minibatch i of an epoch, and fresh noise."
-        p, many, size = self.batch.params, self.outer.samples, size or self.plan.batch_size
+    def noise(self) -> dict[str, Tensor]:
+        "Fresh noise of the weights (by no name) and of the structure, by edge."
+        (m, size), many, dtype = self.batch.params[
+            "loc"].shape, self.outer.samples, self.batch.params["loc"].dtype
+        gumbel = lambda v, shape: drawn(gumbel_noise, shape, self.generator).to(dtype)
+        weights = {"": drawn(torch.randn, (m, many, size), self.generator).to(dtype)}
+        return weights | law.noise(self.variables, self.batch.laws, gumbel, (m, many))
+
+    def draw(self, order: tuple[Tensor, Tensor], i: int,
+             fresh: Iterator[dict[str, Tensor]] | None = None, size: int | None = None) -> _Draw:
+        "Minibatch i of an epoch, and noise: the next that was drawn ahead, or new."
+        fresh = ahead(self.noise, 1, self.device) if fresh is None else fresh
+        size, noise = size or self.plan.batch_size, dict(next(fresh))
         at = torch.arange(i * size, (i + 1) * size, device=order[0].device)
-        rows = order[0].gather(1, at % order[1][:, None])
-        shape = lambda v: (len(v), many, v.shape[1])
-        noise = drawn(torch.randn, shape(p["loc"]), self.generator).to(p["loc"])
-        made = lambda v, shape: drawn(gumbel_noise, shape, self.generator).to(p["loc"])
-        gumbel = law.noise(self.variables, self.batch.laws, made, (len(p["loc"]), many))
-        return _Draw(rows, noise, gumbel)
+        return _Draw(order[0].gather(1, at % order[1][:, None]), noise.pop(""), noise)
 
 # %% ../../nbs/training/05_bilevel.ipynb #6bf34d75
 @dataclass
@@ -277,8 +291,9 @@ class _Objectives:
             (theta, hyper), values, source, plan = (self.parameters.levels(), [], self.source,
                                                     self.source.outer)
             now, t = source.now(progress), source.temperature(progress)
-            for order, length in source.orders():
-                draw = source.draw((order, length), 0, int(length.max()))
+            orders, fresh = source.orders(), ahead(source.noise, 2, source.device)
+            for order, length in orders:
+                draw = source.draw((order, length), 0, fresh, int(length.max()))
                 log_gamma = _log_gamma(source.variables, theta, draw, t)
                 each = _log_likelihoods(source.batch, source.task, theta, draw, log_gamma,
                                         plan.vertices)
@@ -325,15 +340,20 @@ class BilevelTrainer(Trainer):
         owners = owners_of(batch.net).to(device) if o.coupled else None
         divergences = _Divergences(self.groups, self.variables, owners, plan.structure_kl)
         self.objectives = _Objectives(self.source, self.parameters, divergences)
+        self._checked = device.type == "cpu"  # step by step; elsewhere once an epoch
         self.shortcut = self._closed()
 
     def run_epoch(self) -> dict:
         """One pass; returns L (bound) and Q (outer) of each model [M], the divergences, and the
         probabilities by edge."""
-        orders = self.source.orders()
+        orders, each = self.source.orders(), self.outer.steps + (not self.shortcut)
+        fresh = ahead(self.source.noise, each * self.plan.steps, self.source.device)
         for i in range(self.plan.steps):
-            self._advance(orders, i)
+            self._advance(orders, i, fresh)
         self.epoch += 1
+        if not self._checked and not tree_finite(self.batch.params):
+            raise FloatingPointError(f"theta or h is not finite after epoch {self.epoch}: lower "
+                                     "learning_rate")
         if self.done:
             self.messages = collapses_of(self)
             for message in self.messages:
@@ -348,7 +368,7 @@ class BilevelTrainer(Trainer):
         plain = o.shortcut and o.hyperprior is None and o.judge == "bound" and not o.coupled
         return not learns or (plain and self.source.coefficients.single_level)
 
-    def _advance(self, orders, i: int) -> None:
+    def _advance(self, orders, i: int, fresh: Iterator[dict[str, Tensor]]) -> None:
         "A step of h and, before it, `steps` of θ."
         o, plan = self.outer, self.plan
         at, end = self.epoch * plan.steps + i, plan.epochs * plan.steps
@@ -356,8 +376,8 @@ class BilevelTrainer(Trainer):
         held, progress = at < release, at / end
         taken = (at if held else at - release) * o.steps
         rates = self.parameters.rates(held)
-        draws = [self.source.draw(orders[0], i * o.steps + k) for k in range(o.steps)]
-        judge = None if self.shortcut else self.source.draw(orders[1], i)
+        draws = [self.source.draw(orders[0], i * o.steps + k, fresh) for k in range(o.steps)]
+        judge = None if self.shortcut else self.source.draw(orders[1], i, fresh)
         now = self.source.now(progress), self.source.temperature(progress)
         losses = self.objectives.losses(*now, draws, judge, taken, rates)
         state = self.parameters.state(rates, afresh=taken == 0)
@@ -375,7 +395,8 @@ class BilevelTrainer(Trainer):
         scaled = lambda theta: whole | {k: r * theta[k].detach() for k, r in rates.items()}
         at_best = lambda theta, hyper, t: inner(theta, self.parameters.best(scaled(theta)), t)
         run = Training(at_best, outer, o.steps, self.plan.learning_rate * decay, o.momentum,
-                       {"adam": Adam(), "sgd": SGD()}[o.optimiser], first=taken)
+                       {"adam": Adam(), "sgd": SGD()}[o.optimiser], first=taken,
+                       checked=self._checked)
         return train(run, state, {})
 
     def _learnt_step(self, inner, outer, state: State, rates, taken: int, decay: float) -> State:
@@ -391,7 +412,8 @@ class BilevelTrainer(Trainer):
                                   lambda a, h: outer(a, rest | h), state.theta, live,
                                   method=o.method, steps=o.steps,
                                   lr=self.plan.learning_rate * decay, optimiser=o.optimiser,
-                                  momentum=o.momentum, resume=before, **o.options)
+                                  momentum=o.momentum, resume=before, checked=self._checked,
+                                  **o.options)
         self.optimiser.param_groups[0]["lr"] = o.learning_rate * decay
         for k, g in found.grads.items():
             self.batch.params[f"prior/{k}"].grad = g

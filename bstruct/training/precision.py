@@ -46,15 +46,16 @@ class Groups:
                                        for members, body in _bodies(net))]
         sizes = {"layer": layers, "model": [sum(layers)]}
         self.sizes: list[int] | None = sizes.get(grouping)
-        self._ids = None if self.sizes else precision_groups(net, grouping).to(device)
+        ids = None if self.sizes else precision_groups(net, grouping)
+        self._ids, self._count = (None, None) if ids is None else (
+            ids.to(device), torch.bincount(ids).to(device))
 
     def means(self, x: Float[Tensor, "M P"]) -> Float[Tensor, "M G"]:
         "The mean of each group."
         if self.sizes:
             return torch.cat([part.mean(1, keepdim=True) for part in x.split(self.sizes, 1)], 1)
-        ids = cast(Tensor, self._ids)
-        count = torch.bincount(ids).to(x)
-        return x.new_zeros(len(x), len(count)).index_add(1, ids, x) / count
+        ids, count = cast(Tensor, self._ids), cast(Tensor, self._count)
+        return x.new_zeros(len(x), len(count)).index_add(1, ids, x) / count.to(x.dtype)
 
     def spread(self, a: Float[Tensor, "M G"]) -> Float[Tensor, "M P"]:
         "The value of its group for each weight."

@@ -124,7 +124,7 @@ class Trainer:
         keys = drawn(torch.rand, (n,) if one else (len(self._sizes), n), self.generator).cpu()
         order = (keys + (torch.arange(n) >= self._sizes[:, None])).argsort(1)
         at = torch.arange(self.plan.steps * size) % self._sizes[:, None]
-        return order.gather(1, at).to(self._device).split(size, 1)
+        return order.gather(1, at).to(self._device, non_blocking=True).split(size, 1)
 
     def _noise(self) -> dict[str, Tensor]:
         "What a step draws: noise of the weights (by no name) and of the structure, by edge."
