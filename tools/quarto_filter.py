@@ -13,6 +13,8 @@ from execnb.nbio import dict2nb, mk_cell, nb2dict
 from nbdev.process import Processor
 from nbdev.processors import FilterDefaults
 
+from tools.reading import to_quarto
+
 DROPPED = {"FrontmatterProc", "insert_warning", "add_show_docs", "rm_export", "add_links", "add_fold", "mv_exports"}
 EXPORTED = {"export", "exports"}
 DEFS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -99,6 +101,9 @@ class Document(Processor):
     "A `show_doc` for every exported name; code that is no example is folded; only exported code will run."
 
     def begin(self):
+        for cell in self.nb.cells:
+            if cell.cell_type == "markdown":
+                cell.source = to_quarto(cell.source)
         self.shown = set(re.findall(r"^show_doc\(([\w.]+)", "\n".join(c.source for c in self.nb.cells), flags=re.M))
         self.nb.has_docs_ = bool(self.shown)
         self.nb.cells = [new for cell in self.nb.cells for new in self.cells(cell)]
