@@ -4,8 +4,8 @@
 
 Authors may write Quarto's syntax; `make export` turns it into what every viewer of notebooks shows,
 and the site turns it back (`to_quarto`) before it renders. A block becomes an HTML `div` with its
-number and title in bold, a reference a link with its number, an equation gets a `\\tag`, a link to a
-page one to its notebook, and a citation the author's name. Nothing is lost on the way and back.
+number and title in bold, a reference a link with its number, an equation gets a `\\tag`, a link to
+a page one to its notebook, and a citation the author's name. Nothing is lost on the way and back.
 """
 
 import html
