@@ -26,10 +26,11 @@ def rare(source: str) -> str:
 
 # %% ../../nbs/testing/04_notebook.ipynb #fb7ffc43
 def stored(source: str, folder: Path) -> list[dict] | None:
-    "The stored outputs of the cell with this source in a notebook of the folder; None without such a cell."
+    "The stored outputs of the cell with this source in a notebook of the folder, or None."
     for path in sorted(folder.glob("*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] == "code" and "".join(cell["source"]).strip() == source.strip():
+            same = "".join(cell["source"]).strip() == source.strip()
+            if cell["cell_type"] == "code" and same:
                 return cell["outputs"]
     return None
 
@@ -40,8 +41,8 @@ def show(source: str, folder: Path | None = None) -> None:
 
     outputs = stored(source, folder or Path.cwd())
     what = "no result is stored" if not outputs else "the stored result"
-    note = f"[a {rare(source)} cell: {what}; {VARIABLE}=1 in the environment of Jupyter computes it]"
-    print(note)
+    remedy = f"{VARIABLE}=1 in the environment of Jupyter computes it"
+    print(f"[a {rare(source)} cell: {what}; {remedy}]")
     for output in outputs or []:
         if output["output_type"] == "stream":
             text = "".join(output["text"])
@@ -60,9 +61,10 @@ def shown_instead(lines: list[str]) -> list[str]:
 
 # %% ../../nbs/testing/04_notebook.ipynb #22ae7886
 def ready(shell=None) -> None:
-    """Prepare this notebook for "Run All": marked cells show what is stored, property tests are repeatable.
+    """Prepare a notebook for "Run All": marked cells show what is stored, property tests repeat.
 
-    `shell`: IPython's, by default the one that runs this cell; outside of IPython only the tests are prepared.
+    `shell`: IPython's, by default the one that runs this cell; outside of IPython only the tests
+    are prepared.
     """
     try:
         from hypothesis import settings
