@@ -29,8 +29,9 @@ from tools.page import ASSETS, Page, attempt, page_name
 ROOT = Path(__file__).resolve().parent.parent
 LABEL = re.compile(r"(?:thm|lem|cor|prp|cnj|def|exm|exr|rem|alg|fig|tbl|eq|sec)-[\w-]+")
 EXTERNAL = re.compile(r"\s*(?:https?:)?//")
-RENDERERS = [ASSETS.parent / n for n in ("page.py", "quarto_filter.py", "reading.py",
-                                         "site/quarto.lua", "site/fragment.html")]
+RENDERERS = [ASSETS.parent / n for n in ("page.py", "quarto_filter.py", "reading.py", "apidoc.py",
+                                         "site/quarto.lua", "site/fragment.html",
+                                         "site/parameters.yml")]
 STATIC = ("site.css", "site.js", "logo.svg")
 
 
