@@ -80,10 +80,18 @@ def image(kind: str, data: str, alt: str) -> str:
                f'alt="{html.escape(alt, quote=True)}"/></p>')
 
 
+def printed(text: str) -> str:
+    "What a cell printed; letters are smaller where lines are long, so that a table stays a table."
+    longest = max(map(len, text.splitlines()), default=0)
+    sizes = ((88, ""), (104, " .wide"), (124, " .wider"))
+    size = next((name for limit, name in sizes if longest <= limit), " .wrapped")
+    return fenced(text, f".output{size}")
+
+
 def output(out: dict, opts: dict) -> str:
     "One output of a cell as markdown."
     if out["output_type"] == "stream":
-        return fenced(ANSI.sub("", joined(out["text"])).rstrip(), ".output")
+        return printed(ANSI.sub("", joined(out["text"])).rstrip())
     if out["output_type"] == "error":
         return fenced(f"{out['ename']}: {out['evalue']}", ".output .error")
     data = {kind: joined(text) for kind, text in out["data"].items()}
@@ -97,7 +105,7 @@ def output(out: dict, opts: dict) -> str:
         return data["text/markdown"]
     if "text/latex" in data:
         return data["text/latex"]
-    return fenced(data.get("text/plain", ""), ".output")
+    return printed(data.get("text/plain", ""))
 
 
 def outputs(cell: dict, opts: dict) -> str:
@@ -194,6 +202,7 @@ def render(path: Path, bibliography: Path | None) -> Page:
     toc, body, problems = pandoc(subtitle + text[head.end():], bibliography)
     # anchors of code lines
     body = re.sub(r'<a href="#cb\d+-\d+"[^>]*></a>| id="cb\d+(?:-\d+)?"', "", body)
+    body = re.sub(r"<colgroup>.*?</colgroup>\s*", "", body, flags=re.S)  # widths that fit nothing
     api = re.findall(r'<section id="([^"]+)" class="[^"]*api-doc', body)
     return Page(head["title"], body, toc, module, head["sub"] or "", problems, api)
 

@@ -124,6 +124,8 @@ class Document(Processor):
     def cells(self, cell) -> list:
         keys = cell.directives_.keys() if cell.cell_type == "code" else set()
         if cell.cell_type != "code" or "hide" in keys or "#| eval: false" in cell.source:
+            if "hide" in keys:
+                cell.directives_["eval:"] = ["false"]
             return [cell]
         if "default_exp" in keys or not (cell.source.strip() or cell.get("outputs")):
             return []
