@@ -33,6 +33,21 @@ def _as_torch(optimiser, steps=12):
         opt.step()
     return w.detach()
 
+# %% ../nbs/hypergradient/01_operator.ipynb #f36cf721
+def test_adjoints_are_the_derivatives_of_the_steps():
+    f64 = {"dtype": torch.float64, "generator": torch.Generator().manual_seed(1)}
+    draw = lambda: {"w": torch.randn(5, **f64), "b": torch.randn(2, 3, **f64)}
+    for optimiser, momentum in ((SGD(), 0.8), (Adam(), 0.0)):
+        theta, g, theta_bar = draw(), draw(), draw()
+        slots = {k: {n: v.abs() for n, v in draw().items()} for k in optimiser.init(theta)}
+        slots_bar = {k: draw() for k in slots}
+        rates = torch.tensor([0.3, momentum], dtype=torch.float64)
+        step = lambda a, b, c, r, o=optimiser, m=momentum: o.update(a, b, c, r[0], r[1] if m else m, 3)
+        want = torch.func.vjp(step, theta, slots, g, rates)[1]((theta_bar, slots_bar))
+        *found, rates_bar = optimiser.adjoint(theta, slots, g, 0.3, momentum, 3, theta_bar, slots_bar)
+        torch.testing.assert_close(tuple(found), want[:3], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(torch.stack(rates_bar), want[3], rtol=1e-10, atol=1e-12)
+
 # %% ../nbs/hypergradient/01_operator.ipynb #a8786a3c
 def test_sgd_is_torch_sgd():
     inner, outer, theta, hyper = _toy()
@@ -50,21 +65,6 @@ def test_adam_is_torch_adam():
     last = train(run, run.start(theta), hyper)
     torch.testing.assert_close(last.theta["w"], _as_torch(lambda p: torch.optim.Adam(p, 0.1)),
                                rtol=1e-10, atol=1e-12)
-
-# %% ../nbs/hypergradient/01_operator.ipynb #f36cf721
-def test_adjoints_are_the_derivatives_of_the_steps():
-    f64 = {"dtype": torch.float64, "generator": torch.Generator().manual_seed(1)}
-    draw = lambda: {"w": torch.randn(5, **f64), "b": torch.randn(2, 3, **f64)}
-    for optimiser, momentum in ((SGD(), 0.8), (Adam(), 0.0)):
-        theta, g, theta_bar = draw(), draw(), draw()
-        slots = {k: {n: v.abs() for n, v in draw().items()} for k in optimiser.init(theta)}
-        slots_bar = {k: draw() for k in slots}
-        rates = torch.tensor([0.3, momentum], dtype=torch.float64)
-        step = lambda a, b, c, r, o=optimiser, m=momentum: o.update(a, b, c, r[0], r[1] if m else m, 3)
-        want = torch.func.vjp(step, theta, slots, g, rates)[1]((theta_bar, slots_bar))
-        *found, rates_bar = optimiser.adjoint(theta, slots, g, 0.3, momentum, 3, theta_bar, slots_bar)
-        torch.testing.assert_close(tuple(found), want[:3], rtol=1e-10, atol=1e-12)
-        torch.testing.assert_close(torch.stack(rates_bar), want[3], rtol=1e-10, atol=1e-12)
 
 # %% ../nbs/hypergradient/01_operator.ipynb #0d44c199
 def test_train_visits_states():

@@ -10,7 +10,8 @@ import yaml
 
 from tools import nb as nbtext
 from tools.page import page_links
-from tools.site import Facts, build, check, entries, html_files, katex, stage
+from tools.proof import Facts, check, html_files
+from tools.site import build, entries, katex, stage
 
 CONFIG = """
 project: {type: website, output-dir: _docs}
@@ -209,7 +210,10 @@ def first(site):
     r'<section id="double" class="api[^"]*">\s*<h3 class="api"><code>double</code></h3>',
     r'<section id="Box.open" class="api[^"]*">\s*<h4 class="api">',
     r'Twice <code>x</code>, in nats.',
-    r'<details class="code-fold source"><summary>Source: double</summary>',
+    r'<details class="code-fold source" id="source-double" open><summary>Source: double</summary>',
+    r'<span class="to-source"><a href="#source-double">source</a></span>',
+    r'<td[^>]*><code>times</code></td>\s*<td[^>]*><code>int</code></td>\s*<td[^>]*><code>1</code></td>',
+    r'<meta property="og:title" content="First page">',
     r'<details class="code-fold test"><summary>Test: double doubles</summary>',
     r'The class <a class="doc" href="#Box"><code>Box</code></a> holds',
     r'<code>unknown</code> is no link',
@@ -292,6 +296,8 @@ def test_only_what_changed_is_rendered_again(copy):
      "nbs/index.ipynb: loads https://g.org/a.png from another host"),
     ("::: {.callout-note}\nNever closed.", "nbs/index.ipynb: "),
     ("{{< video x.mp4 >}}", "nbs/index.ipynb: shortcode"),
+    ("Costs $x or ::: three.", "nbs/index.ipynb: the page shows"),
+    ("::: {#fig-empty}\n![](room/01_first.ipynb)\n:::", "nbs/index.ipynb: a figure has an empty"),
     ("Fine.\n\n%% code\n#| default_exp x\n\n%% code\n#| export\ndef y(x=undefined_name): return x",
      "nbs/index.ipynb: NameError: "),
 ])

@@ -98,23 +98,6 @@ def test_the_verdict_doubts_a_small_lead():
     assert verdict(SUMMARY | {"evidence": weak, "interrupted": True}).endswith(
         "This evidence is not reliable: ESS 3. The search was interrupted; this is the best so far.")
 
-# %% ../nbs/use/06_report.ipynb #2d974a71
-def test_the_verdict_names_what_is_no_network():
-    line = {"structure": {}, "name": "linear model", "probability": 0.9, "log_evidence": -30.0,
-            "stderr": 0.0, "parameters": 14}
-    ahead = SUMMARY | {"ranking": [line, *SUMMARY["ranking"]], "probability": 0.07}
-    said = verdict(ahead)
-    assert ("Of 6 structures, 2 of them compared by evidence, x→h1 relu, h1→y linear is the most "
-            "plausible network" in said)
-    assert "The linear model has 11.5 nats of evidence more." in said
-    near = SUMMARY | {"ranking": [SUMMARY["ranking"][0], line | {"log_evidence": -41.8}]}
-    said = ("The linear model has 0.3 nats of evidence less, within two standard errors (0.8): their "
-            "order is open")
-    assert said in verdict(near)
-    assert "0.900      -30.00 ± 0.00           14  linear model" in as_text(ahead)
-    shown = figures(ahead)["ranking"].axes[0].get_yticklabels()
-    assert [t.get_text() for t in shown] == ["linear model", "x→h1 relu", "x→h1 tanh"]
-
 # %% ../nbs/use/06_report.ipynb #bebd9f35
 def test_an_estimator_is_summarised():
     import json
@@ -154,6 +137,23 @@ def test_text_says_what_the_summary_holds():
             in as_text(labelled))
     assert "test," not in as_text({k: v for k, v in SUMMARY.items() if k != "test"})
     assert as_text(SUMMARY | {"notes": ["torn record"]}).endswith("note: torn record")
+
+# %% ../nbs/use/06_report.ipynb #2d974a71
+def test_the_verdict_names_what_is_no_network():
+    line = {"structure": {}, "name": "linear model", "probability": 0.9, "log_evidence": -30.0,
+            "stderr": 0.0, "parameters": 14}
+    ahead = SUMMARY | {"ranking": [line, *SUMMARY["ranking"]], "probability": 0.07}
+    said = verdict(ahead)
+    assert ("Of 6 structures, 2 of them compared by evidence, x→h1 relu, h1→y linear is the most "
+            "plausible network" in said)
+    assert "The linear model has 11.5 nats of evidence more." in said
+    near = SUMMARY | {"ranking": [SUMMARY["ranking"][0], line | {"log_evidence": -41.8}]}
+    said = ("The linear model has 0.3 nats of evidence less, within two standard errors (0.8): their "
+            "order is open")
+    assert said in verdict(near)
+    assert "0.900      -30.00 ± 0.00           14  linear model" in as_text(ahead)
+    shown = figures(ahead)["ranking"].axes[0].get_yticklabels()
+    assert [t.get_text() for t in shown] == ["linear model", "x→h1 relu", "x→h1 tanh"]
 
 # %% ../nbs/use/06_report.ipynb #91a0a421
 def test_figures_follow_the_data():

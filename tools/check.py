@@ -16,7 +16,9 @@ from pathlib import Path
 
 from tools.execute import FLAGS, digest, directives
 from tools.house import KNOWN, unexcused
+from tools.names import unknown
 from tools.nb import read
+from tools.reading import settled
 
 ROOT = Path(__file__).resolve().parent.parent
 # a class holds its methods, so its cell may be longer
@@ -94,10 +96,23 @@ def broken_limits(nb: dict) -> list[str]:
     return bad
 
 
+def unreadable(path: Path, root: Path = ROOT) -> list[str]:
+    "What stops a reader who opens the notebook in Jupyter and runs it."
+    nb = read(path)
+    try:
+        cells = settled(nb, path, root)["cells"]
+    except ValueError as e:
+        return [str(e)]
+    new = [a["id"] for a, b in zip(nb["cells"], cells, strict=True) if a != b]
+    raw = [f"cell {id} is not as Jupyter shows it; run `make export`" for id in new]
+    return raw + unknown(nb, root)
+
+
 def main() -> None:
     from tools.export import notebooks
 
-    bad = [f"{f.relative_to(ROOT)}: {b}" for f in notebooks(ROOT) for b in broken_limits(read(f))]
+    bad = [f"{f.relative_to(ROOT)}: {b}" for f in notebooks(ROOT)
+           for b in broken_limits(read(f)) + unreadable(f)]
     bad += unexcused(ROOT) + unsynced()
     waiting = f"; {len(KNOWN)} known faults wait in tools/house.py" if KNOWN else ""
     print("\n".join(bad) or "notebooks, modules and tests are in step, and the house "

@@ -236,6 +236,8 @@ def main() -> None:
     if not args.notebooks and not args.serve:
         parser.error("no notebook named")
     wanted = {f for f in FLAGS if getattr(args, f)}
+    if wanted:
+        os.environ["BSTRUCT_SLOW"] = "1"  # what a notebook reads that shows stored results instead
     preload()
     if args.serve:
         return serve(wanted)

@@ -4,7 +4,9 @@ argument).
 An `#| export` cell goes to `bstruct/<default_exp>.py`, by nbdev itself. Two directives of our own
 fill `tests/`: `#| test name` makes the cell the body of `test_name`, `#| testi` copies the cell as
 it is (imports, helpers, strategies). `#| gpu` and `#| slow` become marks. `nbs/index.ipynb` becomes
-README.md. Before all that, the estimators' signature is made from `Settings` by `tools.signature`.
+README.md. Before all that, the estimators' signature is made from `Settings` by
+`tools.signature`, and blocks, references and links get the form that Jupyter shows, by
+`tools.reading`.
 """
 import argparse
 import ast
@@ -18,6 +20,7 @@ from nbdev.export import ExportModuleProc, nb_export, scrub_magics
 from nbdev.maker import ModuleMaker
 from nbdev.process import NBProcessor
 
+from tools.reading import settle
 from tools.readme import write as write_readme
 from tools.signature import write as write_signature
 
@@ -77,6 +80,7 @@ def main() -> None:
     root = Path(get_config().config_path)
     write_signature(root)
     for nb in [f.resolve() for f in args.notebooks] or notebooks(root):
+        settle(nb, root)
         nb_export(nb, lib_path=get_config().lib_path)
         export_tests(nb, root / "tests")
     if (root / "nbs/index.ipynb").exists():

@@ -51,11 +51,26 @@ def options(source: str) -> tuple[dict, str]:
     return (found if isinstance(found, dict) else {}), "\n".join(lines[n:]).strip("\n")
 
 
-def api_doc(markdown: str) -> str:
-    "The documentation of one name, with an anchor of that name."
+def api_doc(markdown: str, sources: dict[str, str]) -> str:
+    "The documentation of one name, with an anchor of that name and a link to its source."
     text = re.sub(r"\A---\n+(?:\[source\].*\n+)?", "", markdown)
     text = re.sub(r"^(#+) (\S+)", r'\1 `\2` {.api name="\2"}', text, count=1, flags=re.M)
+    name = m[1] if (m := re.search(r'\{\.api name="([^"]+)"', text)) else ""
+    if at := sources.get(name.partition(".")[0]):
+        link = f"[[source](#{at})]{{.to-source}}\n\n"
+        text = re.sub(r"(?<=\n)(```+[ \w{.}]*\n)", lambda m: link + m[1], text, count=1)
     return f":::: {{.api-doc}}\n{text}\n::::"
+
+
+def sources_of(cells: list[dict]) -> dict[str, str]:
+    "Where the source of each documented name stands on the page: the anchor of its cell."
+    found = {}
+    for cell in cells:
+        summary = str(options(joined(cell["source"]))[0].get("code-summary", ""))
+        if cell["cell_type"] == "code" and summary.startswith("Source: "):
+            names = summary.removeprefix("Source: ").split(", ")
+            found |= {n: f"source-{names[0]}" for n in names if n not in found}
+    return found
 
 
 def image(kind: str, data: str, alt: str) -> str:
@@ -65,10 +80,18 @@ def image(kind: str, data: str, alt: str) -> str:
                f'alt="{html.escape(alt, quote=True)}"/></p>')
 
 
+def printed(text: str) -> str:
+    "What a cell printed; letters are smaller where lines are long, so that a table stays a table."
+    longest = max(map(len, text.splitlines()), default=0)
+    sizes = ((88, ""), (104, " .wide"), (124, " .wider"))
+    size = next((name for limit, name in sizes if longest <= limit), " .wrapped")
+    return fenced(text, f".output{size}")
+
+
 def output(out: dict, opts: dict) -> str:
     "One output of a cell as markdown."
     if out["output_type"] == "stream":
-        return fenced(ANSI.sub("", joined(out["text"])).rstrip(), ".output")
+        return printed(ANSI.sub("", joined(out["text"])).rstrip())
     if out["output_type"] == "error":
         return fenced(f"{out['ename']}: {out['evalue']}", ".output .error")
     data = {kind: joined(text) for kind, text in out["data"].items()}
@@ -82,7 +105,7 @@ def output(out: dict, opts: dict) -> str:
         return data["text/markdown"]
     if "text/latex" in data:
         return data["text/latex"]
-    return fenced(data.get("text/plain", ""), ".output")
+    return printed(data.get("text/plain", ""))
 
 
 def outputs(cell: dict, opts: dict) -> str:
@@ -94,12 +117,13 @@ def outputs(cell: dict, opts: dict) -> str:
     return made + (f"\n\n::: {{.caption}}\n{words}\n:::" if made and words else "")
 
 
-def code_cell(cell: dict) -> str:
+def code_cell(cell: dict, sources: dict[str, str]) -> str:
     opts, source = options(joined(cell["source"]))
     if opts.get("include") is False:
         return ""
     if source.startswith("show_doc("):
-        return "\n\n".join(api_doc(joined(o["data"]["text/markdown"])) for o in cell["outputs"])
+        return "\n\n".join(api_doc(joined(o["data"]["text/markdown"]), sources)
+                           for o in cell["outputs"])
     parts = []
     if source and opts.get("echo") is not False:
         parts.append(fenced(source, ".python"))
@@ -107,7 +131,9 @@ def code_cell(cell: dict) -> str:
             summary = html.escape(str(opts.get("code-summary", "Code")))
             kind = summary.partition(":")[0].split()[0].lower()
             shown = " open" if opts["code-fold"] == "show" else ""
-            start = f'<details class="code-fold {kind}"{shown}><summary>{summary}</summary>'
+            at = sources.get(summary.removeprefix("Source: ").partition(",")[0], "")
+            id = f' id="{at}"' if kind == "source" and at else ""
+            start = f'<details class="code-fold {kind}"{id}{shown}><summary>{summary}</summary>'
             parts = [raw(start), parts[0], raw("</details>")]
     if opts.get("output") is not False:
         parts.append(outputs(cell, opts))
@@ -117,7 +143,8 @@ def code_cell(cell: dict) -> str:
 def markdown(cells: list[dict]) -> str:
     """The cells of a processed notebook as pandoc's markdown; links to notebooks become links to
     pages."""
-    texts = [code_cell(c) if c["cell_type"] == "code" else joined(c["source"])
+    sources = sources_of(cells)
+    texts = [code_cell(c, sources) if c["cell_type"] == "code" else joined(c["source"])
              for c in cells if c["cell_type"] != "raw"]
     return page_links("\n\n".join(t for t in texts if t.strip()))
 
@@ -175,6 +202,7 @@ def render(path: Path, bibliography: Path | None) -> Page:
     toc, body, problems = pandoc(subtitle + text[head.end():], bibliography)
     # anchors of code lines
     body = re.sub(r'<a href="#cb\d+-\d+"[^>]*></a>| id="cb\d+(?:-\d+)?"', "", body)
+    body = re.sub(r"<colgroup>.*?</colgroup>\s*", "", body, flags=re.S)  # widths that fit nothing
     api = re.findall(r'<section id="([^"]+)" class="[^"]*api-doc', body)
     return Page(head["title"], body, toc, module, head["sub"] or "", problems, api)
 

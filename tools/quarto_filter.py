@@ -15,9 +15,13 @@ from execnb.nbio import dict2nb, mk_cell, nb2dict
 from nbdev.process import Processor
 from nbdev.processors import FilterDefaults
 
+from tools.apidoc import table
+from tools.reading import to_quarto
+
 DROPPED = {"FrontmatterProc", "insert_warning", "add_show_docs", "rm_export", "add_links",
            "add_fold", "mv_exports"}
 EXPORTED = {"export", "exports"}
+OPEN = 15  # lines of an exported cell that stands open on the page
 DEFS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -82,25 +86,25 @@ def signature(node: ast.AST, name: str) -> str:
     return line if len(line) <= 80 else f"{head}(\n    " + ",\n    ".join(inside) + f",\n){tail}"
 
 
-def documented(tree: ast.Module) -> list[tuple[str, int, str]]:
+def documented(tree: ast.Module, source: str) -> list[tuple[str, int, str, str]]:
     """Public definitions and public methods that have a docstring: name, level of the heading,
-    signature."""
+    signature, table of the parameters."""
     found = []
     for node in tree.body:
         if not isinstance(node, DEFS) or node.name.startswith("_"):
             continue
-        found.append((node.name, 3, signature(node, node.name)))
+        found.append((node.name, 3, signature(node, node.name), table(node, source)))
         methods = [f for f in node.body if isinstance(f, ast.FunctionDef)] if isinstance(
             node, ast.ClassDef) else []
         methods = [f for f in methods if not f.name.startswith("_") and ast.get_docstring(f)
                    and not any("property" in ast.unparse(d) for d in f.decorator_list)]
-        found += [(f"{node.name}.{f.name}", 4, signature(f, f"{node.name}.{f.name}"))
-                  for f in methods]
+        found += [(f"{node.name}.{f.name}", 4, signature(f, f"{node.name}.{f.name}"),
+                   table(f, source)) for f in methods]
     return found
 
 
-def folded(cell, summary: str) -> None:
-    cell.source = ("#| code-fold: true\n#| code-summary: "
+def folded(cell, summary: str, fold: str = "true") -> None:
+    cell.source = (f"#| code-fold: {fold}\n#| code-summary: "
                    f"{json.dumps(summary, ensure_ascii=False)}\n{cell.source}")
 
 
@@ -109,6 +113,9 @@ class Document(Processor):
     will run."""
 
     def begin(self):
+        for cell in self.nb.cells:
+            if cell.cell_type == "markdown":
+                cell.source = to_quarto(cell.source)
         self.shown = set(re.findall(
             r"^show_doc\(([\w.]+)", "\n".join(c.source for c in self.nb.cells), flags=re.M))
         self.nb.has_docs_ = bool(self.shown)
@@ -117,6 +124,8 @@ class Document(Processor):
     def cells(self, cell) -> list:
         keys = cell.directives_.keys() if cell.cell_type == "code" else set()
         if cell.cell_type != "code" or "hide" in keys or "#| eval: false" in cell.source:
+            if "hide" in keys:
+                cell.directives_["eval:"] = ["false"]
             return [cell]
         if "default_exp" in keys or not (cell.source.strip() or cell.get("outputs")):
             return []
@@ -133,16 +142,19 @@ class Document(Processor):
             cell.source = "#| include: false\n" + cell.source
             return [cell]
         kind = "Source" if exported else "Private" if private else "Test helpers"
-        folded(cell, f"Test: {test}" if test else f"{kind}: {', '.join(names(tree))}")
-        return [cell] + (self.docs(tree) if exported else [])
+        docs = self.docs(tree, cell.source) if exported else []
+        short = exported and len(cell.source.strip().splitlines()) <= OPEN
+        folded(cell, f"Test: {test}" if test else f"{kind}: {', '.join(names(tree))}",
+               "show" if short else "true")
+        return [cell, *docs]
 
-    def docs(self, tree: ast.Module) -> list:
+    def docs(self, tree: ast.Module, source: str) -> list:
         "Cells that show the documentation of what `tree` defines."
         made = []
-        for name, level, call in documented(tree):
+        for name, level, call, listed in documented(tree, source):
             if name not in self.shown:
                 made.append(mk_cell(f"show_doc({name}, title_level={level})"))
-                made[-1].directives_, made[-1].call_ = {}, call
+                made[-1].directives_, made[-1].call_, made[-1].table_ = {}, call, listed
         self.nb.has_docs_ |= bool(made)
         return made
 
@@ -162,14 +174,16 @@ class DocsFirst(Processor):
             cells.insert(at, cell)
             for out in cell.outputs:
                 out["data"]["text/markdown"] = [
-                    self.page("".join(out["data"]["text/markdown"]), cell.call_)]
+                    self.page("".join(out["data"]["text/markdown"]), cell.call_, cell.table_)]
         self.nb.cells = cells
 
-    def page(self, text: str, call: str) -> str:
+    def page(self, text: str, call: str, table: str) -> str:
         text = re.sub(r"\A---\n+(?:\[source\].*\n+)?", "", text)
         text = re.sub(r"```python\n.*?\n```", lambda m: f"```python\n{call}\n```", text, count=1,
                       flags=re.S)
-        return re.sub(r"^\*(.+)\*$", r"\1", text, count=1, flags=re.M)
+        text = re.sub(r"^\*(.+)\*$", r"\1", text, count=1, flags=re.M)
+        text = text.partition("\n|  | **Type**")[0].rstrip()  # nbdev's own table, without texts
+        return f"{text}\n\n{table}\n" if table else text
 
 
 class Filter(FilterDefaults):

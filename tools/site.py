@@ -17,20 +17,20 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from html.parser import HTMLParser
+from configparser import ConfigParser
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
 
 import yaml
 
 from tools.page import ASSETS, Page, attempt, page_name
+from tools.proof import check, html_files
+from tools.register import missing, register
 
 ROOT = Path(__file__).resolve().parent.parent
-LABEL = re.compile(r"(?:thm|lem|cor|prp|cnj|def|exm|exr|rem|alg|fig|tbl|eq|sec)-[\w-]+")
-EXTERNAL = re.compile(r"\s*(?:https?:)?//")
-RENDERERS = [ASSETS.parent / n for n in ("page.py", "quarto_filter.py", "site/quarto.lua",
-                                         "site/fragment.html")]
+RENDERERS = [ASSETS.parent / n for n in ("page.py", "quarto_filter.py", "reading.py", "apidoc.py",
+                                         "site/quarto.lua", "site/fragment.html",
+                                         "site/parameters.yml")]
 STATIC = ("site.css", "site.js", "logo.svg")
 
 
@@ -174,12 +174,12 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
     "Write every page with its navigation."
     import jinja2
 
-    math = copy_assets(dest)
-
+    math, address = copy_assets(dest), home(root)
     template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined,
                                   trim_blocks=True).from_string(
         (ASSETS / "page.html").read_text(encoding="utf-8"))
-    known, order = symbols(pages, root), [p for _, paths in found for p in paths]
+    known, listed = symbols(pages, root), [p for _, paths in found for p in paths]
+    order = [*listed, *(p for p in pages if p not in listed)]
     links = {p: {"href": url(p, root), "text": plain(pages[p].title)} for p in order}
     for i, path in enumerate(order):
         here, page = url(path, root), pages[path]
@@ -191,10 +191,28 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
             description=plain(" ".join(re.sub(r"^>", "", page.subtitle, flags=re.M).split())),
             body=linked(page.body, here, known), section=next(
                 (n for n, paths in found if path in paths), ""),
-            previous=links[order[i - 1]] if i else None, next=links[order[i + 1]]
-                                           if i + 1 < len(order) else None,
-            notebook=PurePosixPath(here).with_suffix(".ipynb").name))
-        write((dest / here).with_suffix(".ipynb"), path.read_text(encoding="utf-8"))
+            previous=links[order[i - 1]] if 0 < i < len(listed) else None,
+            next=links[order[i + 1]] if i + 1 < len(listed) else None,
+            address=address and f"{address}/{here}",
+            notebook=PurePosixPath(here).with_suffix(".ipynb").name if path.exists() else ""))
+        if path.exists():
+            write((dest / here).with_suffix(".ipynb"), path.read_text(encoding="utf-8"))
+
+
+def home(root: Path) -> str:
+    "The address of the site, of settings.ini; empty where there is none."
+    ini = ConfigParser(delimiters=["="])
+    ini.read(root / "settings.ini", encoding="utf-8")
+    told = dict(ini["DEFAULT"]) if (root / "settings.ini").exists() else {}
+    return told.get("doc_host", "") + told.get("doc_baseurl", "")
+
+
+def added(found: list, pages: dict[Path, Page], site: str, root: Path) -> tuple[list, dict]:
+    "The sections and pages with those that no notebook makes: the index, and the page of nowhere."
+    order = [p for _, paths in found for p in paths]
+    index, nowhere = root / "nbs/register.ipynb", root / "nbs/404.ipynb"
+    made = {index: register({url(p, root): pages[p] for p in order}), nowhere: missing(site)}
+    return [*found, ("Index", [index])], pages | made
 
 
 def katex() -> list[Path]:
@@ -221,73 +239,7 @@ def copy_assets(dest: Path) -> bool:
     return bool(files)
 
 
-# What a finished site must keep
-
-
-class Facts(HTMLParser):
-    "Anchors, links and loaded files of a page."
-
-    def __init__(self, text: str):
-        super().__init__(convert_charrefs=True)
-        self.ids, self.links, self.loads = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        a = {k: v or "" for k, v in attrs}
-        if "id" in a:
-            self.ids.append(a["id"])
-        if tag == "a" and "href" in a:
-            self.links.append(a["href"])
-        for name in ("src", "srcset", "data", "poster",
-                     *(["href"] if tag in ("link", "use", "image") else [])):
-            if a.get(name):
-                self.loads.append(a[name])
-        self.loads += re.findall(r"url\(['\"]?([^'\")]+)", a.get("style", ""))
-
-    def handle_data(self, data):
-        if self.cdata_elem == "style":
-            self.loads += re.findall(r"(?:url\(|@import\s+)['\"]?([^'\");]+)", data)
-
-
-def html_files(dest: Path) -> list[Path]:
-    "The pages of a site."
-    return [f for f in sorted(dest.rglob("*.html"))
-            if f.relative_to(dest).parts[0] not in ("pagefind", "site_libs")]
-
-
-def check(dest: Path, names: dict[str, str]) -> list[str]:
-    "Dead links, labels used twice and anything loaded from elsewhere, over all pages of a site."
-    facts = {f.relative_to(dest).as_posix(): Facts(f.read_text(encoding="utf-8"))
-             for f in html_files(dest)}
-    bad, owner = [], {}
-    for page, fact in facts.items():
-        who = names.get(page, page)
-        for id, n in Counter(fact.ids).items():
-            if n > 1:
-                bad.append(f"{who}: anchor #{id} stands {n} times on the page")
-            if LABEL.fullmatch(id) and owner.setdefault(id, who) != who:
-                bad.append(f"{who}: label {id} is also in {owner[id]}; rename one")
-        bad += [f"{who}: loads {u} from another host; ship it with the site" for u in fact.loads
-                if EXTERNAL.match(u)]
-        bad += [f"{who}: link {link} leads nowhere: {why}" for link in dict.fromkeys(fact.links)
-                if not link.startswith("#ref-") and (why := dead(link, page, facts, dest))]
-    for file in sorted(dest.rglob("*.css")):
-        urls = re.findall(r"url\(['\"]?([^'\")]+)", file.read_text(encoding="utf-8"))
-        bad += [f"{file.name}: loads {u} from another host" for u in urls if EXTERNAL.match(u)]
-    return bad
-
-
-def dead(link: str, page: str, facts: dict[str, Facts], dest: Path) -> str:
-    "Why a link leads nowhere; empty where it leads somewhere, or to another site."
-    parts = urlsplit(link)
-    if parts.scheme or parts.netloc or link == "#":
-        return ""
-    target = os.path.normpath(PurePosixPath(page).parent
-                              / unquote(parts.path)) if parts.path else page
-    if target not in facts:
-        return "" if (dest / target).is_file() else f"there is no page {target}"
-    anchor = unquote(parts.fragment)
-    return "" if not anchor or anchor in facts[target].ids else f"{target} has no anchor #{anchor}"
+# The search
 
 
 def search_index(dest: Path) -> None:
@@ -314,8 +266,10 @@ def with_pandoc(config: dict, root: Path, dest: Path) -> tuple[int, int, list[st
     bibliography = root / config.get("bibliography", "nbs/references.bib")
     order = [p for _, paths in found for p in paths]
     pages, new = rendered(order, root, bibliography, dest / ".pages.json")
-    assemble(found, pages, config["website"]["title"], root, dest)
-    wanted = {url(p, root) for p in order}
+    site = config["website"]["title"]
+    shown, every = added(found, pages, site, root)
+    assemble(shown, every, site, root, dest)
+    wanted = {url(p, root) for p in every}
     for stale in [f for f in html_files(dest) if f.relative_to(dest).as_posix() not in wanted]:
         stale.unlink()
         stale.with_suffix(".ipynb").unlink(missing_ok=True)
@@ -323,7 +277,9 @@ def with_pandoc(config: dict, root: Path, dest: Path) -> tuple[int, int, list[st
     bad += bibliography_problems(bibliography)
     bad += [f"{p.relative_to(root)}: {problem}" for p, page in pages.items()
             for problem in page.problems]
-    bad += check(dest, names)
+    broken = {names[url(p, root)] for p, page in pages.items() if page.problems}
+    bad += [line for line in check(dest, names)
+            if not (": the page shows " in line and line.partition(":")[0] in broken)]
     if not bad:
         search_index(dest)
     return len(order), new, bad

@@ -413,5 +413,5 @@ def draw(options: DrawGraph) -> int:
 
 # %% ../../nbs/use/10_cli.ipynb #dbc8760a
 #| eval: false
-if __name__ == "__main__":
+if __name__ == "__main__" and __spec__:  # a notebook has no spec
     sys.exit(main())

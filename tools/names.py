@@ -1,0 +1,119 @@
+"""Does a notebook import what it uses? `python -m tools.names [notebook ...]` names each cell that
+would stop a "Run all" with a NameError, without running anything.
+
+A name that a cell uses while it runs has to be defined above, or in the cell; one that a function
+uses later, anywhere in the notebook. `from module import *` counts with the public names of that
+module. Cells marked slow or gpu are run by few, so no other cell may need a name of theirs.
+"""
+
+import ast
+import builtins
+import importlib
+import re
+import symtable
+import sys
+from functools import cache
+from pathlib import Path
+
+from tools import nb as nbtext
+from tools.execute import FLAGS, directives
+
+ROOT = Path(__file__).resolve().parent.parent
+JUPYTER = {"get_ipython", "display", "In", "Out", "_", "__", "__name__", "__doc__", "__builtins__"}
+KNOWN = set(dir(builtins)) | JUPYTER
+AT_ONCE = {"listcomp", "setcomp", "dictcomp", "genexpr"}  # a comprehension runs where it stands
+
+
+def plain(source: str) -> str:
+    "A cell's source as Python: magics and shell commands are left out, their indent stays."
+    return re.sub(r"^([ \t]*)[%!].*$", r"\1pass", source, flags=re.M)
+
+
+@cache
+def public(module: str, root: Path = ROOT) -> frozenset[str]:
+    "What `from module import *` brings; modules of the library are read, not imported."
+    stem = root.joinpath(*module.split("."))
+    path = next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.exists()), None)
+    if path is None:
+        found = importlib.import_module(module)
+        return frozenset(getattr(found, "__all__", [n for n in vars(found) if n[0] != "_"]))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    lists = [
+        n.value
+        for n in tree.body
+        if isinstance(n, ast.Assign | ast.AugAssign)
+        and "__all__" in ast.unparse(n).partition("=")[0]
+    ]
+    if lists:
+        return frozenset(x.value for v in lists for x in ast.walk(v) if isinstance(x, ast.Constant))
+    return frozenset(n for n in table(path.read_text(encoding="utf-8"))[0] if n[0] != "_")
+
+
+def starred(tree: ast.Module, root: Path) -> set[str]:
+    "Names that star imports bring."
+    modules = [
+        n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.names[0].name == "*"
+    ]
+    return {name for m in modules for name in public(m, root)}
+
+
+def table(source: str) -> tuple[set[str], set[str], set[str]]:
+    "The names that a cell defines, those it uses while it runs, and those it uses later."
+    top = symtable.symtable(source, "cell", "exec")
+    defined = {
+        s.get_name()
+        for s in top.get_symbols()
+        if s.is_assigned() or s.is_imported() or s.is_namespace()
+    }
+    now, later = {s.get_name() for s in top.get_symbols() if s.is_referenced()}, set()
+
+    def walk(scope, runs: bool) -> None:
+        runs = runs and (scope.get_type() == "class" or scope.get_name() in AT_ONCE)
+        names = {
+            s.get_name()
+            for s in scope.get_symbols()
+            if s.is_global() and not s.is_local() and s.is_referenced()
+        }
+        defined.update(
+            s.get_name() for s in scope.get_symbols() if s.is_declared_global() and s.is_assigned()
+        )
+        (now if runs else later).update(names)
+        for child in scope.get_children():
+            walk(child, runs)
+
+    for child in top.get_children():
+        walk(child, True)
+    return defined, now, later
+
+
+def unknown(nb: dict, root: Path = ROOT) -> list[str]:
+    "What the cells of a notebook use and nothing in it defines, one line a cell."
+    known, rare, later_uses, bad = set(KNOWN), set(), [], []
+    for cell in nb["cells"]:
+        if cell["cell_type"] != "code" or cell["source"].startswith("%%"):
+            continue
+        source, few = plain(cell["source"]), bool(directives(cell["source"]).keys() & {*FLAGS})
+        defined, now, later = table(source)
+        (rare if few else known).update(defined | starred(ast.parse(source), root))
+        if missing := sorted(now - known - (rare if few else set())):
+            names = ", ".join(missing)
+            bad.append(f"cell {cell['id']} uses {names}: import or define it above")
+        later_uses.append((cell["id"], few, later))
+    for id, few, later in later_uses:
+        if missing := sorted(later - known - (rare if few else set())):
+            names = ", ".join(missing)
+            bad.append(f"cell {id} uses {names} in a function: import or define it in the notebook")
+    return bad
+
+
+def main(args: list[str]) -> None:
+    from tools.export import notebooks
+
+    files = [Path(a).resolve() for a in args] or notebooks(ROOT)
+    bad = [f"{f.relative_to(ROOT)}: {b}" for f in files for b in unknown(nbtext.read(f))]
+    print("\n".join(bad) or f"{len(files)} notebooks import what they use")
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
