@@ -1,4 +1,5 @@
-"What a reader of plain Jupyter sees: blocks, references and links in a form that every viewer shows."
+"""What a reader of plain Jupyter sees: blocks, references and links in a form that every viewer
+shows."""
 import re
 
 import pytest
@@ -58,15 +59,18 @@ Until it is opened.
 
 ::: {#refs}
 :::"""
-BIB = """@article{one1999, author={Anna One and Bo Two and Cid Three}, title={First {P}art}, journal={J},
+BIB = """@article{one1999, author={Anna One and Bo Two and Cid Three}, title={First {P}art},
+  journal={J},
   year={1999}}
 @book{two, author={Two, B.}, title={T}, publisher={P}, year = 2001}
 """
 JUPYTER = [
-    '<div class="alert alert-info" id="thm-x">\n\n**Theorem 1** (Of *Pythagoras* ($n = 2$)).\nOn a right',
+    '<div class="alert alert-info" id="thm-x">\n\n**Theorem 1** (Of *Pythagoras* ($n = '
+    '2$)).\nOn a right',
     'c^2 .\n\\tag{1} $$ <a id="eq-pyth"></a>',
     '<div class="proof">\n\n*Proof.*\nBy [Equation (1)](#eq-pyth) and [Theorem 1](#thm-x)',
-    "([One et al., 1999](#ref-one1999), p. 3; [Two, 2001](#ref-two)) and [One et al. (1999)](#ref-one1999).",
+    "([One et al., 1999](#ref-one1999), p. 3; [Two, 2001](#ref-two)) and [One et al. "
+    "(1999)](#ref-one1999).",
     "**Definition 1**.\n\n- a *side*",
     "[1](#def-y) is one; $$ e = 1 \\tag{2} $$",
     '<div class="alert alert-warning callout-warning">\n\n**The deck**\n\nIt prints',
@@ -122,7 +126,8 @@ def test_numbers_follow_the_page(page):
 
 @pytest.mark.parametrize("text, complaint", [
     ("::: {.proof}\nNever closed.", "is not closed"), ("Words.\n:::", "closes a block"),
-    ("text ::: {.callout-note}\nmore\n:::", "closes a block"), ("[-@one1999]", "is not understood")])
+    ("text ::: {.callout-note}\nmore\n:::",
+     "closes a block"), ("[-@one1999]", "is not understood")])
 def test_what_is_broken_is_refused(page, text, complaint):
     nbtext.write(nbtext.build(f"%% md\n# P\n\n{text}\n", None, "p"), page)
     with pytest.raises(ValueError, match=complaint):
@@ -146,8 +151,10 @@ def test_notebook_shows_no_raw_syntax(path):
 RUNS = {
     "print(x)": "cell a uses x", "def f(): return y": "cell a uses y in a function",
     "[k for k in ks]": "cell a uses ks", "class A:\n    b = c": "cell a uses c",
-    "def f(a: B): pass": "cell a uses B", "from os.path import *\njoin, nothing": "cell a uses nothing",
-    "import os\nos.x; __name__; print; _": "", "def top(n):\n    m = n\n    return [m for _ in m]": "",
+    "def f(a: B): pass": "cell a uses B",
+        "from os.path import *\njoin, nothing": "cell a uses nothing",
+    "import os\nos.x; __name__; print; _": "",
+        "def top(n):\n    m = n\n    return [m for _ in m]": "",
     "def f(): return later\n\nlater = 1": "", "%time x\n!ls": "", "x: int = 1\nfor i in [x]: i": "",
     "from tools.nb import *\nread": "", "with open('f') as g: g": "", "lambda: (yy := 1)": "",
     "def f():\n    global z\n    z = 1\nz": "", "try: pass\nexcept OSError as e: e": "",

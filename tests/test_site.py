@@ -212,7 +212,8 @@ def first(site):
     r'Twice <code>x</code>, in nats.',
     r'<details class="code-fold source" id="source-double" open><summary>Source: double</summary>',
     r'<span class="to-source"><a href="#source-double">source</a></span>',
-    r'<td[^>]*><code>times</code></td>\s*<td[^>]*><code>int</code></td>\s*<td[^>]*><code>1</code></td>',
+    r'<td[^>]*><code>times</code></td>\s*<td[^>]*><code>int</code></td>\s*'
+    r'<td[^>]*><code>1</code></td>',
     r'<meta property="og:title" content="First page">',
     r'<details class="code-fold test"><summary>Test: double doubles</summary>',
     r'The class <a class="doc" href="#Box"><code>Box</code></a> holds',
