@@ -15,7 +15,7 @@ import torch
 from bstruct.evidence.posterior import structure_posterior
 from bstruct.evidence.switching import switching
 from bstruct.use.comparison import (
-    Comparison, decisive, differences, disagreements, lead, leaders, next_differences, next_weights)
+    Comparison, decisive, differences, disagreements, lead, leaders, next_draws, next_weights)
 from bstruct.use.rows import balanced_orders
 
 def made(leads, n=100, O=5, bounds=(10, 20, 40, 80, 100), spread=0.5, seed=0):
@@ -49,16 +49,32 @@ def test_next_weights_are_those_of_switching():
     again = made(((0, 0, 0, 0), (-1, -0.3, 0.2, 0.5)), O=2, bounds=(25, 50, 100))
     torch.testing.assert_close(next_weights(again.log_p, again.bounds), switching(again.log_p.sum(1), 25).log_weights)
 
-# %% ../nbs/use/24_comparison.ipynb #08db3bcd
+# %% ../nbs/use/24_comparison.ipynb #2acacff6
 def test_the_error_of_the_next_rows_is_that_of_other_rows():
-    found, told = [], []  # two models level on the mean: the log odds of many samples of rows have this deviation
-    for seed in range(60):
-        c = made(((0.0,), (0.0,)), n=100, O=5, bounds=(80, 100), spread=0.15, seed=seed)
-        w = next_weights(c.log_p, c.bounds)
-        found.append(float(w[1] - w[0]))
-        told.append(float(next_differences(c.log_p, c.orders, c.bounds)[0, 1]))
-    ratio = math.sqrt(np.mean(told)) / np.std(found)
-    assert 1.0 < ratio < 1.9  # both parts hold the rows here, as the fits have no spread: a factor of √2 is expected
+    odds = lambda w: (w[..., 1] - w[..., 0])
+    found, told = [], {"rows": [], "orders": []}
+    for seed in range(60):  # two models level on the mean: the log odds of other rows have this deviation
+        c = made(((0.0,), (0.0,)), n=100, O=5, bounds=(80, 100), spread=0.1, seed=seed)
+        found.append(float(odds(next_weights(c.log_p, c.bounds))))
+        for part, kept in told.items():
+            drawn = next_draws(c.log_p, c.orders, c.bounds, 100, (part,)).log()
+            kept.append(float(odds(drawn).var()))
+    ratio = {part: math.sqrt(np.mean(kept)) / np.std(found) for part, kept in told.items()}
+    assert 0.75 < ratio["rows"] < 1.25
+    small = math.sqrt((1 - 1 / 5) * 5 / 6)  # of five orders the bootstrap sees less than the whole spread
+    assert 0.75 * small < ratio["orders"] < 1.25 * small  # the fits have no spread of their own here
+
+# %% ../nbs/use/24_comparison.ipynb #dc9b1a1e
+def test_without_weights_the_draws_are_the_mixture_itself():
+    c = made(((0, 0, 0, 0), (0.1, 0, 0.1, 0.1)))
+    torch.testing.assert_close(next_draws(c.log_p, c.orders, c.bounds, 3, ()), next_weights(c.log_p, c.bounds).exp().expand(3, 2))
+    both = next_draws(c.log_p, c.orders, c.bounds, 50)
+    assert both.shape == (50, 2) and bool((both.sum(1) - 1).abs().max() < 1e-9) and float(both.std(0)[0]) > 0.01
+
+# %% ../nbs/use/24_comparison.ipynb #50baf65c
+def test_a_model_without_hope_gets_nothing_where_two_others_change_places():
+    c = made(((0, 0, 0, 0), (0, 0, 0, 0), (-3, -3, -3, -3)))
+    assert 1 / 303 <= c.next_probabilities["m2"] < 1 / 303 + 1e-4  # the share that is kept for it
 
 # %% ../nbs/use/24_comparison.ipynb #1e70b0d0
 def test_two_answers_and_both_are_posteriors():

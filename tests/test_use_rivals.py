@@ -116,7 +116,7 @@ def test_rival_of_knows_what_a_model_is():
     assert isinstance(rival_of("a", (graph, {"x->y": "linear"}), labels(), "auto"), Network)
     with pytest.raises(ValueError, match="offers 2 structures"):
         rival_of("a", graph, rows)
-    with pytest.raises(TypeError, match="'a' is the class Linear: give an instance"):
-        rival_of("a", torch.nn.Linear, rows)
+    with pytest.raises(TypeError, match="'a' is the class BayesianRidge: give an instance"):
+        rival_of("a", BayesianRidge, rows)
     with pytest.raises(ValueError, match="takes graphs"):
         rival_of("a", torch.nn.Linear(2, 1), rows, "laplace")
