@@ -38,7 +38,7 @@ def test_a_graph_becomes_a_module_with_its_weights():
     weights = {k.removeprefix("weight "): v for k, v in net.named_parameters()}
     torch.testing.assert_close(net(x), net.net(weights, {}, x))
     assert as_module((graph, dict.fromkeys(graph.choices, "linear+tanh"))).forward(x).shape == (5, 1)
-    assert as_module(net) is net and as_module(3) is None and as_module(nn.Linear) is None
+    assert as_module(net) is net and as_module(3) is None and as_module(int) is None and as_module(nn.Linear) is nn.Linear
 
 # %% ../nbs/use/22_networks.ipynb #3c8dbcd5
 def test_a_network_predicts_later_rows_from_earlier_ones_alone():

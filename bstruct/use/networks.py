@@ -75,7 +75,8 @@ def as_module(model) -> nn.Module | Callable[[], nn.Module] | None:
         return GraphModule(model)
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], Graph):
         return GraphModule(*model)
-    makes = callable(model) and not hasattr(model, "fit") and not isinstance(model, type)
+    other = isinstance(model, type) and not issubclass(model, nn.Module)
+    makes = callable(model) and not hasattr(model, "fit") and not other
     return model if isinstance(model, nn.Module) or makes else None
 
 # %% ../../nbs/use/22_networks.ipynb #dcd1b26c
@@ -187,7 +188,7 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int, wanted: Sequ
         adam.step()
         if step in stops:
             with torch.no_grad():
-                parts = [log_p(leaves, noise, part) for part in later.split(512, 1)]
+                parts = [log_p(leaves, noise, part) for part in later.split(4096, 1)]
             each = torch.cat(parts, 1).double().nan_to_num(nan=-math.inf)
             found[step] = log_mean(each.reshape(O, R, -1).transpose(0, 1))
     out = torch.stack([found[s] for s in stops], 1)
