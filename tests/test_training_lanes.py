@@ -227,6 +227,15 @@ def test_determinant_gradient_by_differences():
         # error of the differences
         assert torch.allclose(-slope, (g[name] * way).flatten(1).sum(1), atol=1e-6)
 
+# %% ../nbs/training/07_lanes.ipynb #bcc92b01
+def test_the_determinant_of_a_linear_network_does_not_move_with_its_weights():
+    from bstruct.training.lanes import _determinant_gradient
+    task = sine(12, dtype=torch.float64)
+    fit = fitted([structure("linear", "zero", "zero")], task)
+    assert all(bool((v == 0).all()) for v in _determinant_gradient(fit, task)[3].values())
+    _, noise = implicit_step(fit, task)
+    assert bool(noise.isfinite().all())
+
 # %% ../nbs/training/07_lanes.ipynb #45070d2a
 def test_hessian_solve_is_the_inverse_of_the_exact_hessian():
     task = sine(12, dtype=torch.float64)

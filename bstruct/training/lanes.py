@@ -272,8 +272,9 @@ def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Ta
     out, taps = taps_of(fit.lanes, w, task.x, create_graph=True)
     roots = likelihood_roots(out, task.likelihood)
     half = half_log_det(tensor_kernels(taps, roots), fit.log_precision, fit.log_noise)
-    g = torch.autograd.grad(-half.sum(), list(w.values()), allow_unused=True)
-    g = {k: torch.zeros_like(v) if d is None else d for (k, v), d in zip(w.items(), g)}
+    own = list(w.values())  # of a linear network the determinant does not move with the weights
+    g = torch.autograd.grad(-half.sum(), own, allow_unused=True) if half.requires_grad else own
+    g = {k: torch.zeros_like(v) if d is None or d is v else d for (k, v), d in zip(w.items(), g)}
     return out.detach(), {k: _detached(t) for k, t in taps.items()}, roots.detach(), g
 
 # %% ../../nbs/training/07_lanes.ipynb #2a6df23a

@@ -1,0 +1,1 @@
+"Does `bstruct.compare` pick the right model? Laws, contestants, runs and tables."
