@@ -28,7 +28,9 @@ setup(
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={k.removesuffix("_requirements"): v.split() for k, v in cfg.items() if k.endswith("_requirements")},
-    entry_points={"console_scripts": [cfg["console_scripts"]], "nbdev": ["bstruct=bstruct._modidx:d"]},
+    extras_require={k.removesuffix("_requirements"): v.split() for k, v in cfg.items()
+                    if k.endswith("_requirements")},
+    entry_points={"console_scripts": [cfg["console_scripts"]],
+                  "nbdev": ["bstruct=bstruct._modidx:d"]},
     zip_safe=False,
 )

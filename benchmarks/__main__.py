@@ -1,4 +1,5 @@
-"""Benchmarks: `python -m benchmarks` runs all of them one after the other, `python -m benchmarks NAME ...` one.
+"""Benchmarks: `python -m benchmarks` runs all of them one after the other, `python -m benchmarks
+NAME ...` one.
 
 Further arguments go to the benchmark; `python -m benchmarks NAME --help` lists them.
 """
@@ -14,8 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
     "Runs what was asked for; the number of benchmarks that failed."
     given = sys.argv[1:] if arguments is None else arguments
     known = sorted(f.parent.name for f in HERE.glob("*/__main__.py"))
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", usage="%(prog)s [-h] [NAME] [ARGUMENTS]",
-                                     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks",
+                                     usage="%(prog)s [-h] [NAME] [ARGUMENTS]", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", choices=known, help="the benchmark; all if not given")
     own = 1 if given and (given[0] in ("-h", "--help") or not given[0].startswith("-")) else 0
     name = parser.parse_args(given[:own]).name

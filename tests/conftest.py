@@ -10,8 +10,10 @@ from jaxtyping import install_import_hook
 
 # Every module but the settings, whose own checks meet the wrong types that users write.
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = [".".join(f.relative_to(ROOT).with_suffix("").parts) for f in (ROOT / "bstruct").rglob("*.py")]
-install_import_hook([m for m in MODULES if not m.endswith(("__init__", "search.settings"))], "beartype.beartype")
+MODULES = [".".join(f.relative_to(ROOT).with_suffix("").parts)
+           for f in (ROOT / "bstruct").rglob("*.py")]
+install_import_hook([m for m in MODULES if not m.endswith(("__init__", "search.settings"))],
+                    "beartype.beartype")
 torch.set_num_threads(1)
 settings.register_profile("bstruct", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("bstruct")

@@ -1,8 +1,9 @@
 """What the code answers on small seeded runs, one function a pin, in JSON that keeps every bit.
 
-`python tests/pinned.py --record` writes tests/pins/pins.json anew, `--changed NAME ...` the answers of some pins into
-changed.json, which counts for those that test_pins.py declares as exceptions. `--artefacts` writes the saved files
-anew, which is for a new format alone: those that lie there stand for what users have saved.
+`python tests/pinned.py --record` writes tests/pins/pins.json anew, `--changed NAME ...` the answers
+of some pins into changed.json, which counts for those that test_pins.py declares as exceptions.
+`--artefacts` writes the saved files anew, which is for a new format alone: those that lie there
+stand for what users have saved.
 """
 # ruff: noqa: E402
 import os
@@ -80,7 +81,8 @@ def digest(*parts) -> str:
     "Of bytes that depend on floats, which another processor may round otherwise."
     found = hashlib.sha256()
     for part in parts:
-        found.update(part if isinstance(part, bytes) else json.dumps(plain(part), sort_keys=True).encode())
+        found.update(part if isinstance(part, bytes)
+                     else json.dumps(plain(part), sort_keys=True).encode())
     return f"floats:{found.hexdigest()}"
 
 
@@ -91,18 +93,21 @@ def text_digest(text: str) -> str:
 
 def machine() -> dict[str, str]:
     "What decides the last bits."
-    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip()
+             for line in Path("/proc/cpuinfo").read_text().splitlines()
              if line.startswith("model name")] if Path("/proc/cpuinfo").exists() else []
     return {"torch": torch.__version__, "numpy": np.__version__,
-            "capability": torch.backends.cpu.get_cpu_capability(), "processor": names[0] if names else "unknown"}
+            "capability": torch.backends.cpu.get_cpu_capability(), "processor": names[0] if names
+            else "unknown"}
 
 
 # --- tables, settings and records that pins share
 
-SMALL = dict(hidden=(4,), candidates=("zero", "linear+tanh", "linear+relu"), epochs=3, min_steps=6, starts=2,
-             screened=3, finalists=2, replicas=2, blocks=2, samples=4, batch_size=32, tempering=(1.0, 0.1))
-WIDE = dict(hidden=(4, 4), candidates=("zero", "linear+tanh"), epochs=3, min_steps=0, starts=2, finalists=2,
-            replicas=2, blocks=2, samples=4, batch_size=32, tempering=(1.0,))
+SMALL = dict(hidden=(4,), candidates=("zero", "linear+tanh", "linear+relu"), epochs=3, min_steps=6,
+             starts=2, screened=3, finalists=2, replicas=2, blocks=2, samples=4, batch_size=32,
+             tempering=(1.0, 0.1))
+WIDE = dict(hidden=(4, 4), candidates=("zero", "linear+tanh"), epochs=3, min_steps=0, starts=2,
+            finalists=2, replicas=2, blocks=2, samples=4, batch_size=32, tempering=(1.0,))
 
 
 def three_classes():
@@ -141,8 +146,8 @@ def names(structure: dict) -> str:
 
 
 def evidence_of(e) -> dict:
-    return {"value": e.value, "stderr": e.stderr, "method": e.method, "bound": e.is_lower_bound, "ess": e.ess,
-            "reliable": e.reliable}
+    return {"value": e.value, "stderr": e.stderr, "method": e.method, "bound": e.is_lower_bound,
+            "ess": e.ess, "reliable": e.reliable}
 
 
 def unlabelled(record: dict) -> dict:
@@ -156,20 +161,26 @@ def timeless(history: list[dict]) -> list[dict]:
 
 def tensors_of(batches) -> str:
     "Digest of all posteriors of a result."
-    return digest(*(v.detach().contiguous().numpy().tobytes() for b in batches for _, v in sorted(b.params.items())))
+    return digest(*(v.detach().contiguous().numpy().tobytes() for b in batches
+                    for _, v in sorted(b.params.items())))
 
 
 def told(model, X) -> dict:
     "What a fitted estimator tells, and what it predicts."
     rows = lambda found: [{**r, "structure": names(r["structure"])} for r in map(unlabelled, found)]
-    predict = {"proba": model.predict_proba(X), "labels": model.predict(X)} if hasattr(model, "predict_proba") else {
+    predict = {"proba": model.predict_proba(X),
+               "labels": model.predict(X)} if hasattr(model, "predict_proba") else {
         "mean": model.predict(X), "std": model.predict(X, return_std=True)[1]}
     best = getattr(model, "predict_proba", model.predict)(X, structures="best")
-    return {"structure": names(model.structure_), "ranking": rows(model.ranking_), "path": rows(model.path_),
+    return {"structure": names(model.structure_), "ranking": rows(model.ranking_),
+            "path": rows(model.path_),
             "marginals": model.structure_probabilities_, "evidence": evidence_of(model.evidence_),
-            "complexity": model.complexity_, "levels": model.levels_, "notes": model.notes_, **predict, "best": best,
-            "sample": [names(s) for s in model.sample(3, random_state=0)], "interrupted": model.interrupted_,
-            "history": digest(timeless(model.history_)), "weights": tensors_of(model.result_.batches)}
+            "complexity": model.complexity_, "levels": model.levels_, "notes": model.notes_,
+            **predict, "best": best,
+            "sample": [names(s) for s in model.sample(3, random_state=0)],
+            "interrupted": model.interrupted_,
+            "history": digest(timeless(model.history_)),
+            "weights": tensors_of(model.result_.batches)}
 
 
 def fitted(kind, table, **settings):
@@ -203,14 +214,16 @@ def evidence_of_numbers():
 def evidence_that_decides():
     x = normal(0, 60, 2)
     table = x.numpy(), (torch.sin(2 * x[:, 0]) + 0.1 * normal(1, 60)).numpy()
-    more = {"candidates": ("zero", "linear", "linear+sin"), "min_steps": 80, "replicas": 4, "learning_rate": 0.1}
+    more = {"candidates": ("zero", "linear", "linear+sin"), "min_steps": 80, "replicas": 4,
+            "learning_rate": 0.1}
     return estimator(StructureRegressor, table, **{**SMALL, **more})
 
 
 @pin
 def evidence_of_a_graph_of_ones_own():
     graph = Graph({"x": 3, "a": 4, "b": 4, "y": 1}, {
-        "x->a": ("linear+tanh", "linear+sin"), "x->b": ("zero", "linear"), "a->b": "identity", "b->y": "linear"})
+        "x->a": ("linear+tanh", "linear+sin"), "x->b": ("zero", "linear"), "a->b": "identity",
+                                                     "b->y": "linear"})
     more = {"share_weights": False, "structure_kl": "gumbel"}
     return estimator(StructureRegressor, numbers(), **{**SMALL, **more}, graph=graph)
 
@@ -260,7 +273,8 @@ def enumerated_for_three_classes_on_a_budget():
 @pin
 def enumerated_for_two_classes_by_halving():
     more = {"candidates": ("zero", "linear+tanh", "linear+relu"), "epochs": 8}
-    return estimator(StructureClassifier, two_classes(), **{**WIDE, **more}, mode="enumerate", halving=True)
+    return estimator(StructureClassifier, two_classes(), **{**WIDE, **more}, mode="enumerate",
+                     halving=True)
 
 
 # --- enumeration by itself
@@ -271,7 +285,8 @@ def visited(**options) -> dict:
     graph = Graph.dense(2, 1, (4, 4), ("zero", "linear+tanh"))
     settings = Settings(**WIDE, mode="enumerate")
     found = enumerate_structures(graph, petals(), settings=settings, seed=3, **options)
-    row = lambda r: {**r, "structure": names(r["structure"]), "evidence": evidence_of(r["evidence"])}
+    row = lambda r: {**r, "structure": names(r["structure"]),
+                     "evidence": evidence_of(r["evidence"])}
     return {"ranking": [row(r) for r in found.rows], "notes": found.notes, "total": found.total,
             "text": digest(str(found).encode())}
 
@@ -291,7 +306,8 @@ def enumeration_and_its_journal():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal"
         found = visited(journal=path, budget=3)
-        return {**found, "journal": digest(path.read_bytes()), "lines": path.read_bytes().count(b"\n")}
+        return {**found, "journal": digest(path.read_bytes()),
+                "lines": path.read_bytes().count(b"\n")}
 
 
 @pin
@@ -311,8 +327,8 @@ def two_levels(graph: Graph | None = None, **outer) -> dict:
     graph = graph or Graph.dense(2, 1, (4,), ("zero", "linear+tanh"))
     plan = OuterPlan(**outer) if outer else None
     found = bilevel(graph, petals(), settings=Settings(**SMALL), seed=2, outer=plan)
-    return {"history": found.history, "shortcut": found.shortcut, "messages": found.messages, "best": found.best,
-            "weights": tensors_of([found.batch])}
+    return {"history": found.history, "shortcut": found.shortcut, "messages": found.messages,
+            "best": found.best, "weights": tensors_of([found.batch])}
 
 
 @pin
@@ -327,18 +343,20 @@ def bilevel_on_the_cube():
 
 @pin
 def bilevel_on_two_levels():
-    return two_levels(c_prior=0.4, c_comb=0.5, known=[{"x->h1": torch.tensor([1.0, 0.0])}], method="unroll", steps=2,
-                      grouping="unit", hyperprior=(2.0, 0.5), hold=0.2)
+    return two_levels(c_prior=0.4, c_comb=0.5, known=[{"x->h1": torch.tensor([1.0, 0.0])}],
+                      method="unroll", steps=2, grouping="unit", hyperprior=(2.0, 0.5), hold=0.2)
 
 
 @pin
 def bilevel_with_coupled_candidates_and_rows_held_out():
-    return two_levels(validation=0.25, method="forward", steps=2, coupled=True, vertices=False, hold=0.2)
+    return two_levels(validation=0.25, method="forward", steps=2, coupled=True, vertices=False,
+                      hold=0.2)
 
 
 @pin
 def bilevel_with_implicit_hypergradients():
-    return two_levels(c_prior=0.4, learn=("structure", "noise"), precision=2.0, method="implicit", steps=2, hold=0.2)
+    return two_levels(c_prior=0.4, learn=("structure", "noise"), precision=2.0, method="implicit",
+                      steps=2, hold=0.2)
 
 
 # --- hypergradients
@@ -353,7 +371,8 @@ def training():
         return (residual**2).mean() + (hyper["log_l2"].exp() * theta["w"] ** 2).sum()
 
     def outer(theta, hyper):
-        return ((torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean() + 0.01 * (hyper["log_l2"] ** 2).sum()
+        return ((torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean() + 0.01 * (
+            hyper["log_l2"] ** 2).sum()
 
     theta = {"w": normal(3, 5), "b": torch.zeros((), dtype=torch.float64)}
     return inner, outer, theta, {"log_l2": torch.full((5,), -2.0, dtype=torch.float64)}
@@ -362,21 +381,26 @@ def training():
 @pin
 def hypergradients_by_every_method():
     found = {}
-    for method, more in {"unroll": {}, "forward": {}, "reversible": {}, "drmad": {}, "truncated": {"window": 4},
-                         "greedy": {}, "implicit": {"iterations": 20}, "neumann": {"iterations": 20, "alpha": 0.1}
+    for method, more in {"unroll": {}, "forward": {}, "reversible": {}, "drmad": {},
+                         "truncated": {"window": 4},
+                         "greedy": {}, "implicit": {"iterations": 20},
+                         "neumann": {"iterations": 20, "alpha": 0.1}
                          }.items():
         r = hypergradient(*training(), method=method, steps=12, lr=0.1, momentum=0.8, **more)
         found[method] = {"value": r.value, "grads": r.grads, "theta": r.theta, "step": r.step}
     inner, outer, theta, _ = training()
-    best = random_search(inner, outer, theta, lambda g: {"log_l2": torch.randn(5, generator=g, dtype=torch.float64)},
+    best = random_search(inner, outer, theta, lambda g: {
+        "log_l2": torch.randn(5, generator=g, dtype=torch.float64)},
                          budget=36, steps=12, lr=0.1, momentum=0.8, generator=seeded(0))
-    found["random_search"] = {"value": best.value, "hyper": best.hyper, "tried": [r["value"] for r in best.history]}
+    found["random_search"] = {"value": best.value, "hyper": best.hyper,
+                              "tried": [r["value"] for r in best.history]}
     return found
 
 
 @pin
 def hyperparameters_optimised():
-    found = optimise(*training(), method="unroll", outer_steps=4, steps=8, lr=0.1, optimiser="adam", warm=True)
+    found = optimise(*training(), method="unroll", outer_steps=4, steps=8, lr=0.1, optimiser="adam",
+                     warm=True)
     return {"value": found.value, "hyper": found.hyper, "norms": [r["norm"] for r in found.history],
             "costs": [r["cost"] for r in found.history]}
 
@@ -387,10 +411,12 @@ def hyperparameters_optimised():
 def relaxed(q, p, vertices) -> dict:
     "Samples, densities and moments of q, and its divergence from p."
     z = q.rsample((2,), generator=seeded(5))
-    return {"sample": z, "log_sample": q.rsample_log((2,), generator=seeded(6)), "log_prob": q.log_prob(z),
+    return {"sample": z, "log_sample": q.rsample_log((2,), generator=seeded(6)),
+            "log_prob": q.log_prob(z),
             "mean": q.mean, "vertices": q.vertex_probs, "vertex_entropy": q.vertex_entropy(),
             "mixing_entropy": q.mixing_entropy(), "entropy": q.entropy(),
-            "kl": torch.distributions.kl_divergence(q, p), "kl_vertices": vertices(q.logits, p.logits)}
+            "kl": torch.distributions.kl_divergence(q, p),
+            "kl_vertices": vertices(q.logits, p.logits)}
 
 
 @pin
@@ -417,7 +443,8 @@ def gaussians():
     m, factor, flat = loc[0], normal(5, 3, 2), a[0].expand(3)
     return {"kl": gaussian.kl_diagonal(loc, s, a), "sample": gaussian.reparameterise(loc, s, noise),
             "precision": [gaussian.optimal_log_precision(loc, s, d) for d in (None, (0,), ())],
-            "graves": gaussian.graves_prior(loc, s, (0,)), "signal": gaussian.signal_to_noise(loc, s),
+            "graves": gaussian.graves_prior(loc, s, (0,)),
+            "signal": gaussian.signal_to_noise(loc, s),
             "local": gaussian.linear_local(noise[:2, :].new_ones(2, 4), loc, s, noise[:2]),
             "keep": gaussian.keep_mask({"w": loc}, {"w": s}, 0.4),
             "kl_full": gaussian_families.kl_full(m, lower, flat),
@@ -429,8 +456,10 @@ def gaussians():
 
 @pin
 def complexities():
-    loc, s = {"w": normal(0, 4, 3), "b": normal(1, 3)}, {"w": normal(2, 4, 3) - 1, "b": normal(3, 3) - 1}
-    precision, q = {"w": normal(4, 1, 3), "b": normal(5, 1)}, {"x->h": normal(6, 3), "h->y": normal(7, 2)}
+    loc, s = {"w": normal(0, 4, 3), "b": normal(1, 3)}, {"w": normal(2, 4, 3) - 1,
+                                                         "b": normal(3, 3) - 1}
+    precision, q = {"w": normal(4, 1, 3), "b": normal(5, 1)}, {
+        "x->h": normal(6, 3), "h->y": normal(7, 2)}
     prior = {"log_precision": precision, "logits": {k: torch.zeros_like(v) for k, v in q.items()}}
     found = complexity({"loc": loc, "log_scale": s}, prior, q, 0.7)
     least = {g: parametric_complexity(loc, s, g) for g in ("weight", "unit", "layer", "model")}
@@ -441,7 +470,8 @@ def complexities():
 
 
 def estimate(problem, method: str, **options) -> dict:
-    found = evidence.estimate(problem.log_likelihood, problem.prior, method=method, generator=seeded(0), **options)
+    found = evidence.estimate(problem.log_likelihood, problem.prior, method=method,
+                              generator=seeded(0), **options)
     return evidence_of(found)
 
 
@@ -473,7 +503,8 @@ def evidence_by_a_mixture():
 
 @pin
 def evidence_by_many_starts():
-    return {e: estimate(logistic_problem(3), "multistart", starts=8, steps=30, entropy=e) for e in ("exact", "bound")}
+    return {e: estimate(logistic_problem(3), "multistart", starts=8, steps=30, entropy=e)
+            for e in ("exact", "bound")}
 
 
 @pin
@@ -483,7 +514,8 @@ def evidence_by_prediction():
     each = lambda w, i: torch.nn.functional.logsigmoid(sign[i] * (x[i] @ w["w"]))
     log_p = normal(1, 2, 3, 8) - 1
     given = {"row_log_likelihood": each, "rows": 60, "replicas": 4, "stops": (0, 2, 5)}
-    return {"blocks": growing_blocks(60, 3), "of_densities": evidence_of(prequential(log_p, past=4)),
+    return {"blocks": growing_blocks(60, 3),
+            "of_densities": evidence_of(prequential(log_p, past=4)),
             "whole": estimate(problem, "prequential", **given),
             "late": estimate(problem, "prequential", blocks=2, **given)}
 
@@ -491,8 +523,10 @@ def evidence_by_prediction():
 @pin
 def evidence_in_closed_form():
     x, y = polynomial_problem(2).data
-    return {"linear": evidence_of(evidence.linear_evidence(x, y, precision=1.0, noise_variance=0.09)),
-            "exact": [polynomial_problem(d).exact for d in range(4)], "methods": list(evidence.methods())}
+    return {"linear": evidence_of(
+        evidence.linear_evidence(x, y, precision=1.0, noise_variance=0.09)),
+            "exact": [polynomial_problem(d).exact for d in range(4)],
+            "methods": list(evidence.methods())}
 
 
 # --- graphs and networks
@@ -500,8 +534,8 @@ def evidence_in_closed_form():
 
 def graphs() -> dict[str, Graph]:
     return {"dense": Graph.dense(3, 2, (4, 4), domain="cube"), "cell": Graph.cell(3, 2, 4, 2, 2),
-            "convolutional": Graph.convolutional((2, 8, 8), 3, (4, 4)), "cube": Graph.cube(3, 1, (2, 4)),
-            "polynomial": Graph.polynomial(3)}
+            "convolutional": Graph.convolutional((2, 8, 8), 3, (4, 4)),
+            "cube": Graph.cube(3, 1, (2, 4)), "polynomial": Graph.polynomial(3)}
 
 
 @pin
@@ -516,7 +550,8 @@ def graphs_and_their_networks():
         small, cut = net.individual(weights, structure)
         part = {e.name: torch.ones(len(e.candidates)) for e in small.graph.edges}
         found[name] = {"json": text_digest(graph.to_json()), "structures": graph.n_structures,
-                       "last": names(structure), "order": graph.order(), "dot": text_digest(graph.to_dot()),
+                       "last": names(structure), "order": graph.order(),
+                       "dot": text_digest(graph.to_dot()),
                        "weights": {k: list(v.shape) for k, v in weights.items()},
                        "init": digest(*(v.numpy().tobytes() for v in weights.values())),
                        "output": net(weights, half, x).flatten()[:6],
@@ -526,8 +561,9 @@ def graphs_and_their_networks():
 
 # --- files: what a run writes, and what is read of the saved ones
 
-RUN = ("--test-size 0.3 --hidden 4 --candidates zero linear+tanh linear+relu --epochs 3 --min-steps 6 --starts 2 "
-       "--screened 3 --finalists 2 --replicas 1 --blocks 2 --samples 4 --batch-size 32 --tempering 1.0").split()
+RUN = ("--test-size 0.3 --hidden 4 --candidates zero linear+tanh linear+relu --epochs 3 "
+       "--min-steps 6 --starts 2 --screened 3 --finalists 2 --replicas 1 --blocks 2 --samples 4 "
+       "--batch-size 32 --tempering 1.0").split()
 
 
 def command(*args) -> tuple[int, str, str]:
@@ -544,11 +580,14 @@ def outcome(run: Path) -> dict:
     settings = json.loads((run / "settings.json").read_text())
     left_out = ("versions", "history", "settings", "notes")
     model = bstruct.load(run / "model")
-    result["ranking"], result["evidence"] = [unlabelled(r) for r in result["ranking"]], unlabelled(result["evidence"])
+    result["ranking"], result["evidence"] = [unlabelled(r) for r in result["ranking"]], unlabelled(
+        result["evidence"])
     result["evidence_text"] = re.sub(r" of rows .*(?= \()", "", result["evidence_text"])
-    table = pd.read_csv(run / "ranking.csv", dtype=str, keep_default_na=False).drop(columns="of", errors="ignore")
+    table = pd.read_csv(run / "ranking.csv", dtype=str,
+                        keep_default_na=False).drop(columns="of", errors="ignore")
     return {"result": {k: v for k, v in result.items() if k not in left_out},
-            "history": digest(timeless(result["history"])), "weights": tensors_of(model.result_.batches),
+            "history": digest(timeless(result["history"])),
+            "weights": tensors_of(model.result_.batches),
             "search": settings["search"], "facts": settings["facts"], "seed": settings["seed"],
             "encoder": json.loads((run / "encoder.json").read_text()),
             "table": digest(table.to_csv(index=False).encode()),
@@ -568,21 +607,24 @@ def run_at_the_command_line():
         code, out, _ = command("fit", "iris", *RUN, "--out", run)
         journal = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
         return {"code": code, "text": out.replace(folder, "").splitlines(), **outcome(run),
-                "journal": digest(timeless(journal)), "files": sorted(p.name for p in run.glob("[!.]*.*"))}
+                "journal": digest(timeless(journal)),
+                "files": sorted(p.name for p in run.glob("[!.]*.*"))}
 
 
 @pin
 def saved_graph_read():
     text = (PINS_FOLDER / "graph_v1.json").read_text()
     graph = Graph.from_json(text)
-    return {"again": text_digest(graph.to_json()), "same": graph.to_json() == text, "structures": graph.n_structures,
+    return {"again": text_digest(graph.to_json()), "same": graph.to_json() == text,
+            "structures": graph.n_structures,
             "candidates": graph.candidates, "domain": graph.to_dict()["domain"]}
 
 
 @pin
 def saved_estimator_read():
     model = bstruct.load(PINS_FOLDER / "estimator")
-    return {**told(model, three_classes()[0][:5]), "params": {k: v for k, v in model.get_params(deep=False).items()
+    return {**told(model, three_classes()[0][:5]),
+            "params": {k: v for k, v in model.get_params(deep=False).items()
                                                               if k != "graph"}}
 
 
@@ -593,9 +635,11 @@ def finished_run_read():
         code, out, err = command("show", run)
         predicted, table, _ = command("predict", run, "iris")
         frame = pd.read_csv(io.StringIO(table), float_precision="round_trip")
-        return {"codes": [code, predicted], "text": out.replace(folder, "").splitlines(), "messages": err,
+        return {"codes": [code, predicted], "text": out.replace(folder, "").splitlines(),
+                "messages": err,
                 "columns": list(frame), "labels": frame["prediction"][::30].tolist(),
-                "proba": frame.iloc[::30, 1:].to_numpy(), "whole": digest(table.encode()), **outcome(run)}
+                "proba": frame.iloc[::30, 1:].to_numpy(), "whole": digest(table.encode()),
+                **outcome(run)}
 
 
 @pin
@@ -603,13 +647,14 @@ def interrupted_run_resumed():
     with tempfile.TemporaryDirectory() as folder:
         run = copy_of("interrupted", folder)
         before = json.loads((run / "result.json").read_text())
-        stage = before["interrupted"] and json.loads((run / "journal.jsonl").read_text().splitlines()[-1])["stage"]
+        stage = before["interrupted"] and json.loads(
+            (run / "journal.jsonl").read_text().splitlines()[-1])["stage"]
         shown = command("show", run)[1].replace(folder, "").splitlines()
         code, _, err = command("resume", run)
         if "belongs to other data" in err:
             raise OtherRounding(err)
-        return {"shown": shown, "interrupted": stage, "code": code, "checkpoint": (run / "checkpoint").exists(),
-                **outcome(run)}
+        return {"shown": shown, "interrupted": stage, "code": code,
+                "checkpoint": (run / "checkpoint").exists(), **outcome(run)}
 
 
 @pin
@@ -619,12 +664,15 @@ def saved_enumeration_continued():
         before, told = path.read_bytes(), []
         found = visited(journal=path, budget=6, callback=told.append)
         after = path.read_bytes()
-        return {**found, "kept": after.startswith(before), "stages": sorted({r["stage"] for r in told}),
-                "done_before": told[0]["structures"], "lines": after.count(b"\n"), "journal": digest(after)}
+        return {**found, "kept": after.startswith(before),
+                "stages": sorted({r["stage"] for r in told}),
+                "done_before": told[0]["structures"], "lines": after.count(b"\n"),
+                "journal": digest(after)}
 
 
 class OtherRounding(Exception):
-    "The standardised table differs in its last bits from the recorded one, so its checkpoint is not this table's."
+    """The standardised table differs in its last bits from the recorded one, so its checkpoint is
+    not this table's."""
 
 
 # --- recording
@@ -646,7 +694,8 @@ def write_artefacts(folder: Path) -> None:
     fitted(StructureClassifier, three_classes(), **SMALL).save(folder / "estimator")
     visited(journal=folder / "enumeration.journal", budget=3)
     (folder / ".enumeration.journal.lock").unlink()
-    with patch("platform.platform", return_value="any"):  # the name of a machine belongs in no repository
+    # the name of a machine belongs in no repository
+    with patch("platform.platform", return_value="any"):
         command("fit", "iris", *RUN, "--out", folder / "finished")
         with patch.object(flow.Progress, "__call__", stop_at("posterior")):
             command("fit", "iris", *RUN, "--out", folder / "interrupted")
@@ -659,7 +708,8 @@ def write_artefacts(folder: Path) -> None:
 
 def saved_graph() -> Graph:
     "The graph of graph_v1.json."
-    return Graph({"x": 4, "h": 4, "y": 3}, {"x->h": ("zero", "linear+tanh", "linear+relu"), "h->y": "linear",
+    return Graph({"x": 4, "h": 4, "y": 3},
+                 {"x->h": ("zero", "linear+tanh", "linear+relu"), "h->y": "linear",
                                             "x->y": ("zero", "linear")})
 
 

@@ -1,4 +1,5 @@
-"The comparison of evidence estimators as selectors of structures runs from end to end, resumes, and charges fairly."
+"""The comparison of evidence estimators as selectors of structures runs from end to end, resumes,
+and charges fairly."""
 import json
 
 import numpy as np
@@ -28,7 +29,8 @@ def problem(n=48, seed=0):
 
 
 def signals(name):
-    "A table of mnist1d's shape, which needs no package: noise, in which a class moves its own columns."
+    """A table of mnist1d's shape, which needs no package: noise, in which a class moves its own
+    columns."""
     rng = np.random.default_rng(0)
     y = rng.permutation(np.repeat(np.arange(10), 100))
     x = rng.normal(size=(len(y), 40))
@@ -43,12 +45,14 @@ def test_quick_run_measures_against_the_truth_and_resumes(tmp_path, capsys, monk
     first = json.loads((tmp_path / "selection.json").read_text())
     losses = np.array(list(json.loads(selection.TRUTH.read_text())["test_log_loss"].values()))
     truth = losses.mean(0)
-    assert first["quick"] and len(first["ceiling"]) == len(losses) and len(first["rows"]) == 4 + 4 + 3 + 1 + 2
+    assert first["quick"] and len(first["ceiling"]) == len(losses)
+    assert len(first["rows"]) == 4 + 4 + 3 + 1 + 2
     for row in first["rows"]:
         score = np.array(row["score"])
         assert score.shape == (216,) and np.isfinite(score).all() and row["cpu_seconds"] > 0
         assert row["cpu_ratio"] == pytest.approx(row["cpu_seconds"] / row["reference_seconds"])
-        assert row["spearman"] == pytest.approx(spearmanr(score, -truth).statistic, abs=0.02)  # scores are rounded
+        # scores are rounded
+        assert row["spearman"] == pytest.approx(spearmanr(score, -truth).statistic, abs=0.02)
         assert row["top20"] <= row["top5"] <= row["pick"] <= 216
         assert first["summary"][row["estimator"]]["pick"] == [row["pick"], 0.0]
     assert (tmp_path / "selection.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -68,9 +72,11 @@ def test_plain_fits_are_the_supernet():
     graph = dense(3, 2, (4, 4))
     g = torch.Generator().manual_seed(0)
     x = torch.randn(7, 3, generator=g)
-    weights = [w.detach() + 0.1 * torch.randn(w.shape, generator=g)[:1] for w in fits.start(g, 3, 2, 4)]
+    weights = [w.detach() + 0.1 * torch.randn(w.shape, generator=g)[:1]
+               for w in fits.start(g, 3, 2, 4)]
     w1, b1, w2, b2, w3, b3 = (w[0] for w in weights)
-    named = {"x->h1": (w1[:, :4], b1[:4]), "x->h2": (w1[:, 4:], b1[4:]), "h1->h2": (w2, b2), "h2->y": (w3, b3)}
+    named = {"x->h1": (w1[:, :4], b1[:4]), "x->h2": (w1[:, 4:], b1[4:]), "h1->h2": (w2, b2),
+             "h2->y": (w3, b3)}
     net = Supernet(graph, share=True)
     own = {}
     for name, shape in net.weight_shapes.items():
@@ -97,7 +103,8 @@ def test_kl_counts_what_the_data_can_feel():
     p = problem()
     net, g = Supernet(p.graph, share=True), torch.Generator().manual_seed(0)
     some = [dict(zip(p.graph.choices, names)) for names in (
-        ("linear+relu", "linear", "linear+tanh"), ("zero", "zero", "linear+relu"), ("linear", "linear", "zero"))]
+        ("linear+relu", "linear", "linear+tanh"), ("zero", "zero", "linear+relu"),
+                                                            ("linear", "linear", "zero"))]
     batch = make_batch(net, g, [48] * 3, 1.0, one_hot(net, some))
     found, whole = selection.felt_kl(batch, p.graph, some), weight_kl(batch)
     assert found[0] == pytest.approx(float(whole[0]), rel=1e-5)
@@ -114,9 +121,11 @@ def test_kl_of_layers_is_that_of_normals_and_masked_as_the_batch_is():
     found = mean_field.divergences(loc, scale)
     for m, s, kl in zip(loc, scale, found):
         prior = torch.distributions.Normal(0.0, m.shape[1]**-0.5 if m.ndim == 3 else 1.0)
-        assert torch.allclose(kl, torch.distributions.kl_divergence(torch.distributions.Normal(m, s.exp()), prior), rtol=1e-3,
+        assert torch.allclose(kl, torch.distributions.kl_divergence(
+            torch.distributions.Normal(m, s.exp()), prior), rtol=1e-3,
                               atol=1e-4)
-    total = selection.felt_of(curvature.layers(found), p.graph, p.structures[36:72])  # x -> h1 is linear
+    # x -> h1 is linear
+    total = selection.felt_of(curvature.layers(found), p.graph, p.structures[36:72])
     every = sum(kl[35].sum() for kl in found)
     assert total[35] == pytest.approx(float(every), rel=1e-5)  # no edge is zero
     assert total[0] == pytest.approx(float(found[5][0].sum()), rel=1e-5)  # the output's bias alone

@@ -1,4 +1,5 @@
-"The multistart table: the network, its bounds and its errors against closed forms; a quick run from end to end."
+"""The multistart table: the network, its bounds and its errors against closed forms; a quick run
+from end to end."""
 import json
 import math
 import sys
@@ -10,7 +11,8 @@ import torch
 from torch import Generator
 
 from benchmarks.evidence import boston
-from benchmarks.evidence.boston import QUICK, Model, Rows, Settings, descend, largest, predict, rmse, shapes
+from benchmarks.evidence.boston import (
+    QUICK, Model, Rows, Settings, descend, largest, predict, rmse, shapes)
 from bstruct.evidence.closed_form import linear_log_evidence
 
 
@@ -31,8 +33,8 @@ def precision_matrix(r: Rows, a: float, variance: float) -> torch.Tensor:
 def test_predict_is_the_network_of_torch():
     s = Settings(layers=2, width=4)
     layers = shapes(3, s)
-    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Softplus(), torch.nn.Linear(4, 4), torch.nn.Softplus(),
-                              torch.nn.Linear(4, 1))
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Softplus(), torch.nn.Linear(4, 4),
+                              torch.nn.Softplus(), torch.nn.Linear(4, 1))
     with torch.no_grad():
         for p in net.parameters():
             p.copy_(torch.randn(p.shape, generator=Generator().manual_seed(p.numel())))
@@ -44,7 +46,8 @@ def test_predict_is_the_network_of_torch():
 def test_noise_on_the_weights_adds_its_variance():
     r, w = rows(), torch.tensor([[0.3, -0.2, 0.1], [1.0, 1.0, 0.0]])
     still = rmse(w, r, LINEAR, 0.0, 5, 0)
-    assert torch.allclose(still, torch.stack([(predict(v, r.x, LINEAR) - r.y).square().mean().sqrt() for v in w]) * 2)
+    assert torch.allclose(still, torch.stack(
+        [(predict(v, r.x, LINEAR) - r.y).square().mean().sqrt() for v in w]) * 2)
     noisy = rmse(w, r, LINEAR, 0.5, 4000, 0)
     added = 0.25 * (1 + r.x.square().sum(1).mean()) * r.unit**2
     assert torch.allclose(noisy**2, still**2 + added, rtol=0.06)  # three errors of 4000 draws
@@ -58,7 +61,8 @@ def test_largest_eigenvalue_and_joint_density():
     assert torch.allclose(size.double(), torch.stack(want), rtol=1e-3)
     normal = torch.distributions.Normal
     out = predict(w[0] + 0.2, r.x, LINEAR)
-    joint = normal(out, 0.1**0.5).log_prob(r.y).sum() + normal(0.0, 0.5**0.5).log_prob(w[0] + 0.2).sum()
+    joint = normal(out, 0.1**0.5).log_prob(r.y).sum() + normal(0.0, 0.5**0.5).log_prob(
+        w[0] + 0.2).sum()
     assert abs(float(model.joint(w[0] + 0.2, torch.tensor(2.0)) - joint)) < 1e-3
 
 
@@ -77,7 +81,8 @@ def test_bound_of_the_descent_is_that_of_a_gaussian_and_below_the_evidence(lange
         mode = torch.linalg.solve(lam, f.T @ r.y.double() / variance)
         cov, offset = shrink @ shrink / a, shrink @ mode
         top = float(Model(r, LINEAR, variance).joint(mode.float(), torch.tensor(a)))
-        entropy = 1.5 * (1 + math.log(2 * math.pi / a)) - 20 * (lr * lam.trace() + lr**2 * (lam @ lam).trace())
+        entropy = 1.5 * (1 + math.log(2 * math.pi / a)) - 20 * (lr * lam.trace() + lr**2
+                                                                * (lam @ lam).trace())
         want = top - 0.5 * float((lam @ cov).trace() + offset @ lam @ offset) + float(entropy)
         assert abs(float(values.mean()) - want) < 4 * error + 1e-3
 
@@ -89,7 +94,8 @@ def test_normal_reaches_the_mean_field_bound():
     exact = float(linear_log_evidence(f, r.y.double(), precision=2.0, noise_variance=0.5))
     lam = precision_matrix(r, 2.0, 0.5)
     gap = 0.5 * float(lam.diagonal().log().sum() - torch.linalg.slogdet(lam)[1])
-    assert abs(found["bound"] - (exact - gap)) < 0.5  # a hundred draws, of deviation 1.2 each, and Adam's jitter
+    # a hundred draws, of deviation 1.2 each, and Adam's jitter
+    assert abs(found["bound"] - (exact - gap)) < 0.5
 
 
 def fake(n: int = 60):

@@ -28,26 +28,32 @@ def results(tmp_path_factory):
 
 
 def test_quick_run_writes_what_it_measured(results):
-    for name, metrics, methods in (("digits", {"accuracy", "log_loss"}, 7), ("diabetes", {"rmse", "coverage", "log_loss"}, 4)):
+    for name, metrics, methods in (("digits", {"accuracy", "log_loss"}, 7),
+                                   ("diabetes", {"rmse", "coverage", "log_loss"}, 4)):
         found = json.loads((results / f"{name}.json").read_text())
         assert found["quick"] and found["seeds"] == 2 and found["structures"] == 216
         assert len(found["rows"]) == 2 * methods and len(found["summary"]) == methods
-        assert {(r["method"], r["seed"]) for r in found["rows"]} == {(m, s) for m in found["summary"] for s in (0, 1)}
+        assert {(r["method"], r["seed"])
+                for r in found["rows"]} == {(m, s) for m in found["summary"] for s in (0, 1)}
         reference = found["rows"][0]["method"]
         for row in found["rows"]:
-            assert metrics <= row.keys() and all(np.isfinite(row[k]) for k in metrics) and row["cpu_seconds"] > 0
-            base = next(r for r in found["rows"] if (r["method"], r["seed"]) == (reference, row["seed"]))
+            assert metrics <= row.keys() and all(np.isfinite(row[k]) for k in metrics)
+            assert row["cpu_seconds"] > 0
+            base = next(r for r in found["rows"]
+                        if (r["method"], r["seed"]) == (reference, row["seed"]))
             assert row["cpu_ratio"] == pytest.approx(row["cpu_seconds"] / base["cpu_seconds"])
         for method, summary in found["summary"].items():
             mine = [r["log_loss"] for r in found["rows"] if r["method"] == method]
-            assert summary["log_loss"] == pytest.approx([sum(mine) / 2, abs(mine[0] - mine[1]) / 2**0.5])
+            assert summary["log_loss"] == pytest.approx(
+                [sum(mine) / 2, abs(mine[0] - mine[1]) / 2**0.5])
         assert (results / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def test_quick_run_names_admissible_structures(results):
     rows = json.loads((results / "digits.json").read_text())["rows"]
     graph = dense(64, 10, (8, 8))
-    assert {r["method"] for r in rows if r["structure"] is None} == {"MLPClassifier", "average of 3 random"}
+    assert {r["method"] for r in rows
+            if r["structure"] is None} == {"MLPClassifier", "average of 3 random"}
     for row in rows:
         if row["structure"]:
             assert row["structure"].keys() == graph.choices.keys()
@@ -68,15 +74,18 @@ def test_scores_against_sums_written_out():
 
 
 def test_summary_of_one_seed_has_no_spread():
-    assert summarise([{"method": "a", "seed": 0, "rmse": 2.0, "structure": None}]) == {"a": {"rmse": [2.0, 0.0]}}
+    assert summarise([{"method": "a", "seed": 0, "rmse": 2.0, "structure": None}]) == {
+        "a": {"rmse": [2.0, 0.0]}}
 
 
 def test_ranks_count_from_the_best():
     structures = list(dense(2, 2, (4,), ("zero", "linear", "linear+relu")).structures())
-    rows = [{"method": "m", "structure": structures[2]}, {"method": "m", "structure": structures[0]},
+    rows = [{"method": "m", "structure": structures[2]},
+            {"method": "m", "structure": structures[0]},
             {"method": "none", "structure": None}]
     found = ranks.picks(rows, structures, np.array([0.5, 0.1, 0.2]))
-    assert found == {"m": {"index": [2, 0], "ranks": [2, 3], "median": 2.5, "above_best": pytest.approx(0.25)}}
+    assert found == {"m": {"index": [2, 0], "ranks": [2, 3], "median": 2.5,
+                           "above_best": pytest.approx(0.25)}}
 
 
 def test_ranks_quick_run_ranks_the_stored_picks_and_keeps_its_fits(results, tmp_path, capsys):
@@ -88,7 +97,8 @@ def test_ranks_quick_run_ranks_the_stored_picks_and_keeps_its_fits(results, tmp_
     for method, found in first["picks"].items():
         chosen = [r["structure"] for r in rows if r["method"] == method]
         assert [first["structures"][i] for i in found["index"]] == chosen
-        assert found["ranks"] == [sum(t < first["truth"][i] for t in first["truth"]) + 1 for i in found["index"]]
+        assert found["ranks"] == [sum(t < first["truth"][i] for t in first["truth"]) + 1
+                                  for i in found["index"]]
     assert (tmp_path / "ranks_digits.png").exists() and "216 of 216" in capsys.readouterr().out
     ranks.main(quick)
     assert json.loads((tmp_path / "ranks_digits.json").read_text()) == first

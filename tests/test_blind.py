@@ -17,12 +17,14 @@ from bstruct.evidence.problems import spike_problem
 
 def chance_to_miss(width, draws, d=2, at=1.0, share=0.9):
     "That none of so many draws of the prior falls where the spike exceeds the flat part."
-    height = share / (1 - share) * (1 + width**2) ** (d / 2) * math.exp(d * at**2 / 2 / (1 + width**2)) / width**d
+    height = share / (1 - share) * (1 + width**2) ** (d / 2) * math.exp(
+        d * at**2 / 2 / (1 + width**2)) / width**d
     return (1 - ncx2.cdf(2 * width**2 * math.log(height), d, d * at**2)) ** draws
 
 
 def smc(p, seed, **kw):
-    return estimate(p.log_likelihood, p.prior, method="smc", generator=torch.Generator().manual_seed(seed), **kw)
+    return estimate(p.log_likelihood, p.prior, method="smc",
+                    generator=torch.Generator().manual_seed(seed), **kw)
 
 # %% ../nbs/evidence/19_blind.ipynb #dbdf34d2
 def test_the_chance_to_miss_is_the_share_of_missed_runs():
@@ -32,7 +34,8 @@ def test_the_chance_to_miss_is_the_share_of_missed_runs():
         t = make_target(p.log_likelihood, p.prior)
         spiked = t.batch(z.reshape(-1, 2)).reshape(400, -1) > math.log(0.2)  # twice the flat part
         missed = float((~spiked.any(1)).double().mean())
-        assert abs(missed - chance) < 4 * math.sqrt(chance * (1 - chance) / 400), (width, missed, chance)
+        assert abs(missed - chance) < 4 * math.sqrt(chance * (1 - chance) / 400), (
+            width, missed, chance)
         values = [smc(p, s, islands=8, particles=32).value < -2 for s in range(12)]
         least = 12 * chance - 4 * math.sqrt(12 * chance * (1 - chance))
         assert sum(values) > least, (width, sum(values), chance)
@@ -41,10 +44,13 @@ def test_the_chance_to_miss_is_the_share_of_missed_runs():
 def test_another_likelihood_gives_the_same_result():
     flat = lambda w: 0 * w["w"].sum() + math.log(0.1)
     for method in ("smc", "mixture"):
-        a, b = (estimate(f, GaussianPrior({"w": (2,)}), method=method, generator=torch.Generator().manual_seed(0))
+        a, b = (estimate(f, GaussianPrior({"w": (2,)}), method=method,
+                         generator=torch.Generator().manual_seed(0))
                 for f in (flat, spike_problem(1e-7).log_likelihood))
-        assert a.reliable and b.reliable and b.value == pytest.approx(math.log(0.1), abs=4 * b.stderr + 1e-9), (method, b)
-    assert smc(spike_problem(1e-7), 3).value == pytest.approx(math.log(0.1), abs=1e-12)  # nine tenths of Z are elsewhere
+        assert a.reliable and b.reliable and b.value == pytest.approx(math.log(0.1), abs=4 * b.stderr
+                                                                      + 1e-9), (method, b)
+    # nine tenths of Z are elsewhere
+    assert smc(spike_problem(1e-7), 3).value == pytest.approx(math.log(0.1), abs=1e-12)
 
 # %% ../nbs/evidence/19_blind.ipynb #b38b6d90
 def test_a_trained_start_reveals_what_was_missed():

@@ -1,4 +1,5 @@
-"""Bad input at the command line: one line that names value, limit and remedy, exit code 2, nothing half-written."""
+"""Bad input at the command line: one line that names value, limit and remedy, exit code 2, nothing
+half-written."""
 import errno
 import json
 import os
@@ -14,8 +15,8 @@ from bstruct.use import cli, runs
 from bstruct.model import Graph
 
 ROOT = Path(__file__).resolve().parent.parent
-SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 --finalists 2 "
-         "--replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
+SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 "
+         "--finalists 2 --replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
 
 
 def refused(capsys, args, *parts):
@@ -30,21 +31,28 @@ def refused(capsys, args, *parts):
 
 def rows(n=12, **columns):
     "A good table as CSV text, with columns replaced."
-    table = {"a": [i / 2 for i in range(n)], "b": list(range(n)), "t": ["yes" if i % 2 else "no" for i in range(n)]} | columns
-    return "\n".join([",".join(table), *(",".join(map(str, r)) for r in zip(*table.values(), strict=True))]) + "\n"
+    table = {"a": [i / 2 for i in range(n)], "b": list(range(n)),
+             "t": ["yes" if i % 2 else "no" for i in range(n)]} | columns
+    return "\n".join([",".join(table), *(
+        ",".join(map(str, r)) for r in zip(*table.values(), strict=True))]) + "\n"
 
 
 TABLES = {
     "empty table": ("a,b,t\n", ["no rows", "2 are the least"]),
     "empty file": ("", ["the file is empty", "2 rows"]),
     "one row": ("a,b,t\n1,2,yes\n", ["has 1 row", "2 are the least", "add rows"]),
-    "one class": (rows(t=["yes"] * 12), ["target 't' is 'yes' in all 12 rows", "choose another --target"]),
-    "constant target": (rows(t=[1.5] * 12), ["target 't' is 1.5 in all 12 rows", "2 values are the least"]),
+    "one class": (rows(t=["yes"] * 12), ["target 't' is 'yes' in all 12 rows",
+                                         "choose another --target"]),
+    "constant target": (rows(t=[1.5] * 12), ["target 't' is 1.5 in all 12 rows",
+                                             "2 values are the least"]),
     "missing value": (rows(b=["", *range(11)]), ["'b' has 1 missing values", "row 1", "--impute"]),
     "NaN": (rows(a=[0.0, "nan", *range(10)]), ["'a' has 1 missing values", "row 2", "--impute"]),
-    "infinity": (rows(a=[0.0, 1.0, "inf", *range(9)]), ["'a' is infinite in row 3", "remove the row"]),
-    "missing target": (rows(t=["yes", "no", "", *["yes"] * 9]), ["target 't' has 1 missing", "row 3", "remove those rows"]),
-    "stray text": (rows(b=[*range(11), "n/a?"]), ["'b' is numeric but for 'n/a?' in row 12", "--categorical b"]),
+    "infinity": (rows(a=[0.0, 1.0, "inf", *range(9)]),
+                 ["'a' is infinite in row 3", "remove the row"]),
+    "missing target": (rows(t=["yes", "no", "", *["yes"] * 9]),
+                       ["target 't' has 1 missing", "row 3", "remove those rows"]),
+    "stray text": (rows(b=[*range(11), "n/a?"]),
+                   ["'b' is numeric but for 'n/a?' in row 12", "--categorical b"]),
     "duplicate column": (rows().replace("a,b,t", "a,a,t", 1), ["'a' occurs 2 times", "rename"]),
     "cut line": (rows()[:-6], ["line 13 has 2 fields, the header has 3", "complete"]),
     "no target column": (rows().replace("a,b,t", "a,b,tt", 1), ["no column 't'", "'tt'"]),
@@ -55,7 +63,8 @@ TABLES = {
 def test_a_bad_table(name, tmp_path, capsys):
     text, parts = TABLES[name]
     (tmp_path / "t.csv").write_text(text)
-    refused(capsys, ["fit", tmp_path / "t.csv", "--target", "t", "--out", tmp_path / "run", *SHORT], *parts)
+    refused(capsys, ["fit", tmp_path / "t.csv", "--target", "t", "--out", tmp_path / "run", *SHORT],
+            *parts)
     assert [f.name for f in tmp_path.iterdir()] == ["t.csv"]
 
 
@@ -71,7 +80,8 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_truncated_or_foreign_file(name, tmp_path, capsys):
     (tmp_path / name).write_bytes(FILES[name][0])
-    refused(capsys, ["fit", tmp_path / name, "--target", "t", "--out", tmp_path / "run"], FILES[name][1])
+    refused(capsys, ["fit", tmp_path / name, "--target", "t", "--out", tmp_path / "run"],
+            FILES[name][1])
     assert [f.name for f in tmp_path.iterdir()] == [name]
 
 
@@ -105,12 +115,16 @@ def test_a_bad_flag(flags, tmp_path, capsys):
 
 def test_a_bad_graph(tmp_path, capsys):
     good = Graph.dense(4, 3, hidden=(5, 5), candidates=("zero", "linear+tanh")).to_dict()
-    cycle = good | {"edges": [*good["edges"], {"source": "h2", "target": "h1", "candidates": ["zero"]}]}
-    for content, part in [(json.dumps(cycle), "cycle"), (json.dumps(good)[:40], "cut off"), ('{"a": 1}', "not a graph of bstruct"),
+    cycle = good | {"edges": [
+        *good["edges"], {"source": "h2", "target": "h1", "candidates": ["zero"]}]}
+    for content, part in [(json.dumps(cycle), "cycle"), (json.dumps(good)[:40], "cut off"),
+                          ('{"a": 1}', "not a graph of bstruct"),
                           (json.dumps(good).replace("linear+tanh", "linear+thna"), "linear+thna"),
-                          (Graph.dense(7, 3, hidden=(5,)).to_json(), "takes 7 numbers a row, the encoded table has 4")]:
+                          (Graph.dense(7, 3, hidden=(5,)).to_json(),
+                           "takes 7 numbers a row, the encoded table has 4")]:
         (tmp_path / "g.json").write_text(content)
-        refused(capsys, ["fit", "iris", "--graph", tmp_path / "g.json", "--out", tmp_path / "run", *SHORT], "g.json" if
+        refused(capsys, ["fit", "iris", "--graph", tmp_path / "g.json", "--out", tmp_path / "run",
+                         *SHORT], "g.json" if
                 "takes 7" not in part else "graph", part)
         assert [f.name for f in tmp_path.iterdir()] == ["g.json"]
 
@@ -123,7 +137,8 @@ def finished(tmp_path_factory):
     "A finished run on a small table."
     folder = tmp_path_factory.mktemp("finished")
     (folder / "t.csv").write_text(rows(24))
-    args = ["fit", str(folder / "t.csv"), "--target", "t", "--out", str(folder / "run"), "--quiet", *SHORT]
+    args = ["fit", str(folder / "t.csv"), "--target", "t", "--out", str(folder / "run"), "--quiet",
+            *SHORT]
     rename, RENAMES[:] = os.replace, []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", lambda a, b: (RENAMES.append(b), rename(a, b))[1])
@@ -156,13 +171,15 @@ def test_out_that_is_taken(finished, run, capsys):
     (run.parent / "other").mkdir()
     (run.parent / "other/thesis.tex").write_text("years")
     for overwrite in ([], ["--overwrite"]):
-        refused(capsys, ["fit", "iris", "--out", run.parent / "other", *overwrite], "no bstruct run", "another --out")
+        refused(capsys, ["fit", "iris", "--out", run.parent / "other", *overwrite],
+                "no bstruct run", "another --out")
     refused(capsys, ["fit", "iris", "--out", run.parent / "other/thesis.tex"], "is a file")
     assert snapshot(run.parent / "other") == {Path("thesis.tex"): b"years"}
 
 
 def test_other_columns_at_predict(run, tmp_path, capsys):
-    for text, parts in [(rows().replace("a,b,t", "A,b,t", 1), ["column 'a' is missing", "did you mean 'A'"]),
+    for text, parts in [(rows().replace("a,b,t", "A,b,t", 1),
+                         ["column 'a' is missing", "did you mean 'A'"]),
                         (rows(b=["x", *range(11)]), ["'b' is numeric but for 'x' in row 1"]),
                         (rows(a=["", *range(11)]), ["'a' has 1 missing values", "--impute"]),
                         (rows(t=["perhaps", *["yes"] * 11]), ["the class 'perhaps'", "no, yes"])]:
@@ -211,7 +228,8 @@ def test_a_journal_damaged_in_the_middle_is_refused(run, capsys):
 
 @pytest.mark.parametrize("share", [0, 0.2, 0.5, 0.8, 1])
 def test_a_disk_that_fills_up(share, finished, tmp_path, capsys, monkeypatch):
-    "A share of the renames find room, and then none does; whatever is there is whole, and the run goes on."
+    """A share of the renames find room, and then none does; whatever is there is whole, and the
+    run goes on."""
     rename, count, after = os.replace, iter(range(1000)), int(share * (len(RENAMES) - 1))
 
     def replace(a, b):
@@ -219,7 +237,8 @@ def test_a_disk_that_fills_up(share, finished, tmp_path, capsys, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device", str(b))
         return rename(a, b)
 
-    args = ["fit", finished / "t.csv", "--target", "t", "--out", tmp_path / "run", *SHORT, "--quiet"]
+    args = ["fit", finished / "t.csv", "--target", "t", "--out", tmp_path / "run", *SHORT,
+            "--quiet"]
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", replace)
         refused(capsys, args, "No space left on device", "make room")
@@ -238,9 +257,12 @@ def test_a_disk_that_fills_up(share, finished, tmp_path, capsys, monkeypatch):
 
 def test_a_file_that_may_not_grow(finished, tmp_path):
     "The kernel itself refuses to write: no file may pass 3 kB, which the journal does."
-    args = ["fit", finished / "t.csv", "--target", "t", "--out", tmp_path / "run", *SHORT, "--epochs", "60", "--quiet"]
-    done = subprocess.run([sys.executable, "-B", "-m", "bstruct.use.cli", *map(str, args)], cwd=ROOT, capture_output=True, text=True,
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)))
+    args = ["fit", finished / "t.csv", "--target", "t", "--out", tmp_path / "run", *SHORT,
+            "--epochs", "60", "--quiet"]
+    done = subprocess.run([sys.executable, "-B", "-m", "bstruct.use.cli", *map(str, args)],
+                          cwd=ROOT, capture_output=True, text=True,
+                          preexec_fn=lambda: resource.setrlimit(
+                              resource.RLIMIT_FSIZE, (3000, 3000)))
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert "File too large" in done.stderr and "make room" in done.stderr
     assert runs.Journal(tmp_path / "run/journal.jsonl").torn is None
@@ -264,5 +286,6 @@ def test_a_graph_with_the_wrong_output_costs_no_former_run(tmp_path, capsys):
     before = sorted((f.name, f.read_bytes()) for f in out.iterdir() if f.is_file())
     (tmp_path / "g.json").write_text(Graph.dense(4, 2, hidden=(3,)).to_json())
     args = ["fit", "iris", "--graph", tmp_path / "g.json", "--out", out, "--overwrite", *SHORT]
-    refused(capsys, args, "output 'y' gives 2 numbers a row, the target needs 3", "change its shape")
+    refused(capsys, args, "output 'y' gives 2 numbers a row, the target needs 3",
+            "change its shape")
     assert before == sorted((f.name, f.read_bytes()) for f in out.iterdir() if f.is_file())

@@ -16,8 +16,8 @@ import bstruct
 from bstruct.use import cli, flow
 from bstruct.use.data import load_table
 
-SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 --finalists 2 "
-         "--replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
+SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 "
+         "--finalists 2 --replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
 
 
 def call(*args):
@@ -35,7 +35,8 @@ def iris_run():
     frame = table.X.assign(kind=table.y)
     frame[::3].to_csv(folder / "test.csv", index=False)
     frame.drop(frame.index[::3]).to_csv(folder / "iris.csv", index=False)
-    args = ["fit", folder / "iris.csv", "--target", "kind", "--test", folder / "test.csv", "--out", folder / "run"]
+    args = ["fit", folder / "iris.csv", "--target", "kind", "--test", folder / "test.csv", "--out",
+            folder / "run"]
     args += SHORT
     code, out, err = call(*args)
     assert code == 0, err
@@ -56,7 +57,8 @@ def test_a_run_is_what_python_computes(iris_run):
     np.testing.assert_allclose(found.iloc[:, 1:], model.predict_proba(Z), atol=1e-4)
     assert found.prediction.tolist() == model.predict(Z).tolist()
     assert f"accuracy {(found.prediction == test.kind).mean():.4f}" in notes and code == 0
-    assert all(c in out for c in ("classification", "log evidence", "complexity", "test, 50 rows", "report.html"))
+    assert all(c in out for c in ("classification", "log evidence", "complexity", "test, 50 rows",
+                                  "report.html"))
 
 
 def test_a_run_folder_is_whole(iris_run):
@@ -66,7 +68,8 @@ def test_a_run_folder_is_whole(iris_run):
     figures = ("structure", "probabilities", "trace", "ranking", "calibration")
     ranking = json.loads((run / "result.json").read_text())["ranking"]
     table = pd.read_csv(run / "ranking.csv", index_col="rank")
-    assert table.index.tolist() == [1, 2] and table["x->h1"].tolist() == [r["structure"]["x->h1"] for r in ranking]
+    assert table.index.tolist() == [1, 2]
+    assert table["x->h1"].tolist() == [r["structure"]["x->h1"] for r in ranking]
     np.testing.assert_allclose(table["log_evidence"], [r["log_evidence"] for r in ranking])
     assert {f"figures/{f}.{kind}" for f in figures for kind in ("png", "svg")} < names
     assert not [n for n in names if n.endswith((".part", ".old", "checkpoint"))]
@@ -87,7 +90,8 @@ def test_show_and_resume_say_what_was_found(iris_run):
     assert call("show", run, "--overwrite")[0] == 0 and (run / "report.html").read_bytes() == page
     assert call("show", run, "--seed", 0, "--mode", "evidence")[0] == 0
     assert "--seed 1 is not this run's, which is 0" in call("show", run, "--seed", 1)[2]
-    assert "and 1 more" in call("show", run, "--top", 1)[1] and "--top 0: at least 1" in call("show", run, "--top", 0)[2]
+    assert "and 1 more" in call("show", run, "--top", 1)[1]
+    assert "--top 0: at least 1" in call("show", run, "--top", 0)[2]
 
 
 def test_predictions_go_to_a_file_once(iris_run):
@@ -114,7 +118,8 @@ def test_interrupted_keeps_the_best_and_goes_on(iris_run, monkeypatch):
         patch.setattr(flow.Progress, "__call__", heard)
         code, out, err = call(*again)
     assert code == 130 and "go on with bstruct resume" in err and "interrupted" in out
-    assert (run / "checkpoint").exists() and json.loads((run / "result.json").read_text())["interrupted"]
+    assert (run / "checkpoint").exists()
+    assert json.loads((run / "result.json").read_text())["interrupted"]
     assert call("predict", run, folder / "test.csv")[0] == 0
     code, out, _ = call("resume", run)
     assert code == 0 and not (run / "checkpoint").exists()
@@ -130,7 +135,8 @@ def test_changed_data_are_not_resumed(iris_run, monkeypatch):
     data.write_text("\n".join(before.splitlines()[:-1]) + "\n")
     code, _, err = call("resume", run)
     data.write_text(before)
-    shas = [hashlib.sha256(t.encode()).hexdigest()[:12] for t in (before, "\n".join(before.splitlines()[:-1]) + "\n")]
+    shas = [hashlib.sha256(t.encode()).hexdigest()[:12]
+            for t in (before, "\n".join(before.splitlines()[:-1]) + "\n")]
     assert code == 2 and "has changed since the run began" in err and all(s in err for s in shas)
 
 
@@ -142,7 +148,8 @@ def test_a_walk_leaves_its_path(mode, iris_run, monkeypatch):
     run = folder / f"runs/iris-{mode}"  # where it goes if nobody says
     assert code == 0 and "report: " in out and (run / "report.html").exists(), err
     result = json.loads((run / "result.json").read_text())
-    assert len(pd.read_csv(run / "path.csv")) == len(result["path"]) > 0 and (run / "figures/path.svg").exists()
+    assert len(pd.read_csv(run / "path.csv")) == len(result["path"]) > 0
+    assert (run / "figures/path.svg").exists()
     assert f"{len(result['path'])} looked at" in out and result["path"][0]["what"] == "start"
     page = (run / "report.html").read_bytes()
     assert b"<h2>The path</h2>" in page
@@ -157,12 +164,15 @@ WIDE = "--mode enumerate --hidden 4 4 --candidates zero linear+tanh linear+relu 
 def test_an_enumeration_ranks_the_quick_answers(iris_run, monkeypatch):
     folder = iris_run[0]
     monkeypatch.chdir(folder)
-    short = [a for a in SHORT if a not in ("--hidden", "4", "--candidates", "linear+tanh", "linear+relu")]
-    args = ["fit", "iris.csv", "--target", "kind", *WIDE, *"--samples 4 --compare evidence grow shrink --jobs 2".split()]
+    short = [a for a in SHORT if a not in ("--hidden", "4", "--candidates", "linear+tanh",
+                                           "linear+relu")]
+    args = ["fit", "iris.csv", "--target", "kind", *WIDE,
+            *"--samples 4 --compare evidence grow shrink --jobs 2".split()]
     short.remove("--samples")
     code, out, err = call(*args, *short, "--out", "all")
     assert code == 0, err
-    assert "fits: 11 structures, 11 at a time in each of 2 processes: " in err  # three of 14 are networks of others
+    # three of 14 are networks of others
+    assert "fits: 11 structures, 11 at a time in each of 2 processes: " in err
     assert " MB of " in err and ", about " in err
     assert "Of 27 structures, 14 of them compared by evidence" in out
     result = json.loads(Path("all/result.json").read_text())
@@ -171,14 +181,17 @@ def test_an_enumeration_ranks_the_quick_answers(iris_run, monkeypatch):
     for mode, a in answers.items():
         wanted = {e: a["structure"][e] for e in ranking[0]["structure"]}
         ranks = [i for i, r in enumerate(ranking, 1) if r["structure"] == wanted] or [None]
-        assert a["rank"] == ranks[0] and (f"{mode}: rank {ranks[0]} of 14" if ranks[0] else f"{mode}: none of these") in out
+        assert a["rank"] == ranks[0]
+        assert (f"{mode}: rank {ranks[0]} of 14" if ranks[0] else f"{mode}: none of these") in out
     page = Path("all/report.html").read_text()
     assert "Where do the answers of quicker searches stand?" in page and "rank of 14" in page
     assert {"ranks.svg", "pareto.svg"} <= {f.name for f in Path("all/figures").iterdir()}
-    assert len(pd.read_csv("all/ranking.csv")) == 14 and not list(Path("all").glob("checkpoint.evidence"))
+    assert len(pd.read_csv("all/ranking.csv")) == 14
+    assert not list(Path("all").glob("checkpoint.evidence"))
     code, top, _ = call("show", "all", "--top", 10)
     assert code == 0 and "and 4 more" in top and "\n  10  " in top and "\n  11  " not in top
-    assert call(*args, *short, "--jobs", 1, "--compare", "evidence", "--out", "one", "--quiet")[0] == 0
+    assert call(*args, *short, "--jobs", 1, "--compare", "evidence", "--out", "one",
+                "--quiet")[0] == 0
     assert Path("one/ranking.csv").read_bytes() == Path("all/ranking.csv").read_bytes()
 
 
@@ -191,13 +204,17 @@ def test_an_unfinished_enumeration_says_how_far_it_is(iris_run, monkeypatch):
             raise MemoryError  # nothing that anybody handles: as good as a kill
 
     monkeypatch.setattr(flow.Progress, "__call__", torn)
-    for records, words in ((0, "(fits, 0 of 14 structures)"), (14, "(fits, 14 of 14 structures, best log evidence -")):
+    for records, words in ((0, "(fits, 0 of 14 structures)"),
+                           (14, "(fits, 14 of 14 structures, best log evidence -")):
         with pytest.raises(MemoryError):
-            call("fit", "iris.csv", "--target", "kind", *SHORT, *WIDE, "--out", f"torn{records}", "--quiet")
+            call("fit", "iris.csv", "--target", "kind", *SHORT, *WIDE, "--out", f"torn{records}",
+                 "--quiet")
         assert f"not finished {words}" in call("show", f"torn{records}")[1]
     monkeypatch.undo()
-    assert call("resume", folder / "torn0", "--quiet")[0] == call("resume", folder / "torn14", "--quiet")[0] == 0
-    assert (folder / "torn0/ranking.csv").read_bytes() == (folder / "torn14/ranking.csv").read_bytes()
+    assert call("resume", folder / "torn0", "--quiet")[0] == call("resume", folder / "torn14",
+                                                                  "--quiet")[0] == 0
+    assert (folder / "torn0/ranking.csv").read_bytes() == (
+        folder / "torn14/ranking.csv").read_bytes()
 
 
 def test_a_repulsion_from_nothing_costs_no_former_run(iris_run):

@@ -46,10 +46,12 @@ def elbo(X, y):
 def cross_validation(X, y, folds=4):
     part = torch.arange(X.shape[1]) % folds
     mask = torch.stack([(part == k) for k in range(folds)]).to(X.dtype)
-    error = lambda t, h: (y[:, None] - (X[:, None] @ weights(t["u"], h["h"][:, None])[..., None])[..., 0]) ** 2 / 2
+    error = lambda t, h: (y[:, None] - (
+        X[:, None] @ weights(t["u"], h["h"][:, None])[..., None])[..., 0]) ** 2 / 2
     decay = lambda t, h: (h["h"].exp()[:, None] * weights(t["u"], h["h"][:, None]) ** 2).sum() / 2
     inner = lambda t, h, s: (error(t, h) * (1 - mask)).sum() + decay(t, h)
-    return inner, lambda t, h: (error(t, h) * mask).sum(), {"u": torch.zeros(len(X), folds, 12, dtype=X.dtype)}
+    return inner, lambda t, h: (error(t, h) * mask).sum(), {
+        "u": torch.zeros(len(X), folds, 12, dtype=X.dtype)}
 
 def rmse(X, y, w, noise):
     "Expected root of the mean squared error, each weight disturbed by a share `noise` of itself."
@@ -88,7 +90,8 @@ def test_noise_and_training():
     simulated = ((yt - draws @ Xt[0].T) ** 2).mean().sqrt()
     assert abs(simulated - rmse(Xt, yt, w, 0.5)) < 0.01
     inner, outer, theta = elbo(X, y)
-    trained = hypergradient(inner, outer, theta, {"h": h}, method="greedy", steps=3000, lr=0.08, momentum=0.9)
+    trained = hypergradient(inner, outer, theta, {"h": h}, method="greedy", steps=3000, lr=0.08,
+                            momentum=0.9)
     torch.testing.assert_close(weights(trained.theta["u"], h), w, rtol=1e-4, atol=1e-5)
 
 # %% ../nbs/hypergradient/14_comparison.ipynb #be53d2a4
@@ -99,7 +102,8 @@ def test_seeds_do_not_mix():
         for X, y, _, _, h in (both, one):
             inner, outer, theta = problem(X, y)
             found.append(
-                hypergradient(inner, outer, theta, {"h": h}, method="unroll", steps=20, lr=0.05, momentum=0.9).grads[
+                hypergradient(inner, outer, theta, {"h": h}, method="unroll", steps=20, lr=0.05,
+                              momentum=0.9).grads[
                     "h"
                 ]
             )

@@ -10,7 +10,8 @@ def test_fingerprint_sees_every_change():
     import torch
     x = torch.arange(6.0)
     assert fingerprint(x, {"a": 1}) == fingerprint(x.clone(), {"a": 1})
-    others = [fingerprint(x.reshape(2, 3), {"a": 1}), fingerprint(x.double(), {"a": 1}), fingerprint(x, {"a": 2}),
+    others = [fingerprint(x.reshape(2, 3), {"a": 1}), fingerprint(x.double(), {"a": 1}),
+              fingerprint(x, {"a": 2}),
               fingerprint(x + torch.tensor([0, 0, 1e-6, 0, 0, 0]), {"a": 1})]
     assert len({fingerprint(x, {"a": 1}), *others}) == 5
 

@@ -44,4 +44,5 @@ def test_a_failed_folder_leaves_the_old_one():
         write_whole_folder(path, half)
     assert (path / "w").read_text() == "old" and [f.name for f in path.parent.iterdir()] == ["run"]
     write_whole_folder(path, lambda f: (f / "v").write_text("new"))
-    assert [f.name for f in path.iterdir()] == ["v"] and [f.name for f in path.parent.iterdir()] == ["run"]
+    assert [f.name for f in path.iterdir()] == ["v"]
+    assert [f.name for f in path.parent.iterdir()] == ["run"]

@@ -14,13 +14,14 @@ def test_one_failure_costs_two_batches_a_halving():
         for bad in range(2**k):
             seen = []
             def work(part):
-                seen.append(part)  # noqa: B023
-                if bad in part:  # noqa: B023
+                seen.append(part)
+                if bad in part:
                     raise ValueError("bad")
                 return part
             found = isolated(work, list(range(2**k)), 2**k)
             assert [i for i, v in enumerate(found) if isinstance(v, ValueError)] == [bad]
-            assert len(seen) == 2 * k + 1 and max(sum(i in part for part in seen) for i in range(2**k)) <= k + 1
+            assert len(seen) == 2 * k + 1
+            assert max(sum(i in part for part in seen) for i in range(2**k)) <= k + 1
 
 # %% ../nbs/core/06_isolated.ipynb #96b738f8
 def test_who_fails_fails_alone():

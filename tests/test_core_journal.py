@@ -20,7 +20,8 @@ def fresh():
 
 # %% ../nbs/core/08_journal.ipynb #a267d79e
 def test_a_journal_cut_anywhere_is_read_and_goes_on():
-    header, records = {"journal": "test", "data": "a1"}, [{"epoch": 1, "elbo": -3.5}, {"epoch": 2, "text": "a\nb→c"}]
+    header, records = {"journal": "test", "data": "a1"}, [{"epoch": 1, "elbo": -3.5},
+                                                          {"epoch": 2, "text": "a\nb→c"}]
     path = fresh()
     Journal(path, header).append(*records)
     whole = path.read_bytes()
@@ -47,7 +48,8 @@ def test_a_journal_damaged_in_the_middle_is_refused():
 def test_a_journal_of_something_else_is_refused_with_both_fingerprints():
     path = fresh()
     Journal(path, {"journal": "enumeration", "data": "d1", "graph": "g1"}).append({"x": 1})
-    with pytest.raises(ValueError, match=r"of other data \(fingerprints: data d1, not d2\); name another file"):
+    with pytest.raises(ValueError, match=r"of other data \(fingerprints: data d1, not d2\); name "
+                                         r"another file"):
         Journal(path, {"journal": "enumeration", "data": "d2", "graph": "g1"})
     with pytest.raises(ValueError, match=r"other data and graph .*graph g1, not g2"):
         Journal(path, {"journal": "enumeration", "data": "d2", "graph": "g2"})
@@ -66,9 +68,11 @@ def test_an_append_that_fails_half_way_leaves_the_journal_as_it_was():
     def full_disk(*args):
         raise OSError(28, "No space left on device")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(os, "write", lambda fd, data: write(fd, data[:5]) if len(data) > 10 else full_disk())
+        patch.setattr(os, "write", lambda fd, data: write(fd, data[:5]) if len(data) > 10
+                      else full_disk())
         journal.append({"b": 2})
-    assert path.read_bytes() == before and Journal(path).records == [{"a": 1}] and journal.records == [{"a": 1}]
+    assert path.read_bytes() == before and Journal(path).records == [{"a": 1}]
+    assert journal.records == [{"a": 1}]
 
 # %% ../nbs/core/08_journal.ipynb #a448ef9e
 def add_many(path, name, count):
@@ -100,7 +104,8 @@ def test_what_another_process_wrote_is_read_before_an_append():
 def test_a_journal_can_be_read_where_nothing_can_be_written():
     path = fresh()
     path.write_text('{"a": 1}\n')
-    assert Journal(path).records == [{"a": 1}] and [f.name for f in path.parent.iterdir()] == [path.name]
+    assert Journal(path).records == [{"a": 1}]
+    assert [f.name for f in path.parent.iterdir()] == [path.name]
     Journal(path).append({"b": 2})
     def refused(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
@@ -165,7 +170,8 @@ def hand_on(path, mark, count):
 # %% ../nbs/core/08_journal.ipynb #619fb845
 def test_an_item_that_goes_from_hand_to_hand_has_one_owner_at_a_time():
     path, spawn = fresh(), multiprocessing.get_context("fork")
-    workers = [spawn.Process(target=hand_on, args=(path, path.with_name("mark"), 100)) for _ in range(4)]
+    workers = [spawn.Process(target=hand_on, args=(path, path.with_name("mark"), 100))
+               for _ in range(4)]
     [w.start() for w in workers], [w.join() for w in workers]
     assert [w.exitcode for w in workers] == [0] * 4 and list(path.parent.iterdir()) == []
 

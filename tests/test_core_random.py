@@ -16,15 +16,20 @@ from bstruct.core.random import generator_of
 
 # %% ../nbs/core/05_random.ipynb #dfafe16e
 def test_generators_of_stages_are_independent_and_repeatable():
-    a, b, c = (torch.rand(3, generator=generator_of(s, stage)) for s, stage in ((0, "x"), (0, "x"), (0, "y")))
+    a, b, c = (torch.rand(3, generator=generator_of(s, stage))
+               for s, stage in ((0, "x"), (0, "x"), (0, "y")))
     assert torch.equal(a, b) and not torch.equal(a, c)
-    assert generator_of(7, "search").initial_seed() == int(hashlib.sha256(b"7/search").hexdigest()[:14], 16)
-    streams = [torch.randn(500, generator=generator_of(s, stage)) for s in range(6) for stage in ("starts", "order", "x")]
+    assert generator_of(7, "search").initial_seed() == int(hashlib.sha256(b"7/search").hexdigest()[:14],
+                                                           16)
+    streams = [torch.randn(500, generator=generator_of(s, stage)) for s in range(6)
+               for stage in ("starts", "order", "x")]
     correlation = torch.corrcoef(torch.stack(streams)) - torch.eye(len(streams))
-    assert correlation.abs().max() < 5 / 500**0.5  # 153 pairs, each with a standard deviation of 1 / sqrt(500)
+    # 153 pairs, each with a standard deviation of 1 / sqrt(500)
+    assert correlation.abs().max() < 5 / 500**0.5
 
 # %% ../nbs/core/05_random.ipynb #37f86237
 def test_another_process_has_the_same_stream():
-    code = "from bstruct.core.random import generator_of; print(generator_of(3, 'order').initial_seed())"
+    code = ("from bstruct.core.random import generator_of; print(generator_of(3, "
+            "'order').initial_seed())")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == generator_of(3, "order").initial_seed()

@@ -37,7 +37,8 @@ def test_a_taken_name_is_refused_and_its_holder_stays():
     shapes, first, second = Registry("shape"), (lambda: 1), (lambda: 2)
     shapes.register("square", first)
     assert shapes.register("square", first) is first
-    with pytest.raises(ValueError, match=r"^shape 'square' is taken by .*; register yours under another name$"):
+    with pytest.raises(ValueError, match=r"^shape 'square' is taken by .*; register yours under "
+                                         r"another name$"):
         shapes.register("square", second)
     with pytest.raises(ValueError, match="is taken"):
         shapes.register("square")(abs)
@@ -82,7 +83,8 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     shapes = Registry("shape")
     for name in ("square", "circle"):
         shapes.register(name, abs)
-    with pytest.raises(ValueError, match=r"^unknown shape 'sqare'; did you mean 'square'. known: circle, square$"):
+    with pytest.raises(ValueError, match=r"^unknown shape 'sqare'; did you mean 'square'. known: "
+                                         r"circle, square$"):
         shapes["sqare"]
     with pytest.raises(ValueError, match=r"^unknown shape 'hexagon'; known: circle, square$"):
         del shapes["hexagon"]

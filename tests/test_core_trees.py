@@ -15,7 +15,8 @@ def flat(tree):
 
 def drawn(seed):
     g = torch.Generator().manual_seed(seed)
-    return {"w": torch.randn(4, 3, generator=g, dtype=torch.float64), "b": torch.randn(3, generator=g).double(),
+    return {"w": torch.randn(4, 3, generator=g, dtype=torch.float64),
+            "b": torch.randn(3, generator=g).double(),
             "scalar": torch.randn((), generator=g, dtype=torch.float64)}
 
 # %% ../nbs/core/03_trees.ipynb #1bcc2e00
@@ -29,14 +30,17 @@ def test_operations_are_those_of_the_vector():
     torch.testing.assert_close(slope, flat(a) @ flat(b), rtol=1e-14, atol=1e-14)
     assert flat(tree_zeros(a)).count_nonzero() == 0 and tree_zeros(a)["w"].dtype == torch.float64
     leaves = tree_leaves({"w": a["w"] * factor})
-    assert leaves["w"].is_leaf and leaves["w"].requires_grad and torch.equal(leaves["w"], a["w"] * factor)
+    assert leaves["w"].is_leaf and leaves["w"].requires_grad
+    assert torch.equal(leaves["w"], a["w"] * factor)
 
 # %% ../nbs/core/03_trees.ipynb #906c9adb
 def test_norms_and_bytes_by_hand():
     a, b = drawn(0), drawn(1)
-    for found, tree in zip(tree_norms(a, b, {"x": torch.tensor([3.0, 4.0])}), (a, b, {"x": torch.tensor([3.0, 4.0])})):
+    for found, tree in zip(tree_norms(a, b, {"x": torch.tensor([3.0, 4.0])}),
+                           (a, b, {"x": torch.tensor([3.0, 4.0])})):
         assert abs(found - flat(tree).norm().item()) < 1e-6
-    assert tree_bytes(a) == 8 * 16 and tree_bytes((a, {"deep": [b, (torch.ones(2), 5)]}), a) == 3 * 8 * 16 + 8
+    assert tree_bytes(a) == 8 * 16
+    assert tree_bytes((a, {"deep": [b, (torch.ones(2), 5)]}), a) == 3 * 8 * 16 + 8
     assert tree_finite(a) and tree_bytes({}) == tree_bytes() == 0
     for bad in (float("nan"), float("inf")):
         assert not tree_finite({**a, "b": torch.tensor([0.0, bad])})

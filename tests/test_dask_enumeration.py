@@ -17,7 +17,8 @@ SETTINGS = Settings(mode="enumerate", epochs=2, min_steps=10, starts=2, temperin
 
 
 def traced(folder):
-    "A candidate that no worker knows; each process that applies it leaves its number in the folder."
+    """A candidate that no worker knows; each process that applies it leaves its number in the
+    folder."""
     def apply(weights, x, out):
         open(f"{folder}/{os.getpid()}", "a").close()
         return x @ weights["weight"] + weights["bias"]
@@ -36,10 +37,12 @@ def test_a_cluster_of_two_processes_gives_the_same_ranking(tmp_path):
                   {"x->h1": names, "x->h2": names, "h1->h2": names, "h2->y": ("linear",)})
     alone = table(enumerate_structures(graph, task, settings=SETTINGS, seed=5, order="given"))
     assert [int(f.name) for f in tmp_path.iterdir()] == [os.getpid()]
-    with (distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
-                                   local_directory=str(tmp_path.with_name("dask"))) as cluster,
+    with (distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
+                                   dashboard_address=None, local_directory=str(
+                                       tmp_path.with_name("dask"))) as cluster,
           distributed.Client(cluster) as client, joblib.parallel_config("dask")):
         workers = set(client.run(os.getpid).values())
         found = enumerate_structures(graph, task, settings=SETTINGS, seed=5, order="given")
     assert table(found) == alone and len(found) == 125
-    assert len(workers) == 2 and {int(f.name) for f in tmp_path.iterdir()} == {os.getpid(), *workers}
+    assert len(workers) == 2
+    assert {int(f.name) for f in tmp_path.iterdir()} == {os.getpid(), *workers}

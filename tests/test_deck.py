@@ -18,35 +18,42 @@ def conjugate(x, y, loc, scale):
     x, y = torch.tensor(x, dtype=torch.float64), torch.tensor(y, dtype=torch.float64)
     cov = torch.eye(len(x)).double() + x[:, None] * x
     evidence = MultivariateNormal(torch.zeros(len(x)).double(), cov).log_prob(y).item()
-    fit = -0.5 * (len(x) * math.log(2 * math.pi) + ((y - loc * x) ** 2 + (scale * x) ** 2).sum().item())
+    fit = -0.5 * (len(x) * math.log(2 * math.pi)
+                  + ((y - loc * x) ** 2 + (scale * x) ** 2).sum().item())
     forward = 0.5 * (scale**2 + loc**2 - 1) - math.log(scale)
     backward = 0.5 * ((1 + loc**2) / scale**2 - 1) + math.log(scale)
     return evidence, fit, forward, backward, 0.5 * math.log(2 * math.pi * math.e * scale**2)
 
 # %% ../nbs/errata/01_deck.ipynb #f10e65f6
 def printed_density_mass(cut):
-    "Mass of the printed density for K = 2, α = (1, 1), c = 1 on (cut, 1 - cut), by the trapezoid rule in log-odds."
-    z = torch.linspace(math.log(cut / (1 - cut)), -math.log(cut / (1 - cut)), 100_001, dtype=torch.float64)
+    # Mass of the printed density for K = 2, α = (1, 1), c = 1 on (cut, 1 - cut), by the trapezoid
+    # rule in log-odds.
+    z = torch.linspace(math.log(cut / (1 - cut)), -math.log(cut / (1 - cut)), 100_001,
+                       dtype=torch.float64)
     g = torch.sigmoid(z)
     return torch.trapezoid(g**-2 * (1 / g + 1 / (1 - g)) * g * (1 - g), z).item()
 
 def share_without_a_value(alpha):
-    "P(α + Gumbel < 0) = exp(-exp(α)): how often the printed sample takes the logarithm of a negative number."
+    # P(α + Gumbel < 0) = exp(-exp(α)): how often the printed sample takes the logarithm of a
+    # negative number.
     return math.exp(-math.exp(alpha))
 
 def bound_with_p_q():
-    "(printed bound with KL(p‖q), ln evidence, right bound): one observation y = 6 at x = 1, q = N(3, 1.2²)."
+    # (printed bound with KL(p‖q), ln evidence, right bound): one observation y = 6 at x = 1, q =
+    # N(3, 1.2²).
     evidence, fit, forward, backward, _ = conjugate([1.0], [6.0], 3.0, 1.2)
     return fit - backward, evidence, fit - forward
 
 def bound_with_minus():
-    "(printed bound, ln evidence, right bound): one observation y = 1 at x = 1, q the exact posterior N(½, ½)."
+    # (printed bound, ln evidence, right bound): one observation y = 1 at x = 1, q the exact
+    # posterior N(½, ½).
     evidence, fit, forward, *_ = conjugate([1.0], [1.0], 0.5, math.sqrt(0.5))
     return fit + forward, evidence, fit - forward
 
 # %% ../nbs/errata/01_deck.ipynb #302e5f10
 def test_distributions_of_the_deck():
-    assert printed_density_mass(1e-4) > 50 * printed_density_mass(1e-3) > 2500 * printed_density_mass(1e-2) > 2500
+    assert printed_density_mass(1e-4) > 50 * printed_density_mass(1e-3) > 2500 * printed_density_mass(
+        1e-2) > 2500
     uniform = torch.rand(100_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     negative = (1.0 - (-uniform.log()).log() < 0).double().mean()
     assert abs(negative - share_without_a_value(1.0)) < 0.003
@@ -57,7 +64,8 @@ def test_distributions_of_the_deck():
 
 # %% ../nbs/errata/01_deck.ipynb #95bceab5
 def precision_of_the_maximiser(sum_of_squares, c_reg):
-    "Posterior precision that maximises L for noise variance 1 and prior N(0, 1), by a grid over ln precision."
+    # Posterior precision that maximises L for noise variance 1 and prior N(0, 1), by a grid over ln
+    # precision.
     t = torch.linspace(-2, 8, 100_001, dtype=torch.float64)
     L = -0.5 * sum_of_squares / t.exp() - c_reg * 0.5 * ((-t).exp() - 1 + t)
     return t[L.argmax()].exp().item()
@@ -74,7 +82,8 @@ def limits_at_finite_logits(vertex_evidences=(1.0, 0.2)):
     return sum(vertex_evidences) / 2, max(vertex_evidences)
 
 def maxima_with_one_posterior():
-    "ln a at the maximum of Q, q fixed to the posterior for a = 1, and at that of the evidence, for y = 3 at x = 1."
+    # ln a at the maximum of Q, q fixed to the posterior for a = 1, and at that of the evidence, for
+    # y = 3 at x = 1.
     grid = torch.linspace(-6, 3, 9001, dtype=torch.float64)
     a, loc, variance = grid.exp(), 1.5, 0.5
     Q = -0.5 * (a * (loc**2 + variance) - grid)
@@ -83,9 +92,11 @@ def maxima_with_one_posterior():
 
 # %% ../nbs/errata/01_deck.ipynb #72b259c3
 def test_objectives_of_the_deck():
-    assert abs(precision_of_the_maximiser(20.0, 2.0) - 11) < 0.01 and abs(precision_of_the_maximiser(20.0, 0.5) - 41) < 0.01
+    assert abs(precision_of_the_maximiser(20.0, 2.0) - 11) < 0.01
+    assert abs(precision_of_the_maximiser(20.0, 0.5) - 41) < 0.01
     assert a_step_on_the_printed_repulsion() < 0 < a_step_on_the_printed_repulsion(-1.0)
-    x = GumbelSoftmax(torch.zeros(2).double(), 1e-3).rsample((100_000,), torch.Generator().manual_seed(0))
+    x = GumbelSoftmax(torch.zeros(2).double(), 1e-3).rsample(
+        (100_000,), torch.Generator().manual_seed(0))
     limit, best = limits_at_finite_logits()
     assert abs((x @ torch.tensor([1.0, 0.2]).double()).mean() - limit) < 0.005 and limit < best
     at_q, at_evidence = maxima_with_one_posterior()
@@ -98,7 +109,8 @@ def a_printed_step(theta=0.0, beta=0.1):
     return L(theta - beta * -2 * (theta - 1.0)) - L(theta)
 
 def one_step_and_implicit(curvature, beta):
-    "dθ̂/dh after one step from the optimum of -L = λ(θ - h)²/2, by finite differences, and at convergence."
+    # dθ̂/dh after one step from the optimum of -L = λ(θ - h)²/2, by finite differences, and at
+    # convergence.
     step = lambda h: 0.0 - beta * curvature * (0.0 - h)
     return (step(1e-6) - step(-1e-6)) / 2e-6, 1.0
 
@@ -116,17 +128,20 @@ def entropy_steps(x):
 # %% ../nbs/errata/01_deck.ipynb #0b20af61
 def test_descent_of_the_deck():
     assert a_printed_step() < 0 < a_printed_step(beta=-0.1)
-    assert abs(one_step_and_implicit(1.0, 0.01)[0] - 0.01) < 1e-9 and abs(one_step_and_implicit(100.0, 0.01)[0] - 1) < 1e-9
+    assert abs(one_step_and_implicit(1.0, 0.01)[0] - 0.01) < 1e-9
+    assert abs(one_step_and_implicit(100.0, 0.01)[0] - 1) < 1e-9
     printed, evidence, right = printed_multistart_bound()
     assert printed > evidence + 1 and abs(right - evidence) < 1e-8
     for x in (0.05, 0.3, 0.6837):
         printed, exact, bound = entropy_steps(x)
         assert bound <= exact < 0 < printed
-    assert entropy_steps(0.6839)[1] < entropy_steps(0.6839)[2] and entropy_steps(0.9)[1] < entropy_steps(0.9)[2]
+    assert entropy_steps(0.6839)[1] < entropy_steps(0.6839)[2]
+    assert entropy_steps(0.9)[1] < entropy_steps(0.9)[2]
 
 # %% ../nbs/errata/01_deck.ipynb #83c9ff42
 def divergences_along_c_prior():
-    "KL at the optimum of Q for c = 0.5 and 2: one weight with m = 1, unit noise, ten observations at x = 1."
+    # KL at the optimum of Q for c = 0.5 and 2: one weight with m = 1, unit noise, ten observations
+    # at x = 1.
     t = torch.linspace(-6, 3, 9001, dtype=torch.float64)
     precision = t.exp() + 10
     loc, var = 10 / precision, 1 / precision
@@ -141,7 +156,8 @@ def entropies_at(c):
     return differential_entropy(z, c).item(), mixing_entropy(z, c).item()
 
 def sides_of_the_printed_difference():
-    "(least left side with mixing entropy, right side) where the mixture fits 10 nats better than the vertex."
+    # (least left side with mixing entropy, right side) where the mixture fits 10 nats better than
+    # the vertex.
     return entropies_at(1e-3)[1] - entropies_at(1e6)[1], -10.0
 
 def gap_of_the_visits(N, eps):
@@ -157,6 +173,7 @@ def test_complexity_of_the_deck():
     assert d0 < -1000 and d2 < -10 and m0 < 0.01 < m1 < m2 < math.log(3)
     left, right = sides_of_the_printed_difference()
     assert left > right and left > -math.log(3) - 1e-9
-    assert all(abs(a - b) < 1e-12 for a, b in (gap_of_the_visits(N, e) for N in (2, 9, 216) for e in (0.01, 0.5)))
+    assert all(abs(a - b) < 1e-12 for a, b in (gap_of_the_visits(N, e) for N in (2, 9, 216)
+                                               for e in (0.01, 0.5)))
     q = torch.tensor([50.0, 0.0, 0.0]).double()
     assert kl_equal_temperature(q, torch.zeros(3).double()) > 40  # a vertex has no finite price there

@@ -14,7 +14,8 @@ from torch.distributions import Bernoulli, RelaxedBernoulli, kl_divergence
 
 def normal(seed, *shape, scale=1.0):
     "Normal logits in float64."
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                               dtype=torch.float64)
 
 # %% ../nbs/distributions/07_boolean_cube.ipynb #7dca53c8
 def test_cube_density_is_torchs():
@@ -35,7 +36,8 @@ def test_cube_moments():
     on = (x > 0).double()
     assert ((on.mean(0) - d.vertex_probs).abs() < 4 * on.std(0) / math.sqrt(n)).all()
     assert torch.allclose(d.vertex_entropy(), Bernoulli(logits=d.logits).entropy().sum())
-    for value, exact in [(torch.special.entr(gamma).sum(-1) + torch.special.entr(1 - gamma).sum(-1), d.mixing_entropy()),
+    for value, exact in [(torch.special.entr(gamma).sum(-1) + torch.special.entr(1 - gamma).sum(-1),
+                          d.mixing_entropy()),
                          (-d.log_prob(gamma), d.entropy())]:
         assert abs(value.mean() - exact) < 3 * value.std() / math.sqrt(n)
 
@@ -66,7 +68,8 @@ def test_cube_divergences():
     d = q - p
     exact = kl_divergence(BooleanCube(q, 0.3), BooleanCube(p, 0.3))
     assert torch.allclose(exact, (d / torch.tanh(d / 2) - 2).sum(-1), rtol=1e-10)
-    assert torch.allclose(kl_bernoulli(q, p), kl_divergence(Bernoulli(logits=q), Bernoulli(logits=p)).sum(-1))
+    assert torch.allclose(kl_bernoulli(q, p), kl_divergence(
+        Bernoulli(logits=q), Bernoulli(logits=p)).sum(-1))
     a, b = BooleanCube(q, 0.3), BooleanCube(p, 0.8)
     value, stderr = kl_monte_carlo(a, b, 50_000, torch.Generator().manual_seed(0))
     assert ((value - kl_divergence(a, b)).abs() < 3.5 * stderr).all()

@@ -65,12 +65,14 @@ def test_kl_diagonal_under_vmap():
 def test_kl_weights():
     loc, log_scale, a = ({"a": x, "b": y} for x, y in (doubles(i, (2, 3), (4,)) for i in (0, 1, 2)))
     cat = lambda d: torch.cat([v.flatten() for v in d.values()])
-    assert torch.allclose(kl_weights(loc, log_scale, a), kl_diagonal(cat(loc), cat(log_scale), cat(a)), rtol=1e-13)
+    assert torch.allclose(kl_weights(loc, log_scale, a), kl_diagonal(cat(loc), cat(log_scale), cat(a)),
+                          rtol=1e-13)
 
 # %% ../nbs/distributions/01_gaussian.ipynb #6e0e87a6
 def test_kl_diagonal_gradient():
     args = [t.requires_grad_() for t in doubles(5, (3, 2), (3, 2), (1, 2))]
-    assert torch.autograd.gradcheck(kl_diagonal, args) and torch.autograd.gradgradcheck(kl_diagonal, args)
+    assert torch.autograd.gradcheck(kl_diagonal, args)
+    assert torch.autograd.gradgradcheck(kl_diagonal, args)
 
 # %% ../nbs/distributions/01_gaussian.ipynb #fc638b1e
 def test_reparameterise():
@@ -85,8 +87,10 @@ def test_second_moment_is_that_of_samples():
     loc, log_scale = doubles(3, (5,), (5,))
     noise = torch.randn(100_000, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     squares = reparameterise(loc, log_scale, noise).square()
-    assert ((squares.mean(0) - second_moment(loc, log_scale)).abs() < 4 * squares.std(0) / 100_000**0.5).all()
-    assert log_precision_at(torch.tensor(0.25)) == math.log(4) and log_precision_at(torch.tensor(0.0)).isfinite()
+    assert ((squares.mean(0) - second_moment(loc, log_scale)).abs() < 4 * squares.std(0)
+            / 100_000**0.5).all()
+    assert log_precision_at(torch.tensor(0.25)) == math.log(4)
+    assert log_precision_at(torch.tensor(0.0)).isfinite()
 
 # %% ../nbs/distributions/01_gaussian.ipynb #a4b6e1c4
 def test_optimal_log_precision():
@@ -96,7 +100,8 @@ def test_optimal_log_precision():
         assert best.shape == shape
         slope = torch.func.grad(lambda a: kl_diagonal(loc, log_scale, a))(best)
         assert slope.abs().max() < 1e-12
-        assert all(kl_diagonal(loc, log_scale, best + d) > kl_diagonal(loc, log_scale, best) for d in (-0.1, 0.1))
+        assert all(kl_diagonal(loc, log_scale, best + d) > kl_diagonal(loc, log_scale, best)
+                   for d in (-0.1, 0.1))
 
 # %% ../nbs/distributions/01_gaussian.ipynb #aecbb4ed
 def test_graves_prior():
@@ -118,7 +123,8 @@ def test_signal_to_noise():
 # %% ../nbs/distributions/01_gaussian.ipynb #87160902
 def test_keep_mask():
     import pytest
-    loc, log_scale = ({"a": x, "b": y} for x, y in (doubles(0, (8, 5), (10,)), doubles(1, (8, 5), (10,))))
+    loc, log_scale = ({"a": x, "b": y} for x, y in (doubles(0, (8, 5), (10,)),
+                                                    doubles(1, (8, 5), (10,))))
     for share in (0.0, 0.3, 1.0):
         keep = keep_mask(loc, log_scale, share)
         assert sum(int(k.sum()) for k in keep.values()) == 50 - round(share * 50)
@@ -132,7 +138,8 @@ def test_keep_mask():
 def test_linear_local():
     x, loc, log_scale = doubles(0, (3, 4), (4, 2), (4, 2))
     n = 40_000
-    local = torch.func.vmap(linear_local, (None, None, None, 0))(x, loc, log_scale, doubles(1, (n, 3, 2)))
+    local = torch.func.vmap(linear_local, (None, None, None, 0))(
+        x, loc, log_scale, doubles(1, (n, 3, 2)))
     direct = torch.einsum("ni,sio->sno", x, reparameterise(loc, log_scale, doubles(2, (n, 4, 2))))
     spread = direct.std(0)
     assert ((local.mean(0) - x @ loc).abs() < 4 * spread / math.sqrt(n)).all()
@@ -147,13 +154,16 @@ def test_coupled_prior_has_one_log_gamma_for_each_weight():
     want = torch_kl(Normal(loc, log_scale.exp()), Normal(0.0, (log_gamma - a / 2).exp())).sum()
     got = kl_diagonal(loc, log_scale, coupled_log_precision(a, log_gamma))
     assert torch.allclose(got, want, rtol=1e-13)
-    rest = 0.5 * ((a - 2 * log_gamma).exp() * (loc.square() + (2 * log_scale).exp()) - 2 * log_scale - 1).sum()
+    rest = 0.5 * ((a - 2 * log_gamma).exp() * (loc.square() + (2 * log_scale).exp()) - 2 * log_scale
+                  - 1).sum()
     assert torch.allclose(got, rest + 0.5 * (12 * 2 * log_gamma - 12 * a))  # n_l ln γ² with n_l = 12
 
 # %% ../nbs/distributions/01_gaussian.ipynb #734ee4d7
 def test_scaling_both_sides_cancels():
     loc, log_scale, a = doubles(0, (4, 3), (4, 3), (4, 1))
     for log_gamma in torch.tensor([-3.0, -0.5, 0.0], dtype=torch.float64):
-        both = kl_diagonal(log_gamma.exp() * loc, log_scale + log_gamma, coupled_log_precision(a, log_gamma))
+        both = kl_diagonal(log_gamma.exp() * loc, log_scale + log_gamma,
+                           coupled_log_precision(a, log_gamma))
         assert torch.allclose(both, kl_diagonal(loc, log_scale, a), rtol=1e-12)
-    assert (kl_diagonal(loc, log_scale, coupled_log_precision(a, log_gamma - 1)) - kl_diagonal(loc, log_scale, a)).abs() > 1
+    assert (kl_diagonal(loc, log_scale, coupled_log_precision(a, log_gamma - 1))
+            - kl_diagonal(loc, log_scale, a)).abs() > 1

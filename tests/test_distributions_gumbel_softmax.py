@@ -12,11 +12,13 @@ import pytest
 import torch
 from torch.distributions import Categorical, kl_divergence
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise, sample_log
-from bstruct.distributions.gumbel_softmax_moments import differential_entropy, mean_weights, mixing_entropy
+from bstruct.distributions.gumbel_softmax_moments import (
+    differential_entropy, mean_weights, mixing_entropy)
 
 def normal(seed, *shape, scale=1.0):
     "Normal logits in float64."
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                               dtype=torch.float64)
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
@@ -29,9 +31,11 @@ def test_shapes_expand_and_generator():
     assert not d.sample().requires_grad and not torch.equal(d.sample(), d.sample())
     wide = d.expand((7, 3))
     assert wide.batch_shape == (7, 3) and torch.equal(wide.log_prob(d.mean)[2], d.log_prob(d.mean))
-    for value in (d.mean.sum(-1), d.vertex_entropy(), d.mixing_entropy(), d.entropy(), d.log_prob(d.sample())):
+    for value in (d.mean.sum(-1), d.vertex_entropy(), d.mixing_entropy(), d.entropy(),
+                  d.log_prob(d.sample())):
         assert value.shape == (3,)
-    assert torch.allclose(torch.distributions.Independent(d, 1).log_prob(d.mean), d.log_prob(d.mean).sum())
+    assert torch.allclose(torch.distributions.Independent(d, 1).log_prob(d.mean),
+                          d.log_prob(d.mean).sum())
     assert GumbelSoftmax(torch.zeros(2), 1).sample().dtype == torch.float32
 
 # %% ../nbs/distributions/06_gumbel_softmax.ipynb #5ed2d9c2
@@ -40,7 +44,8 @@ def test_class_agrees_with_the_functions():
     x = d.rsample_log((50,), generator())
     assert torch.equal(x.exp(), d.rsample((50,), generator()))
     assert torch.allclose(d.log_prob(x.exp()), d.log_prob_log(x) - x.sum(-1), rtol=1e-9)
-    assert torch.allclose(d.mean, mean_weights(d.logits, 0.7)) and torch.allclose(d.mean.sum(-1), torch.ones(3).double())
+    assert torch.allclose(d.mean, mean_weights(d.logits, 0.7))
+    assert torch.allclose(d.mean.sum(-1), torch.ones(3).double())
     assert torch.allclose(d.vertex_entropy(), Categorical(logits=d.logits).entropy())
     assert torch.allclose(d.vertex_probs, Categorical(logits=d.logits).probs)
     assert torch.allclose(d.entropy(), differential_entropy(d.logits, 0.7))
@@ -53,7 +58,8 @@ def test_gradients_reach_logits_and_temperature():
         x = d.rsample_log((3,), generator())
         return d.log_prob_log(x).sum() + x.exp().square().sum() + d.mixing_entropy().sum()
 
-    logits, c = normal(0, 2, 3).requires_grad_(), torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+    logits, c = normal(0, 2, 3).requires_grad_(), torch.tensor(0.8, dtype=torch.float64,
+                                                               requires_grad=True)
     assert torch.autograd.gradcheck(loss, (logits, c))
 
 # %% ../nbs/distributions/06_gumbel_softmax.ipynb #04994837
@@ -79,7 +85,8 @@ def test_bad_arguments_are_refused():
 
 # %% ../nbs/distributions/06_gumbel_softmax.ipynb #8dd59830
 def test_bad_tensors_are_refused_in_one_line():
-    for bad in (torch.tensor([1.0, 0.0]), torch.tensor([0.5, -1.0]), torch.tensor(math.nan), torch.tensor([math.inf, 1.0])):
+    for bad in (torch.tensor([1.0, 0.0]), torch.tensor([0.5, -1.0]), torch.tensor(math.nan),
+                torch.tensor([math.inf, 1.0])):
         with pytest.raises(ValueError, match="must be positive and finite; clamp it") as e:
             GumbelSoftmax(torch.zeros(2, 3), bad)
         assert "\n" not in str(e.value)
@@ -87,12 +94,14 @@ def test_bad_tensors_are_refused_in_one_line():
         GumbelSoftmax(torch.tensor([[0.0, math.nan, 1.0], [math.nan, 0.0, 0.0]]))
     assert "\n" not in str(e.value)
     assert GumbelSoftmax(torch.tensor([0.0, math.nan]), validate_args=False).logits.isnan().any()
-    assert GumbelSoftmax(torch.tensor([0.0, -math.inf])).vertex_probs[0] == 1  # a candidate that is ruled out
+    # a candidate that is ruled out
+    assert GumbelSoftmax(torch.tensor([0.0, -math.inf])).vertex_probs[0] == 1
 
 # %% ../nbs/distributions/06_gumbel_softmax.ipynb #9c2ccebf
 def test_kl_with_a_batch_of_temperatures_under_vmap():
     q, p = normal(0, 6, 4), normal(1, 6, 4)
-    c, d = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0]).double(), torch.tensor([0.5, 1.0, 1.0, 2.0, 1.0, 2.0]).double()
+    c, d = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0]).double(), torch.tensor(
+        [0.5, 1.0, 1.0, 2.0, 1.0, 2.0]).double()
     f = lambda q, c, p, d: kl_divergence(GumbelSoftmax(q, c), GumbelSoftmax(p, d))
     want = torch.stack([f(*row) for row in zip(q, c, p, d)])
     assert torch.allclose(torch.func.vmap(f)(q, c, p, d), want, rtol=1e-9, atol=1e-11)
@@ -110,7 +119,8 @@ def test_kl_with_a_batch_of_temperatures_compiled():
     config.update("jaxtyping_disable", True)  # the type checks are for eager code
     try:
         q, p = normal(0, 6, 4), normal(1, 6, 4)
-        c, d = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0]).double(), torch.tensor([0.5, 1.0, 1.0, 2.0, 1.0, 2.0]).double()
+        c, d = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0]).double(), torch.tensor(
+            [0.5, 1.0, 1.0, 2.0, 1.0, 2.0]).double()
         f = lambda q, c, p, d: kl_divergence(GumbelSoftmax(q, c), GumbelSoftmax(p, d))
         assert torch.allclose(torch.compile(f)(q, c, p, d), f(q, c, p, d), rtol=1e-8, atol=1e-10)
     finally:

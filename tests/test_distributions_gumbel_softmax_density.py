@@ -14,7 +14,8 @@ from torch.distributions import RelaxedOneHotCategorical
 
 def normal(seed, *shape, scale=1.0):
     "Normal tensor in float64."
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                               dtype=torch.float64)
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #d0d48925
 def test_gumbel_noise():
@@ -24,9 +25,11 @@ def test_gumbel_noise():
     assert torch.equal(g, gumbel_noise((100_000,), torch.Generator().manual_seed(0), torch.float64))
     cdf = torch.exp(-torch.exp(-g.sort().values))
     steps = torch.arange(1, len(g) + 1, dtype=torch.float64) / len(g)
-    assert (cdf - steps).abs().max() < 1.95 / math.sqrt(len(g))  # Kolmogorov: exceeded once in a thousand seeds
+    # Kolmogorov: exceeded once in a thousand seeds
+    assert (cdf - steps).abs().max() < 1.95 / math.sqrt(len(g))
     from unittest import mock
-    for dtype in (torch.float32, torch.float64):  # the ends of torch.rand, each met once in 2²⁴ or 2⁵³ draws
+    # the ends of torch.rand, each met once in 2²⁴ or 2⁵³ draws
+    for dtype in (torch.float32, torch.float64):
         ends = torch.tensor([0.0, 1 - torch.finfo(dtype).eps / 2], dtype=dtype)
         with mock.patch("torch.rand", return_value=ends):
             low, high = gumbel_noise((2,), dtype=dtype).tolist()
@@ -38,18 +41,24 @@ def test_sample_log():
     x = (logits.exp() * noise.exp()) ** (1 / 0.7)
     assert torch.allclose(sample_log(logits, 0.7, noise).exp(), x / x.sum(-1, keepdim=True), rtol=1e-13)
     many = noise.expand(200, 7, 5)  # large enough for the other way
-    assert torch.allclose(sample_log(logits, 0.7, many), sample_log(logits, 0.7, noise).expand_as(many), rtol=1e-13)
-    slopes = [torch.func.grad(lambda l, e=e: sample_log(l, 0.7, e)[..., 0].sum())(logits) for e in (noise, many)]
+    assert torch.allclose(sample_log(logits, 0.7, many), sample_log(logits, 0.7, noise).expand_as(many),
+                          rtol=1e-13)
+    slopes = [torch.func.grad(lambda l, e=e: sample_log(l, 0.7, e)[..., 0].sum())(logits)
+              for e in (noise, many)]
     assert torch.allclose(200 * slopes[0], slopes[1], rtol=1e-10)
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #74d1b0e7
 def test_density_integrates_to_one():
     a2, a3 = normal(0, 2), normal(1, 3)
-    log_p = lambda z, a, c: log_prob_log(a, c, torch.tensor([*z, 0.0], dtype=torch.float64).log_softmax(-1)).exp().item()
-    line = lambda c: integrate.quad(lambda z: log_p([z], a2, c), -60 / c, 60 / c, points=[0.0], limit=500)[0]
+    log_p = lambda z, a, c: log_prob_log(
+        a, c, torch.tensor([*z, 0.0], dtype=torch.float64).log_softmax(-1)).exp().item()
+    line = lambda c: integrate.quad(lambda z: log_p([z], a2, c), -60 / c, 60 / c, points=[0.0],
+                                    limit=500)[0]
     assert all(abs(line(c) - 1) < 1e-10 for c in (0.3, 1.0, 4.0))
-    t = torch.linspace(-45, 45, 451, dtype=torch.float64)  # the trapezoid rule, exponentially exact here
-    z = torch.stack([*torch.meshgrid(t, t, indexing="ij"), torch.zeros(451, 451, dtype=torch.float64)], -1)
+    # the trapezoid rule, exponentially exact here
+    t = torch.linspace(-45, 45, 451, dtype=torch.float64)
+    z = torch.stack([*torch.meshgrid(t, t, indexing="ij"), torch.zeros(451, 451, dtype=torch.float64)],
+                    -1)
     mass = lambda c: log_prob_log(a3, c, (z / c).log_softmax(-1)).exp().sum() * (0.2 / c) ** 2
     assert all(abs(mass(c) - 1) < 1e-10 for c in (0.3, 1.0, 4.0))
 
@@ -57,8 +66,10 @@ def test_density_integrates_to_one():
 def test_density_is_torchs_where_torchs_is_finite():
     logits, gamma = normal(0, 20, 4), normal(1, 20, 4).softmax(-1)
     for c in (0.5, 2.0):
-        want = RelaxedOneHotCategorical(torch.tensor(c, dtype=torch.float64), logits=logits).log_prob(gamma)
-        assert torch.allclose(log_prob_log(logits, c, gamma.log()) - gamma.log().sum(-1), want, rtol=1e-12)
+        want = RelaxedOneHotCategorical(torch.tensor(c, dtype=torch.float64),
+                                        logits=logits).log_prob(gamma)
+        assert torch.allclose(log_prob_log(logits, c, gamma.log()) - gamma.log().sum(-1), want,
+                              rtol=1e-12)
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #c0c578b6
 def test_samples_follow_the_density():
@@ -70,7 +81,8 @@ def test_samples_follow_the_density():
     grid = torch.linspace(-80, 80, 32_001, dtype=torch.float64)
     cdf = torch.cumulative_trapezoid(density(grid), grid)
     at = cdf[((ratio + 80) / 0.005).long().clamp(0, 31_999)]
-    assert (at - torch.arange(1, n + 1) / n).abs().max() < 1.95 / math.sqrt(n) + 2e-3  # Kolmogorov, and the grid's step
+    # Kolmogorov, and the grid's step
+    assert (at - torch.arange(1, n + 1) / n).abs().max() < 1.95 / math.sqrt(n) + 2e-3
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #d715d59d
 def test_vertex_law_and_limits():
@@ -102,7 +114,8 @@ def test_a_million_float32_draws_are_finite():
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #e6661f86
 def extremes():
     "Pairs of float32 logits (up to ±1000) and temperatures from 1e-3 to 1e3."
-    rows = torch.tensor([[1e3, -1e3, 0.0], [-1e3, -1e3, -1e3], [1e3, 1e3, -1e3], [0.0, 1e-3, -1e-3]])
+    rows = torch.tensor([[1e3, -1e3, 0.0], [-1e3, -1e3, -1e3], [1e3, 1e3, -1e3],
+                         [0.0, 1e-3, -1e-3]])
     return [(rows, 10.0**k) for k in range(-3, 4)]
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #1e335999
@@ -110,7 +123,8 @@ def test_finite_at_the_extremes():
     noise = gumbel_noise((4, 3), torch.Generator().manual_seed(0))
     density = lambda l, c, e=noise: log_prob_log(l, c, sample_log(l, c, e))
     for logits, c in extremes():
-        value, grads = density(logits, c), torch.func.grad(lambda *a: density(*a).sum(), (0, 1))(logits, torch.tensor(c))
+        value, grads = density(logits, c), torch.func.grad(lambda *a: density(*a).sum(),
+                                                           (0, 1))(logits, torch.tensor(c))
         assert value.isfinite().all() and all(g.isfinite().all() for g in grads), c
         assert torch.allclose(torch.func.vmap(density, (0, None, 0))(logits, c, noise), value)
 
@@ -118,13 +132,15 @@ def test_finite_at_the_extremes():
 @pytest.mark.slow
 def test_compiled_is_the_same():
     import inspect
-    sample_log, log_prob_log = map(inspect.unwrap, (globals()["sample_log"], globals()["log_prob_log"]))  # no type checks
+    # no type checks
+    sample_log, log_prob_log = map(inspect.unwrap, (globals()["sample_log"], globals()["log_prob_log"]))
     noise = gumbel_noise((4, 3), torch.Generator().manual_seed(0))
     both = lambda l, c: (sample_log(l, c, noise), log_prob_log(l, c, sample_log(l, c, noise)))
     compiled = torch.compile(both)
     for logits, c in extremes():
         for a, b in zip(compiled(logits, torch.tensor(c)), both(logits, torch.tensor(c))):
-            ulp = 1e3 * torch.finfo(a.dtype).eps / c  # what rounding a logit of 1000 does after the division
+            # what rounding a logit of 1000 does after the division
+            ulp = 1e3 * torch.finfo(a.dtype).eps / c
             assert a.isfinite().all() and torch.allclose(a, b, rtol=1e-4, atol=1e-3 + 3 * ulp), c
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #a6700dc1
@@ -136,7 +152,8 @@ def test_invariances():
         logits, noise, c = normal(seed, K, scale=3.0), normal(seed + 1, K), math.exp(log_c)
         order = torch.randperm(K, generator=torch.Generator().manual_seed(seed))
         x = sample_log(logits, c, noise)
-        assert torch.allclose(x[order], sample_log(logits[order], c, noise[order]), rtol=1e-9, atol=1e-9)
+        assert torch.allclose(x[order], sample_log(logits[order], c, noise[order]), rtol=1e-9,
+                              atol=1e-9)
         assert torch.allclose(x, sample_log(logits + shift, c, noise), rtol=1e-9, atol=1e-9)
         p = log_prob_log(logits, c, x)
         assert torch.allclose(p, log_prob_log(logits[order] + shift, c, x[order]), rtol=1e-8, atol=1e-8)

@@ -16,7 +16,8 @@ from scipy import integrate
 
 def normal(seed, *shape, scale=1.0):
     "Normal logits in float64."
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                               dtype=torch.float64)
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #9e526bf0
 def test_kl_of_two_candidates_in_closed_form():
@@ -30,7 +31,8 @@ def test_kl_is_the_integral():
         r = (p - q).exp().tolist()
         f = lambda t: (math.exp(-t) - math.prod(1 / (1 + t * x) for x in r)) / t
         ends = [0, 1e-3, 0.1, 1, 10, 100, 1e4, 1e7, 1e12, math.inf]
-        log_S = sum(integrate.quad(f, a, b, epsabs=1e-15, epsrel=1e-13, limit=500)[0] for a, b in pairwise(ends))
+        log_S = sum(integrate.quad(f, a, b, epsabs=1e-15, epsrel=1e-13, limit=500)[0]
+                    for a, b in pairwise(ends))
         psi = -0.5772156649015329 + sum(1 / j for j in range(1, len(r)))
         return len(r) * (log_S - psi) - (p - q).sum().item()
 
@@ -67,7 +69,8 @@ def test_kl_at_the_extremes():
     q, p = (torch.stack(x) for x in zip(*pairs))
     exact = kl_equal_temperature(q.double(), p.double())
     assert torch.allclose(kl_equal_temperature(q, p).double(), exact, rtol=1e-6, atol=1e-6)
-    assert torch.allclose(torch.func.vmap(kl_equal_temperature)(q, p), kl_equal_temperature(q, p), rtol=1e-6, atol=1e-6)
+    assert torch.allclose(torch.func.vmap(kl_equal_temperature)(q, p), kl_equal_temperature(q, p),
+                          rtol=1e-6, atol=1e-6)
     slope = torch.func.grad(lambda q: kl_equal_temperature(q, p).sum())(q)
     assert slope.isfinite().all() and (exact >= 0).all()
 
@@ -85,10 +88,12 @@ def test_kl_compiled():
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #4a32feea
 def test_kl_properties():
-    @given(st.integers(0, 10_000), st.integers(2, 10), st.sampled_from([1e-4, 0.1, 3.0, 100.0]), st.floats(-50, 50))
+    @given(st.integers(0, 10_000), st.integers(2, 10), st.sampled_from([1e-4, 0.1, 3.0, 100.0]),
+           st.floats(-50, 50))
     def check(seed, K, scale, shift):
         q, p = normal(seed, K, scale=scale), normal(seed + 1, K, scale=scale)
-        kl, order = kl_equal_temperature(q, p), torch.randperm(K, generator=torch.Generator().manual_seed(seed))
+        kl, order = kl_equal_temperature(q, p), torch.randperm(
+            K, generator=torch.Generator().manual_seed(seed))
         assert kl > 0
         moved = kl_equal_temperature(q[order] + shift, p[order])
         assert torch.allclose(kl, moved, rtol=1e-8, atol=1e-12 * (1 + abs(shift)))
@@ -113,31 +118,36 @@ def test_kl_of_many_candidates_in_both_precisions():
         double = kl_equal_temperature(q.double(), p.double()).item()
         assert abs(double - want) < 1e-9 * K * max(1, want), (K, scale)  # the reference's own error
         single = kl_equal_temperature(q, p)
-        assert single.dtype == torch.float32 and abs(single.item() - want) < 1e-6 * max(1, want), (K, scale, want)
+        assert single.dtype == torch.float32 and abs(single.item() - want) < 1e-6 * max(1, want), (
+            K, scale, want)
     for K in (2, 3, 4, 5, 8, 16):
         q, p = (normal(s, 400, K, scale=0.5).float() for s in (K, K + 1))
         exact = kl_equal_temperature(q.double(), p.double())
         assert ((kl_equal_temperature(q, p) - exact).abs() < 2e-6 * exact.clamp(min=1)).all(), K
-    slope = torch.func.grad(lambda q: kl_equal_temperature(q, q.new_zeros(3000)))(normal(0, 3000, scale=30.0))
+    slope = torch.func.grad(lambda q: kl_equal_temperature(q, q.new_zeros(3000)))(
+        normal(0, 3000, scale=30.0))
     assert slope.isfinite().all()
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #c1f5c4d1
 def test_kl_in_pieces_is_the_same():
     q, p = normal(0, 1000, 64), normal(1, 64)
     assert 1000 > 2**22 // 6400
-    assert torch.allclose(kl_equal_temperature(q, p), torch.stack([kl_equal_temperature(x, p) for x in q]), rtol=1e-13)
+    assert torch.allclose(kl_equal_temperature(q, p),
+                          torch.stack([kl_equal_temperature(x, p) for x in q]), rtol=1e-13)
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #103b73b0
 def test_kl_categorical():
     from torch.distributions import Categorical, kl_divergence
     q, p = normal(0, 7, 5), normal(1, 7, 5)
-    assert torch.allclose(kl_categorical(q, p), kl_divergence(Categorical(logits=q), Categorical(logits=p)), rtol=1e-12)
+    assert torch.allclose(kl_categorical(q, p), kl_divergence(
+        Categorical(logits=q), Categorical(logits=p)), rtol=1e-12)
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #233112a6
 def test_kl_structure():
     from torch.distributions import Categorical, kl_divergence
     q, p = ({"x": normal(s, 3), "y": normal(s + 1, 5)} for s in (0, 2))
-    assert torch.allclose(kl_structure(q, p), kl_equal_temperature(q["x"], p["x"]) + kl_equal_temperature(q["y"], p["y"]))
+    assert torch.allclose(kl_structure(q, p), kl_equal_temperature(q["x"], p["x"])
+                          + kl_equal_temperature(q["y"], p["y"]))
     by_torch = sum(kl_divergence(Categorical(logits=q[e]), Categorical(logits=p[e])) for e in q)
     assert torch.allclose(kl_structure(q, p, kl_categorical), by_torch) and kl_structure({}, {}) == 0
 
@@ -148,10 +158,12 @@ def test_the_order_of_the_two_divergences():
     assert (kl_categorical(q, p) <= math.log(3) + 1e-12).all()
     steps = kl_equal_temperature(q, p)
     assert abs((steps[2] - steps[1]) / 900 - 1) < 1e-6  # linear: one nat for each nat of log-odds
-    assert torch.autograd.gradcheck(kl_categorical, (normal(0, 3).requires_grad_(), normal(1, 3).requires_grad_()))
+    assert torch.autograd.gradcheck(
+        kl_categorical, (normal(0, 3).requires_grad_(), normal(1, 3).requires_grad_()))
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #374b4e1f
 def test_the_two_directions_differ():
     q, p = normal(0, 6), normal(1, 6)
     assert abs(kl_equal_temperature(q, p) - kl_equal_temperature(p, q)) > 0.05
-    assert torch.allclose(kl_equal_temperature(q[:2], p[:2]), kl_equal_temperature(p[:2], q[:2]), rtol=1e-12)
+    assert torch.allclose(kl_equal_temperature(q[:2], p[:2]), kl_equal_temperature(p[:2], q[:2]),
+                          rtol=1e-12)

@@ -19,11 +19,13 @@ euler = 0.5772156649015329
 
 def normal(seed, *shape, scale=1.0):
     "Normal logits in float64."
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                               dtype=torch.float64)
 
 def draws(logits, c, n, seed=0):
     "n samples of ln γ."
-    return sample_log(logits, c, gumbel_noise((n, *logits.shape), torch.Generator().manual_seed(seed), torch.float64))
+    return sample_log(logits, c, gumbel_noise(
+        (n, *logits.shape), torch.Generator().manual_seed(seed), torch.float64))
 
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #cf11df91
 def test_expected_max():
@@ -33,7 +35,8 @@ def test_expected_max():
     g = gumbel_noise((2, 100_000, 3, 5), torch.Generator().manual_seed(0), torch.float64)
     for c in (0.3, 4.0):
         best = (logits + g[0] + c * g[1]).amax(-1)
-        assert ((best.mean(0) - expected_max(logits, c)).abs() < 3 * best.std(0) / math.sqrt(len(best))).all()
+        assert ((best.mean(0) - expected_max(logits, c)).abs() < 3 * best.std(0)
+                / math.sqrt(len(best))).all()
     assert torch.allclose(expected_max(logits, 2.5), 2.5 * expected_max(logits / 2.5, 0.4), rtol=1e-13)
 
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #9263f9cc
@@ -42,7 +45,8 @@ def test_mean_weights():
         "E σ((d + L)/c) with a logistic L, by quadrature."
         f = lambda x: 1 / (1 + math.exp(-max(-700.0, min(700.0, (d + x) / c)))) / (2 + 2 * math.cosh(x))
         ends = (-60, -d - 20 * c, -d, -d + 20 * c, 60)
-        piece = lambda a, b: integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13, limit=400)[0] if a < b else 0.0
+        piece = lambda a, b: integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13,
+                                            limit=400)[0] if a < b else 0.0
         return sum(piece(a, b) for a, b in pairwise(ends))
 
     for c in (0.01, 0.3, 1.0, 2.0):
@@ -62,7 +66,8 @@ def test_mixing_entropy():
         assert abs(h.mean() - mixing_entropy(logits, c)) < 3 * h.std() / math.sqrt(len(h)), c
     assert mixing_entropy(logits, 1e-3) < 5e-3 and math.log(6) - mixing_entropy(logits, 1e3) < 1e-5
     rows = torch.stack([logits, 2 * logits]).float()
-    assert torch.allclose(torch.func.vmap(lambda l: mixing_entropy(l, 0.5))(rows), mixing_entropy(rows, 0.5))
+    assert torch.allclose(torch.func.vmap(lambda l: mixing_entropy(l, 0.5))(rows),
+                          mixing_entropy(rows, 0.5))
 
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #0b624851
 def test_mixing_entropy_is_the_integral():
@@ -70,7 +75,8 @@ def test_mixing_entropy_is_the_integral():
         "E H(σ((d + L)/c)) with a logistic L, by quadrature in t = (d + L)/c."
         h = lambda t: math.log1p(math.exp(-abs(t))) + abs(t) / (1 + math.exp(abs(t)))
         f = lambda t: h(t) * c / (2 + 2 * math.cosh(max(-700.0, min(700.0, c * t - d))))
-        return sum(integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13, limit=400)[0] for a, b in ((-60, 0), (0, 60)))
+        return sum(integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13, limit=400)[0]
+                   for a, b in ((-60, 0), (0, 60)))
 
     for c in (0.02, 0.5, 3.0):
         got = mixing_entropy(torch.tensor([0.7, -0.4], dtype=torch.float64), c)
@@ -94,10 +100,13 @@ def test_differential_entropy():
         x = draws(logits, c, 100_000)
         for simplex in (False, True):
             f = -log_prob_log(logits, c, x) + simplex * x.sum(-1)
-            assert abs(f.mean() - differential_entropy(logits, c, simplex=simplex)) < 3 * f.std() / math.sqrt(len(f)), c
+            assert abs(f.mean() - differential_entropy(
+                logits, c, simplex=simplex)) < 3 * f.std() / math.sqrt(len(f)), c
     a = normal(1, 2)
-    log_p = lambda z: log_prob_log(a, 0.8, torch.tensor([z, 0.0], dtype=torch.float64).log_softmax(-1)).item()
-    want = integrate.quad(lambda z: -math.exp(log_p(z)) * log_p(z), -80, 80, points=[-5, 0, 5], epsabs=1e-13, limit=500)[0]
+    log_p = lambda z: log_prob_log(
+        a, 0.8, torch.tensor([z, 0.0], dtype=torch.float64).log_softmax(-1)).item()
+    want = integrate.quad(lambda z: -math.exp(log_p(z)) * log_p(z), -80, 80, points=[-5, 0, 5],
+                          epsabs=1e-13, limit=500)[0]
     assert abs(differential_entropy(a, 0.8, simplex=False).item() - want) < 1e-10
     assert differential_entropy(logits, 1e-2) < -100 and differential_entropy(logits, 1e6) < -30
     assert differential_entropy(logits, 1.0) > -10  # it rises, then falls
@@ -132,7 +141,8 @@ def test_kl_any_temperature_is_the_integral():
         return log_prob_log(a, c, torch.tensor([z, 0.0], dtype=torch.float64).log_softmax(-1)).item()
 
     for c_q, c_p in ((0.8, 0.4), (0.8, 1.0), (0.8, 2.0)):
-        f = lambda z, s=c_q, t=c_p: math.exp(log_density(z, q, s)) * (log_density(z, q, s) - log_density(z, p, t))
+        f = lambda z, s=c_q, t=c_p: math.exp(log_density(z, q, s)) * (
+            log_density(z, q, s) - log_density(z, p, t))
         want = integrate.quad(f, -80, 80, points=[-5, 0, 5], epsabs=1e-13, epsrel=1e-12, limit=500)[0]
         assert abs(kl_any_temperature(q, c_q, p, c_p).item() - want) < 1e-10, c_p
 

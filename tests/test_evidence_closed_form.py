@@ -16,7 +16,8 @@ from torch.distributions import MultivariateNormal
 def data(n, d, seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, d, generator=g, dtype=torch.float64)
-    return x, x @ torch.randn(d, generator=g, dtype=torch.float64) + 0.5 * torch.randn(n, generator=g).double()
+    return x, x @ torch.randn(d, generator=g, dtype=torch.float64) + 0.5 * torch.randn(
+        n, generator=g).double()
 
 
 def log_normal(x, variance):
@@ -54,7 +55,8 @@ def test_linear_log_evidence_keeps_its_digits_and_has_gradients():
     exact = x @ torch.ones(3, dtype=torch.float64)  # no residual: fit term must not cancel
     m, lam = linear_posterior(x, exact, precision=1e-6, noise_variance=1e-8)
     got = linear_log_evidence(x, exact, precision=1e-6, noise_variance=1e-8)
-    want = -4 * math.log(2 * math.pi * 1e-8) + 1.5 * math.log(1e-6) - 0.5 * torch.linalg.slogdet(lam)[1] - 0.5 * 3e-6
+    want = -4 * math.log(2 * math.pi * 1e-8) + 1.5 * math.log(1e-6) - 0.5 * torch.linalg.slogdet(
+        lam)[1] - 0.5 * 3e-6
     assert abs(got - want) < 1e-5 and torch.allclose(m, torch.ones(3).double(), atol=1e-7)
 
 # %% ../nbs/evidence/02_closed_form.ipynb #8bb842c2
@@ -62,7 +64,8 @@ def test_linear_posterior_solves_the_ridge_problem():
     from sklearn.linear_model import Ridge
     x, y = data(30, 5)
     m, lam = linear_posterior(x, y, precision=2.0, noise_variance=0.5)
-    ridge = Ridge(alpha=1.0, fit_intercept=False).fit(x.numpy(), y.numpy())  # alpha = precision * noise variance
+    # alpha = precision * noise variance
+    ridge = Ridge(alpha=1.0, fit_intercept=False).fit(x.numpy(), y.numpy())
     assert torch.allclose(m, torch.as_tensor(ridge.coef_), atol=1e-10)
     assert torch.allclose(lam, 2 * torch.eye(5).double() + x.T @ x / 0.5)
 
@@ -73,7 +76,8 @@ def test_linear_evidence_refuses_bad_input():
     for kw, word in [({"precision": 0.0}, "precision"), ({"noise_variance": -1.0}, "noise_variance")]:
         with pytest.raises(ValueError, match=word):
             linear_evidence(x, y, **{"precision": 1.0, "noise_variance": 1.0, **kw})
-    wrong = [((x, y[:3]), "features of .n, d."), ((x[:, 0], y), "features of .n, d."), ((x * math.nan, y), "NaN")]
+    wrong = [((x, y[:3]), "features of .n, d."), ((x[:, 0], y), "features of .n, d."),
+             ((x * math.nan, y), "NaN")]
     for bad, word in wrong:
         with pytest.raises(ValueError, match=word):
             linear_evidence(*bad, precision=1.0, noise_variance=1.0)
@@ -103,7 +107,8 @@ from bstruct.evidence.closed_form import _degree, _looks_quadratic
 def small_network():
     x, y = data(9, 1)
     f = lambda w: log_normal(y - torch.tanh(x * w["a"]) @ w["c"] - w["d"], 0.3).sum()
-    return x, y, make_target(f, GaussianPrior({"a": (2,), "c": (2,), "d": ()}, {"a": 1.0, "c": 0.5, "d": 2.0}))
+    return x, y, make_target(
+        f, GaussianPrior({"a": (2,), "c": (2,), "d": ()}, {"a": 1.0, "c": 0.5, "d": 2.0}))
 
 # %% ../nbs/evidence/02_closed_form.ipynb #ffe915a5
 def test_quadratic_names_finds_the_output_layer_only():
@@ -111,21 +116,27 @@ def test_quadratic_names_finds_the_output_layer_only():
     x, y, t = small_network()
     assert sorted(quadratic_names(t, g)) == ["c", "d"]
     shapes = {"a": (2,), "c": (2,)}
-    relu = make_target(lambda w: log_normal(y - torch.relu(x * w["a"]) @ w["c"], 0.3).sum(), GaussianPrior(shapes))
+    relu = make_target(lambda w: log_normal(y - torch.relu(x * w["a"]) @ w["c"], 0.3).sum(),
+                       GaussianPrior(shapes))
     assert quadratic_names(relu, g) == ["c"]
-    product = make_target(lambda w: log_normal(y - w["a"] * w["c"], 0.3).sum(), GaussianPrior({"a": (), "c": ()}))
+    product = make_target(lambda w: log_normal(y - w["a"] * w["c"], 0.3).sum(),
+                          GaussianPrior({"a": (), "c": ()}))
     assert quadratic_names(product, g) == ["c"]  # each alone, not both together
-    logistic = make_target(lambda w: torch.nn.functional.logsigmoid(x @ w["a"]).sum(), GaussianPrior({"a": (1,)}))
+    logistic = make_target(lambda w: torch.nn.functional.logsigmoid(x @ w["a"]).sum(),
+                           GaussianPrior({"a": (1,)}))
     assert quadratic_names(logistic, g) == []
-    nearly = make_target(lambda w: -(w["a"] ** 2 + 1e-3 * w["a"] ** 4).sum(), GaussianPrior({"a": (1,)}))
+    nearly = make_target(lambda w: -(w["a"] ** 2 + 1e-3 * w["a"] ** 4).sum(),
+                         GaussianPrior({"a": (1,)}))
     assert quadratic_names(nearly, g) == [] and not _looks_quadratic(nearly, ["a"], g)
 
 # %% ../nbs/evidence/02_closed_form.ipynb #f3c1a30b
 def test_what_looks_quadratic_on_lines_is_not_taken_for_it():
     g = torch.Generator().manual_seed(0)
     prior = GaussianPrior({"w": (2,)})
-    bumps = lambda w: torch.logaddexp(log_normal(w["w"] - 30, 1e-2).sum(), log_normal(w["w"] + 90, 1e-2).sum())
-    steep = lambda w: torch.nn.functional.logsigmoid(1e6 * (w["w"] - 9)).sum()  # linear where the probes are
+    bumps = lambda w: torch.logaddexp(log_normal(w["w"] - 30, 1e-2).sum(),
+                                      log_normal(w["w"] + 90, 1e-2).sum())
+    # linear where the probes are
+    steep = lambda w: torch.nn.functional.logsigmoid(1e6 * (w["w"] - 9)).sum()
     root = lambda w: -torch.linalg.vector_norm(w["w"]) ** 2  # quadratic, in a roundabout way
     for f in (bumps, steep, root):
         t = make_target(f, prior)
@@ -139,17 +150,20 @@ def test_quadratic_names_sees_through_the_ways_of_writing():
     x, y = data(6, 3)
     D, F, one = torch.distributions, torch.nn.functional, torch.ones(6, dtype=torch.float64)
     net = torch.nn.Linear(3, 1).double()
-    call = lambda w: torch.func.functional_call(net, {"weight": w["w"][None], "bias": w["b"][None]}, (x,))[:, 0]
-    for f in (lambda w: D.Normal(x @ w["w"] + w["b"], 0.5).log_prob(y).sum(), lambda w: -F.mse_loss(call(w), y),
+    call = lambda w: torch.func.functional_call(net, {"weight": w["w"][None], "bias": w["b"][None]},
+                                                (x,))[:, 0]
+    for f in (lambda w: D.Normal(x @ w["w"] + w["b"], 0.5).log_prob(y).sum(),
+              lambda w: -F.mse_loss(call(w), y),
               lambda w: D.MultivariateNormal(x @ w["w"] + w["b"], torch.diag(one)).log_prob(y),
               lambda w: -F.gaussian_nll_loss(call(w), y, one, reduction="sum"),
               lambda w: -((torch.einsum("nd,d->n", x, w["w"]) + w["b"] - y) ** 2).sum(),
               lambda w: -torch.func.vmap(lambda r, t: (r @ w["w"] + w["b"] - t).square())(x, y).mean(),
               lambda w: -(w["w"][torch.tensor([0, 2])] - y[:2]).pow(2).sum() - w["b"] * w["w"].sum()):
-        assert sorted(quadratic_names(make_target(f, GaussianPrior({"w": (3,), "b": ()})), g)) == ["b", "w"]
-    for f in (lambda w: (w["w"] ** 3).sum(), lambda w: (w["w"] * w["w"] * w["b"]).sum(), lambda w: -w["w"].abs().sum(),
-              lambda w: -F.mse_loss(w["w"] ** 2, y[:3]), lambda w: -(w["w"] @ w["w"]) ** 2,
-              lambda w: -(w["w"] / (2 + w["w"].sum())).sum(),
+        assert sorted(quadratic_names(make_target(f, GaussianPrior({"w": (3,), "b": ()})), g)) == [
+            "b", "w"]
+    for f in (lambda w: (w["w"] ** 3).sum(), lambda w: (w["w"] * w["w"] * w["b"]).sum(),
+              lambda w: -w["w"].abs().sum(), lambda w: -F.mse_loss(w["w"] ** 2, y[:3]),
+              lambda w: -(w["w"] @ w["w"]) ** 2, lambda w: -(w["w"] / (2 + w["w"].sum())).sum(),
               lambda w: torch.zeros_like(w["w"])[:2].add_(w["w"][1:].exp()).sum()):
         assert _degree(make_target(f, GaussianPrior({"b": (), "w": (3,)})), ["b", "w"]) > 2
 
@@ -167,13 +181,16 @@ def test_integrate_quadratic_is_integrate_output():
 def test_integrate_quadratic_takes_losses_that_refuse_a_second_batch_axis():
     x, y, _ = small_network()
     shapes = {"a": (2,), "c": (2,)}
-    by_loss = lambda w: -torch.nn.functional.mse_loss(torch.tanh(x * w["a"]) @ w["c"], y, reduction="sum") / 0.6
+    by_loss = lambda w: -torch.nn.functional.mse_loss(torch.tanh(x * w["a"]) @ w["c"], y,
+                                                      reduction="sum") / 0.6
     by_hand = lambda w: -((torch.tanh(x * w["a"]) @ w["c"] - y) ** 2).sum() / 0.6
-    one, two = (integrate_quadratic(make_target(f, GaussianPrior(shapes)), ["c"]) for f in (by_loss, by_hand))
+    one, two = (integrate_quadratic(make_target(f, GaussianPrior(shapes)), ["c"])
+                for f in (by_loss, by_hand))
     z = torch.randn(5, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert torch.allclose(one.batch(z), two.batch(z), atol=1e-10)
     slope = lambda t: torch.func.vmap(torch.func.grad(t.log_likelihood))(z)
     assert torch.allclose(slope(one), slope(two), atol=1e-9)
     rising = make_target(lambda w: 0.6 * w["c"] ** 2 - w["a"] ** 2, GaussianPrior({"a": (), "c": ()}))
     rising = integrate_quadratic(rising, ["c"])
-    assert bool(rising.batch(torch.zeros(1, 1).double()).isinf())  # e^{0.6c²} against a prior of e^{-c²/2}
+    # e^{0.6c²} against a prior of e^{-c²/2}
+    assert bool(rising.batch(torch.zeros(1, 1).double()).isinf())

@@ -19,8 +19,10 @@ def test_evidence_prints_its_error_and_its_doubts():
     e = Evidence(-10.712, 0.021, 812.4, method="mixture")
     assert str(e) == "-10.71 ± 0.02 nats (mixture, ESS 812)"
     assert str(Evidence(-3.0, method="closed form")) == "-3.00 nats (closed form)"
-    assert str(Evidence(-3.0, 0.1, is_lower_bound=True, method="variational")) == "≥ -3.00 ± 0.10 nats (variational)"
-    bad = Evidence(-3.0, 1.0, 4.0, method="mixture", reliable=False, diagnostics={"reason": "ESS 4 below 100"})
+    assert str(Evidence(-3.0, 0.1, is_lower_bound=True,
+                        method="variational")) == "≥ -3.00 ± 0.10 nats (variational)"
+    bad = Evidence(-3.0, 1.0, 4.0, method="mixture", reliable=False,
+                   diagnostics={"reason": "ESS 4 below 100"})
     assert str(bad).endswith("unreliable: ESS 4 below 100)")
 
 # %% ../nbs/evidence/01_core.ipynb #960e08f1
@@ -42,8 +44,9 @@ def test_evidence_survives_json():
 def test_an_evidence_says_what_it_is_of():
     of = Scope(91, 113, 113, "plain fits, stops mixed", detail="4 starts")
     said = str(Evidence(-6.154, 0.3, method="prequential", of=of))
-    assert said == ("-6.15 ± 0.30 nats of rows 91-113 of 113 given the rows before, by plain fits, stops mixed, 4 starts "
-                    "(prequential)") and of.rows == 23 and str(of) == f"{of.scale}, 4 starts"
+    assert said == ("-6.15 ± 0.30 nats of rows 91-113 of 113 given the rows before, by plain fits, "
+                    "stops mixed, 4 starts (prequential)") and of.rows == 23 and str(
+                        of) == f"{of.scale}, 4 starts"
     whole = Scope(1, 9, 9, "the integral over the weights", "integral")
     assert str(whole) == "rows 1-9 of 9, by the integral over the weights"
     assert "mean of 3 orders" in str(Scope(2, 9, 9, "plain fits", orders=3))
@@ -60,7 +63,8 @@ def test_evidence_on_two_scales_is_not_compared():
     detailed = Scope(91, 113, 113, "plain fits", detail="2 starts")
     one_scale([Evidence(-1.0, of=of), Evidence(-2.0), Evidence(-3.0, of=detailed)])
     for other in (Scope(15, 113, 113, "plain fits"), Scope(91, 113, 113, "variational posteriors"),
-                  Scope(91, 113, 113, "plain fits", "integral"), Scope(91, 113, 113, "plain fits", orders=2)):
+                  Scope(91, 113, 113, "plain fits", "integral"),
+                  Scope(91, 113, 113, "plain fits", orders=2)):
         with pytest.raises(ValueError) as found:
             one_scale([Evidence(-1.0), Evidence(-1.0, of=of), Evidence(-2.0, of=other)])
         assert str(of) in str(found.value) and str(other) in str(found.value)
@@ -68,13 +72,15 @@ def test_evidence_on_two_scales_is_not_compared():
 # %% ../nbs/evidence/01_core.ipynb #6e64a20c
 def test_whitening_round_trip_and_density():
     g = torch.Generator().manual_seed(0)
-    prior = GaussianPrior({"a": (2, 3), "b": (3,), "c": ()}, {"a": 4.0, "b": torch.tensor([1.0, 2.0, 9.0]), "c": 1.0})
+    prior = GaussianPrior({"a": (2, 3), "b": (3,), "c": ()},
+                          {"a": 4.0, "b": torch.tensor([1.0, 2.0, 9.0]), "c": 1.0})
     z = torch.randn(5, 10, generator=g, dtype=torch.float64)
     w = to_weights(prior, z)
     assert w["a"].shape == (5, 2, 3) and torch.allclose(to_vector(prior, w), z, atol=1e-14)
     b_scale = torch.tensor([1.0, 2.0, 9.0], dtype=torch.float64).rsqrt()
     direct = torch.distributions.Normal(0.0, 0.5).log_prob(w["a"]).sum((1, 2))
-    direct = direct + torch.distributions.Normal(torch.zeros_like(b_scale), b_scale).log_prob(w["b"]).sum(1)
+    direct = direct + torch.distributions.Normal(torch.zeros_like(b_scale),
+                                                 b_scale).log_prob(w["b"]).sum(1)
     direct = direct + torch.distributions.Normal(torch.tensor(0.0).double(), 1.0).log_prob(w["c"])
     assert torch.allclose(log_standard_normal(z) - prior.scale.log().sum(), direct, atol=1e-12)
 
@@ -86,7 +92,8 @@ def test_prior_refuses_bad_precision():
             GaussianPrior({"a": (2, 3), "b": (3,)}, bad)
     for bad in (3, "3", None, (2.0,), torch.zeros(2)):
         with pytest.raises(ValueError, match="shape of 'a' is .*; give a tuple of whole numbers"):
-            _check_shapes({"b": (3,), "a": bad})  # what the prior does first; its annotation is stricter in tests
+            # what the prior does first; its annotation is stricter in tests
+            _check_shapes({"b": (3,), "a": bad})
     for bad in ((0,), (2, 0), (-1,)):
         with pytest.raises(ValueError, match="shape of 'a' is .*; sizes are 1 at least"):
             GaussianPrior({"a": bad, "b": (3,)})
@@ -118,10 +125,12 @@ def test_make_target_refuses_what_is_no_number():
 # %% ../nbs/evidence/01_core.ipynb #1dd296f2
 def test_make_target_refuses_what_cannot_be_batched():
     prior = GaussianPrior({"a": (3,)}, 2.0)
-    outside = [lambda w: torch.tensor(-w["a"].sum().item() ** 2), lambda w: w["a"].sum() if w["a"].sum() > 0 else w["a"][0],
+    outside = [lambda w: torch.tensor(-w["a"].sum().item() ** 2), lambda w: w["a"].sum()
+               if w["a"].sum() > 0 else w["a"][0],
                lambda w: torch.as_tensor(w["a"].detach().numpy().sum())]
     for f in outside:
-        with pytest.raises(ValueError, match=r"^log_likelihood fails under torch.func.vmap; keep to .*\.item\(\)") as e:
+        with pytest.raises(ValueError, match=r"^log_likelihood fails under torch.func.vmap; keep to "
+                                             r".*\.item\(\)") as e:
             make_target(f, prior)
         assert "\n" not in str(e.value)
     assert make_target(toy, prior).size == 3
@@ -130,12 +139,17 @@ def test_make_target_refuses_what_cannot_be_batched():
 def test_the_target_runs_without_the_checks_of_torch_distributions():
     normal = torch.distributions.Normal
     prior = GaussianPrior({"w": (2,)})
-    t = make_target(lambda w: normal(w["w"][0], w["w"][1].exp()).log_prob(torch.tensor(1.0).double()), prior)
+    t = make_target(lambda w: normal(w["w"][0], w["w"][1].exp()).log_prob(torch.tensor(1.0).double()),
+                    prior)
     z = torch.tensor([[0.0, 0.0], [0.0, 700.0]]).double()
-    assert torch.allclose(t.batch(z), torch.tensor([-0.5, -700.0]).double() - 0.5 * math.log(2 * math.pi))
-    assert bool(torch.func.vmap(t.log_likelihood)(-z)[1].isinf())  # a scale that underflows: once a ValueError
-    with pytest.raises(ValueError, match="Expected value argument"):  # data outside of the support are still found
-        make_target(lambda w: torch.distributions.Poisson(w["w"][0].exp()).log_prob(torch.tensor(0.5).double()), prior)
+    assert torch.allclose(t.batch(z), torch.tensor([-0.5, -700.0]).double() - 0.5
+                          * math.log(2 * math.pi))
+    # a scale that underflows: once a ValueError
+    assert bool(torch.func.vmap(t.log_likelihood)(-z)[1].isinf())
+    # data outside of the support are still found
+    with pytest.raises(ValueError, match="Expected value argument"):
+        make_target(lambda w: torch.distributions.Poisson(w["w"][0].exp()).log_prob(
+            torch.tensor(0.5).double()), prior)
     with pytest.raises(ValueError, match="constraint"):
         normal(0.0, -1.0)  # and the user's own checks are as they were
 

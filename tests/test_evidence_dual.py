@@ -50,7 +50,8 @@ def hand_taps(w, x):
     M, n, C = len(h), len(x), w["V"].shape[2]
     inner = (1 - h ** 2)[:, :, None] * w["V"].mT[:, None]
     outer = torch.eye(C).double().expand(M, n, C, C)
-    return {"W": Tap(inner, x.expand(M, *x.shape)), "b": Tap(inner), "V": Tap(outer, h), "c": Tap(outer)}
+    return {"W": Tap(inner, x.expand(M, *x.shape)), "b": Tap(inner), "V": Tap(outer, h),
+            "c": Tap(outer)}
 
 
 def two_networks(C=3, n=10):
@@ -75,11 +76,13 @@ def test_half_log_det_is_the_determinant_over_the_weights():
         for m in range(2):
             SJ = (S[m] @ J[m]).flatten(0, 1)
             A = torch.diag(lam[m].exp()) + SJ.T @ SJ / noise[m].exp()
-            assert abs(got[m] - 0.5 * (torch.linalg.slogdet(A)[1] - lam[m].sum())) < 1e-10  # rounding of 31 weights
+            # rounding of 31 weights
+            assert abs(got[m] - 0.5 * (torch.linalg.slogdet(A)[1] - lam[m].sum())) < 1e-10
         small = half_log_det_of_weights(weight_gram(taps, S), lam, noise)
         assert torch.allclose(got, small, atol=1e-10)
         generic = tensor_kernels(explicit, S)
-        assert all(torch.allclose(generic[k], v, atol=1e-12) for k, v in tensor_kernels(taps, S).items())
+        assert all(torch.allclose(generic[k], v, atol=1e-12)
+                   for k, v in tensor_kernels(taps, S).items())
 
 # %% ../nbs/evidence/17_dual.ipynb #0eea3e3e
 def test_jacobian_taps_of_a_convolution():
@@ -106,12 +109,15 @@ def test_the_dual_evidence_of_a_linear_model_is_exact():
         lam = torch.tensor([0.7, 0.7, 0.7, 2.0], dtype=torch.float64)
         phi = torch.cat([x, torch.ones(12, 1).double()], 1)
         mode, _ = linear_posterior(phi, y, precision=lam, noise_variance=noise)
-        taps = {"w": Tap(torch.ones(1, 12, 1, 1).double(), x[None]), "b": Tap(torch.ones(1, 12, 1, 1).double())}
+        taps = {"w": Tap(torch.ones(1, 12, 1, 1).double(), x[None]),
+                "b": Tap(torch.ones(1, 12, 1, 1).double())}
         K = tensor_kernels(taps, torch.ones(1, 12, 1, 1).double())
-        ld = half_log_det(K, {"w": lam[:1].log(), "b": lam[3:].log()}, torch.full((1,), noise, dtype=torch.float64).log())
+        ld = half_log_det(K, {"w": lam[:1].log(), "b": lam[3:].log()},
+                          torch.full((1,), noise, dtype=torch.float64).log())
         fit = -0.5 * (((y - phi @ mode) ** 2).sum() / noise + 12 * math.log(2 * math.pi * noise))
         Q = fit - 0.5 * (lam * mode ** 2).sum() - ld[0]
-        assert abs(Q - linear_log_evidence(phi, y, precision=lam, noise_variance=noise)) < 1e-10  # rounding
+        # rounding
+        assert abs(Q - linear_log_evidence(phi, y, precision=lam, noise_variance=noise)) < 1e-10
 
 # %% ../nbs/evidence/17_dual.ipynb #1d7420cc
 def test_row_blocks_and_tensors_bound_from_above():
@@ -137,7 +143,8 @@ def test_counted_rows_are_an_upper_estimate():
     S, taps = likelihood_roots(vmap(network, (0, None))(w, x), "categorical"), hand_taps(w, x)
     exact, before = half_log_det(tensor_kernels(taps, S), LAM, 0 * NOISE), torch.zeros(2).double()
     for m in (2, 3, 5, 6):
-        subsets = [torch.tensor(s) for s in combinations(range(6), m)]  # all of them: the expectation itself
+        # all of them: the expectation itself
+        subsets = [torch.tensor(s) for s in combinations(range(6), m)]
         each = [half_log_det(tensor_kernels(*counted(taps, S, s, 6)), LAM, 0 * NOISE) for s in subsets]
         mean = torch.stack(each).mean(0)
         assert (mean < exact + 1e-12).all() and (mean > before).all()
@@ -147,14 +154,17 @@ def test_counted_rows_are_an_upper_estimate():
 # %% ../nbs/evidence/17_dual.ipynb #2a8a1915
 def test_kronecker_is_exact_where_its_assumption_holds():
     a, D = normal(0, 3, 2), normal(1, 4, 1, 5)
-    rows = torch.cartesian_prod(torch.arange(3), torch.arange(4))  # every input with every column: independent
+    # every input with every column: independent
+    rows = torch.cartesian_prod(torch.arange(3), torch.arange(4))
     tap = Tap(D[rows[:, 1]][None], a[rows[:, 0]][None])
-    S, lam, zero = torch.ones(1, 12, 1, 1).double(), {"W": torch.tensor([0.3]).double()}, torch.zeros(1).double()
+    S, lam, zero = torch.ones(1, 12, 1, 1).double(), {"W": torch.tensor([0.3]).double()}, torch.zeros(
+        1).double()
     for taps in ({"W": tap}, {"W": Tap(tap.columns)}):
         exact = half_log_det(tensor_kernels(taps, S), lam, zero)
         assert torch.allclose(half_log_det(kronecker(taps, S), lam, zero), exact, atol=1e-10)
     shuffled = {"W": Tap(tap.columns * (1 + tap.inputs[:, :, None, :1] ** 2), tap.inputs)}
-    gap = half_log_det(kronecker(shuffled, S), lam, zero) - half_log_det(tensor_kernels(shuffled, S), lam, zero)
+    gap = half_log_det(kronecker(shuffled, S), lam, zero) - half_log_det(tensor_kernels(shuffled, S),
+                                                                         lam, zero)
     assert gap.abs() > 0.01  # and an approximation elsewhere
 
 # %% ../nbs/evidence/17_dual.ipynb #6814a335
@@ -167,16 +177,19 @@ def test_effective_numbers_and_the_fixed_point_are_derivatives_of_Q():
 
     def Q(kernels, lam, noise):
         fit = -0.5 * (10 * (math.log(2 * math.pi) + noise) + rss * (-noise).exp())
-        return fit - 0.5 * sum(lam[k].exp() * squares[k] for k in lam) - half_log_det(kernels, lam, noise)
+        return fit - 0.5 * sum(lam[k].exp() * squares[k]
+                               for k in lam) - half_log_det(kernels, lam, noise)
 
 
     for kernels in (K, kronecker(hand_taps(w, x), torch.ones(2, 10, 1, 1).double())):
-        lam, noise = {k: v.clone().requires_grad_() for k, v in LAM.items()}, NOISE.clone().requires_grad_()
+        lam, noise = {k: v.clone().requires_grad_()
+                      for k, v in LAM.items()}, NOISE.clone().requires_grad_()
         gamma = effective_numbers(kernels, LAM, NOISE)
         *by_lam, by_noise = torch.autograd.grad(Q(kernels, lam, noise).sum(), [*lam.values(), noise])
         for k, g in zip(lam, by_lam):
             assert torch.allclose(g, 0.5 * (gamma[k] - LAM[k].exp() * squares[k]), atol=1e-10)
-        assert torch.allclose(by_noise, 0.5 * (rss / NOISE.exp() - 10 + sum(gamma.values())), atol=1e-10)
+        assert torch.allclose(by_noise, 0.5 * (rss / NOISE.exp() - 10 + sum(gamma.values())),
+                              atol=1e-10)
     lam, noise = dict(LAM), NOISE
     for _ in range(3000):
         lam, noise = fixed_point(effective_numbers(K, lam, noise), squares, rss, 10)
@@ -194,22 +207,27 @@ def test_posterior_solver_is_the_inverse_over_the_weights():
     matrix = torch.diag_embed(lam.exp()) + weight_gram(taps, S) / NOISE.exp()[:, None, None]
     got = flat(posterior_solver(taps, S, LAM, NOISE)(u))
     assert torch.allclose((matrix @ got[..., None])[..., 0], flat(u), atol=1e-10)
-    r = normal(30, 2, 14)  # and the two products are transposes of each other, on an explicit Jacobian too
+    # and the two products are transposes of each other, on an explicit Jacobian too
+    r = normal(30, 2, 14)
     from bstruct.evidence.dual import _pull, _push
     for some in (taps, jacobian_taps(lambda w: network(w, x), w)):
-        assert torch.allclose((_push(some, S, u) * r).sum(1), (flat(_pull(some, S, r)) * flat(u)).sum(1))
+        assert torch.allclose((_push(some, S, u) * r).sum(1),
+                              (flat(_pull(some, S, r)) * flat(u)).sum(1))
 
 # %% ../nbs/evidence/17_dual.ipynb #c126435b
 from torch.func import grad
 
 
 class TwoLevels:
-    "Softmax regression or a tanh network, small enough to find its mode by Newton's method at every h."
+    # Softmax regression or a tanh network, small enough to find its mode by Newton's method at
+    # every h.
 
     def __init__(self, kind):
         self.kind, self.x = kind, normal(3, 12, 2)
-        self.shapes = {"W": (2, 3), "b": (3,)} if kind == "softmax" else {"W": (2, 2), "b": (2,), "V": (2, 1)}
-        self.y = torch.arange(12) % 3 if kind == "softmax" else torch.sin(2 * self.x[:, 0]) + 0.3 * normal(4, 12)
+        self.shapes = {"W": (2, 3), "b": (3,)} if kind == "softmax" else {
+            "W": (2, 2), "b": (2,), "V": (2, 1)}
+        self.y = torch.arange(12) % 3 if kind == "softmax" else torch.sin(
+            2 * self.x[:, 0]) + 0.3 * normal(4, 12)
         self.start = {k: 0.5 * normal(5 + i, 1, *s) for i, (k, s) in enumerate(self.shapes.items())}
         self.likelihood = "categorical" if kind == "softmax" else "gaussian"
 
@@ -225,14 +243,17 @@ class TwoLevels:
         out = self.outputs(self.named(flat))
         if self.kind == "softmax":
             return categorical_log_likelihood(out, self.y).sum()
-        return -0.5 * (12 * (math.log(2 * math.pi) + noise) + ((self.y - out[:, 0]) ** 2).sum() * torch.exp(-noise))
+        return -0.5 * (12 * (math.log(2 * math.pi) + noise) + ((self.y - out[:, 0]) ** 2).sum()
+                       * torch.exp(-noise))
 
     def joint(self, flat, h):
         w = self.named(flat)
-        return self.fit(flat, h[-1]) - 0.5 * sum(h[i].exp() * w[k].square().sum() for i, k in enumerate(w))
+        return self.fit(flat, h[-1]) - 0.5 * sum(h[i].exp() * w[k].square().sum()
+                                                 for i, k in enumerate(w))
 
     def mode(self, h):
-        flat = torch.cat([v.flatten() for v in self.start.values()]) if not hasattr(self, "at") else self.at
+        flat = torch.cat([v.flatten() for v in self.start.values()]) if not hasattr(
+            self, "at") else self.at
         for _ in range(200):
             g, H = grad(self.joint)(flat, h), -hessian(self.joint)(flat, h)
             values, vectors = torch.linalg.eigh(H)
@@ -282,8 +303,10 @@ def test_missing_term_completes_the_gradient_of_the_whole_map():
         problem, h = TwoLevels(kind), torch.tensor(h).double()
         want = problem.differences(h)
         got, direct = problem.whole(h, exact=kind == "tanh")
-        got, direct, want = (v[:None if kind == "tanh" else 2] for v in (got, direct, want))  # a softmax has no noise
-        assert torch.allclose(got, want, atol=1e-6), (kind, got - want)  # differences: step² = 1e-8 times derivatives
+        # a softmax has no noise
+        got, direct, want = (v[:None if kind == "tanh" else 2] for v in (got, direct, want))
+        # differences: step² = 1e-8 times derivatives
+        assert torch.allclose(got, want, atol=1e-6), (kind, got - want)
         assert (direct - want).abs().max() > 0.05, kind  # the term is not small
 
 # %% ../nbs/evidence/17_dual.ipynb #9e91b9ec
@@ -321,7 +344,8 @@ def test_laplace_dual_brackets_where_rows_are_counted():
 def test_laplace_dual_of_logistic_regression_and_of_a_net():
     p = logistic_problem(2)
     x, sign = p.data
-    options = {"outputs": lambda w: x @ w["w"], "head": lambda o: torch.nn.functional.logsigmoid(sign * o).sum()}
+    options = {"outputs": lambda w: x @ w["w"],
+               "head": lambda o: torch.nn.functional.logsigmoid(sign * o).sum()}
     e = estimate(p.log_likelihood, p.prior, method="laplace_dual", generator=seeded(), **options)
     truth = grid_log_evidence(p)
     assert abs(e.value - truth) < 0.05, (e, truth)  # a Gaussian at the mode, 60 rows
@@ -330,7 +354,8 @@ def test_laplace_dual_of_logistic_regression_and_of_a_net():
     prior = GaussianPrior(SHAPES | {"V": (4, 1), "c": (1,)})
     head = lambda o: -0.5 * ((y - o[:, 0]) ** 2 / 0.1 + math.log(2 * math.pi * 0.1)).sum()
     f = lambda w: network(w, x)
-    e = estimate(lambda w: head(f(w)), prior, method="laplace_dual", generator=seeded(), outputs=f, head=head, steps=100)
+    e = estimate(lambda w: head(f(w)), prior, method="laplace_dual", generator=seeded(), outputs=f,
+                 head=head, steps=100)
     assert not e.reliable and "log weights" in e.diagnostics["reason"]
 
 # %% ../nbs/evidence/17_dual.ipynb #430fcceb
@@ -341,5 +366,5 @@ def test_laplace_dual_refuses_what_it_cannot_judge():
     x, sign = p.data
     joined = lambda o: -(sign * o).sum() ** 2
     with pytest.raises(ValueError, match="joins rows"):
-        estimate(lambda w: joined(x @ w["w"]), p.prior, method="laplace_dual", generator=seeded(), steps=5,
-                 outputs=lambda w: x @ w["w"], head=joined)
+        estimate(lambda w: joined(x @ w["w"]), p.prior, method="laplace_dual", generator=seeded(),
+                 steps=5, outputs=lambda w: x @ w["w"], head=joined)

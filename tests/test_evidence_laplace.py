@@ -27,12 +27,14 @@ def test_climb_and_find_modes_reach_maxima():
         assert (torch.func.vmap(t.log_joint)(near) < v + 1e-9).all()
     z, value, grad, h = climb(t, t.draw(g, 3), steps=5)
     f = torch.func.vmap(t.log_joint)
-    assert torch.allclose(value, f(z)) and torch.allclose(grad, torch.func.vmap(torch.func.grad(t.log_joint))(z))
+    assert torch.allclose(value, f(z))
+    assert torch.allclose(grad, torch.func.vmap(torch.func.grad(t.log_joint))(z))
     assert torch.allclose(h, -torch.func.vmap(torch.func.hessian(t.log_joint))(z), atol=1e-8)
 
 # %% ../nbs/evidence/06_laplace.ipynb #78cbe22b
 def test_a_flat_mode_is_taken_no_wider_than_the_clamp():
-    f = lambda w: (torch.tensor([0.45, 0.25]).double() * w["w"] ** 2 - w["w"] ** 4).sum()  # precisions .1 and .5 at zero
+    # precisions .1 and .5 at zero
+    f = lambda w: (torch.tensor([0.45, 0.25]).double() * w["w"] ** 2 - w["w"] ** 4).sum()
     t = make_target(f, GaussianPrior({"w": (2,)}))
     m = find_modes(t, torch.Generator().manual_seed(0), 8)
     assert len(m.z) == 1 and m.z.abs().max() < 1e-6
@@ -48,12 +50,15 @@ def test_find_modes_and_laplace_refuse_what_has_no_mode():
     prior = GaussianPrior({"w": (3,)})
     g = torch.Generator().manual_seed(0)
     for f, word in ((lambda w: w["w"].sum() * 0 - math.inf, "-inf or NaN at all 16 starts; mask"),
-                    (lambda w: (w["w"].sum() * 0).log(), "derivative of it, is -inf or NaN at all 16 starts; mask")):
+                    (lambda w: (w["w"].sum() * 0).log(),
+                     "derivative of it, is -inf or NaN at all 16 starts; mask")):
         with pytest.raises(ValueError, match=word):
             estimate(f, prior, method="laplace", generator=g)
     for starts in (0, -1):
-        with pytest.raises(ValueError, match=f"starts is {starts}; modes are searched from 1 start at least"):
-            estimate(lambda w: -(w["w"] ** 4).sum(), prior, method="laplace", generator=g, starts=starts)
+        with pytest.raises(ValueError, match=f"starts is {starts}; modes are searched from 1 start "
+                                             "at least"):
+            estimate(lambda w: -(w["w"] ** 4).sum(), prior, method="laplace", generator=g,
+                     starts=starts)
 
 # %% ../nbs/evidence/06_laplace.ipynb #b454d68e
 def test_a_dead_start_does_not_count():
@@ -61,7 +66,8 @@ def test_a_dead_start_does_not_count():
     g = torch.Generator().manual_seed(0)
     whole = lambda w: -2 * ((w["w"] - 1) ** 2).sum()
     cut = lambda w: whole(w) + (w["w"].sum() + 0.5).sqrt().detach() * 0  # NaN on one side
-    kink = lambda w: whole(w) + 0 * ((w["w"] - 0.8) ** 2).sum().sqrt()  # a NaN derivative at the maximum
+    # a NaN derivative at the maximum
+    kink = lambda w: whole(w) + 0 * ((w["w"] - 0.8) ** 2).sum().sqrt()
     want = estimate(whole, prior, method="laplace", generator=g)
     e = estimate(cut, prior, method="laplace", generator=g)
     assert 0 < e.diagnostics["dead_starts"] < 16 and abs(e.value - want.value) < 1e-8
@@ -69,13 +75,15 @@ def test_a_dead_start_does_not_count():
     m = find_modes(make_target(kink, prior), g, start=start)
     assert m.dead == 0 and abs(float(m.log_mass[0]) - want.value) < 1e-3
     far = lambda w: ((w["w"] - 0.8) ** 2).sum()
-    ball = lambda w: whole(w) + 0 * ((far(w) > 0.04) * far(w)).sqrt()  # NaN derivatives all about the maximum
+    # NaN derivatives all about the maximum
+    ball = lambda w: whole(w) + 0 * ((far(w) > 0.04) * far(w)).sqrt()
     m = find_modes(make_target(ball, prior), g, start=start)
     assert m.dead == 0 and all(0.2 <= (z - 0.8).norm() < 0.6 for z in m.z)  # no step goes in
     start[0] = 0.8
     assert find_modes(make_target(kink, prior), g, start=start).dead == 1
     z, value, grad, h = climb(make_target(kink, prior), start, steps=3)
-    assert torch.equal(z[0], start[0]) and value[0] == -math.inf and not grad[0].any() and (z[1] - 0.8).abs().max() < 0.1
+    assert torch.equal(z[0], start[0]) and value[0] == -math.inf and not grad[0].any()
+    assert (z[1] - 0.8).abs().max() < 0.1
 
 # %% ../nbs/evidence/06_laplace.ipynb #75c98a65
 def test_laplace_is_exact_for_linear_models_and_diagonal_loses_what_theory_says():
@@ -86,21 +94,25 @@ def test_laplace_is_exact_for_linear_models_and_diagonal_loses_what_theory_says(
     t = make_target(p.log_likelihood, p.prior)
     lam = -torch.func.hessian(t.log_joint)(torch.zeros(5, dtype=torch.float64))
     loss = 0.5 * (lam.diagonal().log().sum() - torch.linalg.slogdet(lam)[1])
-    diagonal = estimate(p.log_likelihood, p.prior, method="laplace", generator=g, structure="diagonal", starts=4)
+    diagonal = estimate(p.log_likelihood, p.prior, method="laplace", generator=g, structure="diagonal",
+                        starts=4)
     assert abs(full.value - diagonal.value - loss) < 1e-8 and loss > 1
-    layer = estimate(p.log_likelihood, p.prior, method="laplace", generator=g, structure="layer", starts=4)
+    layer = estimate(p.log_likelihood, p.prior, method="laplace", generator=g, structure="layer",
+                     starts=4)
     assert abs(layer.value - full.value) < 1e-10  # one tensor, one block
 
 # %% ../nbs/evidence/06_laplace.ipynb #6c3fdeee
 def test_laplace_agrees_with_the_published_formula():
     p = logistic_problem(6, seed=1)
-    e = estimate(p.log_likelihood, p.prior, method="laplace", generator=torch.Generator().manual_seed(0), starts=4)
+    e = estimate(p.log_likelihood, p.prior, method="laplace",
+                 generator=torch.Generator().manual_seed(0), starts=4)
     w = torch.zeros(6, dtype=torch.float64)
     f = lambda w: p.log_likelihood({"w": w}) - 0.5 * (w * w).sum()
     for _ in range(50):
         w = w - torch.linalg.solve(torch.func.hessian(f)(w), torch.func.grad(f)(w))
     posterior = -torch.func.hessian(f)(w)
-    published = p.log_likelihood({"w": w}) - 0.5 * (torch.linalg.slogdet(posterior)[1] + (w * w).sum())  # ln|A| = 0
+    # ln|A| = 0
+    published = p.log_likelihood({"w": w}) - 0.5 * (torch.linalg.slogdet(posterior)[1] + (w * w).sum())
     assert abs(e.value - published) < 1e-8 and not e.reliable and math.isnan(e.stderr)
 
 # %% ../nbs/evidence/06_laplace.ipynb #98e21e44
@@ -108,22 +120,27 @@ def test_ggn_equals_the_naive_jacobian_and_the_hessian_of_a_linear_model():
     x = torch.linspace(-2, 2, 7, dtype=torch.float64)
     outputs = lambda w: torch.tanh(x[:, None] * w["a"]) @ w["c"]
     head = lambda f: -torch.nn.functional.softplus(-f).sum()
-    t = make_target(lambda w: head(outputs(w)), GaussianPrior({"a": (2,), "c": (2,)}, {"a": 0.5, "c": 2.0}))
+    t = make_target(lambda w: head(outputs(w)),
+                    GaussianPrior({"a": (2,), "c": (2,)}, {"a": 0.5, "c": 2.0}))
     z = t.draw(torch.Generator().manual_seed(0))
     jacobian = torch.func.jacrev(lambda z: outputs(to_weights(t.prior, z)))(z)
     curve = torch.func.hessian(head)(outputs(to_weights(t.prior, z)))
     assert torch.allclose(ggn(outputs, head, t, z), -jacobian.T @ curve @ jacobian, atol=1e-12)
     p = logistic_problem(4)
     x = torch.randn(9, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    both = [estimate(lambda w: head(x @ w["w"]), p.prior, method="laplace", generator=torch.Generator().manual_seed(0),
-                     curvature=c, outputs=lambda w: x @ w["w"], head=head) for c in ("hessian", "ggn")]
-    assert abs(both[0].value - both[1].value) < 1e-8  # outputs linear in the weights: nothing is forgotten
+    both = [estimate(lambda w: head(x @ w["w"]), p.prior, method="laplace",
+                     generator=torch.Generator().manual_seed(0), curvature=c,
+                     outputs=lambda w: x @ w["w"], head=head) for c in ("hessian", "ggn")]
+    # outputs linear in the weights: nothing is forgotten
+    assert abs(both[0].value - both[1].value) < 1e-8
     with pytest.raises(ValueError, match="needs outputs"):
-        estimate(lambda w: head(x @ w["w"]), p.prior, method="laplace", generator=torch.Generator(), curvature="ggn")
+        estimate(lambda w: head(x @ w["w"]), p.prior, method="laplace", generator=torch.Generator(),
+                 curvature="ggn")
 
 # %% ../nbs/evidence/06_laplace.ipynb #c060729a
 def test_block_log_det_of_blocks():
     m = torch.randn(5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     m = m @ m.T + torch.eye(5, dtype=torch.float64)
     want = torch.logdet(m[:2, :2]) + torch.logdet(m[2:, 2:])
-    assert torch.allclose(block_log_det(m, [2, 3]), want) and block_log_det(m, [1] * 5) >= block_log_det(m, [5])
+    assert torch.allclose(block_log_det(m, [2, 3]), want)
+    assert block_log_det(m, [1] * 5) >= block_log_det(m, [5])

@@ -20,7 +20,8 @@ def test_exact_evidence_is_the_rule_itself():
     for errors in ("own", "pooled"):
         post = structure_posterior([Evidence(v, 0.0) for v in values.tolist()], errors=errors)
         torch.testing.assert_close(post.probability, values.softmax(0))
-        assert post.stderr.max() < 1e-12 and post.reliable and post.notes == () and post.labels == (0, 1, 2)
+        assert post.stderr.max() < 1e-12 and post.reliable and post.notes == ()
+        assert post.labels == (0, 1, 2)
     assert post.top(1)[0][0] == 0
     assert total_variation(post.probability, values.softmax(0)) < 1e-12
     assert total_variation(torch.tensor([1.0, 0]), torch.tensor([0, 1.0])) == 1
@@ -32,11 +33,13 @@ def test_two_structures_against_quadrature_own_and_pooled():
     logistic = lambda d: 1 / (1 + math.exp(-d))
     def at(k, lead, width):
         "The k-th moment of the probability of the first."
-        return quad(lambda z: norm.pdf(z) * logistic(lead + width * z)**k, -9, 9, points=[-lead / width])[0]
+        return quad(lambda z: norm.pdf(z) * logistic(lead + width * z)**k, -9, 9,
+                    points=[-lead / width])[0]
     for (a, sa), (b, sb) in (((0.0, 1.5), (-1.0, 2.0)), ((-640.6, 29.3), (-645.6, 12.2))):
         first, second = (at(k, a - b, math.hypot(sa, sb)) for k in (1, 2))
         for errors in ("own", "pooled"):
-            post = structure_posterior({"a": Evidence(a, sa), "b": Evidence(b, sb)}, errors=errors, draws=200_000)
+            post = structure_posterior({"a": Evidence(a, sa), "b": Evidence(b, sb)}, errors=errors,
+                                       draws=200_000)
             assert abs(post.probability[0].item() - first) < 4 * 0.5 / 200_000**0.5
             assert abs(post.stderr[0].item() - math.sqrt(second - first**2)) < 0.005
     assert 0.55 < post.probability[0] < 0.58  # they cannot be told apart
@@ -44,7 +47,8 @@ def test_two_structures_against_quadrature_own_and_pooled():
 # %% ../nbs/evidence/16_posterior.ipynb #28f8d03a
 def test_log_prior_against_enumeration():
     from itertools import product
-    values, prior, sd = (-3.0, -3.5, -5.0), torch.tensor([0.1, 0.6, 0.3], dtype=torch.float64).log(), (0.4, 0.8, 1.2)
+    values, prior, sd = (-3.0, -3.5, -5.0), torch.tensor([0.1, 0.6, 0.3], dtype=torch.float64).log(), (
+        0.4, 0.8, 1.2)
     exact = structure_posterior([Evidence(v) for v in values], prior + 7).probability
     torch.testing.assert_close(exact, (torch.tensor(values, dtype=torch.float64) + prior).softmax(0))
     nodes, weights = np.polynomial.hermite_e.hermegauss(12)
@@ -62,27 +66,37 @@ def test_log_prior_against_enumeration():
 
 # %% ../nbs/evidence/16_posterior.ipynb #202c6a4f
 def test_what_has_no_estimate_is_left_out_and_told():
-    lost = structure_posterior([Evidence(-5.0, 1.0), Evidence(math.nan, 1.0), Evidence(-math.inf, math.inf)])
-    assert lost.probability.tolist() == [1, 0, 0] and "1 of 3 structures have no estimate" in lost.notes[0]
+    lost = structure_posterior(
+        [Evidence(-5.0, 1.0), Evidence(math.nan, 1.0), Evidence(-math.inf, math.inf)])
+    assert lost.probability.tolist() == [1, 0, 0]
+    assert "1 of 3 structures have no estimate" in lost.notes[0]
     for evidence in (math.nan, math.inf, -math.inf):
         none = structure_posterior([Evidence(evidence, math.inf)] * 2, torch.tensor([0.25, 0.75]).log())
-        assert none.probability.tolist() == pytest.approx([0.25, 0.75]) and not none.reliable and "prior" in none.notes[0]
-    single = structure_posterior([Evidence(-1.0, math.inf, reliable=False), Evidence(-2.0, math.inf, reliable=False)])
-    assert single.probability[0].item() == pytest.approx(1 / (1 + math.exp(-1))) and "no error" in single.notes[0]
+        assert none.probability.tolist() == pytest.approx([0.25, 0.75]) and not none.reliable
+        assert "prior" in none.notes[0]
+    single = structure_posterior(
+        [Evidence(-1.0, math.inf, reliable=False), Evidence(-2.0, math.inf, reliable=False)])
+    assert single.probability[0].item() == pytest.approx(1 / (1 + math.exp(-1)))
+    assert "no error" in single.notes[0]
     assert not single.reliable and len(structure_posterior([]).labels) == 0
     some = structure_posterior([Evidence(-1.0, math.inf), Evidence(-2.0, 20.0), Evidence(-2.0, 20.0)])
     assert some.probability.max() < 0.4 and some.notes == ()  # the pooled error of the others
     assert not structure_posterior([Evidence(-3.0), Evidence(-3.0, reliable=False)]).reliable
-    assert structure_posterior([Evidence(-3.0), Evidence(-30.0, reliable=False)]).reliable  # it has no say
+    # it has no say
+    assert structure_posterior([Evidence(-3.0), Evidence(-30.0, reliable=False)]).reliable
 
 # %% ../nbs/evidence/16_posterior.ipynb #ca8c7c24
 def test_names_of_one_network_are_one_entry():
-    named = {"a": Evidence(-3.0, 2.0), "a'": Evidence(-3.0, 2.0), "a''": Evidence(-3.0, 2.0), "b": Evidence(-2.0, 2.0)}
+    named = {"a": Evidence(-3.0, 2.0), "a'": Evidence(-3.0, 2.0), "a''": Evidence(-3.0, 2.0),
+             "b": Evidence(-2.0, 2.0)}
     joint = structure_posterior(named, network=lambda label: label[0], draws=200_000)
-    want = structure_posterior({"a": named["a"], "b": named["b"]}, torch.tensor([3.0, 1.0]).log(), draws=200_000)
+    want = structure_posterior({"a": named["a"], "b": named["b"]}, torch.tensor([3.0, 1.0]).log(),
+                               draws=200_000)
     assert joint.labels == ("a", "b") and torch.allclose(joint.probability, want.probability)
-    assert structure_posterior(named, draws=200_000).stderr[3] < joint.stderr[1]  # as if each name had its own luck
-    twice = structure_posterior({"a": Evidence(-3.0, 2.0), "b": Evidence(-5.0, 2.0)}, network={"a": 0, "b": 0})
+    # as if each name had its own luck
+    assert structure_posterior(named, draws=200_000).stderr[3] < joint.stderr[1]
+    twice = structure_posterior({"a": Evidence(-3.0, 2.0), "b": Evidence(-5.0, 2.0)},
+                                network={"a": 0, "b": 0})
     assert twice.labels == (0,) and twice.probability.tolist() == [1]
     from bstruct.evidence.posterior import _mean
     both = _mean([Evidence(-3.0, 2.0), Evidence(-5.0, 2.0), Evidence(math.nan)])
@@ -122,13 +136,15 @@ def test_stated_probabilities_are_kept():
     exact = tau * draw()
     true = torch.multinomial(exact.softmax(1), 1, generator=generator)[:, 0]
     seen, w = exact + s * draw(), tau**2 / (tau**2 + s**2)
-    told = lambda row, error: structure_posterior([Evidence(v, error) for v in row.tolist()], draws=512).probability
+    told = lambda row, error: structure_posterior([Evidence(v, error) for v in row.tolist()],
+                                                  draws=512).probability
     def worst(p):
         "The largest gap between stated probabilities and frequencies, in standard errors."
         hit, gaps = torch.nn.functional.one_hot(true, 6).double(), []
         for a, b in zip((0.0, 0.2, 0.4, 0.6, 0.8), (0.2, 0.4, 0.6, 0.8, 1.01)):
             at = (p >= a) & (p < b)
-            gaps.append(float((hit[at] - p[at]).mean().abs() / (p[at] * (1 - p[at])).mean().sqrt() * at.sum() ** 0.5))
+            gaps.append(float((hit[at] - p[at]).mean().abs() / (p[at] * (1 - p[at])).mean().sqrt()
+                              * at.sum() ** 0.5))
         return max(gaps)
     assert worst(torch.stack([told(w * row, w**0.5 * s) for row in seen])) < 4
     assert worst((w * seen).softmax(1)) > 8 and worst(seen.softmax(1)) > 8

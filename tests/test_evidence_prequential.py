@@ -19,7 +19,8 @@ def linear_problem(n=24, d=3, precision=0.7, noise=0.3, seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, d, generator=g, dtype=torch.float64)
     w = torch.randn(d, generator=g, dtype=torch.float64) / precision**0.5
-    return x, x @ w + noise**0.5 * torch.randn(n, generator=g, dtype=torch.float64), precision, noise
+    return x, x @ w + noise**0.5 * torch.randn(
+        n, generator=g, dtype=torch.float64), precision, noise
 
 
 def marginal(x, y, precision, noise):
@@ -43,7 +44,8 @@ def test_prequential_is_the_evidence_of_a_linear_model():
         m, v = predictive(x[:i], y[:i], x[i:i + 1], precision, noise)
         rows.append(torch.distributions.Normal(m, v.sqrt()).log_prob(y[i]).item())
     got = prequential(torch.tensor([rows, rows], dtype=torch.float64), past=6)
-    assert abs(got.value - (marginal(x, y, precision, noise) - marginal(x[:6], y[:6], precision, noise))) < 1e-9
+    assert abs(got.value - (marginal(x, y, precision, noise)
+                            - marginal(x[:6], y[:6], precision, noise))) < 1e-9
     assert got.stderr < 1e-9 and got.reliable
 
 # %% ../nbs/evidence/10_prequential.ipynb #c3b2772c
@@ -70,7 +72,8 @@ def test_mixture_over_stops_loses_at_most_the_logarithm():
     best = log_mean(lp.transpose(0, 2)).sum(-1).amax(0)
     assert (by_hand <= best + 1e-12).all() and (by_hand >= best - math.log(6)).all()
     one = prequential(lp[0], past=3)
-    assert one.value == pytest.approx(float(by_hand[0])) and sum(one.diagnostics["stops"]) == pytest.approx(1)
+    assert one.value == pytest.approx(float(by_hand[0]))
+    assert sum(one.diagnostics["stops"]) == pytest.approx(1)
     assert prequential(lp[0, 2], past=3).value == pytest.approx(prequential(lp[0, 2:3], past=3).value)
 
 # %% ../nbs/evidence/10_prequential.ipynb #eba09c50
@@ -89,12 +92,14 @@ def test_blocks_see_their_past_only_and_batches_fit_each_member_alone():
     x, y = small_logistic(24)
     g = lambda: torch.Generator().manual_seed(3)
     start = {"w": torch.randn(5, 2, generator=g(), dtype=torch.float64)}
-    run = lambda y, start: block_predictions(torch.func.vmap(logistic_rows(x, y), in_dims=(0, None)), start, [3, 6, 12, 24],
-                                             stops=(0, 2, 7), generator=g(), batch_size=4, lr=0.1)
+    run = lambda y, start: block_predictions(torch.func.vmap(logistic_rows(x, y), in_dims=(0, None)),
+                                             start, [3, 6, 12, 24], stops=(0, 2, 7), generator=g(),
+                                             batch_size=4, lr=0.1)
     found = run(y, start)
     assert found.shape == (3, 5, 21)
     flipped = run(torch.cat([y[:12], -y[12:]]), start)
-    assert torch.equal(found[..., :9], flipped[..., :9]) and not torch.equal(found[..., 9:], flipped[..., 9:])
+    assert torch.equal(found[..., :9], flipped[..., :9])
+    assert not torch.equal(found[..., 9:], flipped[..., 9:])
     alone = torch.cat([run(y, {"w": start["w"][i:i + 1]}) for i in range(5)], 1)
     assert torch.allclose(found, alone, atol=1e-12)
     untrained = torch.func.vmap(logistic_rows(x, y), in_dims=(0, None))(start, torch.arange(3, 24))
@@ -107,8 +112,8 @@ def test_probabilities_of_all_data_sum_to_one():
     for i in range(64):
         y = torch.tensor([2.0 * (i >> k & 1) - 1 for k in range(6)], dtype=torch.float64)
         rows = logistic_rows(x, y)
-        e = estimate(lambda w, rows=rows: rows(w, torch.arange(6)).sum(), GaussianPrior({"w": (2,)}), rows=6,
-                     method="prequential",
+        e = estimate(lambda w, rows=rows: rows(w, torch.arange(6)).sum(), GaussianPrior({"w": (2,)}),
+                     rows=6, method="prequential",
                      row_log_likelihood=rows, replicas=3, stops=(0, 1, 4), batch_size=2, lr=0.3,
                      generator=torch.Generator().manual_seed(0))
         total.append(e.value)
@@ -117,11 +122,14 @@ def test_probabilities_of_all_data_sum_to_one():
 # %% ../nbs/evidence/10_prequential.ipynb #b86e74e2
 def test_prequential_estimate_stays_near_the_exact_predictive():
     gaps = []
-    for seed in range(3):  # data from the model itself: on average no procedure beats the exact predictive
+    # data from the model itself: on average no procedure beats the exact predictive
+    for seed in range(3):
         x, y, precision, noise = linear_problem(48, seed=seed)
-        rows = lambda w, i, x=x, y=y, sd=noise**0.5: torch.distributions.Normal(x[i] @ w["w"], sd).log_prob(y[i])
-        e = estimate(lambda w, rows=rows: rows(w, torch.arange(48)).sum(), GaussianPrior({"w": (3,)}, precision), rows=48,
-                     method="prequential", row_log_likelihood=rows, generator=torch.Generator().manual_seed(0))
+        rows = lambda w, i, x=x, y=y, sd=noise**0.5: torch.distributions.Normal(
+            x[i] @ w["w"], sd).log_prob(y[i])
+        e = estimate(lambda w, rows=rows: rows(w, torch.arange(48)).sum(),
+                     GaussianPrior({"w": (3,)}, precision), rows=48, method="prequential",
+                     row_log_likelihood=rows, generator=torch.Generator().manual_seed(0))
         exact, bounds = 0.0, [0, *growing_blocks(48, 5)]
         for past, end in zip(bounds, bounds[1:]):
             m, v = predictive(x[:past], y[:past], x[past:end], precision, noise)
@@ -133,7 +141,8 @@ def test_prequential_estimate_stays_near_the_exact_predictive():
 def test_prequential_needs_rows_that_add_up():
     x, y = small_logistic()
     rows, prior = logistic_rows(x, y), GaussianPrior({"w": (2,)})
-    run = lambda f, **kw: estimate(f, prior, method="prequential", generator=torch.Generator().manual_seed(0), **kw)
+    run = lambda f, **kw: estimate(f, prior, method="prequential",
+                                   generator=torch.Generator().manual_seed(0), **kw)
     with pytest.raises(ValueError, match="row by row"):
         run(lambda w: rows(w, torch.arange(6)).sum())
     with pytest.raises(ValueError, match="sum to log_likelihood"):

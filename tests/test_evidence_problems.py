@@ -20,10 +20,13 @@ def test_linear_problem_states_its_likelihood_and_exact_value():
     p = polynomial_problem(2, seed=3)
     x = torch.linspace(-1, 1, 20, dtype=torch.float64)
     w = torch.tensor([0.5, 1.0, -1.0], dtype=torch.float64)
-    y = 1 - x + 2 * x**2 + 0.3 * torch.randn(20, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    want = torch.distributions.Normal(0.5 + x - x**2, torch.tensor(0.3, dtype=torch.float64)).log_prob(y).sum()
+    y = 1 - x + 2 * x**2 + 0.3 * torch.randn(20, generator=torch.Generator().manual_seed(3),
+                                             dtype=torch.float64)
+    want = torch.distributions.Normal(0.5 + x - x**2, torch.tensor(0.3, dtype=torch.float64)).log_prob(
+        y).sum()
     assert abs(p.log_likelihood({"w": w}) - want) < 1e-10
-    assert abs(p.exact - linear_evidence(polynomial_features(x, 2), y, precision=1.0, noise_variance=0.09).value) < 1e-10
+    assert abs(p.exact - linear_evidence(polynomial_features(x, 2), y, precision=1.0,
+                                         noise_variance=0.09).value) < 1e-10
 
 # %% ../nbs/evidence/04_problems.ipynb #8188520a
 def test_subset_problem_drops_its_columns():
@@ -41,7 +44,8 @@ def test_likelihoods_against_torch_distributions():
     p = logistic_problem(4, seed=2)
     g = torch.Generator().manual_seed(0)
     w = torch.randn(4, generator=g, dtype=torch.float64)
-    assert p.log_likelihood({"w": w}) < 0 and abs(p.log_likelihood({"w": 0 * w}) - 60 * math.log(0.5)) < 1e-10
+    assert p.log_likelihood({"w": w}) < 0
+    assert abs(p.log_likelihood({"w": 0 * w}) - 60 * math.log(0.5)) < 1e-10
     q = tanh_problem(2, seed=1)
     assert q.prior.size == 7 and set(q.prior.shapes) == {"a", "b", "c", "d"}
     for problem in (q, tanh_problem(2, seed=1, integrated=True)):
@@ -61,7 +65,8 @@ def test_grid_agrees_with_the_closed_form_and_with_itself():
 def test_tanh_problem_integrated_is_the_same_model():
     p, q = tanh_problem(1, seed=5), tanh_problem(1, seed=5, integrated=True)
     g = torch.Generator().manual_seed(0)
-    hidden = {"a": torch.tensor([0.7], dtype=torch.float64), "b": torch.tensor([-0.3], dtype=torch.float64)}
+    hidden = {"a": torch.tensor([0.7], dtype=torch.float64),
+              "b": torch.tensor([-0.3], dtype=torch.float64)}
     t = torch.linspace(-12, 12, 1201, dtype=torch.float64)
     c, d = torch.meshgrid(t, t, indexing="ij")
     f = lambda c, d: p.log_likelihood({**hidden, "c": c[None], "d": d})
@@ -73,7 +78,9 @@ def test_tanh_problem_integrated_is_the_same_model():
 # %% ../nbs/evidence/04_problems.ipynb #879aa42e
 def test_misleading_problems_have_their_exact_values():
     for p, points in ((square_problem(1), 4001), (square_problem(2), 1201), (bump_problem(d=1), 8001),
-                      (bump_problem(0.1), 2001), (outlier_problem(), 40_001), (steep_problem(), 100_001),
+                      (bump_problem(0.1), 2001), (outlier_problem(), 40_001),
+                      (steep_problem(), 100_001),
                       (spike_problem(0.05), 1201), (spike_problem(0.01, d=1, share=0.5), 40_001)):
-        assert abs(grid_log_evidence(p, points) - p.exact) < 1e-5, (p.name, grid_log_evidence(p, points), p.exact)
+        assert abs(grid_log_evidence(p, points) - p.exact) < 1e-5, (
+            p.name, grid_log_evidence(p, points), p.exact)
     assert square_problem(7).exact == pytest.approx(7 * square_problem(1).exact)

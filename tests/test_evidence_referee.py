@@ -18,9 +18,11 @@ from bstruct.evidence.problems import grid_log_evidence, polynomial_problem, tan
 def test_combine_weighs_by_variance_and_reports_a_quarrel():
     a, b = Evidence(-10.0, 0.1, 5.0, method="smc"), Evidence(-10.1, 0.05, 9.0, method="mixture")
     e = combine(a, b)
-    assert abs(e.value - (-10.0 * 100 - 10.1 * 400) / 500) < 1e-12 and abs(e.stderr - 500**-0.5) < 1e-12 and e.reliable
+    assert abs(e.value - (-10.0 * 100 - 10.1 * 400) / 500) < 1e-12 and abs(e.stderr - 500**-0.5) < 1e-12
+    assert e.reliable
     quarrel = combine(a, Evidence(-12.0, 0.05, 9.0, method="mixture"))
-    assert quarrel.value == -10 and not quarrel.reliable and "differ by 2.00" in quarrel.diagnostics["reason"]
+    assert quarrel.value == -10 and not quarrel.reliable
+    assert "differ by 2.00" in quarrel.diagnostics["reason"]
     alone = combine(a, Evidence(-12.0, 0.05, 9.0, method="mixture", reliable=False))
     assert alone.value == -10 and alone.reliable and alone.stderr == 0.1
     heard = combine(a, Evidence(-8.0, 0.3, 9.0, method="mixture", reliable=False))

@@ -35,7 +35,8 @@ def test_other_estimators_score_a_structure():
     smc = [structure_estimate(graph, s, task, "smc", seed=0, particles=64) for s in (low, high)]
     assert smc[1].value > smc[0].value + 3
     def at_zero(log_likelihood, prior, *, generator):
-        value = log_likelihood({k: torch.zeros(s, dtype=torch.float64) for k, s in prior.shapes.items()})
+        value = log_likelihood({k: torch.zeros(s, dtype=torch.float64)
+                                for k, s in prior.shapes.items()})
         return Evidence(float(value), diagnostics={"shapes": sorted(prior.shapes)})
     found = structure_estimate(graph, low, task, at_zero, seed=0)
     expected = float(task.log_likelihood(torch.zeros(40, 1), task.y, torch.tensor(-1.0)).sum())
@@ -45,10 +46,12 @@ def test_other_estimators_score_a_structure():
 # %% ../nbs/evidence/12_structures.ipynb #10c4ad0b
 def test_graph_symmetries_are_those_of_the_function():
     x = torch.randn(6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    cases = [({"x->h": "linear+tanh", "h->y": "linear"}, 48), ({"x->h": "linear+relu", "h->y": "linear"}, 6),
+    cases = [({"x->h": "linear+tanh", "h->y": "linear"}, 48),
+             ({"x->h": "linear+relu", "h->y": "linear"}, 6),
              ({"x->h": "linear+tanh", "h->g": "linear+sin", "g->y": "linear"}, 48 * 48),
              ({"x->h": "linear+tanh", "h->g": "identity", "x->g": "linear+sin", "g->y": "linear"}, 48),
-             ({"x->h": "linear+tanh:2", "h->y": "linear"}, 1), ({"x->h": "linear+tanh", "h->y": "polynomial:2"}, 1)]
+             ({"x->h": "linear+tanh:2", "h->y": "linear"}, 1),
+             ({"x->h": "linear+tanh", "h->y": "polynomial:2"}, 1)]
     for edges, order in cases:
         names = dict.fromkeys(v for e in edges for v in e.split("->"))
         sizes = {"x": 2, "h": 3, "g": 3, "y": 1}
@@ -64,11 +67,14 @@ def test_graph_symmetries_are_those_of_the_function():
 # %% ../nbs/evidence/12_structures.ipynb #cc24124a
 def test_structure_evidences_of_polynomials_are_exact():
     x = torch.linspace(-1, 1, 12, dtype=torch.float64)[:, None]
-    y = (1 - x + 2 * x**2)[:, 0] + 0.3 * torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = (1 - x + 2 * x**2)[:, 0] + 0.3 * torch.randn(12, generator=torch.Generator().manual_seed(0),
+                                                     dtype=torch.float64)
     f = lambda out: -0.5 * ((y - out[:, 0]) ** 2 / 0.09 + math.log(2 * math.pi * 0.09)).sum()
     graph = Graph.polynomial(4)
-    found = structure_evidences(graph, x, f, method="mixture", generator=torch.Generator().manual_seed(0))
-    exact = lambda d: linear_log_evidence(x ** torch.arange(d + 1), y, precision=float(d + 1), noise_variance=0.09)
+    found = structure_evidences(graph, x, f, method="mixture",
+                                generator=torch.Generator().manual_seed(0))
+    exact = lambda d: linear_log_evidence(x ** torch.arange(d + 1), y, precision=float(d + 1),
+                                          noise_variance=0.09)
     want = torch.stack([exact(d) for d in range(5)])
     got = torch.tensor([e.value for e in found.values()], dtype=torch.float64)
     assert torch.allclose(got, want, atol=1e-7)

@@ -33,7 +33,8 @@ def test_units_and_order():
 def test_group_elements_are_distinct_and_leave_the_network_alone():
     prior = GaussianPrior(shapes, {k: 1.0 + i for i, k in enumerate(shapes)})
     table = group(layers, prior)
-    assert len(table[0]) == 2304 and (table[0][0] == torch.arange(prior.size)).all() and (table[1][0] == 1).all()
+    assert len(table[0]) == 2304 and (table[0][0] == torch.arange(prior.size)).all()
+    assert (table[1][0] == 1).all()
     z = torch.randn(2, prior.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     copies = act(table, z)
     assert len({tuple(c.tolist()) for c in copies[0]}) == 2304
@@ -42,7 +43,8 @@ def test_group_elements_are_distinct_and_leave_the_network_alone():
     with pytest.raises(ValueError, match="copies of each mode"):
         group(layers, prior, limit=100)
     with pytest.raises(ValueError, match="precision differs"):
-        group(layers, GaussianPrior(shapes, dict.fromkeys(shapes, 1.0) | {"b": torch.tensor([1.0, 2.0, 3.0])}))
+        group(layers, GaussianPrior(shapes, dict.fromkeys(shapes, 1.0)
+                                    | {"b": torch.tensor([1.0, 2.0, 3.0])}))
 
 # %% ../nbs/evidence/03_symmetry.ipynb #c9cc8d03
 def test_check_symmetry_catches_a_wrong_claim():
@@ -54,6 +56,8 @@ def test_check_symmetry_catches_a_wrong_claim():
         check_symmetry(lambda w: network(w, torch.relu), prior, layers, table, g)
     even = [Units(u.axes) for u in layers]
     check_symmetry(lambda w: network(w, torch.relu), prior, even, group(even, prior), g)
-    with pytest.raises(ValueError, match="no symmetry"):  # one unit of two layers weighs a thousandth more
+    # one unit of two layers weighs a thousandth more
+    with pytest.raises(ValueError, match="no symmetry"):
         check_symmetry(lambda w: network(w) + 1e-3 * w["c"][0] ** 2, prior, layers, table, g)
-    check_symmetry(lambda w: network(w) + 1e-9 * w["c"][0] ** 2, prior, layers, table, g)  # rounding is no wrong claim
+    # rounding is no wrong claim
+    check_symmetry(lambda w: network(w) + 1e-9 * w["c"][0] ** 2, prior, layers, table, g)

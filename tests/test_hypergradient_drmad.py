@@ -16,7 +16,8 @@ from bstruct.hypergradient.operator import train
 # %% ../nbs/hypergradient/08_drmad.ipynb #575c19af
 def _problem(seed=0, n=5):
     g = torch.Generator().manual_seed(seed)
-    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
+    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(
+        20, generator=g, dtype=torch.float64)
     def inner(theta, hyper, step):
         residual = torch.tanh(x @ theta["w"]) - y
         return (residual ** 2).mean() + (hyper["log_l2"].exp() * theta["w"] ** 2).sum()
@@ -36,7 +37,8 @@ def test_all_knots_are_exact():
     truth = hypergradient(inner, outer, theta, hyper, method="unroll", **one).grads
     for fit in (True, False):
         torch.testing.assert_close(
-            hypergradient(inner, outer, theta, hyper, method="drmad", fit=fit, **one).grads, truth, rtol=1e-10, atol=1e-13
+            hypergradient(inner, outer, theta, hyper, method="drmad", fit=fit, **one).grads, truth,
+                                   rtol=1e-10, atol=1e-13
         )
     quadratic = lambda t, h, s: ((t["w"] - h["log_l2"]) ** 2 * torch.arange(1.0, 6.0)).sum() / 5
     line, true = (
@@ -51,7 +53,8 @@ def test_second_order_in_knots():
     kw = {"steps": 256, "lr": 0.004, "momentum": 0.5}
     exact = hypergradient(inner, outer, theta, hyper, method="unroll", **kw).grads["log_l2"]
     for fit in (True, False):
-        call = lambda k: hypergradient(inner, outer, theta, hyper, method="drmad", knots=k - 1, fit=fit, **kw)  # noqa: B023
+        call = lambda k: hypergradient(inner, outer, theta, hyper, method="drmad", knots=k - 1, fit=fit,
+                                       **kw)
         errors = [(call(k).grads["log_l2"] - exact).norm() for k in (16, 32, 64)]
         assert errors[0] > errors[1] > errors[2] and 8 < errors[0] / errors[2] < 32, errors
 
@@ -81,15 +84,19 @@ def test_residual_is_what_the_polygon_misses():
     share = off / torch.stack([w - path[0] for w in path]).norm()
     with pytest.warns(UserWarning, match="take more knots"):
         found = hypergradient(inner, outer, theta, hyper, method="drmad", knots=2, **kw)
-    torch.testing.assert_close(torch.tensor(found.diagnostics["residual"]).double(), share, rtol=1e-6, atol=1e-9)
-    assert hypergradient(inner, outer, theta, hyper, method="drmad", knots=39, **kw).diagnostics["residual"] < 1e-6
+    torch.testing.assert_close(torch.tensor(found.diagnostics["residual"]).double(), share, rtol=1e-6,
+                               atol=1e-9)
+    assert hypergradient(inner, outer, theta, hyper, method="drmad", knots=39,
+                         **kw).diagnostics["residual"] < 1e-6
     published = hypergradient(inner, outer, theta, hyper, method="drmad", knots=0, fit=False, **kw)
-    assert found.diagnostics["bytes_stored"] == 4 * 5 * 8 and published.diagnostics["bytes_stored"] == 4 * 5 * 8
+    assert found.diagnostics["bytes_stored"] == 4 * 5 * 8
+    assert published.diagnostics["bytes_stored"] == 4 * 5 * 8
     run, state, h = prepare(inner, outer, theta, hyper, **kw)
     path.append(train(run, state, h).theta["w"])
     line = torch.stack([torch.lerp(path[0], path[-1], t / 40) for t in range(41)])
     share = (line - torch.stack(path)).norm() / torch.stack([w - path[0] for w in path]).norm()
-    torch.testing.assert_close(torch.tensor(published.diagnostics["residual"]).double(), share, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(torch.tensor(published.diagnostics["residual"]).double(), share,
+                               rtol=1e-6, atol=1e-9)
 
 # %% ../nbs/hypergradient/08_drmad.ipynb #4ebf8e3c
 def test_no_reversed_gradient_without_a_warning():
@@ -100,19 +107,22 @@ def test_no_reversed_gradient_without_a_warning():
         f = lambda t: torch.tanh(x @ t["w"]) @ t["c"]
         inner = lambda t, h, s: ((f(t) - y) ** 2).mean() + (h["l2"].exp() * t["w"] ** 2).sum()
         outer = lambda t, h: ((f(t) - y + 0.1) ** 2).mean()
-        theta = {"w": torch.randn(n, units, generator=g).double(), "c": torch.randn(units, generator=g).double()}
+        theta = {"w": torch.randn(n, units, generator=g).double(),
+                 "c": torch.randn(units, generator=g).double()}
         return inner, outer, theta, {"l2": torch.full((n, units), -4.0).double()}
     quiet, wrong = [], []
     for seed in range(2):
         for lr, momentum in ((0.05, 0.9), (0.2, 0.9), (0.01, 0.5)):
-            call = lambda m, **o: hypergradient(*network(seed), method=m, steps=40, lr=lr, momentum=momentum, **o)  # noqa: B023
+            call = lambda m, **o: hypergradient(*network(seed), method=m, steps=40, lr=lr,
+                                                momentum=momentum, **o)
             exact = call("unroll").grads["l2"].flatten()
             for knots, fit in ((0, False), (3, True), (9, True), (9, False)):
                 with warnings.catch_warnings(record=True) as said:
                     warnings.simplefilter("always")
                     found = call("drmad", knots=knots, fit=fit)
                 cosine = float(torch.cosine_similarity(found.grads["l2"].flatten(), exact, 0))
-                (wrong if any("take more knots" in str(w.message) for w in said) else quiet).append(cosine)
+                (wrong if any("take more knots" in str(w.message) for w in said)
+                 else quiet).append(cosine)
     assert len(quiet) >= 4 and min(quiet) > 0.9 and min(wrong) < 0, (sorted(quiet), sorted(wrong))
 
 # %% ../nbs/hypergradient/08_drmad.ipynb #672c16bc
@@ -123,7 +133,8 @@ def test_fitted_knots_survive_minibatches():
     kw = {"steps": 90, "lr": 0.05, "momentum": 0.5}
     exact = hypergradient(noisy, outer, theta, hyper, method="unroll", **kw).grads["log_l2"]
     fitted, on_path = (
-        (hypergradient(noisy, outer, theta, hyper, method="drmad", fit=fit, **kw).grads["log_l2"] - exact).norm()
+        (hypergradient(noisy, outer, theta, hyper, method="drmad", fit=fit, **kw).grads["log_l2"]
+         - exact).norm()
         for fit in (True, False)
     )
     assert fitted < 0.5 * on_path, (fitted, on_path)
@@ -138,7 +149,8 @@ def test_drmad_tunes_rates():
         for m, o in (("drmad", {"knots": 19}), ("unroll", {}))
     )
     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
-    half = hypergradient(inner, outer, theta, both, method="unroll", steps=5, **{k: kw[k] for k in ("lr", "momentum")})
+    half = hypergradient(inner, outer, theta, both, method="unroll", steps=5,
+                         **{k: kw[k] for k in ("lr", "momentum")})
     a, b = (
         hypergradient(inner, outer, half.theta, both, method=m, resume=half, **kw, **o).grads
         for m, o in (("drmad", {"knots": 19}), ("unroll", {}))

@@ -14,15 +14,18 @@ from bstruct.hypergradient.operator import Adam
 # %% ../nbs/hypergradient/04_forward.ipynb #17e53812
 def _problem(seed=0, n=4):
     g = torch.Generator().manual_seed(seed)
-    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
+    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(
+        20, generator=g, dtype=torch.float64)
     rows = torch.randint(20, (64, 6), generator=g)
 
     def inner(theta, hyper, step):
         residual = torch.tanh(x[rows[step]] @ theta["w"] + theta["b"]) - y[rows[step]]
         return (residual**2).mean() + (hyper["log_l2"].exp() * theta["w"] ** 2).sum()
 
-    outer = lambda theta, hyper: ((torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean() + hyper["momentum"] ** 2
-    theta = {"w": torch.randn(n, generator=g, dtype=torch.float64), "b": torch.zeros((), dtype=torch.float64)}
+    outer = lambda theta, hyper: (
+        (torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean() + hyper["momentum"] ** 2
+    theta = {"w": torch.randn(n, generator=g, dtype=torch.float64),
+             "b": torch.zeros((), dtype=torch.float64)}
     hyper = {
         "log_l2": torch.full((n,), -2.0, dtype=torch.float64),
         "log_lr": torch.tensor(-2.5, dtype=torch.float64),
@@ -31,13 +34,15 @@ def _problem(seed=0, n=4):
     return inner, outer, theta, hyper
 
 
-_tuned = {"lr": lambda h, t: h["log_lr"].exp() / (1 + 0.1 * t), "momentum": lambda h, t: h["momentum"]}
+_tuned = {"lr": lambda h, t: h["log_lr"].exp() / (1 + 0.1 * t),
+          "momentum": lambda h, t: h["momentum"]}
 
 # %% ../nbs/hypergradient/04_forward.ipynb #efb6b3d4
 def test_forward_is_reverse():
     inner, outer, theta, hyper = _problem()
     for kw in (_tuned, {"optimiser": Adam(), "lr": _tuned["lr"]}, {"lr": 0.1, "momentum": 0.9}):
-        a, b = (hypergradient(inner, outer, theta, hyper, method=m, steps=12, **kw) for m in ("forward", "unroll"))
+        a, b = (hypergradient(inner, outer, theta, hyper, method=m, steps=12, **kw)
+                for m in ("forward", "unroll"))
         torch.testing.assert_close(a.grads, b.grads, rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(a.theta, b.theta, rtol=1e-12, atol=1e-14)
 
@@ -49,10 +54,12 @@ def test_forward_carries_buffers_and_vmaps():
         {"mean": 0.9 * b["mean"] + 0.1 * torch.tanh(t["w"]).mean()},
     )
     judge = lambda t, h, b: outer(t, h) + b["mean"] ** 2
-    kw = {"steps": 6, "lr": 0.2, "momentum": 0.5, "buffers": {"mean": torch.tensor(0.3, dtype=torch.float64)}}
+    kw = {"steps": 6, "lr": 0.2, "momentum": 0.5,
+          "buffers": {"mean": torch.tensor(0.3, dtype=torch.float64)}}
     a, b = (hypergradient(with_b, judge, theta, hyper, method=m, **kw) for m in ("forward", "unroll"))
     torch.testing.assert_close(a.grads, b.grads, rtol=1e-9, atol=1e-12)
-    call = lambda w: hypergradient(inner, outer, {**theta, "w": w}, hyper, method="forward", steps=5, **_tuned).grads[
+    call = lambda w: hypergradient(inner, outer, {**theta, "w": w}, hyper, method="forward", steps=5,
+                                   **_tuned).grads[
         "log_l2"
     ]
     batch = torch.stack([theta["w"], theta["w"] + 1])

@@ -14,8 +14,10 @@ from bstruct.hypergradient.call import hypergradient
 # %% ../nbs/hypergradient/05_greedy.ipynb #54f93df5
 def test_greedy_is_the_last_step():
     g = torch.Generator().manual_seed(0)
-    x, y = torch.randn(20, 4, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
-    inner = lambda t, h, s: ((torch.tanh(x[s:] @ t["w"]) - y[s:]) ** 2).mean() + (h["log_l2"].exp() * t["w"] ** 2).sum()
+    x, y = torch.randn(20, 4, generator=g, dtype=torch.float64), torch.randn(
+        20, generator=g, dtype=torch.float64)
+    inner = lambda t, h, s: ((torch.tanh(x[s:] @ t["w"]) - y[s:]) ** 2).mean() + (
+        h["log_l2"].exp() * t["w"] ** 2).sum()
     outer = lambda t, h: ((torch.tanh(x @ t["w"]) - y) ** 2).mean()
     theta, hyper = (
         {"w": torch.ones(4).double()},
@@ -35,10 +37,11 @@ def test_greedy_against_implicit():
     lr = 0.25
     for spectrum in ([4.0, 4.0, 4.0], [4.0, 1.0, 0.1]):
         scale = torch.tensor(spectrum).double()
-        inner = lambda t, h, s: (scale * (t["w"] - h["h"]) ** 2).sum() / 2  # noqa: B023
+        inner = lambda t, h, s: (scale * (t["w"] - h["h"]) ** 2).sum() / 2
         outer = lambda t, h: (torch.arange(1.0, 4.0) * t["w"]).sum()
         at = torch.randn(3, generator=torch.Generator().manual_seed(0)).double()
-        found = hypergradient(inner, outer, {"w": at}, {"h": at}, method="greedy", steps=1, lr=lr).grads["h"]
+        found = hypergradient(inner, outer, {"w": at}, {"h": at}, method="greedy", steps=1,
+                              lr=lr).grads["h"]
         implicit = torch.arange(1.0, 4.0).double()
         torch.testing.assert_close(found, lr * scale * implicit, rtol=1e-12, atol=1e-12)
         assert torch.allclose(found, implicit) == (spectrum == [4.0, 4.0, 4.0])
@@ -47,7 +50,8 @@ def test_greedy_against_implicit():
 def test_kantorovich():
     g = torch.Generator().manual_seed(1)
     for kappa in (3.0, 50.0):
-        spectrum = torch.cat([torch.tensor([1.0, kappa]), 1 + (kappa - 1) * torch.rand(6, generator=g)]).double()
+        spectrum = torch.cat([torch.tensor([1.0, kappa]),
+                              1 + (kappa - 1) * torch.rand(6, generator=g)]).double()
         bound = 2 * kappa**0.5 / (1 + kappa)
         a = torch.zeros(8).double(); a[0], a[1] = kappa**0.5, 1.0  # where the bound is met
         worst = (a @ (spectrum * a)) / (a.norm() * (spectrum * a).norm())
@@ -61,7 +65,8 @@ def test_greedy_vmaps():
     inner = lambda t, h, s: ((t["w"] - h["h"]) ** 2).sum() * (s + 1)
     outer = lambda t, h: (t["w"] ** 3).sum() + (h["h"] ** 2).sum()
     hyper = {"h": torch.tensor([1.0, 2.0]).double()}
-    call = lambda w: hypergradient(inner, outer, {"w": w}, hyper, method="greedy", steps=3, lr=0.1, momentum=0.5).grads[
+    call = lambda w: hypergradient(inner, outer, {"w": w}, hyper, method="greedy", steps=3, lr=0.1,
+                                   momentum=0.5).grads[
         "h"
     ]
     batch = torch.randn(3, 2, generator=torch.Generator().manual_seed(0)).double()
@@ -70,12 +75,15 @@ def test_greedy_vmaps():
 # %% ../nbs/hypergradient/05_greedy.ipynb #03c41514
 def test_greedy_is_truncation_to_one_step():
     g = torch.Generator().manual_seed(0)
-    x, y = torch.randn(20, 4, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
-    inner = lambda t, h, s: ((torch.tanh(x[s:] @ t["w"]) - y[s:]) ** 2).mean() + (h["log_l2"].exp() * t["w"] ** 2).sum()
+    x, y = torch.randn(20, 4, generator=g, dtype=torch.float64), torch.randn(
+        20, generator=g, dtype=torch.float64)
+    inner = lambda t, h, s: ((torch.tanh(x[s:] @ t["w"]) - y[s:]) ** 2).mean() + (
+        h["log_l2"].exp() * t["w"] ** 2).sum()
     outer = lambda t, h: ((torch.tanh(x @ t["w"]) - y) ** 2).mean() + h["log_l2"] ** 2
     theta, hyper = {"w": torch.ones(4).double()}, {"log_l2": torch.tensor(-1.0).double()}
     for kw in ({"momentum": 0.8}, {"optimiser": "adam"}):
-        call = lambda m, **o: hypergradient(inner, outer, theta, hyper, method=m, steps=4, lr=0.1, **kw, **o)  # noqa: B023
+        call = lambda m, **o: hypergradient(inner, outer, theta, hyper, method=m, steps=4, lr=0.1, **kw,
+                                            **o)
         with pytest.warns(UserWarning, match="window of 1"):
             walked = call("truncated", window=1)
         torch.testing.assert_close(call("greedy").grads, walked.grads, rtol=1e-10, atol=1e-13)

@@ -11,7 +11,8 @@ import torch
 
 def _toy(seed=0, n=6):
     g = torch.Generator().manual_seed(seed)
-    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
+    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(
+        20, generator=g, dtype=torch.float64)
     def inner(theta, hyper, step):
         rows = torch.arange(5) + 5 * (step % 4)
         residual = torch.tanh(x[rows] @ theta["w"]) - y[rows]
@@ -38,7 +39,8 @@ def test_sgd_is_torch_sgd():
     run = Training(inner, outer, 12, 0.1, 0.9)
     last = train(run, run.start(theta), hyper)
     torch.testing.assert_close(
-        last.theta["w"], _as_torch(lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)), rtol=1e-12, atol=1e-14
+        last.theta["w"], _as_torch(lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)), rtol=1e-12,
+                               atol=1e-14
     )
 
 # %% ../nbs/hypergradient/01_operator.ipynb #232b4567
@@ -46,7 +48,8 @@ def test_adam_is_torch_adam():
     inner, outer, theta, hyper = _toy()
     run = Training(inner, outer, 12, 0.1, optimiser=Adam())
     last = train(run, run.start(theta), hyper)
-    torch.testing.assert_close(last.theta["w"], _as_torch(lambda p: torch.optim.Adam(p, 0.1)), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(last.theta["w"], _as_torch(lambda p: torch.optim.Adam(p, 0.1)),
+                               rtol=1e-10, atol=1e-12)
 
 # %% ../nbs/hypergradient/01_operator.ipynb #f36cf721
 def test_adjoints_are_the_derivatives_of_the_steps():
@@ -69,7 +72,8 @@ def test_train_visits_states():
     run, seen = Training(inner, outer, 4, 0.1, 0.5), []
     last = train(run, run.start(theta), hyper, visit=lambda t, s: seen.append((t, s)))
     assert [t for t, _ in seen] == [0, 1, 2, 3] and isinstance(seen[0][1], State)
-    assert torch.equal(seen[0][1].theta["w"], theta["w"]) and not torch.equal(last.theta["w"], seen[-1][1].theta["w"])
+    assert torch.equal(seen[0][1].theta["w"], theta["w"])
+    assert not torch.equal(last.theta["w"], seen[-1][1].theta["w"])
 
 # %% ../nbs/hypergradient/01_operator.ipynb #d33c98bf
 def test_both_roads_agree():

@@ -15,7 +15,8 @@ from bstruct.hypergradient.call import hypergradient
 def test_decay_is_undone():
     from bstruct.hypergradient.reversible import _decay, _grow
     g = torch.Generator().manual_seed(0)
-    v, info = torch.randint(-2**52, 2**52, (1000,), generator=g), torch.randint(0, 2**46, (1000,), generator=g)
+    v, info = torch.randint(-2**52, 2**52, (1000,), generator=g), torch.randint(
+        0, 2**46, (1000,), generator=g)
     for n in (1, 6554, 58982, 65536):
         small = info >> 24 if n == 1 else info
         v2, i2 = _decay(v, small, n)
@@ -26,24 +27,29 @@ def test_decay_is_undone():
 # %% ../nbs/hypergradient/07_reversible.ipynb #a8f4ea33
 def _problem(seed=0, n=5):
     g = torch.Generator().manual_seed(seed)
-    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
+    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(
+        20, generator=g, dtype=torch.float64)
     rows = torch.randint(20, (4096, 6), generator=g)
     def inner(theta, hyper, step):
         residual = torch.tanh(x[rows[step]] @ theta["w"] + theta["b"]) - y[rows[step]]
         return (residual ** 2).mean() + (hyper["log_l2"].exp() * theta["w"] ** 2).sum()
     outer = lambda theta, hyper: ((torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean()
-    theta = {"w": torch.randn(n, generator=g, dtype=torch.float64), "b": torch.zeros((), dtype=torch.float64)}
-    hyper = {"log_l2": torch.full((n,), -2.0, dtype=torch.float64), "log_lr": torch.tensor(-2.5, dtype=torch.float64)}
+    theta = {"w": torch.randn(n, generator=g, dtype=torch.float64),
+             "b": torch.zeros((), dtype=torch.float64)}
+    hyper = {"log_l2": torch.full((n,), -2.0, dtype=torch.float64),
+             "log_lr": torch.tensor(-2.5, dtype=torch.float64)}
     return inner, outer, theta, hyper
 
 # %% ../nbs/hypergradient/07_reversible.ipynb #c11b76df
 def test_reversible_is_exact():
     inner, outer, theta, hyper = _problem()
     lr = lambda h, t: h["log_lr"].exp()
-    call = lambda h: hypergradient(inner, outer, theta, h, method="reversible", steps=25, lr=lr, momentum=0.9)
+    call = lambda h: hypergradient(inner, outer, theta, h, method="reversible", steps=25, lr=lr,
+                                   momentum=0.9)
     result = call(hyper)
     quantised = round(0.9 * 2**16) / 2**16
-    exact = hypergradient(inner, outer, theta, hyper, method="unroll", steps=25, lr=lr, momentum=quantised)
+    exact = hypergradient(inner, outer, theta, hyper, method="unroll", steps=25, lr=lr,
+                          momentum=quantised)
     torch.testing.assert_close(result.grads, exact.grads, rtol=1e-9, atol=1e-11)
     up, down = (call({**hyper, "log_lr": hyper["log_lr"] + e}).value for e in (1e-4, -1e-4))
     torch.testing.assert_close(result.grads["log_lr"], (up - down) / 2e-4, rtol=1e-6, atol=1e-8)
@@ -52,18 +58,21 @@ def test_reversible_is_exact():
 def test_error_by_momentum_and_bits():
     inner, outer, theta, hyper = _problem()
     call = lambda method, mu, **o: hypergradient(
-        inner, outer, theta, {"log_l2": hyper["log_l2"]}, method=method, steps=60, lr=0.02, momentum=mu, **o
+        inner, outer, theta, {"log_l2": hyper["log_l2"]}, method=method, steps=60, lr=0.02, momentum=mu,
+                                                 **o
     ).grads["log_l2"]
     n = round(0.9 * 2**16)
     gap, e = call("reversible", 0.9) - call("unroll", 0.9), 1e-5
-    said = lambda mu: hypergradient(inner, outer, theta, {"log_l2": hyper["log_l2"]}, method="reversible", steps=3, lr=0.02,
+    said = lambda mu: hypergradient(inner, outer, theta, {"log_l2": hyper["log_l2"]},
+                                    method="reversible", steps=3, lr=0.02,
                                     momentum=mu).diagnostics["momentum_error"]
     assert said(0.9) == abs(n / 2**16 - 0.9) > 1e-6 and said(0.75) == 0
     varying = [0.9, 0.5, 0.7]
     worst = max(abs(round(m * 2**16) / 2**16 - m) for m in varying)
     assert said(lambda h, t: torch.tensor(varying[t], dtype=torch.float64)) == worst > 1e-6
     slope = (call("unroll", 0.9 + e) - call("unroll", 0.9 - e)) / (2 * e)
-    torch.testing.assert_close(gap, (n / 2**16 - 0.9) * slope, rtol=2e-2, atol=1e-9)  # the second order is seen
+    # the second order is seen
+    torch.testing.assert_close(gap, (n / 2**16 - 0.9) * slope, rtol=2e-2, atol=1e-9)
     exact = call("unroll", n / 2**16)
     errors = [(call("reversible", 0.9, bits=b) - exact).norm() for b in (26, 36, 46, 56)]
     assert errors == sorted(errors, reverse=True) and 2**27 < errors[0] / errors[-1] < 2**33, errors
@@ -72,7 +81,8 @@ def test_error_by_momentum_and_bits():
 def test_long_runs_spill():
     from bstruct.hypergradient.reversible import _spills
 
-    scale, mu, lr = torch.tensor([1.0, 0.1, 0.003], dtype=torch.float64), round(0.9 * 2**16) / 2**16, 0.05
+    scale, mu, lr = torch.tensor([1.0, 0.1, 0.003], dtype=torch.float64), round(
+        0.9 * 2**16) / 2**16, 0.05
     loss = lambda t, h, s: (scale * (t["w"] - h["h"]) ** 2).sum() / 2
     result = hypergradient(
         loss,
@@ -87,7 +97,8 @@ def test_long_runs_spill():
     for i in range(3):  # theta - h obeys a linear recurrence: its 2000th power in closed form
         step = torch.tensor([[1 - lr * scale[i], -lr * mu], [scale[i], mu]], dtype=torch.float64)
         torch.testing.assert_close(
-            result.grads["h"][i], 1 - torch.linalg.matrix_power(step, 2000)[0, 0], rtol=1e-10, atol=1e-10
+            result.grads["h"][i], 1 - torch.linalg.matrix_power(step, 2000)[0, 0], rtol=1e-10,
+                                   atol=1e-10
         )
     spills, seen = len(_spills(dict.fromkeys(range(2000), 58982))), result.diagnostics
     assert spills >= 7 and seen["bytes_stored"] == 3 * (8 + 4 * spills)
@@ -159,4 +170,5 @@ def test_reversible_refuses():
         call(inner=lambda t, h, s: inner(t, h, s) * (float("nan") if s == 3 else 1.0))
     seen = []
     with pytest.raises(RuntimeError, match="not deterministic"):
-        call(inner=lambda t, h, s: inner(t, h, s) * (1 + 1e-3 * len(seen)) if seen.append(0) is None else 0)
+        call(inner=lambda t, h, s: inner(t, h, s) * (1 + 1e-3 * len(seen)) if seen.append(0) is None
+             else 0)

@@ -16,7 +16,8 @@ def _quadratic():
     scale = torch.tensor([1.0, 0.5, 0.2], dtype=torch.float64)
     inner = lambda t, h, s: (scale * (t["w"] - h["h"]) ** 2).sum() / 2
     outer = lambda t, h: ((t["w"] - 3) ** 2).sum()
-    return scale, inner, outer, {"w": torch.zeros(3, dtype=torch.float64)}, {"h": torch.ones(3, dtype=torch.float64)}
+    return scale, inner, outer, {"w": torch.zeros(3, dtype=torch.float64)}, {
+        "h": torch.ones(3, dtype=torch.float64)}
 
 # %% ../nbs/hypergradient/06_truncated.ipynb #f5235f33
 def test_truncation_error_is_bounded():
@@ -35,7 +36,8 @@ def test_truncation_error_is_bounded():
             bound = (1 / 0.2) * (1 - 0.5 * 0.2) ** window * (2 * (result.theta["w"] - 3)).norm()
             assert 0 < gap <= bound
             slope = 2 * (result.theta["w"] - 3)
-            by_hand = slope * (1 - (1 - 0.5 * scale) ** window)  # the closed form of the window's derivative
+            # the closed form of the window's derivative
+            by_hand = slope * (1 - (1 - 0.5 * scale) ** window)
             torch.testing.assert_close(result.grads["h"], by_hand, rtol=1e-10, atol=1e-12)
             left = ((1 - 0.5 * scale) ** window * slope).norm() / slope.norm()
             assert abs(result.diagnostics["residual"] - left) < 1e-10
@@ -43,16 +45,18 @@ def test_truncation_error_is_bounded():
 # %% ../nbs/hypergradient/06_truncated.ipynb #58b85870
 def test_truncated_is_the_last_steps():
     g = torch.Generator().manual_seed(0)
-    x, y = torch.randn(20, 4, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
-    inner = lambda t, h, s: ((torch.tanh(x[s:] @ t["w"]) - y[s:]) ** 2).mean() + (h["log_l2"].exp() * t["w"] ** 2).sum()
+    x, y = torch.randn(20, 4, generator=g, dtype=torch.float64), torch.randn(
+        20, generator=g, dtype=torch.float64)
+    inner = lambda t, h, s: ((torch.tanh(x[s:] @ t["w"]) - y[s:]) ** 2).mean() + (
+        h["log_l2"].exp() * t["w"] ** 2).sum()
     outer = lambda t, h: ((torch.tanh(x @ t["w"]) - y) ** 2).mean()
     theta, hyper = {"w": torch.ones(4).double()}, {"log_l2": torch.tensor(-1.0).double()}
     for kw in ({"momentum": 0.8}, {"optimiser": "adam"}):
         run = lambda h, **more: hypergradient(
-            inner, outer, more.pop("theta", theta), h, lr=0.1, **{**{"method": "unroll"}, **kw, **more}  # noqa: B023
+            inner, outer, more.pop("theta", theta), h, lr=0.1, **{**{"method": "unroll"}, **kw, **more}
         )
         before = run(hyper, steps=5)
-        last = lambda h: run(h, theta=before.theta, steps=4, resume=before).value  # noqa: B023
+        last = lambda h: run(h, theta=before.theta, steps=4, resume=before).value
         up, down = (last({"log_l2": hyper["log_l2"] + e}) for e in (1e-5, -1e-5))
         with pytest.warns(UserWarning, match="widen it"):
             result = run(hyper, steps=9, method="truncated", window=4)

@@ -15,7 +15,8 @@ from bstruct.hypergradient.operator import Adam, Training
 # %% ../nbs/hypergradient/03_unroll.ipynb #63a72fb8
 def _problem(seed=0, n=5):
     g = torch.Generator().manual_seed(seed)
-    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(20, generator=g, dtype=torch.float64)
+    x, y = torch.randn(20, n, generator=g, dtype=torch.float64), torch.randn(
+        20, generator=g, dtype=torch.float64)
     rows = torch.randint(20, (64, 6), generator=g)
 
     def inner(theta, hyper, step):
@@ -23,9 +24,11 @@ def _problem(seed=0, n=5):
         return (residual**2).mean() + (hyper["log_l2"].exp() * theta["w"] ** 2).sum()
 
     def outer(theta, hyper):
-        return ((torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean() + 0.01 * (hyper["log_l2"] ** 2).sum()
+        return ((torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean() + 0.01 * (
+            hyper["log_l2"] ** 2).sum()
 
-    theta = {"w": torch.randn(n, generator=g, dtype=torch.float64), "b": torch.zeros((), dtype=torch.float64)}
+    theta = {"w": torch.randn(n, generator=g, dtype=torch.float64),
+             "b": torch.zeros((), dtype=torch.float64)}
     hyper = {
         "log_l2": torch.full((n,), -2.0, dtype=torch.float64),
         "log_lr": torch.tensor(-2.5, dtype=torch.float64),
@@ -34,7 +37,8 @@ def _problem(seed=0, n=5):
     return inner, outer, theta, hyper
 
 
-_rates = {"lr": lambda h, t: h["log_lr"].exp() / (1 + 0.1 * t), "momentum": lambda h, t: h["momentum"]}
+_rates = {"lr": lambda h, t: h["log_lr"].exp() / (1 + 0.1 * t),
+          "momentum": lambda h, t: h["momentum"]}
 
 
 def _differences(f, hyper, eps=1e-5):
@@ -50,7 +54,8 @@ def _differences(f, hyper, eps=1e-5):
 # %% ../nbs/hypergradient/03_unroll.ipynb #21d2be9f
 def test_exact_with_tuned_rates():
     inner, outer, theta, hyper = _problem()
-    call = lambda h, **kw: hypergradient(inner, outer, theta, h, method="unroll", steps=15, **_rates, **kw)
+    call = lambda h, **kw: hypergradient(inner, outer, theta, h, method="unroll", steps=15, **_rates,
+                                         **kw)
     truth = _differences(lambda h: call(h).value, hyper)
     for storage in ("full", "trajectory", "sqrt"):
         result = call(hyper, storage=storage)
@@ -107,7 +112,8 @@ def test_buffers_are_carried():
     )
     truth = _differences(lambda h: call(h).value, {"log_l2": hyper["log_l2"]})
     for storage in ("full", "trajectory", "sqrt"):
-        torch.testing.assert_close(call({"log_l2": hyper["log_l2"]}, storage).grads, truth, rtol=1e-7, atol=1e-9)
+        torch.testing.assert_close(call({"log_l2": hyper["log_l2"]}, storage).grads, truth, rtol=1e-7,
+                                   atol=1e-9)
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #bfd29d20
 def test_batch_normalisation_is_exact():
@@ -117,7 +123,8 @@ def test_batch_normalisation_is_exact():
         return (z - mean) / (var + 1e-5).sqrt(), {k: 0.9 * seen[k] + 0.1 * now[k] for k in now}
 
     g = torch.Generator().manual_seed(0)
-    x, y = torch.randn(16, 4, generator=g, dtype=torch.float64), torch.randn(16, generator=g, dtype=torch.float64)
+    x, y = torch.randn(16, 4, generator=g, dtype=torch.float64), torch.randn(
+        16, generator=g, dtype=torch.float64)
     w = torch.randn(4, 3, generator=g, dtype=torch.float64)
     seen = {"mean": torch.zeros(3, dtype=torch.float64), "var": torch.ones(3, dtype=torch.float64)}
     layer = torch.nn.BatchNorm1d(3, affine=False).double()
@@ -132,10 +139,13 @@ def test_batch_normalisation_is_exact():
         z, b = normalise(x[rows] @ t["w"], b, True)
         return ((torch.tanh(z).sum(1) - y[rows]) ** 2).mean() + h["l"].exp() * (t["w"] ** 2).sum(), b
 
-    outer = lambda t, h, b: ((torch.tanh(normalise(x.flip(0) @ t["w"], b, False)[0]).sum(1) - y) ** 2).mean()
-    call = lambda h: hypergradient(inner, outer, {"w": w}, h, method="unroll", steps=12, lr=0.1, buffers=seen)
+    outer = lambda t, h, b: (
+        (torch.tanh(normalise(x.flip(0) @ t["w"], b, False)[0]).sum(1) - y) ** 2).mean()
+    call = lambda h: hypergradient(inner, outer, {"w": w}, h, method="unroll", steps=12, lr=0.1,
+                                   buffers=seen)
     hyper = {"l": torch.tensor(-2.0, dtype=torch.float64)}
-    torch.testing.assert_close(call(hyper).grads, _differences(lambda h: call(h).value, hyper), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(call(hyper).grads, _differences(lambda h: call(h).value, hyper),
+                               rtol=1e-6, atol=1e-9)
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #38e2c73d
 def test_vmap_over_starts():
@@ -143,7 +153,8 @@ def test_vmap_over_starts():
     batch = {k: torch.stack([v, v + 0.3, v - 0.5]) for k, v in theta.items()}
     for storage in ("full", "trajectory", "sqrt"):
         call = lambda t: (
-            hypergradient(inner, outer, t, hyper, method="unroll", steps=7, storage=storage, **_rates).grads  # noqa: B023
+            hypergradient(inner, outer, t, hyper, method="unroll", steps=7, storage=storage,
+                          **_rates).grads
         )
         together = torch.func.vmap(call)(batch)
         for i in range(3):
@@ -160,13 +171,15 @@ def test_storage_is_checked():
     with pytest.raises(ValueError, match="storage 'disk' is unknown"):
         hypergradient(inner, outer, theta, hyper, method="unroll", steps=2, lr=0.1, storage="disk")
     with pytest.raises(ValueError, match="compile needs"):
-        hypergradient(inner, outer, theta, hyper, method="unroll", steps=2, lr=0.1, storage="full", compile=True)
+        hypergradient(inner, outer, theta, hyper, method="unroll", steps=2, lr=0.1, storage="full",
+                      compile=True)
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #f817a41b
 def test_bytes_are_counted():
     inner, outer, theta, hyper = _problem()
     size = lambda storage, n=15, **kw: hypergradient(
-        inner, outer, theta, hyper, method="unroll", steps=n, storage=storage, **{"lr": 0.1, "momentum": 0.5, **kw}
+        inner, outer, theta, hyper, method="unroll", steps=n, storage=storage,
+                                                     **{"lr": 0.1, "momentum": 0.5, **kw}
     ).diagnostics["bytes_stored"]
     assert size("trajectory") == 15 * 48 and size("trajectory", **_rates) == 15 * 96
     assert size("sqrt") == 3 * 96 + 5 * 48
@@ -175,22 +188,26 @@ def test_bytes_are_counted():
     before = hypergradient(inner, outer, theta, hyper, method="unroll", steps=14, lr=0.1).theta
     norm = torch.cat([v.reshape(-1) for v in torch.func.grad(inner)(before, hyper, 14).values()]).norm()
     assert abs(last.diagnostics["inner_gradient_norm"] - norm) < 1e-12 * norm
-    assert last.diagnostics["gradient_evaluations"] == 30 and last.diagnostics["second_order_products"] == 15
+    assert last.diagnostics["gradient_evaluations"] == 30
+    assert last.diagnostics["second_order_products"] == 15
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #ca73adfd
 @pytest.mark.slow
 def test_compiled_is_exact():
     inner, outer, theta, hyper = _problem()
-    call = lambda **kw: hypergradient(inner, outer, theta, hyper, method="unroll", steps=15, **_rates, **kw)
+    call = lambda **kw: hypergradient(inner, outer, theta, hyper, method="unroll", steps=15, **_rates,
+                                      **kw)
     plain = call()
-    for storage, together in (("trajectory", True), ("trajectory", 4), ("sqrt", 1)):  # 15 steps: three fours and three ones
+    # 15 steps: three fours and three ones
+    for storage, together in (("trajectory", True), ("trajectory", 4), ("sqrt", 1)):
         result = call(storage=storage, compile=together)
         torch.testing.assert_close(result.grads, plain.grads, rtol=1e-9, atol=1e-12)
-        counts = [{k: r.diagnostics[k] for k in ("gradient_evaluations", "second_order_products")} for r in (plain, result)]
+        counts = [{k: r.diagnostics[k] for k in ("gradient_evaluations", "second_order_products")}
+                  for r in (plain, result)]
         assert storage == "sqrt" or counts[0] == counts[1]
     kw = {"method": "unroll", "steps": 3, **_rates}
     for scale in torch.arange(1.0, 6.0):  # more graphs than torch allows one piece of code
-        other = lambda t, h, s: scale * inner(t, h, s)  # noqa: B023
+        other = lambda t, h, s: scale * inner(t, h, s)
         found = [hypergradient(other, outer, theta, hyper, compile=c, **kw).grads for c in (1, 0)]
         torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
 
@@ -200,13 +217,15 @@ def test_compiled_says_what_it_does_not_hear():
     inner, outer, theta, hyper = _problem()
     deaf = lambda t, h, s: inner(t, {"log_l2": -torch.ones(5).double()}, s)
     bad = lambda t, h, s: inner(t, h, s) * torch.where(torch.as_tensor(s) == 2, torch.nan, 1.0)
-    call = lambda f, **kw: hypergradient(f, outer, theta, hyper, method="unroll", steps=5, lr=0.1, compile=1, **kw)
+    call = lambda f, **kw: hypergradient(f, outer, theta, hyper, method="unroll", steps=5, lr=0.1,
+                                         compile=1, **kw)
     with pytest.warns(UserWarning, match="inner ignores hyper"):
         found = call(deaf).grads["log_l2"]
     torch.testing.assert_close(found, 0.02 * hyper["log_l2"])
     with pytest.raises(FloatingPointError, match="step 2 of 5"):
         call(bad)
-    adam, plain = (hypergradient(inner, outer, theta, hyper, method="unroll", steps=5, lr=0.1, optimiser="adam", compile=c)
+    adam, plain = (hypergradient(inner, outer, theta, hyper, method="unroll", steps=5, lr=0.1,
+                                 optimiser="adam", compile=c)
                    for c in (1, 0))
     torch.testing.assert_close(adam.grads, plain.grads, rtol=1e-9, atol=1e-12)
     assert adam.diagnostics.get("warning") is None

@@ -1,4 +1,5 @@
-"`import bstruct` needs torch, numpy, scikit-learn and jaxtyping; the rest is imported where it is used (scikit-learn itself brings pandas, torch brings tqdm)."
+"""`import bstruct` needs torch, numpy, scikit-learn and jaxtyping; the rest is imported where it
+is used (scikit-learn itself brings pandas, torch brings tqdm)."""
 import subprocess
 import sys
 
@@ -6,6 +7,7 @@ LATER = ["matplotlib", "tyro", "jinja2", "safetensors", "nbdev"]
 
 
 def test_import_is_light():
-    code = f"import bstruct, sys; print([m for m in {LATER} if m in sys.modules], bstruct.StructureClassifier.__name__)"
+    code = (f"import bstruct, sys; print([m for m in {LATER} if m in sys.modules], "
+            "bstruct.StructureClassifier.__name__)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] StructureClassifier"

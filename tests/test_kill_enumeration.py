@@ -1,4 +1,5 @@
-"""An enumeration that is killed at any moment, shared by several processes or cut into other batches ranks the same."""
+"""An enumeration that is killed at any moment, shared by several processes or cut into other
+batches ranks the same."""
 import json
 import multiprocessing
 import os
@@ -19,7 +20,8 @@ from bstruct.objectives.task import Task
 
 NAMES = ("zero", "linear", "linear+relu", "linear+tanh", "linear+sin")
 GRAPH = Graph.dense(3, 2, (16, 16), NAMES)  # 125 structures, 105 networks, 4 tiles
-SETTINGS = Settings(mode="enumerate", epochs=4, min_steps=20, starts=2, tempering=(1.0, 0.1), batch_size=32)
+SETTINGS = Settings(mode="enumerate", epochs=4, min_steps=20, starts=2, tempering=(1.0, 0.1),
+                    batch_size=32)
 FORK, SPAWN = (multiprocessing.get_context(name) for name in ("fork", "spawn"))
 LONGEST = 120
 
@@ -32,7 +34,8 @@ def task():
 
 
 def ranking(journal=None, n_jobs=1, **options):
-    return enumerate_structures(GRAPH, task(), settings=SETTINGS, journal=journal, n_jobs=n_jobs, seed=5, **options)
+    return enumerate_structures(GRAPH, task(), settings=SETTINGS, journal=journal, n_jobs=n_jobs,
+                                seed=5, **options)
 
 
 def table(found):
@@ -51,14 +54,16 @@ def rows(path):
 
 
 def started(path, n_jobs=1):
-    context = FORK if n_jobs == 1 else SPAWN  # a fork would inherit the workers that other tests left behind
+    # a fork would inherit the workers that other tests left behind
+    context = FORK if n_jobs == 1 else SPAWN
     process = context.Process(target=ranking, args=(path, n_jobs))
     process.start()
     return process
 
 
 def killed(process, path, more, pause):
-    "Kill -9 once the journal has `more` new lines, and a pause after; False where the process ended before."
+    """Kill -9 once the journal has `more` new lines, and a pause after; False where the process
+    ended before."""
     before, deadline = rows(path), time.monotonic() + LONGEST
     while process.is_alive() and rows(path) < before + more:
         assert time.monotonic() < deadline, "no row for too long"
@@ -71,7 +76,8 @@ def killed(process, path, more, pause):
 
 
 def check(path, whole):
-    "The journal is complete, each structure has one row, and the ranking is that of the untouched run."
+    """The journal is complete, each structure has one row, and the ranking is that of the
+    untouched run."""
     records = [json.loads(line) for line in path.read_text().splitlines()[1:]]
     keys = [r["key"] for r in records if "structure" in r]
     assert sorted(keys) == sorted(f"0/{i}" for i in range(GRAPH.n_structures))
@@ -172,8 +178,9 @@ def test_a_killed_worker_is_told_and_the_rest_is_kept(tmp_path):
 
     names = (*NAMES, Candidate("deadly_to_workers", candidate("linear").weights, deadly))
     graph = Graph({"x": 3, "h": 16, "y": 2}, {"x->h": names, "h->y": names})
-    run = lambda n_jobs: enumerate_structures(graph, task(), settings=SETTINGS, journal=path, n_jobs=n_jobs, seed=5,
-                                              order="given")
-    with pytest.raises(ChildProcessError, match="a worker process was killed, .* the same journal and less than n_jobs=2"):
+    run = lambda n_jobs: enumerate_structures(graph, task(), settings=SETTINGS, journal=path,
+                                              n_jobs=n_jobs, seed=5, order="given")
+    with pytest.raises(ChildProcessError, match="a worker process was killed, .* the same journal "
+                                                "and less than n_jobs=2"):
         run(2)
     assert len(run(1)) == 36

@@ -10,12 +10,15 @@ from safetensors.numpy import load_file
 
 from bstruct.use import cli
 
-ARGS = ("--test-size 0.3 --hidden 8 --candidates linear+tanh linear+relu zero --epochs 40 --min-steps 0 --starts 2 "
-        "--finalists 3 --replicas 2 --blocks 2 --samples 8 --batch-size 32 --quiet").split()
+ARGS = ("--test-size 0.3 --hidden 8 --candidates linear+tanh linear+relu zero --epochs 40 "
+        "--min-steps 0 --starts 2 --finalists 3 --replicas 2 --blocks 2 --samples 8 --batch-size "
+        "32 --quiet").split()
 MODES = {"evidence": [], "grow": ["--epochs", "12"], "shrink": ["--epochs", "12"],
-         "enumerate": "--epochs 12 --hidden 8 8 --candidates linear+tanh linear+relu linear+sin zero".split()}
+         "enumerate": "--epochs 12 --hidden 8 8 --candidates linear+tanh linear+relu "
+                      "linear+sin zero".split()}
 LONGEST = 240
-FORKS = multiprocessing.get_context("forkserver")  # imports the command once, without the hook that checks annotations
+# imports the command once, without the hook that checks annotations
+FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["bstruct.use.cli"])
 
 
@@ -31,7 +34,8 @@ def epochs(run):
 
 
 def killed(process, run, more, pause):
-    "Kill the process once the journal has `more` new epochs, and a pause after; False where it ended before."
+    """Kill the process once the journal has `more` new epochs, and a pause after; False where it
+    ended before."""
     before, deadline = epochs(run), time.monotonic() + LONGEST
     while process.is_alive() and epochs(run) < before + more:
         assert time.monotonic() < deadline, "no epoch for too long"

@@ -21,14 +21,16 @@ CASES = {"linear": ((3,), (4,)), "linear+tanh:2": ((2, 3), (4,)), "polynomial:3"
 def test_activations_follow_their_formulas():
     from math import erf, exp, log1p, sin, sqrt, tanh
 
-    formulas = {"relu": lambda z: max(z, 0), "tanh": tanh, "sin": sin, "sigmoid": lambda z: 1 / (1 + exp(-z)),
+    formulas = {"relu": lambda z: max(z, 0), "tanh": tanh, "sin": sin,
+                "sigmoid": lambda z: 1 / (1 + exp(-z)),
                 "silu": lambda z: z / (1 + exp(-z)), "softplus": lambda z: log1p(exp(z)),
                 "gelu": lambda z: z * (1 + erf(z / sqrt(2))) / 2}
     assert formulas.keys() == ACTIVATIONS.keys()
     z = torch.linspace(-4, 4, 33, dtype=torch.float64)
     for name, f in formulas.items():
         want = torch.tensor([f(v) for v in z.tolist()], dtype=z.dtype)
-        torch.testing.assert_close(candidate(f"linear+{name}").activate(z), want, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(candidate(f"linear+{name}").activate(z), want, rtol=1e-12,
+                                   atol=1e-12)
 
 # %% ../nbs/model/01_candidates.ipynb #444bb8ef
 def test_rectifier_keeps_the_second_moment():
@@ -39,7 +41,8 @@ def test_rectifier_keeps_the_second_moment():
 
 # %% ../nbs/model/01_candidates.ipynb #d1fc4ebb
 def test_unknown_names_are_told():
-    with pytest.raises(ValueError, match=r"unknown candidate 'linaer'; did you mean 'linear'.* known: .*conv1d, conv2d, "):
+    with pytest.raises(ValueError, match=r"unknown candidate 'linaer'; did you mean 'linear'.* known: "
+                                         r".*conv1d, conv2d, "):
         candidate("linaer")
     with pytest.raises(ValueError, match="did you mean 'linear.relu'"):
         candidate("relu")
@@ -51,7 +54,8 @@ def test_unknown_names_are_told():
 # %% ../nbs/model/01_candidates.ipynb #ae194018
 def test_identity_needs_equal_shapes():
     assert candidate("identity").weights((3, 4), (3, 4)) == {} and candidate("zero").apply is None
-    with pytest.raises(ValueError, match=r"equal shapes, not \(3,\) and \(4,\); 'linear' changes the shape"):
+    with pytest.raises(ValueError, match=r"equal shapes, not \(3,\) and \(4,\); 'linear' changes "
+                                         r"the shape"):
         candidate("identity").weights((3,), (4,))
     with pytest.raises(ValueError, match="takes no number"):
         candidate("zero:3")
@@ -60,7 +64,8 @@ def test_identity_needs_equal_shapes():
 def test_columns_add_up_to_the_identity():
     x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
     parts = [candidate(f"column:{k}").apply({}, x, (4,)) for k in range(4)]
-    assert torch.equal(sum(parts), x) and all(torch.equal(p[:, k], x[:, k]) for k, p in enumerate(parts))
+    assert torch.equal(sum(parts), x)
+    assert all(torch.equal(p[:, k], x[:, k]) for k, p in enumerate(parts))
     for shapes in (((4,), (3,)), ((2, 2), (2, 2)), ((2,), (2,))):
         with pytest.raises(ValueError, match="column needs one axis of more than 3 units"):
             candidate("column:3").weights(*shapes)
@@ -84,7 +89,8 @@ def test_random_start_keeps_the_variance():
         w = {n: v.gain / v.fan_in**0.5 * torch.randn(100, *v.shape, generator=g)
              for n, v in candidate("linear").weights(i, o).items()}
         y = candidate("linear").apply(w, torch.sign(torch.randn(1, *i, generator=g)), o)
-        assert abs(y.square().mean() - 1) < 0.1  # inputs ±1: the variance is 1; 5,000 outputs give it to 2 %
+        # inputs ±1: the variance is 1; 5,000 outputs give it to 2 %
+        assert abs(y.square().mean() - 1) < 0.1
 
 # %% ../nbs/model/01_candidates.ipynb #8ee6626c
 def test_polynomial_equals_numpy():
@@ -105,14 +111,16 @@ def test_convolutions_equal_torch_nn():
                               (torch.nn.Conv2d(2, 3, 1, stride=2), "conv2d:1", (2, 6, 5), (3, 3, 3))]:
         c, x = candidate(spec), torch.randn(4, *i, generator=g)
         w = {"weight": layer.weight, "bias": layer.bias}
-        assert {k: v.shape for k, v in c.weights(i, o).items()} == {k: tuple(v.shape) for k, v in w.items()}
+        assert {k: v.shape for k, v in c.weights(i, o).items()} == {
+            k: tuple(v.shape) for k, v in w.items()}
         torch.testing.assert_close(c.apply(w, x, o), layer(x))
 
 # %% ../nbs/model/01_candidates.ipynb #0de8cf6c
 def test_convolution_errors():
     with pytest.raises(ValueError, match="must be odd; take 5"):
         candidate("conv2d:4")
-    with pytest.raises(ValueError, match=r"conv1d needs shapes \(channels, length\).* not \(2, 9\) and \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"conv1d needs shapes \(channels, length\).* not \(2, 9\) and "
+                                         r"\(3, 4\)"):
         candidate("conv1d").weights((2, 9), (3, 4))
     with pytest.raises(ValueError, match=r"conv2d needs shapes \(channels, height, width\)"):
         candidate("conv2d").weights((9,), (3,))
@@ -120,19 +128,23 @@ def test_convolution_errors():
 # %% ../nbs/model/01_candidates.ipynb #448512b0
 def test_pooling_takes_the_window_apart():
     x = torch.randn(4, 2, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    for spec, reduce in [("maxpool:3", torch.amax), ("meanpool:3", torch.mean), ("meanpool:5", torch.mean)]:
+    for spec, reduce in [("maxpool:3", torch.amax), ("meanpool:3", torch.mean),
+                         ("meanpool:5", torch.mean)]:
         c, reach = candidate(spec), int(spec[-1]) // 2
         for length, stride in [(9, 1), (5, 2), (3, 3)]:
             want = [reduce(x[..., max(0, j - reach):j + reach + 1], -1) for j in range(0, 9, stride)]
             assert c.weights((2, 9), (2, length)) == {}
-            torch.testing.assert_close(c.apply({}, x, (2, length)), torch.stack(want, -1), rtol=1e-14, atol=1e-14)
+            torch.testing.assert_close(c.apply({}, x, (2, length)), torch.stack(want, -1), rtol=1e-14,
+                                       atol=1e-14)
     x = x[:, :1].reshape(4, 1, 3, 3)
-    assert candidate("maxpool").apply({}, x, (1, 2, 2))[:, 0, 0, 0].equal(x[:, 0, :2, :2].flatten(1).amax(1))
+    assert candidate("maxpool").apply({}, x, (1, 2, 2))[:, 0, 0, 0].equal(
+        x[:, 0, :2, :2].flatten(1).amax(1))
 
 # %% ../nbs/model/01_candidates.ipynb #e691043c
 def test_pooling_under_vmap_is_a_loop():
     g = torch.Generator().manual_seed(0)
-    for name, i, o in [("maxpool", (2, 9), (2, 5)), ("meanpool", (2, 9), (2, 5)), ("maxpool", (2, 6, 5), (2, 3, 3))]:
+    for name, i, o in [("maxpool", (2, 9), (2, 5)), ("meanpool", (2, 9), (2, 5)),
+                       ("maxpool", (2, 6, 5), (2, 3, 3))]:
         c, x = candidate(name), torch.randn(3, 4, *i, generator=g)
         one = lambda v, c=c, o=o: c.apply({}, v, o)
         torch.testing.assert_close(torch.func.vmap(one)(x), torch.stack([one(v) for v in x]))
@@ -141,7 +153,8 @@ def test_pooling_under_vmap_is_a_loop():
 def test_pooling_errors():
     with pytest.raises(ValueError, match="must be odd; take 5"):
         candidate("maxpool:4")
-    with pytest.raises(ValueError, match=r"keeps the channels, it cannot lead from \(2, 9\) to \(3, 5\); 'conv1d:1' can"):
+    with pytest.raises(ValueError, match=r"keeps the channels, it cannot lead from \(2, 9\) to \(3, "
+                                         r"5\); 'conv1d:1' can"):
         candidate("maxpool").weights((2, 9), (3, 5))
     for i, o in [((2, 9), (2, 4)), ((9,), (9,)), ((2, 9, 9), (2, 9))]:
         with pytest.raises(ValueError, match=r"meanpool needs shapes \(channels, "):
@@ -152,7 +165,8 @@ def test_stacks_are_their_members():
     @given(st.sampled_from(sorted(CASES)), st.integers(1, 3), st.integers(0, 99))
     def check(spec, k, seed):
         g, c, (i, o) = torch.Generator().manual_seed(seed), candidate(spec), CASES[spec]
-        w = {n: torch.randn(k, *v.shape, generator=g, dtype=torch.float64) for n, v in c.weights(i, o).items()}
+        w = {n: torch.randn(k, *v.shape, generator=g, dtype=torch.float64)
+             for n, v in c.weights(i, o).items()}
         x = torch.randn(3, *i, generator=g, dtype=torch.float64)
         assert c.stacks
         got, one = c.apply(w, x, o), [c.apply({n: v[j] for n, v in w.items()}, x, o) for j in range(k)]
@@ -164,7 +178,8 @@ def test_stacks_are_their_members():
 # %% ../nbs/model/01_candidates.ipynb #84cdf5f9
 def test_your_own_function():
     def half(argument=None):
-        return Candidate("half", lambda i, o: {"scale": Weight(o)}, lambda w, x, o: 0.5 * w["scale"] * x)
+        return Candidate("half", lambda i, o: {"scale": Weight(o)},
+                         lambda w, x, o: 0.5 * w["scale"] * x)
 
 
     register("half", half)
@@ -174,7 +189,8 @@ def test_your_own_function():
     torch.testing.assert_close(c.activate(c.apply({"scale": 2 * x[0]}, x, (3,))), x.sin())
     assert c.group == "half" and candidate("half").weights((3,), (3,)) == {"scale": Weight((3,))}
     third = Candidate("third", lambda i, o: {}, lambda w, x, o: x / 3)
-    assert register("third", third.made) == register("third", third.made) and candidate("third").apply is third.apply
+    assert register("third", third.made) == register("third", third.made)
+    assert candidate("third").apply is third.apply
     with pytest.raises(ValueError, match="'half' is taken"):
         register("half", lambda argument: None)
     with pytest.raises(ValueError, match="'a->b' must be letters"):

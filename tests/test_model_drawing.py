@@ -17,7 +17,8 @@ from bstruct.model import Candidate, Graph, Vertex
 from bstruct.model.drawing import draw, to_dot, to_svg
 
 GRAPH = Graph.dense(5, 3, hidden=(8, 8), candidates=("zero", "linear", "linear+tanh"))
-FOUND = {"x->h1": [0.1, 0.2, 0.7], "x->h2": torch.tensor([0.96, 0.02, 0.02]), "h1->h2": [0.05, 0.9, 0.05]}
+FOUND = {"x->h1": [0.1, 0.2, 0.7], "x->h2": torch.tensor([0.96, 0.02, 0.02]),
+         "h1->h2": [0.05, 0.9, 0.05]}
 
 # %% ../nbs/model/07_drawing.ipynb #8639f0a5
 def test_the_figure_shows_labels_and_probabilities():
@@ -25,21 +26,27 @@ def test_the_figure_shows_labels_and_probabilities():
 
     ax = GRAPH.draw(FOUND)
     texts = {t.get_text() for t in ax.texts}
-    assert texts == {"x\n5", "h1\n8", "h2\n8", "y\n3", "linear+tanh 0.70", "zero 0.96", "linear 0.90", "linear"}
+    assert texts == {"x\n5", "h1\n8", "h2\n8", "y\n3", "linear+tanh 0.70", "zero 0.96", "linear 0.90",
+                     "linear"}
     arrows = dict(zip(GRAPH.candidates, (p for p in ax.patches if isinstance(p, FancyArrowPatch))))
-    assert arrows["h1->h2"].get_linewidth() > arrows["x->h1"].get_linewidth() > arrows["x->h2"].get_linewidth()
+    assert arrows["h1->h2"].get_linewidth() > arrows["x->h1"].get_linewidth() > arrows[
+        "x->h2"].get_linewidth()
     assert [arrows[e].get_linestyle() for e in GRAPH.candidates] == ["-", "--", "-", "-"]
     matplotlib.pyplot.close(ax.figure)
 
 # %% ../nbs/model/07_drawing.ipynb #b5058402
 def test_every_vertex_has_its_place():
-    for g in (Graph.cell(20, 3, nodes=4, cells=3), Graph.dense(5, 2, hidden=(4, 4, 4, 4)), Graph.polynomial(3)):
+    for g in (Graph.cell(20, 3, nodes=4, cells=3), Graph.dense(5, 2, hidden=(4, 4, 4, 4)),
+              Graph.polynomial(3)):
         svg = ET.fromstring(g.to_svg())
-        boxes = [tuple(float(r.get(k)) for k in "xy") for r in svg.iter("{http://www.w3.org/2000/svg}rect") if r.get("rx")]
+        boxes = [tuple(float(r.get(k)) for k in "xy")
+                 for r in svg.iter("{http://www.w3.org/2000/svg}rect") if r.get("rx")]
         assert len(set(boxes)) == len(boxes) == len(g.vertices)
-        paths = [p.get("d") for p in svg.iter("{http://www.w3.org/2000/svg}path") if p.get("marker-end")]
+        paths = [p.get("d") for p in svg.iter("{http://www.w3.org/2000/svg}path")
+                 if p.get("marker-end")]
         ends = [tuple(map(float, re.findall(r"-?[\d.]+", d))) for d in paths]
-        assert len(ends) == len(g.edges) and all(x1 > x0 for x0, _, _, _, x1, _ in ends)  # all point to the right
+        # all point to the right
+        assert len(ends) == len(g.edges) and all(x1 > x0 for x0, _, _, _, x1, _ in ends)
 
 # %% ../nbs/model/07_drawing.ipynb #50cf1068
 def test_wrong_probabilities_are_refused():
@@ -54,7 +61,8 @@ def test_svg_is_valid_and_escaped():
     svg = ET.fromstring(odd.to_svg({"<x&y>->y": [0.25, 0.75]}))
     texts = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert texts == ["linear 0.75", "<x&y>", "2×3", "y", "2"] and odd._repr_html_() == odd.to_svg()
-    labels = [t.text for t in ET.fromstring(Graph.cube(2, 2, (1, 4)).to_svg({"x->h": [0.2, 0.9]})).iter() if t.text]
+    labels = [t.text for t in ET.fromstring(
+        Graph.cube(2, 2, (1, 4)).to_svg({"x->h": [0.2, 0.9]})).iter() if t.text]
     assert "linear+tanh:4 0.90" in labels and not any("tanh:1 " in t for t in labels)
 
 # %% ../nbs/model/07_drawing.ipynb #3d449a5e
@@ -63,7 +71,8 @@ def test_dot_text_reads_back():
     string = r'"((?:[^"\\]|\\.)*)"'
     plain = lambda s: re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], s)
     text = g.to_dot({'x "1"->h\\2': [0.3, 0.7]})
-    edges = [tuple(map(plain, m)) for m in re.findall(rf"^  {string} -> {string} \[label={string},", text, re.M)]
+    edges = [tuple(map(plain, m)) for m in re.findall(rf"^  {string} -> {string} \[label={string},",
+                                                      text, re.M)]
     assert edges == [('x "1"', "h\\2", "linear 0.70"), ("h\\2", "y", "linear")]
     nodes = [tuple(map(plain, m)) for m in re.findall(rf"^  {string} \[label={string}\];", text, re.M)]
     assert nodes == [('x "1"', 'x "1"\n5'), ("h\\2", "h\\2\n4"), ("y", "y\n3")]

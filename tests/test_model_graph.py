@@ -21,7 +21,8 @@ from bstruct.structure.simplex import Simplex
 
 # %% ../nbs/model/02_graph.ipynb #c1e4d008
 def test_valid_exactly_when_networkx_says_so():
-    @given(st.integers(2, 6).flatmap(lambda n: st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=9)
+    @given(st.integers(2, 6).flatmap(
+        lambda n: st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=9)
                                      .map(lambda pairs: (n, pairs))))
     def check(case):
         n, pairs = case
@@ -29,12 +30,14 @@ def test_valid_exactly_when_networkx_says_so():
         g.add_nodes_from(range(n))
         acyclic = nx.is_directed_acyclic_graph(g)
         joined = nx.descendants(g, 0) | {0} == set(g) == nx.ancestors(g, n - 1) | {n - 1}
-        make = lambda: Graph({str(v): 4 for v in range(n)}, {f"{a}->{b}": ("linear",) for a, b in sorted(pairs)})
+        make = lambda: Graph({str(v): 4 for v in range(n)},
+                             {f"{a}->{b}": ("linear",) for a, b in sorted(pairs)})
         if acyclic and joined:
             place = {int(name): i for i, name in enumerate(make().order())}
             assert len(place) == n and all(place[a] < place[b] for a, b in pairs)
         else:
-            with pytest.raises(ValueError, match="unreachable|leads nowhere" if acyclic else "has a cycle"):
+            with pytest.raises(ValueError, match="unreachable|leads nowhere" if acyclic
+                               else "has a cycle"):
                 make()
 
 
@@ -43,8 +46,10 @@ def test_valid_exactly_when_networkx_says_so():
 # %% ../nbs/model/02_graph.ipynb #03feb19a
 def test_the_cycle_is_shown():
     with pytest.raises(ValueError, match="cycle, (a -> b -> a|b -> a -> b); remove one of its edges"):
-        Graph({"x": 2, "a": 2, "b": 2, "y": 2}, {"x->a": "linear", "a->b": "linear", "b->a": "linear", "b->y": "linear"})
-    with pytest.raises(ValueError, match="vertex 'b' is unreachable from the input 'x'; add an edge to it or remove it"):
+        Graph({"x": 2, "a": 2, "b": 2, "y": 2},
+              {"x->a": "linear", "a->b": "linear", "b->a": "linear", "b->y": "linear"})
+    with pytest.raises(ValueError, match="vertex 'b' is unreachable from the input 'x'; add an edge to "
+                                         "it or remove it"):
         Graph({"x": 2, "b": 2, "y": 2}, {"x->y": "linear", "b->y": "linear"})
     with pytest.raises(ValueError, match="vertex 'b' leads nowhere, the output is 'y'"):
         Graph({"x": 2, "b": 2, "y": 2}, {"x->y": "linear", "x->b": "linear"})
@@ -57,9 +62,12 @@ def test_bad_graphs_are_refused():
         assert "\n" not in str(info.value)
 
 
-    refused(r"edge x->y, 'identity': identity needs equal shapes, not \(2,\) and \(3,\)", edges=[("x->y", "identity")])
-    refused(r"edge x->y, 'relu': unknown candidate 'relu'; did you mean 'linear.relu'.*known: ", edges=[("x->y", "relu")])
-    refused(r"edge x->y, 'linear:4': the width 4 is more than the 3 units", edges=[("x->y", "linear:4")])
+    refused(r"edge x->y, 'identity': identity needs equal shapes, not \(2,\) and \(3,\)",
+            edges=[("x->y", "identity")])
+    refused(r"edge x->y, 'relu': unknown candidate 'relu'; did you mean 'linear.relu'.*known: ",
+            edges=[("x->y", "relu")])
+    refused(r"edge x->y, 'linear:4': the width 4 is more than the 3 units",
+            edges=[("x->y", "linear:4")])
     refused(r"edge x->y, 'conv1d:3': conv1d needs shapes", edges=[("x->y", "conv1d:3")])
     refused("unknown vertex of edge hidden1->y 'hidden1'; did you mean 'hidden'",
             [("x", 2), ("hidden", 2), ("y", 2)], [("x->hidden", "linear"), ("hidden1->y", "linear")])
@@ -69,21 +77,26 @@ def test_bad_graphs_are_refused():
     refused("unknown family of variables 'cubes'; did you mean 'cube'", domain="cubes")
     refused("unknown family of variables 'cubes'", variables={"x->y": "cubes"})
     refused("unknown edge with a choice 'x->z'", variables={"x->z": "cube"})
-    refused("x->y chooses among \\('a',\\), the edge has \\('linear',\\)", variables={"x->y": Cube(("a",))})
+    refused("x->y chooses among \\('a',\\), the edge has \\('linear',\\)",
+            variables={"x->y": Cube(("a",))})
     refused(r"shape \(0,\); it takes positive", [("x", 0), ("y", 3)])
     refused("must be unique, and without", [("x/1", 2), ("y", 3)])
     refused("needs an input and an output vertex, not 1", [("x", 2)])
     with pytest.raises(ValueError, match="edge x->y is given twice"):
-        Graph((Vertex("x", (2,)), Vertex("y", (2,))), (Edge("x", "y", ("zero",)), Edge("x", "y", ("linear",))))
+        Graph((Vertex("x", (2,)), Vertex("y", (2,))),
+              (Edge("x", "y", ("zero",)), Edge("x", "y", ("linear",))))
 
 # %% ../nbs/model/02_graph.ipynb #7bf04c1a
 def test_concatenation_shares_the_units():
     wide = lambda units: Graph((Vertex("x", (4,)), Vertex("h", (4,)), Vertex("y", (units,), "concat")),
-                               (Edge("x", "h", ("linear",)), Edge("x", "y", ("identity",)), Edge("h", "y", ("identity",))))
+                               (Edge("x", "h", ("linear",)), Edge("x", "y", ("identity",)),
+                                Edge("h", "y", ("identity",))))
     assert [wide(8).shapes(e) for e in wide(8).incoming("y")] == [((4,), (4,))] * 2
-    with pytest.raises(ValueError, match="'y' concatenates 2 edges, which do not divide its 9 units; give it 10"):
+    with pytest.raises(ValueError, match="'y' concatenates 2 edges, which do not divide its 9 units; "
+                                         "give it 10"):
         wide(9)
-    with pytest.raises(ValueError, match="unknown aggregation of vertex 'y' 'concatenate'; did you mean 'concat'"):
+    with pytest.raises(ValueError, match="unknown aggregation of vertex 'y' 'concatenate'; did you "
+                                         "mean 'concat'"):
         Graph((Vertex("x", (4,)), Vertex("y", (4,), "concatenate")), (Edge("x", "y", ("linear",)),))
 
 # %% ../nbs/model/02_graph.ipynb #507dc654
@@ -91,13 +104,15 @@ def test_a_candidate_object_may_stand_for_its_name():
     double = Candidate("double", lambda i, o: {}, lambda w, x, o: 2 * x)
     g = Graph({"x": 3, "y": 3}, {"x->y": ("identity", double)})
     assert g.edges[0].candidates == ("identity", "double") and g == Graph.from_json(g.to_json())
-    assert g == Graph({"x": 3, "y": (3,)}, (Edge("x", "y", ("identity", "double")),)) and hash(g) is not None
+    assert g == Graph({"x": 3, "y": (3,)}, (Edge("x", "y", ("identity", "double")),))
+    assert hash(g) is not None
 
 # %% ../nbs/model/02_graph.ipynb #da85689f
 def test_structures_are_counted():
     assert Graph({"x": 2, "y": 2}, {"x->y": "linear"}).n_structures == 1
     for domain in ("simplex", "cube"):
-        g = Graph({"x": 2, "h": 2, "y": 2}, {"x->h": ("zero", "linear", "identity"), "x->y": ("zero", "linear"),
+        g = Graph({"x": 2, "h": 2, "y": 2},
+                  {"x->h": ("zero", "linear", "identity"), "x->y": ("zero", "linear"),
                                              "h->y": "linear"}, domain)
         found = {tuple(s.items()) for s in g.structures()}
         assert len(found) == g.n_structures == {"simplex": 6, "cube": 2**5}[domain]
@@ -105,14 +120,20 @@ def test_structures_are_counted():
 
 # %% ../nbs/model/02_graph.ipynb #40e1df3c
 def test_edges_may_choose_in_different_ways():
-    sizes, edges = {"x": 2, "h": 2, "y": 2}, {"x->h": ("linear", "identity"), "x->y": ("zero", "linear"), "h->y": "linear"}
+    sizes, edges = {"x": 2, "h": 2, "y": 2}, {"x->h": ("linear", "identity"),
+                                              "x->y": ("zero", "linear"), "h->y": "linear"}
     g = Graph(sizes, edges, {"x->h": "cube", "h->y": "cube"})
-    assert g.variables == {"x->h": Cube(("linear", "identity"), "x->h"), "x->y": Simplex(("zero", "linear"), "x->y"),
+    assert g.variables == {"x->h": Cube(("linear", "identity"), "x->h"),
+                           "x->y": Simplex(("zero", "linear"), "x->y"),
                            "h->y": Cube(("linear",), "h->y")}
-    assert g.n_structures == 4 * 2 * 2 == len({tuple(s.items()) for s in g.structures()}) and not g.exclusive
-    assert g == Graph(sizes, edges, {"x->h": Cube(("linear", "identity")), "h->y": "cube"}) != Graph(sizes, edges)
-    assert Graph(sizes, edges, domain="cube") == Graph(sizes, edges, "cube") and Graph(sizes, edges).exclusive
-    assert hash(g) == hash(Graph(sizes, edges)) and replace(g) == g  # equal hashes are allowed, equality tells them apart
+    assert g.n_structures == 4 * 2 * 2 == len({tuple(s.items()) for s in g.structures()})
+    assert not g.exclusive
+    assert g == Graph(sizes, edges, {"x->h": Cube(("linear", "identity")), "h->y": "cube"}) != Graph(
+        sizes, edges)
+    assert Graph(sizes, edges, domain="cube") == Graph(sizes, edges, "cube")
+    assert Graph(sizes, edges).exclusive
+    # equal hashes are allowed, equality tells them apart
+    assert hash(g) == hash(Graph(sizes, edges)) and replace(g) == g
 
 # %% ../nbs/model/02_graph.ipynb #5416815e
 def test_restriction():
@@ -126,8 +147,10 @@ def test_restriction():
     pair = c.restrict({"x->y": ("linear", "identity")})
     assert pair.edges[0] == Edge("x", "y", ("linear", "identity"), fixed=True)
     assert pair.n_structures == 1 and not pair.variables and not pair.exclusive
-    assert c.restrict({"x->y": ("identity",)}) == c.restrict({"x->y": "identity"}) == g.restrict({"x->y": "identity"})
-    with pytest.raises(ValueError, match="unknown candidate of edge x->y 'linaer'; did you mean 'linear'"):
+    assert c.restrict({"x->y": ("identity",)}) == c.restrict({"x->y": "identity"}) == g.restrict(
+        {"x->y": "identity"})
+    with pytest.raises(ValueError, match="unknown candidate of edge x->y 'linaer'; did you mean "
+                                         "'linear'"):
         g.restrict({"x->y": "linaer"})
     with pytest.raises(ValueError, match="unknown edge 'x->z'; did you mean 'x->y'"):
         g.restrict({"x->z": "linear"})
@@ -137,21 +160,25 @@ def test_restriction():
 def graph_arguments(draw):
     "Arguments of random valid graphs: every vertex has an edge from the one before it."
     n = draw(st.integers(2, 5))
-    names = st.lists(st.sampled_from(["zero", "linear", "linear+tanh", "linear+relu:1", "polynomial:2"]), min_size=1,
+    names = st.lists(st.sampled_from(
+        ["zero", "linear", "linear+tanh", "linear+relu:1", "polynomial:2"]), min_size=1,
                      max_size=4, unique=True)
     more = draw(st.sets(st.sampled_from([(i, j) for j in range(n) for i in range(j)])))
     pairs = more | {(j - 1, j) for j in range(1, n)}
     return ({f"v{i}": draw(st.integers(1, 4)) for i in range(n)},
             edges := {f"v{i}->v{j}": tuple(draw(names)) for i, j in sorted(pairs)},
-            draw(st.sampled_from(["simplex", "cube"]) | st.dictionaries(st.sampled_from(list(edges)),
-                                                                       st.sampled_from(["simplex", "cube"]))))
+            draw(st.sampled_from(["simplex", "cube"])
+                 | st.dictionaries(st.sampled_from(list(edges)),
+                                                                       st.sampled_from(["simplex",
+                                                                                        "cube"]))))
 
 # %% ../nbs/model/02_graph.ipynb #fa414737
 def test_json_round_trip():
     @given(graph_arguments())
     def check(arguments):
         g = Graph(*arguments)
-        assert Graph.from_json(g.to_json()) == g == Graph.from_json(json.loads(g.to_json())) == Graph.from_json(g.to_dict())
+        assert Graph.from_json(g.to_json()) == g == Graph.from_json(
+            json.loads(g.to_json())) == Graph.from_json(g.to_dict())
         part = g.restrict(dict(list(next(g.structures()).items())[:1]))
         assert Graph.from_json(part.to_json()) == part
 
@@ -162,21 +189,26 @@ def test_json_round_trip():
 def test_a_file_carries_the_oldest_version_that_holds_the_graph():
     sizes, edges = {"x": 2, "y": 2}, {"x->y": ("linear", "identity")}
     simplex, cube = Graph(sizes, edges), Graph(sizes, edges, "cube")
-    assert [g.to_dict()["version"] for g in (simplex, cube, cube.restrict({"x->y": ("linear", "identity")}))] == [1, 1, 2]
+    assert [g.to_dict()["version"] for g in (
+        simplex, cube, cube.restrict({"x->y": ("linear", "identity")}))] == [1, 1, 2]
     assert simplex.to_dict() == {"format": "bstruct.graph", "version": 1, "domain": "simplex",
         "vertices": tuple({"name": n, "shape": (2,), "aggregation": "sum"} for n in "xy"),
         "edges": ({"source": "x", "target": "y", "candidates": ("linear", "identity")},)}
     switch = Graph(sizes, {"x->y": "linear"}, {"x->y": "cube"})
-    assert switch.to_dict()["variables"] == {"x->y": {"family": "cube"}} and Graph.from_json(switch.to_json()) == switch
+    assert switch.to_dict()["variables"] == {"x->y": {"family": "cube"}}
+    assert Graph.from_json(switch.to_json()) == switch
 
 # %% ../nbs/model/02_graph.ipynb #e0a1ced8
 def test_foreign_files_are_refused():
     text = Graph({"x": 2, "y": 2}, {"x->y": "linear"}).to_json()
     data = json.loads(text)
-    for bad, message in [(text[:-20], "not JSON, or cut off"), ("[1, 2]", "not a graph of bstruct"), ("{}", "not a graph"),
+    for bad, message in [(text[:-20], "not JSON, or cut off"), ("[1, 2]", "not a graph of bstruct"),
+                         ("{}", "not a graph"),
                          ({**data, "version": 3}, "version 3, this release reads version 1 and 2"),
-                         ({k: v for k, v in data.items() if k != "edges"}, "damaged graph: KeyError 'edges'"),
+                         ({k: v for k, v in data.items() if k != "edges"},
+                          "damaged graph: KeyError 'edges'"),
                          ({**data, "vertices": [3]}, "damaged graph: TypeError"),
-                         ({**data, "vertices": [{"name": "x", "shape": [0]}, {"name": "y", "shape": [2]}]}, "positive")]:
+                         ({**data, "vertices": [{"name": "x", "shape": [0]},
+                                                {"name": "y", "shape": [2]}]}, "positive")]:
         with pytest.raises(ValueError, match=message):
             Graph.from_json(bad)

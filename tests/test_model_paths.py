@@ -44,7 +44,8 @@ def both_ways(graph, m=9, n=5, share=True, own_rows=False):
 def test_every_activation_has_its_derivative():
     from bstruct.model.candidates import ACTIVATIONS
     names = [None, *ACTIVATIONS]
-    z = torch.randn(2 * len(names), 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    z = torch.randn(2 * len(names), 7, generator=torch.Generator().manual_seed(0),
+                    dtype=torch.float64).requires_grad_()
     parts = [(name, torch.tensor([i, i + len(names)])) for i, name in enumerate(names)]
     assert torch.autograd.gradcheck(lambda z: Activate.apply(z, parts), z)
     for name, rows in parts:
@@ -53,8 +54,10 @@ def test_every_activation_has_its_derivative():
 
 # %% ../nbs/model/08_paths.ipynb #027544e4
 def test_paths_are_the_vmapped_supernet():
-    graphs = [Graph.dense(3, 2, hidden=(4, 4)), Graph.dense(3, 2, hidden=(4,), candidates=("zero", "linear+gelu")),
-              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2", "linear+sin:3", "polynomial:2")),
+    graphs = [Graph.dense(3, 2, hidden=(4, 4)),
+              Graph.dense(3, 2, hidden=(4,), candidates=("zero", "linear+gelu")),
+              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2", "linear+sin:3",
+                                                           "polynomial:2")),
               Graph.cell(3, 2, width=4, nodes=2), Graph.cell((2, 6), 3, width=4, nodes=2)]
     for graph in graphs:
         for share in (True, False):
@@ -86,11 +89,13 @@ def test_mixtures_are_refused():
 def test_all_paths_are_the_supernet_at_vertices():
     from bstruct.model.structure import encode
     graphs = (Graph.dense(3, 2, hidden=(4, 4)), Graph.cell((2, 6), 3, width=4, nodes=2),
-              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2", "linear+sin:3", "polynomial:2")))
+              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2", "linear+sin:3",
+                                                           "polynomial:2")))
     for graph in graphs:
         for share in (True, False):
             net, g = Supernet(graph, share=share), torch.Generator().manual_seed(0)
-            w, x = net.init(g, dtype=torch.float64), torch.randn(5, *graph.vertices[0].shape, generator=g).double()
+            w, x = net.init(g, dtype=torch.float64), torch.randn(5, *graph.vertices[0].shape,
+                                                                 generator=g).double()
             some = list(graph.structures())[::7]
             for structure, got in zip(some, all_paths(net, w, some, x)):
                 gamma = {e: v.double() for e, v in encode(graph, structure).items()}

@@ -44,10 +44,12 @@ def test_simplest_uses_its_input_and_little_else():
 def test_canonical_structures_compute_the_same():
     graph = Graph.dense(3, 2, hidden=(4, 4), candidates=("linear+relu", "zero", "linear+tanh"))
     net, x = Supernet(graph, share=True), torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
-    w = net.init(torch.Generator().manual_seed(0))  # biases are zero, so that an edge without input adds nothing
+    # biases are zero, so that an edge without input adds nothing
+    w = net.init(torch.Generator().manual_seed(0))
     f = lambda s: net(w, {e: g[0] for e, g in one_hot(net, [s]).items()}, x)
     names = {tuple(canonical(graph, s).items()) for s in graph.structures()}
-    assert len(names) == 2 * (1 + 2 * 2) + 2 * 2 + 1  # h1 idle, h1 beside or before h2, and nothing at all
+    # h1 idle, h1 beside or before h2, and nothing at all
+    assert len(names) == 2 * (1 + 2 * 2) + 2 * 2 + 1
     for s in graph.structures():
         small = canonical(graph, s)
         assert canonical(graph, small) == small
@@ -56,15 +58,19 @@ def test_canonical_structures_compute_the_same():
 # %% ../nbs/model/09_reach.ipynb #dce4a78f
 def test_live_vertices_are_those_that_the_output_feels():
     graph = Graph.dense(3, 2, hidden=(4, 4), candidates=("zero", "linear+tanh"))
-    assert live(graph, {"x->h1": "linear+tanh", "x->h2": "linear+tanh", "h1->h2": "zero"}) == {"x", "h2", "y"}
-    assert live(graph, {"x->h1": "linear+tanh", "x->h2": "zero", "h1->h2": "linear+tanh"}) == {"x", "h1", "h2", "y"}
+    assert live(graph, {"x->h1": "linear+tanh", "x->h2": "linear+tanh", "h1->h2": "zero"}) == {
+        "x", "h2", "y"}
+    assert live(graph, {"x->h1": "linear+tanh", "x->h2": "zero", "h1->h2": "linear+tanh"}) == {
+        "x", "h1", "h2", "y"}
     assert live(graph, {"x->h1": "zero", "x->h2": "zero", "h1->h2": "linear+tanh"}) == set()
 
 # %% ../nbs/model/09_reach.ipynb #f6818755
 def test_neighbours_reach_everything():
-    for hidden, candidates in (((4, 4), ("zero", "linear", "linear+tanh")), ((2, 2, 2), ("zero", "linear"))):
+    for hidden, candidates in (((4, 4), ("zero", "linear", "linear+tanh")),
+                               ((2, 2, 2), ("zero", "linear"))):
         graph = Graph.dense(3, 2, hidden=hidden, candidates=candidates)
-        everything = {tuple(canonical(graph, s).items()) for s in graph.structures() if connected(graph, s)}
+        everything = {tuple(canonical(graph, s).items()) for s in graph.structures()
+                      if connected(graph, s)}
         start = canonical(graph, next(graph.structures()))
         assert not live(graph, start)
         seen, new = set(), [start]
@@ -80,7 +86,8 @@ def test_neighbours_differ_by_an_edge_or_an_ear():
     base = {"x->h1": "zero", "x->h2": "linear", "h1->h2": "zero"}
     found = neighbours(graph, base)
     sizes = [graph.parameters(s) for s in found]
-    assert sizes == sorted(sizes) and all(connected(graph, s) and s == canonical(graph, s) for s in found)
+    assert sizes == sorted(sizes)
+    assert all(connected(graph, s) and s == canonical(graph, s) for s in found)
     assert [s for s in found if s["x->h1"] == "zero"] == [base | {"x->h2": "linear+tanh"}]
     ears = [(s["x->h1"], s["h1->h2"]) for s in found if s["x->h1"] != "zero"]
     assert sorted(ears) == [("linear", "linear"), ("linear", "linear+tanh"), ("linear+tanh", "linear")]
@@ -92,16 +99,20 @@ def test_subsets_have_neighbours_and_ends():
     a, b, c = graph.choices["x->s"]
     assert not connected(graph, {"x->s": ()}) and connected(graph, {"x->s": (b,)})
     assert live(graph, {"x->s": ()}) == set() and live(graph, {"x->s": (a, c)}) == {"x", "s", "h", "y"}
-    assert network_of(graph, {"x->s": (b,)})[0] == ("h->y", "linear") and len(network_of(graph, {"x->s": ()})) == 2
+    assert network_of(graph, {"x->s": (b,)})[0] == ("h->y", "linear")
+    assert len(network_of(graph, {"x->s": ()})) == 2
     around = lambda s: {n["x->s"] for n in neighbours(graph, {"x->s": s})}
     assert around((b,)) == {(a, b), (b, c)} and around((a, b)) == {(a,), (b,), (a, b, c)}
     assert around(()) == {(a,), (b,), (c,)}
     options = list(graph.structures())
-    assert simplest(graph, options) == {"x->s": (a,)} and canonical(graph, {"x->s": (a,)}) == {"x->s": (a,)}
-    mixed = Graph({"x": 2, "h": 2, "y": 1}, {"x->h": ("linear", "identity"), "h->y": ("zero", "linear")}, {"x->h": "cube"})
+    assert simplest(graph, options) == {"x->s": (a,)}
+    assert canonical(graph, {"x->s": (a,)}) == {"x->s": (a,)}
+    mixed = Graph({"x": 2, "h": 2, "y": 1},
+                  {"x->h": ("linear", "identity"), "h->y": ("zero", "linear")}, {"x->h": "cube"})
     assert canonical(mixed, {"x->h": ("linear",), "h->y": "zero"}) == {"x->h": (), "h->y": "zero"}
     assert {tuple(s.values()) for s in neighbours(mixed, {"x->h": (), "h->y": "zero"})} == {
-        (("identity",), "linear"), (("linear",), "linear")}  # an ear, with each candidate of its edge by itself
+        # an ear, with each candidate of its edge by itself
+        (("identity",), "linear"), (("linear",), "linear")}
     small = narrowed(mixed, [{"x->h": ("linear",), "h->y": "linear"}])
     assert small.choices == {"x->h": ("linear", "identity")} and small.candidates["h->y"] == ("linear",)
 
@@ -111,7 +122,8 @@ def test_names_of_one_network_are_told_by_equal_outputs():
     net, x = Supernet(graph, share=True), torch.randn(5, 3, generator=Generator().manual_seed(0))
     weights = net.init(Generator().manual_seed(1))
     g = Generator().manual_seed(2)
-    weights = {k: v + 0.3 * torch.randn(v.shape, generator=g) for k, v in weights.items()}  # biases that count
+    # biases that count
+    weights = {k: v + 0.3 * torch.randn(v.shape, generator=g) for k, v in weights.items()}
     outputs = {}
     for s in graph.structures():
         small, cut = net.individual(weights, s)

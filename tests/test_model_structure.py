@@ -15,14 +15,16 @@ from bstruct.model.graph import Graph
 from bstruct.model.structure import check, decode, encode, harden, relax, sample
 
 EDGES = {"x->h": ("zero", "linear", "identity"), "x->y": ("zero", "linear"), "h->y": "linear"}
-GRAPHS = [Graph({"x": 3, "h": 3, "y": 3}, EDGES, way) for way in ("simplex", "cube", {"x->y": "cube"})]
+GRAPHS = [Graph({"x": 3, "h": 3, "y": 3}, EDGES, way)
+          for way in ("simplex", "cube", {"x->y": "cube"})]
 
 # %% ../nbs/model/04_structure.ipynb #dd3bdb3b
 def test_names_round_trip():
     for g in GRAPHS:
         every = list(g.structures())
         batch = encode(g, every, torch.float64)
-        assert {e: tuple(v.shape) for e, v in batch.items()} == {e: (len(every), len(c)) for e, c in g.choices.items()}
+        assert {e: tuple(v.shape) for e, v in batch.items()} == {
+            e: (len(every), len(c)) for e, c in g.choices.items()}
         assert decode(g, batch) == every and decode(g, encode(g, every[1])) == every[1]
         check(g, batch, hard=True)
     assert encode(GRAPHS[0], {"x->h": "identity", "x->y": "zero"})["x->h"].tolist() == [0, 0, 1]
@@ -43,7 +45,8 @@ def test_harden_gives_the_nearest_vertex():
         flat = torch.cat(list(vertices.values()), -1)
         soft = sample(g, torch.Generator().manual_seed(0), (50,), dtype=torch.float64)
         near = torch.cat(list(harden(g, soft).values()), -1)
-        distance = torch.cdist(torch.cat(list(soft.values()), -1), flat)  # to every vertex, by brute force
+        # to every vertex, by brute force
+        distance = torch.cdist(torch.cat(list(soft.values()), -1), flat)
         assert torch.equal(near, flat[distance.argmin(-1)])
 
 # %% ../nbs/model/04_structure.ipynb #37021cb2
@@ -51,14 +54,17 @@ def test_a_weight_of_one_half_is_not_taken():
     cube = GRAPHS[1]
     half = {e: torch.full((len(c),), 0.5, dtype=torch.float64) for e, c in cube.choices.items()}
     above = {e: v + torch.eye(len(v), dtype=torch.float64)[0] * 1e-12 for e, v in half.items()}
-    assert all(not v.any() for v in harden(cube, half).values()) and set(decode(cube, half).values()) == {()}
+    assert all(not v.any() for v in harden(cube, half).values())
+    assert set(decode(cube, half).values()) == {()}
     assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)] for v in harden(cube, above).values())
-    assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)] for v in harden(GRAPHS[0], half).values())  # first of equals
+    # first of equals
+    assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)] for v in harden(GRAPHS[0], half).values())
 
 # %% ../nbs/model/04_structure.ipynb #b719af61
 def test_relax_limits():
     for g in GRAPHS:
-        logits = {e: torch.randn(20, len(c), generator=torch.Generator().manual_seed(1)) for e, c in g.choices.items()}
+        logits = {e: torch.randn(20, len(c), generator=torch.Generator().manual_seed(1))
+                  for e, c in g.choices.items()}
         hard = harden(g, relax(g, logits))
         for temperature, goal in [(1e-6, hard), (1e6, relax(g, {e: 0 * v for e, v in logits.items()}))]:
             for e, gamma in relax(g, logits, temperature).items():
@@ -76,8 +82,10 @@ def test_what_is_no_structure():
     good = encode(g, {"x->h": "zero", "x->y": "linear"})
     for edge, gamma, message in [("x->h", [1.0, 0.0], r"shape \(2,\); the last axis must be 3"),
                                  ("x->h", [2.0, -1.0, 0.0], "from -1 to 2; they lie between 0 and 1"),
-                                 ("x->h", [float("nan"), 1.0, 0.0], "from nan to nan"), ("x->y", [0.5, 0.6], "sum to 1.1"),
-                                 ("x->y", [0.5, 0.5], "between the vertices of the simplex; use harden"),
+                                 ("x->h", [float("nan"), 1.0, 0.0], "from nan to nan"),
+                                 ("x->y", [0.5, 0.6], "sum to 1.1"),
+                                 ("x->y", [0.5, 0.5], "between the vertices of the simplex; "
+                                                      "use harden"),
                                  ("h->y", [1.0], "unknown edge in the structure 'h->y'; did you mean")]:
         with pytest.raises(ValueError, match=message):
             check(g, good | {edge: torch.tensor(gamma)}, hard=True)
@@ -89,12 +97,15 @@ def test_what_is_no_structure():
 def test_uniform_draws():
     n = 20_000
     for g in GRAPHS:
-        soft, hard = (sample(g, torch.Generator().manual_seed(2), (n,), h, torch.float64) for h in (False, True))
+        soft, hard = (sample(g, torch.Generator().manual_seed(2), (n,), h, torch.float64)
+                      for h in (False, True))
         check(g, soft), check(g, hard, hard=True)
         for e, v in g.variables.items():
             k = v.size
-            mean, var = (1 / k, (k - 1) / (k * k * (k + 1))) if v.exclusive else (1 / 2, 1 / 12)  # Dirichlet(1)
+            # Dirichlet(1)
+            mean, var = (1 / k, (k - 1) / (k * k * (k + 1))) if v.exclusive else (1 / 2, 1 / 12)
             assert (soft[e].mean(0) - mean).abs().max() < 4.5 * (var / n) ** 0.5
-            assert (soft[e].var(0) / var - 1).abs().max() < 0.06  # kurtosis at most 9: standard error 0.02
+            # kurtosis at most 9: standard error 0.02
+            assert (soft[e].var(0) / var - 1).abs().max() < 0.06
             p = 1 / k if v.exclusive else 1 / 2
             assert (hard[e].mean(0) - p).abs().max() < 4.5 * (p * (1 - p) / n) ** 0.5

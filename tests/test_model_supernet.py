@@ -30,11 +30,13 @@ def assert_same(a, b, tolerance=1e-12):
 
 # %% ../nbs/model/05_supernet.ipynb #d5b40938
 def test_networks_written_by_hand():
-    graph = Graph.dense(5, 3, hidden=(4, 6), candidates=("zero", "linear", "linear+relu", "linear+tanh"))
+    graph = Graph.dense(5, 3, hidden=(4, 6), candidates=("zero", "linear", "linear+relu",
+                                                         "linear+tanh"))
     for share in (False, True):
         net = Supernet(graph, share)
         w, x = net.init(seeded(0), dtype=f64), torch.randn(9, 5, generator=seeded(1), dtype=f64)
-        w = {name: v + 0.1 * torch.randn(v.shape, generator=seeded(2), dtype=f64) for name, v in w.items()}
+        w = {name: v + 0.1 * torch.randn(v.shape, generator=seeded(2), dtype=f64)
+             for name, v in w.items()}
 
         def layer(edge, row, w=w, index=(lambda v, row: v) if share else (lambda v, row: v[row])):
             weight, bias = (index(w[f"{edge}/linear/{part}"], row) for part in ("weight", "bias"))
@@ -43,12 +45,14 @@ def test_networks_written_by_hand():
                 new.weight.copy_(weight.T), new.bias.copy_(bias)
             return new
 
-        deep = torch.nn.Sequential(layer("x->h1", 1), torch.nn.ReLU(), layer("h1->h2", 2), torch.nn.Tanh(),
-                                   layer("h2->y", 0))
-        got = net(w, encode(graph, {"x->h1": "linear+relu", "x->h2": "zero", "h1->h2": "linear+tanh"}, f64), x)
+        deep = torch.nn.Sequential(layer("x->h1", 1), torch.nn.ReLU(), layer("h1->h2", 2),
+                                   torch.nn.Tanh(), layer("h2->y", 0))
+        got = net(w, encode(graph, {"x->h1": "linear+relu", "x->h2": "zero", "h1->h2": "linear+tanh"},
+                            f64), x)
         assert_same(got, deep(x))
         h2 = torch.tanh(layer("x->h2", 2)(x)) + layer("h1->h2", 0)(layer("x->h1", 1)(x).relu())
-        got = net(w, encode(graph, {"x->h1": "linear+relu", "x->h2": "linear+tanh", "h1->h2": "linear"}, f64), x)
+        got = net(w, encode(graph, {"x->h1": "linear+relu", "x->h2": "linear+tanh", "h1->h2": "linear"},
+                            f64), x)
         assert_same(got, layer("h2->y", 0)(h2))
 
 # %% ../nbs/model/05_supernet.ipynb #74beefba
@@ -65,7 +69,8 @@ def by_loop(net, weights, structure, x):
                     continue
                 r = row[c.group] = row.get(c.group, -1) + 1
                 prefix = f"{edge.name}/{c.group}/"
-                w = {n[len(prefix):]: v if net.shared[n] else v[r] for n, v in weights.items() if n.startswith(prefix)}
+                w = {n[len(prefix):]: v if net.shared[n] else v[r] for n, v in weights.items()
+                     if n.startswith(prefix)}
                 z = c.activate(c.apply(w, values[edge.source], out).reshape(total.shape)).clone()
                 z[:, c.width or out[0]:] = 0
                 total = total + (structure[edge.name][k] if edge.name in structure else 1) * z
@@ -74,8 +79,8 @@ def by_loop(net, weights, structure, x):
     return values[net.graph.vertices[-1].name]
 
 
-NAMES = ["zero", "linear", "linear+tanh", "linear+relu:1", "linear+tanh:2", "linear+softplus:2", "polynomial:2",
-         "polynomial+sin:2"]
+NAMES = ["zero", "linear", "linear+tanh", "linear+relu:1", "linear+tanh:2", "linear+softplus:2",
+         "polynomial:2", "polynomial+sin:2"]
 
 
 @st.composite
@@ -86,7 +91,8 @@ def cases(draw):
     more = draw(st.sets(st.sampled_from([(i, j) for j in range(n) for i in range(j)])))
     pairs = more | {(j - 1, j) for j in range(1, n)}
     return (({f"v{i}": draw(st.integers(2, 4)) for i in range(n)},
-             {f"v{i}->v{j}": tuple(draw(names)) for i, j in sorted(pairs)}, draw(st.sampled_from(["simplex", "cube"]))),
+             {f"v{i}->v{j}": tuple(draw(names)) for i, j in sorted(pairs)},
+             draw(st.sampled_from(["simplex", "cube"]))),
             draw(st.booleans()), draw(st.integers(0, 999)))
 
 
@@ -118,7 +124,8 @@ def test_concatenation_and_images():
         s = sample(net.graph, seeded(2), dtype=f64)
         assert_same(net(w, s, x), by_loop(net, w, s, x))
         assert_same(net(w, s, x), net(w, s, x.reshape(4, 2, 6, 5)))
-        widths = Graph({"x": (2, 4), "h": (3, 4), "y": 2}, {"x->h": ("linear", "linear+tanh:2"), "h->y": "linear"})
+        widths = Graph({"x": (2, 4), "h": (3, 4), "y": 2},
+                       {"x->h": ("linear", "linear+tanh:2"), "h->y": "linear"})
         net = Supernet(widths, share)
         w, x, s = net.init(seeded(0), dtype=f64), x[:, :8], sample(widths, seeded(2), dtype=f64)
         assert_same(net(w, s, x), by_loop(net, w, s, x))
@@ -126,11 +133,14 @@ def test_concatenation_and_images():
 # %% ../nbs/model/05_supernet.ipynb #323c9083
 def test_convolutions_written_by_hand():
     graph = Graph({"x": (2, 9), "h": (3, 5), "y": 4},
-                  {"x->h": ("zero", "conv1d+relu:3", "conv1d+tanh:3", "conv1d+relu:5"), "h->y": "linear"})
+                  {"x->h": ("zero", "conv1d+relu:3", "conv1d+tanh:3", "conv1d+relu:5"),
+                   "h->y": "linear"})
     net = Supernet(graph)
     w, x = net.init(seeded(0), dtype=f64), torch.randn(6, 2, 9, generator=seeded(1), dtype=f64)
-    assert net.weight_shapes["x->h/conv1d:3/weight"] == (2, 3, 2, 3) and net.fan_in["x->h/conv1d:3/weight"] == 6
-    for name, key, row, act in [("conv1d+relu:3", "conv1d:3", 0, F.relu), ("conv1d+tanh:3", "conv1d:3", 1, torch.tanh),
+    assert net.weight_shapes["x->h/conv1d:3/weight"] == (2, 3, 2, 3)
+    assert net.fan_in["x->h/conv1d:3/weight"] == 6
+    for name, key, row, act in [("conv1d+relu:3", "conv1d:3", 0, F.relu),
+                                ("conv1d+tanh:3", "conv1d:3", 1, torch.tanh),
                                 ("conv1d+relu:5", "conv1d:5", 0, F.relu)]:
         k = w[f"x->h/{key}/weight"][row]
         h = act(F.conv1d(x, k, w[f"x->h/{key}/bias"][row], stride=2, padding=k.shape[-1] // 2))
@@ -161,10 +171,13 @@ def test_vmap_equals_a_loop():
         for axes in [(0, None), (None, 0), (0, 0)]:
             if not any(tree for tree, axis in zip((weights, structure), axes) if axis == 0):
                 continue
-            args = [tree if axis == 0 else one for tree, one, axis in zip((weights, structure), first, axes)]
-            got = vmap(lambda w, s: net(w, s, x), tuple(a if t else None for a, t in zip(axes, args)))(*args)
+            args = [tree if axis == 0 else one
+                    for tree, one, axis in zip((weights, structure), first, axes)]
+            got = vmap(lambda w, s: net(w, s, x),
+                       tuple(a if t else None for a, t in zip(axes, args)))(*args)
             for b in range(3):
-                assert_same(got[b], net(*(pick(t, b) if a == 0 else t for t, a in zip(args, axes)), x), 1e-10)
+                assert_same(got[b], net(*(pick(t, b) if a == 0 else t for t, a in zip(args, axes)), x),
+                            1e-10)
 
 
     check()
@@ -176,7 +189,8 @@ def test_order_of_candidates_does_not_matter():
     def check(case, random):
         net, weights, structure, x = random_case(case)
         order = {e: random.sample(range(len(cs)), len(cs)) for e, cs in net.candidates.items()}
-        edges = tuple(replace(e, candidates=tuple(e.candidates[i] for i in order[e.name])) for e in net.graph.edges)
+        edges = tuple(replace(e, candidates=tuple(e.candidates[i] for i in order[e.name]))
+                      for e in net.graph.edges)
         kinds = {e: family_of(v) for e, v in net.graph.variables.items()}
         other = Supernet(replace(net.graph, edges=edges, variables=kinds), net.share)
         moved = dict(weights)
@@ -195,8 +209,8 @@ def test_order_of_candidates_does_not_matter():
 
 # %% ../nbs/model/05_supernet.ipynb #263e4a3f
 def test_gradients_are_finite_differences():
-    smooth = ("zero", "linear", "linear+tanh:2", "linear+sin", "linear+softplus", "linear+sigmoid:1", "linear+gelu",
-              "polynomial:2")
+    smooth = ("zero", "linear", "linear+tanh:2", "linear+sin", "linear+softplus", "linear+sigmoid:1",
+              "linear+gelu", "polynomial:2")
     for share in (False, True):
         net = Supernet(Graph.dense(2, 1, hidden=(2,), candidates=smooth), share)
         w, s = net.init(seeded(0), dtype=f64), sample(net.graph, seeded(1), dtype=f64)
@@ -233,7 +247,8 @@ def test_one_hot_equals_the_individual_network():
         net, weights, _, x = random_case(((vertices, edges), share, seed), (2,))
         for choice in list(net.graph.structures())[seed % 7::7][:2]:
             small, cut = net.individual(weights, choice)
-            assert small.graph.n_structures == 1 and {n: tuple(v.shape[1:]) for n, v in cut.items()} == small.weight_shapes
+            assert small.graph.n_structures == 1
+            assert {n: tuple(v.shape[1:]) for n, v in cut.items()} == small.weight_shapes
             one = net(pick(weights, 1), encode(net.graph, choice, f64), x)
             assert_same(small(pick(cut, 1), {}, x), one, 1e-10)
 
@@ -242,8 +257,8 @@ def test_one_hot_equals_the_individual_network():
 
 # %% ../nbs/model/05_supernet.ipynb #2a14551c
 def test_sharing_is_exact_at_vertices():
-    graph = Graph.dense(4, 2, hidden=(4, 3), candidates=("zero", "identity", "linear", "linear+tanh:2", "linear+sin",
-                                                         "polynomial:2"))
+    graph = Graph.dense(4, 2, hidden=(4, 3), candidates=("zero", "identity", "linear", "linear+tanh:2",
+                                                         "linear+sin", "polynomial:2"))
     net, x = Supernet(graph, share=True), torch.randn(5, 4, generator=seeded(1), dtype=f64)
     every = list(graph.structures())[::5]
     weights = net.init(seeded(0), (len(every),), dtype=f64)
@@ -273,11 +288,13 @@ def test_subsets_are_cut_out():
             whole = net(pick(weights, 3), encode(graph, choice, f64), x)
             assert_same(small(pick(cut, 3), {}, x), whole)
         none, cut = net.individual(weights, {"x->h": ()})
-        assert set(cut) == {"h->y/linear/weight", "h->y/linear/bias"} and none(pick(cut, 0), {}, x).std(0).max() == 0
+        assert set(cut) == {"h->y/linear/weight", "h->y/linear/bias"}
+        assert none(pick(cut, 0), {}, x).std(0).max() == 0
 
 # %% ../nbs/model/05_supernet.ipynb #dd6b093b
 def test_random_starts():
-    net = Supernet(Graph.dense(100, 3, hidden=(100,), candidates=("zero", "linear+relu", "linear+tanh")))
+    net = Supernet(Graph.dense(
+        100, 3, hidden=(100,), candidates=("zero", "linear+relu", "linear+tanh")))
     w = net.init(seeded(0), (20,))
     sd = w["x->h1/linear/weight"].std((0, 2, 3)) * 10  # 200,000 draws a candidate
     torch.testing.assert_close(sd, torch.tensor([2**0.5, 1.0]), rtol=0.01, atol=0)
@@ -306,7 +323,8 @@ def test_errors_name_value_and_remedy():
 # %% ../nbs/model/05_supernet.ipynb #4a09834a
 def test_functions_of_your_own():
     from bstruct.model import Weight
-    mine = Candidate("gauss", lambda i, o: {"centre": Weight(i)}, lambda w, x, o: torch.exp(-(x - w["centre"]).square()))
+    mine = Candidate("gauss", lambda i, o: {"centre": Weight(i)},
+                     lambda w, x, o: torch.exp(-(x - w["centre"]).square()))
     graph = Graph({"x": 3, "y": 3}, {"x->y": ("zero", mine, "gauss+tanh", "linear")})
     for share in (False, True):
         net = Supernet(graph, share)
@@ -322,5 +340,6 @@ def test_gpu_agrees_with_cpu():
     w, s = net.init(seeded(0), (6,), dtype=f64), sample(net.graph, seeded(1), (6,), dtype=f64)
     x = torch.randn(7, 5, generator=seeded(2), dtype=f64)
     move = lambda tree: {n: v.cuda() for n, v in tree.items()}
-    assert_same(vmap(net, (0, 0, None))(move(w), move(s), x.cuda()).cpu(), vmap(net, (0, 0, None))(w, s, x), 1e-10)
+    assert_same(vmap(net, (0, 0, None))(move(w), move(s), x.cuda()).cpu(),
+                vmap(net, (0, 0, None))(w, s, x), 1e-10)
     assert net.init(torch.Generator("cuda"))["h2->y/linear/bias"].is_cuda

@@ -25,7 +25,8 @@ def test_used_exactly_where_the_jacobian_is_not_zero():
     every = list(graph.structures())
     for share in (False, True):
         net = Supernet(graph, share)
-        weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64) for n, s in net.weight_shapes.items()}
+        weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64)
+                   for n, s in net.weight_shapes.items()}
         output = lambda w, s, net=net: net(w, s, x)
         jacobian = vmap(torch.func.jacrev(output), (None, 0))(weights, encode(graph, every, f64))
         used = vmap(net.usage)(encode(graph, every, f64))
@@ -41,9 +42,11 @@ def test_images_and_concatenation():
     graph = Graph.cell((2, 3, 3), 2, width=2, nodes=2)
     x = torch.randn(3, 2, 3, 3, generator=seeded(1), dtype=f64)
     smooth = {e: tuple(c.replace("relu", "tanh") for c in cs) for e, cs in graph.candidates.items()}
-    graph = Graph(graph.vertices, tuple(type(e)(e.source, e.target, smooth[e.name]) for e in graph.edges))
+    graph = Graph(graph.vertices, tuple(type(e)(e.source, e.target, smooth[e.name])
+                                        for e in graph.edges))
     net = Supernet(graph)
-    weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64) for n, s in net.weight_shapes.items()}
+    weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64)
+               for n, s in net.weight_shapes.items()}
     batch = encode(graph, list(graph.structures())[::3], f64)
     jacobian = vmap(torch.func.jacrev(lambda w, s: net(w, s, x)), (None, 0))(weights, batch)
     for name, u in vmap(net.usage)(batch).items():
@@ -52,11 +55,12 @@ def test_images_and_concatenation():
 # %% ../nbs/model/06_usage.ipynb #3548eb04
 def test_widths_of_channels():
     graph = Graph({"x": (2, 2), "h": (3, 2), "g": (3, 2), "y": 2},
-                  {"x->h": ("zero", "linear+tanh:2"), "h->g": ("conv1d+tanh:3", "linear+sin:1", "identity"),
-                   "g->y": "linear"})
+                  {"x->h": ("zero", "linear+tanh:2"),
+                   "h->g": ("conv1d+tanh:3", "linear+sin:1", "identity"), "g->y": "linear"})
     x = torch.randn(3, 2, 2, generator=seeded(1), dtype=f64)
     net = Supernet(graph)
-    weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64) for n, s in net.weight_shapes.items()}
+    weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64)
+               for n, s in net.weight_shapes.items()}
     batch = encode(graph, list(graph.structures()), f64)
     jacobian = vmap(torch.func.jacrev(lambda w, s: net(w, s, x)), (None, 0))(weights, batch)
     for name, u in vmap(net.usage)(batch).items():
@@ -65,11 +69,14 @@ def test_widths_of_channels():
 # %% ../nbs/model/06_usage.ipynb #345ac1a4
 def test_counts_are_sums_of_usage():
     sizes = {"x": 3, "s": 3, "h": (4,), "y": 2}
-    mixed = Graph(sizes, {"x->s": tuple(f"column:{k}" for k in range(3)), "s->h": ("linear+tanh:2", "linear+tanh", "zero"),
-                          "x->y": ("zero", "linear"), "h->y": ("linear", "linear+sin")}, {"x->s": "cube", "h->y": "cube"})
+    mixed = Graph(sizes, {"x->s": tuple(f"column:{k}" for k in range(3)),
+                          "s->h": ("linear+tanh:2", "linear+tanh", "zero"),
+                          "x->y": ("zero", "linear"), "h->y": ("linear", "linear+sin")},
+                  {"x->s": "cube", "h->y": "cube"})
     signal = Graph({"x": (2, 4), "h": (3, 4), "y": 2},
                    {"x->h": ("conv1d+tanh:3", "linear+sin:1", "zero"), "h->y": "linear"})
-    cells = Graph.cell(3, 2, width=2, nodes=2, candidates=("zero", "identity", "identity+sigmoid", "linear+tanh"))
+    cells = Graph.cell(3, 2, width=2, nodes=2, candidates=("zero", "identity", "identity+sigmoid",
+                                                           "linear+tanh"))
     for graph in (mixed, signal, cells, Graph.cube(3, 2, widths=(1, 3))):
         every = list(graph.structures())[::7 if graph is cells else 1]
         used = vmap(Supernet(graph).usage)(encode(graph, every, f64))
@@ -81,8 +88,10 @@ def test_parameters_by_hand():
     graph = Graph.cube(3, 2, widths=(1, 3))
     one, three = graph.edges[0].candidates
     assert {c["x->h"]: graph.parameters(c) for c in graph.structures()} == {
-        (): 2, (one,): 4 * 1 + 1 * 2 + 2, (three,): 4 * 3 + 3 * 2 + 2, (one, three): 4 * 1 + 4 * 3 + 3 * 2 + 2}
-    assert [Graph.polynomial(4).parameters({"x->y": f"polynomial:{d}"}) for d in range(5)] == [1, 2, 3, 4, 5]
+        (): 2, (one,): 4 * 1 + 1 * 2 + 2, (three,): 4 * 3 + 3 * 2 + 2, (one, three): 4 * 1 + 4 * 3 + 3
+                                                                            * 2 + 2}
+    assert [Graph.polynomial(4).parameters({"x->y": f"polynomial:{d}"})
+            for d in range(5)] == [1, 2, 3, 4, 5]
     assert Supernet(Graph.polynomial(0)).usage({}) == {"x->y/polynomial:0/weight": torch.ones(1, 1, 1)}
     with pytest.raises(ValueError, match="does not choose on edge x->h"):
         graph.parameters({})
@@ -91,11 +100,15 @@ def test_parameters_by_hand():
 def test_soft_usage_bounds_the_probability_of_use():
     graph = Graph.dense(2, 1, hidden=(2, 2), candidates=("zero", "linear", "linear+tanh:1"))
     net = Supernet(graph)
-    soft = relax(graph, {e: torch.randn(len(c), generator=seeded(3), dtype=f64) for e, c in graph.choices.items()})
+    soft = relax(graph, {e: torch.randn(len(c), generator=seeded(3), dtype=f64)
+                         for e, c in graph.choices.items()})
     every = list(graph.structures())
     batch = encode(graph, every, f64)
-    p = torch.stack([(batch[e] * soft[e]).sum(-1) for e in batch]).prod(0)  # probability of each structure
-    bound, exact = net.usage(soft), {n: torch.tensordot(p, u, 1) for n, u in vmap(net.usage)(batch).items()}
+    # probability of each structure
+    p = torch.stack([(batch[e] * soft[e]).sum(-1) for e in batch]).prod(0)
+    bound, exact = net.usage(soft), {n: torch.tensordot(p, u, 1)
+                                     for n, u in vmap(net.usage)(batch).items()}
     assert abs(p.sum() - 1) < 1e-12 and all((bound[n] >= exact[n] - 1e-12).all() for n in exact)
-    for name in ("x->h1/linear/weight", "x->h2/linear/bias", "h1->h2/linear/weight"):  # one way to each: no sum is cut
+    # one way to each: no sum is cut
+    for name in ("x->h1/linear/weight", "x->h2/linear/bias", "h1->h2/linear/weight"):
         torch.testing.assert_close(bound[name], exact[name])

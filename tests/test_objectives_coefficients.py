@@ -33,7 +33,8 @@ def small_model(seed=0):
     "Posterior, prior and structure posterior with two weight tensors and two edges."
     a, b, c, d, e, f = doubles(seed, (3, 2), (4,), (3, 2), (4,), (3,), (2,))
     posterior = {"loc": {"v": a, "w": b}, "log_scale": {"v": c, "w": d}}
-    prior = {"log_precision": {"v": a[:1, :1], "w": b[:1]}, "logits": {"x": e.flip(0), "y": f.flip(0)}}
+    prior = {"log_precision": {"v": a[:1, :1], "w": b[:1]},
+             "logits": {"x": e.flip(0), "y": f.flip(0)}}
     return posterior, prior, {"x": e, "y": f}
 
 # %% ../nbs/objectives/03_coefficients.ipynb #43fa8f91
@@ -57,8 +58,10 @@ def test_single_level_has_one_definition():
     assert not Coefficients(c_reg=each, c_prior=1.01 * each).single_level
     assert not Coefficients(c_reg=each, c_prior=torch.tensor([1.0, 0.1, 0.02])).single_level
     assert Coefficients(c_train=(1.0, 3.0), c_prior=(1.0, 3.0)).single_level
-    assert not Coefficients(c_prior=(1.0, 2.0)).single_level and not Coefficients(c_comb=(0.0, 1.0)).single_level
-    bent = Coefficients(c_reg=(1.0, 0.0), c_train=(1.0, 2.0), c_prior=(1.0, 0.0))  # equal at both ends alone
+    assert not Coefficients(c_prior=(1.0, 2.0)).single_level
+    assert not Coefficients(c_comb=(0.0, 1.0)).single_level
+    # equal at both ends alone
+    bent = Coefficients(c_reg=(1.0, 0.0), c_train=(1.0, 2.0), c_prior=(1.0, 0.0))
     assert bent.at(1.0).c_prior == bent.at(1.0).c_reg * 2 == 0 and not bent.single_level
 
 # %% ../nbs/objectives/03_coefficients.ipynb #081d0fea
@@ -75,12 +78,14 @@ def test_coefficients_follow_their_schedules():
 def test_scale_minibatch():
     (values,) = doubles(0, (6, 12))
     batches = values[:, torch.randperm(12, generator=torch.Generator().manual_seed(0))].reshape(6, 4, 3)
-    assert torch.allclose(scale_minibatch(batches, 12).mean(-1), values.sum(-1))  # unbiased over a partition
+    # unbiased over a partition
+    assert torch.allclose(scale_minibatch(batches, 12).mean(-1), values.sum(-1))
     sizes = torch.tensor([12, 24])  # two models, three samples of the weights
     both = torch.stack([batches[:3, 0], batches[3:, 0]])
     want = torch.stack([12 * both[0].mean(), 24 * both[1].mean()])
     assert torch.allclose(scale_minibatch(both, sizes, (1, 2)), want)
-    assert torch.allclose(torch.func.vmap(scale_minibatch, (0, 0, None))(both.flatten(1), sizes, -1), want)
+    assert torch.allclose(torch.func.vmap(scale_minibatch, (0, 0, None))(both.flatten(1), sizes, -1),
+                          want)
 
 # %% ../nbs/objectives/03_coefficients.ipynb #5906ca2a
 def test_divergence_is_the_mean_log_ratio():
@@ -91,10 +96,12 @@ def test_divergence_is_the_mean_log_ratio():
 
     posterior, prior, structure = small_model()
     n, g = 50_000, torch.Generator().manual_seed(0)
-    loc, log_scale, log_a = posterior["loc"]["w"], posterior["log_scale"]["w"], prior["log_precision"]["w"]
+    loc, log_scale, log_a = posterior["loc"]["w"], posterior["log_scale"]["w"], prior["log_precision"][
+        "w"]
     q, p = GumbelSoftmax(structure["x"], 0.4), GumbelSoftmax(prior["logits"]["x"], 0.4)
     log_gamma = q.rsample_log((n,), g)
-    for coupled in (False, True):  # a prior N(0, γ²/a) of all four weights, with the γ of the first candidate
+    # a prior N(0, γ²/a) of all four weights, with the γ of the first candidate
+    for coupled in (False, True):
         a = coupled_log_precision(log_a, log_gamma[:, :1]) if coupled else log_a.expand(n, 1)
         w = Normal(loc, log_scale.exp()).sample((n,))
         ratio = Normal(loc, log_scale.exp()).log_prob(w) - Normal(0 * loc, (-0.5 * a).exp()).log_prob(w)
@@ -123,7 +130,8 @@ def test_objectives_and_their_signs():
     assert outer_objective(fit, kl, c, repulsion=1.5, log_hyperprior=0.25) == -13.75
     _, prior, _ = small_model()
     known = {"x": torch.zeros(3).double(), "y": torch.zeros(2).double()}
-    f = lambda logits, c: outer_objective(fit, kl, Coefficients(c_comb=c), repulsion=repulsion(logits, [known]))
+    f = lambda logits, c: outer_objective(fit, kl, Coefficients(c_comb=c),
+                                          repulsion=repulsion(logits, [known]))
     for c in (1.0, -1.0):
         slope = torch.func.grad(f)(prior["logits"], c)
         moved = {e: l + 0.1 * slope[e] for e, l in prior["logits"].items()}
@@ -139,6 +147,7 @@ def test_single_level_means_proportional_gradients():
     c = Coefficients(c_reg=2.0, c_train=0.5, c_prior=1.0)
     kl = lambda loc: divergence(kl_weights(loc, posterior["log_scale"], prior["log_precision"]),
                                 kl_structure(structure, prior["logits"], kl_categorical))
-    f = lambda objective: lambda loc: objective(-sum(v.square().sum() for v in loc.values()), kl(loc), c)
+    f = lambda objective: lambda loc: objective(-sum(v.square().sum() for v in loc.values()), kl(loc),
+                                                c)
     inner, outer = (torch.func.grad(f(o))(posterior["loc"]) for o in (inner_objective, outer_objective))
     assert c.single_level and all(torch.allclose(outer[k], 0.5 * inner[k]) for k in inner)

@@ -45,7 +45,8 @@ def test_parametric_complexity_in_closed_form():
     capacity = 0.5 * torch.log1p(mu.square() * (-2 * s).exp()).sum()
     assert torch.allclose(parametric_complexity(loc, log_scale, "weight"), capacity)
     assert torch.allclose(parametric_complexity(loc, log_scale, "model"), tensor(mu, s))
-    assert torch.allclose(parametric_complexity(loc, log_scale), sum(tensor(loc[k], log_scale[k]) for k in loc))
+    assert torch.allclose(parametric_complexity(loc, log_scale),
+                          sum(tensor(loc[k], log_scale[k]) for k in loc))
     columns = sum(tensor(loc["v"][:, j], log_scale["v"][:, j]) for j in range(2))
     alone = parametric_complexity({"w": loc["w"]}, {"w": log_scale["w"]}, "weight")
     assert torch.allclose(parametric_complexity(loc, log_scale, "unit"), columns + alone)
@@ -63,14 +64,17 @@ def test_parametric_complexity_is_a_minimum_and_ordered():
         by = {g: parametric_complexity(loc, log_scale, g) for g in ("weight", "unit", "layer", "model")}
         assert by["layer"] <= kl_weights(loc, log_scale, a) + 1e-9
         assert by["weight"] >= 0 and (torch.stack(list(by.values())).diff() > -1e-9).all()
-        scaled = {k: v * math.exp(shift) for k, v in loc.items()}, {k: v + shift for k, v in log_scale.items()}
-        assert torch.allclose(parametric_complexity(*scaled), by["layer"])  # the unit of the weights does not matter
+        scaled = {k: v * math.exp(shift) for k, v in loc.items()}, {
+            k: v + shift for k, v in log_scale.items()}
+        # the unit of the weights does not matter
+        assert torch.allclose(parametric_complexity(*scaled), by["layer"])
 
     check()
 
 # %% ../nbs/objectives/06_complexity.ipynb #12ddc256
 def solved(log_a):
-    "Means, log-scales, data terms and divergences of three weights, each for its log-precisions on the last axis."
+    # Means, log-scales, data terms and divergences of three weights, each for its log-precisions on
+    # the last axis.
     X, e = doubles(3, (20, 3), (20,))
     X = torch.linalg.qr(X)[0] * math.sqrt(20)  # orthogonal columns: the posterior is diagonal
     y = X @ torch.tensor([1.0, 0.4, 0.05], dtype=torch.float64) + 0.5 * e
@@ -80,7 +84,8 @@ def solved(log_a):
     return loc, log_scale, fit, torch.func.vmap(torch.func.vmap(kl_diagonal))(loc, log_scale, log_a)
 
 def path(coefficients, low, high):
-    "For each c_prior the global optimum of Q over a grid of precisions, one for each weight: ln a and divergences."
+    # For each c_prior the global optimum of Q over a grid of precisions, one for each weight: ln a
+    # and divergences.
     grid = torch.linspace(low, high, 1001, dtype=torch.float64)[:, None].expand(-1, 3)
     _, _, fit, kl = solved(grid)
     best = [(fit - c * kl).argmax(0, keepdim=True) for c in coefficients]
@@ -92,7 +97,8 @@ def test_monotone_path_and_collapse():
     free = path(coefficients, -6, 25)
     kls = torch.stack([kl.sum() for _, kl in free])
     assert (kls.diff() <= 1e-12).all() and kls[0] > kls[2] + 0.1
-    assert (free[-1][0] == 25).all() and kls[-1] < 1e-6 and kls[3] > 1  # at the end of the grid: precisions ran away
+    # at the end of the grid: precisions ran away
+    assert (free[-1][0] == 25).all() and kls[-1] < 1e-6 and kls[3] > 1
     compact = path([100, 1e4, 1e6], -6, 3)
     assert min(kl.sum() for _, kl in compact) > 1  # a bounded precision cannot collapse
     best = free[2][0][None]
@@ -129,7 +135,8 @@ def test_prunability_theorem():
     from torch.distributions import Normal
     loc, log_scale = doubles(0, (200,), (200,))
     q = Normal(loc, log_scale.exp())
-    assert torch.allclose(log_relative_density(loc, log_scale), q.log_prob(torch.zeros(200)) - q.log_prob(loc))
+    assert torch.allclose(log_relative_density(loc, log_scale),
+                          q.log_prob(torch.zeros(200)) - q.log_prob(loc))
     for size in (1.0, 0.1, 0.01):
         for grouping in ("weight", "model"):
             c = parametric_complexity({"w": size * loc}, {"w": 0 * log_scale}, grouping)
@@ -145,15 +152,18 @@ def test_structural_complexities():
     assert torch.allclose(vertex_entropy(q), sum(Categorical(logits=v).entropy() for v in q.values()))
     assert torch.allclose(structure_mixing(q, 0.4), mixing_entropy(a, 0.4) + mixing_entropy(b, 0.4))
     decided = {"x": torch.tensor([800.0, 0, 0])}
-    assert vertex_entropy(decided) == 0 and abs(vertex_entropy({"x": torch.zeros(3)}) - math.log(3)) < 1e-6
+    assert vertex_entropy(decided) == 0
+    assert abs(vertex_entropy({"x": torch.zeros(3)}) - math.log(3)) < 1e-6
 
 # %% ../nbs/objectives/06_complexity.ipynb #52fb6c49
 def test_the_decks_claim_is_true_of_mixing_and_false_of_differential_entropy():
     undecided, decided = torch.zeros(3).double(), torch.tensor([5.0, 0, 0]).double()
     small, smaller = 1e-2, 1e-3
-    assert structure_mixing({"x": undecided}, smaller) < 0.1 * structure_mixing({"x": undecided}, small) * 1.1 < 0.01
+    assert structure_mixing({"x": undecided}, smaller) < 0.1 * structure_mixing(
+        {"x": undecided}, small) * 1.1 < 0.01
     assert differential_entropy(undecided, smaller) < 5 * differential_entropy(undecided, small) < -1000
-    assert abs(structure_mixing({"x": undecided}, 1e3) - math.log(3)) < 1e-5  # not zero for infinite temperature
+    # not zero for infinite temperature
+    assert abs(structure_mixing({"x": undecided}, 1e3) - math.log(3)) < 1e-5
     in_log_ratios = [differential_entropy(x, 0.5, simplex=False) for x in (undecided, decided)]
     assert torch.allclose(*in_log_ratios)
 
@@ -166,7 +176,8 @@ def test_complexity():
     prior = {"log_precision": precision, "logits": {"x": torch.zeros(3).double()}}
     structure = {"x": torch.tensor([2.0, 0.0, -1.0]).double()}
     c = complexity(posterior, prior, structure, 0.3)
-    assert c.parametric["weight"] <= c.parametric["prior"] <= c.weight_kl and c.weights == 10 and not c.collapsed
+    assert c.parametric["weight"] <= c.parametric["prior"] <= c.weight_kl and c.weights == 10
+    assert not c.collapsed
     assert abs(c.weight_kl - kl_weights(loc, log_scale, prior["log_precision"]).item()) < 1e-12
     assert abs(c.mixing_entropy - mixing_entropy(structure["x"], 0.3).item()) < 1e-12
     moved = kl_divergence(GumbelSoftmax(structure["x"]), GumbelSoftmax(prior["logits"]["x"]))
@@ -174,6 +185,7 @@ def test_complexity():
     assert abs(c.vertex_entropy - vertex_entropy(structure).item()) < 1e-12
     assert abs(c.structure_limit - math.log(3)) < 1e-6
     snr = torch.cat([(loc[k] / log_scale[k].exp()).abs().flatten() for k in loc])
-    assert c.prunable == (snr < 1).double().mean() and "prunable" in str(c) and "of at most 1.10" in str(c)
+    assert c.prunable == (snr < 1).double().mean() and "prunable" in str(c)
+    assert "of at most 1.10" in str(c)
     empty = complexity({"loc": {}, "log_scale": {}}, {"log_precision": {}, "logits": {}}, {})
     assert empty.weight_kl == empty.structure_kl == empty.mixing_entropy == 0 and not empty.collapsed

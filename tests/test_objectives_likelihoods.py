@@ -14,7 +14,8 @@ from torch.distributions import Bernoulli, Categorical, Normal, Poisson
 
 def normal(seed, *shape, scale=1.0):
     "Normal tensor in float64."
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                               dtype=torch.float64)
 
 # %% ../nbs/objectives/01_likelihoods.ipynb #3be3fd79
 def test_gaussian_log_likelihood():
@@ -27,7 +28,8 @@ def test_gaussian_log_likelihood():
 # %% ../nbs/objectives/01_likelihoods.ipynb #09f5171c
 def test_categorical_log_likelihood():
     logits, target = normal(0, 6, 4, scale=3.0), torch.tensor([0, 3, 1, 2, 2, 0])
-    assert torch.allclose(categorical_log_likelihood(logits, target), Categorical(logits=logits).log_prob(target))
+    assert torch.allclose(categorical_log_likelihood(logits, target),
+                          Categorical(logits=logits).log_prob(target))
     far = categorical_log_likelihood(torch.tensor([[1e4, -1e4]]), torch.tensor([1]))
     assert far.item() == -2e4
 
@@ -44,8 +46,10 @@ def test_several_answers_of_one_example_are_summed():
 # %% ../nbs/objectives/01_likelihoods.ipynb #34151a27
 def test_bernoulli_log_likelihood():
     logits, target = normal(0, 6, scale=3.0), torch.tensor([0, 1, 1, 0, 0, 1.], dtype=torch.float64)
-    assert torch.allclose(bernoulli_log_likelihood(logits, target), Bernoulli(logits=logits).log_prob(target))
-    assert bernoulli_log_likelihood(torch.tensor([1e4, -1e4]), torch.tensor([0., 0.])).tolist() == [-1e4, 0.0]
+    assert torch.allclose(bernoulli_log_likelihood(logits, target),
+                          Bernoulli(logits=logits).log_prob(target))
+    assert bernoulli_log_likelihood(torch.tensor([1e4, -1e4]),
+                                    torch.tensor([0., 0.])).tolist() == [-1e4, 0.0]
 
 # %% ../nbs/objectives/01_likelihoods.ipynb #877e49ef
 def test_a_target_of_another_shape_is_refused():
@@ -60,12 +64,15 @@ def test_predictions_are_those_of_the_density():
         if law.probabilities is not None:
             p = law.probabilities(output)
             for k in range(p.shape[-1]):
-                y = torch.full((5,), k) if law.outputs is None else torch.full((5,), float(k), dtype=torch.float64)
-                torch.testing.assert_close(law.log_likelihood(output, y, log_noise).exp(), p[:, k], rtol=1e-12, atol=0)
+                y = torch.full((5,), k) if law.outputs is None else torch.full(
+                    (5,), float(k), dtype=torch.float64)
+                torch.testing.assert_close(law.log_likelihood(output, y, log_noise).exp(), p[:, k],
+                                           rtol=1e-12, atol=0)
             assert not law.noisy and law.moments is None
         else:
             grid = torch.linspace(-15, 15, 4001, dtype=torch.float64)
-            density = torch.stack([law.log_likelihood(output, y.expand(5), log_noise).exp() for y in grid])
+            density = torch.stack([law.log_likelihood(output, y.expand(5), log_noise).exp()
+                                   for y in grid])
             mean = torch.trapezoid(density * grid[:, None], grid, dim=0)
             variance = torch.trapezoid(density * (grid[:, None] - mean).square(), grid, dim=0)
             found = law.moments(output, log_noise.exp())
@@ -74,12 +81,14 @@ def test_predictions_are_those_of_the_density():
 
 # %% ../nbs/objectives/01_likelihoods.ipynb #d3142161
 def test_a_likelihood_of_ones_own():
-    counts = Likelihood(lambda output, y, log_noise: y * output[:, 0] - output[:, 0].exp() - torch.lgamma(y + 1),
+    counts = Likelihood(lambda output, y, log_noise: y * output[:, 0] - output[:, 0].exp()
+                        - torch.lgamma(y + 1),
                         moments=lambda output, noise: (output[..., 0].exp(), output[..., 0].exp()))
     assert LIKELIHOODS.register("test-counts", counts) is counts
     output, y = normal(3, 6, 1), torch.tensor([0.0, 1, 2, 5, 3, 0], dtype=torch.float64)
     want = Poisson(output[:, 0].exp()).log_prob(y)
-    torch.testing.assert_close(LIKELIHOODS["test-counts"].log_likelihood(output, y, torch.zeros(())), want)
+    torch.testing.assert_close(LIKELIHOODS["test-counts"].log_likelihood(output, y, torch.zeros(())),
+                               want)
     with pytest.raises(ValueError, match="unknown likelihood 'gausian'; did you mean 'gaussian'"):
         LIKELIHOODS["gausian"]
     with pytest.raises(ValueError, match="likelihood 'gaussian' is taken"):

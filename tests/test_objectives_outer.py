@@ -21,7 +21,8 @@ LOG_A = torch.tensor([-2.0, 1.0, 3.0], dtype=torch.float64)
 def posterior(y):
     "Location and log scale of the best q of a mean, for each precision."
     total = y.shape[-1] + LOG_A.exp()
-    return {"loc": y.sum(-1, keepdim=True) / total, "log_scale": (-0.5 * total.log()).expand(len(y), -1)}
+    return {"loc": y.sum(-1, keepdim=True) / total,
+            "log_scale": (-0.5 * total.log()).expand(len(y), -1)}
 
 
 def expected_fit(theta, y):
@@ -43,8 +44,10 @@ def test_held_out_rows_estimate_the_fit_to_new_rows():
     g, tables, m, v, w0 = torch.Generator().manual_seed(0), 20_000, 10, 5, 0.7
     y = w0 + torch.randn(tables, m + v, generator=g, dtype=torch.float64)
     theta, c = posterior(y[:, :m]), Coefficients(c_prior=0.0)
-    new = -0.5 * m * (math.log(2 * math.pi) + 1 + (theta["loc"] - w0).square() + (2 * theta["log_scale"]).exp())
-    for name, rows, optimism in (("validation", y[:, m:], 0 * LOG_A), ("bound", y[:, :m], m / (m + LOG_A.exp()))):
+    new = -0.5 * m * (math.log(2 * math.pi) + 1 + (theta["loc"] - w0).square()
+                      + (2 * theta["log_scale"]).exp())
+    for name, rows, optimism in (("validation", y[:, m:], 0 * LOG_A),
+                                 ("bound", y[:, :m], m / (m + LOG_A.exp()))):
         gap = OUTER[name].value(theta, {"log_precision": LOG_A}, problem(rows, m, c)) - new
         assert ((gap.mean(0) - optimism).abs() < 4 * gap.std(0) / math.sqrt(tables)).all(), name
     assert OUTER["validation"].held_out and not OUTER["bound"].held_out
@@ -55,23 +58,28 @@ def test_the_bound_is_the_evidence():
     found = bound(posterior(y), {"log_precision": LOG_A}, problem(y, 10, Coefficients()))
     for k, a in enumerate(LOG_A.exp()):
         covariance = torch.eye(10, dtype=torch.float64) + 1 / a
-        evidence = torch.distributions.MultivariateNormal(torch.zeros(10, dtype=torch.float64), covariance).log_prob(y)
+        evidence = torch.distributions.MultivariateNormal(torch.zeros(10, dtype=torch.float64),
+                                                          covariance).log_prob(y)
         torch.testing.assert_close(found[:, k], evidence, rtol=1e-10, atol=1e-10)
 
 # %% ../nbs/objectives/04_outer.ipynb #626fdddf
 def test_an_outer_objective_of_ones_own():
-    own = OUTER.register("test-greedy", Outer(lambda theta, hyper, problem: problem.terms(theta, hyper)[0], held_out=True))
+    own = OUTER.register("test-greedy", Outer(
+        lambda theta, hyper, problem: problem.terms(theta, hyper)[0], held_out=True))
     y = torch.randn(2, 10, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     theta, given = posterior(y), problem(y, 10, Coefficients(c_prior=7.0))
-    assert torch.equal(OUTER["test-greedy"].value(theta, {"log_precision": LOG_A}, given), expected_fit(theta, y))
+    assert torch.equal(OUTER["test-greedy"].value(theta, {"log_precision": LOG_A}, given),
+                       expected_fit(theta, y))
     with pytest.raises(ValueError, match="outer objective 'bound' is taken"):
         OUTER.register("bound", own)
-    with pytest.raises(ValueError, match="unknown outer objective 'validate'; did you mean 'validation'"):
+    with pytest.raises(ValueError, match="unknown outer objective 'validate'; did you mean "
+                                         "'validation'"):
         OUTER["validate"]
     del OUTER["test-greedy"]
 
 # %% ../nbs/objectives/04_outer.ipynb #f4deffab
 def test_what_the_prior_says_of_itself_enters_with_its_sign():
     pieces = Problem(lambda theta, hyper: (torch.tensor(-10.0), torch.tensor(3.0)),
-                     lambda hyper: (torch.tensor(1.5), 0.25), Coefficients(c_train=0.5, c_prior=4.0, c_comb=2.0))
+                     lambda hyper: (torch.tensor(1.5), 0.25),
+                     Coefficients(c_train=0.5, c_prior=4.0, c_comb=2.0))
     assert bound({}, {}, pieces) == validation({}, {}, pieces) == -13.75

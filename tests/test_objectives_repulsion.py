@@ -24,7 +24,8 @@ def small_model(seed=0):
     "Posterior, prior and structure posterior with two weight tensors and two edges."
     a, b, c, d, e, f = doubles(seed, (3, 2), (4,), (3, 2), (4,), (3,), (2,))
     posterior = {"loc": {"v": a, "w": b}, "log_scale": {"v": c, "w": d}}
-    prior = {"log_precision": {"v": a[:1, :1], "w": b[:1]}, "logits": {"x": e.flip(0), "y": f.flip(0)}}
+    prior = {"log_precision": {"v": a[:1, :1], "w": b[:1]},
+             "logits": {"x": e.flip(0), "y": f.flip(0)}}
     return posterior, prior, {"x": e, "y": f}
 
 # %% ../nbs/objectives/05_repulsion.ipynb #1204de72
@@ -42,11 +43,13 @@ def test_repelled_is_the_sum_of_divergences():
         smooth[at] += 1 - epsilon
         expected += 0.7 * kl_divergence(Categorical(joint.flatten()), Categorical(smooth.flatten()))
     torch.testing.assert_close(repelled(values, seen, p, 0.7, epsilon), expected)
-    edges = sum(kl_divergence(Categorical(q), Categorical(0.95 * torch.eye(len(q), dtype=q.dtype)[i] + 0.05 / len(q)))
+    edges = sum(kl_divergence(
+        Categorical(q), Categorical(0.95 * torch.eye(len(q), dtype=q.dtype)[i] + 0.05 / len(q)))
                 for q, i in zip(p, seen[0]))
     expected = (joint * values).sum() + 0.7 * edges
     torch.testing.assert_close(repelled(values, seen[:1], p, 0.7, epsilon, by_edge=True), expected)
-    torch.testing.assert_close(log_smoothed((2, 3, 2), seen[0], by_edge=True).exp().sum(), torch.tensor(1.0).double())
+    torch.testing.assert_close(log_smoothed((2, 3, 2), seen[0], by_edge=True).exp().sum(),
+                               torch.tensor(1.0).double())
 
 # %% ../nbs/objectives/05_repulsion.ipynb #ed971ce5
 def test_no_point_inside_beats_the_vertices():
@@ -55,7 +58,8 @@ def test_no_point_inside_beats_the_vertices():
     hot = lambda at: [torch.eye(k, dtype=torch.float64)[i] for k, i in zip(shape, at)]
     visited = successive_maxima(values, 7, 2.0)
     for visit, found in enumerate(visited):
-        at_vertices = {at: repelled(values, visited[:visit], hot(at), 2.0) for at in product(*map(range, shape))}
+        at_vertices = {at: repelled(values, visited[:visit], hot(at), 2.0)
+                       for at in product(*map(range, shape))}
         assert max(at_vertices, key=at_vertices.get) == found
         m = [2 * torch.randn(400, k, generator=g, dtype=torch.float64) for k in shape]
         q = lambda *m, seen=visited[:visit]: repelled(values, seen, [v.softmax(0) for v in m], 2.0)
@@ -67,12 +71,15 @@ def test_each_structure_comes_once_and_in_order_of_evidence():
     values = 20 * torch.randn(3, 3, 3, generator=g, dtype=torch.float64)
     D, spread = math.log(1 + 27 * 0.99 / 0.01), float(values.max() - values.min())
     visited = successive_maxima(values, 27, 1.01 * spread / D)
-    assert [float(values[at]) for at in visited] == values.flatten().sort(descending=True).values.tolist()
+    assert [float(values[at]) for at in visited] == values.flatten().sort(
+        descending=True).values.tolist()
     assert set(successive_maxima(values, 5, 0.0)) == {visited[0]}
-    for share in (0.2, 0.5, 0.9):  # with less, as many come as lie within c D of the best, and then the best again
+    # with less, as many come as lie within c D of the best, and then the best again
+    for share in (0.2, 0.5, 0.9):
         found = successive_maxima(values, 27, share * spread / D)
         first = next(i for i, at in enumerate(found) if at in found[:i])
-        assert first == int((values > values.max() - share * spread).sum()) and found[first] == visited[0]
+        assert first == int((values > values.max() - share * spread).sum())
+        assert found[first] == visited[0]
 
 # %% ../nbs/objectives/05_repulsion.ipynb #82dea5ef
 def test_edge_by_edge_some_come_again_before_all_were_seen():
@@ -100,4 +107,5 @@ def test_repulsion_is_the_pull_of_the_theorem():
     known = [{e: smooth(k, i) for e, k, i in zip("xy", shape, at)} for at in seen]
     p = [v.softmax(-1) for v in m.values()]
     fit = (torch.einsum("a,b->ab", *p) * values).sum()
-    torch.testing.assert_close(repelled(values, seen, p, 0.7, epsilon, by_edge=True), fit + 0.7 * repulsion(m, known))
+    torch.testing.assert_close(repelled(values, seen, p, 0.7, epsilon, by_edge=True),
+                               fit + 0.7 * repulsion(m, known))

@@ -14,7 +14,8 @@ def small_task(n=40, likelihood="gaussian", seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g)
     y = torch.sin(x[:, 0]) + 0.1 * torch.randn(n, generator=g)
-    return Task(x, y if likelihood == "gaussian" else (y > 0).float() if likelihood == "bernoulli" else (y > 0).long(),
+    return Task(x, y if likelihood == "gaussian" else (y > 0).float() if likelihood == "bernoulli"
+                else (y > 0).long(),
                 likelihood)
 
 # %% ../nbs/objectives/02_task.ipynb #87bf3a3f
@@ -32,7 +33,8 @@ def test_a_task_looks_its_likelihood_up():
     t = small_task()
     with pytest.raises(ValueError, match="unknown likelihood 'normal'; known: bern"):
         Task(t.x, t.y, "normal")
-    distance = LIKELIHOODS.register("test-laplace", Likelihood(lambda f, y, noise: -(y - f[:, 0]).abs()))
+    distance = LIKELIHOODS.register(
+        "test-laplace", Likelihood(lambda f, y, noise: -(y - f[:, 0]).abs()))
     own, f = Task(t.x, t.y, "test-laplace"), torch.zeros(40, 1)
     assert own.law is distance and torch.equal(own.log_likelihood(f, t.y, torch.zeros(())), -t.y.abs())
     del LIKELIHOODS["test-laplace"]

@@ -1,4 +1,5 @@
-"What `python -m build` makes can be released: sdist and wheel install into an environment of their own and work there."
+"""What `python -m build` makes can be released: sdist and wheel install into an environment of
+their own and work there."""
 import os
 import shutil
 import subprocess
@@ -23,8 +24,9 @@ assert pathlib.Path(bstruct.__file__).is_relative_to(sys.prefix), bstruct.__file
 assert bstruct.__version__ == importlib.metadata.version("bstruct")
 assert (importlib.resources.files("bstruct") / "py.typed").is_file()
 X, y = load_iris(return_X_y=True)
-model = bstruct.StructureClassifier(epochs=2, min_steps=20, starts=1, tempering=(0.1,), screened=2, finalists=1,
-                                    blocks=1, hidden=(4,), random_state=0).fit(X[:, :2], y)
+model = bstruct.StructureClassifier(epochs=2, min_steps=20, starts=1, tempering=(0.1,), screened=2,
+                                    finalists=1, blocks=1, hidden=(4,),
+                                    random_state=0).fit(X[:, :2], y)
 print(model.predict(X[:1, :2]).shape, len(model.ranking_))
 """
 
@@ -39,7 +41,8 @@ def called(*command, **options):
 def built(tmp_path_factory):
     "Sdist and the wheel made from it, of what the repository holds and nothing that lies about."
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
-    shutil.copytree(ROOT / "bstruct", source / "bstruct", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "bstruct", source / "bstruct",
+                    ignore=shutil.ignore_patterns("__pycache__"))
     for file in ROOT.iterdir():
         if file.is_file():
             shutil.copy(file, source)
@@ -49,10 +52,12 @@ def built(tmp_path_factory):
 
 
 def test_sdist_and_wheel_hold_every_module_and_the_mark_of_types(built):
-    wanted = {f.relative_to(ROOT).as_posix() for f in (ROOT / "bstruct").rglob("*.py")} | {"bstruct/py.typed"}
+    wanted = {f.relative_to(ROOT).as_posix()
+              for f in (ROOT / "bstruct").rglob("*.py")} | {"bstruct/py.typed"}
     with zipfile.ZipFile(built["wheel"]) as wheel:
         names = {n for n in wheel.namelist() if ".dist-info/" not in n}
-        about = Parser().parsestr(wheel.read(next(n for n in wheel.namelist() if n.endswith("METADATA"))).decode())
+        about = Parser().parsestr(
+            wheel.read(next(n for n in wheel.namelist() if n.endswith("METADATA"))).decode())
     assert names == wanted
     with tarfile.open(built["sdist"]) as sdist:
         names = {n.partition("/")[2] for n in sdist.getnames()}
@@ -78,10 +83,12 @@ def test_it_installs_and_works_in_an_environment_of_its_own(built, kind, tmp_pat
     (tmp_path / "tools").mkdir()
     env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     makers = {"PYTHONPATH": str(only(tmp_path / "tools", "setuptools", "wheel", "_distutils_hack"))}
-    called(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-build-isolation", "--no-index",
-           built[kind], env=env | makers)
-    site = Path(called(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", env=env).strip())
-    ours = [p for p in sys.path if p.endswith("-packages")]  # after the installation: torch is large
+    called(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps",
+           "--no-build-isolation", "--no-index", built[kind], env=env | makers)
+    site = Path(called(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
+                       env=env).strip())
+    # after the installation: torch is large
+    ours = [p for p in sys.path if p.endswith("-packages")]
     (site / "dependencies.pth").write_text("\n".join(ours))
     told = called(python, "-W", "ignore", "-c", SMOKE, cwd=tmp_path, env=env)
     assert told.strip() == "(1,) 2"

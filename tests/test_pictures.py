@@ -14,8 +14,10 @@ def test_evidence_chooses_the_true_degree_and_fit_does_not():
     x = torch.linspace(-1, 1, 20, dtype=torch.float64)
     wins, fits = 0, 0
     for seed in range(40):
-        y = 1 - x + 2 * x**2 + 0.3 * torch.randn(20, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        ln_z = [linear_evidence(polynomial_features(x, d), y, precision=0.05, noise_variance=0.09).value for d in range(8)]
+        y = 1 - x + 2 * x**2 + 0.3 * torch.randn(20, generator=torch.Generator().manual_seed(seed),
+                                                 dtype=torch.float64)
+        ln_z = [linear_evidence(polynomial_features(x, d), y, precision=0.05,
+                                noise_variance=0.09).value for d in range(8)]
         left = []
         for d in range(8):
             q, _ = torch.linalg.qr(polynomial_features(x, d))

@@ -1,7 +1,9 @@
-"""What the code answers today is what it answered when the pins were recorded: every number, ranking and file.
+"""What the code answers today is what it answered when the pins were recorded: every number,
+ranking and file.
 
-On a machine like the recording one numbers agree to the bit. On another one they agree to three digits, digests of what
-depends on them are left out, and a ranking is compared as far as its probabilities tell its structures apart.
+On a machine like the recording one numbers agree to the bit. On another one they agree to three
+digits, digests of what depends on them are left out, and a ranking is compared as far as its
+probabilities tell its structures apart.
 """
 import functools
 import json
@@ -14,30 +16,41 @@ from pinned import PINS, PINS_FOLDER, OtherRounding, machine, names, plain, reco
 from bstruct import Graph
 
 TEMPERATURE = "the mixing entropy is at the last temperature of the settings, it was at 1"
-PAIRED = TEMPERATURE + "; the probabilities of a walk are by the one posterior, with the pooled error of its differences"
+PAIRED = (TEMPERATURE + "; the probabilities of a walk are by the one posterior, with the pooled "
+                        "error of its differences")
 NAMES = "names of one network share the error of their one estimate, each had an error of its own"
 ONE_MOMENT = "the mean second moment behind the best precision has one formula, with one rounding"
-SPREAD = "the divergence of structure laws is summed so that many spread candidates keep their digits"
+SPREAD = ("the divergence of structure laws is summed so that many spread candidates keep "
+          "their digits")
 LABEL = "an evidence says which rows it is of and by which fit"
 EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pins/changed.json
     **dict.fromkeys(("evidence_of_three_classes", "evidence_of_two_classes", "evidence_of_numbers",
-                     "evidence_that_decides", "evidence_of_a_graph_of_ones_own", "evidence_on_two_levels",
+                     "evidence_that_decides", "evidence_of_a_graph_of_ones_own",
+                     "evidence_on_two_levels",
                      "evidence_with_rows_held_out", "interrupted_run_resumed"), TEMPERATURE),
-    **dict.fromkeys(("grown_for_three_classes", "grown_for_numbers", "shrunk_for_two_classes", "shrunk_for_numbers"),
+    **dict.fromkeys(("grown_for_three_classes", "grown_for_numbers", "shrunk_for_two_classes",
+                     "shrunk_for_numbers"),
                     PAIRED),
     **dict.fromkeys(("enumerated_for_numbers", "enumerated_for_three_classes_on_a_budget",
                      "enumerated_for_two_classes_by_halving"), f"{NAMES}; {TEMPERATURE}"),
-    **dict.fromkeys(("enumerated_in_random_order", "saved_enumeration_continued"), f"{NAMES}; {LABEL}"),
-    **dict.fromkeys(("enumerated_by_laplace_in_the_order_given", "enumeration_and_its_journal"), LABEL),
+    **dict.fromkeys(("enumerated_in_random_order", "saved_enumeration_continued"),
+                    f"{NAMES}; {LABEL}"),
+    **dict.fromkeys(("enumerated_by_laplace_in_the_order_given", "enumeration_and_its_journal"),
+                    LABEL),
     "run_at_the_command_line": f"{LABEL}; {TEMPERATURE}",
     "gaussians": ONE_MOMENT,
-    "bilevel_on_the_cube": "the law was a categorical one over the switches; it is now that of independent switches",
+    "bilevel_on_the_cube": "the law was a categorical one over the switches; it is now that of "
+                           "independent switches",
     **dict.fromkeys(("gumbel_softmax", "boolean_cube", "complexities"), SPREAD),
-    "hypergradients_by_every_method": "DrMAD takes its knots from sums of differences, which keep their digits",
-    "evidence_by_smc": "the t quantile behind the error is exact to .2 % at three degrees of freedom",
-    "evidence_by_a_mixture": "a second cloud of particles tells of lost modes, and the size follows the larger variance",
+    "hypergradients_by_every_method": "DrMAD takes its knots from sums of differences, which keep "
+                                      "their digits",
+    "evidence_by_smc": "the t quantile behind the error is exact to .2 % at three degrees "
+                       "of freedom",
+    "evidence_by_a_mixture": "a second cloud of particles tells of lost modes, and the size "
+                             "follows the larger variance",
     "evidence_in_closed_form": "the list of estimators has laplace_dual",
-    "saved_estimator_read": "estimators have no parameter c_comb, which no mode of theirs uses, and have judge",
+    "saved_estimator_read": "estimators have no parameter c_comb, which no mode of theirs uses, "
+                            "and have judge",
 }
 
 HERE = machine()
@@ -50,7 +63,8 @@ CLEAR = 0.05  # probabilities nearer than this may change places on another mach
 
 def expected(name: str) -> tuple[dict, bool]:
     "What a pin should answer, and whether this machine recorded it."
-    source = json.loads((PINS_FOLDER / "changed.json").read_text()) if name in EXCEPTIONS else RECORDED
+    source = json.loads((PINS_FOLDER
+                         / "changed.json").read_text()) if name in EXCEPTIONS else RECORDED
     return source["pins"][name], HERE == source["machine"]
 
 
@@ -63,7 +77,8 @@ def differences(want, have, same_machine: bool, at: str = "") -> list[str]:
     if same_machine or isinstance(want, bool | int | None):
         if isinstance(want, dict) and isinstance(have, dict) and want.keys() == have.keys():
             return [d for k in want for d in differences(want[k], have[k], True, f"{at}/{k}")]
-        return [] if want == have else [f"{at}: {readable(want)} was recorded, and it is {readable(have)}"]
+        return [] if want == have else [f"{at}: {readable(want)} was recorded, and it is "
+                                        f"{readable(have)}"]
     return elsewhere(want, have, at)
 
 
@@ -81,8 +96,10 @@ def elsewhere(want, have, at: str) -> list[str]:
     if isinstance(want, dict) and isinstance(have, dict) and want.keys() == have.keys():
         return [d for k in want for d in differences(want[k], have[k], False, f"{at}/{k}")]
     if isinstance(want, list) and isinstance(have, list) and len(want) == len(have):
-        return [d for i, (a, b) in enumerate(zip(want, have)) for d in differences(a, b, False, f"{at}/{i}")]
-    return [] if want == have else [f"{at}: {readable(want)} was recorded, and it is {readable(have)}"]
+        return [d for i, (a, b) in enumerate(zip(want, have))
+                for d in differences(a, b, False, f"{at}/{i}")]
+    return [] if want == have else [f"{at}: {readable(want)} was recorded, and it is "
+                                    f"{readable(have)}"]
 
 
 def structure_of(row: dict) -> str:
@@ -97,7 +114,8 @@ def ranking_differences(want: list, have: list, at: str) -> list[str]:
     if ours[:clear] != theirs[:clear] or sorted(ours) != sorted(theirs):
         return [f"{at}: {theirs} was recorded, and it is {ours}"]
     rows = dict(zip(ours, have))
-    return [d for name, row in zip(theirs, want) for d in differences(row, rows[name], False, f"{at}/{name}")]
+    return [d for name, row in zip(theirs, want)
+            for d in differences(row, rows[name], False, f"{at}/{name}")]
 
 
 def readable(value):
@@ -142,7 +160,8 @@ def test_a_saved_estimator_predicts_what_it_predicted_when_it_was_fitted():
 @pytest.mark.parametrize("name", ["finished_run_read", "interrupted_run_resumed"])
 def test_a_saved_run_ends_as_a_run_without_interruption(name):
     whole, found = now("run_at_the_command_line"), now(name)
-    shared = ("result", "history", "weights", "search", "facts", "seed", "encoder", "table", "predicted")
+    shared = ("result", "history", "weights", "search", "facts", "seed", "encoder", "table",
+              "predicted")
 
     def part(r):
         "What both have, but for the mixing entropy, which saved runs tell at temperature 1."
@@ -153,13 +172,15 @@ def test_a_saved_run_ends_as_a_run_without_interruption(name):
     if name == "finished_run_read":
         assert found["codes"] == [0, 0] and found["messages"] == ""
     else:
-        assert found["interrupted"] == "posterior" and found["code"] == 0 and not found["checkpoint"]
+        assert found["interrupted"] == "posterior" and found["code"] == 0
+        assert not found["checkpoint"]
 
 
 def test_a_saved_enumeration_goes_on_where_it_stopped():
     first, found = now("enumeration_and_its_journal"), now("saved_enumeration_continued")
     assert found["kept"] and "search" not in found["stages"] and found["done_before"][0] >= 3
-    assert len(first["ranking"]) == 3 and len(found["ranking"]) == 6 and found["lines"] > first["lines"]
+    assert len(first["ranking"]) == 3 and len(found["ranking"]) == 6
+    assert found["lines"] > first["lines"]
     rows = lambda r: {x["structure"]: x["evidence"] for x in r["ranking"]}
     known = {k: v for k, v in rows(found).items() if k in rows(first)}
     assert not differences(rows(first), known, SAME_MACHINE)
@@ -178,10 +199,13 @@ def test_saved_files_are_small_and_name_no_machine():
 
 def test_a_difference_is_seen():
     row = lambda name, p: {"structure": name, "probability": p.hex()}
-    want = {"x": plain(1.0), "d": "floats:a", "n": 2, "ranking": [row("a", 0.6), row("b", 0.21), row("c", 0.19)]}
-    change = lambda **more: [bool(differences(want, {**want, **more}, same)) for same in (True, False)]
+    want = {"x": plain(1.0), "d": "floats:a", "n": 2,
+            "ranking": [row("a", 0.6), row("b", 0.21), row("c", 0.19)]}
+    change = lambda **more: [bool(differences(want, {**want, **more}, same))
+                             for same in (True, False)]
     assert change() == [False, False] and change(x=plain(1.0 + 1e-9)) == [True, False]
-    assert change(x=plain(1.01)) == change(n=3) == change(n=2.5) == change(more=1) == change(x=None) == [True, True]
+    assert change(x=plain(1.01)) == change(n=3) == change(n=2.5) == change(more=1) == change(
+        x=None) == [True, True]
     assert change(d="floats:b") == [True, False] and change(x=plain(math.nan)) == [True, True]
     a, b, c = want["ranking"]
     assert change(ranking=[a, c, b]) == [True, False]

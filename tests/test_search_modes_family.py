@@ -39,7 +39,8 @@ def test_every_mode_chooses_subsets():
         assert "column:0" in r.structures[0]["x->s"] and abs(sum(r.probabilities) - 1) < 1e-6
         assert all(isinstance(row["structure"]["x->s"], tuple) for row in r.ranking)
         assert all(not b.net.graph.variables and b.structure == {} for b in r.batches)
-        worse = [row["evidence"].value for row in r.ranking if "column:0" not in row["structure"]["x->s"]]
+        worse = [row["evidence"].value for row in r.ranking
+                 if "column:0" not in row["structure"]["x->s"]]
         assert all(v < r.evidence.value for v in worse)
 
 # %% ../nbs/search/modes/06_family.ipynb #97c10f00
@@ -57,12 +58,14 @@ def test_check_raises_what_the_search_would_raise():
         assert check(SMALL, sine(), Settings(mode=mode, **QUICK)) is None
     large = Graph.dense(2, 1, hidden=(6,) * 6)
     for refuse in (check, search):
-        with pytest.raises(ValueError, match="21,936,950,640,377,856 structures and there is no budget"):
+        with pytest.raises(ValueError, match="21,936,950,640,377,856 structures and there is "
+                                             "no budget"):
             refuse(large, sine(), Settings(mode="enumerate", **QUICK))
         for mode, c in (("evidence", 1.0), ("grow", -1.0), ("shrink", (0.0, 2.0)), ("enumerate", 1.0)):
             with pytest.raises(ValueError, match="no structure to keep away from: set c_comb=0"):
                 refuse(SMALL, sine(), Settings(mode=mode, c_comb=c, **QUICK))
-    for name, value in (("c_train", 0.5), ("c_prior", (2.0, 0.1)), ("validation", 0.2), ("hypergradient", "unroll")):
+    for name, value in (("c_train", 0.5), ("c_prior", (2.0, 0.1)), ("validation", 0.2),
+                        ("hypergradient", "unroll")):
         for mode in ("grow", "shrink"):
             with pytest.raises(ValueError, match=f"{name} is .*mode '{mode}' .* leave {name} out"):
                 check(SMALL, sine(), Settings(mode=mode, **{name: value}, **QUICK))
@@ -72,13 +75,16 @@ def test_check_raises_what_the_search_would_raise():
 def test_a_judge_that_cannot_judge_is_refused_before_any_work():
     classes = Task(sine().x, (sine().y > 0).float(), "bernoulli")
     subsets, two = Graph.cube(2, 1, widths=(4,), columns=True), Graph.dense(2, 2, hidden=(6,))
-    cases = [(SMALL, classes, {}, "likelihood is 'bernoulli'"), (subsets, sine(), {}, "several candidates at a time"),
+    cases = [(SMALL, classes, {}, "likelihood is 'bernoulli'"),
+             (subsets, sine(), {}, "several candidates at a time"),
              (SMALL, sine(), dict(mode="grow"), "mode 'grow' compares"),
              (SMALL, sine(), dict(mode="shrink"), "mode 'shrink' compares"),
-             (SMALL, sine(), dict(mode="enumerate", halving=True), "halving=False"), (two, sine(), {}, "2 outputs")]
+             (SMALL, sine(), dict(mode="enumerate", halving=True), "halving=False"),
+             (two, sine(), {}, "2 outputs")]
     for graph, task, more, words in cases:
         for refuse in (check, search):
-            with pytest.raises(ValueError, match=f"^judge is 'laplace', but .*{words}.*judge='prequential'") as error:
+            with pytest.raises(ValueError, match="^judge is 'laplace', but "
+                                                 f".*{words}.*judge='prequential'") as error:
                 refuse(graph, task, Settings(judge="laplace", **QUICK, **more))
             assert "\n" not in str(error.value)
         assert check(graph, task, Settings(judge="auto", **QUICK, **more)) is None
@@ -104,7 +110,8 @@ def test_a_mode_of_ones_own():
     g = torch.Generator().manual_seed(0)
     x = torch.randn(30, 2, generator=g)
     line = Task(x, x[:, 0] + 0.1 * torch.randn(30, generator=g), "gaussian")
-    graph, own = Graph.dense(2, 1, (), ("zero", "linear")), Settings(mode="test-mode", epochs=1, min_steps=5, starts=1)
+    graph, own = Graph.dense(2, 1, (), ("zero", "linear")), Settings(mode="test-mode", epochs=1,
+                                                                     min_steps=5, starts=1)
     check(graph, line, own)
     assert search(graph, line, own, seed=4).structures and asked == [("test-mode", 4)]
     with pytest.raises(ValueError, match=r"mode 'grow' is taken by bstruct.search.modes.grow"):

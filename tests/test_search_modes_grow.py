@@ -35,17 +35,20 @@ def two_hidden(candidates=("zero", "linear", "linear+sin")):
 
 # %% ../nbs/search/modes/02_grow.ipynb #0d69cb2a
 def test_smallest_against_all_structures():
-    for hidden, candidates in (((4, 4), ("linear+tanh", "zero", "linear")), ((3,), ("linear", "linear+tanh")),
+    for hidden, candidates in (((4, 4), ("linear+tanh", "zero", "linear")),
+                               ((3,), ("linear", "linear+tanh")),
                                ((2, 5), ("zero", "linear+sin"))):
         graph = Graph.dense(3, 2, hidden=hidden, candidates=candidates)
         sizes = [parameters(graph, s) for s in graph.structures() if connected(graph, s)]
         least = smallest(graph)
-        assert connected(graph, least) and parameters(graph, least) == min(sizes) and canonical(graph, least) == least
+        assert connected(graph, least) and parameters(graph, least) == min(sizes)
+        assert canonical(graph, least) == least
 
 # %% ../nbs/search/modes/02_grow.ipynb #6dc33772
 def visited(places, **kw):
     "Real visits of the places, on the waves."
-    run = open_run("grow", two_hidden(), kw.pop("task", waves()), Settings(**QUICK | kw), 0, None, None)
+    run = open_run("grow", two_hidden(), kw.pop("task", waves()), Settings(**QUICK | kw), 0, None,
+                   None)
     return visits(run, "s", places, run.settings.blocks, run.settings.replicas)
 
 # %% ../nbs/search/modes/02_grow.ipynb #21c9110a
@@ -58,17 +61,20 @@ def test_larger_has_every_neighbour_that_is_not_smaller():
     changed = lambda s: sum(s[e] != DIRECT[e] for e in s)
     one = [s for s in two_hidden().structures()
            if connected(two_hidden(), s) and changed(s) == 1 and canonical(two_hidden(), s) == s]
-    assert all(s in structures for s in one) and all(parameters(two_hidden(), s) >= v.parameters for s in structures)
+    assert all(s in structures for s in one)
+    assert all(parameters(two_hidden(), s) >= v.parameters for s in structures)
 
 # %% ../nbs/search/modes/02_grow.ipynb #2eeb1034
 def test_best_gain_takes_no_coin_toss():
     from dataclasses import replace
     at = visited([(DIRECT, 0.1)], epochs=1, min_steps=2)[0]
-    shifted = lambda by: replace(at, log_p=at.log_p + torch.tensor(by, dtype=at.log_p.dtype)[:, None] / at.log_p.shape[1])
+    shifted = lambda by: replace(at, log_p=at.log_p + torch.tensor(by, dtype=at.log_p.dtype)[:, None]
+                                 / at.log_p.shape[1])
     steady, better, noisy = shifted([5.0, 5.0]), shifted([8.0, 8.0]), shifted([-40.0, 60.0])
     assert best_gain([steady, better], [at], 3.0) is better and best_gain([steady], [at], 6.0) is None
     noise = difference(noisy, at)
-    assert noise.value > 3 and noise.stderr > noise.value  # a large gain, but one that two starts do not agree on
+    # a large gain, but one that two starts do not agree on
+    assert noise.value > 3 and noise.stderr > noise.value
     assert best_gain([noisy, steady], [at], 3.0) is steady and best_gain([], [at], 3.0) is None
 
 # %% ../nbs/search/modes/02_grow.ipynb #5c7c4695
@@ -81,7 +87,8 @@ def test_growing_stops_at_a_plane_and_goes_on_at_a_wave():
         assert kept[0]["structure"] == smallest(graph) and kept[0]["what"] == "start"
         assert all(b["parameters"] >= a["parameters"] for a, b in zip(kept, kept[1:]))
         assert all(b["evidence"].value > a["evidence"].value + 3 for a, b in zip(kept, kept[1:]))
-        assert abs(sum(r.probabilities) - 1) < 1e-6 and r.evidence == kept[-1]["evidence"] and not r.interrupted
+        assert abs(sum(r.probabilities) - 1) < 1e-6 and r.evidence == kept[-1]["evidence"]
+        assert not r.interrupted
     plane, wave = ([row for row in r.path if row["kept"]][-1] for r in grown.values())
     assert plane["structure"] == smallest(graph) and list(wave["structure"].values()) == ["linear+sin"]
 

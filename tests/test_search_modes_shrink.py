@@ -41,11 +41,13 @@ def visited(places, graph=None, **kw):
 
 # %% ../nbs/search/modes/03_shrink.ipynb #e00f7e04
 def test_largest_against_all_structures():
-    for candidates in (("linear+tanh", "zero", "linear"), ("linear:2", "linear", "zero"), ("linear", "linear+sin")):
+    for candidates in (("linear+tanh", "zero", "linear"), ("linear:2", "linear", "zero"),
+                       ("linear", "linear+sin")):
         graph = Graph.dense(3, 2, hidden=(4, 4), candidates=candidates)
         most = max(parameters(graph, s) for s in graph.structures())
         found = largest(graph)
-        assert all(parameters(graph, s) == most and connected(graph, s) and canonical(graph, s) == s for s in found)
+        assert all(parameters(graph, s) == most and connected(graph, s) and canonical(graph, s) == s
+                   for s in found)
         activations = {n for n in candidates if n != "zero" and ":" not in n}
         assert {n for s in found if len(set(s.values())) == 1 for n in s.values()} == activations
 
@@ -55,13 +57,16 @@ def test_removed_log_density_against_a_loop_over_weights():
     base = {"x->h1": "linear", "x->h2": "linear+sin", "h1->h2": "linear"}
     v = visited([(base, 1.0)], epochs=1, min_steps=3)[0]
     loc, scale = (v.batch.named(v.batch.params[k]) for k in ("loc", "log_scale"))
-    value = lambda prefixes: sum(-0.5 * float((loc[n][r] / scale[n][r].exp()).square().sum()) / len(v.batch)
+    value = lambda prefixes: sum(-0.5 * float((loc[n][r] / scale[n][r].exp()).square().sum())
+                                 / len(v.batch)
                                  for r in range(len(v.batch)) for n in loc if n.startswith(prefixes))
     ear = base | {"x->h1": "zero", "h1->h2": "zero"}
     assert {n.split("/")[0] for n in loc} == {"x->h1", "x->h2", "h1->h2", "h2->y"}
     assert removed_log_density(v, graph, ear) == pytest.approx(value(("x->h1", "h1->h2")), rel=1e-5)
-    assert removed_log_density(v, graph, base | {"x->h2": "zero"}) == pytest.approx(value("x->h2"), rel=1e-5)
-    assert removed_log_density(v, graph, base | {"x->h2": "linear"}) == 0  # another activation removes nothing
+    assert removed_log_density(v, graph, base | {"x->h2": "zero"}) == pytest.approx(
+        value("x->h2"), rel=1e-5)
+    # another activation removes nothing
+    assert removed_log_density(v, graph, base | {"x->h2": "linear"}) == 0
     assert removed_log_density(v, graph, ear) < 0
 
 # %% ../nbs/search/modes/03_shrink.ipynb #99c3a798
@@ -69,10 +74,12 @@ def test_smaller_puts_the_least_dense_removal_first():
     graph, full = two_hidden(), {"x->h1": "linear+sin", "x->h2": "linear+sin", "h1->h2": "linear"}
     v = visited([(full, 0.1)], epochs=1, min_steps=3)[0]
     (first, c), *others = smaller(graph, [10.0, 1.0, 0.1], v, 100)
-    assert (first, c) == (full, 1.0) and all(c == 0.1 for _, c in others)  # the next larger one, not the largest
+    # the next larger one, not the largest
+    assert (first, c) == (full, 1.0) and all(c == 0.1 for _, c in others)
     structures = [s for s, _ in others]
     assert {tuple(s.items()) for s in structures} == {
-        tuple(s.items()) for s in neighbours(graph, full) if parameters(graph, s) <= parameters(graph, full)}
+        tuple(s.items()) for s in neighbours(graph, full) if parameters(graph, s)
+                                                      <= parameters(graph, full)}
     removals = [s for s in structures if parameters(graph, s) < v.parameters]
     assert structures[:len(removals)] == removals and len(removals) == 2
     rho = [removed_log_density(v, graph, s) for s in removals]
@@ -90,7 +97,8 @@ def test_least_loss_never_falls_far_below_the_best():
     assert least_loss([at(more, -49.0)], [start], 3.0) is None  # no simpler, hardly better
     better = at(more, -40.0)
     assert least_loss([good, better], [start], 3.0) is better
-    assert least_loss([at(less, -44.0)], [better, at(more, -42.0)], 3.0) is None  # near the last, far from the best
+    # near the last, far from the best
+    assert least_loss([at(less, -44.0)], [better, at(more, -42.0)], 3.0) is None
     colder = replace(start, c_reg=0.1)
     assert least_loss([start], [colder], 3.0) is start and least_loss([colder], [start], 3.0) is None
 

@@ -12,7 +12,8 @@ DIRECT = {"x->h1": "zero", "x->h2": "linear+sin", "h1->h2": "zero"}
 def a_row(**kw):
     from bstruct.evidence.core import Evidence
     from bstruct.search.result import Scored
-    row = dict(structure=DIRECT, c_reg=1.0, complexity=1.0, parameters=3, held_out=0.5, kept=True, step=0, what="start")
+    row = dict(structure=DIRECT, c_reg=1.0, complexity=1.0, parameters=3, held_out=0.5, kept=True,
+               step=0, what="start")
     return Scored(**row | kw | {"evidence": Evidence(kw.get("evidence", -1.0), 0.5)})
 
 # %% ../nbs/search/06_pareto.ipynb #90b769c5
@@ -21,14 +22,16 @@ def test_pareto_optimal_against_a_loop():
     random.seed(0)
     names, draw = list(GOALS), lambda: random.randrange(4)
     for _ in range(20):
-        path = [a_row(evidence=float(draw()), complexity=float(draw()), parameters=draw(), held_out=float(draw()))
+        path = [a_row(evidence=float(draw()), complexity=float(draw()), parameters=draw(),
+                      held_out=float(draw()))
                 for _ in range(12)]
         loss = [(-r["evidence"].value, r["complexity"], r["parameters"], r["held_out"]) for r in path]
         beats = lambda a, b: all(x <= y for x, y in zip(a, b)) and a != b
         assert pareto_optimal(path) == [not any(beats(a, b) for a in loss) for b in loss]
         assert any(pareto_optimal(path)) and pareto_optimal(path, ["parameters"]).count(True) == sum(
             r["parameters"] == min(q["parameters"] for q in path) for r in path)
-    assert pareto_optimal([a_row(evidence=float("nan")), a_row()]) == [False, True] and pareto_optimal([]) == []
+    assert pareto_optimal([a_row(evidence=float("nan")), a_row()]) == [False, True]
+    assert pareto_optimal([]) == []
 
 # %% ../nbs/search/06_pareto.ipynb #61944ff5
 def test_pareto_tables_survive_csv():
@@ -45,7 +48,8 @@ def test_pareto_tables_survive_csv():
 def test_plot_path_draws_the_path():
     import matplotlib
     matplotlib.use("agg")
-    path = [a_row(), a_row(evidence=-3.0, complexity=2.0, kept=False), a_row(evidence=2.0, complexity=5.0)]
+    path = [a_row(), a_row(evidence=-3.0, complexity=2.0, kept=False),
+            a_row(evidence=2.0, complexity=5.0)]
     ax = plot_path(path)
     line = next(x for x in ax.lines if x.get_label() == "the path")
     assert line.get_xydata().tolist() == [[1, -1], [5, 2]]

@@ -22,18 +22,23 @@ GRAPH = Graph.dense(3, 2, (4, 4), ("zero", "linear", "linear+tanh"))
 
 def visits(values, errors=1.0):
     "The structures of the graph in order, with these evidences; None stands for a failure."
-    found = [Evidence(v, errors, method="prequential") if v is not None else "ZeroDivisionError: no" for v in values]
+    found = [Evidence(v, errors, method="prequential") if v is not None
+             else "ZeroDivisionError: no" for v in values]
     return [(s, 1 + i, f, {}) for i, (s, f) in enumerate(zip(GRAPH.structures(), found))]
 
 # %% ../nbs/search/04_ranking.ipynb #2d839d7f
 def test_ranked_is_by_evidence_with_failures_last():
-    values = [-5.0, None, -3.0, math.nan, -3.0, -9.0] + [-20.0 - i for i in range(GRAPH.n_structures - 6)]
+    values = [-5.0, None, -3.0, math.nan, -3.0,
+              -9.0] + [-20.0 - i for i in range(GRAPH.n_structures - 6)]
     rows = ranked(GRAPH, visits(values))
     assert [r["visit"] for r in rows[:4]] == [3, 5, 1, 6] and {r["visit"] for r in rows[-2:]} == {2, 4}
     assert [r["error"] for r in rows if r["error"]] == ["ZeroDivisionError: no"]
-    assert math.isclose(sum(r["probability"] for r in rows), 1) and rows[-1]["probability"] == rows[-2]["probability"] == 0
-    assert abs(rows[0]["probability"] - rows[1]["probability"]) < 4 * rows[0]["probability_error"] / 4096**0.5
-    assert {r["parameters"] for r in rows if r["structure"]["x->h2"] == r["structure"]["h1->h2"] == "zero"} == {2}
+    assert math.isclose(sum(r["probability"] for r in rows), 1)
+    assert rows[-1]["probability"] == rows[-2]["probability"] == 0
+    assert abs(rows[0]["probability"]
+               - rows[1]["probability"]) < 4 * rows[0]["probability_error"] / 4096**0.5
+    assert {r["parameters"] for r in rows if r["structure"]["x->h2"] == r["structure"]["h1->h2"]
+            == "zero"} == {2}
 
 # %% ../nbs/search/04_ranking.ipynb #5a4d0b6d
 def test_longer_fits_come_first_and_share_the_probability():
@@ -53,8 +58,10 @@ def test_names_of_one_network_share_its_luck():
     alike = [(s, i, Evidence(-4.0, 2.0), {}) for i, s in enumerate(names)]
     rows = ranked(GRAPH, [*alike, (other, 9, Evidence(-3.0, 2.0), {})])
     want = quad(lambda z: norm.pdf(z) / (1 + len(names) * math.exp(-1 + 8**0.5 * z)), -9, 9)[0]
-    assert rows[0].visit == 9 and abs(rows[0].probability - want) < 4 * rows[0].probability_error / 4096**0.5
-    assert len({r.probability for r in rows[1:]}) == 1 and sum(r.probability for r in rows) == pytest.approx(1)
+    assert rows[0].visit == 9
+    assert abs(rows[0].probability - want) < 4 * rows[0].probability_error / 4096**0.5
+    assert len({r.probability for r in rows[1:]}) == 1
+    assert sum(r.probability for r in rows) == pytest.approx(1)
 
 # %% ../nbs/search/04_ranking.ipynb #b33f5eef
 def test_every_structure_knows_its_rank():
@@ -63,14 +70,16 @@ def test_every_structure_knows_its_rank():
     assert len(ranking) == ranking.total == GRAPH.n_structures
     for s, value in zip(GRAPH.structures(), values):
         assert ranking.rank_of(s) == 1 + sum(v > value for v in values)
-    assert ranking.rank_of({**ranking.top(3)[2]["structure"], "h2->y": "linear"}) == 3  # an edge without a choice
+    # an edge without a choice
+    assert ranking.rank_of({**ranking.top(3)[2]["structure"], "h2->y": "linear"}) == 3
     mean, sd = ranking.posterior
     assert mean.argmax() == 0 and math.isclose(mean.sum(), 1, rel_tol=1e-5) and sd.shape == mean.shape
 
 # %% ../nbs/search/04_ranking.ipynb #8d25c608
 def test_an_unknown_structure_is_told_what_is_wrong():
     part = Ranking(GRAPH, ranked(GRAPH, visits([-1.0, -2.0])))
-    with pytest.raises(ValueError, match=f"none of the 2 structures that were visited, of {GRAPH.n_structures}; visit all"):
+    with pytest.raises(ValueError, match="none of the 2 structures that were visited, of "
+                                         f"{GRAPH.n_structures}; visit all"):
         part.rank_of(list(GRAPH.structures())[2])
     with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of zero, linear"):
         part.rank_of({})
@@ -82,27 +91,33 @@ def test_the_table_survives_the_file():
     ranking = Ranking(GRAPH, ranked(GRAPH, visits([-1.5, None, -2.25])))
     with tempfile.TemporaryDirectory() as tmp:
         ranking.to_csv(f"{tmp}/r.csv")
-        read = pd.read_csv(f"{tmp}/r.csv", index_col="rank", keep_default_na=False, na_values=["", "nan"])
+        read = pd.read_csv(f"{tmp}/r.csv", index_col="rank", keep_default_na=False,
+                           na_values=["", "nan"])
         assert [f.name for f in Path(tmp).iterdir()] == ["r.csv"]
         with pytest.raises(OSError):
             ranking.to_csv(f"{tmp}/none/r.csv")
     assert read.index.tolist() == [1, 2, 3] and read["log_evidence"].tolist()[:2] == [-1.5, -2.25]
     assert read["x->h1"].tolist() == [r["structure"]["x->h1"] for r in ranking.rows]
-    assert read["error"].tolist()[2] == "ZeroDivisionError: no" and read["probability"].sum() == pytest.approx(1)
-    assert list(read.columns[-3:]) == list(GRAPH.choices) and list(read.columns[:2]) == ["log_evidence", "stderr"]
+    assert read["error"].tolist()[2] == "ZeroDivisionError: no"
+    assert read["probability"].sum() == pytest.approx(1)
+    assert list(read.columns[-3:]) == list(GRAPH.choices)
+    assert list(read.columns[:2]) == ["log_evidence", "stderr"]
 
 # %% ../nbs/search/04_ranking.ipynb #fa016798
 def test_a_ranking_prints_as_a_table():
-    ranking = Ranking(GRAPH, ranked(GRAPH, visits([-30.0 - i for i in range(12)], errors=0.0)), ["a note"])
+    ranking = Ranking(GRAPH, ranked(GRAPH, visits([-30.0 - i for i in range(12)], errors=0.0)),
+                      ["a note"])
     lines = str(ranking).splitlines()
-    assert lines[0] == "12 of 27 structures" and lines[-2:] == ["and 2 more", "a note"] and len(lines) == 14
+    assert lines[0] == "12 of 27 structures" and lines[-2:] == ["and 2 more", "a note"]
+    assert len(lines) == 14
     assert lines[1].split()[:3] == ["rank", "probability", "log"] and lines[1].endswith("h1→h2")
     assert lines[2].split()[:5] == ["1", "0.632", "±", "0.000", "-30.0"]
     assert max(map(len, lines)) < 100
     ranking.interrupted = True
     assert "so far (interrupted)" in str(ranking)
     of = Scope(91, 113, 113, "plain fits")
-    told = Ranking(GRAPH, ranked(GRAPH, [(next(iter(GRAPH.structures())), 1, Evidence(-1.0, of=of), {})]))
+    told = Ranking(GRAPH, ranked(
+        GRAPH, [(next(iter(GRAPH.structures())), 1, Evidence(-1.0, of=of), {})]))
     assert str(told).splitlines()[1] == f"log evidence, nats, of {of}"
 
 # %% ../nbs/search/04_ranking.ipynb #564e192b
@@ -113,6 +128,7 @@ def test_the_plot_marks_answers_at_their_ranks():
     ax = ranking.plot({"first": ranking.rows[0]["structure"], "other": ranking.rows[20]["structure"]})
     (curve, *marks), legend = ax.get_lines(), [t.get_text() for t in ax.get_legend().get_texts()]
     assert curve.get_ydata().tolist() == [-float(i) for i in range(27)]
-    assert [m.get_xdata().tolist() for m in marks] == [[1], [21]] and legend == ["first: rank 1", "other: rank 21"]
+    assert [m.get_xdata().tolist() for m in marks] == [[1], [21]]
+    assert legend == ["first: rank 1", "other: rank 21"]
     with pytest.raises(ValueError, match="no structure of the ranking has evidence"):
         Ranking(GRAPH, ranked(GRAPH, visits([None]))).plot()

@@ -33,7 +33,8 @@ def small_graph():
 
 def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"), callback)
+    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"),
+                   callback)
 
 # %% ../nbs/search/03_session.ipynb #7b5accfc
 def test_run_trains_reports_and_resumes_to_the_bit():
@@ -49,7 +50,8 @@ def test_run_trains_reports_and_resumes_to_the_bit():
         with pytest.raises(Interrupted):
             small_run(checkpoint=f"{tmp}/c", callback=stop).train("search", make, 120)
         again = small_run(checkpoint=f"{tmp}/c").train("search", make, 120)
-    assert torch.equal(again.params["loc"], batch.params["loc"]) and not again.params["loc"].requires_grad
+    assert torch.equal(again.params["loc"], batch.params["loc"])
+    assert not again.params["loc"].requires_grad
 
 # %% ../nbs/search/03_session.ipynb #1dcb0798
 def test_a_stage_works_once_and_forgets_how_it_trained():
@@ -63,8 +65,10 @@ def test_a_stage_works_once_and_forgets_how_it_trained():
         run = small_run(checkpoint=f"{tmp}/c")
         assert run.stage("s", work) == {"a": 1} == run.stage("s", work) and calls == [1]
         run = small_run(checkpoint=f"{tmp}/c")
-        assert run.stage("s", work) == {"a": 1} and calls == [1] and torch.equal(run.state("s")["kept"], two)
-        assert run.state("s/0") == {} and run.stage("t", lambda: ([2], {"params/loc": two}), part="0") == [2]
+        assert run.stage("s", work) == {"a": 1} and calls == [1]
+        assert torch.equal(run.state("s")["kept"], two)
+        assert run.state("s/0") == {}
+        assert run.stage("t", lambda: ([2], {"params/loc": two}), part="0") == [2]
         assert torch.equal(run.state("t/0")["params/loc"], two) and run.state("t") == {}
     def stopped():
         raise KeyboardInterrupt
@@ -79,7 +83,8 @@ def test_records_are_told_once_where_that_is_wanted():
     run = small_run(callback=seen.append)
     for epoch in (1, 2, 2):
         run.tell({"stage": "fits", "epoch": epoch})
-    assert [r["epoch"] for r in seen] == [1, 2] == [r["epoch"] for r in run.history] and run.history[0]["seconds"] >= 0
+    assert [r["epoch"] for r in seen] == [1, 2] == [r["epoch"] for r in run.history]
+    assert run.history[0]["seconds"] >= 0
     with pytest.raises(Interrupted, match=r"^fits$"):
         small_run(callback=stopped).tell({"stage": "fits", "epoch": 3})
     run.remember({"stage": "fits", "epoch": 9})

@@ -30,9 +30,10 @@ def test_records_of_earlier_versions_stay_valid():
 # %% ../nbs/search/01_settings.ipynb #d76804e1
 def test_settings_refuse_in_one_line():
     bad = dict(mode="evidnce", judge="bayes",
-               structure_kl="exact", starts=0, epochs=1.5, c_reg=-1.0, hidden=(), temperature=(1.0, -0.2),
-               tempering=(0.0,), learning_rate=float("nan"), candidates=(), batch_size=True, blocks="3", min_steps=-1,
-               c_train=-1.0, c_prior="1", c_comb=float("nan"), hypergradient="gredy", validation=1.0, budget=0, halving=1,
+               structure_kl="exact", starts=0, epochs=1.5, c_reg=-1.0, hidden=(),
+               temperature=(1.0, -0.2), tempering=(0.0,), learning_rate=float("nan"), candidates=(),
+               batch_size=True, blocks="3", min_steps=-1, c_train=-1.0, c_prior="1",
+               c_comb=float("nan"), hypergradient="gredy", validation=1.0, budget=0, halving=1,
                tolerance=-0.5)
     for name, value in bad.items():
         with pytest.raises(ValueError, match=f"^{name} is ") as error:
@@ -51,7 +52,8 @@ def test_settings_say_what_another_mode_would_need():
     for name, value in dict(budget=10, halving=True).items():
         assert getattr(Settings(mode="enumerate", **{name: value}), name) == value
         for mode in ("evidence", "grow", "shrink"):
-            with pytest.raises(ValueError, match=f"^{name} is {value}: mode '{mode}' has no use for it; try mode='enum"):
+            with pytest.raises(ValueError, match=f"^{name} is {value}: mode '{mode}' has no use for "
+                                                 "it; try mode='enum"):
                 Settings(mode=mode, **{name: value})
 
 # %% ../nbs/search/01_settings.ipynb #90f4d07b
@@ -89,4 +91,5 @@ def test_outer_plans_carry_the_coefficients():
     plan = s.outer_plan(samples=3)
     assert (plan.c_train, plan.c_prior, plan.method) == (0.5, (2.0, 0.1), "implicit")
     assert (plan.validation, plan.samples) == (0.25, 3)
-    assert (s.coefficients.c_reg, s.coefficients.c_prior) == (1.0, (2.0, 0.1)) and Settings().coefficients.single_level
+    assert (s.coefficients.c_reg, s.coefficients.c_prior) == (1.0, (2.0, 0.1))
+    assert Settings().coefficients.single_level

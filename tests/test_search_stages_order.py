@@ -23,7 +23,8 @@ from bstruct.search.stages.supernet import ordered
 GRAPH = Graph.dense(2, 1, (4, 4), ("zero", "linear", "linear+sin"))
 
 
-QUICK = dict(mode="enumerate", epochs=4, min_steps=120, starts=3, screened=4, finalists=2, replicas=1, samples=4)
+QUICK = dict(mode="enumerate", epochs=4, min_steps=120, starts=3, screened=4, finalists=2,
+             replicas=1, samples=4)
 
 
 def run_of(graph=GRAPH, n=80, **settings):
@@ -37,16 +38,19 @@ def run_of(graph=GRAPH, n=80, **settings):
 def test_the_order_is_that_of_the_evidence_mode():
     order, notes = visiting_order(run_of(), "supernet", 5)
     run = run_of()
-    assert order == ordered(run.graph, run.task, run.settings, run.generator, run.finish)[0] and not notes
+    assert order == ordered(run.graph, run.task, run.settings, run.generator, run.finish)[0]
+    assert not notes
     assert len(order) == 27 and len({tuple(s.items()) for s in order}) == 27
     sines = [i for i, s in enumerate(order) if s["x->h2"] == "linear+sin"]
-    nothing = [i for i, s in enumerate(order) if s["x->h2"] == "zero" and "zero" in (s["x->h1"], s["h1->h2"])]
+    nothing = [i for i, s in enumerate(order) if s["x->h2"] == "zero"
+               and "zero" in (s["x->h1"], s["h1->h2"])]
     assert sum(sines) / len(sines) < sum(nothing) / len(nothing)
 
 # %% ../nbs/search/stages/03_order.ipynb #45903e4c
 def test_other_orders_need_no_supernet():
     listing = list(GRAPH.structures())
-    assert visiting_order(run_of(), "given", 30) == (listing, []) and visiting_order(run_of(), "given", 4)[0] == listing[:4]
+    assert visiting_order(run_of(), "given", 30) == (listing, [])
+    assert visiting_order(run_of(), "given", 4)[0] == listing[:4]
     key = lambda structures: [tuple(s.values()) for s in structures]
     shuffled = visiting_order(run_of(), "random", 27)[0]
     assert sorted(key(shuffled)) == sorted(key(listing)) and key(shuffled) != key(listing)
@@ -54,12 +58,15 @@ def test_other_orders_need_no_supernet():
     assert len(set(key(few))) == 5 and set(key(few)) <= set(key(listing))
     with pytest.raises(ValueError, match=r"order is 'supernte'.*did you mean 'supernet'"):
         visiting_order(run_of(), "supernte", 5)
-    assert len(ORDERS) == 3 and visiting_order(run_of(GRAPH.restrict(listing[5])), "supernet", 3) == ([{}], [])
+    assert len(ORDERS) == 3
+    assert visiting_order(run_of(GRAPH.restrict(listing[5])), "supernet", 3) == ([{}], [])
 
 # %% ../nbs/search/stages/03_order.ipynb #5046ebfe
 def test_a_candidate_that_fails_takes_the_order_and_no_more():
     def never(weights, x, out):
         raise ZeroDivisionError("never")
-    graph = Graph({"x": 2, "y": 1}, {"x->y": ("linear", Candidate("never_in_order", candidate("linear").weights, never))})
+    graph = Graph({"x": 2, "y": 1}, {
+        "x->y": ("linear", Candidate("never_in_order", candidate("linear").weights, never))})
     order, notes = visiting_order(run_of(graph), "supernet", 2)
-    assert order == list(graph.structures()) and "ZeroDivisionError: never): visited as listed" in notes[0]
+    assert order == list(graph.structures())
+    assert "ZeroDivisionError: never): visited as listed" in notes[0]

@@ -35,12 +35,14 @@ def small_graph():
 
 def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"), callback)
+    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"),
+                   callback)
 
 
 def rows_of_three():
     shares = {"linear": 0.9, "zero": 0.08, "linear+sin": 0.05}
-    return [Scored({"x->h1": c}, Evidence(0.0), c_reg=1.0, probability=p) for c, p in shares.items()]
+    return [Scored({"x->h1": c}, Evidence(0.0), c_reg=1.0, probability=p)
+            for c, p in shares.items()]
 
 # %% ../nbs/search/stages/07_predictor.ipynb #2e609770
 def test_predictors_interrupted_keeps_all_structures():
@@ -61,5 +63,7 @@ def test_predictors_keep_what_is_probable():
     assert only.structures == [{"x->h1": "linear"}]
     result = Result(small_graph(), [], [], [], rows, Evidence(0.0, 0.0), [])
     add_predictors(small_run(), result)
-    assert result.structures == [{"x->h1": "linear"}, {"x->h1": "zero"}] and result.probabilities == [.9, .08]
-    assert [len(b) for b in result.batches] == [2, 2] and all(b.sizes.tolist() == [120, 120] for b in result.batches)
+    assert result.structures == [{"x->h1": "linear"}, {"x->h1": "zero"}]
+    assert result.probabilities == [.9, .08]
+    assert [len(b) for b in result.batches] == [2, 2]
+    assert all(b.sizes.tolist() == [120, 120] for b in result.batches)

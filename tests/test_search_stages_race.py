@@ -36,7 +36,8 @@ def test_compared_is_the_analysis_of_variance_of_a_full_table():
     rest = v - v.mean(1, keepdims=True) - v.mean(0) + v.mean()
     error = (rest**2).sum() / (4 * 3) / 4
     for e, row in zip(out, v):
-        assert e.value == pytest.approx(row.mean()) and e.diagnostics["comparison"] == pytest.approx(error**0.5)
+        assert e.value == pytest.approx(row.mean())
+        assert e.diagnostics["comparison"] == pytest.approx(error**0.5)
         assert e.stderr == pytest.approx((error + v.mean(0).var(ddof=1) / 4) ** 0.5)
 
 # %% ../nbs/search/stages/04_race.ipynb #fb94f592
@@ -44,24 +45,28 @@ def test_compared_is_least_squares_by_dummies_where_some_left_early():
     rng = np.random.default_rng(1)
     lengths, mu = [5, 5, 3, 2, 1, 1], rng.normal(0, 10, 6)
     starts = [[mu[i] + 40 * r + rng.normal() for r in range(n)] for i, n in enumerate(lengths)]
-    rows = [[i == j for j in range(6)] + [r == q for q in range(1, 5)] for i, n in enumerate(lengths) for r in range(n)]
+    rows = [[i == j for j in range(6)] + [r == q for q in range(1, 5)] for i, n in enumerate(lengths)
+            for r in range(n)]
     X, y = np.array(rows, float), np.concatenate(starts)
     b, (squares,), _, _ = np.linalg.lstsq(X, y)
-    C = np.concatenate([np.eye(6), np.full((6, 4), 1 / 5)], 1)  # the first start has effect 0 in this coding
+    # the first start has effect 0 in this coding
+    C = np.concatenate([np.eye(6), np.full((6, 4), 1 / 5)], 1)
     error = np.sqrt(np.diag(C @ np.linalg.inv(X.T @ X) @ C.T) * squares / (len(y) - 10))
     out = compared([evidence_of(v) for v in starts])
     np.testing.assert_allclose([e.value for e in out], C @ b, rtol=1e-9)
     np.testing.assert_allclose([e.diagnostics["comparison"] for e in out], error, rtol=1e-8)
     assert all(e.reliable and "reason" not in e.diagnostics for e in out)
     raw = [np.mean(v) for v in starts]
-    assert abs(raw[4] - raw[0] - mu[4] + mu[0]) > 50 > 3 * abs(out[4].value - out[0].value - mu[4] + mu[0])
+    assert abs(raw[4] - raw[0] - mu[4] + mu[0]) > 50 > 3 * abs(out[4].value - out[0].value - mu[4]
+                                                               + mu[0])
 
 # %% ../nbs/search/stages/04_race.ipynb #de73bfb9
 def test_compared_leaves_alone_what_has_no_error():
     single = [evidence_of([v]) for v in (-1.0, -2.0)]
     assert compared(single) == single and not compared(single)[0].reliable and compared([]) == []
     alone = [evidence_of([-1.0, -3.0])]
-    assert compared(alone) == alone and alone[0].stderr == 1.0  # nothing to compare with; the error of its own starts
+    # nothing to compare with; the error of its own starts
+    assert compared(alone) == alone and alone[0].stderr == 1.0
 
 # %% ../nbs/search/stages/04_race.ipynb #3639a868
 def test_shrunk_is_the_posterior_mean_of_the_normal_model():
@@ -76,7 +81,8 @@ def test_shrunk_is_the_posterior_mean_of_the_normal_model():
     assert loss(np.array([e.value for e in out])) < 1.1 * loss(want) and loss(want) < 0.7 * loss(seen)
     beside = shrunk([Evidence(v, 99.0, diagnostics={"comparison": s}) for v, s in zip(seen, error)])
     assert [e.value for e in beside] == [e.value for e in out]
-    assert [e.diagnostics["comparison"] for e in beside] == [e.stderr for e in beside]  # the error beside others
+    # the error beside others
+    assert [e.diagnostics["comparison"] for e in beside] == [e.stderr for e in beside]
 
 # %% ../nbs/search/stages/04_race.ipynb #d6abe190
 def test_shrunk_keeps_the_order_of_equal_errors_and_exact_values():
@@ -88,11 +94,14 @@ def test_shrunk_keeps_the_order_of_equal_errors_and_exact_values():
     assert shrunk([Evidence(-5.0, 2.0), Evidence(-math.inf, math.inf)])[0].value > -1e30
     lost = [Evidence(-math.inf, math.inf)] * 3
     some = shrunk([*lost, Evidence(-10.0, 2.0), Evidence(-14.0, 2.0)])
-    assert [e.value for e in some[3:]] == [e.value for e in shrunk([Evidence(-10.0, 2.0), Evidence(-14.0, 2.0)])]
+    assert [e.value for e in some[3:]] == [
+        e.value for e in shrunk([Evidence(-10.0, 2.0), Evidence(-14.0, 2.0)])]
     assert max(e.value for e in some[:3]) < -1e29 and shrunk(lost) == lost
     z = np.random.default_rng(2).normal(size=(2, 40_001))
-    half = shrunk([Evidence(v, 20.0) for v in 20 * z.sum(0)])  # τ = σ: what a number is worth is half of it
+    # τ = σ: what a number is worth is half of it
+    half = shrunk([Evidence(v, 20.0) for v in 20 * z.sum(0)])
     slope = np.polyfit(20 * z.sum(0), [e.value for e in half], 1)[0]
     assert abs(slope - 0.5) < 0.03 and half[0].stderr == pytest.approx(20 * slope**0.5)
-    lucky = shrunk([Evidence(0.0, 20.0), Evidence(-2.0, 5.0), *(Evidence(-30.0 - i, 5.0) for i in range(6))])
+    lucky = shrunk([Evidence(0.0, 20.0), Evidence(-2.0, 5.0),
+                    *(Evidence(-30.0 - i, 5.0) for i in range(6))])
     assert lucky[0].value < lucky[1].value  # more, but from a start

@@ -37,12 +37,14 @@ def small_graph():
 
 def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"), callback)
+    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"),
+                   callback)
 
 
 def screening(run, structures):
     plan, turns = run.settings.fit_plan(len(run.task)), rounds(run.settings, len(structures))
-    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage, tell=run.tell)
+    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage,
+                    tell=run.tell)
 
 # %% ../nbs/search/stages/05_screening.ipynb #b6acec08
 def test_screening_tells_truth_from_falsehood():
@@ -54,7 +56,8 @@ def test_screening_tells_truth_from_falsehood():
     fit = lambda starts, seed: prequential_evidence(run.graph, [{"x->h1": "linear+sin"}], run.task,
                                                     replace(plan, starts=starts), seed)[0]
     starts = pooled(pooled(fit(1, 0), fit(1, 1)), fit(2, 2)).diagnostics["starts"]
-    assert good.diagnostics["starts"] == starts and good.value == pytest.approx(sum(starts) / 4)  # alone or in company ...
+    # alone or in company ...
+    assert good.diagnostics["starts"] == starts and good.value == pytest.approx(sum(starts) / 4)
     run.graph = small_graph().restrict({"x->h1": "zero"})  # nothing can be fitted on it
     assert screening(run, [{}, {}]) == [good, bad]  # ... and now or from the checkpoint
 

@@ -37,7 +37,8 @@ def small_graph():
 
 def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"), callback)
+    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"),
+                   callback)
 
 
 def small_batch(n=2):
@@ -53,9 +54,12 @@ def test_listed_is_complete_or_distinct():
     batch = make_batch(net, torch.Generator().manual_seed(0), [10], 1.0)
     batch.params["logits/x->h1"] = torch.tensor([[0.0, 0, 0, 0, 0, 9.0]])
     found = listed(big, batch, torch.Generator().manual_seed(0), limit=100)
-    assert len({tuple(s.items()) for s in found}) == 100 and all(set(s) == set(big.choices) for s in found)
-    assert sum(s["x->h1"] == "linear+sin" for s in found) > 45  # half of the draws follow the learnt law
-    assert sum(s["x->h1"] != "linear+sin" for s in found) > 25  # ... and half the uniform one, 5/6 of which are others
+    assert len({tuple(s.items()) for s in found}) == 100
+    assert all(set(s) == set(big.choices) for s in found)
+    # half of the draws follow the learnt law
+    assert sum(s["x->h1"] == "linear+sin" for s in found) > 45
+    # ... and half the uniform one, 5/6 of which are others
+    assert sum(s["x->h1"] != "linear+sin" for s in found) > 25
 
 # %% ../nbs/search/stages/02_supernet.ipynb #ca618d4e
 def test_path_scores_agree_with_restricted_networks():
@@ -88,21 +92,25 @@ def test_ordered_puts_all_structures_in_order():
 # %% ../nbs/search/stages/02_supernet.ipynb #11dac6c2
 def test_ordered_scores_rows_that_the_supernets_have_not_seen():
     x = torch.randn(120, 2, generator=torch.Generator().manual_seed(0))
-    sign = torch.where(torch.arange(120) < 60, 1.0, -1.0)  # the later half says the opposite of the earlier one
+    # the later half says the opposite of the earlier one
+    sign = torch.where(torch.arange(120) < 60, 1.0, -1.0)
     task = Task(x, sign * x[:, 0], "gaussian")
     run = small_run(task, min_steps=200, starts=1)
     order, batch = ordered(run.graph, task, run.settings, run.generator, run.finish)
     score = lambda rows: dict(zip(map(str, order), path_scores(batch, task, order, rows, [0]).tolist()))
     seen, unseen = score(slice(0, 60)), score(slice(60, 120))
-    assert max(seen, key=seen.get) != max(unseen, key=unseen.get)  # so that it matters which half decides
+    # so that it matters which half decides
+    assert max(seen, key=seen.get) != max(unseen, key=unseen.get)
     assert [str(s) for s in order] == sorted(unseen, key=lambda s: -unseen[s])
 
 # %% ../nbs/search/stages/02_supernet.ipynb #df6961f0
 def test_in_turn_takes_the_favourites_of_all_and_of_one():
-    scores = torch.tensor([[3.0, 2.0, 9.0, 0.0, 1.0], [3.0, 2.0, -8.0, 0.0, 1.0], [3.0, 2.0, -9.0, 0.0, math.nan]])
+    scores = torch.tensor([[3.0, 2.0, 9.0, 0.0, 1.0], [3.0, 2.0, -8.0, 0.0, 1.0],
+                           [3.0, 2.0, -9.0, 0.0, math.nan]])
     assert in_turn(scores)[:2] == [0, 2] and sorted(in_turn(scores)) == list(range(5))
     one = torch.randn(1, 30, generator=torch.Generator().manual_seed(0))
-    assert in_turn(one) == one[0].argsort(descending=True).tolist()  # a single supernet: both orders are its own
+    # a single supernet: both orders are its own
+    assert in_turn(one) == one[0].argsort(descending=True).tolist()
 
 # %% ../nbs/search/stages/02_supernet.ipynb #b96c8533
 def test_shortlist_has_different_networks_and_the_simplest():

@@ -21,16 +21,19 @@ def a_run(tempering):
     y = torch.sin(2 * x[:, 0] - x[:, 1]) + 0.1 * torch.randn(120, generator=g)
     settings = Settings(epochs=5, min_steps=400, hidden=(8,), replicas=2, tempering=tempering)
     graph = Graph.dense(2, 1, hidden=(8,), candidates=("zero", "linear+sin"))
-    return Session(graph, Task(x, (y - y.mean()) / y.std(), "gaussian"), settings, 0, Checkpoint(None, "test"))
+    return Session(graph, Task(x, (y - y.mean()) / y.std(), "gaussian"), settings, 0,
+                   Checkpoint(None, "test"))
 
 # %% ../nbs/search/stages/06_tempering.ipynb #359a8bdf
 def test_the_best_multiple_has_the_largest_evidence():
     run = a_run((1000.0, 0.01))
     found = multiple_evidence(run, {"x->h1": "linear+sin"}, [1000.0, 0.01])
-    assert found[1].value > found[0].value + 10 and [e.of.detail for e in found] == ["c_reg=1000", "c_reg=0.01"]
+    assert found[1].value > found[0].value + 10
+    assert [e.of.detail for e in found] == ["c_reg=1000", "c_reg=0.01"]
     assert found[0].of == found[1].of and (found[0].of.first, found[0].of.last) == (78, 120)
     assert found[0].diagnostics["rows"] == found[0].of.rows
     run = a_run((1000.0, 0.01))
-    assert best_multiple(run, {"x->h1": "linear+sin"}) == 0.01 == run.stage("finalists", lambda: (None, {}))
+    assert best_multiple(run, {"x->h1": "linear+sin"}) == 0.01 == run.stage(
+        "finalists", lambda: (None, {}))
     assert run.state("finalists/0") == {}  # how they trained is forgotten
     assert best_multiple(a_run((0.5, 0.5)), {"x->h1": "linear+sin"}) == 0.5

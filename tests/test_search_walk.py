@@ -39,26 +39,32 @@ def two_hidden(candidates=("zero", "linear", "linear+sin")):
 
 
 def a_run(task=None, checkpoint=None, callback=None, name="test", **kw):
-    return open_run(name, two_hidden(), task or sine(), Settings(**{**QUICK, **kw}), 0, checkpoint, callback)
+    return open_run(name, two_hidden(), task or sine(), Settings(**{**QUICK, **kw}), 0, checkpoint,
+                    callback)
 
 
 def made_up(values, **kw):
     "A visit whose replicas predict `values` [R, n]."
     net = Supernet(two_hidden().restrict(DIRECT), share=True)
     zeros = torch.zeros(len(values), sum(torch.Size(s).numel() for s in net.weight_shapes.values()))
-    batch = Batch(net, {"loc": zeros, "log_scale": zeros, "log_noise": zeros[:, 0]}, {}, 5 + 0 * zeros[:, 0].long(),
-                  zeros[:, 0] + 1)
-    return Visit(**{**dict(structure=DIRECT, c_reg=1.0, batch=batch, log_p=torch.tensor(values), past=3), **kw})
+    batch = Batch(net, {"loc": zeros, "log_scale": zeros, "log_noise": zeros[:, 0]}, {},
+                  5 + 0 * zeros[:, 0].long(), zeros[:, 0] + 1)
+    return Visit(**{**dict(structure=DIRECT, c_reg=1.0, batch=batch, log_p=torch.tensor(values),
+                           past=3), **kw})
 
 # %% ../nbs/search/05_walk.ipynb #4ca3f869
 def test_visits_say_what_their_fits_say():
     v = made_up([[-1.0, -2.0, -3.0, -5.0], [-2.0, -2.0, -1.0, -4.0]])
     p = torch.tensor([[-1.0, -2, -3, -5], [-2.0, -2, -1, -4]]).exp().mean(0).log()
-    assert v.evidence.value == pytest.approx(float(p.sum()), rel=1e-6) and v.evidence.diagnostics["past"] == 3
-    assert v.held_out == pytest.approx(-float(p[2:].mean()), rel=1e-6)  # five rows were seen, three of them not predicted
+    assert v.evidence.value == pytest.approx(float(p.sum()), rel=1e-6)
+    assert v.evidence.diagnostics["past"] == 3
+    # five rows were seen, three of them not predicted
+    assert v.held_out == pytest.approx(-float(p[2:].mean()), rel=1e-6)
     assert v.parameters == two_hidden().parameters(DIRECT) == 2 * 4 + 4 + 4 + 1
-    v.batch.params["loc"] = torch.randn(v.batch.params["loc"].shape, generator=torch.Generator().manual_seed(0))
-    each = [[{n: t[r] for n, t in v.batch.named(v.batch.params[k]).items()} for k in ("loc", "log_scale")] for r in (0, 1)]
+    v.batch.params["loc"] = torch.randn(v.batch.params["loc"].shape,
+                                        generator=torch.Generator().manual_seed(0))
+    each = [[{n: t[r] for n, t in v.batch.named(v.batch.params[k]).items()}
+             for k in ("loc", "log_scale")] for r in (0, 1)]
     want = sum(float(parametric_complexity(*pair, "layer")) for pair in each) / 2
     assert v.complexity == pytest.approx(want, rel=1e-5)
 
@@ -67,9 +73,11 @@ def test_a_visit_does_not_depend_on_its_company():
     run, other = a_run(), DIRECT | {"x->h1": "linear", "h1->h2": "linear+sin"}
     alone = visits(run, "alone", [(DIRECT, 0.1)], 2, 2)[0]
     beside = visits(run, "beside", [(other, 1.0), (DIRECT, 0.1), (other, 0.1)], 2, 2)[1]
-    torch.testing.assert_close(alone.log_p, beside.log_p, rtol=1e-3, atol=1e-3)  # 60 steps of float32 in another order
+    # 60 steps of float32 in another order
+    torch.testing.assert_close(alone.log_p, beside.log_p, rtol=1e-3, atol=1e-3)
     assert alone.log_p.shape == (2, 75) and alone.past == 25 and alone.batch.sizes.tolist() == [50, 50]
-    assert not torch.allclose(beside.log_p, visits(run, "c", [(DIRECT, 1.0)], 2, 2)[0].log_p, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(beside.log_p, visits(run, "c", [(DIRECT, 1.0)], 2, 2)[0].log_p, rtol=1e-3,
+                              atol=1e-3)
 
 # %% ../nbs/search/05_walk.ipynb #5e0f1a23
 def test_visits_in_pieces_are_the_same():
@@ -99,10 +107,12 @@ def test_differences_against_a_jackknife_written_out():
     left = [f([i for i in range(5) if i != r]) for r in range(5)]
     want = (4 / 5 * sum((v - sum(left) / 5) ** 2 for v in left)) ** 0.5
     d = difference(a, b)
-    assert d.value == pytest.approx(f(list(range(5))), rel=1e-6) and d.stderr == pytest.approx(want, rel=1e-5)
+    assert d.value == pytest.approx(f(list(range(5))), rel=1e-6)
+    assert d.stderr == pytest.approx(want, rel=1e-5)
     assert d.value == pytest.approx(a.evidence.value - b.evidence.value, rel=1e-5)
     back, same = difference(b, a), difference(a, a)
-    assert (back.value, back.stderr) == (-d.value, pytest.approx(d.stderr)) and (same.value, same.stderr) == (0, 0)
+    assert (back.value, back.stderr) == (-d.value, pytest.approx(d.stderr))
+    assert (same.value, same.stderr) == (0, 0)
     rows = p.exp().mean(0).log() - q.exp().mean(0).log()
     assert d.diagnostics["rows_stderr"] == pytest.approx(7**0.5 * float(rows.std()), rel=1e-5)
     assert not difference(made_up([[-1.0, -2.0]]), made_up([[-1.0, -3.0]])).reliable
@@ -113,16 +123,21 @@ def test_probabilities_of_a_walk_are_those_of_the_additive_model():
     from scipy.stats import norm
     g, R = torch.Generator().manual_seed(0), 400
     luck, own = 3 * torch.randn(R, 1, generator=g), torch.randn(2, R, 1, generator=g)
-    a, b = (made_up((own[i] + luck - i / 40).expand(R, 1).tolist()) for i in (0, 1))  # log-densities of a row
+    # log-densities of a row
+    a, b = (made_up((own[i] + luck - i / 40).expand(R, 1).tolist()) for i in (0, 1))
     d = difference(a, b)
     beside = _beside_the_best([a, b])
-    assert beside[0].value == 0 and beside[1].value == pytest.approx(-d.value) and beside[0].stderr == math.inf
+    assert beside[0].value == 0 and beside[1].value == pytest.approx(-d.value)
+    assert beside[0].stderr == math.inf
     post = structure_posterior(beside, errors="pooled", draws=100_000)
     want = quad(lambda z: norm.pdf(z) / (1 + math.exp(-d.value - d.stderr * z)), -9, 9)[0]
-    assert abs(post.probability[0].item() - want) < 4 * post.stderr[0].item() / 100_000**0.5 + 1e-6 and post.reliable
-    beside = _beside_the_best([made_up([[-1.0, -2.0, -1.0, -1.0]]), made_up([[-1.0, -3.0, -1.0, -1.0]])])
+    assert abs(post.probability[0].item() - want) < 4 * post.stderr[0].item() / 100_000**0.5 + 1e-6
+    assert post.reliable
+    beside = _beside_the_best(
+        [made_up([[-1.0, -2.0, -1.0, -1.0]]), made_up([[-1.0, -3.0, -1.0, -1.0]])])
     single = structure_posterior(beside, errors="pooled")
-    assert single.probability[0].item() == pytest.approx(1 / (1 + math.exp(-1))) and "no error" in single.notes[0]
+    assert single.probability[0].item() == pytest.approx(1 / (1 + math.exp(-1)))
+    assert "no error" in single.notes[0]
 
 # %% ../nbs/search/05_walk.ipynb #ae53ed6b
 def test_paired_fits_differ_less_than_independent_ones():
@@ -142,8 +157,10 @@ def test_walks_remember_what_they_fitted():
     stages = [r["stage"] for r in records]
     assert len(first) == 2 and stages == ["test 1 screening"] * 4 + ["test 1"] * 4
     again = w.look(2, places)
-    assert len(again) == 4 and [r["stage"] for r in records[8:]] == ["test 2"] * 4  # the scores were known
-    assert all(any(v is u for u in again) for v in first) and w.look(3, places) == again and len(records) == 12
+    # the scores were known
+    assert len(again) == 4 and [r["stage"] for r in records[8:]] == ["test 2"] * 4
+    assert all(any(v is u for u in again) for v in first) and w.look(3, places) == again
+    assert len(records) == 12
 
 # %% ../nbs/search/05_walk.ipynb #36d2fb05
 def test_a_checkpoint_gives_back_the_same_visits():
@@ -152,14 +169,16 @@ def test_a_checkpoint_gives_back_the_same_visits():
         made = _visited(a_run(checkpoint=f"{tmp}/c"), "s", [(DIRECT, 0.1)])[0]
         again = a_run(checkpoint=f"{tmp}/c")
         read = _visited(again, "s", [(DIRECT, 0.1)])[0]
-        assert not any(k.startswith("s/") for k in again.checkpoint.tensors)  # how it trained is forgotten
+        # how it trained is forgotten
+        assert not any(k.startswith("s/") for k in again.checkpoint.tensors)
     assert torch.equal(made.log_p, read.log_p) and made.evidence == read.evidence
     assert made.complexity == read.complexity and made.held_out == read.held_out
 
 # %% ../nbs/search/05_walk.ipynb #d0b1aae5
 def test_walk_without_a_move_returns_its_start():
     r = walk(Walk(a_run(), "test", lambda v: [], lambda seen, trail: None), [(DIRECT, 0.1)], True)
-    assert r.structures == [DIRECT] and r.probabilities == [1.0] and [p["kept"] for p in r.path] == [True]
+    assert r.structures == [DIRECT] and r.probabilities == [1.0]
+    assert [p["kept"] for p in r.path] == [True]
     assert r.path[0]["what"] == "start" and r.evidence == r.path[0]["evidence"]
     assert r.batches[0].sizes.tolist() == [100, 100]
 
@@ -168,8 +187,10 @@ def test_open_run_refuses_what_no_walk_can_read():
     class Endless(Simplex):
         count = None
 
-    endless = Graph({"x": 2, "y": 1}, {"x->y": ("zero", "linear")}, {"x->y": Endless(("zero", "linear"))})
+    endless = Graph({"x": 2, "y": 1}, {"x->y": ("zero", "linear")},
+                    {"x->y": Endless(("zero", "linear"))})
     with pytest.raises(ValueError, match="choices of x->y cannot be counted"):
         open_run("grow", endless, sine(), Settings(), 0, None, None)
-    assert open_run("grow", Graph.cube(2, 1), sine(), Settings(), 0, None, None).graph == Graph.cube(2, 1)
+    assert open_run("grow", Graph.cube(2, 1), sine(), Settings(), 0, None,
+                    None).graph == Graph.cube(2, 1)
     assert multiples(Settings(c_reg=2.0, tempering=(0.1, 1.0, 0.1))) == [2.0, 0.2]

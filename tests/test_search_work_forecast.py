@@ -25,7 +25,8 @@ from bstruct.training.fits import FitPlan
 
 def classes(n=400, inputs=40, count=10):
     g = Generator().manual_seed(0)
-    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g), "categorical")
+    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g),
+                "categorical")
 
 
 PRELUDE = """
@@ -37,7 +38,8 @@ from bstruct.search.work.forecast import fit_bytes
 from bstruct.objectives.task import Task
 torch.set_num_threads(1)
 g = torch.Generator().manual_seed(0)
-task = Task(torch.randn(400, 40, generator=g), torch.randint(10, (400,), generator=g), "categorical")
+task = Task(torch.randn(400, 40, generator=g), torch.randint(10, (400,), generator=g),
+            "categorical")
 """
 
 
@@ -45,15 +47,18 @@ def in_a_process(code):
     "What the code prints, as JSON, in a process of its own."
     root = str(Path(bstruct.__file__).parents[1])
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root}
-    done = subprocess.run([sys.executable, "-c", PRELUDE + code], env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", PRELUDE + code], env=env, capture_output=True,
+                          text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 PEAK = """
 graph, found = Graph.dense(40, 10, (256, 256), ("zero", "linear+relu", "linear+tanh")), []
-structures, plan = list(graph.structures()), FitPlan((100, 200, 400), epochs=2, batch_size=96, starts=2)
-peak = lambda: int(next(s for s in open("/proc/self/status") if s.startswith("VmHWM")).split()[1]) * 1024
+structures = list(graph.structures())
+plan = FitPlan((100, 200, 400), epochs=2, batch_size=96, starts=2)
+line = lambda: next(s for s in open("/proc/self/status") if s.startswith("VmHWM"))
+peak = lambda: int(line().split()[1]) * 1024
 block_log_p(graph, structures[:1], task, plan, 0)
 before = peak()
 block_log_p(graph, (structures * 2)[:40], task, plan, 0)
@@ -63,7 +68,8 @@ print(json.dumps([peak() - before, fit_bytes(graph, task, plan, 40)]))
 
 LEFT = """
 from bstruct.search.work.forecast import available_memory
-free, used = available_memory(), int(next(s for s in open("/proc/self/status") if s.startswith("VmSize")).split()[1])
+size = next(s for s in open("/proc/self/status") if s.startswith("VmSize"))
+free, used = available_memory(), int(size.split()[1])
 resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + 300_000_000, resource.RLIM_INFINITY))
 print(json.dumps([available_memory(), free]))
 """
@@ -128,14 +134,16 @@ def test_a_refusal_names_what_would_fit():
     graph, task = Graph.dense(40, 10), classes()
     plan = FitPlan((8192, 16384), epochs=2, batch_size=4096)
     memory = int(fit_bytes(graph, task, plan, 1) * 0.7)
-    with pytest.raises(MemoryError, match=r"one structure needs .* and .* are free; the largest that fits is batch_size=\d+"
+    with pytest.raises(MemoryError, match=r"one structure needs .* and .* are free; the largest that "
+                                          r"fits is batch_size=\d+"
                        ) as error:
         forecast(graph, task, plan, memory=memory)
     rows = int(str(error.value).split("batch_size=")[1])
     for more, batch in ((0, 1), (16, 0)):
         smaller = FitPlan((8192, 16384), 2, batch_size=rows + more)
         assert (0.8 * memory >= fit_bytes(graph, task, smaller)) == (batch == 1)
-    assert forecast(graph, task, FitPlan((8192, 16384), 2, batch_size=rows), memory=memory, timed=False).batch == 1
+    assert forecast(graph, task, FitPlan((8192, 16384), 2, batch_size=rows), memory=memory,
+                    timed=False).batch == 1
     with pytest.raises(MemoryError, match="the largest that fits is n_jobs=2"):
         forecast(graph, task, plan, n_jobs=8, memory=int(fit_bytes(graph, task, plan, 1) * 2.9))
     with pytest.raises(MemoryError, match="give the vertices fewer units"):
@@ -143,8 +151,10 @@ def test_a_refusal_names_what_would_fit():
 
 # %% ../nbs/search/work/01_forecast.ipynb #1fdf0e39
 def test_sizes_and_times_read_like_words():
-    assert [as_bytes(n) for n in (0, 999, 1500, 2.5e9, 3e13)] == ["0 B", "999 B", "1.5 kB", "2.5 GB", "30 TB"]
-    assert [module.as_seconds(s) for s in (3, 119, 150, 9000, 2e6)] == ["3 s", "119 s", "2 min", "2 h", "23 days"]
+    assert [as_bytes(n) for n in (0, 999, 1500, 2.5e9, 3e13)] == ["0 B", "999 B", "1.5 kB", "2.5 GB",
+                                                                  "30 TB"]
+    assert [module.as_seconds(s) for s in (3, 119, 150, 9000, 2e6)] == ["3 s", "119 s", "2 min", "2 h",
+                                                                        "23 days"]
 
 # %% ../nbs/search/work/01_forecast.ipynb #2d79bc0b
 def test_a_real_limit_leads_to_smaller_batches_and_the_same_answer():

@@ -33,7 +33,8 @@ PLAN = FitPlan((24, 48, 64), epochs=2, starts=2)
 def classes(n=64, inputs=3, count=2, seed=0):
     "Random rows of random classes."
     g = Generator().manual_seed(seed)
-    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g), "categorical")
+    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g),
+                "categorical")
 
 # %% ../nbs/search/work/02_tiles.ipynb #f3f00b1c
 def test_what_cannot_travel_is_named():
@@ -43,7 +44,8 @@ def test_what_cannot_travel_is_named():
             return x @ weights["weight"]
     linear = candidate("linear")
     graph = lambda c: Graph({"x": 3, "y": 2}, {"x->y": ("linear", c)})
-    with pytest.raises(ValueError, match=r"candidate 'held_by_lock' cannot be sent .*lock.* or use n_jobs=1"):
+    with pytest.raises(ValueError, match=r"candidate 'held_by_lock' cannot be sent .*lock.* or use "
+                                         r"n_jobs=1"):
         packed(graph(Candidate("held_by_lock", linear.weights, held)))
     free = graph(Candidate("held_by_nothing", linear.weights, lambda w, x, o: x @ w["weight"]))
     import cloudpickle
@@ -77,7 +79,8 @@ def test_a_structure_that_fails_has_its_error_and_the_others_their_evidence():
 
 # %% ../nbs/search/work/02_tiles.ipynb #1684f26b
 def test_a_likelihood_of_ones_own_travels():
-    LIKELIHOODS.register("test-sharp", replace(LIKELIHOODS["gaussian"], log_likelihood=lambda f, y, noise: (
+    LIKELIHOODS.register("test-sharp", replace(
+        LIKELIHOODS["gaussian"], log_likelihood=lambda f, y, noise: (
         torch.distributions.Normal(f[:, 0], 0.1, validate_args=False).log_prob(y)), noisy=False))
     x = torch.linspace(-1, 1, 96)[:, None].expand(96, 4).contiguous()
     task, graph = Task(x, 0.5 * x[:, 0], "test-sharp"), Graph.dense(4, 1, (6,), ("zero", "linear"))
@@ -96,7 +99,8 @@ def test_any_estimator_can_score():
     g = Generator().manual_seed(0)
     x = torch.rand(20, 1, generator=g)
     line = Task(x, 2 * x[:, 0] - 1 + 0.1 * torch.randn(20, generator=g), "gaussian")
-    scored = lambda method: [r["evidence"] for r in score(Work(graph, line, PLAN, 0, packed(graph, method)),
+    scored = lambda method: [
+        r["evidence"] for r in score(Work(graph, line, PLAN, 0, packed(graph, method)),
                                                           list(graph.structures()))]
     assert {e["method"] for e in scored(half)} == {"half"}
     values = [e["value"] for e in scored("laplace")]
@@ -116,10 +120,12 @@ def test_a_book_is_shared_and_the_first_record_counts():
     ours.add({"a": {"v": 1}})
     theirs.add({"a": {"v": 2}, "b": {"v": 3}})
     ours.refresh()
-    assert {k: r["v"] for k, r in ours.found.items()} == {"a": 1, "b": 3} == {k: r["v"] for k, r in theirs.found.items()}
+    assert {k: r["v"] for k, r in ours.found.items()} == {"a": 1, "b": 3} == {
+        k: r["v"] for k, r in theirs.found.items()}
     ours.add({"b": {"v": 4}, "c": {"v": 5}})
     assert path.read_text().count("\n") == 1 + 4
-    assert not ours.claim(0, ["a", "c"]) and not theirs.claim(0, ["a", "c"]) and ours.claim(1, ["a", "d"])
+    assert not ours.claim(0, ["a", "c"]) and not theirs.claim(0, ["a", "c"])
+    assert ours.claim(1, ["a", "d"])
     again = Book(path, HEADER)
     assert {k: r["v"] for k, r in again.found.items()} == {"a": 1, "b": 3, "c": 5}
     with pytest.raises(ValueError, match="fingerprints: data d1, not d2"):

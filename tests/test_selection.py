@@ -25,8 +25,10 @@ RESULTS = Path(benchmarks.evidence.__file__).parent / "results"
 def correlated(n=25, d=4, noise=0.3, seed=0):
     "A linear model with correlated inputs: log-likelihood, inputs, targets."
     g = torch.Generator().manual_seed(seed)
-    x = torch.randn(n, d, generator=g, dtype=torch.float64) + 2 * torch.randn(n, 1, generator=g, dtype=torch.float64)
-    y = x @ torch.randn(d, generator=g, dtype=torch.float64) + torch.randn(n, generator=g, dtype=torch.float64)
+    x = torch.randn(n, d, generator=g, dtype=torch.float64) + 2 * torch.randn(
+        n, 1, generator=g, dtype=torch.float64)
+    y = x @ torch.randn(d, generator=g, dtype=torch.float64) + torch.randn(
+        n, generator=g, dtype=torch.float64)
     fit = lambda w: torch.distributions.Normal(x @ w["w"], noise**0.5).log_prob(y).sum()
     return fit, x, y
 
@@ -56,14 +58,17 @@ def test_diagonals_and_blocks_are_those_of_the_dense_matrix():
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(9, 3, generator=g, dtype=torch.float64), torch.randint(3, (9,), generator=g)
     head = lambda out: out.log_softmax(-1).gather(-1, y[:, None]).sum()
-    for first, some in (("linear+silu", (0, 8, 29)), ("linear+tanh", (14, 35)), ("zero", (21,)), ("linear+sin", (16,))):
-        weights = [w.detach().double() + 0.3 * torch.randn(w.shape, generator=g) for w in fits.start(g, 3, 3, width=4)]
+    for first, some in (("linear+silu", (0, 8, 29)), ("linear+tanh", (14, 35)), ("zero", (21,)),
+                        ("linear+sin", (16,))):
+        weights = [w.detach().double() + 0.3 * torch.randn(w.shape, generator=g)
+                   for w in fits.start(g, 3, 3, width=4)]
         diagonals, blocks = curvature.diagonals(weights, first, x), curvature.blocks(weights, first, x)
         index = curvature.layers([torch.arange(w[0].numel()).view(1, *w.shape[1:]) for w in weights])
         starts = np.cumsum([0] + [w[0].numel() for w in weights])
         for i in some:
             prior = GaussianPrior({str(k): tuple(w.shape[1:]) for k, w in enumerate(weights)})
-            outputs = lambda ws, f=first, i=i: fits.outputs([w.expand(36, *w.shape) for w in ws.values()], f, x)[i]
+            outputs = lambda ws, f=first, i=i: fits.outputs(
+                [w.expand(36, *w.shape) for w in ws.values()], f, x)[i]
             target = make_target(lambda ws, f=outputs: head(f(ws)), prior)
             dense = ggn(outputs, head, target, torch.cat([w[i].flatten() for w in weights]))
             for k, (d, b, at) in enumerate(zip(diagonals, blocks, index)):
@@ -78,14 +83,16 @@ def test_diagonals_and_blocks_are_those_of_the_dense_matrix():
 def test_narrow_networks_have_the_same_matrix_whole_and_in_parts():
     from benchmarks.evidence import narrow
     g = torch.Generator().manual_seed(1)
-    weights = [w.detach() + 0.2 * torch.randn(w.shape, generator=g) for w in fits.start(g, 5, 3, width=narrow.WIDTH)]
+    weights = [w.detach() + 0.2 * torch.randn(w.shape, generator=g)
+               for w in fits.start(g, 5, 3, width=narrow.WIDTH)]
     x, i = torch.randn(11, 5, generator=g), 20
     whole, layer = narrow.matrix(weights, i, "linear+tanh", x), narrow.groups(weights)
     for k, d in enumerate(curvature.diagonals(weights, "linear+tanh", x)):
         own = whole.diagonal()[layer == k]
         assert torch.allclose(own.sort().values, d[i].flatten().sort().values, rtol=1e-3, atol=1e-5)
     flat = torch.cat([w[i].flatten() for w in weights])
-    cost, diagonal = narrow.whole(whole, flat, layer), narrow.whole(whole.diagonal().diag(), flat, layer)
+    cost, diagonal = narrow.whole(whole, flat, layer), narrow.whole(whole.diagonal().diag(), flat,
+                                                                    layer)
     parts = curvature.complexities(weights, "linear+tanh", x, "diagonal")
     assert diagonal == pytest.approx(float(parts[i]), rel=2e-2) and cost < diagonal
 
@@ -97,7 +104,8 @@ def test_correlations_follow_from_the_stored_scores():
     assert not found["quick"] and len({r["seed"] for r in found["rows"]}) >= 3
     for row in found["rows"]:
         score = np.array(row["score"])
-        assert row["spearman"] == pytest.approx(spearmanr(score, truth).statistic, abs=2e-3), row["estimator"]
+        assert row["spearman"] == pytest.approx(spearmanr(score, truth).statistic,
+                                                abs=2e-3), row["estimator"]
         if "fit" in row:
             assert np.abs(np.array(row["fit"]) - row["complexity"] - score).max() < 0.2
 
@@ -109,8 +117,10 @@ def test_what_the_page_claims():
     good = [name for name, (rho, cost) in table.items() if rho >= 0.7 and cost <= 20]
     assert any(name.startswith("last fifth, mixture") for name in good), table
     assert table["Laplace, diagonal"][0] < table["Laplace, unit blocks"][0] < -0.1
-    assert table["last fifth, mixture over 12 stops"][0] > table["plain fit, 10 epochs, training loss"][0]
+    assert table["last fifth, mixture over 12 stops"][0] > table["plain fit, 10 epochs, "
+                                                                 "training loss"][0]
     narrow = {k: np.array(v) for k, v in json.loads((RESULTS / "narrow.json").read_text()).items()}
-    order = [spearmanr(narrow["fit"] - narrow[k], -narrow["test"]).statistic for k in ("diagonal", "unit blocks", "whole")]
+    order = [spearmanr(narrow["fit"] - narrow[k], -narrow["test"]).statistic
+             for k in ("diagonal", "unit blocks", "whole")]
     assert order == sorted(order)
     assert table["growing blocks, 60 epochs"][0] < 0 < table["growing blocks, mixture over 20 stops"][0]

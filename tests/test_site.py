@@ -1,4 +1,5 @@
-"The site: every construct becomes the right HTML, and a build with anything broken in it fails and names it."
+"""The site: every construct becomes the right HTML, and a build with anything broken in it fails
+and names it."""
 import base64
 import io
 import re
@@ -145,7 +146,8 @@ def png() -> str:
 def save(root, name: str, text: str) -> None:
     nb = nbtext.build(text, None, name)
     for cell in nb["cells"]:
-        data = {"draw(1)": {"image/png": png()}, "frame()": {"text/html": "<table><tr><td>7</td></tr></table>"}}
+        data = {"draw(1)": {"image/png": png()},
+                "frame()": {"text/html": "<table><tr><td>7</td></tr></table>"}}
         for call, kinds in data.items():
             if call in cell["source"]:
                 cell["outputs"] = [{"output_type": "display_data", "data": kinds, "metadata": {}}]
@@ -181,10 +183,13 @@ def first(site):
     r"<h1>First <code>page</code></h1>",
     r'<title>First page – small</title>',
     r'<div class="subtitle">\s*<p>Everything that a page can hold.</p>',
-    r'<div id="thm-x" class="theorem">\s*<p><span class="theorem-title"><strong>Theorem 1</strong> \(Pythagoras\)</span>',
-    r'<span id="eq-pyth" class="equation"><math display="block".*?<span class="eqno">\(1\)</span></span>',
+    r'<div id="thm-x" class="theorem">\s*<p><span class="theorem-title"><strong>Theorem 1</strong> '
+    r'\(Pythagoras\)</span>',
+    r'<span id="eq-pyth" class="equation"><math display="block".*?<span '
+    r'class="eqno">\(1\)</span></span>',
     r'<span id="eq-second" class="equation">.*?<span class="eqno">\(2\)</span>',
-    r'<div class="proof">\s*<p><em>Proof.</em> By <a href="#eq-pyth" class="xref">Equation\s\(1\)</a>, and <a href="#fig-line"',
+    r'<div class="proof">\s*<p><em>Proof.</em> By <a href="#eq-pyth" '
+    r'class="xref">Equation\s\(1\)</a>, and <a href="#fig-line"',
     r'class="xref">Figure\s1</a>, see',
     r'<a href="#ref-one"[^>]*>One[^<]*1999',
     r'<div id="ref-one" class="csl-entry"',
@@ -194,10 +199,12 @@ def first(site):
     r'<strong>Definition 1</strong></span> A <em>side</em>.<a href="#fn1"',
     r'<div class="callout-warning callout">\s*<div class="callout-title">\s*The deck',
     r'<details class="callout callout-note"><summary class="callout-title">\s*Hidden\s*</summary>',
-    r'<table id="tbl-numbers">\s*<caption><span class="caption-label">Table 1: </span>Numbers</caption>',
+    r'<table id="tbl-numbers">\s*<caption><span class="caption-label">Table 1: '
+    r'</span>Numbers</caption>',
     r'<figure id="tbl-frame" class="table">.*?<td>7</td>.*?Table 2: </span>A frame.</figcaption>',
     r'<details class="code-fold code"><summary>Code</summary>.*?draw',
-    r'<figure id="fig-line" class="figure">\s*<p><img src="data:image/png;base64,[^"]+" alt="A line with \$x\$."\s*/></p>'
+    r'<figure id="fig-line" class="figure">\s*<p><img src="data:image/png;base64,[^"]+" alt="A '
+    r'line with \$x\$."\s*/></p>'
     r'\s*<figcaption><span class="caption-label">Figure 1: </span>A line with <math',
     r'<section id="double" class="api[^"]*">\s*<h3 class="api"><code>double</code></h3>',
     r'<section id="Box.open" class="api[^"]*">\s*<h4 class="api">',
@@ -208,7 +215,8 @@ def first(site):
     r'<code>unknown</code> is no link',
     r'<pre class="output"><code>printed &lt;b&gt;</code></pre>',
     r'<code>bstruct.first</code> · <a href="first.ipynb" download>',
-    r'<p class="section">Room</p>\s*<ul>\s*<li><a href="../room/first.html" aria-current="page">First page</a>',
+    r'<p class="section">Room</p>\s*<ul>\s*<li><a href="../room/first.html" '
+    r'aria-current="page">First page</a>',
     r'<a class="previous" href="../index.html" rel="prev"><span>Previous</span>Small</a>',
     r'<nav class="toc".*?<a href="#sec-a"[^>]*>A theorem</a>',
 ])
@@ -262,7 +270,8 @@ def test_only_what_changed_is_rendered_again(copy):
     (copy / "nbs/references.bib").write_text(BIB.replace("{T}", "{Other}"))  # which no page cites
     assert build(copy, pandoc=True)[1] == 0
     (copy / "nbs/references.bib").write_text(BIB.replace("{First}", "{Premier}"))
-    assert build(copy, pandoc=True)[1] == 1 and "Premier" in (copy / "_docs/room/first.html").read_text()
+    assert build(copy, pandoc=True)[1] == 1
+    assert "Premier" in (copy / "_docs/room/first.html").read_text()
     (copy / "nbs/room/01_first.ipynb").unlink()
     save(copy, "index", "%% md\n# Alone\n")
     assert build(copy, pandoc=True) == (1, 1, []) and not (copy / "_docs/room/first.html").exists()
@@ -273,14 +282,18 @@ def test_only_what_changed_is_rendered_again(copy):
     ("See [@nobody1999].", "nbs/index.ipynb: Citeproc: citation nobody1999 not found"),
     ("[x](gone.html)", "nbs/index.ipynb: link gone.html leads nowhere"),
     ("[x](room/first.html#thm-z)", "nbs/index.ipynb: link room/first.html#thm-z leads nowhere"),
-    ("::: {#lem-a}\nOne.\n:::\n\n::: {#lem-a}\nTwo.\n:::", "nbs/index.ipynb: label lem-a is used twice"),
-    ("::: {#thm-x}\nAgain.\n:::", "nbs/room/01_first.ipynb: label thm-x is also in nbs/index.ipynb"),
+    ("::: {#lem-a}\nOne.\n:::\n\n::: {#lem-a}\nTwo.\n:::",
+     "nbs/index.ipynb: label lem-a is used twice"),
+    ("::: {#thm-x}\nAgain.\n:::", "nbs/room/01_first.ipynb: label thm-x is also in "
+                                  "nbs/index.ipynb"),
     ("Text {#eq-lost}", "nbs/index.ipynb: label {#eq-lost} is attached to nothing"),
     (r"$\frac{1}{$", "nbs/index.ipynb: Could not convert TeX math"),
-    ('<img src="https://g.org/a.png">', "nbs/index.ipynb: loads https://g.org/a.png from another host"),
+    ('<img src="https://g.org/a.png">',
+     "nbs/index.ipynb: loads https://g.org/a.png from another host"),
     ("::: {.callout-note}\nNever closed.", "nbs/index.ipynb: "),
     ("{{< video x.mp4 >}}", "nbs/index.ipynb: shortcode"),
-    ("Fine.\n\n%% code\n#| default_exp x\n\n%% code\n#| export\ndef y(x=undefined_name): return x", "nbs/index.ipynb: NameError: "),
+    ("Fine.\n\n%% code\n#| default_exp x\n\n%% code\n#| export\ndef y(x=undefined_name): return x",
+     "nbs/index.ipynb: NameError: "),
 ])
 def test_what_is_broken_is_named(copy, addition, complaint):
     save(copy, "index", INDEX + "\n" + addition + "\n")
@@ -305,11 +318,14 @@ def test_quarto_gets_the_same_pages(copy):
     stage(config, copy, copy / "_docs", copy / "_proc")
     made = yaml.safe_load((copy / "_proc/_quarto.yml").read_text())
     assert made["project"]["output-dir"] == "../_docs" and "ipynb-filters" not in made
-    assert made["website"]["sidebar"]["contents"][1] == {"section": "Room", "contents": ["room/first.ipynb"]}
+    assert made["website"]["sidebar"]["contents"][1] == {
+        "section": "Room", "contents": ["room/first.ipynb"]}
     text = nbtext.to_text(nbtext.read(copy / "_proc/room/first.ipynb"))
-    assert "show_doc(double" in text and "#| export" not in text and '#| code-summary: "Test: double doubles"' in text
+    assert "show_doc(double" in text and "#| export" not in text
+    assert '#| code-summary: "Test: double doubles"' in text
     assert "](room/first.ipynb)" in nbtext.to_text(nbtext.read(copy / "_proc/index.ipynb"))
 
 
 def test_the_bibliography_is_read_by_key(site):
-    assert list(entries(site / "nbs/references.bib")) == ["one", "two"] and entries(site / "no.bib") == {}
+    assert list(entries(site / "nbs/references.bib")) == ["one", "two"]
+    assert entries(site / "no.bib") == {}

@@ -28,9 +28,11 @@ def test_cube_against_torch():
     theirs = [Bernoulli(logits=d["logits"]) for d in (q, p)]
     assert torch.allclose(v.kl(q, p), kl_divergence(*theirs).sum(-1))
     assert torch.allclose(v.entropy(q), theirs[0].entropy().sum(-1))
-    assert torch.allclose(v.kl(q), 3 * math.log(2) - v.entropy(q)) and (v.kl(q, p, 0.5) >= v.kl(q, p)).all()
+    assert torch.allclose(v.kl(q), 3 * math.log(2) - v.entropy(q))
+    assert (v.kl(q, p, 0.5) >= v.kl(q, p)).all()
     one, odds = {"logits": q["logits"][0]}, (p["logits"] - q["logits"]).abs()
-    assert torch.allclose(v.kl(q, p, 1.0), (odds / torch.tanh(odds / 2) - 2).sum(-1))  # δ coth(δ/2) - 2, closed form
+    # δ coth(δ/2) - 2, closed form
+    assert torch.allclose(v.kl(q, p, 1.0), (odds / torch.tanh(odds / 2) - 2).sum(-1))
     noise = gumbel_noise((40_000, 3, 2), seeded(), torch.float64)
     hard = v.nearest(v.sample(one, noise, 0.2))
     for subset, wanted in v.probabilities(one).items():
@@ -42,10 +44,12 @@ def test_cube_against_torch():
 # %% ../nbs/structure/03_cube.ipynb #8ae762b3
 def test_cube_choices():
     v = Cube(("a", "b", "c"), "x->y")
-    assert list(v.values()) == [(), ("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")]
+    assert list(v.values()) == [(), ("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"),
+                                ("a", "b", "c")]
     assert all(v.harden(v.encode(s)) == s for s in v.values()) and v.encode("b").tolist() == [0, 1, 0]
     assert v.neighbours(("b",)) == [("a", "b"), (), ("b", "c")]
-    assert "use harden" in v.fault(torch.full((3,), 0.5), hard=True) and v.fault(torch.full((3,), 0.5)) == ""
+    assert "use harden" in v.fault(torch.full((3,), 0.5), hard=True)
+    assert v.fault(torch.full((3,), 0.5)) == ""
     assert "from 0 to 2" in v.fault(torch.tensor([0.0, 2, 0]))
     with pytest.raises(ValueError, match="unknown candidate of x->y 'd'"):
         v.encode(("a", "d"))

@@ -17,7 +17,8 @@ from bstruct.structure.cube import Cube
 from bstruct.structure.ordered import Ordered
 from bstruct.structure.simplex import Simplex
 
-MIXED = {"a": Simplex(("zero", "tanh"), "a"), "b": Cube(("x0", "x1", "x2"), "b"), "c": Ordered((1, 2, 4), name="c")}
+MIXED = {"a": Simplex(("zero", "tanh"), "a"), "b": Cube(("x0", "x1", "x2"), "b"),
+         "c": Ordered((1, 2, 4), name="c")}
 
 
 def seeded(seed=0):
@@ -26,7 +27,8 @@ def seeded(seed=0):
 
 def random_laws(variables, batch=(), seed=0):
     g = seeded(seed)
-    return {n: {k: torch.randn(t.shape, generator=g, dtype=torch.float64) + t for k, t in v.start(batch).items()}
+    return {n: {k: torch.randn(t.shape, generator=g, dtype=torch.float64) + t
+                for k, t in v.start(batch).items()}
             for n, v in variables.items()}
 
 # %% ../nbs/structure/05_law.ipynb #793991af
@@ -53,7 +55,8 @@ def test_sums_over_variables():
     logs = log_sample(MIXED, q, draws, 0.5)
     for n, v in MIXED.items():
         assert torch.allclose(logs[n].exp(), soft[n]) and torch.allclose(hard[n], v.nearest(soft[n]))
-    slope = lambda hard: grad(lambda t: sample(MIXED, q | {"b": {"logits": t}}, draws, 0.5, hard)["b"][:, 1].sum())(
+    slope = lambda hard: grad(
+        lambda t: sample(MIXED, q | {"b": {"logits": t}}, draws, 0.5, hard)["b"][:, 1].sum())(
         q["b"]["logits"])
     assert torch.equal(slope(True), slope(False)) and slope(True).abs().max() > 0
     each = vmap(lambda a, b: kl(MIXED, a, b))(q, p)
@@ -65,17 +68,21 @@ def test_structures_and_their_probabilities():
     listed, p = list(structures(MIXED)), joint(MIXED, laws)
     assert len(listed) == n_structures(MIXED) == len(p) == 2 * 8 * 3 and abs(float(p.sum()) - 1) < 1e-12
     assert len({tuple(s.items()) for s in listed}) == 48 and listed[0] == {"a": "zero", "b": (), "c": 1}
-    assert abs(float(-(p * p.log()).sum() - entropy(MIXED, laws))) < 1e-12  # entropy is that of the list
+    # entropy is that of the list
+    assert abs(float(-(p * p.log()).sum() - entropy(MIXED, laws))) < 1e-12
     on = torch.stack([MIXED["b"].encode(s["b"]) for s in listed]).double()
     assert torch.allclose(marginals(MIXED, laws)["b"], p @ on)
     draws = noise(MIXED, laws, lambda v, shape: gumbel_noise(shape, seeded(), torch.float64), (20_000,))
     hard = sample(MIXED, laws, draws, 0.3, hard=True)
     best = listed[int(p.argmax())]
-    same = torch.stack([(hard[n] - v.encode(best[n])).abs().amax(-1) < 0.5 for n, v in MIXED.items()]).all(0)
-    assert abs(float(same.double().mean() - p.max())) < 4 * math.sqrt(0.25 / 20_000)  # four standard errors
+    same = torch.stack([(hard[n] - v.encode(best[n])).abs().amax(-1) < 0.5
+                        for n, v in MIXED.items()]).all(0)
+    # four standard errors
+    assert abs(float(same.double().mean() - p.max())) < 4 * math.sqrt(0.25 / 20_000)
     both = {"a": MIXED["a"], "b": MIXED["b"]}
     split = rows(both, marginals(both, {n: laws[n] for n in both}))
-    assert list(split) == ["a", "b x0", "b x1", "b x2"] and all(abs(float(r.sum()) - 1) < 1e-12 for r in split.values())
+    assert list(split) == ["a", "b x0", "b x1", "b x2"]
+    assert all(abs(float(r.sum()) - 1) < 1e-12 for r in split.values())
     undecided = sum(float(-(r * r.log()).sum()) for r in split.values())
     assert abs(undecided - float(entropy(both, {n: laws[n] for n in both}))) < 1e-12
     assert as_structure({"a": "zero", "b": ["x0"], "c": 4}) == {"a": "zero", "b": ("x0",), "c": 4}

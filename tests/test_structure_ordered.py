@@ -36,9 +36,11 @@ def test_variance_depends_on_the_coupling():
     mu, n = grades(q).numpy(), 200_000
     apart, together = (rng.random((n, 6)) < mu).sum(1), rng.choice(7, n, p=q.numpy())
     comonotone = ((2 * np.arange(6) + 1) * mu).sum() - mu.sum() ** 2
-    error = lambda d: 4 * d.var() * math.sqrt(2 / n)  # four standard errors of a variance, for tails not above normal
+    # four standard errors of a variance, for tails not above normal
+    error = lambda d: 4 * d.var() * math.sqrt(2 / n)
     assert abs(apart.var() - (mu * (1 - mu)).sum()) < error(apart)
-    assert abs(together.var() - comonotone) < error(together) and comonotone > 1.5 * (mu * (1 - mu)).sum()
+    assert abs(together.var() - comonotone) < error(together)
+    assert comonotone > 1.5 * (mu * (1 - mu)).sum()
     assert abs(apart.mean() - mu.sum()) < 0.02 and abs(together.mean() - mu.sum()) < 0.02
 
 # %% ../nbs/structure/04_ordered.ipynb #a6622f16
@@ -58,7 +60,8 @@ def test_two_point_grades_are_those_of_an_interval():
         inside = torch.linspace(levels[0], levels[-1], 23, dtype=torch.float64)
         for kind in ("two-point", "fuzzy"):  # both have the mean that they are told
             q = law(inside, torch.full((23,), 0.7, dtype=torch.float64), levels, kind)
-            assert (mean_level(q, levels) - inside).abs().max() < 1e-7  # where a grade is within rounding of 0 or 1
+            # where a grade is within rounding of 0 or 1
+            assert (mean_level(q, levels) - inside).abs().max() < 1e-7
 
 # %% ../nbs/structure/04_ordered.ipynb #81c09540
 def test_soft_support_is_an_interval_with_a_noisy_end():
@@ -74,7 +77,8 @@ def test_soft_support_is_an_interval_with_a_noisy_end():
         soft = grades(law(place, torch.full((61,), 1 / kappa, dtype=torch.float64), far, "support"))
         hard = (place[:, None] - torch.arange(399)).clamp(0, 1)
         assert (soft - hard).abs().max() <= math.log(2) / kappa + 1e-12
-        assert np.abs(soft.sum(-1).numpy() - np.logaddexp(0, kappa * place.numpy()) / kappa).max() < 1e-12
+        assert np.abs(soft.sum(-1).numpy() - np.logaddexp(0, kappa * place.numpy())
+                      / kappa).max() < 1e-12
 
 # %% ../nbs/structure/04_ordered.ipynb #314906a1
 def test_fuzzy_grades_sum_to_the_total():
@@ -95,20 +99,24 @@ def test_fuzzy_grades_sum_to_the_total():
 # %% ../nbs/structure/04_ordered.ipynb #deacb4d6
 def test_laws_are_finite_at_the_limits():
     places, scales = [-1e6, 0.0, 1e-7, 3.0, 3.5, 6 - 1e-6, 6.0, 1e6], [0.0, 1e-30, 1e-3, 1.0, 1e3, 1e30]
-    gamma, scale = (v.flatten() for v in torch.meshgrid(torch.tensor(places), torch.tensor(scales), indexing="ij"))
+    gamma, scale = (v.flatten() for v in torch.meshgrid(torch.tensor(places), torch.tensor(scales),
+                                                        indexing="ij"))
     for kind in LAWS:
         q = law(gamma, scale, UNITS, kind)
         assert q.dtype == torch.float32 and q.isfinite().all() and (q.sum(-1) - 1).abs().max() < 1e-5
         for k in range(7):
-            slopes = vmap(grad(lambda g, s, k=k, kind=kind: law(g, s, UNITS, kind)[k], argnums=(0, 1)))(gamma, scale)
+            slopes = vmap(grad(lambda g, s, k=k, kind=kind: law(g, s, UNITS, kind)[k], argnums=(0, 1)))(
+                gamma, scale)
             assert all(v.isfinite().all() for v in slopes), (kind, k)
     sharp = law(torch.tensor([3.2, 3.5]), torch.zeros(2), UNITS)
-    assert sharp[0, 3] == 1 and torch.allclose(sharp[1, 3:5], torch.tensor([0.5, 0.5]))  # a tie is shared
+    # a tie is shared
+    assert sharp[0, 3] == 1 and torch.allclose(sharp[1, 3:5], torch.tensor([0.5, 0.5]))
 
 # %% ../nbs/structure/04_ordered.ipynb #e8721083
 def test_priors_against_scipy():
     levels = (0, 1, 2, 5)
-    for text, theirs in (("poisson:1.5", stats.poisson(1.5).pmf(levels)), ("geometric:.2", stats.geom(0.2, -1).pmf(levels)),
+    for text, theirs in (("poisson:1.5", stats.poisson(1.5).pmf(levels)),
+                         ("geometric:.2", stats.geom(0.2, -1).pmf(levels)),
                          ("uniform", np.ones(4))):
         assert np.abs(log_prior(levels, text).exp().numpy() - theirs / theirs.sum()).max() < 1e-13
     for wrong, said in (("poison:1", "did you mean 'poisson'"), ("poisson:x", "comes a number"),
@@ -122,7 +130,8 @@ def test_ordered_probabilities_and_choices():
     start = v.start((3,))
     assert start["gamma"].tolist() == [4.5] * 3 and v.marginals(start).shape == (3, 4)
     assert [v.harden(v.encode(c)) for c in v.values()] == [1, 2, 4, 8]
-    assert v.neighbours(1) == [2] and v.neighbours(4) == [2, 8] and v.draw(torch.Generator().manual_seed(0)) in v.levels
+    assert v.neighbours(1) == [2] and v.neighbours(4) == [2, 8]
+    assert v.draw(torch.Generator().manual_seed(0)) in v.levels
     one = {"gamma": double(2.6), "log_scale": double(-0.3)}
     p = v.probabilities(one)
     assert list(p) == [1, 2, 4, 8] and abs(sum(p.values()) - 1) < 1e-12 and max(p, key=p.get) == 2

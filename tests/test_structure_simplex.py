@@ -24,21 +24,26 @@ def normal(*shape, seed=0):
 
 # %% ../nbs/structure/02_simplex.ipynb #47a5cb98
 def test_simplex_against_torch():
-    v, q, p = Simplex(("a", "b", "c"), "x->y"), {"logits": normal(5, 3)}, {"logits": normal(5, 3, seed=1)}
+    v, q, p = Simplex(("a", "b", "c"), "x->y"), {"logits": normal(5, 3)}, {
+        "logits": normal(5, 3, seed=1)}
     theirs = [Categorical(logits=d["logits"]) for d in (q, p)]
-    assert torch.allclose(v.kl(q, p), kl_divergence(*theirs)) and torch.allclose(v.entropy(q), theirs[0].entropy())
-    assert torch.allclose(v.kl(q), math.log(3) - v.entropy(q)) and torch.allclose(v.marginals(q), theirs[0].probs)
+    assert torch.allclose(v.kl(q, p), kl_divergence(*theirs))
+    assert torch.allclose(v.entropy(q), theirs[0].entropy())
+    assert torch.allclose(v.kl(q), math.log(3) - v.entropy(q))
+    assert torch.allclose(v.marginals(q), theirs[0].probs)
     assert (v.kl(q, p, 0.5) >= v.kl(q, p)).all()  # hardening loses information
     noise = gumbel_noise((40_000, 1, 3), seeded(), torch.float64)
     found = v.nearest(v.sample(q, noise, 0.3)).mean(0)
     assert (found - v.marginals(q)).abs().max() < 4 * math.sqrt(0.25 / 40_000)  # four standard errors
     one = {"logits": q["logits"][0]}
-    assert list(v.probabilities(one)) == ["a", "b", "c"] and abs(sum(v.probabilities(one).values()) - 1) < 1e-12
+    assert list(v.probabilities(one)) == ["a", "b", "c"]
+    assert abs(sum(v.probabilities(one).values()) - 1) < 1e-12
 
 # %% ../nbs/structure/02_simplex.ipynb #32ceb1ab
 def test_simplex_choices():
     v = Simplex(("a", "b", "c"), "x->y")
-    assert [v.harden(v.encode(c)) for c in v.values()] == ["a", "b", "c"] and v.neighbours("b") == ["a", "c"]
+    assert [v.harden(v.encode(c)) for c in v.values()] == ["a", "b", "c"]
+    assert v.neighbours("b") == ["a", "c"]
     assert v.harden(torch.tensor([0.4, 0.4, 0.2])) == "a" and v.encode(("b",)).tolist() == [0, 1, 0]
     with pytest.raises(ValueError, match="unknown candidate of x->y 'd'"):
         v.encode("d")
@@ -46,8 +51,10 @@ def test_simplex_choices():
         v.encode(("a", "b"))
     with pytest.raises(ValueError, match="at least one is needed, each once"):
         Simplex(("a", "a"))
-    assert v.fault(v.encode("a"), hard=True) == "" and "use harden" in v.fault(torch.full((3,), 1 / 3), hard=True)
-    assert "sum to 0.9" in v.fault(torch.full((3,), 0.3)) and "from -1 to 2" in v.fault(torch.tensor([-1.0, 2, 0]))
+    assert v.fault(v.encode("a"), hard=True) == ""
+    assert "use harden" in v.fault(torch.full((3,), 1 / 3), hard=True)
+    assert "sum to 0.9" in v.fault(torch.full((3,), 0.3))
+    assert "from -1 to 2" in v.fault(torch.tensor([-1.0, 2, 0]))
     u = torch.rand(20_000, 3, generator=seeded(), dtype=torch.float64)
     assert (v.uniform(u).var(0) - 1 / 18).abs().max() < 1e-3  # Dirichlet(1, 1, 1)
     drawn = [v.draw(seeded(i), torch.tensor([0.98, 0.01, 0.01])) for i in range(20)]

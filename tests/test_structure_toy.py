@@ -48,16 +48,18 @@ def data(seed):
 
 
 def trained(seed, cells, epochs=100, **kw):
-    "A trainer of one posterior for each (setting, temperature), all as one batch, after 10 steps an epoch."
+    # A trainer of one posterior for each (setting, temperature), all as one batch, after 10 steps
+    # an epoch.
     task, g = data(seed), torch.Generator().manual_seed(100 + seed)
     net = Supernet(Graph({"x": 12, "y": 1}, {"x->y": ("toy_f0", "toy_f1", "toy_f2")}))
     train, prior, reg, temperature = (torch.tensor(v) for v in zip(*[(*s, t) for s, t in cells]))
     batch = make_batch(net, g, [50] * len(cells), reg, log_scale=-1.0)
-    outer = {"c_train": train, "c_prior": prior, "temperature": temperature, "samples": 3, "warmup": 0.0, "hold": 0.3,
-             "vertices": False, **kw}
+    outer = {"c_train": train, "c_prior": prior, "temperature": temperature, "samples": 3,
+             "warmup": 0.0, "hold": 0.3, "vertices": False, **kw}
     batch.params["log_noise"].fill_(2 * math.log(0.5))
     plan = Plan(epochs, 10, 50, 0.05, 0.05, (1.0, 1.0), "gumbel")
-    trainer = BilevelTrainer(batch, task, plan, g, OuterPlan(**{"learn": ("precision", "structure"), **outer}))
+    trainer = BilevelTrainer(
+        batch, task, plan, g, OuterPlan(**{"learn": ("precision", "structure"), **outer}))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         while not trainer.done:

@@ -1,4 +1,5 @@
-"The check itself: silent on the tree as it is, loud when any of notebook, module, test or output is out of step."
+"""The check itself: silent on the tree as it is, loud when any of notebook, module, test or output
+is out of step."""
 import json
 import shutil
 
@@ -23,7 +24,7 @@ def test_notebook_keeps_the_limits(path):
 TEXT = """%% md
 # Small
 
-> A small notebook, with more words of prose than lines of code, as the limits of the project ask for.
+> A small notebook, with more words of prose than lines of code, as the limits ask for.
 
 %% code
 #| default_exp small
@@ -89,7 +90,8 @@ def test_a_readme_out_of_step_is_found(project):
     assert any("README.md is missing" in line for line in unsynced(project))
     readme.write(project)
     text = (project / "README.md").read_text()
-    assert text == "# Index\n\n[small](nbs/small.ipynb)\n\n```python\nprint(1)\n```\n" and unsynced(project) == []
+    assert text == "# Index\n\n[small](nbs/small.ipynb)\n\n```python\nprint(1)\n```\n"
+    assert unsynced(project) == []
     (project / "README.md").write_text(text + "more\n")
     assert any("README.md is not what its notebook makes" in line for line in unsynced(project))
 
@@ -101,10 +103,12 @@ def test_a_stale_output_is_found(project):
 
 
 @pytest.mark.parametrize("old, new, same", [
-    ("p 0.9950", "p 0.9951", True), ("p 0.995", "p 0.95", False), ("n 1000", "n 1030", False), ("a 1", "b 1", False),
+    ("p 0.9950", "p 0.9951", True), ("p 0.995", "p 0.95", False), ("n 1000", "n 1030", False),
+                                            ("a 1", "b 1", False),
     ("-1.55 ± 0.004 nats (mixture, ESS 3754)", "-1.54 ± 0.0038 nats (mixture, ESS 3784)", True),
     ("-1.55 ± 0.004 nats (mixture, ESS 3754)", "-1.45 ± 0.0038 nats (mixture, ESS 3784)", False),
-    ("-1.55 ± 0.004 nats", "-1.55 ± 0.010 nats", False), ("ESS 900", "ESS 400", False), ("2 ± 1, 5", "3 ± 1, 5", True),
+    ("-1.55 ± 0.004 nats", "-1.55 ± 0.010 nats", False), ("ESS 900", "ESS 400", False),
+                                            ("2 ± 1, 5", "3 ± 1, 5", True),
     ("2 ± 1, 5", "2 ± 1, 6", False),
 ])
 def test_numbers_are_compared_by_what_they_are(old, new, same):

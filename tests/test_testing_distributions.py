@@ -20,7 +20,8 @@ from bstruct.distributions.gumbel_softmax import GumbelSoftmax, kl_equal_tempera
 # %% ../nbs/testing/01_distributions.ipynb #1ee77f72
 def test_the_librarys_own_pass():
     assert len(check_structure_distribution(GumbelSoftmax)) == 6
-    assert len(check_structure_distribution(BooleanCube, line=lambda z: z[..., None], line_candidates=1)) == 6
+    assert len(check_structure_distribution(BooleanCube, line=lambda z: z[..., None],
+                                            line_candidates=1)) == 6
 
 # %% ../nbs/testing/01_distributions.ipynb #3f8d99d6
 class TooMuchMass(GumbelSoftmax):
@@ -39,18 +40,21 @@ class Reversed(GumbelSoftmax): pass
 register_kl(Reversed, Reversed)(lambda q, p: kl_equal_temperature(p.logits, q.logits))
 
 class NoGradient(GumbelSoftmax):
-    def log_prob_log(self, x): return GumbelSoftmax(self.logits.detach(), self.temperature).log_prob_log(x)
+    def log_prob_log(self, x):
+        return GumbelSoftmax(self.logits.detach(), self.temperature).log_prob_log(x)
 
 class LooksAtValues(GumbelSoftmax):
     def log_prob_log(self, x): return super().log_prob_log(x) * (2 if bool((x > 0).any()) else 1)
 
 class OwnGenerator(GumbelSoftmax):
-    def rsample_log(self, sample_shape=(), generator=None): return super().rsample_log(sample_shape, None)
+    def rsample_log(self, sample_shape=(), generator=None):
+        return super().rsample_log(sample_shape, None)
 
 # %% ../nbs/testing/01_distributions.ipynb #f661e92a
 def test_broken_structure_distributions_fail():
-    cases = {TooMuchMass: "integrates to 1.01", WrongTemperature: "leave the density", ThirdLogitIgnored: "E_q.p/q. - 1",
-             Reversed: "against its samples", NoGradient: "gradient of log_prob_log", OwnGenerator: "same generator"}
+    cases = {TooMuchMass: "integrates to 1.01", WrongTemperature: "leave the density",
+             ThirdLogitIgnored: "E_q.p/q. - 1", Reversed: "against its samples",
+             NoGradient: "gradient of log_prob_log", OwnGenerator: "same generator"}
     for broken, message in cases.items():
         with pytest.raises(AssertionError, match=message):
             check_structure_distribution(broken)
@@ -68,7 +72,8 @@ def normal_log_prob(cov, loc, w):
 zeros = lambda *shape: torch.zeros(*shape, dtype=torch.float64)
 
 diagonal = WeightFamily(
-    lambda n, g: {"loc": normals(g, n), "log_scale": normals(g, n)}, lambda n: {"loc": zeros(n), "log_scale": zeros(n)},
+    lambda n, g: {"loc": normals(g, n), "log_scale": normals(g, n)},
+                        lambda n: {"loc": zeros(n), "log_scale": zeros(n)},
     lambda n: n, lambda p, e: gaussian.reparameterise(p["loc"], p["log_scale"], e),
     lambda p, w: normal_log_prob(torch.diag((2 * p["log_scale"]).exp()), p["loc"], w),
     lambda p, a: gaussian.kl_diagonal(p["loc"], p["log_scale"], a))
@@ -77,13 +82,15 @@ low_rank = WeightFamily(
     lambda n, g: {"loc": normals(g, n), "factor": normals(g, n, 2), "log_scale": normals(g, n)},
     lambda n: {"loc": zeros(n), "factor": zeros(n, 2), "log_scale": zeros(n)}, lambda n: n + 2,
     lambda p, e: families.reparameterise_low_rank(p["loc"], p["factor"], p["log_scale"], e),
-    lambda p, w: normal_log_prob(p["factor"] @ p["factor"].mT + torch.diag((2 * p["log_scale"]).exp()), p["loc"], w),
+    lambda p, w: normal_log_prob(p["factor"] @ p["factor"].mT
+                                 + torch.diag((2 * p["log_scale"]).exp()), p["loc"], w),
     lambda p, a: families.kl_low_rank(p["loc"], p["factor"], p["log_scale"], a))
 
 tril = lambda m: m.tril(-1) + torch.diag(m.diagonal().exp())
 
 full = WeightFamily(
-    lambda n, g: {"loc": normals(g, n), "raw": normals(g, n, n)}, lambda n: {"loc": zeros(n), "raw": zeros(n, n)},
+    lambda n, g: {"loc": normals(g, n), "raw": normals(g, n, n)},
+                    lambda n: {"loc": zeros(n), "raw": zeros(n, n)},
     lambda n: n, lambda p, e: families.reparameterise_full(p["loc"], tril(p["raw"]), e),
     lambda p, w: normal_log_prob(tril(p["raw"]) @ tril(p["raw"]).mT, p["loc"], w),
     lambda p, a: families.kl_full(p["loc"], tril(p["raw"]), a))
@@ -97,10 +104,14 @@ def test_the_gaussian_families_pass():
 def test_broken_weight_families_fail():
     broken = {
         "integrates to": replace(diagonal, log_prob=lambda p, w: diagonal.log_prob(p, w) + 0.01),
-        "spread of the samples": replace(diagonal, sample=lambda p, e: p["loc"] + (1.1 * p["log_scale"] + 0.1).exp() * e),
-        "KL against its samples": replace(full, kl=lambda p, a: full.kl(p, a) / 5),  # the mean over weights, not the sum
-        "gradient of kl": replace(diagonal, kl=lambda p, a: diagonal.kl({k: v.detach() for k, v in p.items()}, a)),
-        "prior from itself": replace(diagonal, standard=lambda n: {"loc": zeros(n), "log_scale": zeros(n) + 1})}
+        "spread of the samples": replace(diagonal, sample=lambda p, e: p["loc"]
+                                         + (1.1 * p["log_scale"] + 0.1).exp() * e),
+        # the mean over weights, not the sum
+        "KL against its samples": replace(full, kl=lambda p, a: full.kl(p, a) / 5),
+        "gradient of kl": replace(
+            diagonal, kl=lambda p, a: diagonal.kl({k: v.detach() for k, v in p.items()}, a)),
+        "prior from itself": replace(
+            diagonal, standard=lambda n: {"loc": zeros(n), "log_scale": zeros(n) + 1})}
     for message, family in broken.items():
         with pytest.raises(AssertionError, match=message):
             check_weight_family(family)

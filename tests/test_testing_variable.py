@@ -15,8 +15,9 @@ from bstruct.structure.cube import Cube
 from bstruct.structure.ordered import LAWS, Ordered
 from bstruct.structure.simplex import Simplex
 
-GOOD = [Simplex(("a", "b", "c"), "x"), Simplex(("a",), "x"), Cube(("a", "b", "c"), "x"), Cube(("a",), "x"),
-        *(Ordered((1, 2, 4, 8), law, prior, "x") for law in LAWS for prior in ("uniform", "poisson:1"))]
+GOOD = [Simplex(("a", "b", "c"), "x"), Simplex(("a",), "x"), Cube(("a", "b", "c"), "x"),
+        Cube(("a",), "x"), *(Ordered((1, 2, 4, 8), law, prior, "x") for law in LAWS
+                             for prior in ("uniform", "poisson:1"))]
 
 # %% ../nbs/testing/03_variable.ipynb #d85889c7
 def test_families_pass():
@@ -36,13 +37,15 @@ class Single(Simplex):
 
 class Stopped(Simplex):
     def log_sample(self, law, noise, temperature):
-        return super().log_sample({"logits": law["logits"].detach()}, noise, temperature) + 0 * law["logits"].sum()
+        return super().log_sample({"logits": law["logits"].detach()}, noise,
+                                  temperature) + 0 * law["logits"].sum()
 
 class Reversed(Simplex):
     def kl(self, law, prior=None, temperature=None): return -super().kl(law, prior, temperature)
 
 class Offset(Simplex):
-    def kl(self, law, prior=None, temperature=None): return super().kl(law, prior, temperature) + 0.1
+    def kl(self, law, prior=None, temperature=None):
+        return super().kl(law, prior, temperature) + 0.1
 
 class Blurred(Cube):
     def marginals(self, law): return (law["logits"] / 2).sigmoid()
@@ -64,7 +67,8 @@ class Further(Ordered):
 
 class Overflowing(Simplex):
     def entropy(self, law):
-        return law["logits"].exp().sum(-1).log() - (law["logits"].softmax(-1) * law["logits"]).sum(-1)
+        return law["logits"].exp().sum(-1).log() - (law["logits"].softmax(-1)
+                                                    * law["logits"]).sum(-1)
 
 class Miscounted(Cube):
     count = 7
@@ -95,7 +99,8 @@ def test_each_broken_property_is_caught():
 def test_a_broken_variable_fails_by_its_own_fault():
     for broken, variable, _ in BROKEN:
         others = [c for c in (check_gradients, check_choices, check_extremes) if c is not broken]
-        if broken in (check_entropy, check_divergence):  # what has nothing to do with the fault goes through
+        # what has nothing to do with the fault goes through
+        if broken in (check_entropy, check_divergence):
             for check in others:
                 check(variable)
 

@@ -23,13 +23,16 @@ def expected_fit(loc, scale, n, seed, noise=0.5):
     "ℓ_i for y = 1.5 x + noise ε under q(w) = N(loc, scale²), examples drawn from a seed."
     x, e = doubles(seed, (n,), (n,))
     y = 1.5 * x + noise * e
-    return -0.5 * (math.log(2 * math.pi * noise**2) + ((y - x * loc) ** 2 + x**2 * scale**2) / noise**2)
+    return -0.5 * (math.log(2 * math.pi * noise**2) + ((y - x * loc) ** 2 + x**2 * scale**2)
+                   / noise**2)
 
 def subsample_gap(m, c_reg, seed):
     "L / c_reg - ELBO of a fresh sample of m / c_reg examples."
     kl = kl_diagonal(*torch.tensor([[1.2], [-1.0], [0.0]], dtype=torch.float64))
-    L = inner_objective(expected_fit(1.2, math.exp(-1), m, seed).sum(), kl, Coefficients(c_reg=c_reg))
-    elbo = inner_objective(expected_fit(1.2, math.exp(-1), int(m / c_reg), seed + 1).sum(), kl, Coefficients())
+    L = inner_objective(expected_fit(1.2, math.exp(-1), m, seed).sum(), kl,
+                        Coefficients(c_reg=c_reg))
+    elbo = inner_objective(expected_fit(1.2, math.exp(-1), int(m / c_reg), seed + 1).sum(), kl,
+                           Coefficients())
     return (L / c_reg - elbo).item()
 
 # %% ../nbs/objectives/07_theorems.ipynb #086237c2
@@ -45,14 +48,16 @@ def test_subsample_theorem():
 def test_half_c_reg_is_the_data_twice():
     X, y = doubles(0, (30, 3), (30,))
     def best(X, y, c_reg):
-        "Maximiser of L over full Gaussians: likelihood to the power 1/c_reg, prior N(0, I), unit noise."
+        # Maximiser of L over full Gaussians: likelihood to the power 1/c_reg, prior N(0, I), unit
+        # noise.
         precision = torch.eye(3).double() + X.T @ X / c_reg
         return torch.linalg.solve(precision, X.T @ y / c_reg), torch.linalg.inv(precision)
 
     loc, cov = best(X, y, 0.5)
     def L(loc, tril):
         fit = -0.5 * ((y - X @ loc).square() + (X @ tril).square().sum(-1)).sum()
-        return inner_objective(fit, kl_full(loc, tril, torch.zeros(1).double()), Coefficients(c_reg=0.5))
+        return inner_objective(fit, kl_full(loc, tril, torch.zeros(1).double()),
+                               Coefficients(c_reg=0.5))
 
     slopes = torch.func.grad(lambda m, t: L(m, t.tril()), (0, 1))(loc, torch.linalg.cholesky(cov))
     assert all(s.abs().max() < 1e-10 for s in slopes)
@@ -70,8 +75,10 @@ def evidence_given(gamma, log_a):
     return (MultivariateNormal(torch.zeros(8).double(), cov).log_prob(y) + 9).exp()
 
 edges = torch.linspace(-40, 40, 801, dtype=torch.float64)
-centres = torch.cat([torch.tensor([-80.0]), (edges[1:] + edges[:-1]) / 2, torch.tensor([80.0])]).double()
-table = torch.stack([evidence_given(centres.sigmoid(), a) for a in torch.linspace(-4, 6, 81).tolist()])
+centres = torch.cat([torch.tensor([-80.0]), (edges[1:] + edges[:-1]) / 2,
+                     torch.tensor([80.0])]).double()
+table = torch.stack([evidence_given(centres.sigmoid(), a)
+                     for a in torch.linspace(-4, 6, 81).tolist()])
 
 log_odds = torch.linspace(-30, 30, 241, dtype=torch.float64)[:, None]
 
@@ -90,24 +97,30 @@ def vertex_mixture():
 # %% ../nbs/objectives/07_theorems.ipynb #164c574c
 def test_temperature_theorem():
     best_vertex, best_mixture = max(table[:, 0].max(), table[:, -1].max()), table.max()
-    assert best_mixture > 1.3 * best_vertex  # a mixture explains these data better than either candidate
+    # a mixture explains these data better than either candidate
+    assert best_mixture > 1.3 * best_vertex
     sups = [evidence(c).max() for c in (3.0, 1.0, 0.3, 0.1, 0.01)]
-    assert sups[0] > 1.2 * best_vertex and sups[1] > 1.05 * best_vertex and abs(sups[-1] / best_vertex - 1) < 1e-6
+    assert sups[0] > 1.2 * best_vertex and sups[1] > 1.05 * best_vertex
+    assert abs(sups[-1] / best_vertex - 1) < 1e-6
     uniform = [(evidence(c) - vertex_mixture()).abs().max() / best_vertex for c in (1.0, 0.1, 0.01)]
-    assert uniform[0] > 5 * uniform[1] > 25 * uniform[2] and uniform[2] < 0.01  # uniformly in A and m, at rate c
+    # uniformly in A and m, at rate c
+    assert uniform[0] > 5 * uniform[1] > 25 * uniform[2] and uniform[2] < 0.01
 
 # %% ../nbs/objectives/07_theorems.ipynb #65181dbb
 def conjugate(log_a, diagonal=False):
-    "(max over θ of Q, ln evidence) of a linear model with prior precision exp(log_a) and noise variance 0.25."
+    # (max over θ of Q, ln evidence) of a linear model with prior precision exp(log_a) and noise
+    # variance 0.25.
     X, y = doubles(5, (15, 4), (15,))
     X, a = torch.cat([X, X[:, :1] + 0.3 * X[:, 1:2]], 1), math.exp(log_a)
     y = X[:, 0] + 0.5 * y
     precision = a * torch.eye(5).double() + X.T @ X / 0.25
     cov = torch.diag(1 / precision.diagonal()) if diagonal else torch.linalg.inv(precision)
     loc, tril = torch.linalg.solve(precision, X.T @ y / 0.25), torch.linalg.cholesky(cov)
-    fit = -0.5 * (math.log(2 * math.pi * 0.25) + ((y - X @ loc).square() + (X @ tril).square().sum(-1)) / 0.25).sum()
+    fit = -0.5 * (math.log(2 * math.pi * 0.25)
+                  + ((y - X @ loc).square() + (X @ tril).square().sum(-1)) / 0.25).sum()
     Q = outer_objective(fit, kl_full(loc, tril, torch.tensor([log_a]).double()), Coefficients())
-    evidence = MultivariateNormal(torch.zeros(15).double(), X @ X.T / a + 0.25 * torch.eye(15)).log_prob(y)
+    evidence = MultivariateNormal(torch.zeros(15).double(),
+                                  X @ X.T / a + 0.25 * torch.eye(15)).log_prob(y)
     return Q.item(), evidence.item(), mean_field_gap(precision).item()
 
 # %% ../nbs/objectives/07_theorems.ipynb #7e99c3cc

@@ -1,4 +1,4 @@
-"""Every mode computes its objectives where the book derives them: a fit enters bstruct.objectives."""
+"""Every mode computes its objectives where the book derives them, in bstruct.objectives."""
 import sys
 import warnings
 from collections import Counter
@@ -17,8 +17,8 @@ from bstruct.training.outer_plan import OuterPlan
 
 ROOM = str(Path(bstruct.objectives.__file__).parent)
 GRAPH = Graph.dense(2, 1, (4,), ("zero", "linear", "linear+tanh"))
-QUICK = dict(epochs=2, min_steps=6, batch_size=16, starts=2, screened=2, finalists=1, replicas=1, samples=4,
-             tempering=(1.0,))
+QUICK = dict(epochs=2, min_steps=6, batch_size=16, starts=2, screened=2, finalists=1, replicas=1,
+             samples=4, tempering=(1.0,))
 KNOWN = [{"x->h1": torch.tensor([0.0, 1.0, 0.0])}]
 
 
@@ -55,26 +55,32 @@ def steps_of(entered: Counter) -> int:
 def test_a_search_enters_the_objectives(mode):
     entered = traced(lambda: search(GRAPH, table(), Settings(mode=mode, **QUICK)))
     assert steps_of(entered) > 12, entered  # each step of each fit, and each report
-    assert not entered["coefficients", "outer_objective"]  # a single level has its best h in closed form
+    # a single level has its best h in closed form
+    assert not entered["coefficients", "outer_objective"]
     assert entered["likelihoods", "gaussian_log_likelihood"]
 
 
 @pytest.mark.parametrize("mode", [m for m in MODES if m in ("evidence", "enumerate")])
 def test_a_supernet_is_trained_by_both_objectives(mode):
     for more, judge in (({"c_prior": 0.5}, "bound"), ({"validation": 0.25}, "validation")):
-        entered = traced(lambda more=more: search(GRAPH, table(), Settings(mode=mode, **more, **QUICK)))
-        assert entered["outer", judge] >= 6 and entered["coefficients", "outer_objective"] >= 6, entered
+        entered = traced(lambda more=more: search(
+            GRAPH, table(), Settings(mode=mode, **more, **QUICK)))
+        assert entered["outer", judge] >= 6 and entered["coefficients",
+                                                        "outer_objective"] >= 6, entered
         assert entered["coefficients", "divergence"] and entered["coefficients", "scale_minibatch"]
 
 
 def test_bilevel_enters_all_of_them():
     outer = OuterPlan(c_prior=0.5, c_comb=0.3, known=KNOWN, hyperprior=(2.0, 0.5))
     entered = traced(lambda: bilevel(GRAPH, table(), settings=Settings(**QUICK), outer=outer))
-    for name in ("inner_objective", "outer_objective", "divergence", "scale_minibatch", "log_hyperprior", "scheduled"):
+    for name in ("inner_objective", "outer_objective", "divergence", "scale_minibatch",
+                 "log_hyperprior", "scheduled"):
         assert entered["coefficients", name] >= 6, name
     assert entered["outer", "bound"] >= 6 and entered["repulsion", "repulsion"] >= 6
     alone = traced(lambda: bilevel(GRAPH, table(), settings=Settings(**QUICK)))
-    assert steps_of(alone) >= 6 and alone["outer", "bound"] <= 2 and not alone["repulsion", "repulsion"]  # reports only
+    # reports only
+    assert steps_of(alone) >= 6 and alone["outer", "bound"] <= 2
+    assert not alone["repulsion", "repulsion"]
 
 
 def test_the_trace_sees_what_is_not_there():

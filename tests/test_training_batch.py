@@ -18,7 +18,8 @@ from bstruct.objectives.task import Task
 
 
 def small_net(outputs=1, **kw):
-    return Supernet(Graph.dense(3, outputs, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), **kw)
+    return Supernet(Graph.dense(
+        3, outputs, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), **kw)
 
 
 def sine(n=120, seed=0):
@@ -43,7 +44,8 @@ def test_forward_of_vertices_and_of_mixtures():
     for gamma in (torch.eye(3)[[1, 0]], torch.tensor([[0.2, 0.3, 0.5], [0, 0, 1]])):
         want = vmap(net, in_dims=(0, 0, None))(w, {"x->h1": gamma}, x)
         torch.testing.assert_close(forward_of(net, {"x->h1": gamma}, 2)(w, x, True), want)
-        torch.testing.assert_close(forward_of(net, {"x->h1": gamma}, 2)(w, x.expand(2, 5, 3), False), want)
+        torch.testing.assert_close(forward_of(net, {"x->h1": gamma}, 2)(w, x.expand(2, 5, 3), False),
+                                   want)
 
 # %% ../nbs/training/02_batch.ipynb #aeab2fba
 def test_make_batch_shapes():
@@ -51,7 +53,8 @@ def test_make_batch_shapes():
     b = make_batch(net, torch.Generator().manual_seed(0), sizes=[10, 20], c_reg=1.0)
     assert len(b) == 2 and all(len(v) == 2 for v in b.params.values())
     named = b.named(b.params["loc"])
-    assert {k: tuple(v.shape[1:]) for k, v in named.items()} == net.weight_shapes and set(b.logits) == {"x->h1"}
+    assert {k: tuple(v.shape[1:]) for k, v in named.items()} == net.weight_shapes
+    assert set(b.logits) == {"x->h1"}
     assert sum(v.numel() for v in named.values()) == b.params["loc"].numel()
 
 # %% ../nbs/training/02_batch.ipynb #31c59999
@@ -63,7 +66,8 @@ def test_one_hot_places():
 # %% ../nbs/training/02_batch.ipynb #e8f7d8cd
 def test_weight_kl_is_minimal_in_the_precision():
     for share in (True, False):
-        b = make_batch(small_net(share=share), torch.Generator().manual_seed(0), sizes=[10, 20], c_reg=1.0, log_scale=-1.0)
+        b = make_batch(small_net(share=share), torch.Generator().manual_seed(0), sizes=[10, 20],
+                       c_reg=1.0, log_scale=-1.0)
         Normal, kl = torch.distributions.Normal, torch.distributions.kl_divergence
         q, best = Normal(b.params["loc"], b.params["log_scale"].exp()), prior_log_precision(b)
         for step in (0.0, -0.3, 0.3):
@@ -75,7 +79,8 @@ def test_weight_kl_is_minimal_in_the_precision():
 def test_precisions_are_per_tensor_and_per_candidate_where_weights_are_not_shared():
     for share, many in ((True, 4), (False, 6)):
         b = make_batch(small_net(share=share), torch.Generator().manual_seed(0), [10, 20], 1.0)
-        b.params["loc"] += 0.1 * torch.randn(b.params["loc"].shape, generator=torch.Generator().manual_seed(1))
+        b.params["loc"] += 0.1 * torch.randn(
+            b.params["loc"].shape, generator=torch.Generator().manual_seed(1))
         assert len(prior_log_precision(b)[0].unique()) == many
 
 # %% ../nbs/training/02_batch.ipynb #9122f254
@@ -127,20 +132,27 @@ def test_models_of_a_batch_predict_alone_what_they_predict_together():
     together = outputs_at(batch, weight_samples(batch, 1, None), x)[0]
     for i, s in enumerate(options):
         one = batch.take(slice(2 * i, 2 * i + 2)).alone(s)
-        assert one.net.graph == graph.restrict(s) and len(one) == 2 and one.c_reg.tolist() == pytest.approx([0.1, 0.1])
+        assert one.net.graph == graph.restrict(s) and len(one) == 2
+        assert one.c_reg.tolist() == pytest.approx([0.1, 0.1])
         sizes = [v.numel() // 2 for v in one.named(one.params["loc"]).values()]
         assert one.params["log_scale"].shape == one.params["loc"].shape == (2, sum(sizes))
-        torch.testing.assert_close(outputs_at(one, weight_samples(one, 1, None), x)[0], together[2 * i:2 * i + 2])
+        torch.testing.assert_close(outputs_at(one, weight_samples(one, 1, None), x)[0],
+                                   together[2 * i:2 * i + 2])
 
 # %% ../nbs/training/02_batch.ipynb #c530fccd
 def test_a_batch_is_cut_and_converted_as_a_whole():
     for structure in (None, {"x->h1": torch.eye(3)}):
-        b = make_batch(small_net(), torch.Generator().manual_seed(0), [10, 20, 30], [1.0, 0.1, 0.01], structure)
+        b = make_batch(small_net(), torch.Generator().manual_seed(0), [10, 20, 30], [1.0, 0.1, 0.01],
+                       structure)
         part = b.take([2, 0])
-        assert len(part) == 2 and part.sizes.tolist() == [30, 10] and part.c_reg.tolist() == pytest.approx([0.01, 1.0])
-        assert part.net is b.net and all(torch.equal(v, b.params[k][[2, 0]]) for k, v in part.params.items())
-        assert part.structure is None if structure is None else part.structure["x->h1"].tolist() == [[0, 0, 1], [1, 0, 0]]
-        assert {v.dtype for v in (*b.double().params.values(), *(b.double().structure or {}).values())} == {torch.float64}
+        assert len(part) == 2 and part.sizes.tolist() == [30, 10]
+        assert part.c_reg.tolist() == pytest.approx([0.01, 1.0])
+        assert part.net is b.net
+        assert all(torch.equal(v, b.params[k][[2, 0]]) for k, v in part.params.items())
+        assert part.structure is None if structure is None else part.structure["x->h1"].tolist() == [
+            [0, 0, 1], [1, 0, 0]]
+        assert {v.dtype for v in (*b.double().params.values(),
+                                  *(b.double().structure or {}).values())} == {torch.float64}
         b.params["loc"].requires_grad_()
         assert not b.detach().params["loc"].requires_grad and b.params["loc"].requires_grad
         assert torch.equal(b.detach().params["loc"], b.params["loc"])

@@ -27,7 +27,8 @@ def wave(n=40, seed=0, dtype=torch.float32):
     "A table of three inputs whose first one counts."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g, dtype=dtype)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype), "gaussian")
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype),
+                "gaussian")
 
 
 def run(trainer, epochs=1000):
@@ -39,11 +40,13 @@ def run(trainer, epochs=1000):
     return report
 
 
-def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=True, dtype=torch.float32, **kw):
+def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=True,
+               dtype=torch.float32, **kw):
     "A trainer of a small supernet with a choice on the edge x->h1."
     task = wave(dtype=dtype) if task is None else task
     g = torch.Generator().manual_seed(seed)
-    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), share=share)
+    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
+                   share=share)
     b = make_batch(net, g, [len(task)] * starts, c_reg, log_scale=-2.0)
     b = b.mapped(lambda v: v.to(dtype))
     return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g, OuterPlan(**kw))
@@ -75,18 +78,20 @@ def exact_outer(b, n, noise, c_prior, log_a, c_train=1.0, c_reg=1.0):
     lam = s / c_reg + a
     mu = b * (lam - a) / lam
     fit = -0.5 * s * ((mu - b).square() + 1 / lam).sum(1)
-    return c_train * fit - 0.5 * c_prior * (a / lam + a * mu.square() - 1 - a.log() + lam.log()).sum(1)
+    return c_train * fit - 0.5 * c_prior * (a / lam + a * mu.square() - 1 - a.log()
+                                            + lam.log()).sum(1)
 
 
 def regression(c_prior, method="greedy", steps=1, plan=(60, 5, 24, 0.05), noise=2.0, **kw):
     "A trainer of one precision for the slopes of a linear model, a start for every c_prior."
     task, _ = orthogonal(noise=noise)
-    net, g = Supernet(Graph.dense(8, 1, hidden=(), candidates=("linear",))), torch.Generator().manual_seed(0)
+    net, g = Supernet(Graph.dense(
+        8, 1, hidden=(), candidates=("linear",))), torch.Generator().manual_seed(0)
     made = make_batch(net, g, [len(task)] * len(c_prior), 1.0, {}, log_scale=-1.0)
     made = made.double()
     made.params["log_noise"].fill_(2 * math.log(noise))
-    outer = OuterPlan(c_prior=torch.tensor(c_prior), learn=("precision",), method=method, steps=steps, warmup=0.0,
-                      hold=0.0, samples=8, **kw)
+    outer = OuterPlan(c_prior=torch.tensor(c_prior), learn=("precision",), method=method,
+                      steps=steps, warmup=0.0, hold=0.0, samples=8, **kw)
     return BilevelTrainer(made, task, Plan(*plan), g, outer)
 
 
@@ -104,10 +109,13 @@ def test_coefficients_and_temperature_follow_their_schedules():
                                                         trainer.source.temperature(progress))]
 
 
-    trainer = two_levels(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), c_reg=2.0, temperature=(2.0, 0.5), warmup=0.0)
+    trainer = two_levels(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), c_reg=2.0, temperature=(2.0, 0.5),
+                         warmup=0.0)
     for progress in (0.0, 0.5, 1.0):
-        assert at(trainer, progress) == pytest.approx([2.0, 4**progress, 0.5 * 4**progress, 2 / 4**progress])
-    plain = two_levels(warmup=0.5, c_reg=3.0)  # the plan's own temperature, and a KL term that grows for half of the run
+        assert at(trainer, progress) == pytest.approx(
+            [2.0, 4**progress, 0.5 * 4**progress, 2 / 4**progress])
+    # the plan's own temperature, and a KL term that grows for half of the run
+    plain = two_levels(warmup=0.5, c_reg=3.0)
     for progress, ramp in ((0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (1.0, 1.0)):
         assert at(plain, progress) == pytest.approx([3 * ramp, 1.0, ramp, 0.2**progress])
 
@@ -118,10 +126,12 @@ def test_the_hypergradient_is_the_difference_quotient_of_a_whole_training():
     from bstruct.hypergradient import hypergradient
 
     known = [{"x->h1": torch.tensor([2.0, 0.0, 0.0], dtype=torch.float64)}]
-    for method, steps, more in (("greedy", 1, {}), ("unroll", 3, {"hyperprior": (2.0, 0.5), "grouping": "unit"}),
-                                ("forward", 2, {"coupled": True, "validation": 0.25, "temperature": 5.0})):
-        trainer = two_levels(dtype=torch.float64, share=False, c_prior=0.3, c_comb=0.7, known=known, vertices=False,
-                             samples=2, steps=steps, **more)
+    for method, steps, more in (
+        ("greedy", 1, {}), ("unroll", 3, {"hyperprior": (2.0, 0.5), "grouping": "unit"}),
+                                ("forward", 2, {"coupled": True, "validation": 0.25,
+                                                "temperature": 5.0})):
+        trainer = two_levels(dtype=torch.float64, share=False, c_prior=0.3, c_comb=0.7, known=known,
+                             vertices=False, samples=2, steps=steps, **more)
         inner, outer, theta, hyper = losses(trainer)
         hyper = {k: v + 0.1 * torch.arange(v[0].numel(), dtype=v.dtype) for k, v in hyper.items()}
         call = partial(hypergradient, inner, outer, theta, steps=steps, lr=0.02, optimiser="adam")
@@ -133,12 +143,14 @@ def test_the_hypergradient_is_the_difference_quotient_of_a_whole_training():
                     moved = {k: w.clone() for k, w in hyper.items()}
                     moved[name][where] += sign * 1e-5
                     ends.append(float(call(moved, method=method).value))
-                assert abs(float(found[name][where]) - (ends[0] - ends[1]) / 2e-5) < 1e-6 * max(1, found[name].abs().max())
+                assert abs(float(found[name][where]) - (ends[0] - ends[1])
+                           / 2e-5) < 1e-6 * max(1, found[name].abs().max())
 
 # %% ../nbs/training/05_bilevel.ipynb #a254db00
 def test_a_start_in_a_batch_is_the_start_alone():
     def both(indices):
-        made = make_batch(Supernet(two_levels().batch.net.graph), torch.Generator().manual_seed(0), [40] * 2, 1.0)
+        made = make_batch(Supernet(two_levels().batch.net.graph), torch.Generator().manual_seed(0),
+                          [40] * 2, 1.0)
         generators = [torch.Generator().manual_seed(5 + i) for i in indices]
         b = made.take(indices).mapped(torch.clone)
         outer = OuterPlan(c_prior=0.2, steps=2, method="unroll")
@@ -153,7 +165,8 @@ def test_a_start_in_a_batch_is_the_start_alone():
 
 # %% ../nbs/training/05_bilevel.ipynb #c2fcff25
 def test_a_state_resumes_to_the_bit():
-    for kw in ({}, {"c_prior": 0.2, "steps": 2, "method": "unroll"}, {"optimiser": "sgd", "momentum": 0.5, "hold": 0.2}):
+    for kw in ({}, {"c_prior": 0.2, "steps": 2, "method": "unroll"},
+               {"optimiser": "sgd", "momentum": 0.5, "hold": 0.2}):
         straight, first, second = (two_levels(**kw) for _ in range(3))
         run(straight)
         run(first, 2)
@@ -168,10 +181,12 @@ def test_the_shortcut_is_taken_on_the_line_and_nowhere_else():
     on = [dict(c_reg=1.0), dict(c_reg=100.0, c_train=0.01), dict(c_reg=0.5, c_train=2.0),
           dict(learn=("noise",), c_prior=3.0),
           dict(c_reg=1.0, c_prior=(1.0, 10.0), c_train=(1.0, 10.0))]
-    off = [dict(c_prior=1.01), dict(c_reg=2.0), dict(c_comb=1.0, known=known), dict(hyperprior=(1.0, 1.0)),
-           dict(validation=0.2), dict(coupled=True, vertices=False, share=False), dict(c_prior=(1.0, 2.0)),
+    off = [dict(c_prior=1.01), dict(c_reg=2.0), dict(c_comb=1.0, known=known),
+           dict(hyperprior=(1.0, 1.0)), dict(validation=0.2),
+           dict(coupled=True, vertices=False, share=False), dict(c_prior=(1.0, 2.0)),
            dict(shortcut=False), dict(c_prior=torch.tensor([1.0, 1.5]))]
-    assert all(two_levels(**kw).shortcut for kw in on) and not any(two_levels(**kw).shortcut for kw in off)
+    assert all(two_levels(**kw).shortcut for kw in on)
+    assert not any(two_levels(**kw).shortcut for kw in off)
 
 # %% ../nbs/training/05_bilevel.ipynb #496120ef
 def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
@@ -182,7 +197,8 @@ def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
         start = {k: v.clone() for k, v in trainer.batch.params.items()}
         run(trainer, 1)
         p = trainer.batch.params
-        assert torch.equal(p["logits/x->h1"], start["logits/x->h1"]) and not torch.equal(p["loc"], start["loc"])
+        assert torch.equal(p["logits/x->h1"], start["logits/x->h1"])
+        assert not torch.equal(p["loc"], start["loc"])
         run(trainer, 1)
     torch.testing.assert_close(p["prior/log_precision"], best_log_precision(p, trainer.groups))
     assert torch.equal(p["prior/logits/x->h1"], p["logits/x->h1"])
@@ -196,10 +212,12 @@ def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
 
 # %% ../nbs/training/05_bilevel.ipynb #937f7922
 def test_an_outer_objective_of_ones_own_judges():
-    OUTER.register("test-near", Outer(lambda theta, hyper, problem: -(hyper["log_precision"] - 4.0).square().sum(1)))
+    OUTER.register("test-near", Outer(lambda theta, hyper, problem:
+                                      -(hyper["log_precision"] - 4.0).square().sum(1)))
     near = two_levels(objective="test-near", plan=(10, 5, 16), learning_rate=0.3)
     start, end = near.batch.params["prior/log_precision"].clone(), run(near)
-    assert not near.shortcut and (near.batch.params["prior/log_precision"] - 4).abs().max() < (start - 4).abs().max() / 3
+    assert not near.shortcut
+    assert (near.batch.params["prior/log_precision"] - 4).abs().max() < (start - 4).abs().max() / 3
     want = -(near.batch.params["prior/log_precision"] - 4.0).square().sum(1)
     torch.testing.assert_close(end["outer"], want)
     del OUTER["test-near"]
@@ -211,7 +229,8 @@ def test_the_report_is_both_objectives():
         r = run(t)
         kl, c = r["weight_kl"] + r["structure_kl"], {"c_reg": 1.0, "c_prior": 1.0, "c_train": 1.0} | kw
         torch.testing.assert_close(r["bound"], r["fit"] - c["c_reg"] * kl)
-        fit = (r["outer"] + c["c_prior"] * kl) / c["c_train"]  # of the rows of Q, as if they were those of L
+        # of the rows of Q, as if they were those of L
+        fit = (r["outer"] + c["c_prior"] * kl) / c["c_train"]
         assert r["fit"].isfinite().all() and ((fit - r["fit"]).abs() < 0.6 * r["fit"].abs()).all()
 
 # %% ../nbs/training/05_bilevel.ipynb #c81dd8ab
@@ -233,7 +252,8 @@ def test_the_best_precision_of_bayesian_linear_regression():
     task, b = orthogonal()
     log_a = torch.linspace(-4, 6, 4001, dtype=torch.float64)
     Q = exact_outer(b, 24, 2.0, 1.0, log_a)
-    covariance = (-log_a[::40]).exp()[:, None, None] * (task.x @ task.x.T) + 4.0 * torch.eye(24, dtype=torch.float64)
+    covariance = (-log_a[::40]).exp()[:, None, None] * (task.x @ task.x.T) + 4.0 * torch.eye(
+        24, dtype=torch.float64)
     y = task.y - task.y.mean()
     evidence = torch.distributions.MultivariateNormal(torch.zeros_like(y), covariance).log_prob(y)
     torch.testing.assert_close(evidence - evidence[0], (Q - Q[0])[::40], rtol=1e-8, atol=1e-8)
@@ -242,7 +262,8 @@ def test_the_best_precision_of_bayesian_linear_regression():
         run(trainer)
         assert trainer.shortcut is (not kw)
         at = exact_outer(b, 24, 2.0, 1.0, slopes(trainer))
-        assert bool((Q.max() - at < 0.01).all()) and bool((slopes(trainer) - log_a[Q.argmax()]).abs().max() < 0.15)
+        assert bool((Q.max() - at < 0.01).all())
+        assert bool((slopes(trainer) - log_a[Q.argmax()]).abs().max() < 0.15)
 
 # %% ../nbs/training/05_bilevel.ipynb #a5d5efa4
 def test_implicit_precisions_follow_the_outer_objective_and_greedy_ones_do_not():
@@ -262,8 +283,8 @@ def test_a_known_law_repels_or_attracts():
     known = [{"x->h1": torch.tensor([-2.0, -2.0, 4.0])}]
     mass = {}
     for c_comb in (20.0, 0.0, -20.0):
-        trainer = two_levels(c_comb=c_comb, known=known if c_comb else (), plan=(10, 5, 40), hold=0.2, warmup=0.2,
-                             learning_rate=0.1, shortcut=False)
+        trainer = two_levels(c_comb=c_comb, known=known if c_comb else (), plan=(10, 5, 40), hold=0.2,
+                             warmup=0.2, learning_rate=0.1, shortcut=False)
         run(trainer)
         mass[c_comb] = trainer.batch.params["prior/logits/x->h1"].softmax(-1)[:, 2].mean()
     assert mass[20.0] < mass[0.0] - 0.1 and mass[0.0] < mass[-20.0] - 0.05

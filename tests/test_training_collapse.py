@@ -25,15 +25,17 @@ def wave(n=60, seed=0):
     return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g), "gaussian")
 
 
-def trained(c_reg=1.0, hidden=4, candidates=("zero", "linear+tanh", "linear+sin"), plan=(30, 10, 60, 0.03), rate=0.1,
-            task=None, start=None, **kw):
+def trained(c_reg=1.0, hidden=4, candidates=("zero", "linear+tanh", "linear+sin"),
+            plan=(30, 10, 60, 0.03), rate=0.1, task=None, start=None, **kw):
     "What a bi-level run of two starts warns of; `start` are the structure's first logits."
     task, g = task or wave(), torch.Generator().manual_seed(0)
-    net = Supernet(Graph.dense(task.x.shape[1], 1, hidden=(hidden,), candidates=candidates), share=False)
+    net = Supernet(Graph.dense(task.x.shape[1], 1, hidden=(hidden,), candidates=candidates),
+                   share=False)
     batch = make_batch(net, g, [len(task)] * 2, c_reg, log_scale=-2.0)
     for q in batch.logits.values() if start else ():
         q.copy_(torch.tensor(start))
-    trainer = BilevelTrainer(batch, task, Plan(*plan, rate, (1.0, 0.2)), g, OuterPlan(c_prior=c_reg, **kw))
+    trainer = BilevelTrainer(batch, task, Plan(*plan, rate, (1.0, 0.2)), g,
+                             OuterPlan(c_prior=c_reg, **kw))
     while not trainer.done:
         trainer.run_epoch()
     return trainer.messages
@@ -45,7 +47,8 @@ def test_a_heavy_divergence_kills_every_weight_and_a_light_one_none():
 
     assert trained(c_reg=1.0) == []
     with pytest.warns(CollapseWarning, match="all weights have died in start 0, 1 of 2"):
-        messages = trained(c_reg=100.0, plan=(30, 10, 60, 0.1), hold=0.0, candidates=("linear+tanh", "linear+sin"))
+        messages = trained(c_reg=100.0, plan=(30, 10, 60, 0.1), hold=0.0,
+                           candidates=("linear+tanh", "linear+sin"))
     assert "lower c_reg (now 100) and c_prior" in messages[0]
 
 # %% ../nbs/training/06_collapse.ipynb #c995b588
@@ -65,7 +68,8 @@ def test_a_hasty_structure_cuts_and_a_patient_one_does_not():
     with pytest.warns(CollapseWarning, match="leaves the input unread in start"):
         messages = trained(hold=0.0, rate=5.0)
     assert any("hold the structure for longer, or take 'zero' off one edge" in m for m in messages)
-    assert trained(hold=0.5, rate=5.0) == trained(hold=0.0, rate=5.0, candidates=("linear+tanh", "linear+sin")) == []
+    assert trained(hold=0.5, rate=5.0) == trained(
+        hold=0.0, rate=5.0, candidates=("linear+tanh", "linear+sin")) == []
 
 # %% ../nbs/training/06_collapse.ipynb #d335ad2a
 def test_a_network_that_copies_is_named():
@@ -73,16 +77,19 @@ def test_a_network_that_copies_is_named():
     from bstruct.objectives.complexity import CollapseWarning
 
     x = torch.randn(60, 3, generator=torch.Generator().manual_seed(1))
-    copy = Task(x, x[:, 0] + 0.1 * torch.randn(60, generator=torch.Generator().manual_seed(2)), "gaussian")
+    copy = Task(x, x[:, 0] + 0.1 * torch.randn(60, generator=torch.Generator().manual_seed(2)),
+                "gaussian")
     with pytest.warns(CollapseWarning, match="identity everywhere in start"):
-        messages = trained(task=copy, hidden=3, candidates=("identity", "linear+tanh", "linear+sin"), rate=0.3)
+        messages = trained(task=copy, hidden=3, candidates=("identity", "linear+tanh", "linear+sin"),
+                           rate=0.3)
     assert "take 'identity' off one edge" in messages[-1]
 
 # %% ../nbs/training/06_collapse.ipynb #6b2e39e6
 def test_one_runaway_precision_is_named_and_an_idle_candidate_is_not():
     from bstruct.training.collapse import collapses
 
-    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("linear+tanh", "linear+sin")), share=False)
+    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("linear+tanh", "linear+sin")),
+                   share=False)
     batch = make_batch(net, torch.Generator().manual_seed(0), [60] * 2, 1.0)
     batch.logits["x->h1"].copy_(torch.tensor([3.0, 0.0]))
     name = next(k for k in net.weight_shapes if "x->h1" in k and k.endswith("weight"))
@@ -90,14 +97,16 @@ def test_one_runaway_precision_is_named_and_an_idle_candidate_is_not():
         a = {k: torch.zeros(2, *s) for k, s in net.weight_shapes.items()}
         a[name][0, row] = math.log(1e7)
         found = collapses(batch, torch.cat([v.flatten(1) for v in a.values()], 1))
-        assert any(f"prior precision of {name} ran away to 1e+07 in start 0 of 2" in m for m in found) is wanted
+        assert any(f"prior precision of {name} ran away to 1e+07 in start 0 of 2" in m
+                   for m in found) is wanted
 
 # %% ../nbs/training/06_collapse.ipynb #ccfc13af
 def test_only_a_batch_without_a_sound_start_is_noted():
     from bstruct.model import Graph as AnyGraph
     from bstruct.model.supernet import Supernet as AnyNet
     from bstruct.training.batch import make_batch as some_batch
-    net = AnyNet(AnyGraph.dense(2, 1, hidden=(8,), candidates=("zero", "linear", "linear+sin")), share=True)
+    net = AnyNet(AnyGraph.dense(2, 1, hidden=(8,), candidates=("zero", "linear", "linear+sin")),
+                 share=True)
     b = some_batch(net, torch.Generator().manual_seed(0), [120, 120], 1.0)
     b.params["logits/x->h1"] += torch.tensor([0.0, 0.0, 3.0])
     assert not all_collapsed(b, "x")

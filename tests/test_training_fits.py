@@ -30,7 +30,8 @@ def wave(n=96, inputs=3, seed=0):
 def classes(n=96, inputs=4, count=3, seed=0):
     "Random rows of random classes."
     g = Generator().manual_seed(seed)
-    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g), "categorical")
+    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g),
+                "categorical")
 
 
 def in_company(width, size, structures, task, outputs):
@@ -46,12 +47,14 @@ def test_a_plan_counts_its_rows():
     assert plan.steps(100) == (64, 8) and plan.steps(200) == (64, 12) and plan.rows == 64 * 20
     for n in (2, 3, 10, 977):
         bounds = late_bounds(n, 9)
-        assert bounds[0] >= 1 and bounds[-1] == n and all(a < b for a, b in zip(bounds, bounds[1:])) and len(bounds) <= 10
+        assert bounds[0] >= 1 and bounds[-1] == n and all(a < b for a, b in zip(bounds, bounds[1:]))
+        assert len(bounds) <= 10
 
 # %% ../nbs/training/04_fits.ipynb #a4209691
 def test_a_fit_equals_the_plain_fit_of_one_network():
     for task, outputs in ((classes(), 3), (wave(inputs=4), 1)):
-        graph, plan = Graph.dense(4, outputs, (6, 5), SMALL), FitPlan((48, 96), starts=2, learning_rate=0.01)
+        graph, plan = Graph.dense(4, outputs, (6, 5), SMALL), FitPlan(
+            (48, 96), starts=2, learning_rate=0.01)
         structures = [s for i, s in enumerate(graph.structures()) if i % 9 == 1]
         fits = Fits(graph, structures, task, plan, seed=3)
         views = fits._layout.views(fits.weights.detach().clone())
@@ -69,7 +72,8 @@ def test_a_fit_equals_the_plain_fit_of_one_network():
                 (-task.log_likelihood(out, task.y[order], 10 * noise).mean()).backward()
                 adam.step()
             expected = task.log_likelihood(net(own, {}, task.x[48:]), task.y[48:], 10 * noise)
-            torch.testing.assert_close(fits.predict(48, 96)[2 * i + 1], expected.detach(), rtol=1e-3, atol=1e-3)
+            torch.testing.assert_close(fits.predict(48, 96)[2 * i + 1], expected.detach(), rtol=1e-3,
+                                       atol=1e-3)
 
 # %% ../nbs/training/04_fits.ipynb #4fdf0257
 def test_a_fit_is_the_operator_on_the_inner_objective():
@@ -80,10 +84,12 @@ def test_a_fit_is_the_operator_on_the_inner_objective():
     from bstruct.objectives.coefficients import Coefficients, inner_objective
     from bstruct.training.fits import NOISE
 
-    graph, plan, task = Graph.dense(4, 1, (6, 5), SMALL), FitPlan((48, 96), starts=2, learning_rate=0.01), wave(inputs=4)
+    graph, plan, task = Graph.dense(4, 1, (6, 5), SMALL), FitPlan(
+        (48, 96), starts=2, learning_rate=0.01), wave(inputs=4)
     task = Task(task.x.double(), task.y.double(), "gaussian")
     structures = [s for i, s in enumerate(graph.structures()) if i % 9 == 1]
-    fits, order = Fits(graph, structures, task, plan, seed=3), torch.randperm(96, generator=Generator().manual_seed(0))
+    fits, order = Fits(graph, structures, task, plan,
+                       seed=3), torch.randperm(96, generator=Generator().manual_seed(0))
     batches = [order[i * 16:(i + 1) * 16] for i in range(6)]
     chosen = [{e: s[e] for e in fits.net.graph.choices} for s in structures for _ in range(2)]
     gamma = encode(fits.net.graph, chosen, torch.float64, "cpu")
@@ -92,7 +98,8 @@ def test_a_fit_is_the_operator_on_the_inner_objective():
     def loss(theta, hyper, t):
         weights = {k: v for k, v in theta.items() if k != "noise"}
         output = vmap(fits.net, in_dims=(0, 0, None))(weights, gamma, task.x[batches[t]])
-        each = vmap(task.log_likelihood, in_dims=(0, None, 0))(output, task.y[batches[t]], NOISE * theta["noise"])
+        each = vmap(task.log_likelihood, in_dims=(0, None, 0))(output, task.y[batches[t]],
+                                                               NOISE * theta["noise"])
         return -inner_objective(each.mean(1), 0.0, Coefficients(c_reg=0.0)).sum()
 
 
@@ -102,7 +109,8 @@ def test_a_fit_is_the_operator_on_the_inner_objective():
     want = train(training, training.start(theta), {}).theta
     for rows in batches:
         fits.step(rows)
-    found = fits._layout.views(fits.weights.detach()) | {"noise": fits.weights.detach()[:, fits._layout.noise]}
+    found = fits._layout.views(fits.weights.detach()) | {
+        "noise": fits.weights.detach()[:, fits._layout.noise]}
     for k, v in want.items():
         torch.testing.assert_close(found[k], v, rtol=1e-7, atol=1e-9)
     assert all((found[k] - theta[k]).abs().max() > 0.01 for k in found)
@@ -111,7 +119,8 @@ def test_a_fit_is_the_operator_on_the_inner_objective():
 def test_structures_start_from_the_same_weights_and_starts_differ():
     graph, plan, task = Graph.dense(4, 3, (6, 5), SMALL), FitPlan((48, 96), starts=3), classes()
     structures = list(graph.structures())
-    views = Fits(graph, structures, task, plan, seed=0)._layout.views(Fits(graph, structures, task, plan, 0).weights)
+    views = Fits(graph, structures, task, plan,
+                 seed=0)._layout.views(Fits(graph, structures, task, plan, 0).weights)
     for name, v in views.items():
         v = v.detach().unflatten(0, (len(structures), 3))
         assert (v == v[:1]).all()
@@ -119,7 +128,8 @@ def test_structures_start_from_the_same_weights_and_starts_differ():
 
 # %% ../nbs/training/04_fits.ipynb #bceccf62
 def test_company_makes_no_difference_to_the_bit():
-    structures = [s for i, s in enumerate(Graph.dense(4, 3, (16, 16), SMALL).structures()) if i % 5 == 2]
+    structures = [s for i, s in enumerate(Graph.dense(4, 3, (16, 16), SMALL).structures())
+                  if i % 5 == 2]
     for task, outputs in ((classes(), 3), (wave(inputs=5), 1)):
         together = in_company(16, len(structures), structures, task, outputs)
         for size in (1, 2, 7):
@@ -131,7 +141,8 @@ def test_company_makes_no_difference_but_rounding_at_odd_widths():
     structures = [s for i, s in enumerate(Graph.dense(3, 1, (5, 7), SMALL).structures()) if i % 5 == 2]
     together = in_company(7, len(structures), structures, wave(), 1)
     for size in (1, 3):
-        torch.testing.assert_close(in_company(7, size, structures, wave(), 1), together, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(in_company(7, size, structures, wave(), 1), together, rtol=1e-3,
+                                   atol=1e-3)
 
 # %% ../nbs/training/04_fits.ipynb #125bc571
 def test_evidence_of_a_start_against_densities_and_the_ensemble():
@@ -139,7 +150,8 @@ def test_evidence_of_a_start_against_densities_and_the_ensemble():
     lp = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
     each = lp.exp().prod(-1).mean(0).log()
     got = evidence_of_a_start(lp, past=7)
-    assert got.value == pytest.approx(float(each.mean())) and got.stderr == pytest.approx(float(each.std()) / 2)
+    assert got.value == pytest.approx(float(each.mean()))
+    assert got.stderr == pytest.approx(float(each.std()) / 2)
     assert got.value <= float(each.exp().mean().log()) and got.diagnostics["past"] == 7
     one = evidence_of_a_start(lp[:, :1], 7)
     assert one.value == pytest.approx(prequential(lp[:, :1], 7).value) and not one.reliable
@@ -152,7 +164,8 @@ def test_pooled_is_the_evidence_of_all_starts():
     for first in (1, 2, 4):
         both = pooled(evidence_of_a_start(lp[:, :first], 7), evidence_of_a_start(lp[:, first:], 7))
         assert both.value == pytest.approx(whole.value) and both.stderr == pytest.approx(whole.stderr)
-        assert both.diagnostics["starts"] == pytest.approx(whole.diagnostics["starts"]) and both.reliable
+        assert both.diagnostics["starts"] == pytest.approx(whole.diagnostics["starts"])
+        assert both.reliable
         assert both.diagnostics["replicas"] == 5
     lost = evidence_of_a_start(torch.full((2, 2, 3), -math.inf), 7)
     assert not pooled(lost, whole).reliable and not pooled(whole, lost).reliable
@@ -167,16 +180,19 @@ def test_evidence_prefers_what_can_describe_the_data():
 # %% ../nbs/training/04_fits.ipynb #7f9a201b
 def test_the_seed_decides_on_starts_and_minibatches():
     from bstruct.training.fits import _rows
-    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan((24, 48, 96), epochs=1, starts=2), classes()
+    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan(
+        (24, 48, 96), epochs=1, starts=2), classes()
     start = lambda seed: Fits(graph, list(graph.structures()), task, plan, seed).weights.detach()
-    order = lambda seed, past=48: torch.cat([next(rows) for rows in [_rows(past, 16, seed, "cpu")] for _ in range(3)])
+    order = lambda seed, past=48: torch.cat(
+        [next(rows) for rows in [_rows(past, 16, seed, "cpu")] for _ in range(3)])
     assert torch.equal(start(3), start(3)) and not torch.equal(start(3), start(4))
     assert torch.equal(order(3), order(3)) and not torch.equal(order(3), order(4))
     assert sorted(order(3).tolist()) == list(range(48)) and not torch.equal(order(3, 96), order(3))
 
 # %% ../nbs/training/04_fits.ipynb #4db7a5cd
 def test_no_prediction_knows_its_own_row():
-    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan((24, 48, 96), epochs=4, starts=1), classes()
+    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan(
+        (24, 48, 96), epochs=4, starts=1), classes()
     structures = list(graph.structures())
     before = block_log_p(graph, structures, task, plan, seed=0)
     changed = Task(task.x, torch.cat([task.y[:48], (task.y[48:] + 1) % 3]), task.likelihood)
@@ -189,12 +205,15 @@ def test_a_fit_trains_before_its_block_and_predicts_the_block():
 
     seen, told = [], []
     step, predict = Fits.step, Fits.predict
-    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan((24, 48, 96), epochs=3, starts=1, batch_size=16), classes()
+    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan((24, 48, 96), epochs=3, starts=1,
+                                                                batch_size=16), classes()
     with patch.object(Fits, "step", lambda self, rows: (seen.append(rows), step(self, rows))[1]), \
-            patch.object(Fits, "predict", lambda self, *a: (told.append((a, len(seen))), predict(self, *a))[1]):
+            patch.object(Fits, "predict", lambda self, *a: (told.append((a, len(seen))),
+                                                            predict(self, *a))[1]):
         log_p = block_log_p(graph, list(graph.structures())[:2], task, plan, seed=0)
     assert {a for a, _ in told} == {(24, 48), (48, 96)} and log_p.shape[-1] == 96 - 24
-    cut = next(at for a, at in told if a == (48, 96))  # steps before the second block's first prediction
+    # steps before the second block's first prediction
+    cut = next(at for a, at in told if a == (48, 96))
     for rows, past in ((seen[:cut], 24), (seen[cut:], 48)):
         assert sorted(set(torch.cat(rows).tolist())) == list(range(past))
 
@@ -203,8 +222,10 @@ def test_on_pure_noise_no_fit_beats_the_known_density():
     g = Generator().manual_seed(0)
     noise = Task(torch.randn(60, 8, generator=g), torch.randn(60, generator=g), "gaussian")
     plan = FitPlan((30, 60), min_steps=600, starts=2, learning_rate=0.02, stops=(1.0,))
-    evidence, = prequential_evidence(Graph.dense(8, 1, (32,), ("linear+tanh",)), [{}], noise, plan, seed=0)
-    best = float(torch.distributions.Normal(0.0, 1.0).log_prob(noise.y[30:]).sum())  # no procedure beats it on average
+    evidence, = prequential_evidence(Graph.dense(8, 1, (32,), ("linear+tanh",)), [{}], noise, plan,
+                                     seed=0)
+    # no procedure beats it on average
+    best = float(torch.distributions.Normal(0.0, 1.0).log_prob(noise.y[30:]).sum())
     assert evidence.value < best - 5
 
 # %% ../nbs/training/04_fits.ipynb #e0648735

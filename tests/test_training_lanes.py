@@ -35,7 +35,8 @@ EDGES = ("x->h1", "x->h2", "h1->h2")
 
 
 def structure(*names):
-    return {e: "zero" if c == "zero" else "linear" if c == "linear" else f"linear+{c}" for e, c in zip(EDGES, names)}
+    return {e: "zero" if c == "zero" else "linear" if c == "linear" else f"linear+{c}"
+            for e, c in zip(EDGES, names)}
 
 # %% ../nbs/training/07_lanes.ipynb #2796f7e5
 def lanes_of(graph, structures, dtype=torch.float64, seed=0):
@@ -47,7 +48,8 @@ def lanes_of(graph, structures, dtype=torch.float64, seed=0):
 
 
 CONV = Graph.convolutional((1, 8), 2, (3, 3), (3,), ("tanh", "relu"))
-CONVS = [{"x->h1": f"conv1d+{a}:3", "h1->h2": f"conv1d+{b}:3", "x->h2": "conv1d:1", "h1->y": "zero", "h2->y": "linear"}
+CONVS = [{"x->h1": f"conv1d+{a}:3", "h1->h2": f"conv1d+{b}:3", "x->h2": "conv1d:1", "h1->y": "zero",
+          "h2->y": "linear"}
          for a, b in (("tanh", "relu"), ("relu", "tanh"))]
 
 # %% ../nbs/training/07_lanes.ipynb #6bb0b953
@@ -56,7 +58,8 @@ def test_Lanes_forward_is_the_supernet():
     wide = Graph.dense(2, 1, (8, 8), ("zero", "linear", "linear+relu", "linear+tanh:3", "linear+sin"))
     cases = [(GRAPH, [structure("tanh", "silu", "relu"), structure("sin", "linear", "tanh")], 2),
              (GRAPH, [structure("zero", "silu", "zero")], 2),
-             (wide, [structure("tanh:3", "relu", "sin"), structure("relu", "tanh:3", "linear")], 2), (CONV, CONVS, 8)]
+             (wide, [structure("tanh:3", "relu", "sin"), structure("relu", "tanh:3", "linear")], 2),
+             (CONV, CONVS, 8)]
     for graph, structures, d in cases:
         structures = [{e: s.get(e, cs[0]) for e, cs in graph.choices.items()} for s in structures]
         net, lanes, w = lanes_of(graph, structures)
@@ -88,7 +91,8 @@ def test_taps_of_networks_are_their_jacobians():
 
 # %% ../nbs/training/07_lanes.ipynb #ef8ebcff
 def test_Lanes_part_and_two_candidates_on_an_edge():
-    net, lanes, w = lanes_of(GRAPH, dense := [structure("tanh", "silu", "relu"), structure("sin", "linear", "tanh")])
+    net, lanes, w = lanes_of(
+        GRAPH, dense := [structure("tanh", "silu", "relu"), structure("sin", "linear", "tanh")])
     w, x = {k: w[k] for k in lanes.weights}, normal(7, 5, 2)
     whole, seen = forward(lanes, w, x)
     one = forward(lanes.part([1]), {k: v[1:] for k, v in w.items()}, x)[0]
@@ -114,7 +118,8 @@ def fitted(structures, task, seed=0):
 def functional(fit, m):
     "Model m as a function of all its weights in a row, the row, and the precision of each."
     one, names = fit.lanes.part([m]), list(fit.weights)
-    sizes, shapes = [fit.weights[k][m].numel() for k in names], [fit.weights[k].shape[1:] for k in names]
+    sizes, shapes = [fit.weights[k][m].numel() for k in names], [fit.weights[k].shape[1:]
+                                                                 for k in names]
     named = lambda v: {k: p.view(1, *s) for k, p, s in zip(names, v.split(sizes), shapes)}
     flat = torch.cat([fit.weights[k][m].flatten() for k in names])
     lam = torch.cat([fit.log_precision[k][m].expand(s) for k, s in zip(names, sizes)]).exp()
@@ -131,8 +136,10 @@ def test_Fitted_cuts_keeps_and_widens():
     assert all(torch.equal(other.weights[k][0], v[1]) for k, v in fit.weights.items())
     assert fit.double().weights["x->h1/linear/bias"].dtype == torch.float64
     before = {k: v.clone() for k, v in fit.weights.items()}
-    fit.keep(other, torch.tensor([True, False]))  # model 1's weights in place of model 0's; model 1 stays
-    assert all(torch.equal(fit.weights[k][0], v[1]) and torch.equal(fit.weights[k][1], v[1]) for k, v in before.items())
+    # model 1's weights in place of model 0's; model 1 stays
+    fit.keep(other, torch.tensor([True, False]))
+    assert all(torch.equal(fit.weights[k][0], v[1]) and torch.equal(fit.weights[k][1], v[1])
+               for k, v in before.items())
     assert fit.log_precision["x->h1/linear/bias"].tolist() == [1.5, 1.5]
 
 # %% ../nbs/training/07_lanes.ipynb #87cbf3ea
@@ -144,7 +151,8 @@ def test_log_joint_is_likelihood_and_prior_without_their_constant():
     for m in range(2):
         fit_term = Normal(out[m, :, 0], math.exp(-0.5)).log_prob(task.y).sum()
         priors = [Normal(0.0, (-0.5 * fit.log_precision[k][m]).exp()) for k in fit.weights]
-        at = [p.log_prob(w[m]).sum() - p.log_prob(0 * w[m]).sum() for p, w in zip(priors, fit.weights.values())]
+        at = [p.log_prob(w[m]).sum() - p.log_prob(0 * w[m]).sum()
+              for p, w in zip(priors, fit.weights.values())]
         assert torch.allclose(log_joint(fit, task, out)[m], fit_term + sum(at), atol=1e-10)
 
 # %% ../nbs/training/07_lanes.ipynb #4695f4be
@@ -170,7 +178,8 @@ def test_judged_by_either_side_and_by_counted_rows():
     fit = fitted(TWO, task)  # 121 weights, fewer than rows
     by_weights, _ = judged(fit, task, torch.arange(400))
     out, taps = taps_of(fit.lanes, fit.weights, task.x)
-    half = half_log_det(tensor_kernels(taps, torch.ones(2, 400, 1, 1).double()), fit.log_precision, fit.log_noise)
+    half = half_log_det(tensor_kernels(taps, torch.ones(2, 400, 1, 1).double()), fit.log_precision,
+                        fit.log_noise)
     assert torch.allclose(by_weights, log_joint(fit, task, out) - half, atol=1e-8)
     module.LARGEST, kept = 50, module.LARGEST
     draws = [torch.randperm(400, generator=torch.Generator().manual_seed(s))[:100] for s in range(5)]
@@ -183,7 +192,8 @@ def test_judged_by_either_side_and_by_counted_rows():
 def test_refreshed_moves_to_the_fixed_point():
     task = sine(40, dtype=torch.float64)
     fit = fitted(TWO, task)
-    kernels = tensor_kernels(taps_of(fit.lanes, fit.weights, task.x)[1], torch.ones(2, 40, 1, 1).double())
+    kernels = tensor_kernels(taps_of(fit.lanes, fit.weights, task.x)[1],
+                             torch.ones(2, 40, 1, 1).double())
     gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
     far = [0.5 * (gamma[k] - fit.log_precision[k].exp() * v) for k, v in squares(fit.weights).items()]
     assert max(float(v.abs().max()) for v in far) > 5
@@ -194,7 +204,8 @@ def test_refreshed_moves_to_the_fixed_point():
     free = Fitted(fit.lanes, fit.weights, lam, noise, fit.q)
     g = torch.autograd.grad(judged(free, task, torch.arange(40))[0].sum(), [*lam.values(), noise])
     inside = [(v > -5.9) & (v < 13.9) for v in lam.values()]
-    assert all((abs(a) < 0.1)[i].all() for a, i in zip(g, inside))  # two offsets in a row converge slowly
+    # two offsets in a row converge slowly
+    assert all((abs(a) < 0.1)[i].all() for a, i in zip(g, inside))
     assert torch.allclose(fit.q, judged(fit, task, torch.arange(40))[0])
 
 # %% ../nbs/training/07_lanes.ipynb #7c60a1d0
@@ -204,7 +215,8 @@ def test_determinant_gradient_by_differences():
     from bstruct.training.lanes import _determinant_gradient
     _, taps, roots, g = _determinant_gradient(fit, task)
     rows = torch.arange(12)
-    half = lambda: log_joint(fit, task, forward(fit.lanes, fit.weights, task.x)[0]) - judged(fit, task, rows)[0]
+    half = lambda: log_joint(fit, task, forward(fit.lanes, fit.weights, task.x)[0]) - judged(
+        fit, task, rows)[0]
     for name in ("x->h1/linear/weight", "h1->h2/linear/bias", "h2->y/linear/weight"):
         way, kept = normal(3, *fit.weights[name].shape), fit.weights[name].clone()
         fit.weights[name] = kept + 1e-5 * way
@@ -212,13 +224,15 @@ def test_determinant_gradient_by_differences():
         fit.weights[name] = kept - 1e-5 * way
         slope = (up - half()) / 2e-5
         fit.weights[name] = kept
-        assert torch.allclose(-slope, (g[name] * way).flatten(1).sum(1), atol=1e-6)  # error of the differences
+        # error of the differences
+        assert torch.allclose(-slope, (g[name] * way).flatten(1).sum(1), atol=1e-6)
 
 # %% ../nbs/training/07_lanes.ipynb #45070d2a
 def test_hessian_solve_is_the_inverse_of_the_exact_hessian():
     task = sine(12, dtype=torch.float64)
     fit = fitted(TWO, task)
-    fit.log_precision = {k: v + 4.0 for k, v in fit.log_precision.items()}  # strong priors: the Hessian is definite
+    # strong priors: the Hessian is definite
+    fit.log_precision = {k: v + 4.0 for k, v in fit.log_precision.items()}
     from bstruct.training.lanes import _determinant_gradient
     _, taps, roots, u = _determinant_gradient(fit, task)
     near = posterior_solver(taps, roots, fit.log_precision, fit.log_noise)
@@ -229,7 +243,8 @@ def test_hessian_solve_is_the_inverse_of_the_exact_hessian():
         loss = lambda w, rss=rss, lam=lam: 0.5 * math.exp(1.0) * rss(w) + 0.5 * (lam * w ** 2).sum()
         H, row = hessian(loss)(flat), lambda d, m=m: torch.cat([t[m].flatten() for t in d.values()])
         assert torch.linalg.eigvalsh(H).min() > 0
-        assert torch.allclose(H @ row(v), row(u), atol=1e-4 * float(row(u).abs().max()))  # stops at 1e-6 of the norm
+        # stops at 1e-6 of the norm
+        assert torch.allclose(H @ row(v), row(u), atol=1e-4 * float(row(u).abs().max()))
 
 # %% ../nbs/training/07_lanes.ipynb #6b715f8c
 def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
@@ -287,7 +302,8 @@ def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
 
     by_precision = (moved(1e-4) - moved(-1e-4)) / 2e-4
     got = 0.5 * (gamma[name] - fit.log_precision[name].exp() * held[name]) + terms[name]
-    assert torch.allclose(got, by_precision, atol=1e-5), (got, by_precision)  # differences of the whole map
+    # differences of the whole map
+    assert torch.allclose(got, by_precision, atol=1e-5), (got, by_precision)
     by_noise = (moved(1e-4, True) - moved(-1e-4, True)) / 2e-4
     rss = (task.y - forward(fit.lanes, fit.weights, task.x)[0][..., 0]).square().sum(1)
     got = 0.5 * (rss / fit.log_noise.exp() - 15 + sum(gamma.values())) + noise
@@ -299,6 +315,7 @@ def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
     assert (noise.abs() > 0.01).all() and torch.allclose(new_noise, want)
     for k, v in new.items():
         want = fit.log_precision[k] + ratio(gamma[k], fit.log_precision[k].exp() * held[k], terms[k])
-        assert torch.allclose(v, want.clamp(-6, 14), atol=1e-4), k  # the fixed point adds a millionth to γ
+        # the fixed point adds a millionth to γ
+        assert torch.allclose(v, want.clamp(-6, 14), atol=1e-4), k
     fit.log_precision, fit.log_noise = new, new_noise
     assert (value(fit) > before + 0.1).all()  # a step uphill on the whole map

@@ -33,14 +33,16 @@ EDGES = ("x->h1", "x->h2", "h1->h2")
 
 
 def structure(*names):
-    return {e: "zero" if c == "zero" else "linear" if c == "linear" else f"linear+{c}" for e, c in zip(EDGES, names)}
+    return {e: "zero" if c == "zero" else "linear" if c == "linear" else f"linear+{c}"
+            for e, c in zip(EDGES, names)}
 
 
 def lanes_of(structures, dtype, seed=0):
     net = Supernet(GRAPH, share=True)
     lanes = Lanes(net, [network_of(GRAPH, s) for s in structures])
     w = net.init(torch.Generator().manual_seed(seed), (len(lanes),), dtype)
-    return lanes, {k: w[k] + 0.1 * normal(i, *w[k].shape, dtype=dtype) for i, k in enumerate(lanes.weights)}
+    return lanes, {k: w[k] + 0.1 * normal(i, *w[k].shape, dtype=dtype)
+                   for i, k in enumerate(lanes.weights)}
 
 
 TWO = [structure("tanh", "silu", "relu"), structure("sin", "linear", "tanh")]
@@ -59,7 +61,8 @@ def test_start_of_a_fit():
     lanes, w = lanes_of(TWO, torch.float32)
     fit = start_of(lanes, w, sine(20))
     assert fit.log_precision["h1->h2/linear/weight"].tolist() == pytest.approx([math.log(8)] * 2)
-    assert fit.log_noise.exp().tolist() == pytest.approx([0.3, 0.3]) and fit.q.tolist() == [-math.inf] * 2
+    assert fit.log_noise.exp().tolist() == pytest.approx([0.3, 0.3])
+    assert fit.q.tolist() == [-math.inf] * 2
     classes = start_of(lanes, w, Task(sine(20).x, (sine(20).y > 0).float(), "bernoulli"))
     assert all((v == 0).all() for v in [*classes.log_precision.values(), classes.log_noise])
     assert wide_task(sine(20)).x.dtype == wide_task(sine(20)).y.dtype == torch.float64
@@ -85,26 +88,34 @@ def test_closed_reference_is_at_the_maximum_of_its_evidence():
     task = Task(task.x - task.x.mean(0), task.y, "gaussian")  # then neither model has an offset
     ref = closed_reference(task, "linear")
     phi = torch.cat([task.x, torch.ones(50, 1).double()], 1)
-    grid = [float(linear_log_evidence(phi, task.y, precision=torch.tensor([a, a, b]).double(), noise_variance=s))
-            for a in (0.5, 1, 2, 4, 8) for b in (1.0, 100.0, 1e6) for s in torch.linspace(0.1, 1, 19).tolist()]
+    grid = [float(linear_log_evidence(phi, task.y, precision=torch.tensor([a, a, b]).double(),
+                                      noise_variance=s))
+            for a in (0.5, 1, 2, 4, 8) for b in (1.0, 100.0, 1e6)
+            for s in torch.linspace(0.1, 1, 19).tolist()]
     assert max(grid) <= ref.evidence < max(grid) + 0.2
     mean, variance = ref.predict(task.x[:5])
-    other = BayesianRidge(tol=1e-8, alpha_1=0, alpha_2=0, lambda_1=0, lambda_2=0).fit(task.x.numpy(), task.y.numpy())
+    other = BayesianRidge(tol=1e-8, alpha_1=0, alpha_2=0, lambda_1=0,
+                          lambda_2=0).fit(task.x.numpy(), task.y.numpy())
     want, std = other.predict(task.x[:5].numpy(), return_std=True)
-    assert (mean - torch.tensor(want)).abs().max() < 1e-2 and (variance.sqrt() - torch.tensor(std)).abs().max() < 1e-2
+    assert (mean - torch.tensor(want)).abs().max() < 1e-2
+    assert (variance.sqrt() - torch.tensor(std)).abs().max() < 1e-2
     flat = closed_reference(task, "constant")
     assert flat.evidence < ref.evidence and float(flat.predict(task.x[:3])[0].abs().max()) < 0.05
 
 # %% ../nbs/training/08_laplace.ipynb #e9123d40
 def test_fit_dual_ranks_fits_and_ties():
     task = sine(80)
-    S = [structure("zero", "tanh", "zero"), structure("tanh", "zero", "tanh"), structure("zero", "zero", "zero"),
-         structure("zero", "linear", "zero"), structure("tanh", "tanh", "zero")]
+    S = [structure("zero", "tanh", "zero"), structure("tanh", "zero", "tanh"),
+         structure("zero", "zero", "zero"), structure("zero", "linear", "zero"),
+         structure("tanh", "tanh", "zero")]
     fits = fit_dual(GRAPH, S, task, DualPlan(steps=300, learn="exact"), 0)
     E = [e.value for e in fits.evidence]
-    assert E[0] == E[4] and E[0] > E[3] > E[2] == fits.references["constant"].evidence  # one network twice; an unread input
-    assert abs(E[3] - fits.references["linear"].evidence) < 15  # the same function, another parametrisation
-    assert fits.weights.shape == (10, fits.net and sum(math.prod(s) for s in fits.net.weight_shapes.values()))
+    # one network twice; an unread input
+    assert E[0] == E[4] and E[0] > E[3] > E[2] == fits.references["constant"].evidence
+    # the same function, another parametrisation
+    assert abs(E[3] - fits.references["linear"].evidence) < 15
+    assert fits.weights.shape == (
+        10, fits.net and sum(math.prod(s) for s in fits.net.weight_shapes.values()))
     assert fits.collapsed.view(5, 2)[2].all() and not fits.collapsed.view(5, 2)[0].any()
     assert all(e.reliable and 0 < e.stderr < 5 and e.diagnostics["rows"] == 80 for e in fits.evidence)
     assert torch.isinf(fits.log_precision["h1->h2/linear/weight"][:2]).all()
@@ -114,7 +125,8 @@ def test_fit_dual_ranks_fits_and_ties():
     from bstruct.model.structure import encode
     from bstruct.training.batch import Batch
     own = Batch(net, {}, None, torch.zeros(10).long(), torch.zeros(10)).named(fits.weights)
-    got = net({k: v[0] for k, v in own.items()}, encode(net.graph, S[0], torch.float64), task.x.double())
+    got = net({k: v[0] for k, v in own.items()}, encode(net.graph, S[0], torch.float64),
+              task.x.double())
     assert float((got[:, 0] - task.y).square().mean()) < 0.2
 
 # %% ../nbs/training/08_laplace.ipynb #14d74c43
@@ -124,7 +136,8 @@ def test_DualFits_shares_are_Bayes():
     fits = fit_dual(GRAPH, some, task, DualPlan(steps=40), 1)
     p, refs = fits.shares()
     logs = [e.value for e in fits.evidence] + [r.evidence for r in fits.references.values()]
-    want = torch.tensor(logs).double().softmax(0)  # every structure, the constant and the linear model equal a priori
+    # every structure, the constant and the linear model equal a priori
+    want = torch.tensor(logs).double().softmax(0)
     assert torch.allclose(p.view(2, 2).sum(1), want[:2], atol=1e-9)
     assert list(refs.values()) == pytest.approx(want[2:].tolist())
 
@@ -142,7 +155,8 @@ def test_linearised_posterior_is_that_over_the_weights():
     task = sine(20, dtype=torch.float64)
     lanes, w = lanes_of(TWO, torch.float64)
     lam = {k: torch.tensor([0.5, 1.5]).double() for k in w}
-    fit, x = Fitted(lanes, w, lam, torch.full((2,), -1.0).double(), torch.zeros(2).double()), normal(9, 7, 2)
+    fit, x = Fitted(lanes, w, lam, torch.full((2,), -1.0).double(),
+                    torch.zeros(2).double()), normal(9, 7, 2)
     mean, variance = Linearised(fit, task)(x)
     sizes, names = [v[0].numel() for v in w.values()], list(w)
     named = lambda v: {k: p.view(1, *w[k].shape[1:]) for k, p in zip(names, v.split(sizes))}
@@ -153,7 +167,8 @@ def test_linearised_posterior_is_that_over_the_weights():
         lam = torch.cat([fit.log_precision[k][m].expand(s) for k, s in zip(names, sizes)]).exp()
         s2 = fit.log_noise[m].exp()
         want = (Jx @ torch.linalg.inv(torch.diag(lam) + J.T @ J / s2) * Jx).sum(1) + s2
-        assert torch.allclose(variance[m], want, atol=1e-9) and torch.allclose(mean[m], f(flat, x), atol=1e-12)
+        assert torch.allclose(variance[m], want, atol=1e-9)
+        assert torch.allclose(mean[m], f(flat, x), atol=1e-12)
 
 # %% ../nbs/training/08_laplace.ipynb #793ce7f2
 def test_predict_dual_is_calibrated_and_predicts_classes():
@@ -163,7 +178,8 @@ def test_predict_dual_is_calibrated_and_predicts_classes():
     mean, variance = predict_dual(fits, new.x)
     each = [predict_dual(fits, new.x, s)[0] for s in range(2)]
     p = fits.shares()[0].view(2, 2).sum(1)
-    assert torch.allclose(mean, p[0] * each[0] + p[1] * each[1], atol=0.02)  # the references have a hundredth at most
+    # the references have a hundredth at most
+    assert torch.allclose(mean, p[0] * each[0] + p[1] * each[1], atol=0.02)
     inside = ((mean - new.y).abs() < 1.645 * variance.sqrt()).double().mean()
     assert float((mean - new.y).square().mean()) < 0.2 and 0.8 < float(inside) < 0.99
     for likelihood, classes in (("bernoulli", 2), ("categorical", 3)):

@@ -27,7 +27,8 @@ GRAPH = Graph.dense(2, 1, (8, 8))
 
 
 def structure(*names):
-    return {e: n if n in ("zero", "linear") else f"linear+{n}" for e, n in zip(("x->h1", "x->h2", "h1->h2"), names)}
+    return {e: n if n in ("zero", "linear") else f"linear+{n}"
+            for e, n in zip(("x->h1", "x->h2", "h1->h2"), names)}
 
 
 def mixture_of(fits, least=0.0):
@@ -41,7 +42,8 @@ def mixture_of(fits, least=0.0):
         own = dict(zip(fits.net.weight_shapes, fits.weights[row].split(sizes)))
         has = [k for k in own if math.isfinite(fits.log_precision[k][row])]
         weights = {k: own[k].reshape(fits.net.weight_shapes[k]) for k in has}
-        return Start(float(p[row] / total), weights, {k: fits.log_precision[k][row] for k in has}, fits.log_noise[row])
+        return Start(float(p[row] / total), weights, {k: fits.log_precision[k][row] for k in has},
+                     fits.log_noise[row])
 
     total = p.view(-1, R).sum(1)
     kept = [Kept(s, float(total[i]), [start(i * R + r, total[i]) for r in range(R)])
@@ -50,7 +52,8 @@ def mixture_of(fits, least=0.0):
 
 
 FITS = fit_dual(GRAPH, [structure("zero", "tanh", "zero"), structure("tanh", "zero", "tanh"),
-                        structure("zero", "zero", "zero")], sine(), DualPlan(steps=120, every=40), 0)
+                        structure("zero", "zero", "zero")], sine(), DualPlan(steps=120, every=40),
+                0)
 
 # %% ../nbs/training/10_mixture.ipynb #ecc32b76
 def test_the_mixture_predicts_as_the_engine_does():
@@ -79,8 +82,10 @@ def test_the_mean_of_a_mixture_lies_between_and_its_variance_covers_both():
     m.networks[0].probability = 0.5
     m.references |= {k: (p, FITS.references[k]) for k, p in (("linear", 0.5), ("constant", 0.0))}
     m = Mixture(GRAPH, m.task, m.networks, m.references)
-    (a, va), (b, vb), (mean, var) = m.predict(new, True), FITS.references["linear"].predict(new), m.predict(new)
-    assert torch.allclose(mean, (a + b) / 2) and torch.allclose(var, (va + vb) / 2 + ((a - b) / 2).square())
+    (a, va), (b, vb), (mean, var) = m.predict(new, True), FITS.references["linear"].predict(
+        new), m.predict(new)
+    assert torch.allclose(mean, (a + b) / 2)
+    assert torch.allclose(var, (va + vb) / 2 + ((a - b) / 2).square())
 
 # %% ../nbs/training/10_mixture.ipynb #76f68b58
 def test_complexity_is_that_of_the_posterior_over_all_weights():
@@ -93,17 +98,20 @@ def test_complexity_is_that_of_the_posterior_over_all_weights():
     shapes = [fit.weights[k][0].shape for k in names]
     w = torch.cat([fit.weights[k][0].flatten() for k in names])
     from bstruct.training.lanes import forward
-    named = lambda v: {k: p.reshape(1, *s) for k, s, p in zip(names, shapes, v.split([math.prod(s) for s in shapes]))}
+    named = lambda v: {k: p.reshape(1, *s) for k, s, p in zip(
+        names, shapes, v.split([math.prod(s) for s in shapes]))}
     J = torch.func.jacrev(lambda v: forward(fit.lanes, named(v), task.x)[0][0, :, 0])(w)
     lam = torch.cat([fit.log_precision[k].exp().expand(math.prod(s)) for k, s in zip(names, shapes)])
     H = torch.diag(lam) + J.T @ J / fit.log_noise.exp()
     prior = MultivariateNormal(0 * w, precision_matrix=torch.diag(lam))
     want = kl_divergence(MultivariateNormal(w, precision_matrix=H), prior)
-    one = Mixture(GRAPH, FITS.task, [Kept(m.networks[0].structure, 1.0, [m.networks[0].starts[0]])], m.references)
+    one = Mixture(GRAPH, FITS.task, [Kept(m.networks[0].structure, 1.0, [m.networks[0].starts[0]])],
+                  m.references)
     one.networks[0].starts[0].share = 1.0
     found = Mixture(GRAPH, FITS.task, one.networks, m.references).complexity()
     assert abs(found["weight_kl"] - float(want)) < 1e-6
-    assert abs(found["effective_weights"] - (len(w) - float((lam * torch.linalg.inv(H).diagonal()).sum()))) < 1e-6
+    assert abs(found["effective_weights"]
+               - (len(w) - float((lam * torch.linalg.inv(H).diagonal()).sum()))) < 1e-6
 
 # %% ../nbs/training/10_mixture.ipynb #c89e9e53
 def test_a_mixture_comes_back_from_a_file_bit_by_bit():
@@ -123,4 +131,5 @@ def test_a_mixture_comes_back_from_a_file_bit_by_bit():
 def test_every_kept_start_has_weights_or_is_the_constant():
     m = mixture_of(FITS)
     assert [bool(s.weights) for k in m.networks for s in k.starts] == (~FITS.collapsed).tolist()
-    assert abs(sum(k.probability for k in m.networks) + sum(p for p, _ in m.references.values()) - 1) < 1e-9
+    assert abs(sum(k.probability for k in m.networks) + sum(p for p, _ in m.references.values())
+               - 1) < 1e-9

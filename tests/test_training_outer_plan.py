@@ -13,16 +13,22 @@ from bstruct.objectives.outer import OUTER
 
 # %% ../nbs/training/09_outer_plan.ipynb #b451e7c1
 def test_outer_plan_refuses_what_cannot_work():
-    for kw, name in (({"c_comb": 1.0}, "known"), ({"learn": ("weights",)}, "weights"), ({"validation": 1.0}, "share"),
+    for kw, name in (({"c_comb": 1.0}, "known"), ({"learn": ("weights",)}, "weights"),
+                     ({"validation": 1.0}, "share"),
                      ({"coupled": True}, "vertices=False"), ({"c_comb": (0.0, -1.0)}, "known"),
-                     ({"grouping": "layers"}, "did you mean 'layer'"), ({"method": "gredy"}, "did you mean 'greedy'"),
-                     ({"objective": "validation"}, "set validation=0.25"), ({"objective": "bund"}, "did you mean 'bound'"),
-                     ({"objective": "bound", "validation": 0.2}, "the rows of L alone"), ({"steps": 0}, "at least 1"),
+                     ({"grouping": "layers"}, "did you mean 'layer'"),
+                     ({"method": "gredy"}, "did you mean 'greedy'"),
+                     ({"objective": "validation"}, "set validation=0.25"),
+                     ({"objective": "bund"}, "did you mean 'bound'"),
+                     ({"objective": "bound", "validation": 0.2}, "the rows of L alone"),
+                     ({"steps": 0}, "at least 1"),
                      ({"hold": 2.0}, "share"), ({"optimiser": "rmsprop"}, "adam")):
         with pytest.raises(ValueError, match=name):
             OuterPlan(**kw)
-    assert "objective" not in repr(OuterPlan()) and repr(OuterPlan(objective="bound")).count("objective='bound'") == 1
-    assert repr(OuterPlan()).startswith("OuterPlan(c_train=1.0, c_prior=1.0, c_comb=0.0, c_reg=None, temperature=None, ")
+    assert "objective" not in repr(OuterPlan())
+    assert repr(OuterPlan(objective="bound")).count("objective='bound'") == 1
+    assert repr(OuterPlan()).startswith("OuterPlan(c_train=1.0, c_prior=1.0, c_comb=0.0, c_reg=None, "
+                                        "temperature=None, ")
 
 # %% ../nbs/training/09_outer_plan.ipynb #55e903a6
 def test_the_judge_is_the_objective_that_is_named_or_what_the_rows_allow():

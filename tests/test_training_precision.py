@@ -24,14 +24,17 @@ def wave(n=40, seed=0, dtype=torch.float32):
     "A table of three inputs whose first one counts."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g, dtype=dtype)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype), "gaussian")
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype),
+                "gaussian")
 
 
-def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=True, dtype=torch.float32, **kw):
+def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=True,
+               dtype=torch.float32, **kw):
     "A trainer of a small supernet with a choice on the edge x->h1."
     task = wave(dtype=dtype) if task is None else task
     g = torch.Generator().manual_seed(seed)
-    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), share=share)
+    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
+                   share=share)
     b = make_batch(net, g, [len(task)] * starts, c_reg, log_scale=-2.0)
     b = b.mapped(lambda v: v.to(dtype))
     return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g, OuterPlan(**kw))
@@ -43,19 +46,23 @@ def test_groups_are_those_of_the_evidence_mode_and_of_the_complexities():
     for share in (True, False):
         b = two_levels(share=share).batch
         groups = precision_groups(b.net)
-        torch.testing.assert_close(best_log_precision(b.params, Groups(b.net))[:, groups], prior_log_precision(b))
+        torch.testing.assert_close(best_log_precision(b.params, Groups(b.net))[:, groups],
+                                   prior_log_precision(b))
     b = two_levels(starts=1).batch
-    loc, log_scale = ({k: v[0] for k, v in b.named(b.params[name]).items()} for name in ("loc", "log_scale"))
+    loc, log_scale = ({k: v[0] for k, v in b.named(b.params[name]).items()}
+                      for name in ("loc", "log_scale"))
     for grouping in ("weight", "unit", "layer", "model"):
         groups = precision_groups(b.net, grouping)
         a = best_log_precision(b.params, Groups(b.net, grouping))[0, groups]
         kl = kl_diagonal(b.params["loc"][0], b.params["log_scale"][0], a)
-        torch.testing.assert_close(kl, parametric_complexity(loc, log_scale, grouping), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(kl, parametric_complexity(loc, log_scale, grouping), rtol=1e-4,
+                                   atol=1e-4)
 
 # %% ../nbs/training/01_precision.ipynb #00939fb4
 def test_groups_of_neighbours_are_groups():
     net = two_levels(share=False).batch.net
-    x = torch.randn(2, sum(math.prod(v) for v in net.weight_shapes.values()), generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, sum(math.prod(v) for v in net.weight_shapes.values()),
+                    generator=torch.Generator().manual_seed(0))
     for grouping in ("weight", "unit", "layer", "model"):
         groups, ids = Groups(net, grouping), precision_groups(net, grouping)
         means = torch.stack([x[:, ids == g].mean(1) for g in range(int(ids.max()) + 1)], 1)
@@ -70,10 +77,13 @@ def test_owners_are_the_candidates_of_the_weights():
     edges, at = net.graph.choices, 0
     names = [(e, c) for e, cs in edges.items() for c in cs]
     ids = owners_of(net)
-    for name, shape in net.weight_shapes.items():  # x->h1/... stacks the candidates that have weights, h1->y has no choice
+    # x->h1/... stacks the candidates that have weights, h1->y has no choice
+    for name, shape in net.weight_shapes.items():
         part, at = ids[at:at + math.prod(shape)].reshape(shape[0], -1), at + math.prod(shape)
         owners = [names[int(i)] if i < len(names) else None for i in part[:, 0]]
         assert (part == part[:, :1]).all()
-        assert owners == ([("x->h1", "linear+tanh"), ("x->h1", "linear+sin")] if "x->h1" in name else [None])
-    with pytest.raises(ValueError, match="is shared by candidates of edge x->h1; a coupled prior needs share=False"):
+        assert owners == ([("x->h1", "linear+tanh"), ("x->h1", "linear+sin")] if "x->h1" in name
+                          else [None])
+    with pytest.raises(ValueError, match="is shared by candidates of edge x->h1; a coupled prior needs "
+                                         "share=False"):
         owners_of(two_levels().batch.net)

@@ -31,17 +31,20 @@ def small_task(n=40, likelihood="gaussian", seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g)
     y = torch.sin(x[:, 0]) + 0.1 * torch.randn(n, generator=g)
-    return Task(x, y if likelihood == "gaussian" else (y > 0).float() if likelihood == "bernoulli" else (y > 0).long(),
+    return Task(x, y if likelihood == "gaussian" else (y > 0).float() if likelihood == "bernoulli"
+                else (y > 0).long(),
                 likelihood)
 
 
 def small_net(outputs=1, **kw):
-    return Supernet(Graph.dense(3, outputs, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), **kw)
+    return Supernet(Graph.dense(
+        3, outputs, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), **kw)
 
 
 def trainer(n=40, sizes=(20, 40), epochs=6, seed=0, structure=None, likelihood="gaussian", **kw):
     g = torch.Generator().manual_seed(seed)
-    b = make_batch(small_net(2 if likelihood == "categorical" else 1, share=True), g, list(sizes), 1.0, structure)
+    b = make_batch(small_net(2 if likelihood == "categorical" else 1, share=True), g, list(sizes),
+                   1.0, structure)
     plan = Plan(epochs, 3, 16, 0.02, 0.02, (1.0, 0.2))
     return Trainer(b, small_task(n, likelihood), plan, g)
 
@@ -56,8 +59,10 @@ def test_drawn_from_generators_of_their_own():
 # %% ../nbs/training/03_variational.ipynb #2b6aea7f
 def test_posterior_gradient_agrees_with_automatic_differentiation():
     gamma = {"x->h1": torch.eye(3, dtype=torch.float64)[[1, 2]]}
-    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [10, 20], [1.0, 0.3], gamma, log_scale=-1.0)
-    b = replace(b.double().mapped(lambda v: v.requires_grad_()), structure=gamma, c_reg=b.c_reg.double())
+    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [10, 20], [1.0, 0.3], gamma,
+                   log_scale=-1.0)
+    b = replace(b.double().mapped(lambda v: v.requires_grad_()), structure=gamma,
+                c_reg=b.c_reg.double())
     noise = torch.randn(b.params["loc"].shape, dtype=torch.float64)
     t = small_task()
     net = vmap(b.net, in_dims=(0, 0, None))
@@ -73,7 +78,8 @@ def test_posterior_gradient_agrees_with_automatic_differentiation():
 
 # %% ../nbs/training/03_variational.ipynb #4194f193
 def operated(task, net, gamma, params, plan, c_reg, generator):
-    "The parameters after all steps of a plan, by the operator T^η on -L/n with the draws of a trainer."
+    # The parameters after all steps of a plan, by the operator T^η on -L/n with the draws of a
+    # trainer.
     n, draws = len(task), []
     for _ in range(plan.epochs):
         order = torch.rand(n, generator=generator).argsort()
@@ -86,15 +92,19 @@ def operated(task, net, gamma, params, plan, c_reg, generator):
     def loss(theta, hyper, t):
         (rows, noise), at = draws[t], t / many
         flat = theta["loc"] + theta["log_scale"].exp() * noise
-        w = {k: v.reshape(-1, *s) for (k, s), v in zip(net.weight_shapes.items(), flat.split(sizes, 1))}
+        w = {k: v.reshape(-1, *s) for (k, s), v in zip(net.weight_shapes.items(),
+                                                       flat.split(sizes, 1))}
         output = vmap(net, in_dims=(0, 0, None))(w, gamma, task.x[rows])
-        fit = vmap(task.log_likelihood, in_dims=(0, None, 0))(output, task.y[rows], 10 * theta["log_noise"])
+        fit = vmap(task.log_likelihood, in_dims=(0, None, 0))(output, task.y[rows], 10
+                                                              * theta["log_noise"])
         parts = [p.split(sizes, 1) for p in (theta["loc"], theta["log_scale"])]
-        kl = sum(vmap(lambda m, s: kl_diagonal(m, s, optimal_log_precision(m, s)))(m, s) for m, s in zip(*parts))
+        kl = sum(vmap(lambda m, s: kl_diagonal(m, s, optimal_log_precision(m, s)))(m, s)
+                 for m, s in zip(*parts))
         c = Coefficients(c_reg=min(1.0, 2 * at) * c_reg)
         return -(inner_objective(scale_minibatch(fit, n), kl, c) / n).sum()
 
-    training = Training(loss, loss, many, lambda h, t: plan.learning_rate * annealed(t / many), optimiser=Adam())
+    training = Training(loss, loss, many, lambda h, t: plan.learning_rate * annealed(t / many),
+                        optimiser=Adam())
     theta = params | {"log_noise": params["log_noise"] / 10}
     found = train(training, training.start(theta), {}).theta
     return found | {"log_noise": 10 * found["log_noise"]}
@@ -113,7 +123,8 @@ def test_the_trainer_is_the_operator_on_the_objective():
             t.run_epoch()
         for k, v in t.batch.params.items():
             torch.testing.assert_close(v.detach(), want[k], rtol=1e-3, atol=2e-4)
-        assert all((v - start[k]).abs().max() > 0.05 for k, v in want.items() if k != "log_noise" or outputs == 1)
+        assert all((v - start[k]).abs().max() > 0.05 for k, v in want.items() if k != "log_noise"
+                   or outputs == 1)
 
 # %% ../nbs/training/03_variational.ipynb #64d379a2
 def test_the_bound_has_the_coefficient_of_each_model():
@@ -124,11 +135,16 @@ def test_the_bound_has_the_coefficient_of_each_model():
         v[1] = v[0]
     b.params["logits/x->h1"] += torch.tensor([1.0, 0.0, -1.0])
     b.structure = None
-    best = [-(b.params["loc"][0, at].square().mean() + (2 * b.params["log_scale"][0, at]).exp().mean()).log()
-            for at in torch.arange(b.params["loc"].shape[1]).split([math.prod(v) for v in b.net.weight_shapes.values()])]
-    scale = torch.cat([(-0.5 * a).exp().expand(math.prod(v)) for a, v in zip(best, b.net.weight_shapes.values())])
-    kl = kl_divergence(Normal(b.params["loc"][0], b.params["log_scale"][0].exp()), Normal(0.0, scale)).sum()
-    kl = kl + kl_divergence(Categorical(logits=b.params["logits/x->h1"][0]), Categorical(logits=torch.zeros(3)))
+    best = [-(b.params["loc"][0, at].square().mean()
+              + (2 * b.params["log_scale"][0, at]).exp().mean()).log()
+            for at in torch.arange(b.params["loc"].shape[1]).split(
+                [math.prod(v) for v in b.net.weight_shapes.values()])]
+    scale = torch.cat([(-0.5 * a).exp().expand(math.prod(v))
+                       for a, v in zip(best, b.net.weight_shapes.values())])
+    kl = kl_divergence(Normal(b.params["loc"][0], b.params["log_scale"][0].exp()),
+                       Normal(0.0, scale)).sum()
+    kl = kl + kl_divergence(Categorical(logits=b.params["logits/x->h1"][0]),
+                            Categorical(logits=torch.zeros(3)))
     sources = [torch.Generator().manual_seed(7) for _ in range(2)]
     bound = Trainer(b, small_task(), Plan(1, 2, 16, 0.0), sources).run_epoch()["bound"]
     torch.testing.assert_close(bound[1] - bound[0], 0.75 * kl, rtol=1e-4, atol=1e-3)
@@ -155,7 +171,8 @@ def test_a_model_with_its_own_generator_does_not_know_its_batch():
         params = {k: torch.cat([b.params[k] for b in parts]) for k in parts[0].params}
         b = Batch(parts[0].net, params, None, torch.full((len(seeds),), 20), torch.ones(len(seeds)))
         t = Trainer(b, small_task(), Plan(3, 3, 16, 0.02), sources)
-        state = [t.run_epoch() and {k: v.clone() for k, v in trainer_state(t).items()} for _ in range(2)]
+        state = [t.run_epoch() and {k: v.clone() for k, v in trainer_state(t).items()}
+                 for _ in range(2)]
         load_trainer_state(t, state[0])
         t.run_epoch()
         assert all(torch.equal(v, state[1][k]) for k, v in trainer_state(t).items())
@@ -166,7 +183,8 @@ def test_a_model_with_its_own_generator_does_not_know_its_batch():
 def test_with_one_generator_a_structure_does_not_know_its_batch():
     gamma = torch.eye(3)
     def trained(places):
-        b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [20] * 3, 1.0, {"x->h1": gamma})
+        b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [20] * 3, 1.0,
+                       {"x->h1": gamma})
         b = b.take(places).mapped(torch.clone)
         t = Trainer(b, small_task(), Plan(3, 3, 16, 0.02), torch.Generator().manual_seed(1))
         while not t.done:

@@ -1,4 +1,5 @@
-"The annotations are consistent, and the lines that users write check against them: pyright in its basic mode."
+"""The annotations are consistent, and the lines that users write check against them: pyright in
+its basic mode."""
 import importlib.util
 import json
 import subprocess
@@ -9,13 +10,16 @@ import pytest
 from tools.check import ROOT
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("basedpyright") is None,
-                                reason="basedpyright is not installed: make setup, or pip install -e '.[dev]'")
+                                reason="basedpyright is not installed: make setup, or pip install "
+                                       "-e '.[dev]'")
 
 
 @pytest.fixture(scope="module")
 def errors():
-    "What pyright finds, as file, line and message; settings and the files left out stand in pyrightconfig.json."
-    command = [sys.executable, "-m", "basedpyright", "--project", str(ROOT), "--pythonpath", sys.executable, "--outputjson"]
+    """What pyright finds, as file, line and message; settings and the files left out stand in
+    pyrightconfig.json."""
+    command = [sys.executable, "-m", "basedpyright", "--project", str(ROOT), "--pythonpath",
+               sys.executable, "--outputjson"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.lstrip().startswith("{"), done.stderr
     found = json.loads(done.stdout)

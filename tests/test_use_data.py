@@ -56,8 +56,10 @@ def test_every_kind_of_file_gives_the_same_table():
 def test_sets_of_scikit_learn_need_no_target():
     from sklearn.datasets import load_digits, load_iris
     digits, iris = load_table("digits"), load_table("iris")
-    assert np.array_equal(digits.X, load_digits().data) and np.array_equal(digits.y, load_digits().target)
-    assert np.array_equal(iris.X, load_iris().data) and set(iris.y) == {"setosa", "versicolor", "virginica"}
+    assert np.array_equal(digits.X, load_digits().data)
+    assert np.array_equal(digits.y, load_digits().target)
+    assert np.array_equal(iris.X, load_iris().data)
+    assert set(iris.y) == {"setosa", "versicolor", "virginica"}
     assert load_table("iris").fingerprint == iris.fingerprint != digits.fingerprint
 
 # %% ../nbs/use/01_data.ipynb #6b759fb8
@@ -96,7 +98,8 @@ def test_a_pickled_or_ragged_archive_is_refused():
     np.savez(folder / "ragged.npz", a=np.zeros(3), y=np.zeros(2))
     np.savez(folder / "cube.npz", X=np.zeros((2, 2, 2)), y=np.zeros(2))
     np.savez(folder / "none.npz", X=np.zeros((2, 2)), z=np.zeros(2))
-    wrong = {"pickle": "allow_pickle", "ragged": "different lengths", "cube": "shape", "none": "--target"}
+    wrong = {"pickle": "allow_pickle", "ragged": "different lengths", "cube": "shape",
+             "none": "--target"}
     for name, complaint in wrong.items():
         with pytest.raises(DataError, match=complaint):
             load_table(folder / f"{name}.npz")
@@ -121,20 +124,23 @@ def test_encoder_agrees_with_the_arithmetic():
     numbers = MIXED[["size", "on"]].to_numpy(dtype=float)
     wanted = (numbers - numbers.mean(0)) / numbers.std(0)
     one_hot = np.array([[c == level for level in ("blue", "green", "red")] for c in MIXED.colour])
-    np.testing.assert_allclose(Z, np.hstack([wanted, one_hot]), atol=1e-15)  # rounding of a mean of four numbers
+    # rounding of a mean of four numbers
+    np.testing.assert_allclose(Z, np.hstack([wanted, one_hot]), atol=1e-15)
 
 # %% ../nbs/use/01_data.ipynb #d6cc59b3
 def test_imputes_the_median_and_the_most_frequent():
     Z = TableEncoder(impute=True).fit(HOLED).transform(HOLED)
     filled = HOLED.fillna({"size": 4.0, "colour": "red"})
     np.testing.assert_array_equal(Z, TableEncoder(impute=True).fit(filled).transform(filled))
-    with pytest.raises(DataError, match=r"'size' has 1 missing values, the first in row 2 .*; fill .* --impute"):
+    with pytest.raises(DataError, match=r"'size' has 1 missing values, the first in row 2 .*; fill .* "
+                                        r"--impute"):
         TableEncoder().fit(HOLED)
 
 # %% ../nbs/use/01_data.ipynb #8481b6af
 def test_state_survives_json():
     import json
-    for impute, frame in [(False, MIXED), (True, HOLED), (False, MIXED[["colour"]]), (False, MIXED[["size"]])]:
+    for impute, frame in [(False, MIXED), (True, HOLED), (False, MIXED[["colour"]]),
+                          (False, MIXED[["size"]])]:
         encoder = TableEncoder(impute).fit(frame)
         again = TableEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
         np.testing.assert_array_equal(again.transform(frame), encoder.transform(frame))  # to the bit
@@ -150,7 +156,8 @@ def test_training_statistics_are_used_at_prediction():
 # %% ../nbs/use/01_data.ipynb #463ff22d
 N = 10
 REFUSED = [
-    ({"a": ["1", "2", "x", *["3"] * (N - 3)]}, "'a' is numeric but for 'x' in row 3; correct .* --categorical a"),
+    ({"a": ["1", "2", "x", *["3"] * (N - 3)]},
+     "'a' is numeric but for 'x' in row 3; correct .* --categorical a"),
     ({"a": ["1", "?", "x", *["3"] * (N - 3)]}, "'a' is numeric but for '\\?' in row 2 and 1 more"),
     ({"a": [1, np.inf, *[2] * (N - 2)]}, "'a' is infinite in row 2"),
     ({"a": [None] * N}, "'a' has 10 missing values, the first in row 1"),
@@ -169,7 +176,8 @@ def test_a_bad_column_is_refused_in_one_line(columns, complaint):
 
 def test_other_columns_at_prediction_are_refused():
     encoder = TableEncoder().fit(MIXED)
-    with pytest.raises(DataError, match="column 'size' is missing, and 0 more of 3; did you mean 'Size'"):
+    with pytest.raises(DataError, match="column 'size' is missing, and 0 more of 3; did you "
+                                        "mean 'Size'"):
         encoder.transform(MIXED.rename(columns={"size": "Size"}))
     with pytest.raises(DataError, match="'size' is numeric but for 'big' in row 1"):
         encoder.transform(MIXED.assign(size="big"))
@@ -181,11 +189,13 @@ def test_other_columns_at_prediction_are_refused():
 # %% ../nbs/use/01_data.ipynb #7a2f6e76
 def test_a_declared_category_is_not_a_number():
     codes = pd.DataFrame({"zone": [1, 2, 1]})
-    assert TableEncoder(categorical=["zone"]).fit(codes).transform(codes).tolist() == [[1, 0], [0, 1], [1, 0]]
+    assert TableEncoder(categorical=["zone"]).fit(codes).transform(codes).tolist() == [
+        [1, 0], [0, 1], [1, 0]]
 
 # %% ../nbs/use/01_data.ipynb #3625db0b
 def test_the_task_follows_the_rule():
-    classes = [["a", "b"], [True, False], [0, 1], [0.0, 1.0, np.nan], [*range(20)] * 5, load_table("digits").y]
+    classes = [["a", "b"], [True, False], [0, 1], [0.0, 1.0, np.nan], [*range(20)] * 5,
+               load_table("digits").y]
     quantities = [[0.5, 1.5], [1, 2, 3], [*range(21)] * 5, load_table("diabetes").y]
     for task, targets in [("classification", classes), ("regression", quantities)]:
         assert all(infer_task(pd.Series(y, name="t"))[0] == task for y in targets)
@@ -196,9 +206,12 @@ def test_labels_and_quantities():
     assert target_values(pd.Series(["b", "a"]), "classification").tolist() == ["b", "a"]
     assert target_values(pd.Series([1, 3]), "regression").dtype == np.float64
     assert target_values(pd.Series(["a"]), "classification", training=False).tolist() == ["a"]
-    bad = [([1, 1, 1], "regression", "is 1.0 in all 3 rows"), (["a", "a"], "classification", "is 'a' in all 2 rows"),
-           ([1, None, 3], "regression", "1 missing values, the first in row 2"), ([1.0], "regression", "1 row"),
-           ([1.5, np.inf], "regression", "infinite in row 2"), (["1", "2", "z"], "regression", "'z' in row 3"),
+    bad = [([1, 1, 1], "regression", "is 1.0 in all 3 rows"),
+           (["a", "a"], "classification", "is 'a' in all 2 rows"),
+           ([1, None, 3], "regression", "1 missing values, the first in row 2"),
+           ([1.0], "regression", "1 row"),
+           ([1.5, np.inf], "regression", "infinite in row 2"),
+           (["1", "2", "z"], "regression", "'z' in row 3"),
            ([1, 2], "ranking", "unknown task 'ranking'")]
     for y, task, complaint in bad:
         with pytest.raises(DataError, match=complaint):
@@ -209,8 +222,10 @@ def test_parts_are_disjoint_and_keep_the_classes():
     table = load_table("iris")
     table.X["row"] = range(150)
     learn, test = hold_out(table, 0.2, 0, True)
-    assert sorted([*learn.X.row, *test.X.row]) == list(range(150)) and test.y.value_counts().tolist() == [10, 10, 10]
-    assert test.X.equals(hold_out(table, 0.2, 0, True)[1].X) and not test.X.equals(hold_out(table, 0.2, 1, True)[1].X)
+    assert sorted([*learn.X.row, *test.X.row]) == list(range(150))
+    assert test.y.value_counts().tolist() == [10, 10, 10]
+    assert test.X.equals(hold_out(table, 0.2, 0, True)[1].X)
+    assert not test.X.equals(hold_out(table, 0.2, 1, True)[1].X)
     for share in (0.0, 1.0, 0.001):
         with pytest.raises(DataError, match="choose another --test-size"):
             hold_out(table, share, 0, True)

@@ -37,7 +37,8 @@ def test_the_true_structure_is_found():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 2))
     y = np.sin(2 * X[:, 0] - X[:, 1]) + 0.1 * rng.normal(size=400)
-    m = StructureRegressor(hidden=(8,), candidates=("zero", "linear", "linear+sin"), epochs=15, random_state=0).fit(X, y)
+    m = StructureRegressor(hidden=(8,), candidates=("zero", "linear", "linear+sin"), epochs=15,
+                           random_state=0).fit(X, y)
     assert m.structure_["x->h1"] == "linear+sin" and m.ranking_[0]["probability"] > 0.95
     mean, std = m.predict(X, return_std=True)
     assert 0.8 < np.mean(np.abs(y - mean) < 1.645 * std) < 0.98 and m.score(X, y) > 0.9
@@ -47,7 +48,8 @@ def test_the_true_structure_is_found():
 def test_predictions_average_over_structures_unless_told_otherwise():
     X, y = moons()
     m = StructureClassifier(random_state=1, **QUICK).fit(X, y)
-    m.result_.probabilities = [0.6, 0.4][:len(m.result_.batches)] if len(m.result_.batches) > 1 else [1.0]
+    m.result_.probabilities = [0.6, 0.4][:len(m.result_.batches)] if len(m.result_.batches) > 1 else [
+        1.0]
     members = ensemble(m.result_, m.samples)
     z = standardise(torch.tensor(X), m.input_mean_, m.input_scale_)
     by_hand = sum(q.probability * torch.sigmoid(q.outputs(z)).mean(0) for q in members)
@@ -60,7 +62,8 @@ def test_predictions_average_over_structures_unless_told_otherwise():
 # %% ../nbs/use/04_estimators.ipynb #62412a78
 def test_same_seed_same_answer():
     X, y = moons()
-    a, b, c = (StructureClassifier(random_state=s, **QUICK).fit(X, y).predict_proba(X) for s in (0, 0, 1))
+    a, b, c = (StructureClassifier(random_state=s, **QUICK).fit(X, y).predict_proba(X)
+               for s in (0, 0, 1))
     assert np.array_equal(a, b) and not np.array_equal(a, c)
 
 # %% ../nbs/use/04_estimators.ipynb #34d4b992
@@ -97,7 +100,8 @@ def test_a_resumed_fit_equals_an_uninterrupted_one():
             again = StructureClassifier(random_state=0, **QUICK).fit(X, y, checkpoint=path)
             with pytest.raises(ValueError, match="other data, graph or settings"):
                 StructureClassifier(random_state=1, **QUICK).fit(X, y, checkpoint=path)
-        assert again.interrupted_ is None and np.array_equal(whole.predict_proba(X), again.predict_proba(X))
+        assert again.interrupted_ is None
+        assert np.array_equal(whole.predict_proba(X), again.predict_proba(X))
         assert whole.ranking_ == again.ranking_
 
 # %% ../nbs/use/04_estimators.ipynb #a4900cef
@@ -116,7 +120,8 @@ def test_bad_tables_are_refused_before_any_work():
     X, y = moons(20)
     seen = []
     nan, inf = np.where(X > 1, np.nan, X), np.where(X > 1, np.inf, X)
-    for bad, target, words in ((X, np.zeros(20), "one class"), (X[:1], y[:1], "minimum of 2"), (nan, y, "NaN"),
+    for bad, target, words in ((X, np.zeros(20), "one class"), (X[:1], y[:1], "minimum of 2"),
+                               (nan, y, "NaN"),
                                (inf, y, "infinity"), (X[:0], y[:0], "minimum of")):
         with pytest.raises(ValueError, match=words):
             StructureClassifier(**QUICK).fit(bad, target, callback=seen.append)
@@ -155,17 +160,20 @@ def test_every_parameter_is_in_the_signature_and_has_its_text():
         known = inspect.signature(kind).parameters
         assert {n: p.default for n, p in known.items() if n in declared} == declared
         assert set(known) - set(declared) == {"graph", "random_state", "device", "n_jobs", "verbose"}
-        assert all(p.kind is p.KEYWORD_ONLY for p in known.values()) and kind._get_param_names() == sorted(known)
+        assert all(p.kind is p.KEYWORD_ONLY for p in known.values())
+        assert kind._get_param_names() == sorted(known)
         doc = inspect.getdoc(kind)
         texts = "Parameters\n------", "\nepochs : int, default=12\n    passes over", "Attributes\n---"
         assert sorted(map(doc.index, texts)) == [*map(doc.index, texts)]
         assert all(f"\n{name} : " in doc for name in known) and doc.count("Parameters\n---") == 1
-        assert kind().set_params(epochs=3).epochs == 3 and "passes over the rows in a stage" in estimator_html_repr(kind())
+        assert kind().set_params(epochs=3).epochs == 3
+        assert "passes over the rows in a stage" in estimator_html_repr(kind())
     X, y = moons(60)
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
     doc = inspect.getdoc(StructureClassifier).partition("Attributes\n")[2]
     own = [k for k in vars(m) if k.endswith("_") and k not in ("input_mean_", "input_scale_")]
-    assert all(f"\n{name} : " in doc for name in own), [name for name in own if f"\n{name} : " not in doc]
+    assert all(f"\n{name} : " in doc for name in own), [
+        name for name in own if f"\n{name} : " not in doc]
 
 # %% ../nbs/use/04_estimators.ipynb #4f46f5bd
 def test_the_mixing_entropy_is_at_the_last_temperature():
@@ -186,7 +194,8 @@ def test_n_jobs_follows_scikit_learn():
     assert _processes(None) == 1 and _processes(np.int64(3)) == 3 and _processes(-1) >= 1
     X, y = moons(20)
     for bad in (0, -2, 1.5, "2", True):
-        with pytest.raises(ValueError, match=r"^n_jobs is .* at least 1 is needed, or -1 .*; try n_jobs=2$"):
+        with pytest.raises(ValueError, match=r"^n_jobs is .* at least 1 is needed, or -1 .*; try "
+                                             r"n_jobs=2$"):
             StructureClassifier(n_jobs=bad, **QUICK).fit(X, y)
 
 # %% ../nbs/use/04_estimators.ipynb #8416a8a5
@@ -198,7 +207,8 @@ def test_sample_and_plot():
     labels = [t.get_text() for t in m.plot().texts]
     assert any(m.structure_["x->h1"] in label for label in labels), labels
     (ax,) = m.plot("ranking").axes
-    assert [t.get_text() for t in ax.get_yticklabels()] == [f"x→h1 {r['structure']['x->h1']}" for r in m.ranking_]
+    assert [t.get_text() for t in ax.get_yticklabels()] == [f"x→h1 {r['structure']['x->h1']}"
+                                                            for r in m.ranking_]
     with pytest.raises(ValueError, match="walks no path: fit with mode='grow'"):
         m.plot("path")
     with pytest.raises(ValueError, match="did you mean 'ranking'"):
@@ -215,7 +225,8 @@ def test_check_refuses_what_fit_refuses_and_changes_nothing():
     endless = Graph({"x": 2, "y": 1}, {"x->y": ("linear+tanh", "linear")},
                     {"x->y": Endless(("linear+tanh", "linear"))})
     for params, target, words in (({"epochs": 0}, y, "epochs is 0"), ({"n_jobs": 0}, y, "n_jobs is 0"),
-                                  ({}, np.zeros(20), "one class"), ({"mode": "grow", "graph": endless}, y, "counted")):
+                                  ({}, np.zeros(20), "one class"),
+                                  ({"mode": "grow", "graph": endless}, y, "counted")):
         m = StructureClassifier(**(QUICK | params))
         for refuse in (m.check, m.fit):
             with pytest.raises(ValueError, match=words):
@@ -231,21 +242,27 @@ def test_subsets_of_columns_are_fitted_saved_and_ranked():
 
     X, y = moons()
     X = np.column_stack([X, np.random.default_rng(0).normal(size=len(X))])  # the last column is noise
-    settings = dict(graph=Graph.cube(3, 1, widths=(4,), columns=True), mode="enumerate", random_state=0, **QUICK)
+    settings = dict(graph=Graph.cube(3, 1, widths=(4,), columns=True), mode="enumerate", random_state=0,
+                    **QUICK)
     m = StructureClassifier(**settings).fit(X, y)
-    assert len(m.ranking_) == 8 and m.rank_of(m.structure_) == 1 and isinstance(m.structure_["x->s"], tuple)
+    assert len(m.ranking_) == 8 and m.rank_of(m.structure_) == 1
+    assert isinstance(m.structure_["x->s"], tuple)
     on = m.structure_probabilities_["x->s"]
     each = [sum(r["probability"] for r in m.ranking_ if c in r["structure"]["x->s"]) for c in on]
     assert np.allclose(each, list(on.values())) and set(m.sample(3)[0]) == {"x->s"}
-    assert m.rank_of({"x->s": ("column:1", "column:0")}) == m.rank_of({"x->s": ("column:0", "column:1")})
+    assert m.rank_of({"x->s": ("column:1", "column:0")}) == m.rank_of(
+        {"x->s": ("column:0", "column:1")})
     assert m.to_frame().loc[1, "x->s"] == "{" + ", ".join(m.structure_["x->s"]) + "}"
     with tempfile.TemporaryDirectory() as folder:
         m.save(f"{folder}/model")
         again = load(f"{folder}/model")
-    assert again.structure_ == m.structure_ and again.ranking_ == m.ranking_ and again.graph_ == m.graph_
+    assert again.structure_ == m.structure_ and again.ranking_ == m.ranking_
+    assert again.graph_ == m.graph_
     assert again.result_.structures == m.result_.structures
-    assert np.array_equal(again.predict_proba(X), m.predict_proba(X)) and m.plot("ranking") and m.plot("structure")
-    independent = -sum(p * np.log(max(p, 1e-30)) + (1 - p) * np.log(max(1 - p, 1e-30)) for p in on.values())
+    assert np.array_equal(again.predict_proba(X), m.predict_proba(X)) and m.plot("ranking")
+    assert m.plot("structure")
+    independent = -sum(p * np.log(max(p, 1e-30)) + (1 - p) * np.log(max(1 - p, 1e-30))
+                       for p in on.values())
     assert abs(m.complexity_["vertex_entropy"] - independent) < 1e-4  # of independent switches, float32
 
 # %% ../nbs/use/04_estimators.ipynb #884d50b4
@@ -254,7 +271,8 @@ def test_enumeration_ranks_everything_whoever_does_the_work():
     settings = dict(mode="enumerate", random_state=0, **QUICK | {"hidden": (4, 4)})
     m, two = (StructureClassifier(n_jobs=n, **settings).fit(X, y) for n in (1, 2))
     assert len(m.ranking_) == m.graph_.n_structures == 27 and m.ranking_ == two.ranking_
-    assert sorted(m.rank_of(s) for s in m.graph_.structures()) == list(range(1, 28)) and m.rank_of(m.structure_) == 1
+    assert sorted(m.rank_of(s) for s in m.graph_.structures()) == list(range(1, 28))
+    assert m.rank_of(m.structure_) == 1
     assert np.array_equal(m.predict_proba(X), two.predict_proba(X)) and len(m.to_frame()) == 27
     assert abs(sum(r["probability"] for r in m.ranking_) - 1) < 1e-6
     with tempfile.TemporaryDirectory() as tmp:
@@ -264,8 +282,10 @@ def test_enumeration_ranks_everything_whoever_does_the_work():
     few = StructureClassifier(budget=5, halving=True, **settings).fit(X, y)
     assert len(few.ranking_) == 5 and few.n_jobs is None
     with pytest.raises(ValueError, match="none of the 5 structures that were visited, of 27"):
-        few.rank_of(next(s for s in m.graph_.structures() if s not in [r["structure"] for r in few.ranking_]))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'c_comb'"):  # no mode has structures to keep away from
+        few.rank_of(next(s for s in m.graph_.structures()
+                         if s not in [r["structure"] for r in few.ranking_]))
+    # no mode has structures to keep away from
+    with pytest.raises(TypeError, match="unexpected keyword argument 'c_comb'"):
         StructureClassifier(c_comb=1.0, **settings)
 
 # %% ../nbs/use/04_estimators.ipynb #ca18d5f7
@@ -273,14 +293,16 @@ def test_walks_have_a_path_and_are_saved_whole():
     X, y = moons()
     for mode in ("grow", "shrink"):
         m = StructureClassifier(mode=mode, random_state=0, **QUICK).fit(X, y)
-        assert [r["step"] for r in m.path_] == sorted(r["step"] for r in m.path_) and m.path_[0]["what"] == "start"
+        assert [r["step"] for r in m.path_] == sorted(r["step"] for r in m.path_)
+        assert m.path_[0]["what"] == "start"
         frame = m.to_frame("path")
         assert list(frame["log_evidence"]) == [r["log_evidence"] for r in m.path_] and "x->h1" in frame
         assert m.path_[0]["kept"] and frame["kept"].sum() >= 1
         with tempfile.TemporaryDirectory() as tmp:
             m.save(Path(tmp) / "m")
             again = load(Path(tmp) / "m")
-        assert again.path_ == m.path_ and again.ranking_ == m.ranking_ and np.array_equal(m.predict(X), again.predict(X))
+        assert again.path_ == m.path_ and again.ranking_ == m.ranking_
+        assert np.array_equal(m.predict(X), again.predict(X))
         assert again.mode == mode and again.plot("path").get_xlabel() == m.plot("path").get_xlabel()
         pd.testing.assert_frame_equal(again.to_frame(), m.to_frame())
 
@@ -291,21 +313,26 @@ def test_what_the_dual_engine_judged_it_predicts():
     X = np.random.default_rng(0).normal(size=(160, 3))
     y = 5 + 2 * np.sin(1.5 * X[:, 0]) + X[:, 1] + 0.2 * np.random.default_rng(1).normal(size=160)
     judged = QUICK | dict(judge="laplace", hidden=(16,), candidates=("zero", "linear", "linear+tanh"))
-    models = [StructureRegressor(random_state=seed, **judged).fit(X[:100], y[:100]) for seed in range(3)]
+    models = [StructureRegressor(random_state=seed, **judged).fit(X[:100], y[:100])
+              for seed in range(3)]
     scores = [m.score(X[100:], y[100:]) for m in models]
     assert min(scores) > 0.9 and max(scores) - min(scores) < 0.05, scores
     m = models[0]
-    assert {h["stage"] for h in m.history_} == {"laplace"} and m.result_.batches == [] and len(m.ranking_) == 5
+    assert {h["stage"] for h in m.history_} == {"laplace"} and m.result_.batches == []
+    assert len(m.ranking_) == 5
     assert "100 rows support a network" in m.notes_[0] and m.levels_.startswith("precisions and noise")
     assert [r.get("name") for r in m.ranking_ if "name" in r] == ["linear model", "constant"]
     assert m.rank_of(m.structure_) == 1
     assert sum(m.structure_probabilities_["x->h1"].values()) == pytest.approx(1)
-    assert m.complexity_["effective_weights"] > 5 and m.sample(2, random_state=0)[0]["x->h1"] == m.structure_["x->h1"]
+    assert m.complexity_["effective_weights"] > 5
+    assert m.sample(2, random_state=0)[0]["x->h1"] == m.structure_["x->h1"]
     mean, std = m.predict(X, return_std=True)
-    assert 0.75 < np.mean(np.abs(y - mean)[100:] < 1.645 * std[100:]) <= 1 and m.plot("ranking") is not None
+    assert 0.75 < np.mean(np.abs(y - mean)[100:] < 1.645 * std[100:]) <= 1
+    assert m.plot("ranking") is not None
     module = m.to_torch()
     found = module(torch.tensor(X[:7])).detach().numpy()
-    assert np.allclose(found[:, 0], mean[:7], atol=1e-9) and np.allclose(found[:, 1], std[:7], atol=1e-9)
+    assert np.allclose(found[:, 0], mean[:7], atol=1e-9)
+    assert np.allclose(found[:, 1], std[:7], atol=1e-9)
     assert np.array_equal(pickle.loads(pickle.dumps(m)).predict(X), mean)
     with tempfile.TemporaryDirectory() as tmp:
         m.save(f"{tmp}/m")
@@ -313,7 +340,8 @@ def test_what_the_dual_engine_judged_it_predicts():
         for structures in ("all", "best"):
             a, b = (one.predict(X, True, structures=structures) for one in (m, again))
             assert np.array_equal(a, b)
-        assert again.ranking_ == m.ranking_ and again.notes_ == m.notes_ and str(again.evidence_) == str(m.evidence_)
+        assert again.ranking_ == m.ranking_ and again.notes_ == m.notes_
+        assert str(again.evidence_) == str(m.evidence_)
         assert again.judge == "laplace" and again.result_.structures == m.result_.structures
         again.save(f"{tmp}/again")
     with pytest.raises(ValueError, match="judge is 'laplace', but the likelihood is 'bernoulli'"):

@@ -29,11 +29,13 @@ def test_every_parameter_is_stored_under_its_own_name():
     told = EstimatorParameters(**values)
     assert all(getattr(told, name) is value for name, value in values.items())
     assert told.get_params(deep=False) == values and vars(told) == values
-    assert clone(EstimatorParameters(epochs=3)).get_params() == EstimatorParameters(epochs=3).get_params()
+    assert clone(EstimatorParameters(epochs=3)).get_params() == EstimatorParameters(
+        epochs=3).get_params()
 
 # %% ../nbs/use/11_parameters.ipynb #289cc157
 def test_every_text_of_a_parameter_names_its_default():
-    section = inspect.getdoc(EstimatorParameters).partition("Parameters\n----------\n")[2].partition("\n\nAttributes")[0]
+    section = inspect.getdoc(EstimatorParameters).partition("Parameters\n----------\n")[2].partition(
+        "\n\nAttributes")[0]
     entries = [line for line in section.splitlines() if not line.startswith(" ")]
     told = {e.partition(" : ")[0]: ast.literal_eval(e.partition("default=")[2]) for e in entries}
     assert told == {n: p.default for n, p in inspect.signature(EstimatorParameters).parameters.items()}
@@ -45,7 +47,8 @@ def test_a_subclass_inherits_the_texts_and_keeps_its_own():
 
 
     class Told(EstimatorParameters):
-        __doc__ = "Another line.\n\n    Parameters\n    ----------\n    epochs : int\n        as many as it takes.\n"
+        __doc__ = ("Another line.\n\n    Parameters\n    ----------\n    epochs : int\n        as many "
+                   "as it takes.\n")
 
 
     texts = inspect.getdoc(EstimatorParameters).partition("\n\n")[2]

@@ -27,20 +27,23 @@ def test_entropy_from_equal_to_decided():
     assert undecided({"a": [1.0, 0.0]}) == 0
 
 # %% ../nbs/use/05_plots.ipynb #ee4a5a66
-HISTORY = [{"stage": "search" if e < 8 else "finalists", "epoch": e, "epochs": 12, "elbo": -400 * 0.6**e - 100,
+HISTORY = [{"stage": "search" if e < 8 else "finalists", "epoch": e, "epochs": 12,
+            "elbo": -400 * 0.6**e - 100,
             "probabilities": {"x->h1": [1 / (2 + e), 1 - 1 / (2 + e)]}} for e in range(12)]
 
 # %% ../nbs/use/05_plots.ipynb #a3d173f2
 def test_trace_draws_the_history():
     above, below = plot_trace(HISTORY).axes
-    assert np.concatenate([line.get_ydata() for line in above.lines]).tolist() == [r["elbo"] for r in HISTORY]
+    assert np.concatenate([line.get_ydata() for line in above.lines]).tolist() == [
+        r["elbo"] for r in HISTORY]
     assert [round(v, 12) for line in below.lines for v in line.get_ydata()] == [
         round(undecided(r["probabilities"]), 12) for r in HISTORY]
     steps = [r | {"stage": f"grow {i}"} for i, r in enumerate(HISTORY)]
     assert len(plot_trace(steps).axes[0].lines) == 1 and plot_trace(steps).axes[0].get_legend() is None
     assert above.get_ylim()[0] > HISTORY[0]["elbo"]  # the first depth is left out
     plot_trace(HISTORY[:1])
-    assert len(plot_trace([{"stage": "search", "elbo": float("nan"), "probabilities": {}}] * 2).axes) == 1
+    assert len(plot_trace([{"stage": "search", "elbo": float("nan"), "probabilities": {}}]
+                          * 2).axes) == 1
     with pytest.raises(ValueError, match="no epochs"):
         plot_trace([])
 
@@ -85,14 +88,17 @@ def test_no_structure_beats_those_on_the_line():
     rng = np.random.default_rng(0)
     points = zip(rng.integers(1, 9, 30).tolist(), rng.normal(size=30).tolist())
     records = [Scored({}, Evidence(v), parameters=n) for n, v in points]
-    beaten = lambda a: any(b != a and b.parameters <= a.parameters and b.evidence.value >= a.evidence.value
+    beaten = lambda a: any(b != a and b.parameters <= a.parameters
+                           and b.evidence.value >= a.evidence.value
                            for b in records)
     ax = plot_pareto(records, [{"mode": "grow", "rank": 4}, {"mode": "shrink", "rank": None}]).axes[0]
     everything, line, mark = (artist.get_xydata().tolist() for artist in ax.lines)
-    assert sorted(line) == sorted([r.parameters, r.evidence.value] for r in records if not beaten(r)) and len(line) > 1
+    assert sorted(line) == sorted([r.parameters, r.evidence.value] for r in records if not beaten(r))
+    assert len(line) > 1
     assert len(everything) == 30 and mark == [[records[3].parameters, records[3].evidence.value]]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["Pareto-optimal", "grow"]
-    broken_off = [replace(r, epochs=8) for r in records] + [Scored({}, Evidence(99.0), parameters=1, epochs=2)]
+    broken_off = [replace(r, epochs=8) for r in records] + [
+        Scored({}, Evidence(99.0), parameters=1, epochs=2)]
     assert plot_pareto(broken_off).axes[0].lines[1].get_xydata().tolist() == line
     with pytest.raises(ValueError, match="empty"):
         plot_pareto([replace(records[0], evidence=Evidence(float("nan")))])
@@ -126,7 +132,8 @@ def test_calibration_draws_its_curve():
                   coverage(np.zeros(50), np.ones(50), rng.normal(size=50))):
         ax = plot_calibration(curve).axes[0]
         points = ax.containers[0][0]
-        assert points.get_xdata().tolist() == curve["expected"] and points.get_ydata().tolist() == curve["observed"]
+        assert points.get_xdata().tolist() == curve["expected"]
+        assert points.get_ydata().tolist() == curve["observed"]
 
 # %% ../nbs/use/05_plots.ipynb #0022d241
 def test_the_same_figure_gives_the_same_bytes():

@@ -28,7 +28,8 @@ def moons(n=200, seed=0):
 def test_standardise_agrees_with_scikit_learn():
     x = np.random.default_rng(0).normal(3, 2, (50, 4))
     mean, scale = torch.tensor(x.mean(0)), torch.tensor(x.std(0))
-    np.testing.assert_allclose(standardise(torch.tensor(x), mean, scale), StandardScaler().fit_transform(x), rtol=1e-12)
+    np.testing.assert_allclose(standardise(torch.tensor(x), mean, scale),
+                               StandardScaler().fit_transform(x), rtol=1e-12)
     assert standardise(torch.tensor([[100.0]]), torch.zeros(1), torch.ones(1)).item() == 5
 
 # %% ../nbs/use/02_predictor.ipynb #0f3ab4ed
@@ -58,7 +59,8 @@ def test_a_prediction_is_the_sum_over_networks():
                 gamma = {e: g[i] for e, g in (q.batch.structure or {}).items()}
                 each.append(q.batch.net({k: v[i] for k, v in q.batch.named(w).items()}, gamma, z))
         torch.testing.assert_close(torch.stack(each), q.outputs(z), rtol=1e-10, atol=1e-12)
-        on = torch.stack(each).sigmoid() if each[0].shape[1] == 1 else torch.stack(each).softmax(-1)[..., 1:]
+        on = torch.stack(each).sigmoid() if each[0].shape[1] == 1 else torch.stack(each).softmax(
+            -1)[..., 1:]
         total = total + q.probability * on.mean(0)
     np.testing.assert_allclose(predictive(m, members, x)[:, 1:], total, rtol=1e-6)
 
@@ -89,7 +91,8 @@ def test_to_torch_agrees_and_needs_no_bstruct():
     np.testing.assert_allclose(module(torch.tensor(X)).numpy(), m.predict_proba(X), rtol=1e-12)
     with tempfile.TemporaryDirectory() as tmp:
         torch.save(module, f"{tmp}/m.pt")
-        code = ("import sys; sys.modules['bstruct'] = None; import torch; m = torch.load(sys.argv[1], weights_only=False); "
-                "print(m(torch.zeros(5, 2).double()).shape)")
-        done = subprocess.run([sys.executable, "-c", code, f"{tmp}/m.pt"], capture_output=True, text=True, cwd=tmp)
+        code = ("import sys; sys.modules['bstruct'] = None; import torch; m = torch.load(sys.argv[1], "
+                "weights_only=False); print(m(torch.zeros(5, 2).double()).shape)")
+        done = subprocess.run([sys.executable, "-c", code, f"{tmp}/m.pt"], capture_output=True,
+                              text=True, cwd=tmp)
     assert "[5, 2]" in done.stdout, done.stderr

@@ -44,11 +44,13 @@ def test_a_run_is_started_opened_and_kept():
     again = RunFolder(path)
     assert again.settings == SETTINGS and again.journal.records == [{"epoch": 1}]
     assert again.read("result.json") == {"p": 0.1}
-    with pytest.raises(ValueError, match="holds a run already; choose another --out, or --overwrite it"):
+    with pytest.raises(ValueError, match="holds a run already; choose another --out, or "
+                                         "--overwrite it"):
         RunFolder.start(path, SETTINGS)
     assert RunFolder(path).journal.records == [{"epoch": 1}]
     fresh = RunFolder.start(path, SETTINGS, overwrite=True)
-    assert fresh.journal.records == [] and sorted(f.name for f in path.iterdir()) == [".lock", "settings.json"]
+    assert fresh.journal.records == []
+    assert sorted(f.name for f in path.iterdir()) == [".lock", "settings.json"]
 
 # %% ../nbs/use/08_runs.ipynb #80030e60
 def test_overwrite_removes_a_run_and_nothing_else():

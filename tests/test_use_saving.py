@@ -34,5 +34,6 @@ def test_saved_and_loaded_predicts_to_the_bit():
             again = load(Path(tmp) / "m")
             with pytest.raises(FileExistsError, match="not empty"):
                 model.save(Path(tmp) / "m")
-        assert np.array_equal(model.predict(X), again.predict(X)) and again.structure_ == model.structure_
+        assert np.array_equal(model.predict(X), again.predict(X))
+        assert again.structure_ == model.structure_
         assert again.get_params() == model.get_params() and str(again.evidence_) == str(model.evidence_)

@@ -1,11 +1,13 @@
 """Execute notebooks: `python -m tools.execute [--save] [--slow] [--gpu] [notebook ...]`.
 
-Every notebook runs in a process of its own, forked from one that has imported the libraries once; `--serve` reads the
-names of notebooks from the input, one a line, and answers each with one line of JSON.
+Every notebook runs in a process of its own, forked from one that has imported the libraries once;
+`--serve` reads the names of notebooks from the input, one a line, and answers each with one line of
+JSON.
 
-With `--save` the outputs are stored; without, they are compared with the stored ones. Cells marked `#| test` run in
-pytest and not here; cells marked `#| slow` or `#| gpu` run only when asked for, and carry the digest of the source
-that made their output, so that a stale one is seen without running it.
+With `--save` the outputs are stored; without, they are compared with the stored ones. Cells marked
+`#| test` run in pytest and not here; cells marked `#| slow` or `#| gpu` run only when asked for,
+and carry the digest of the source that made their output, so that a stale one is seen without
+running it.
 """
 import argparse
 import base64
@@ -24,7 +26,8 @@ from pathlib import Path
 from tools import nb as nbtext
 
 FLAGS = ("gpu", "slow")
-PRELOADED = ("execnb.shell", "matplotlib.pyplot", "bstruct")  # what a notebook would spend its first seconds on
+# what a notebook would spend its first seconds on
+PRELOADED = ("execnb.shell", "matplotlib.pyplot", "bstruct")
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 RTOL, ATOL = 2e-2, 1e-6  # printed numbers move in their last digits between processors
 PIXELS = 2.0  # mean absolute difference of two renderings of a figure, of 255
@@ -68,7 +71,8 @@ def execute(path: Path, wanted: set[str]) -> dict:
                 continue
             outputs = shell.run(cell["source"])
             if shell.exc:
-                raise RuntimeError(f"{path.name}, cell {cell['id']}:\n{cell['source']}") from shell.exc
+                raise RuntimeError(f"{path.name}, cell "
+                                   f"{cell['id']}:\n{cell['source']}") from shell.exc
             cell["outputs"] = [clean(o) for o in outputs]
             flagged = any(f in directives(cell["source"]) for f in FLAGS)
             cell["metadata"] = {"ran": digest(cell["source"])} if flagged else {}
@@ -85,7 +89,8 @@ def clean(output) -> dict:
     if "text" in out:
         out["text"] = "".join(out["text"])
     if "data" in out:
-        out["data"] = {k: "".join(v) if isinstance(v, list) else v for k, v in dict(out["data"]).items()}
+        out["data"] = {k: "".join(v) if isinstance(v, list) else v
+                       for k, v in dict(out["data"]).items()}
     out["metadata"] = dict(out["metadata"]) if "metadata" in out else None
     return {k: v for k, v in out.items() if v is not None or k == "execution_count"}
 
@@ -98,7 +103,8 @@ def pixels(data: str):
 
 
 def numbers(text: str) -> list[tuple[float, str]]:
-    "The numbers of a text, each with what it is: a value that states its error, an error, a sample size, or plain."
+    """The numbers of a text, each with what it is: a value that states its error, an error, a
+    sample size, or plain."""
     def kind(m: re.Match) -> str:
         before, after = text[:m.start()], text[m.end():]
         return ("error" if before.endswith("± ") else "value" if after.startswith(" ±")
@@ -109,8 +115,9 @@ def numbers(text: str) -> list[tuple[float, str]]:
 def same_text(a: str, b: str) -> bool:
     """Equal but for the last digits of the numbers in it.
 
-    An estimate that states its error is as good as another within three of these errors: adaptive sampling takes
-    another turn where a processor rounds otherwise. Errors and effective sample sizes agree within a factor of two.
+    An estimate that states its error is as good as another within three of these errors: adaptive
+    sampling takes another turn where a processor rounds otherwise. Errors and effective sample
+    sizes agree within a factor of two.
     """
     if NUMBER.sub("#", a) != NUMBER.sub("#", b):
         return False
@@ -146,10 +153,12 @@ def stale(old: dict, new: dict) -> list[str]:
     for a, b in zip(old["cells"], new["cells"], strict=True):
         if a["cell_type"] != "code":
             continue
-        flagged = [f for f in FLAGS if f in directives(a["source"]) and "test" not in directives(a["source"])]
+        flagged = [f for f in FLAGS if f in directives(a["source"])
+                   and "test" not in directives(a["source"])]
         if flagged and a["outputs"] and a["metadata"].get("ran") != digest(a["source"]):
             bad.append(f"{a['id']} ({', '.join(flagged)}: source changed since it ran)")
-        elif len(a["outputs"]) != len(b["outputs"]) or not all(map(same_output, a["outputs"], b["outputs"])):
+        elif len(a["outputs"]) != len(b["outputs"]) or not all(
+            map(same_output, a["outputs"], b["outputs"])):
             bad.append(a["id"])
     return bad
 
@@ -193,7 +202,8 @@ def forked(path: Path, wanted: set[str], save: bool = False) -> str:
 
 
 def leave(status: int) -> None:
-    "End a forked process as Python ends, with what is to run at exit, but not with the parent's code."
+    """End a forked process as Python ends, with what is to run at exit, but not with the parent's
+    code."""
     import atexit
 
     try:
@@ -204,7 +214,8 @@ def leave(status: int) -> None:
 
 
 def serve(wanted: set[str]) -> None:
-    "Answer each line of the input, the name of a notebook, with its name and what is wrong with it."
+    """Answer each line of the input, the name of a notebook, with its name and what is wrong with
+    it."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a notebook's processes print is no answer
     for line in sys.stdin:
@@ -213,12 +224,14 @@ def serve(wanted: set[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--save", action="store_true", help="store the outputs")
     parser.add_argument("--serve", action="store_true", help="read the notebooks from the input")
     for flag in FLAGS:
-        parser.add_argument(f"--{flag}", action="store_true", help=f"run the cells marked {flag}, too")
+        parser.add_argument(f"--{flag}", action="store_true",
+                            help=f"run the cells marked {flag}, too")
     args = parser.parse_args()
     if not args.notebooks and not args.serve:
         parser.error("no notebook named")

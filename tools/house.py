@@ -1,7 +1,8 @@
 """The rules of the house, proved from the syntax trees: no module of the library is imported here.
 
-`faults(root)` names every breach in one line: file, line, what is wrong, and the remedy. An import goes to a lower
-floor or stays on its own; imports inside functions, relative ones and modules that a string names count like any other.
+`faults(root)` names every breach in one line: file, line, what is wrong, and the remedy. An import
+goes to a lower floor or stays on its own; imports inside functions, relative ones and modules that
+a string names count like any other.
 """
 import ast
 import re
@@ -12,11 +13,14 @@ from itertools import chain
 from pathlib import Path
 
 PACKAGE = "bstruct"
-# `testing` is for a user's own extensions: it may use every room but the last two. "" is the package itself.
-FLOORS = {"core": 1, "distributions": 1, "structure": 2, "hypergradient": 2, "model": 3, "objectives": 3, "evidence": 4,
-          "training": 5, "search": 6, "search/stages": 6, "search/work": 6, "search/modes": 6, "testing": 6.5,
+# `testing` is for a user's own extensions: it may use every room but the last two. "" is the
+# package itself.
+FLOORS = {"core": 1, "distributions": 1, "structure": 2, "hypergradient": 2, "model": 3,
+          "objectives": 3, "evidence": 4,
+          "training": 5, "search": 6, "search/stages": 6, "search/work": 6, "search/modes": 6,
+          "testing": 6.5,
           "continuous": 7, "use": 7, "experiments": 8, "": 9}
-FUNCTION, MODULE, PUBLIC, LINE = 40, 400, 15, 120   # lines, lines, names, characters
+FUNCTION, MODULE, PUBLIC, LINE = 40, 400, 15, 100   # lines, lines, names, characters
 FOREIGN = {"_foreach_norm": "torch has no public name for it",
            "_exit": "the documented way to end a process at once",
            "_cdata": "the address of a tensor's storage in torch, also where there is no data",
@@ -25,10 +29,15 @@ FOREIGN = {"_foreach_norm": "torch has no public name for it",
            "_functorch": "torch keeps its forward-mode levels there",
            "_replace": "public in a named tuple", "_asdict": "public in a named tuple",
            "_fields": "public in a named tuple"}
-# Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they are there.
+# Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they
+# are there.
 KNOWN: dict[str, str] = {
-    "rooms: bstruct/search/walk.py search search/stages": "a walk ends with a stage, and three stages have a "
-                                                          "function that takes the session beside the pure one",
+    "rooms: bstruct/search/walk.py search search/stages":
+        "a walk ends with a stage, and three stages have a function that takes the session beside "
+        "the pure one",
+    **dict.fromkeys((f"module: bstruct/{name}.py" for name in (
+        "evidence/dual", "experiments/study", "training/bilevel", "training/laplace", "use/cli",
+        "use/data")), "grew past the limit when lines became shorter; make two modules"),
 }
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
@@ -36,7 +45,8 @@ FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Fault:
-    "One breach. `subject` names it without its line, so that a list of known faults survives an edit."
+    """One breach. `subject` names it without its line, so that a list of known faults survives an
+    edit."""
     kind: str
     file: str
     line: int
@@ -90,16 +100,19 @@ def library(root: Path) -> dict[str, Module]:
 
 def written(module: Module) -> Iterator[tuple[str, ast.AST]]:
     "Every dotted name that a module imports, or names in a string."
-    docs = {id(n.body[0].value) for n in module.nodes if isinstance(n, FUNCTIONS | ast.ClassDef | ast.Module)
+    docs = {id(n.body[0].value) for n in module.nodes
+            if isinstance(n, FUNCTIONS | ast.ClassDef | ast.Module)
             and n.body and isinstance(n.body[0], ast.Expr)}
     for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from ((a.name, node) for a in node.names)
         elif isinstance(node, ast.ImportFrom):
-            up = module.package.split(".")[:len(module.package.split(".")) + 1 - node.level] if node.level else []
+            up = module.package.split(".")[:len(module.package.split(".")) + 1
+                                           - node.level] if node.level else []
             base = ".".join([*up, *filter(None, [node.module])])
             yield from ((f"{base}.{a.name}", node) for a in node.names)
-        elif (isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+        elif (isinstance(node, ast.Constant) and isinstance(node.value, str)
+              and id(node) not in docs
               and re.fullmatch(rf"{PACKAGE}(\.\w+)+", node.value)):
             yield node.value, node
 
@@ -111,7 +124,8 @@ def imports(modules: dict[str, Module]) -> dict[str, dict[str, int]]:
         for target, node in written(module):
             while target and target not in modules:
                 target = target.rpartition(".")[0]
-            words = isinstance(node, ast.Constant) and target == PACKAGE  # "bstruct.graph" may be a file's format
+            # "bstruct.graph" may be a file's format
+            words = isinstance(node, ast.Constant) and target == PACKAGE
             if target and target != name and not words:
                 edges[name].setdefault(target, node.lineno)
     return edges
@@ -148,23 +162,28 @@ def upward(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> Iter
     "A room without a floor, an import of a higher floor, a circle of files, a circle of rooms."
     for module in modules.values():
         if module.room not in FLOORS:
-            yield module.fault("room", 1, module.room, f"the room {module.room!r} has no floor; move the file, or add "
-                               "the room to FLOORS in tools/house.py")
+            yield module.fault("room", 1, module.room, f"the room {module.room!r} has no floor; "
+                                                       "move the file, or add the room to FLOORS "
+                                                       "in tools/house.py")
     known = {n: m for n, m in modules.items() if m.room in FLOORS}
     for name, module in known.items():
         for target, line in edges[name].items():
             if target in known and FLOORS[known[target].room] > FLOORS[module.room]:
-                yield module.fault("upward", line, target, f"imports {target}, a higher floor; hand over what is "
-                                   "needed as an argument, or move the shared part down")
+                yield module.fault("upward", line, target, f"imports {target}, a higher floor; "
+                                                           "hand over what is needed as an "
+                                                           "argument, or move the shared part down")
     for way in circles(edges):
         module = modules[way[0]]
         yield module.fault("circle", edges[way[0]][way[1 % len(way)]], " ".join(sorted(way)),
-                           f"imports in a circle: {' -> '.join([*way, way[0]])}; move what both need into a third file")
+                           f"imports in a circle: {' -> '.join([*way, way[0]])}; move what both "
+                           "need into a third file")
     yield from room_circles(known, edges)
 
 
-def rooms(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> dict[str, dict[str, tuple[str, str]]]:
-    "Of each room: the rooms it imports, each with one pair of files that shows it; doors (`__init__`) are left out."
+def rooms(modules: dict[str, Module],
+          edges: dict[str, dict[str, int]]) -> dict[str, dict[str, tuple[str, str]]]:
+    """Of each room: the rooms it imports, each with one pair of files that shows it; doors
+    (`__init__`) are left out."""
     between = {m.room: {} for m in modules.values() if m.room}
     for name, module in modules.items():
         for target in edges[name].keys() & modules.keys():
@@ -177,25 +196,28 @@ def rooms(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> dict[
 def room_circles(modules: dict[str, Module], edges: dict[str, dict[str, int]]) -> Iterator[Fault]:
     "Rooms of one floor that import each other."
     between = rooms(modules, edges)
-    beside = {a: {b: pair for b, pair in bs.items() if FLOORS[a] == FLOORS[b]} for a, bs in between.items()}
+    beside = {a: {b: pair for b, pair in bs.items() if FLOORS[a] == FLOORS[b]}
+              for a, bs in between.items()}
     short = lambda name: name.removeprefix(PACKAGE + ".")
     for way in circles(beside):
         pairs = [beside[a][b] for a, b in zip(way, [*way[1:], way[0]], strict=True)]
         shown = ", ".join(f"{short(a)} imports {short(b)}" for a, b in pairs)
         name, target = pairs[0]
         yield modules[name].fault("rooms", edges[name][target], " ".join(sorted(way)),
-                                  f"rooms in a circle: {' -> '.join([*way, way[0]])} ({shown}); let one of them stop, "
-                                  "by an argument or a move")
+                                  f"rooms in a circle: {' -> '.join([*way, way[0]])} ({shown}); "
+                                  "let one of them stop, by an argument or a move")
 
 
 # Names
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not (name.startswith("__") and name.endswith("__")) and name != "_"
+    return name.startswith("_") and not (
+        name.startswith("__") and name.endswith("__")) and name != "_"
 
 
 def own_names(module: Module) -> set[str]:
-    "What a module itself defines: functions, classes, variables, and attributes of its own `self` and `cls`."
+    """What a module itself defines: functions, classes, variables, and attributes of its own
+    `self` and `cls`."""
     found = set()
     for node in module.nodes:
         if isinstance(node, FUNCTIONS | ast.ClassDef):
@@ -213,17 +235,23 @@ def trespasses(module: Module) -> Iterator[Fault]:
     own = own_names(module)
     for node in module.nodes:
         if isinstance(node, ast.ImportFrom):
-            for name in (a.name for a in node.names if is_private(a.name) and a.name not in FOREIGN):
+            for name in (a.name for a in node.names if is_private(a.name)
+                         and a.name not in FOREIGN):
                 yield module.fault("private", node, name, f"imports the private name {name} of "
-                                   f"{'.' * node.level}{node.module or ''}; make it public there, or keep to what is")
-        elif isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own | FOREIGN.keys():
+                                   f"{'.' * node.level}{node.module or ''}; make it public there, "
+                                   "or keep to what is")
+        elif isinstance(node, ast.Attribute) and is_private(
+            node.attr) and node.attr not in own | FOREIGN.keys():
             if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
-                yield module.fault("private", node, node.attr, f"reaches the private name {ast.unparse(node)}, which "
-                                   "this module does not define; make it public where it is defined")
+                yield module.fault("private", node, node.attr,
+                                   f"reaches the private name {ast.unparse(node)}, which "
+                                   "this module does not define; make it public where it "
+                                   "is defined")
 
 
 def top_level(tree: ast.AST) -> Iterator[ast.stmt]:
-    "The statements outside of functions and classes, also those under `if`, `for`, `with` and `try`."
+    """The statements outside of functions and classes, also those under `if`, `for`, `with` and
+    `try`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.stmt | ast.ExceptHandler):
             yield node
@@ -235,23 +263,27 @@ def outsiders(module: Module) -> Iterator[Fault]:
     "A method assigned from outside its class, a free function that takes `self`."
     for node in top_level(module.tree):
         targets = node.targets if isinstance(node, ast.Assign) else []
-        for target in chain.from_iterable(t.elts if isinstance(t, ast.Tuple | ast.List) else [t] for t in targets):
+        for target in chain.from_iterable(t.elts if isinstance(t, ast.Tuple | ast.List) else [t]
+                                          for t in targets):
             if isinstance(target, ast.Attribute):
                 name = ast.unparse(target)
-                yield module.fault("assigned", node, name, f"{name} is assigned from outside its class; write it into "
-                                   "the class, or use fastcore's `@patch`")
+                yield module.fault("assigned", node, name, f"{name} is assigned from outside its "
+                                                           "class; write it into the class, or use "
+                                                           "fastcore's `@patch`")
         if isinstance(node, ast.Expr) and (name := ast.unparse(node)).startswith("setattr("):
-            yield module.fault("assigned", node, name, f"{name} assigns from outside its class; write it into the "
-                               "class")
+            yield module.fault("assigned", node, name, f"{name} assigns from outside its class; "
+                                                       "write it into the class")
     inside = [s for c in module.nodes if isinstance(c, ast.ClassDef) for s in c.body]
     methods = {id(f) for s in inside for f in (s.body if isinstance(s, ast.If) else [s])}
     for node in module.nodes:
         if isinstance(node, FUNCTIONS) and id(node) not in methods:
             first = next(iter([*node.args.posonlyargs, *node.args.args]), None)
-            patched = any(ast.unparse(d).partition("(")[0] in ("patch", "patch_to") for d in node.decorator_list)
+            patched = any(ast.unparse(d).partition("(")[0] in ("patch", "patch_to")
+                          for d in node.decorator_list)
             if first and first.arg == "self" and not patched:
-                yield module.fault("self", node, node.name, f"{node.name} is no method and takes `self`; make it one, "
-                                   "or name the argument by what it is")
+                yield module.fault("self", node, node.name, f"{node.name} is no method and takes "
+                                                            "`self`; make it one, or name the "
+                                                            "argument by what it is")
 
 
 # Sizes and shapes
@@ -261,17 +293,24 @@ def sizes(module: Module) -> Iterator[Fault]:
     lines = module.text.splitlines()
     for node in module.nodes:
         if isinstance(node, FUNCTIONS) and (n := node.end_lineno - node.lineno + 1) > FUNCTION:
-            yield module.fault("function", node, node.name, f"{node.name} has {n} lines, {FUNCTION} are allowed; split "
+            yield module.fault("function", node, node.name,
+                               f"{node.name} has {n} lines, {FUNCTION} are allowed; split "
                                "it")
     if len(lines) > MODULE:
-        yield module.fault("module", len(lines), "", f"{len(lines)} lines, {MODULE} are allowed; make two modules")
+        yield module.fault("module", len(lines), "",
+                           f"{len(lines)} lines, {MODULE} are allowed; make two modules")
     names = public_names(module)
     if len(names) > PUBLIC and not module.is_door:
         yield module.fault("public", 1, "", f"{len(names)} public names, {PUBLIC} are allowed: "
-                           f"{', '.join(sorted(names))}; make two modules, or private what no other module uses")
+                           f"{', '.join(sorted(names))}; make two modules, or private what no "
+                           "other module uses")
+    listed = {i for n in module.tree.body if isinstance(n, ast.Assign)
+              and ast.unparse(n.targets[0]) == "__all__"
+              for i in range(n.lineno, n.end_lineno + 1)}
     for i, line in enumerate(lines, 1):
-        if len(line) > LINE and i > 1 and not line.startswith(("# %% ", "__all__ = ")):
-            yield module.fault("line", i, line.strip()[:40], f"{len(line)} characters, {LINE} are allowed; break it")
+        if len(line) > LINE and i > 1 and i not in listed and not line.startswith("# %% "):
+            yield module.fault("line", i, line.strip()[:40],
+                               f"{len(line)} characters, {LINE} are allowed; break it")
 
 
 def public_names(module: Module) -> set[str]:
@@ -298,37 +337,43 @@ def comprehensions(module: Module) -> Iterator[Fault]:
     for node in module.nodes:
         if isinstance(node, COMPREHENSIONS):
             for part in node.generators:
-                if isinstance(part.iter, ast.List | ast.Tuple) and len(part.iter.elts) == 1 and not isinstance(
+                if isinstance(part.iter, ast.List | ast.Tuple) and len(
+                    part.iter.elts) == 1 and not isinstance(
                         part.iter.elts[0], ast.Starred):
                     name = f"for {ast.unparse(part.target)} in {ast.unparse(part.iter)}"
                     yield module.fault("let", node, name, f"`{name}` is a let; write an assignment")
     for node in chain.from_iterable(map(ast.walk, public_trees(module))):
         if isinstance(node, COMPREHENSIONS) and len(node.generators) > 1:
             text = ast.unparse(node)
-            yield module.fault("nested", node, text, f"`{text[:60]}` has {len(node.generators)} `for`; write a loop, "
-                               "or name the inner part")
+            yield module.fault("nested", node, text, f"`{text[:60]}` has {len(node.generators)} "
+                                                     "`for`; write a loop, or name the inner part")
 
 
 # Notebooks
 
 def doors(root: Path) -> Iterator[Fault]:
-    "A notebook without a number, two of a room with one number, and one whose module has another path."
+    """A notebook without a number, two of a room with one number, and one whose module has another
+    path."""
     taken: dict[tuple[str, int], str] = {}
     for path in sorted((root / "nbs").rglob("*.ipynb")):
         inside = path.relative_to(root / "nbs")
         room, file = inside.parent.as_posix(), path.relative_to(root).as_posix()
         number, _, name = path.stem.partition("_")
-        if inside.as_posix() == "index.ipynb" or any(p.startswith((".", "_")) for p in inside.parts):
+        if inside.as_posix() == "index.ipynb" or any(p.startswith((".", "_"))
+                                                     for p in inside.parts):
             continue
         if not number.isdigit() or not name:
-            yield Fault("name", file, 1, "", "is not named NN_name.ipynb; the number gives the reading order")
+            yield Fault("name", file, 1, "", "is not named NN_name.ipynb; the number gives the "
+                                             "reading order")
             continue
         if (other := taken.setdefault((room, int(number)), file)) != file:
-            yield Fault("number", file, 1, number, f"has the number {number} of {other}; take the next free one")
+            yield Fault("number", file, 1, number,
+                        f"has the number {number} of {other}; take the next free one")
         want = ".".join([*inside.parent.parts, name])
         for line, module in _modules_of(path):
             if module != want:
-                yield Fault("path", file, line, module, f"makes the module {module}; write `default_exp {want}`, or "
+                yield Fault("path", file, line, module,
+                            f"makes the module {module}; write `default_exp {want}`, or "
                             "move the notebook")
 
 
@@ -357,4 +402,5 @@ def unexcused(root: Path, known: dict[str, str] = KNOWN) -> list[str]:
     found = faults(root)
     stale = [key for key in known if not any(f.key.startswith(key) for f in found)]
     return [str(f) for f in found if not any(f.key.startswith(key) for key in known)] + [
-        f"tools/house.py: KNOWN excuses {key!r}, which is no fault any more; remove the entry" for key in stale]
+        f"tools/house.py: KNOWN excuses {key!r}, which is no fault any more; remove "
+        "the entry" for key in stale]

@@ -1,4 +1,5 @@
-"""One notebook to one piece of HTML, by nbdev's processors and pandoc: what `tools.site` puts into a page."""
+"""One notebook to one piece of HTML, by nbdev's processors and pandoc: what `tools.site` puts into
+a page."""
 import html
 import re
 import subprocess
@@ -9,7 +10,8 @@ import yaml
 
 ASSETS = Path(__file__).parent / "site"
 CUT = "<!-- contents above, page below -->"
-TITLE = re.compile(r"\A\s*#\s+(?P<title>.+?)\s*(?:\{[^}]*\}\s*)?$\n*(?P<sub>(?:^>.*\n?)+)?", flags=re.M)
+TITLE = re.compile(r"\A\s*#\s+(?P<title>.+?)\s*(?:\{[^}]*\}\s*)?$\n*(?P<sub>(?:^>.*\n?)+)?",
+                   flags=re.M)
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
 ANSI = re.compile(r"\x1B\[[0-?]*[ -/]*[@-~]")
 
@@ -59,7 +61,8 @@ def api_doc(markdown: str) -> str:
 def image(kind: str, data: str, alt: str) -> str:
     if kind == "image/svg+xml":
         return raw(data[data.find("<svg"):])
-    return raw(f'<p><img src="data:{kind};base64,{"".join(data.split())}" alt="{html.escape(alt, quote=True)}"/></p>')
+    return raw(f'<p><img src="data:{kind};base64,{"".join(data.split())}" '
+               f'alt="{html.escape(alt, quote=True)}"/></p>')
 
 
 def output(out: dict, opts: dict) -> str:
@@ -112,7 +115,8 @@ def code_cell(cell: dict) -> str:
 
 
 def markdown(cells: list[dict]) -> str:
-    "The cells of a processed notebook as pandoc's markdown; links to notebooks become links to pages."
+    """The cells of a processed notebook as pandoc's markdown; links to notebooks become links to
+    pages."""
     texts = [code_cell(c) if c["cell_type"] == "code" else joined(c["source"])
              for c in cells if c["cell_type"] != "raw"]
     return page_links("\n\n".join(t for t in texts if t.strip()))
@@ -120,7 +124,8 @@ def markdown(cells: list[dict]) -> str:
 
 def page_links(text: str) -> str:
     "`](../room/01_name.ipynb#x)` as `](../room/name.html#x)`."
-    return re.sub(r"(?<=\]\()((?:[^)\s:]*/)?)(?:\d+_)?([\w-]+)\.(?:ipynb|html)(?=[#)])", r"\1\2.html", text)
+    return re.sub(r"(?<=\]\()((?:[^)\s:]*/)?)(?:\d+_)?([\w-]+)\.(?:ipynb|html)(?=[#)])",
+                  r"\1\2.html", text)
 
 
 def page_name(stem: str) -> str:
@@ -132,12 +137,15 @@ def pandoc(text: str, bibliography: Path | None) -> tuple[str, str, list[str]]:
     "Contents, body, and what pandoc and the filter complained of."
     import pypandoc
 
-    cmd = [pypandoc.get_pandoc_path(), "--from", "markdown", "--to", "html5", "--standalone", "--toc", "--toc-depth=3",
-           "--mathml", "--wrap=none", "--metadata=title:-", "--metadata=link-citations:true", "--metadata=lang:en",
+    cmd = [pypandoc.get_pandoc_path(), "--from", "markdown", "--to", "html5", "--standalone",
+           "--toc", "--toc-depth=3",
+           "--mathml", "--wrap=none", "--metadata=title:-", "--metadata=link-citations:true",
+           "--metadata=lang:en",
            "--lua-filter", ASSETS / "quarto.lua", "--template", ASSETS / "fragment.html"]
     if bibliography:
         cmd += ["--citeproc", "--bibliography", bibliography]
-    done = subprocess.run(cmd, input=text, capture_output=True, text=True, encoding="utf-8", timeout=60)
+    done = subprocess.run(cmd, input=text, capture_output=True, text=True, encoding="utf-8",
+                          timeout=60)
     warning = re.compile(r"^\[WARNING\] (?:Scripting warning at .*? column \d+: )?", flags=re.M)
     problems = [" ".join(w.split()) for w in warning.split(done.stderr) if w.strip()]
     if done.returncode:
@@ -154,7 +162,8 @@ def render(path: Path, bibliography: Path | None) -> Page:
 
     nb = read_nb(path)
     sources = [c.source for c in nb.cells if c.cell_type == "code"]
-    module = next((m[1] for s in sources if (m := re.search(r"^#\|\s*default_exp\s+(\S+)", s, flags=re.M))), "")
+    module = next((m[1] for s in sources if (
+        m := re.search(r"^#\|\s*default_exp\s+(\S+)", s, flags=re.M))), "")
     Filter()(nb)
     text = markdown(nb.cells)
     head = TITLE.match(text)
@@ -164,7 +173,8 @@ def render(path: Path, bibliography: Path | None) -> Page:
     if subtitle:
         subtitle = f":::: {{.subtitle}}\n{subtitle}\n::::\n\n"
     toc, body, problems = pandoc(subtitle + text[head.end():], bibliography)
-    body = re.sub(r'<a href="#cb\d+-\d+"[^>]*></a>| id="cb\d+(?:-\d+)?"', "", body)  # anchors of code lines
+    # anchors of code lines
+    body = re.sub(r'<a href="#cb\d+-\d+"[^>]*></a>| id="cb\d+(?:-\d+)?"', "", body)
     api = re.findall(r'<section id="([^"]+)" class="[^"]*api-doc', body)
     return Page(head["title"], body, toc, module, head["sub"] or "", problems, api)
 
@@ -175,4 +185,5 @@ def attempt(notebook: Path, bibliography: Path | None) -> Page:
         return render(notebook, bibliography)
     except Exception as e:
         cause = e.__cause__ or e
-        return Page(notebook.stem, "", "", problems=[f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}"])
+        return Page(notebook.stem, "", "", problems=[f"{type(cause).__name__}: "
+                                                     f"{' '.join(str(cause).split())[:300]}"])

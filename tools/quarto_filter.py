@@ -1,8 +1,10 @@
-"""What a notebook looks like in the documentation: `python -m tools.quarto_filter <in.ipynb >out.ipynb`.
+"""What a notebook looks like in the documentation: `python -m tools.quarto_filter <in.ipynb
+>out.ipynb`.
 
-nbdev's own processors, with three differences: every exported name gets its `show_doc`, in the order of the source and
-with the public methods of classes; exported and private code and tests stay on the page, folded; of the notebook only
-the exported cells are executed. Quarto calls this for every notebook (`ipynb-filters`), and so does `tools.page`.
+nbdev's own processors, with three differences: every exported name gets its `show_doc`, in the
+order of the source and with the public methods of classes; exported and private code and tests stay
+on the page, folded; of the notebook only the exported cells are executed. Quarto calls this for
+every notebook (`ipynb-filters`), and so does `tools.page`.
 """
 import ast
 import json
@@ -13,7 +15,8 @@ from execnb.nbio import dict2nb, mk_cell, nb2dict
 from nbdev.process import Processor
 from nbdev.processors import FilterDefaults
 
-DROPPED = {"FrontmatterProc", "insert_warning", "add_show_docs", "rm_export", "add_links", "add_fold", "mv_exports"}
+DROPPED = {"FrontmatterProc", "insert_warning", "add_show_docs", "rm_export", "add_links",
+           "add_fold", "mv_exports"}
 EXPORTED = {"export", "exports"}
 DEFS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -38,7 +41,8 @@ def parameters(args: ast.arguments) -> list[str]:
         return text if default is None else f"{text}{equals}{ast.unparse(default)}"
 
     plain = args.posonlyargs + args.args
-    found = [one(*pair) for pair in zip(plain, [None] * (len(plain) - len(args.defaults)) + args.defaults)]
+    found = [one(*pair) for pair in zip(plain, [None] * (len(plain) - len(args.defaults))
+                                        + args.defaults)]
     found = found[1:] if plain and plain[0].arg in ("self", "cls") else found
     if args.vararg or args.kwonlyargs:
         found.append("*" + (ast.unparse(args.vararg) if args.vararg else ""))
@@ -66,7 +70,8 @@ def signature(node: ast.AST, name: str) -> str:
     "How a function or class is called, one parameter a line where the line would be long."
     node = Unquoted().visit(node)
     if isinstance(node, ast.ClassDef):
-        init = next((f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+        init = next((f for f in node.body if isinstance(f, ast.FunctionDef)
+                     and f.name == "__init__"), None)
         fields = [ast.unparse(f) for f in node.body if isinstance(f, ast.AnnAssign)]
         fields = [f for f in fields if "ClassVar" not in f] or list(map(ast.unparse, node.bases))
         head, inside, tail = f"class {name}", parameters(init.args) if init else fields, ""
@@ -78,28 +83,34 @@ def signature(node: ast.AST, name: str) -> str:
 
 
 def documented(tree: ast.Module) -> list[tuple[str, int, str]]:
-    "Public definitions and public methods that have a docstring: name, level of the heading, signature."
+    """Public definitions and public methods that have a docstring: name, level of the heading,
+    signature."""
     found = []
     for node in tree.body:
         if not isinstance(node, DEFS) or node.name.startswith("_"):
             continue
         found.append((node.name, 3, signature(node, node.name)))
-        methods = [f for f in node.body if isinstance(f, ast.FunctionDef)] if isinstance(node, ast.ClassDef) else []
+        methods = [f for f in node.body if isinstance(f, ast.FunctionDef)] if isinstance(
+            node, ast.ClassDef) else []
         methods = [f for f in methods if not f.name.startswith("_") and ast.get_docstring(f)
                    and not any("property" in ast.unparse(d) for d in f.decorator_list)]
-        found += [(f"{node.name}.{f.name}", 4, signature(f, f"{node.name}.{f.name}")) for f in methods]
+        found += [(f"{node.name}.{f.name}", 4, signature(f, f"{node.name}.{f.name}"))
+                  for f in methods]
     return found
 
 
 def folded(cell, summary: str) -> None:
-    cell.source = f"#| code-fold: true\n#| code-summary: {json.dumps(summary, ensure_ascii=False)}\n{cell.source}"
+    cell.source = ("#| code-fold: true\n#| code-summary: "
+                   f"{json.dumps(summary, ensure_ascii=False)}\n{cell.source}")
 
 
 class Document(Processor):
-    "A `show_doc` for every exported name; code that is no example is folded; only exported code will run."
+    """A `show_doc` for every exported name; code that is no example is folded; only exported code
+    will run."""
 
     def begin(self):
-        self.shown = set(re.findall(r"^show_doc\(([\w.]+)", "\n".join(c.source for c in self.nb.cells), flags=re.M))
+        self.shown = set(re.findall(
+            r"^show_doc\(([\w.]+)", "\n".join(c.source for c in self.nb.cells), flags=re.M))
         self.nb.has_docs_ = bool(self.shown)
         self.nb.cells = [new for cell in self.nb.cells for new in self.cells(cell)]
 
@@ -117,7 +128,8 @@ class Document(Processor):
             return [cell]
         tree = ast.parse(re.sub(r"^\s*[%!].*", "", cell.source, flags=re.M))
         cell.directives_ = {"exec_doc": []} if exported or private else {"eval:": ["false"]}
-        if not exported and not test and all(isinstance(n, ast.Import | ast.ImportFrom) for n in tree.body):
+        if not exported and not test and all(isinstance(n, ast.Import | ast.ImportFrom)
+                                             for n in tree.body):
             cell.source = "#| include: false\n" + cell.source
             return [cell]
         kind = "Source" if exported else "Private" if private else "Test helpers"
@@ -136,7 +148,8 @@ class Document(Processor):
 
 
 class DocsFirst(Processor):
-    "Documentation moves before its source, which had to run first, and shows the signature as written."
+    """Documentation moves before its source, which had to run first, and shows the signature as
+    written."""
 
     def begin(self):
         cells = []
@@ -144,15 +157,18 @@ class DocsFirst(Processor):
             if not getattr(cell, "call_", None):
                 cells.append(cell)
                 continue
-            at = next(i for i in range(len(cells) - 1, -1, -1) if not getattr(cells[i], "call_", None))
+            at = next(i for i in range(len(cells) - 1, -1, -1)
+                      if not getattr(cells[i], "call_", None))
             cells.insert(at, cell)
             for out in cell.outputs:
-                out["data"]["text/markdown"] = [self.page("".join(out["data"]["text/markdown"]), cell.call_)]
+                out["data"]["text/markdown"] = [
+                    self.page("".join(out["data"]["text/markdown"]), cell.call_)]
         self.nb.cells = cells
 
     def page(self, text: str, call: str) -> str:
         text = re.sub(r"\A---\n+(?:\[source\].*\n+)?", "", text)
-        text = re.sub(r"```python\n.*?\n```", lambda m: f"```python\n{call}\n```", text, count=1, flags=re.S)
+        text = re.sub(r"```python\n.*?\n```", lambda m: f"```python\n{call}\n```", text, count=1,
+                      flags=re.S)
         return re.sub(r"^\*(.+)\*$", r"\1", text, count=1, flags=re.M)
 
 

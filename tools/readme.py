@@ -11,12 +11,14 @@ ROOT = Path(__file__).resolve().parent.parent
 def code(cell: dict) -> str:
     "A code cell and its text outputs, as they are shown on the site."
     opts, source = options(cell["source"])
-    if re.search(r"^#\|\s*(?:hide|default_exp|test)", cell["source"], flags=re.M) or opts.get("include") is False:
+    if re.search(r"^#\|\s*(?:hide|default_exp|test)", cell["source"],
+                 flags=re.M) or opts.get("include") is False:
         return ""
     source = re.sub(r"^#\|.*\n?", "", source, flags=re.M).strip()
     parts = [f"```python\n{source}\n```"] if source and opts.get("echo") is not False else []
     for out in cell["outputs"]:
-        text = joined(out["text"] if out["output_type"] == "stream" else out.get("data", {}).get("text/plain", ""))
+        text = joined(out["text"] if out["output_type"] == "stream"
+                      else out.get("data", {}).get("text/plain", ""))
         parts += [fenced(text.rstrip(), "").replace(" {}", "", 1)] if text.strip() else []
     return "\n\n".join(parts)
 
@@ -27,7 +29,8 @@ def readme(root: Path) -> str:
     div = re.compile(r"^:{3,}.*\n?", flags=re.M)
     texts = [code(c) if c["cell_type"] == "code" else div.sub("", c["source"]) for c in cells]
     text = "\n\n".join(t.strip() for t in texts if t.strip())
-    return re.sub(r"\]\((?![a-z]+:|#|\.\./|nbs/)([^)]+\.ipynb(?:#[^)]*)?)\)", r"](nbs/\1)", text) + "\n"
+    return re.sub(r"\]\((?![a-z]+:|#|\.\./|nbs/)([^)]+\.ipynb(?:#[^)]*)?)\)", r"](nbs/\1)",
+                  text) + "\n"
 
 
 def write(root: Path = ROOT) -> None:

@@ -1,6 +1,7 @@
 """The estimators' signature and docstring, made from the fields and comments of `Settings`.
 
-`tools.export` rewrites the cell of nbs/use/11_parameters.ipynb that starts with `MARK`, before it exports anything.
+`tools.export` rewrites the cell of nbs/use/11_parameters.ipynb that starts with `MARK`, before it
+exports anything.
 """
 import ast
 import json
@@ -16,11 +17,13 @@ SOURCE, TARGET = "nbs/search/01_settings.ipynb", "nbs/use/11_parameters.ipynb"
 MARK = "#| exporti\n# made by tools/signature.py from Settings\n"
 LEFT_OUT = ("c_comb",)  # no mode of an estimator is told of structures to keep away from
 OWN = {"graph": ("Graph or None", "None",
-                 "what is searched; None: a dense graph of the widths `hidden` with the `candidates`"),
+                 "what is searched; None: a dense graph of the widths `hidden` with the "
+                 "`candidates`"),
        "random_state": ("int, RandomState or None", "None", "seed of everything that is drawn"),
        "device": ("str", '"cpu"', "where tensors live, as torch names it"),
        "n_jobs": ("int or None", "None",
-                  "processes that fit the structures of `enumerate`; -1 is one a core, None is one"),
+                  "processes that fit the structures of `enumerate`; -1 is one a core, "
+                  "None is one"),
        "verbose": ("bool", "False", "whether a progress bar is shown")}
 ATTRIBUTES = {
     "structure_": ("dict", "edge to its most plausible candidate"),
@@ -43,7 +46,8 @@ ATTRIBUTES = {
 
 def settings_cell(nb: dict) -> str:
     "The source of the cell that declares `Settings`."
-    return next(c["source"] for c in nb["cells"] if c["cell_type"] == "code" and "\nclass Settings:" in c["source"])
+    return next(c["source"] for c in nb["cells"] if c["cell_type"] == "code"
+                and "\nclass Settings:" in c["source"])
 
 
 def fields(source: str) -> dict[str, tuple[str, str, str]]:
@@ -53,26 +57,35 @@ def fields(source: str) -> dict[str, tuple[str, str, str]]:
     found = {}
     for node in body:
         if isinstance(node, ast.AnnAssign):
-            behind, above = lines[node.end_lineno - 1].partition("  # ")[2], lines[node.lineno - 2].strip()
+            behind, above = lines[node.end_lineno - 1].partition(
+                "  # ")[2], lines[node.lineno - 2].strip()
             comment = behind or (above[2:] if above.startswith("# ") else "")
             if not comment:
-                raise ValueError(f"Settings.{node.target.id} has no comment: say behind it or above it what it is")
+                raise ValueError(f"Settings.{node.target.id} has no comment: say behind it or "
+                                 "above it what it is")
             text = re.sub(r"^\.\.\. | \.\.\.$", "", comment)
-            found[node.target.id] = (ast.unparse(node.annotation), ast.get_source_segment(source, node.value), text)
+            value = " ".join(ast.get_source_segment(source, node.value).split())
+            found[node.target.id] = (ast.unparse(node.annotation), value, text)
     return found
 
 
 def cell(parameters: dict[str, tuple[str, str, str]], page: str) -> str:
     "The source of the generated cell; `page` documents it."
-    entry = lambda name, kind, text: f"    {name} : {kind}\n        {text}."
-    listed = [entry(n, f"{kind}, default={value}", text) for n, (kind, value, text) in parameters.items()]
+    entry = lambda name, kind, text: (
+        textwrap.fill(f"{name} : {kind}", 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
+        + f"\n        {text}.")
+    listed = [entry(n, f"{kind}, default={value}", text)
+              for n, (kind, value, text) in parameters.items()]
     fitted = [entry(n, *told) for n, told in ATTRIBUTES.items()]
     doc = ['    """What every estimator is told, and what it knows when it is fitted.', "",
-           "    Parameters", "    ----------", *listed, "", "    Attributes", "    ----------", *fitted, '    """']
-    wrap = lambda text, indent: textwrap.fill(text, 120, initial_indent=indent, subsequent_indent=indent,
-                                              break_long_words=False, break_on_hyphens=False)
-    glue = lambda text: text.replace(" ", "\0")
-    signature = wrap(" ".join(glue(f"{n}={v}") + "," for n, (_, v, _) in parameters.items()).rstrip(","),
+           "    Parameters", "    ----------", *listed, "", "    Attributes", "    ----------",
+           *fitted, '    """']
+    wrap = lambda text, indent: textwrap.fill(text, 92, initial_indent=indent,
+                                              subsequent_indent=indent, break_long_words=False,
+                                              break_on_hyphens=False)
+    glue = lambda text: text.replace(" ", "\0") if len(text) < 60 else text
+    signature = wrap(" ".join(glue(f"{n}={v}") + "," for n, (_, v, _) in parameters.items()).rstrip(
+        ","),
                      " " * 17).replace("\0", " ").lstrip()
     names, sets = list(parameters), []
     for i in range(0, len(names), 2):
@@ -106,11 +119,13 @@ def write(root: Path) -> None:
     "Rewrite the generated cell, where it is not what it should be."
     if not (root / TARGET).exists() or not (root / SOURCE).exists():
         return
-    known = {k: v for k, v in fields(settings_cell(read(root / SOURCE))).items() if k not in LEFT_OUT} | OWN
+    known = {k: v for k, v in fields(settings_cell(read(root / SOURCE))).items()
+             if k not in LEFT_OUT} | OWN
     nb, source = read(root / TARGET), cell(known, page_of(root))
     place = next((c for c in nb["cells"] if c["source"].startswith(MARK)), None)
     if place is None:
-        raise ValueError(f"{TARGET} has no cell that starts with {json.dumps(MARK)}: write one, its rest is made")
+        raise ValueError(f"{TARGET} has no cell that starts with {json.dumps(MARK)}: write one, "
+                         "its rest is made")
     if place["source"] != source:
         place["source"] = source
         write_notebook(nb, root / TARGET)

@@ -1,9 +1,10 @@
 """The site, in `_docs`: `python -m tools.site [--pandoc]`.
 
-`_quarto.yml` defines it. Quarto renders it where it is installed; elsewhere every notebook becomes a page by nbdev and
-pandoc (`tools.page`), and only the pages whose notebook or tools changed are rendered again. The build fails, and names
-page and label, for a cross-reference or citation that does not resolve, a dead link, a label used twice, and anything
-that would be loaded from another host. KaTeX and the search index are served from the site itself.
+`_quarto.yml` defines it. Quarto renders it where it is installed; elsewhere every notebook becomes
+a page by nbdev and pandoc (`tools.page`), and only the pages whose notebook or tools changed are
+rendered again. The build fails, and names page and label, for a cross-reference or citation that
+does not resolve, a dead link, a label used twice, and anything that would be loaded from another
+host. KaTeX and the search index are served from the site itself.
 """
 import argparse
 import hashlib
@@ -28,7 +29,8 @@ from tools.page import ASSETS, Page, attempt, page_name
 ROOT = Path(__file__).resolve().parent.parent
 LABEL = re.compile(r"(?:thm|lem|cor|prp|cnj|def|exm|exr|rem|alg|fig|tbl|eq|sec)-[\w-]+")
 EXTERNAL = re.compile(r"\s*(?:https?:)?//")
-RENDERERS = [ASSETS.parent / n for n in ("page.py", "quarto_filter.py", "site/quarto.lua", "site/fragment.html")]
+RENDERERS = [ASSETS.parent / n for n in ("page.py", "quarto_filter.py", "site/quarto.lua",
+                                         "site/fragment.html")]
 STATIC = ("site.css", "site.js", "logo.svg")
 
 
@@ -36,7 +38,8 @@ STATIC = ("site.css", "site.js", "logo.svg")
 
 
 def sections(config: dict, root: Path) -> list[tuple[str, list[Path]]]:
-    "The sidebar of `_quarto.yml`: names of sections and their notebooks, globs expanded in the order of the names."
+    """The sidebar of `_quarto.yml`: names of sections and their notebooks, globs expanded in the
+    order of the names."""
     found, seen = [], set()
     for item in config["website"]["sidebar"]["contents"]:
         entries = item["contents"] if isinstance(item, dict) and "contents" in item else [item]
@@ -80,8 +83,10 @@ def entries(bibliography: Path) -> dict[str, str]:
 
 def bibliography_problems(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    keys = Counter(re.findall(r"^@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", text, flags=re.M | re.I))
-    return [f"{path.name}: key {k} is defined {n} times; keep one" for k, n in keys.items() if n > 1]
+    keys = Counter(re.findall(r"^@(?!comment|string|preamble)\w+\s*\{\s*([^,\s]+)\s*,", text,
+                              flags=re.M | re.I))
+    return [f"{path.name}: key {k} is defined {n} times; keep one" for k, n in keys.items()
+            if n > 1]
 
 
 def key(notebook: Path, tools: bytes, cited: dict[str, str]) -> str:
@@ -91,14 +96,16 @@ def key(notebook: Path, tools: bytes, cited: dict[str, str]) -> str:
     return hashlib.sha256(tools + text + used.encode()).hexdigest()
 
 
-def rendered(notebooks: list[Path], root: Path, bibliography: Path, store: Path) -> tuple[dict[Path, Page], int]:
+def rendered(notebooks: list[Path], root: Path, bibliography: Path,
+             store: Path) -> tuple[dict[Path, Page], int]:
     "Every page, and how many of them had to be rendered; `store` keeps the others."
     old = json.loads(store.read_text(encoding="utf-8")) if store.exists() else {}
     tools = b"".join(f.read_bytes() for f in RENDERERS)
     cited = entries(bibliography)
     keys = {p: key(p, tools, cited) for p in notebooks}
     names = {p: p.relative_to(root).as_posix() for p in notebooks}
-    pages = {p: Page(**old[names[p]]["page"]) for p in notebooks if old.get(names[p], {}).get("key") == keys[p]}
+    pages = {p: Page(**old[names[p]]["page"]) for p in notebooks
+             if old.get(names[p], {}).get("key") == keys[p]}
     todo = [p for p in notebooks if p not in pages]
     bibs = [bibliography if bibliography.exists() else None] * len(todo)
     if len(todo) > 2:
@@ -106,7 +113,8 @@ def rendered(notebooks: list[Path], root: Path, bibliography: Path, store: Path)
             pages |= zip(todo, pool.map(attempt, todo, bibs), strict=True)
     else:
         pages |= {p: attempt(p, b) for p, b in zip(todo, bibs, strict=True)}
-    kept = {names[p]: {"key": keys[p], "page": vars(pages[p])} for p in notebooks if not pages[p].problems}
+    kept = {names[p]: {"key": keys[p], "page": vars(pages[p])} for p in notebooks
+            if not pages[p].problems}
     write(store, json.dumps(kept, ensure_ascii=False))
     return pages, len(todo)
 
@@ -127,7 +135,8 @@ def plain(title: str) -> str:
 
 
 def symbols(pages: dict[Path, Page], root: Path) -> dict[str, set[str]]:
-    "Where each documented name stands: `kl`, `gaussian.kl`, `bstruct.distributions.gaussian.kl`; and modules."
+    """Where each documented name stands: `kl`, `gaussian.kl`, `bstruct.distributions.gaussian.kl`;
+    and modules."""
     found: dict[str, set[str]] = {}
     for path, page in pages.items():
         if not page.module:
@@ -160,13 +169,15 @@ def relative(target: str, here: str) -> str:
     return path + (f"#{anchor}" if anchor else "")
 
 
-def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site: str, root: Path, dest: Path) -> None:
+def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site: str, root: Path,
+             dest: Path) -> None:
     "Write every page with its navigation."
     import jinja2
 
     math = copy_assets(dest)
 
-    template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(
+    template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined,
+                                  trim_blocks=True).from_string(
         (ASSETS / "page.html").read_text(encoding="utf-8"))
     known, order = symbols(pages, root), [p for _, paths in found for p in paths]
     links = {p: {"href": url(p, root), "text": plain(pages[p].title)} for p in order}
@@ -178,20 +189,24 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
             site=html.escape(site), nav=nav, page=page, up=up, math=math, title=plain(page.title),
             heading=re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(page.title, quote=False)),
             description=plain(" ".join(re.sub(r"^>", "", page.subtitle, flags=re.M).split())),
-            body=linked(page.body, here, known), section=next((n for n, paths in found if path in paths), ""),
-            previous=links[order[i - 1]] if i else None, next=links[order[i + 1]] if i + 1 < len(order) else None,
+            body=linked(page.body, here, known), section=next(
+                (n for n, paths in found if path in paths), ""),
+            previous=links[order[i - 1]] if i else None, next=links[order[i + 1]]
+                                           if i + 1 < len(order) else None,
             notebook=PurePosixPath(here).with_suffix(".ipynb").name))
         write((dest / here).with_suffix(".ipynb"), path.read_text(encoding="utf-8"))
 
 
 def katex() -> list[Path]:
-    "KaTeX's files, of the package that ships them; none where it is not installed: browsers then show MathML."
+    """KaTeX's files, of the package that ships them; none where it is not installed: browsers then
+    show MathML."""
     try:
         files = metadata.files("djangocms-katex") or []
     except metadata.PackageNotFoundError:
         return []
     found = [Path(f.locate()) for f in files if "/katex/" in str(f)]
-    return [f for f in found if f.name in ("katex.min.js", "katex.min.css", "LICENSE") or f.suffix == ".woff2"]
+    return [f for f in found if f.name in ("katex.min.js", "katex.min.css", "LICENSE")
+            or f.suffix == ".woff2"]
 
 
 def copy_assets(dest: Path) -> bool:
@@ -223,7 +238,8 @@ class Facts(HTMLParser):
             self.ids.append(a["id"])
         if tag == "a" and "href" in a:
             self.links.append(a["href"])
-        for name in ("src", "srcset", "data", "poster", *(["href"] if tag in ("link", "use", "image") else [])):
+        for name in ("src", "srcset", "data", "poster",
+                     *(["href"] if tag in ("link", "use", "image") else [])):
             if a.get(name):
                 self.loads.append(a[name])
         self.loads += re.findall(r"url\(['\"]?([^'\")]+)", a.get("style", ""))
@@ -235,12 +251,14 @@ class Facts(HTMLParser):
 
 def html_files(dest: Path) -> list[Path]:
     "The pages of a site."
-    return [f for f in sorted(dest.rglob("*.html")) if f.relative_to(dest).parts[0] not in ("pagefind", "site_libs")]
+    return [f for f in sorted(dest.rglob("*.html"))
+            if f.relative_to(dest).parts[0] not in ("pagefind", "site_libs")]
 
 
 def check(dest: Path, names: dict[str, str]) -> list[str]:
     "Dead links, labels used twice and anything loaded from elsewhere, over all pages of a site."
-    facts = {f.relative_to(dest).as_posix(): Facts(f.read_text(encoding="utf-8")) for f in html_files(dest)}
+    facts = {f.relative_to(dest).as_posix(): Facts(f.read_text(encoding="utf-8"))
+             for f in html_files(dest)}
     bad, owner = [], {}
     for page, fact in facts.items():
         who = names.get(page, page)
@@ -249,7 +267,8 @@ def check(dest: Path, names: dict[str, str]) -> list[str]:
                 bad.append(f"{who}: anchor #{id} stands {n} times on the page")
             if LABEL.fullmatch(id) and owner.setdefault(id, who) != who:
                 bad.append(f"{who}: label {id} is also in {owner[id]}; rename one")
-        bad += [f"{who}: loads {u} from another host; ship it with the site" for u in fact.loads if EXTERNAL.match(u)]
+        bad += [f"{who}: loads {u} from another host; ship it with the site" for u in fact.loads
+                if EXTERNAL.match(u)]
         bad += [f"{who}: link {link} leads nowhere: {why}" for link in dict.fromkeys(fact.links)
                 if not link.startswith("#ref-") and (why := dead(link, page, facts, dest))]
     for file in sorted(dest.rglob("*.css")):
@@ -263,7 +282,8 @@ def dead(link: str, page: str, facts: dict[str, Facts], dest: Path) -> str:
     parts = urlsplit(link)
     if parts.scheme or parts.netloc or link == "#":
         return ""
-    target = os.path.normpath(PurePosixPath(page).parent / unquote(parts.path)) if parts.path else page
+    target = os.path.normpath(PurePosixPath(page).parent
+                              / unquote(parts.path)) if parts.path else page
     if target not in facts:
         return "" if (dest / target).is_file() else f"there is no page {target}"
     anchor = unquote(parts.fragment)
@@ -274,11 +294,13 @@ def search_index(dest: Path) -> None:
     "Pagefind's index of the pages, made again where a page is newer or gone."
     entry, pages = dest / "pagefind/pagefind-entry.json", html_files(dest)
     if entry.exists() and entry.stat().st_mtime > max(f.stat().st_mtime for f in pages):
-        if sum(v["page_count"] for v in json.loads(entry.read_text())["languages"].values()) == len(pages):
+        if sum(v["page_count"] for v in json.loads(entry.read_text())["languages"].values()) == len(
+            pages):
             return
     shutil.rmtree(dest / "pagefind", ignore_errors=True)
     options = ["--site", dest, "--exclude-selectors", "math, .code-fold, .eqno"]
-    done = subprocess.run([sys.executable, "-m", "pagefind", *options], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "pagefind", *options], capture_output=True,
+                          text=True)
     if done.returncode:
         raise SystemExit(f"pagefind failed: {(done.stderr or done.stdout).strip()[-500:]}")
 
@@ -299,7 +321,8 @@ def with_pandoc(config: dict, root: Path, dest: Path) -> tuple[int, int, list[st
         stale.with_suffix(".ipynb").unlink(missing_ok=True)
     names = {url(p, root): p.relative_to(root).as_posix() for p in order}
     bad += bibliography_problems(bibliography)
-    bad += [f"{p.relative_to(root)}: {problem}" for p, page in pages.items() for problem in page.problems]
+    bad += [f"{p.relative_to(root)}: {problem}" for p, page in pages.items()
+            for problem in page.problems]
     bad += check(dest, names)
     if not bad:
         search_index(dest)
@@ -322,11 +345,13 @@ def stage(config: dict, root: Path, dest: Path, proc: Path) -> None:
             Filter()(nb)
             for cell in nb.cells:
                 if cell.cell_type == "markdown":
-                    cell.source = re.sub(r"(?<=[(/])\d+_([\w-]+\.ipynb)(?=[#)])", r"\1", cell.source)
+                    cell.source = re.sub(r"(?<=[(/])\d+_([\w-]+\.ipynb)(?=[#)])", r"\1",
+                                         cell.source)
             (proc / copy).parent.mkdir(parents=True, exist_ok=True)
             write_nb(nb, proc / copy)
     made = {k: v for k, v in config.items() if k != "ipynb-filters"} | {
-        "project": {"type": "website", "output-dir": os.path.relpath(dest, proc)}, "bibliography": "references.bib"}
+        "project": {"type": "website", "output-dir": os.path.relpath(dest, proc)},
+        "bibliography": "references.bib"}
     sidebar = config["website"]["sidebar"] | {"contents": contents}
     made["website"] = config["website"] | {"favicon": "logo.svg", "sidebar": sidebar}
     shutil.copy(root / config["bibliography"], proc / "references.bib")
@@ -348,23 +373,28 @@ def with_quarto(config: dict, root: Path, dest: Path) -> tuple[int, int, list[st
     unresolved = re.compile(r"\?@[\w-]+")
     bad += [f"{name}: {label} does not resolve" for u, name in names.items()
             for label in sorted(set(unresolved.findall((dest / u).read_text(encoding="utf-8"))))]
-    return len(names), len(names), bad + bibliography_problems(root / config["bibliography"]) + check(dest, names)
+    return len(names), len(names), bad + bibliography_problems(
+        root / config["bibliography"]) + check(dest, names)
 
 
 def build(root: Path = ROOT, pandoc: bool = False) -> tuple[int, int, list[str]]:
     config = yaml.safe_load((root / "_quarto.yml").read_text(encoding="utf-8"))
     dest = root / config["project"]["output-dir"]
     dest.mkdir(exist_ok=True)
-    return (with_pandoc if pandoc or not shutil.which("quarto") else with_quarto)(config, root, dest)
+    return (with_pandoc if pandoc or not shutil.which("quarto")
+            else with_quarto)(config, root, dest)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pandoc", action="store_true", help="do not use Quarto, even where it is installed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pandoc", action="store_true",
+                        help="do not use Quarto, even where it is installed")
     n, new, bad = build(pandoc=parser.parse_args().pandoc)
     if bad:
         sys.exit("\n".join(bad))
-    print(f"{n} pages, {new} rendered now, in _docs/index.html; to search: python -m http.server -d _docs")
+    print(f"{n} pages, {new} rendered now, in _docs/index.html; to search: python -m http.server "
+          "-d _docs")
 
 
 if __name__ == "__main__":

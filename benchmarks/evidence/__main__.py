@@ -1,11 +1,14 @@
-"""Gap to the truth (nats) and CPU seconds of every evidence estimator and of other libraries, on the test problems.
+"""Gap to the truth (nats) and CPU seconds of every evidence estimator and of other libraries, on
+the test problems.
 
     python -m benchmarks.evidence            the estimators of bstruct, dynesty and scikit-learn
-    python -m benchmarks.evidence --peers    also laplace-torch, torchbnn, bayesian-torch and blitz, in .bench/
+    python -m benchmarks.evidence --peers    also laplace-torch, torchbnn, bayesian-torch and blitz,
+    in .bench/
 
-Writes results/evidence.json and results/evidence.png and prints the table. What is saved is not run again: an
-interrupted run goes on where it stopped, and --again measures anew. Truths are exact, from quadrature, from importance
-sampling about a single mode, or from a long run of sequential Monte Carlo (then with an error of their own).
+Writes results/evidence.json and results/evidence.png and prints the table. What is saved is not run
+again: an interrupted run goes on where it stopped, and --again measures anew. Truths are exact,
+from quadrature, from importance sampling about a single mode, or from a long run of sequential
+Monte Carlo (then with an error of their own).
 """
 import argparse
 import json
@@ -42,18 +45,20 @@ def gap(e: dict, r: dict) -> float:
 
 def table(results: dict) -> str:
     "Markdown, a row for a problem and a method."
-    rows = ["| problem | truth | method | gap | stderr | CPU s | |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    rows = ["| problem | truth | method | gap | stderr | CPU s | |",
+            "| --- | --- | --- | --- | --- | --- | --- |"]
     for name, r in results.items():
         for method, e in r["methods"].items():
             why = {"mixture": "refused", "smc": "refused"} | dict.fromkeys(NESTED, "stopped")
             note = "" if e["reliable"] else why.get(method, "no error given")
-            rows.append(f"| {name} | {r['truth']:.2f} ± {r['error']:.2f} | {method} | {gap(e, r):+.2f} | "
-                        f"{number(e['stderr'])} | {e['cpu']:.2f} | {note} |")
+            rows.append(f"| {name} | {r['truth']:.2f} ± {r['error']:.2f} | {method} | "
+                        f"{gap(e, r):+.2f} | {number(e['stderr'])} | {e['cpu']:.2f} | {note} |")
     return "\n".join(rows)
 
 
 def plot(results: dict, path: Path) -> None:
-    "|gap| against CPU seconds, a mark for a method; hollow where the method itself warns or was stopped."
+    """|gap| against CPU seconds, a mark for a method; hollow where the method itself warns or was
+    stopped."""
     import matplotlib
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
@@ -64,7 +69,8 @@ def plot(results: dict, path: Path) -> None:
         rows = [(r["methods"][method], r) for r in results.values() if method in r["methods"]]
         refused = [method in ("mixture", "smc", *NESTED) and not e["reliable"] for e, _ in rows]
         for hollow in (False, True):
-            some = [(e["cpu"], max(abs(gap(e, r)), 1e-3)) for (e, r), no in zip(rows, refused) if no == hollow]
+            some = [(e["cpu"], max(abs(gap(e, r)), 1e-3)) for (e, r), no in zip(rows, refused)
+                    if no == hollow]
             x, y = zip(*some) if some else ((), ())
             ax.loglog(x, y, "osD^v<>PX*hd+xp"[i % 15], color=f"C{i % 10}", alpha=0.8,
                       label=None if hollow else method, fillstyle="none" if hollow else "full")
@@ -79,16 +85,18 @@ def plot(results: dict, path: Path) -> None:
 def ratios(results: dict, method: str) -> dict[str, dict]:
     """Problem -> cost relative to dynesty's, as they come and at the same standard error.
 
-    dynesty is the cheaper of its two runs that was not stopped. For the second ratio a cost grows as 1 / error² to an
-    error of 0.1 nats where the error is larger; a smaller error earns nothing.
+    dynesty is the cheaper of its two runs that was not stopped. For the second ratio a cost grows
+    as 1 / error² to an error of 0.1 nats where the error is larger; a smaller error earns nothing.
     """
     scaled = lambda e: e["cpu"] * max(1.0, e["stderr"] / 0.1) ** 2
     found = {}
     for name, r in results.items():
         e = r["methods"][method]
-        rivals = [r["methods"][k] for k in NESTED if k in r["methods"] and r["methods"][k]["reliable"]]
+        rivals = [r["methods"][k] for k in NESTED if k in r["methods"]
+                  and r["methods"][k]["reliable"]]
         if rivals:
-            found[name] = {"cpu": e["cpu"] / min(d["cpu"] for d in rivals), "reliable": e["reliable"],
+            found[name] = {"cpu": e["cpu"] / min(d["cpu"] for d in rivals),
+                           "reliable": e["reliable"],
                            "same_error": scaled(e) / min(map(scaled, rivals)), "gap": gap(e, r)}
     return found
 
@@ -101,8 +109,9 @@ def summary(results: dict) -> str:
         for key, words in (("cpu", "as it comes"), ("same_error", "at 0.1 nats")):
             values = [f[key] for f in found.values()]
             over = [name for name, f in found.items() if f[key] > limit]
-            lines.append(f"{method}: CPU / dynesty {words}: median {statistics.median(values):.3f}, worst "
-                         f"{max(values):.3f}; above {limit:g} on {', '.join(over) or 'none'}")
+            lines.append(f"{method}: CPU / dynesty {words}: median "
+                         f"{statistics.median(values):.3f}, worst {max(values):.3f}; above "
+                         f"{limit:g} on {', '.join(over) or 'none'}")
         gaps = {name: abs(f["gap"]) for name, f in found.items() if f["reliable"]}
         refused = [name for name, f in found.items() if not f["reliable"]]
         lines.append(f"{method}: largest gap of a reliable estimate {max(gaps.values()):.3f} nats "
@@ -111,13 +120,15 @@ def summary(results: dict) -> str:
 
 
 def scaling(results: dict, named: dict[str, Problem], seed: int, name: str = "logistic 10") -> dict:
-    """Does the cost of dynesty grow as 1 / error²? Its row on one problem beside a run with as many points as follow.
+    """Does the cost of dynesty grow as 1 / error²? Its row on one problem beside a run with as many
+    points as follow.
 
     The tolerance is set, too, since dynesty's default one grows with the number of points.
     """
     first = results[name]["methods"]["dynesty rwalk"]
     points = round(500 * (first["stderr"] / 0.1) ** 2)
-    second = nested(named[name], seed, 10 * MAX_CALLS["else"], dlogz=0.1, sample="rwalk", nlive=points)
+    second = nested(named[name], seed, 10 * MAX_CALLS["else"], dlogz=0.1, sample="rwalk",
+                    nlive=points)
     return {"problem": name, "points": points, "cost": second["cpu"] / first["cpu"],
             "expected": (first["stderr"] / second["stderr"]) ** 2, "stderr": second["stderr"]}
 
@@ -131,12 +142,14 @@ def save(results: dict, about: dict, out: Path) -> None:
 
 
 def stages(p: Problem, name: str, seed: int, peers: bool) -> dict:
-    "Name of a method that the stage gives -> the stage; a stage whose method is saved is not run again."
+    """Name of a method that the stage gives -> the stage; a stage whose method is saved is not run
+    again."""
     found = {"smc": lambda: ours(p, seed), "dynesty": lambda: dynesty_runs(p, seed)}
     if p.exact is not None:
         found["ARDRegression"] = lambda: sklearn_run(p)
     elif peers:
-        found["blitz" if name.startswith("logistic") else "laplace-torch diag"] = lambda: peers_run(p, name)
+        found["blitz" if name.startswith("logistic")
+              else "laplace-torch diag"] = lambda: peers_run(p, name)
     return found
 
 
@@ -144,10 +157,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", action="store_true", help="run the libraries of .bench/, too")
-    parser.add_argument("--only", action="append", choices=[*problems()], help="a problem by name; repeatable")
+    parser.add_argument("--only", action="append", choices=[*problems()],
+                        help="a problem by name; repeatable")
     parser.add_argument("--again", action="store_true", help="measure anew what is saved")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--particles", type=int, default=512, help="particles an island for the truths, of 32 islands")
+    parser.add_argument("--particles", type=int, default=512,
+                        help="particles an island for the truths, of 32 islands")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     return parser.parse_args(arguments)
 

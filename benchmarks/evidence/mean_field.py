@@ -1,7 +1,9 @@
-"""Variational bounds of the networks of `benchmarks.evidence.fits`: independent weights, one fixed prior for all.
+"""Variational bounds of the networks of `benchmarks.evidence.fits`: independent weights, one fixed
+prior for all.
 
-The prior is the law of the starts, N(0, 1 / inputs) for a weight and N(0, 1) for a bias. All structures have the same
-start, rows and noise. The weights of the four layers are those of `curvature.layers`.
+The prior is the law of the starts, N(0, 1 / inputs) for a weight and N(0, 1) for a bias. All
+structures have the same start, rows and noise. The weights of the four layers are those of
+`curvature.layers`.
 """
 import math
 
@@ -23,8 +25,10 @@ def divergences(loc: Weights, log_scale: Weights) -> Weights:
     return found
 
 
-def bounds(first: str, x: Tensor, y: Tensor, seed: int, epochs: int, lr: float = 0.02, size: int = 128):
-    "ln p of all rows at sampled weights in the last epoch [36], and the KL of the weights of each layer; in nats."
+def bounds(first: str, x: Tensor, y: Tensor, seed: int, epochs: int, lr: float = 0.02,
+           size: int = 128):
+    """ln p of all rows at sampled weights in the last epoch [36], and the KL of the weights of
+    each layer; in nats."""
     generator = Generator().manual_seed(seed)
     loc = fits.start(generator, x.shape[1], int(y.max()) + 1)
     scale = [torch.full_like(w, -4.0).requires_grad_() for w in loc]

@@ -1,9 +1,11 @@
-"""Is it the correlation? `python -m benchmarks.evidence.narrow`: Laplace with the whole matrix, on narrow networks.
+"""Is it the correlation? `python -m benchmarks.evidence.narrow`: Laplace with the whole matrix, on
+narrow networks.
 
-A third of the structures of `benchmarks.evidence.selection` (those with relu or tanh on x -> h1) with 8 hidden units,
-few enough weights for the dense Gauss-Newton matrix: Laplace's evidence with its diagonal, with its blocks of weights
-into a unit, and with all of it, each at its own best prior precisions, from one fit; beside the test log-loss of that
-fit. The matrix is estimated from one row of eight. Writes narrow.json into results/; about forty CPU seconds.
+A third of the structures of `benchmarks.evidence.selection` (those with relu or tanh on x -> h1)
+with 8 hidden units, few enough weights for the dense Gauss-Newton matrix: Laplace's evidence with
+its diagonal, with its blocks of weights into a unit, and with all of it, each at its own best prior
+precisions, from one fit; beside the test log-loss of that fit. The matrix is estimated from one row
+of eight. Writes narrow.json into results/; about forty CPU seconds.
 """
 import json
 from pathlib import Path
@@ -44,17 +46,20 @@ def output(own: Weights, names: tuple[str, str, str], row: Tensor) -> Tensor:
 
 
 def jacobian(weights: Weights, i: int, first: str, x: Tensor) -> tuple[Tensor, Tensor]:
-    "d outputs / d weights [n, outputs, d] of structure i, tensor after tensor, and its class probabilities."
+    """d outputs / d weights [n, outputs, d] of structure i, tensor after tensor, and its class
+    probabilities."""
     own, known = [w[i] for w in weights], list(fits.ACTIVATIONS)
     f = lambda ws, row: output(ws, (first, known[i // 6], known[i % 6]), row)
     found = vmap(jacrev(f), in_dims=(None, 0))(own, x)
-    return torch.cat([v.flatten(2) for v in found], 2), vmap(f, in_dims=(None, 0))(own, x).softmax(-1)
+    return torch.cat([v.flatten(2) for v in found],
+                     2), vmap(f, in_dims=(None, 0))(own, x).softmax(-1)
 
 
 def matrix(weights: Weights, i: int, first: str, x: Tensor) -> Tensor:
     "The Gauss-Newton matrix of structure i [d, d]."
     j, p = jacobian(weights, i, first, x)
-    roots = p.sqrt()[..., None] * (j - (p[..., None] * j).sum(1, keepdim=True))  # H = sum of outer products
+    # H = sum of outer products
+    roots = p.sqrt()[..., None] * (j - (p[..., None] * j).sum(1, keepdim=True))
     return roots.flatten(0, 1).T @ roots.flatten(0, 1)
 
 
@@ -62,22 +67,25 @@ def groups(weights: Weights) -> Tensor:
     "The layer of each weight, in the order of `jacobian`."
     w1, _, w2, b2, w3, b3 = weights
     half = torch.cat([torch.zeros(WIDTH), torch.ones(WIDTH)]).long()
-    parts = [half.expand(w1.shape[1], -1), half, torch.full(w2.shape[1:], 2), torch.full(b2.shape[1:], 2),
-             torch.full(w3.shape[1:], 3), torch.full(b3.shape[1:], 3)]
+    parts = [half.expand(w1.shape[1], -1), half, torch.full(w2.shape[1:], 2),
+             torch.full(b2.shape[1:], 2), torch.full(w3.shape[1:], 3), torch.full(b3.shape[1:], 3)]
     return torch.cat([p.flatten() for p in parts])
 
 
 def whole(m: Tensor, w: Tensor, layer: Tensor, rounds: int = 10) -> float:
-    "The complexity with the whole matrix, in nats; weights without curvature keep their prior and cost nothing."
+    """The complexity with the whole matrix, in nats; weights without curvature keep their prior
+    and cost nothing."""
     on = m.diagonal() > 0
     m, w, layer = m[on][:, on].double(), w[on].double(), layer[on]
     tau = torch.ones(4, dtype=m.dtype)
     squares = torch.zeros_like(tau).index_add(0, layer, w.square()).clamp_min(1e-12)
     for _ in range(rounds):
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(m + tau[layer].diag())).diagonal()
-        tau = (torch.zeros_like(tau).index_add(0, layer, 1 - tau[layer] * inverse) / squares).clamp(1e-6, 1e9)
+        tau = (torch.zeros_like(tau).index_add(0, layer, 1 - tau[layer] * inverse)
+               / squares).clamp(1e-6, 1e9)
     scaled = m / (tau[layer].sqrt()[:, None] * tau[layer].sqrt())
-    return float(0.5 * (tau * squares).sum() + 0.5 * torch.logdet(scaled + torch.eye(len(m), dtype=m.dtype)))
+    return float(0.5 * (tau * squares).sum() + 0.5
+                 * torch.logdet(scaled + torch.eye(len(m), dtype=m.dtype)))
 
 
 def parts(weights: Weights, first: str, x: Tensor) -> dict[str, list[float]]:
@@ -87,21 +95,24 @@ def parts(weights: Weights, first: str, x: Tensor) -> dict[str, list[float]]:
     for w, d, b in zip(layers(weights), diagonal, unit):
         live = (w.square() * (d > 0)).flatten(1).sum(1)
         found["diagonal"] = found["diagonal"] + complexity(THIN * d.flatten(1), live)
-        found["unit blocks"] += complexity(THIN * torch.linalg.eigvalsh(b).clamp_min(0.0).flatten(1), live)
+        found["unit blocks"] += complexity(
+            THIN * torch.linalg.eigvalsh(b).clamp_min(0.0).flatten(1), live)
     flat = torch.cat([w.flatten(1) for w in weights], 1)
     dense = [whole(THIN * matrix(weights, i, first, x), flat[i], layer) for i in range(36)]
     return {k: v.tolist() for k, v in found.items()} | {"whole": dense}
 
 
 def measure() -> dict:
-    "Fit, test log-loss, numbers of weights that the data feel, and complexities, of these structures."
+    """Fit, test log-loss, numbers of weights that the data feel, and complexities, of these
+    structures."""
     x, y, new, target = rows()
     found: dict[str, list[float]] = {}
     for first in FIRSTS:
         weights = fitted(first, x, y)
         felt = sum((d > 0).flatten(1).sum(1) for d in diagonals(weights, first, x[::THIN]))
         own = {"fit": fits.log_p(weights, first, x, y).sum(1).tolist(), "weights": felt.tolist(),
-               "test": (-fits.log_p(weights, first, new, target).mean(1)).tolist(), **parts(weights, first, x[::THIN])}
+               "test": (-fits.log_p(weights, first, new, target).mean(1)).tolist(),
+               **parts(weights, first, x[::THIN])}
         for k, v in own.items():
             found.setdefault(k, []).extend(round(n, 4) for n in v)
     return found

@@ -1,7 +1,8 @@
-"""Evidence by laplace-torch, torchbnn, bayesian-torch and blitz; runs in .bench/, problems as JSON on stdin.
+"""Evidence by laplace-torch, torchbnn, bayesian-torch and blitz; runs in .bench/, problems as JSON
+on stdin.
 
-Prints one line of JSON: problem -> method -> value, stderr, reliable, cpu. What each library calls evidence or bound is
-reported as it comes by default; nothing is corrected.
+Prints one line of JSON: problem -> method -> value, stderr, reliable, cpu. What each library calls
+evidence or bound is reported as it comes by default; nothing is corrected.
 """
 import json
 import sys
@@ -17,11 +18,13 @@ torch.set_num_threads(1)
 
 
 def entry(value, start):
-    return {"value": float(value), "stderr": None, "reliable": False, "cpu": time.process_time() - start}
+    return {"value": float(value), "stderr": None, "reliable": False,
+            "cpu": time.process_time() - start}
 
 
 def laplace_torch(x, y, units):
-    "The tanh network with the same prior, its MAP by L-BFGS from 16 starts, then the library's evidence."
+    """The tanh network with the same prior, its MAP by L-BFGS from 16 starts, then the library's
+    evidence."""
     from laplace import Laplace
     from torch.utils.data import DataLoader, TensorDataset
 
@@ -46,8 +49,8 @@ def laplace_torch(x, y, units):
     found = {}
     for structure in ("full", "kron", "diag"):
         start = time.process_time()
-        la = Laplace(best[1], "regression", subset_of_weights="all", hessian_structure=structure, sigma_noise=0.2,
-                     prior_precision=precision)
+        la = Laplace(best[1], "regression", subset_of_weights="all", hessian_structure=structure,
+                     sigma_noise=0.2, prior_precision=precision)
         la.fit(DataLoader(TensorDataset(x, y), batch_size=len(x)))
         found[f"laplace-torch {structure}"] = entry(la.log_marginal_likelihood(), start - search)
     return found
@@ -66,17 +69,20 @@ def bound(layer, kl, x, sign, steps=1500):
 
 
 def variational(x, sign):
-    "Mean-field logistic regression with prior N(0, 1) in three libraries, KL terms as they come by default."
+    """Mean-field logistic regression with prior N(0, 1) in three libraries, KL terms as they come
+    by default."""
     found, d = {}, x.shape[1]
     torch.manual_seed(0)
     start = time.process_time()
     import torchbnn
-    layer = torchbnn.BayesLinear(prior_mu=0, prior_sigma=1, in_features=d, out_features=1, bias=False)
+    layer = torchbnn.BayesLinear(prior_mu=0, prior_sigma=1, in_features=d, out_features=1,
+                                 bias=False)
     kl = torchbnn.BKLLoss(last_layer_only=False)
     found["torchbnn"] = entry(bound(layer, lambda: kl(layer).squeeze(), x, sign), start)
     start = time.process_time()
     from bayesian_torch.layers import LinearReparameterization
-    layer = LinearReparameterization(d, 1, prior_mean=0, prior_variance=1, posterior_rho_init=-3.0, bias=False)
+    layer = LinearReparameterization(d, 1, prior_mean=0, prior_variance=1, posterior_rho_init=-3.0,
+                                     bias=False)
     plain = lambda x: layer.forward(x, return_kl=False)
     layer.__call__ = plain
 
@@ -91,7 +97,8 @@ def variational(x, sign):
     start = time.process_time()
     from blitz.modules import BayesianLinear
     layer = BayesianLinear(d, 1, bias=False, prior_sigma_1=1.0, prior_sigma_2=1.0, prior_pi=1.0)
-    found["blitz"] = entry(bound(layer, lambda: layer.log_variational_posterior - layer.log_prior, x, sign), start)
+    found["blitz"] = entry(bound(layer, lambda: layer.log_variational_posterior - layer.log_prior,
+                                 x, sign), start)
     return found
 
 

@@ -1,14 +1,18 @@
-"""Which estimate of the evidence finds the structures that predict well? `python -m benchmarks.evidence.selection`.
+"""Which estimate of the evidence finds the structures that predict well? `python -m
+benchmarks.evidence.selection`.
 
-mnist1d, the graph of `benchmarks.search` (216 structures). For each seed, in one process and thread: groups of
-estimators, each after a default MLPClassifier fit, by whose process time theirs is divided. Of every estimator:
-Spearman's correlation with the truth, the true rank of its pick, the best true rank among its first five and twenty.
-The truth is `truth_mnist1d.json` (test log-loss of every structure, mean over its seeds, 40 epochs on all rows;
-`python -m benchmarks.evidence.truth` makes it); no estimator starts from its weights. The ceiling is each seed of the
-truth against the mean of the others. Estimators that can share a fit do; each is charged for the part that it needs.
+mnist1d, the graph of `benchmarks.search` (216 structures). For each seed, in one process and
+thread: groups of estimators, each after a default MLPClassifier fit, by whose process time theirs
+is divided. Of every estimator: Spearman's correlation with the truth, the true rank of its pick,
+the best true rank among its first five and twenty. The truth is `truth_mnist1d.json` (test log-loss
+of every structure, mean over its seeds, 40 epochs on all rows; `python -m
+benchmarks.evidence.truth` makes it); no estimator starts from its weights. The ceiling is each seed
+of the truth against the mean of the others. Estimators that can share a fit do; each is charged for
+the part that it needs.
 
-A seed takes about six CPU minutes. Writes selection.json and .png into results/ beside this file, or into --out;
-groups that it holds, or that the journal of a stopped run holds, are not repeated, unless --fresh.
+A seed takes about six CPU minutes. Writes selection.json and .png into results/ beside this file,
+or into --out; groups that it holds, or that the journal of a stopped run holds, are not repeated,
+unless --fresh.
 """
 import argparse
 import json
@@ -70,7 +74,8 @@ class Effort:
     settings: Settings = SETTINGS
 
 
-SKETCH = Effort((1, 2), 0.75, (16, 32, 64), (1, 2), (2, 3), (48, 64), (1, 2), 2, replace(SETTINGS, **QUICK))
+SKETCH = Effort((1, 2), 0.75, (16, 32, 64), (1, 2), (2, 3), (48, 64), (1, 2), 2,
+                replace(SETTINGS, **QUICK))
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Found:
-    "The scores of all structures, larger is better, CPU seconds, and the score's parts where it has some."
+    """The scores of all structures, larger is better, CPU seconds, and the score's parts where it
+    has some."""
 
     score: Tensor
     seconds: float
@@ -94,14 +100,17 @@ class Found:
 
 
 class Stopwatch:
-    "`log_p` of one family of structures for `block_predictions`, and how long it trains and predicts by stop."
+    """`log_p` of one family of structures for `block_predictions`, and how long it trains and
+    predicts by stop."""
 
     def __init__(self, first: str, task: Task, stops: int):
         self.first, self.task, self.calls = first, task, 0
-        self.training, self.predicting, self.last = np.zeros(stops), np.zeros(stops), time.process_time()
+        self.training, self.predicting, self.last = np.zeros(stops), np.zeros(
+            stops), time.process_time()
 
     def __call__(self, weights: dict[str, Tensor], rows: Tensor) -> Tensor:
-        run = lambda r: fits.log_p(list(weights.values()), self.first, self.task.x[r], self.task.y[r])
+        run = lambda r: fits.log_p(list(weights.values()), self.first, self.task.x[r],
+                                   self.task.y[r])
         if torch.is_grad_enabled():
             return run(rows)
         stop, self.calls = self.calls % len(self.training), self.calls + 1
@@ -113,14 +122,16 @@ class Stopwatch:
 
 
 def fitted_blocks(p: Problem, bounds, stops) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    "ln p of the later rows [S, T, 1, n] in nats; seconds of training up to each stop, and of predicting there."
+    """ln p of the later rows [S, T, 1, n] in nats; seconds of training up to each stop, and of
+    predicting there."""
     parts, watches = [], []
     for first in fits.ACTIVATIONS:
         generator = Generator().manual_seed(FAR + p.seed)
         start = fits.start(generator, p.task.x.shape[1], p.graph.vertices[-1].shape[0])
         watches.append(Stopwatch(first, p.task, len(stops)))
-        parts.append(block_predictions(watches[-1], {str(i): w for i, w in enumerate(start)}, bounds, stops=stops,
-                                       generator=generator, batch_size=SIZE, lr=RATE))
+        parts.append(block_predictions(watches[-1], {str(i): w for i, w in enumerate(start)},
+                                       bounds, stops=stops, generator=generator, batch_size=SIZE,
+                                       lr=RATE))
     log_p = torch.cat(parts, 1).transpose(0, 1)[:, :, None]
     return log_p, sum(w.training for w in watches).cumsum(), sum(w.predicting for w in watches)
 
@@ -128,7 +139,8 @@ def fitted_blocks(p: Problem, bounds, stops) -> tuple[Tensor, np.ndarray, np.nda
 def stopped(log_p: Tensor, training: np.ndarray, predicting: np.ndarray, stops, wanted) -> Found:
     "Prequential evidence with the mixture over the `wanted` ones of the stops."
     at = [list(stops).index(s) for s in wanted]
-    return Found(mixture_over_stops(log_p[:, at].double()), training[max(at)] + predicting[at].sum())
+    return Found(mixture_over_stops(log_p[:, at].double()),
+                 training[max(at)] + predicting[at].sum())
 
 
 def growing(p: Problem) -> dict[str, Found]:
@@ -160,27 +172,34 @@ def plain(p: Problem) -> dict[str, Found]:
             for kind, rows in (("training", slice(seen)), ("validation", slice(seen, None))):
                 if epoch in p.effort.short:
                     paid = time.process_time() - begin - spent
-                    score, own = timed(lambda: fits.log_p(weights, first, x[rows], y[rows]).sum(1))  # noqa: B023
-                    found.setdefault(f"plain fit, {epoch} epochs, {kind} loss", []).append((score, paid + own))
+                    score, own = timed(lambda: fits.log_p(weights, first, x[rows], y[rows]).sum(1))
+                    found.setdefault(f"plain fit, {epoch} epochs, {kind} loss",
+                                     []).append((score, paid + own))
                     spent += own
         begin, spent = time.process_time(), 0.0
-    return {name: Found(torch.cat([s for s, _ in parts]), sum(t for _, t in parts)) for name, parts in found.items()}
+    return {name: Found(torch.cat([s for s, _ in parts]), sum(t for _, t in parts))
+            for name, parts in found.items()}
 
 
 def laplace(p: Problem) -> dict[str, Found]:
-    "A Gaussian at the end of a fit like the truth's: part of the Gauss-Newton matrix, the best prior precisions."
-    x, y, begin, spent, found = p.task.x, p.task.y, time.process_time(), 0.0, {k: [] for k in curvature.PARTS}
+    """A Gaussian at the end of a fit like the truth's: part of the Gauss-Newton matrix, the best
+    prior precisions."""
+    x, y, begin, spent, found = p.task.x, p.task.y, time.process_time(), 0.0, {
+        k: [] for k in curvature.PARTS}
     for first in fits.ACTIVATIONS:
-        *_, weights = fits.epochs(first, x, y, FAR + p.seed, p.effort.long, PLAN["learning_rate"], SIZE)
-        fit = torch.cat([fits.log_p(weights, first, *rows) for rows in zip(x.split(250), y.split(250))], 1).sum(1)
+        *_, weights = fits.epochs(first, x, y, FAR + p.seed, p.effort.long, PLAN["learning_rate"],
+                                  SIZE)
+        fit = torch.cat([fits.log_p(weights, first, *rows)
+                         for rows in zip(x.split(250), y.split(250))], 1).sum(1)
         spent += time.process_time() - begin
         for part in curvature.PARTS:
-            cost, seconds = timed(lambda: curvature.complexities(weights, first, x, part))  # noqa: B023
+            cost, seconds = timed(lambda: curvature.complexities(weights, first, x, part))
             found[part].append((fit, cost, seconds))
         begin = time.process_time()
     joined = {part: [torch.cat(v) for v in list(zip(*made))[:2]] for part, made in found.items()}
     return {f"Laplace, {part}": Found(fit - cost, spent + sum(s for *_, s in found[part]),
-                                      {"fit": fit, "complexity": cost}) for part, (fit, cost) in joined.items()}
+                                      {"fit": fit, "complexity": cost})
+            for part, (fit, cost) in joined.items()}
 
 
 def supernet(p: Problem) -> dict[str, Found]:
@@ -188,16 +207,19 @@ def supernet(p: Problem) -> dict[str, Found]:
     run = Session(p.graph, p.task, p.effort.settings, FAR + p.seed, Checkpoint(None, "selection"))
     (order, _), seconds = timed(lambda: visiting_order(run, "supernet", len(p.structures)))
     place = {tuple(s.items()): i for i, s in enumerate(order)}
-    return {"supernet": Found(-torch.tensor([float(place[tuple(s.items())]) for s in p.structures]), seconds)}
+    return {"supernet": Found(-torch.tensor([float(place[tuple(s.items())]) for s in p.structures]),
+                              seconds)}
 
 
 def library(p: Problem) -> dict[str, Found]:
-    "What an enumeration ranks by: `prequential_evidence` of the default plan, one fit for each network."
+    """What an enumeration ranks by: `prequential_evidence` of the default plan, one fit for each
+    network."""
     plan, begin = p.effort.settings.fit_plan(len(p.task)), time.process_time()
     names = [network_of(p.graph, s) for s in p.structures]
     first, found = dict(zip(names, p.structures)), []
     for i in range(0, len(first), TILE):
-        found += prequential_evidence(p.graph, list(first.values())[i:i + TILE], p.task, plan, FAR + p.seed)
+        found += prequential_evidence(p.graph, list(first.values())[i:i + TILE], p.task, plan,
+                                      FAR + p.seed)
     value = dict(zip(first, (e.value for e in found)))
     score = torch.tensor([value[name] for name in names], dtype=torch.float64)
     return {"enumeration's evidence": Found(score, time.process_time() - begin)}
@@ -214,17 +236,21 @@ def felt(graph: Graph, structure: dict[str, str]) -> set[str]:
 
 
 def felt_kl(batch: Batch, graph: Graph, structures: list[dict]) -> Tensor:
-    "KL(q‖p) in nats [M] of the weights that the data can feel; the others keep their prior and cost nothing."
-    loc, scale, precision = batch.params["loc"], batch.params["log_scale"], prior_log_precision(batch)
+    """KL(q‖p) in nats [M] of the weights that the data can feel; the others keep their prior and
+    cost nothing."""
+    loc, scale, precision = batch.params["loc"], batch.params["log_scale"], prior_log_precision(
+        batch)
     z = precision + 2 * scale
     each = batch.named(0.5 * (torch.expm1(z) - z + precision.exp() * loc.square()))
     masks = [felt(graph, s) for s in structures]
     on = lambda name, mask: f"{name.partition('/')[0]} {name.rpartition('/')[2]}" in mask
-    return sum(v.flatten(1).sum(1) * torch.tensor([float(on(name, m)) for m in masks]) for name, v in each.items())
+    return sum(v.flatten(1).sum(1) * torch.tensor([float(on(name, m)) for m in masks])
+               for name, v in each.items())
 
 
 def mean_field(p: Problem) -> dict[str, Found]:
-    "The bound of a posterior of independent weights, c_reg = 1, prior precisions that maximise it, common noise."
+    """The bound of a posterior of independent weights, c_reg = 1, prior precisions that maximise
+    it, common noise."""
     begin, parts, size = time.process_time(), {"fit": [], "complexity": []}, 36
     plan = replace(p.effort.settings.plan(len(p.task)), structure_learning_rate=0.0)
     for i in range(0, len(p.structures), size):
@@ -240,17 +266,20 @@ def mean_field(p: Problem) -> dict[str, Found]:
             parts["complexity"].append(felt_kl(batch, p.graph, some))
     fit, cost = (torch.cat(v) for v in parts.values())
     seconds = time.process_time() - begin
-    return {"mean-field, fitted prior": Found(fit - cost, seconds, {"fit": fit, "complexity": cost})}
+    return {"mean-field, fitted prior": Found(
+        fit - cost, seconds, {"fit": fit, "complexity": cost})}
 
 
 def fixed_prior(p: Problem) -> dict[str, Found]:
     "The same bound under the prior that the starts are drawn from."
     begin, parts, e = time.process_time(), [], p.effort.settings
     for i, first in enumerate(fits.ACTIVATIONS):
-        fit, kl = bounds(first, p.task.x, p.task.y, FAR + p.seed, e.epochs, e.learning_rate, e.batch_size)
+        fit, kl = bounds(first, p.task.x, p.task.y, FAR + p.seed, e.epochs, e.learning_rate,
+                         e.batch_size)
         parts.append((fit, felt_of(kl, p.graph, p.structures[36 * i:36 * (i + 1)])))
     fit, cost = (torch.cat(v) for v in zip(*parts))
-    return {"mean-field, fixed prior": Found(fit - cost, time.process_time() - begin, {"fit": fit, "complexity": cost})}
+    return {"mean-field, fixed prior": Found(fit - cost, time.process_time() - begin,
+                                             {"fit": fit, "complexity": cost})}
 
 
 def felt_of(kl: list[Tensor], graph: Graph, structures: list[dict]) -> Tensor:
@@ -263,17 +292,20 @@ def felt_of(kl: list[Tensor], graph: Graph, structures: list[dict]) -> Tensor:
     return total
 
 
-GROUPS = {f.__name__: f for f in (plain, supernet, library, late, growing, mean_field, fixed_prior, laplace)}
+GROUPS = {f.__name__: f for f in (plain, supernet, library, late, growing, mean_field, fixed_prior,
+                                  laplace)}
 
 
-def measured(group: str, p: Problem, table: data.Table, truth: np.ndarray, quick: bool) -> list[dict]:
+def measured(group: str, p: Problem, table: data.Table, truth: np.ndarray,
+             quick: bool) -> list[dict]:
     "Rows of a group: each estimator's agreement with the truth, cost, and scores in nats."
     reference = MLPClassifier(random_state=p.seed, **({"max_iter": 2} if quick else {}))
     _, unit = timed(lambda: reference.fit(table.scaled[0], table.y[0]))
     rows = []
     for name, found in GROUPS[group](p).items():
         row = {"group": group, "estimator": name, "seed": p.seed, "cpu_ratio": found.seconds / unit,
-               "cpu_seconds": found.seconds, "reference_seconds": unit, **against(truth, found.score.double().numpy())}
+               "cpu_seconds": found.seconds, "reference_seconds": unit,
+               **against(truth, found.score.double().numpy())}
         parts = {k: [round(float(x), 1) for x in v] for k, v in (found.parts or {}).items()}
         rows.append(row | {"score": [round(float(x), 1) for x in found.score]} | parts)
     return rows
@@ -289,7 +321,8 @@ def summary(rows: list[dict]) -> dict:
 
 def ceiling(losses: np.ndarray) -> list[float]:
     "Spearman's correlation of each seed of the truth with the mean of the others."
-    return [round(float(spearmanr(a, np.delete(losses, i, 0).mean(0)).statistic), 4) for i, a in enumerate(losses)]
+    return [round(float(spearmanr(a, np.delete(losses, i, 0).mean(0)).statistic), 4)
+            for i, a in enumerate(losses)]
 
 
 def plotted(result: dict) -> Figure:
@@ -298,11 +331,13 @@ def plotted(result: dict) -> Figure:
     ax = figure.subplots()
     for number, (name, s) in enumerate(result["summary"].items(), 1):
         (x, _), (y, dy) = s["cpu_ratio"], s["spearman"]
-        ax.errorbar(x, y, dy, fmt="o", ms=4, color=f"C{(number - 1) % 10}", label=f"{number} {name}")
+        ax.errorbar(x, y, dy, fmt="o", ms=4, color=f"C{(number - 1) % 10}",
+                    label=f"{number} {name}")
         ax.annotate(str(number), (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)
     ax.axhline(mean(result["ceiling"]), color="grey", lw=0.8, ls="--")
     ax.axhline(0, color="grey", lw=0.5)
-    ax.set(xscale="log", xlabel="CPU time / one default MLPClassifier", ylabel="Spearman with test log-likelihood")
+    ax.set(xscale="log", xlabel="CPU time / one default MLPClassifier",
+           ylabel="Spearman with test log-likelihood")
     figure.legend(fontsize=6, loc="outside right upper")
     return figure
 
@@ -319,7 +354,8 @@ def run(seeds: int, groups: list[str], out: Path | None, fresh: bool, quick: boo
     losses = np.array(list(stored["test_log_loss"].values()))
     table, file = data.load("mnist1d"), out and out / "selection.json"
     table, effort = (table.head(64, 64), SKETCH) if quick else (table, Effort())
-    result = {"structures": len(stored["structures"]), "quick": quick, "ceiling": ceiling(losses), "rows": []}
+    result = {"structures": len(stored["structures"]), "quick": quick, "ceiling": ceiling(losses),
+              "rows": []}
     journal = file and file.with_suffix(".journal")
     if journal and fresh:
         journal.unlink(missing_ok=True)
@@ -327,11 +363,13 @@ def run(seeds: int, groups: list[str], out: Path | None, fresh: bool, quick: boo
 
     def work(cell: dict) -> list[dict]:
         seed, group = cell["seed"], cell["group"]
-        p = Problem(dense(40, 10, (64, 64)), stored["structures"], task_of(table, seed), seed, effort)
+        p = Problem(dense(40, 10, (64, 64)), stored["structures"], task_of(table, seed), seed,
+                    effort)
         rows = measured(group, p, table, losses.mean(0), quick)
         for r in rows:
-            print(f"seed {seed} {r['estimator']:40} ×{r['cpu_ratio']:.1f} Spearman {r['spearman']:+.3f} "
-                  f"pick {r['pick']} top 5 {r['top5']} top 20 {r['top20']}", flush=True)
+            print(f"seed {seed} {r['estimator']:40} ×{r['cpu_ratio']:.1f} Spearman "
+                  f"{r['spearman']:+.3f} pick {r['pick']} top 5 {r['top5']} top 20 {r['top20']}",
+                  flush=True)
         return rows
 
     cells = [{"seed": s, "group": g} for s in range(seeds) for g in groups]
@@ -347,10 +385,12 @@ def run(seeds: int, groups: list[str], out: Path | None, fresh: bool, quick: boo
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.selection", description=__doc__,
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.selection",
+                                     description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... (3)")
-    parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS), help="groups of estimators (all)")
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS),
+                        help="groups of estimators (all)")
     parser.add_argument("--fresh", action="store_true", help="forget the stored rows")
     parser.add_argument("--quick", action="store_true", help="few rows and epochs: does it run?")
     parser.add_argument("--out", type=Path, help="folder for the results")
@@ -360,7 +400,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(1):
-        run(asked.seeds, asked.only, asked.out or (None if asked.quick else RESULTS), asked.fresh, asked.quick)
+        run(asked.seeds, asked.only, asked.out or (None if asked.quick else RESULTS), asked.fresh,
+            asked.quick)
 
 
 if __name__ == "__main__":

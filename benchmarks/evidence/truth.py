@@ -1,12 +1,14 @@
-"""How well does each of the 216 structures predict? `python -m benchmarks.evidence.truth [--seeds 3]`.
+"""How well does each of the 216 structures predict? `python -m benchmarks.evidence.truth [--seeds
+3]`.
 
-mnist1d (4000 training and 1000 test rows, standardised), the graph of `benchmarks.search`: x -> h1, x -> h2, h1 -> h2,
-each with six candidates, 64 units. Every structure is fitted to all training rows by plain Adam (40 epochs, learning
-rate 1e-3, 64 rows a step), all structures of a seed from the same start and in the same order of the rows, so that they
-differ in the structure alone. The truth is the mean -ln p of a test row, in nats.
+mnist1d (4000 training and 1000 test rows, standardised), the graph of `benchmarks.search`: x -> h1,
+x -> h2, h1 -> h2, each with six candidates, 64 units. Every structure is fitted to all training
+rows by plain Adam (40 epochs, learning rate 1e-3, 64 rows a step), all structures of a seed from
+the same start and in the same order of the rows, so that they differ in the structure alone. The
+truth is the mean -ln p of a test row, in nats.
 
-A seed takes about 80 CPU seconds. Writes truth_mnist1d.json into benchmarks/search/results/, where other benchmarks
-find it; seeds that it holds are not repeated.
+A seed takes about 80 CPU seconds. Writes truth_mnist1d.json into benchmarks/search/results/, where
+other benchmarks find it; seeds that it holds are not repeated.
 """
 import argparse
 import json
@@ -42,7 +44,8 @@ def test_log_loss(seed: int) -> Tensor:
     x, y, new, target = rows()
     found = []
     for first in fits.ACTIVATIONS:
-        *_, weights = fits.epochs(first, x, y, seed, PLAN["epochs"], PLAN["learning_rate"], PLAN["batch_size"])
+        *_, weights = fits.epochs(first, x, y, seed, PLAN["epochs"], PLAN["learning_rate"],
+                                  PLAN["batch_size"])
         found.append(-fits.log_p(weights, first, new, target).mean(1))
     return torch.cat(found)
 
@@ -64,7 +67,8 @@ def truth(seeds: int = 2) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.truth", description=__doc__,
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.truth",
+                                     description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... (3)")
     torch.set_num_threads(1)

@@ -1,1 +1,2 @@
-"Cost, error and memory of every hypergradient method, beside plain autograd and the libraries that install."
+"""Cost, error and memory of every hypergradient method, beside plain autograd and the libraries
+that install."""

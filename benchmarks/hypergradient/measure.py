@@ -8,7 +8,8 @@ import torch
 
 
 def interleaved(functions: dict, rounds: int, base: str) -> dict:
-    "Median CPU seconds of each function, its ratio to `base` in the same round, and the ratio's quartiles."
+    """Median CPU seconds of each function, its ratio to `base` in the same round, and the ratio's
+    quartiles."""
     for f in functions.values():
         f()
     times = {name: [] for name in functions}
@@ -21,7 +22,8 @@ def interleaved(functions: dict, rounds: int, base: str) -> dict:
     for name, seen in times.items():
         ratios = sorted(a / b for a, b in zip(seen, times[base]))
         low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
-        out[name] = {"seconds": statistics.median(seen), "ratio": statistics.median(ratios), "quartiles": [low, high]}
+        out[name] = {"seconds": statistics.median(seen), "ratio": statistics.median(ratios),
+                     "quartiles": [low, high]}
     return out
 
 
@@ -31,7 +33,8 @@ def _status(field: str) -> int:
 
 
 def peak_bytes(f) -> int:
-    "How much the resident set of this process rises above its level before the call, at its highest (Linux)."
+    """How much the resident set of this process rises above its level before the call, at its
+    highest (Linux)."""
     trim = ctypes.CDLL("libc.so.6").malloc_trim
     trim(0)
     with open("/proc/self/clear_refs", "w") as reset:
@@ -42,10 +45,12 @@ def peak_bytes(f) -> int:
 
 
 def flat(grads: dict) -> torch.Tensor:
-    return torch.cat([torch.as_tensor(grads[k]).detach().double().reshape(-1) for k in sorted(grads)])
+    return torch.cat([torch.as_tensor(grads[k]).detach().double().reshape(-1)
+                      for k in sorted(grads)])
 
 
 def error(grads: dict, truth: torch.Tensor) -> dict:
     "Relative error and cosine against the reference."
     v = flat(grads)
-    return {"error": float((v - truth).norm() / truth.norm()), "cosine": float(v @ truth / (v.norm() * truth.norm()))}
+    return {"error": float((v - truth).norm() / truth.norm()),
+            "cosine": float(v @ truth / (v.norm() * truth.norm()))}

@@ -1,4 +1,5 @@
-"Libraries that differentiate a whole training run, each in its own words: functions of the problem."
+"""Libraries that differentiate a whole training run, each in its own words: functions of the
+problem."""
 import importlib
 import importlib.metadata
 from functools import partial
@@ -6,7 +7,8 @@ from functools import partial
 import numpy as np
 import torch
 
-PACKAGES = ["torchopt", "higher", "jax", "boat-torch", "betty-ml", "hypergrad", "hippotrainer", "gradhpo"]
+PACKAGES = ["torchopt", "higher", "jax", "boat-torch", "betty-ml", "hypergrad", "hippotrainer",
+            "gradhpo"]
 
 
 def versions() -> dict:
@@ -27,7 +29,8 @@ def _torchopt(p):
     opt = torchopt.MetaSGD(model, lr=p.lr, momentum=p.momentum)
     for t in range(p.steps):
         opt.step(p.inner(model.theta(), hyper, t))
-    return dict(zip(hyper, torch.autograd.grad(p.outer(model.theta(), hyper), list(hyper.values()))))
+    return dict(zip(hyper, torch.autograd.grad(p.outer(model.theta(), hyper),
+                                               list(hyper.values()))))
 
 
 def _higher(p):
@@ -39,7 +42,8 @@ def _higher(p):
     with higher.innerloop_ctx(model, opt, copy_initial_weights=True) as (fast, steps):
         for t in range(p.steps):
             steps.step(p.inner(fast(None), hyper, t))
-        return dict(zip(hyper, torch.autograd.grad(p.outer(fast(None), hyper), list(hyper.values()))))
+        return dict(zip(hyper, torch.autograd.grad(p.outer(fast(None), hyper),
+                                                   list(hyper.values()))))
 
 
 class Flat(torch.nn.Module):
@@ -63,19 +67,26 @@ def boat(p, method: str, steps: int, **more) -> dict:
     from boat_torch import boat_opt
 
     lower, upper, step = Flat(p.theta), Flat(p.hyper), iter(range(10**9))
-    named = lambda module, params: dict(zip(module.names, params)) if params is not None else module.theta()
+    named = lambda module, params: dict(
+        zip(module.names, params)) if params is not None else module.theta()
     losses = {
-        "inner": lambda feed, ul, ll, params=None: p.inner(named(lower, params or list(ll.parameters())), ul.theta(),
+        "inner": lambda feed, ul, ll, params=None: p.inner(
+            named(lower, params or list(ll.parameters())), ul.theta(),
                                                            next(step) % max(steps, 1)),
-        "outer": lambda feed, ul, ll, params=None: p.outer(named(lower, params or list(ll.parameters())), ul.theta()),
+        "outer": lambda feed, ul, ll, params=None: p.outer(
+            named(lower, params or list(ll.parameters())), ul.theta()),
     }
-    boat_opt._load_loss_function = lambda config: losses[config["function"]]  # it wants the names of importable ones
+    # it wants the names of importable ones
+    boat_opt._load_loss_function = lambda config: losses[config["function"]]
     config = {
-        "fo_op": None, "gm_op": ["NGD"], "na_op": [method], "lower_level_model": lower, "upper_level_model": upper,
+        "fo_op": None, "gm_op": ["NGD"], "na_op": [method], "lower_level_model": lower,
+              "upper_level_model": upper,
         "lower_level_var": list(lower.parameters()), "upper_level_var": list(upper.parameters()),
         "lower_level_opt": torch.optim.SGD(lower.parameters(), lr=p.lr, momentum=p.momentum),
-        "upper_level_opt": torch.optim.SGD(upper.parameters(), lr=0.0), "lower_iters": steps, "device": "cpu",
-        "loss_log_path": "/dev/null", "accumulate_grad": False, "copy_last_param": False, "return_grad": True,
+        "upper_level_opt": torch.optim.SGD(upper.parameters(), lr=0.0), "lower_iters": steps,
+              "device": "cpu",
+        "loss_log_path": "/dev/null", "accumulate_grad": False, "copy_last_param": False,
+              "return_grad": True,
         "GDA": {"alpha_init": 0.0, "alpha_decay": 0.9}, "RGT": {"truncate_iter": 0}, **more,
     }
     names = {"lower_level_loss": {"function": "inner"}, "upper_level_loss": {"function": "outer"}}
@@ -88,7 +99,8 @@ _JITTED = {}
 
 
 def _jax(p, remat=False):
-    "jax.lax.scan over the steps, compiled once for each problem; `remat` recomputes what it does not store."
+    """jax.lax.scan over the steps, compiled once for each problem; `remat` recomputes what it does
+    not store."""
     import jax
     import jax.numpy as jnp
 
@@ -108,7 +120,8 @@ def _jax(p, remat=False):
                 return ({k: t[k] - p.lr * v[k] for k in t}, v), None
 
             start = theta, {k: jnp.zeros_like(v) for k, v in theta.items()}
-            (t, _), _ = jax.lax.scan(jax.checkpoint(step) if remat else step, start, rows[: p.steps])
+            (t, _), _ = jax.lax.scan(jax.checkpoint(step) if remat else step, start,
+                                     rows[: p.steps])
             return loss(predict(t, va), vb)
 
         _JITTED[key] = jax.jit(jax.grad(outcome)), p
@@ -123,7 +136,8 @@ CALLS = {"torchopt": ("torchopt", _torchopt), "higher": ("higher", _higher),
 
 
 def available(calls: dict) -> tuple[dict, dict]:
-    "Of (package, function) by name: the functions whose package imports here, and why the others do not."
+    """Of (package, function) by name: the functions whose package imports here, and why the others
+    do not."""
     out, broken = {}, {}
     for name, (package, call) in calls.items():
         try:

@@ -1,4 +1,5 @@
-"Libraries that differentiate one step, or solve the linear system at a minimum: functions of the problem."
+"""Libraries that differentiate one step, or solve the linear system at a minimum: functions of the
+problem."""
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,13 +9,15 @@ from benchmarks.hypergradient.peers import Flat, boat
 
 
 class _Penalised:
-    "The inner loss as a criterion of predictions: for a library whose training and validation share one."
+    """The inner loss as a criterion of predictions: for a library whose training and validation
+    share one."""
 
     def __init__(self, p, model, hyper):
         self.p, self.model, self.hyper = p, model, hyper
 
     def __call__(self, z, y):
-        penalty = sum((h.exp() * v**2).sum() for h, v in zip(self.hyper.values(), self.model.parameters()))
+        penalty = sum((h.exp() * v**2).sum() for h, v in zip(
+            self.hyper.values(), self.model.parameters()))
         return torch.nn.functional.cross_entropy(z, y) + penalty / 2
 
 
@@ -25,7 +28,8 @@ class _Network(Flat):
 
 
 def hippo_step(p, kind="T1T2", **more) -> dict:
-    "One step by hippotrainer's own loop: train, step, evaluate, hyper_grad, with the one criterion that it takes."
+    """One step by hippotrainer's own loop: train, step, evaluate, hyper_grad, with the one
+    criterion that it takes."""
     import hippotrainer
 
     model, hyper = _Network(p.theta), {k: v.detach().clone() for k, v in p.hyper.items()}
@@ -79,7 +83,8 @@ def betty(p, kind: str, iterations: int = 1, **more) -> dict:
         trainable_parameters=lambda: list(module.parameters()),
         training_step_exec=lambda batch: p.inner(lower.theta(), upper.theta(), 0))
     path = [level(upper), level(lower, config), level(upper)]
-    return dict(zip(upper.names, get_grads(p.outer(lower.theta(), upper.theta()), path, retain_graph=True)))
+    return dict(zip(upper.names, get_grads(p.outer(lower.theta(), upper.theta()), path,
+                                           retain_graph=True)))
 
 
 def hypergrad(p, kind: str, **more) -> dict:
@@ -102,8 +107,10 @@ def hippo_system(p, kind: str, lr=None, **more) -> dict:
     opt = torch.optim.SGD(model.parameters(), lr=lr or p.lr)
     tuner = getattr(hippotrainer, kind)(hyper, 1.0, 1, model, opt, [], [], None, **more)
     tuner._hyperparams_requires_grad_(True)
-    silent = 0.0 * sum(h.sum() for h in hyper.values())  # its Neumann refuses a validation loss without hyper
-    return dict(zip(hyper, tuner.hyper_grad(p.inner(model.theta(), hyper, 0), p.outer(model.theta(), hyper) + silent)))
+    # its Neumann refuses a validation loss without hyper
+    silent = 0.0 * sum(h.sum() for h in hyper.values())
+    return dict(zip(hyper, tuner.hyper_grad(p.inner(model.theta(), hyper, 0),
+                                            p.outer(model.theta(), hyper) + silent)))
 
 
 def torchopt_system(p, iterations: int) -> dict:
@@ -125,7 +132,8 @@ def torchopt_system(p, iterations: int) -> dict:
 ONE_STEP = {
     "hippotrainer T1T2": ("hippotrainer", hippo_step),
     "hippotrainer DRMAD": ("hippotrainer", lambda p: hippo_step(p, "DRMAD")),
-    "gradhpo Greedy": ("gradhpo", lambda p: gradhpo_step(p, "GreedyOptimizer", unroll_steps=1, gamma=1.0)),
+    "gradhpo Greedy": ("gradhpo", lambda p: gradhpo_step(p, "GreedyOptimizer", unroll_steps=1,
+                                                         gamma=1.0)),
     "gradhpo T1T2": ("gradhpo", lambda p: gradhpo_step(p, "T1T2Optimizer")),
     "betty darts": ("betty", lambda p: betty(p, "darts")),
 }
@@ -133,8 +141,10 @@ SYSTEMS = {
     "betty cg": ("betty", lambda p, k: betty(p, "cg", k)),
     "betty neumann": ("betty", lambda p, k: betty(p, "neumann", k, neumann_alpha=p.lr)),
     "boat CG": ("boat_torch", lambda p, k: boat(p, "CG", 1, CG={"tolerance": 1e-10, "k": k})),
-    "boat NS": ("boat_torch", lambda p, k: boat(p, "NS", 1, CG={"tolerance": 1e-10, "k": k})),  # reads CG's options
-    "hypergrad cg": ("hypergrad", lambda p, k: hypergrad(p, "conjugate_gradient", num_iters=k, lr=1.0)),
+    # reads CG's options
+    "boat NS": ("boat_torch", lambda p, k: boat(p, "NS", 1, CG={"tolerance": 1e-10, "k": k})),
+    "hypergrad cg": ("hypergrad", lambda p, k: hypergrad(p, "conjugate_gradient", num_iters=k,
+                                                         lr=1.0)),
     "hypergrad neumann": ("hypergrad", lambda p, k: hypergrad(p, "neumann", num_iters=k, lr=p.lr)),
     "hypergrad nystrom": ("hypergrad", lambda p, k: hypergrad(p, "nystrom", rank=k, rho=0.01)),
     "hippotrainer HOAG": ("hippotrainer", lambda p, k: hippo_system(p, "HOAG", cg_max_iter=k)),
@@ -142,14 +152,18 @@ SYSTEMS = {
     "torchopt implicit": ("torchopt", torchopt_system),
 }
 WHY = {
-    "hippotrainer T1T2": "no learning rate in its formula; one criterion, so the penalty is in the validation loss",
-    "hippotrainer DRMAD": "asks autograd for a gradient that its own in-place interpolation has invalidated",
+    "hippotrainer T1T2": "no learning rate in its formula; one criterion, so the penalty is in the "
+                         "validation loss",
+    "hippotrainer DRMAD": "asks autograd for a gradient that its own in-place interpolation has "
+                          "invalidated",
     "gradhpo T1T2": "perturbs a whole leaf at once and gives each of its elements the sum",
-    "betty darts": "an implicit gradient with the Hessian taken for the identity: a direction, not a step's derivative",
+    "betty darts": "an implicit gradient with the Hessian taken for the identity: a direction, not "
+                   "a step's derivative",
     "betty cg": "its next direction starts from the residual of the step before",
     "hypergrad cg": "its next direction starts from the residual of the step before",
     "boat CG": "stops before it stores the last iterate",
     "hippotrainer Neumann": "multiplies the sum by the learning rate at each term",
     "hypergrad nystrom": "a random low rank plus rho: its error falls with the rank only",
-    "hippotrainer HOAG": "stops at an absolute squared residual of 1e-4, whatever the right-hand side",
+    "hippotrainer HOAG": "stops at an absolute squared residual of 1e-4, whatever the "
+                         "right-hand side",
 }

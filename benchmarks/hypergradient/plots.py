@@ -28,7 +28,8 @@ def draw(found: dict, folder) -> None:
     if "memory" in found:
         figure, axes = plt.subplots(figsize=(6, 3.6))
         for name, sizes in found["memory"].items():
-            axes.loglog([int(k) for k in sizes], [max(v, 1e5) / 1e6 for v in sizes.values()], "o-", ms=3, label=name)
+            axes.loglog([int(k) for k in sizes], [max(v, 1e5) / 1e6 for v in sizes.values()], "o-",
+                        ms=3, label=name)
         axes.set(xlabel="inner steps", ylabel="peak memory above start, MB")
         axes.legend(fontsize=7)
         figure.tight_layout()
@@ -37,7 +38,8 @@ def draw(found: dict, folder) -> None:
         figure, axes = plt.subplots(figsize=(6, 3.6))
         for name, row in found["methods"]["rows"].items():
             axes.loglog(row["ratio"], row["error"], "o", ms=4)
-            axes.annotate(name, (row["ratio"], row["error"]), fontsize=6, xytext=(3, 2), textcoords="offset points")
+            axes.annotate(name, (row["ratio"], row["error"]), fontsize=6, xytext=(3, 2),
+                          textcoords="offset points")
         axes.set(xlabel="CPU time / plain unroll", ylabel="relative error")
         figure.tight_layout()
         figure.savefig(folder / "pareto.png")

@@ -33,14 +33,16 @@ def _digits(seed):
 
 
 def network(width=100, batch=256, steps=100, seed=0, dtype=torch.float32) -> Problem:
-    "Problem (b): tanh network 64-width-10, 1000 digits to train on, 400 to validate, log-L2 of each weight around -7."
+    """Problem (b): tanh network 64-width-10, 1000 digits to train on, 400 to validate, log-L2 of
+    each weight around -7."""
     g = torch.Generator().manual_seed(seed)
     x, y = _digits(seed)
     x = x.to(dtype)
     a, b, va, vb = x[:1000], y[:1000], x[1000:1400], y[1000:1400]
     rows = torch.stack([torch.randperm(1000, generator=g)[:batch] for _ in range(max(steps, 100))])
     draw = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64).to(dtype)
-    theta = {"w1": draw(64, width) / 8, "b1": draw(width) * 0, "w2": draw(width, 10) / width**0.5, "b2": draw(10) * 0}
+    theta = {"w1": draw(64, width) / 8, "b1": draw(width) * 0, "w2": draw(width, 10) / width**0.5,
+             "b2": draw(10) * 0}
     hyper = {k: -7 + 0.5 * draw(*v.shape) for k, v in theta.items()}
     predict = lambda t, x: torch.tanh(x @ t["w1"] + t["b1"]) @ t["w2"] + t["b2"]
 
@@ -54,21 +56,24 @@ def network(width=100, batch=256, steps=100, seed=0, dtype=torch.float32) -> Pro
 
 
 def logistic(spread=0.5, seed=0, dtype=torch.float64) -> Problem:
-    "Problem (a): logistic regression on digits, 650 weights, their log-L2 drawn from N(-3, spread)."
+    """Problem (a): logistic regression on digits, 650 weights, their log-L2 drawn from N(-3,
+    spread)."""
     g = torch.Generator().manual_seed(seed)
     x, y = _digits(seed)
     x = torch.cat([x, torch.ones(len(x), 1)], 1).to(dtype)
     theta = {"w": torch.zeros(65, 10, dtype=dtype)}
     hyper = {"w": -3 + spread * torch.randn(65, 10, generator=g, dtype=torch.float64).to(dtype)}
-    inner = lambda t, h, s: cross_entropy(x[:1000] @ t["w"], y[:1000]) + (h["w"].exp() * t["w"] ** 2).sum() / 2
-    return Problem(inner, lambda t, h: cross_entropy(x[1000:1400] @ t["w"], y[1000:1400]), theta, hyper, 1)
+    inner = lambda t, h, s: cross_entropy(x[:1000] @ t["w"], y[:1000]) + (
+        h["w"].exp() * t["w"] ** 2).sum() / 2
+    return Problem(inner, lambda t, h: cross_entropy(x[1000:1400] @ t["w"], y[1000:1400]), theta,
+                   hyper, 1)
 
 
 def minimiser(problem: Problem) -> dict:
     "The inner minimiser of a convex problem, by L-BFGS in float64."
     theta = {k: v.double().clone().requires_grad_() for k, v in problem.theta.items()}
-    opt = torch.optim.LBFGS(list(theta.values()), max_iter=3000, history_size=50, tolerance_grad=1e-13,
-                            tolerance_change=0, line_search_fn="strong_wolfe")
+    opt = torch.optim.LBFGS(list(theta.values()), max_iter=3000, history_size=50,
+                            tolerance_grad=1e-13, tolerance_change=0, line_search_fn="strong_wolfe")
     hyper = {k: v.double() for k, v in problem.hyper.items()}
 
     def closure():

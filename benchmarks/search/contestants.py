@@ -26,7 +26,8 @@ BSTRUCT, PLAIN = "bstruct", "bstruct's structure, plain fit"
 
 @dataclass(frozen=True)
 class Fitted:
-    "`predict()` on the test rows: probabilities, or mean and standard deviation; the structure where there is one."
+    """`predict()` on the test rows: probabilities, or mean and standard deviation; the structure
+    where there is one."""
 
     predict: Callable[[], np.ndarray | tuple[np.ndarray, np.ndarray]]
     structure: Structure | None = None
@@ -65,19 +66,23 @@ def classifiers(table: Table, graph: Graph, effort: Effort, settings: dict) -> C
 
     count = f"{effort.structures} random"
     return {"MLPClassifier": sklearns, BSTRUCT: ours, f"best of {count}": plain(random_search),
-            f"average of {count}": average, "DARTS": plain(darts), "Gumbel-Softmax": plain(gumbel_softmax)}
+            f"average of {count}": average, "DARTS": plain(darts),
+            "Gumbel-Softmax": plain(gumbel_softmax)}
 
 
 def plainly(table: Table, graph: Graph, effort: Effort, structure: Structure, seed: int) -> Fitted:
     "The structure fitted as the baselines fit theirs: what the choice alone is worth."
-    network = fit(graph, structure, *tensors(table.scaled[0], table.y[0]), Generator().manual_seed(seed), effort)
+    network = fit(graph, structure, *tensors(table.scaled[0], table.y[0]),
+                  Generator().manual_seed(seed), effort)
     return Fitted(lambda: network.predict_proba(table.scaled[1]), structure)
 
 
 def regressors(table: Table, graph: Graph, effort: Effort, settings: dict) -> Contestants:
-    """MLPRegressor first. Where a model has no standard deviation of its own, that of its residuals stands in.
+    """MLPRegressor first. Where a model has no standard deviation of its own, that of its residuals
+    stands in.
 
-    MLPRegressor: residuals of the training rows; random search: of the validation rows. Both get standardised targets.
+    MLPRegressor: residuals of the training rows; random search: of the validation rows. Both get
+    standardised targets.
     """
     (X, X_test), y = table.scaled, table.y[0]
     centre, scale = y.mean(), y.std()
@@ -98,10 +103,13 @@ def regressors(table: Table, graph: Graph, effort: Effort, settings: dict) -> Co
 
     def ours(seed: int) -> Fitted:
         model = StructureRegressor(random_state=seed, **settings).fit(table.raw[0], y)
-        return Fitted(lambda: model.predict(table.raw[1], return_std=True), chosen(graph, model.structure_))
+        return Fitted(lambda: model.predict(table.raw[1], return_std=True),
+                      chosen(graph, model.structure_))
 
     def random(seed: int) -> Fitted:
         network = random_search(graph, *rows, seed, effort)
-        return Fitted(lambda: spread_around(network.predict(X_test), network.loss**0.5), network.structure)
+        return Fitted(lambda: spread_around(network.predict(X_test), network.loss**0.5),
+                      network.structure)
 
-    return {"MLPRegressor": mlp, BSTRUCT: ours, "BayesianRidge": ridge, f"best of {effort.structures} random": random}
+    return {"MLPRegressor": mlp, BSTRUCT: ours, "BayesianRidge": ridge,
+            f"best of {effort.structures} random": random}

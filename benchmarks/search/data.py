@@ -12,7 +12,8 @@ NAMES = ("digits", "diabetes", "mnist1d")
 
 @dataclass(frozen=True)
 class Table:
-    "A split table; `raw` inputs for estimators that standardise themselves, scaled ones for those that do not."
+    """A split table; `raw` inputs for estimators that standardise themselves, scaled ones for
+    those that do not."""
 
     name: str
     raw: tuple[np.ndarray, np.ndarray]
@@ -39,8 +40,8 @@ def standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def load(name: str, split: int = 0) -> Table:
-    """digits (divided by 16), other tables of the collection (standardised), with 25 % test and random_state `split`;
-    mnist1d with the package's own split.
+    """digits (divided by 16), other tables of the collection (standardised), with 25 % test and
+    random_state `split`; mnist1d with the package's own split.
 
     SystemExit where the package mnist1d is not installed.
     """

@@ -1,15 +1,17 @@
-"""What does it cost to visit every structure, and is it worth it? `python -m benchmarks.search.enumeration`.
+"""What does it cost to visit every structure, and is it worth it? `python -m
+benchmarks.search.enumeration`.
 
-mnist1d, the graph of `benchmarks.search` (216 structures). For each seed, in one process and thread and in turn: one
-default MLPClassifier, the complete enumeration (settings as they come), the same with halving, and the evidence mode.
-CPU is process time divided by that of MLPClassifier. The truth is `truth_mnist1d.json` (test log-loss of every
-structure, mean over its seeds; `python -m benchmarks.evidence.truth` makes it): Spearman's correlation with the
-evidence, the true rank of the pick, the best true rank among the first five and twenty; and the same of the supernets'
-order alone, once by the mean of a structure's ranks under the weights of the KL term, once by its best score. The
-evidence mode's pick gets its rank in the enumeration, too.
+mnist1d, the graph of `benchmarks.search` (216 structures). For each seed, in one process and thread
+and in turn: one default MLPClassifier, the complete enumeration (settings as they come), the same
+with halving, and the evidence mode. CPU is process time divided by that of MLPClassifier. The truth
+is `truth_mnist1d.json` (test log-loss of every structure, mean over its seeds; `python -m
+benchmarks.evidence.truth` makes it): Spearman's correlation with the evidence, the true rank of the
+pick, the best true rank among the first five and twenty; and the same of the supernets' order
+alone, once by the mean of a structure's ranks under the weights of the KL term, once by its best
+score. The evidence mode's pick gets its rank in the enumeration, too.
 
-A seed takes about two CPU minutes. Writes enumeration_mnist1d.json and .png into results/ beside this file, or into
---out; seeds that it holds are not repeated, unless --fresh.
+A seed takes about two CPU minutes. Writes enumeration_mnist1d.json and .png into results/ beside
+this file, or into --out; seeds that it holds are not repeated, unless --fresh.
 """
 import argparse
 import json
@@ -56,14 +58,16 @@ def contestants(seed: int, table: data.Table, quick: bool) -> dict:
     "What takes turns: name to a function without arguments."
     graph, task, options = dense(40, 10, (64, 64)), task_of(table, seed), QUICK if quick else {}
     settings = Settings(mode="enumerate", **options)
-    visit = lambda halving: enumerate_structures(graph, task, settings=settings, seed=seed, halving=halving)
+    visit = lambda halving: enumerate_structures(graph, task, settings=settings, seed=seed,
+                                                 halving=halving)
     plain = MLPClassifier(random_state=seed, **({"max_iter": 2} if quick else {}))
     return {"MLPClassifier": lambda: plain.fit(table.scaled[0], table.y[0]),
             "evidence mode": lambda: evidence_mode(graph, task, Settings(**options), seed),
             "enumeration": lambda: visit(False), "halving": lambda: visit(True)}
 
 
-def one(seed: int, table: data.Table, structures: list[dict], truth: np.ndarray, quick: bool) -> dict:
+def one(seed: int, table: data.Table, structures: list[dict], truth: np.ndarray,
+        quick: bool) -> dict:
     "All measurements of a seed."
     runs = {name: timed(run) for name, run in contestants(seed, table, quick).items()}
     seconds = {name: spent for name, (_, spent) in runs.items()}
@@ -72,17 +76,23 @@ def one(seed: int, table: data.Table, structures: list[dict], truth: np.ndarray,
     rows = [own[tuple(s.items())] for s in structures]
     ranks = lambda ranking: np.array([-float(ranking.rank_of(s)) for s in structures])
     pick, graph = quickly.ranking[0]["structure"], dense(40, 10, (64, 64))
-    losses = supernet_losses(graph, task_of(table, seed), structures, Settings(**(QUICK if quick else {})), seed)
+    losses = supernet_losses(graph, task_of(table, seed), structures,
+                             Settings(**(QUICK if quick else {})), seed)
     scores = -torch.stack([*losses.values()])
-    print(f"seed {seed}", {k: f"×{v / seconds['MLPClassifier']:.1f}" for k, v in seconds.items()}, flush=True)
+    print(f"seed {seed}", {k: f"×{v / seconds['MLPClassifier']:.1f}" for k, v in seconds.items()},
+          flush=True)
     at, rank = structures.index(pick), truth.argsort().argsort() + 1
-    return {"seconds": seconds, "cpu_ratio": {k: v / seconds["MLPClassifier"] for k, v in seconds.items()},
+    return {"seconds": seconds, "cpu_ratio": {k: v / seconds["MLPClassifier"]
+                                              for k, v in seconds.items()},
             "rows": rows[0]["evidence"].diagnostics["rows"], "notes": [*whole.notes, *half.notes],
-            "evidence": [[round(r["evidence"].value, 2), round(r["evidence"].stderr, 2)] for r in rows],
-            "against": {"enumeration": against(truth, ranks(whole)), "halving": against(truth, ranks(half)),
+            "evidence": [[round(r["evidence"].value, 2), round(r["evidence"].stderr, 2)]
+                         for r in rows],
+            "against": {"enumeration": against(truth, ranks(whole)),
+                        "halving": against(truth, ranks(half)),
                         "supernets, mean rank": against(truth, -mean_rank(scores).numpy()),
                         "supernets, best score": against(truth, scores.amax(0).numpy()),
-                        "evidence mode": {"pick": int(rank[at]), "behind": float(truth[at] - truth.min())}},
+                        "evidence mode": {"pick": int(rank[at]), "behind": float(
+                            truth[at] - truth.min())}},
             "rank_in_enumeration": {"halving": whole.rank_of(half.rows[0]["structure"]),
                                     "evidence mode": whole.rank_of(pick)}}
 
@@ -94,7 +104,8 @@ def summary(rows: list[dict]) -> dict:
                   for key in ("cpu_ratio", "rank_in_enumeration"))
     found = [summarise(part) for part in (each, cost, rank)]
     names = dict.fromkeys(name for part in found for name in part)
-    return {name: {k: [round(v, 4) for v in both] for part in found for k, both in part.get(name, {}).items()}
+    return {name: {k: [round(v, 4) for v in both] for part in found
+                   for k, both in part.get(name, {}).items()}
             for name in names}
 
 
@@ -104,17 +115,19 @@ def plotted(result: dict, truth: np.ndarray) -> Figure:
     ax = figure.subplots()
     for i, (name, row) in enumerate(result["seeds"].items()):
         value = np.array(row["evidence"])[:, 0]
-        ax.plot(truth, (value - value.max()) / row["rows"], ".", ms=3, alpha=0.6, color=f"C{i}", label=name)
+        ax.plot(truth, (value - value.max()) / row["rows"], ".", ms=3, alpha=0.6, color=f"C{i}",
+                label=name)
         best = value.argmax()
         ax.plot(truth[best], 0.0, "o", ms=9, mfc="none", color=f"C{i}")
-    ax.set(xlabel="test log-loss, nats a row", ylabel="log evidence less the best, nats a row", xlim=(None, 1.6),
-           ylim=(-0.25, 0.02))
+    ax.set(xlabel="test log-loss, nats a row", ylabel="log evidence less the best, nats a row",
+           xlim=(None, 1.6), ylim=(-0.25, 0.02))
     ax.legend(fontsize=8, markerscale=3)
     return figure
 
 
 def warm(table: data.Table) -> None:
-    "Once unmeasured: what torch and scikit-learn load and compile at their first call is nobody's cost."
+    """Once unmeasured: what torch and scikit-learn load and compile at their first call is
+    nobody's cost."""
     small = table.head(128, 64)
     evidence_mode(dense(40, 10, (64, 64)), task_of(small, 0), Settings(**QUICK), 0)
     MLPClassifier(max_iter=2).fit(small.scaled[0], small.y[0])
@@ -127,7 +140,8 @@ def run(seeds: int, out: Path | None, fresh: bool, quick: bool) -> dict:
     table, file = data.load("mnist1d"), out and out / "enumeration_mnist1d.json"
     journal = file and file.with_suffix(".journal")
     table = table.head(128, 64) if quick else table
-    result = {"structures": len(structures), "quick": quick, "settings": "Settings(mode='enumerate')", "seeds": {}}
+    result = {"structures": len(structures), "quick": quick,
+              "settings": "Settings(mode='enumerate')", "seeds": {}}
     if file and file.exists() and not fresh:
         result["seeds"] = json.loads(file.read_text())["seeds"]
     done = [{"seed": int(name[4:]), **row} for name, row in result["seeds"].items()]
@@ -136,8 +150,10 @@ def run(seeds: int, out: Path | None, fresh: bool, quick: bool) -> dict:
     if journal and fresh:
         journal.unlink(missing_ok=True)
     work = lambda cell: [one(cell["seed"], table, structures, truth, quick)]
-    rows = list(visit([{"seed": s} for s in range(seeds)], work, journal=journal, plan={"quick": quick}, done=done))
-    result["seeds"] = {f"seed{r['seed']}": {k: v for k, v in r.items() if k != "seed"} for r in rows}
+    rows = list(visit([{"seed": s} for s in range(seeds)], work, journal=journal,
+                      plan={"quick": quick}, done=done))
+    result["seeds"] = {f"seed{r['seed']}": {k: v for k, v in r.items() if k != "seed"}
+                       for r in rows}
     result["summary"] = summary(rows)
     if file:
         write_study(file, [], about(), journal=journal, **result)
@@ -149,7 +165,8 @@ def run(seeds: int, out: Path | None, fresh: bool, quick: bool) -> dict:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.search.enumeration", description=__doc__,
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search.enumeration",
+                                     description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... (5)")
     parser.add_argument("--fresh", action="store_true", help="forget the stored seeds")

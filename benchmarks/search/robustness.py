@@ -1,16 +1,19 @@
-"""What noise and pruning cost: `python -m benchmarks.search.robustness [--data ...] [--seeds N] [--quick]`.
+"""What noise and pruning cost: `python -m benchmarks.search.robustness [--data ...] [--seeds N]
+[--quick]`.
 
-Three networks a seed: bstruct as it predicts (averaged over weights and structures), one network of it (the means of
-one posterior of the best structure), and a plain fit of that structure (Adam, early stopping, the best epoch). Each is
-tried on test inputs with noise (its deviation in units of that of all inputs), with noise of a given deviation on every
-weight, and after a share of all weights is set to zero: by the relative density ρ (bstruct; the largest first), by
-magnitude (plain), or at random (plain). The same noise hits all.
+Three networks a seed: bstruct as it predicts (averaged over weights and structures), one network of
+it (the means of one posterior of the best structure), and a plain fit of that structure (Adam,
+early stopping, the best epoch). Each is tried on test inputs with noise (its deviation in units of
+that of all inputs), with noise of a given deviation on every weight, and after a share of all
+weights is set to zero: by the relative density ρ (bstruct; the largest first), by magnitude
+(plain), or at random (plain). The same noise hits all.
 
-digits and mnist1d: the dense graph of 216 structures. signals: mnist1d as signals, with the structure of convolutions
-that bstruct found for the same seed in results/tasks.json; only its weights are fitted here.
+digits and mnist1d: the dense graph of 216 structures. signals: mnist1d as signals, with the
+structure of convolutions that bstruct found for the same seed in results/tasks.json; only its
+weights are fitted here.
 
-Prints a table, writes results/robustness.json; a run that was stopped goes on from its journal and from that file
-(--fresh: from nothing).
+Prints a table, writes results/robustness.json; a run that was stopped goes on from its journal and
+from that file (--fresh: from nothing).
 """
 import argparse
 import json
@@ -43,7 +46,8 @@ OURS, MEANS, PLAIN, RANDOM = "bstruct", "bstruct, one network", "plain", "plain,
 
 
 def first(order: Tensor, share: float) -> Tensor:
-    "True for the `share` of the entries of each row [M, P] that are to go: those with the smallest `order`."
+    """True for the `share` of the entries of each row [M, P] that are to go: those with the
+    smallest `order`."""
     gone, count = torch.zeros_like(order, dtype=torch.bool), round(share * order.shape[-1])
     return gone.scatter(-1, order.argsort(-1)[..., :count], True)
 
@@ -51,7 +55,8 @@ def first(order: Tensor, share: float) -> Tensor:
 def noisy(batch: Batch, level: float, generator: Generator) -> Batch:
     "The posterior with its means moved by noise of this deviation."
     loc = batch.params["loc"]
-    return replace(batch, params=batch.params | {"loc": loc + level * torch.randn(loc.shape, generator=generator)})
+    return replace(batch, params=batch.params
+                   | {"loc": loc + level * torch.randn(loc.shape, generator=generator)})
 
 
 def pruned(batch: Batch, share: float) -> Batch:
@@ -65,16 +70,20 @@ def pruned(batch: Batch, share: float) -> Batch:
 def narrowed(batch: Batch) -> Batch:
     "The first posterior of a batch alone."
     structure = batch.structure and {e: g[:1] for e, g in batch.structure.items()}
-    return Batch(batch.net, {k: v[:1] for k, v in batch.params.items()}, structure, batch.sizes[:1], batch.c_reg[:1])
+    return Batch(batch.net, {k: v[:1] for k, v in batch.params.items()}, structure, batch.sizes[:1],
+                 batch.c_reg[:1])
 
 
 def certain(batch: Batch) -> Batch:
     "The means as weights, without spread."
-    return replace(batch, params=batch.params | {"log_scale": torch.full_like(batch.params["log_scale"], -torch.inf)})
+    return replace(batch, params=batch.params
+                   | {"log_scale": torch.full_like(batch.params["log_scale"], -torch.inf)})
 
 
-def bayes(model: StructureClassifier, change: Callable[[Batch], Batch], one: bool, X: np.ndarray) -> np.ndarray:
-    "Predictions of the model with changed posteriors; of `one` network, those at the means of a single posterior."
+def bayes(model: StructureClassifier, change: Callable[[Batch], Batch], one: bool,
+          X: np.ndarray) -> np.ndarray:
+    """Predictions of the model with changed posteriors; of `one` network, those at the means of a
+    single posterior."""
     found: Result = model.result_
     if one:
         best = int(np.argmax(found.probabilities))
@@ -86,7 +95,8 @@ def bayes(model: StructureClassifier, change: Callable[[Batch], Batch], one: boo
     return predictive(model, members, torch.as_tensor(X)).numpy()
 
 
-def plain(network: Network, change: Callable[[Tensor], Tensor], scale: Callable, X: np.ndarray) -> np.ndarray:
+def plain(network: Network, change: Callable[[Tensor], Tensor], scale: Callable,
+          X: np.ndarray) -> np.ndarray:
     "Predictions of a plain network with changed weights [1, P]."
     flat = change(torch.cat([v.flatten() for v in network.weights.values()])[None])[0]
     parts = flat.split([v.numel() for v in network.weights.values()])
@@ -94,7 +104,8 @@ def plain(network: Network, change: Callable[[Tensor], Tensor], scale: Callable,
     return replace(network, weights=weights).predict_proba(scale(X))
 
 
-def trials(model: StructureClassifier, network: Network, scale: Callable, X: np.ndarray, spread: float, seed: int):
+def trials(model: StructureClassifier, network: Network, scale: Callable, X: np.ndarray,
+           spread: float, seed: int):
     "Yields (what, level, method, probabilities)."
     source = lambda i: Generator().manual_seed(1000 * seed + i)
     same = lambda v: v
@@ -116,7 +127,8 @@ def trials(model: StructureClassifier, network: Network, scale: Callable, X: np.
         yield "removed", share, MEANS, bayes(model, cut, True, X)
         small = lambda w, share=share: w.masked_fill(first(w.abs(), share), 0.0)
         yield "removed", share, PLAIN, plain(network, small, scale, X)
-        any_ = lambda w, i=i, share=share: w.masked_fill(first(torch.rand(w.shape, generator=source(i)), share), 0)
+        any_ = lambda w, i=i, share=share: w.masked_fill(
+            first(torch.rand(w.shape, generator=source(i)), share), 0)
         yield "removed", share, RANDOM, plain(network, any_, scale, X)
 
 
@@ -124,10 +136,11 @@ def found_before(seed: int, graph) -> dict:
     "The structure of convolutions that bstruct found for this seed."
     path = RESULTS / "tasks.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    picks = [r["structure"] for r in rows if (r["data"], r["method"], r["seed"]) == ("signals", "bstruct", seed)]
+    picks = [r["structure"] for r in rows if (r["data"], r["method"], r["seed"])
+             == ("signals", "bstruct", seed)]
     if not picks:
-        raise SystemExit(f"results/tasks.json has no structure for seed {seed}: first run `python -m "
-                         "benchmarks.search.tasks --data signals --methods bstruct`")
+        raise SystemExit(f"results/tasks.json has no structure for seed {seed}: first run "
+                         "`python -m benchmarks.search.tasks --data signals --methods bstruct`")
     return next(s for s in graph.structures() if all(s[e] == picks[0][e] for e in graph.choices))
 
 
@@ -138,7 +151,8 @@ def measured(name: str, seed: int, quick: bool) -> list[dict]:
     graph = graph_of(name, table, quick)
     settings = {k: v for k, v in QUICK.items() if k != "hidden"} if quick else {}
     if name == "signals":
-        graph = graph.restrict(next(iter(graph.structures())) if quick else found_before(seed, graph))
+        graph = graph.restrict(next(iter(graph.structures())) if quick
+                               else found_before(seed, graph))
     (X, X_test), (y, y_test) = table.raw, table.y
     model = StructureClassifier(graph=graph, random_state=seed, **settings).fit(X, y)
     centre, width = (0.0, 16.0) if name == "digits" else (X.mean(0), X.std(0))
@@ -151,7 +165,8 @@ def measured(name: str, seed: int, quick: bool) -> list[dict]:
     return [{"what": what, "level": level, "method": method,
              "accuracy": float(accuracy_score(y_test, p.argmax(1))),
              "log_loss": float(log_loss(y_test, p.clip(1e-12), labels=labels))}
-            for what, level, method, p in trials(model, network, scale, X_test, float(X.std()), seed)]
+            for what, level, method, p in trials(model, network, scale, X_test, float(X.std()),
+                                                 seed)]
 
 
 def report(rows: list[dict]) -> None:
@@ -160,17 +175,21 @@ def report(rows: list[dict]) -> None:
         for what, methods in found.items():
             seeds = {r["seed"] for r in rows if (r["data"], r["what"]) == (name, what)}
             print(f"\n{name}, {what}, {len(seeds)} seeds")
-            lines = [[m, *(f"{at[v]['accuracy'][0]:.3f}" for v in LEVELS[what])] for m, at in methods.items()]
+            lines = [[m, *(f"{at[v]['accuracy'][0]:.3f}" for v in LEVELS[what])]
+                     for m, at in methods.items()]
             print_columns(["", *map(str, LEVELS[what])], lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.search.robustness", description=__doc__,
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.search.robustness",
+                                     description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", choices=TABLES, default=list(TABLES), help="tables (all)")
+    parser.add_argument("--data", nargs="+", choices=TABLES, default=list(TABLES),
+                        help="tables (all)")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... (5)")
     parser.add_argument("--fresh", action="store_true", help="forget what is stored")
-    parser.add_argument("--quick", action="store_true", help="few rows, tiny networks: does it run?")
+    parser.add_argument("--quick", action="store_true",
+                        help="few rows, tiny networks: does it run?")
     parser.add_argument("--out", type=Path, help="folder for the results")
     asked = parser.parse_args(arguments)
     if asked.seeds < 1:
@@ -187,7 +206,8 @@ def main(arguments: list[str] | None = None) -> None:
         rows = list(visit(cells, work, journal=journal, plan={"quick": asked.quick}, done=done))
     report(rows)
     if path:
-        write_study(path, rows, about(), by=("data", "what", "method", "level"), journal=journal, quick=asked.quick)
+        write_study(path, rows, about(), by=("data", "what", "method", "level"), journal=journal,
+                    quick=asked.quick)
         plot_robustness(rows, out / "robustness.png")
 
 

@@ -1,7 +1,7 @@
 """Tuned networks and boosted trees: Optuna's TPE over a torch network, and FLAML.
 
-Both are peers, no part of bstruct. They are taken from the environment if it has them; `install()` puts them into
-.bench/search, a folder of their own, which comes last on the path.
+Both are peers, no part of bstruct. They are taken from the environment if it has them; `install()`
+puts them into .bench/search, a folder of their own, which comes last on the path.
 """
 import importlib
 import math
@@ -25,7 +25,8 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
 
 
 def install() -> None:
-    "Put the peers into a folder of the benchmarks, at the versions of this environment where both need a package."
+    """Put the peers into a folder of the benchmarks, at the versions of this environment where
+    both need a package."""
     command = [sys.executable, "-m", "pip", "install", "-q", "--upgrade", "--target", str(FOLDER)]
     subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), *PEERS.values()], check=True)
 
@@ -51,20 +52,24 @@ def network(inputs: int, outputs: int, p: dict) -> nn.Sequential:
 
 def space(trial) -> dict:
     "What Optuna may choose."
-    return {"layers": trial.suggest_int("layers", 1, 3), "width": trial.suggest_int("width", 16, 256, log=True),
+    return {"layers": trial.suggest_int("layers", 1, 3),
+            "width": trial.suggest_int("width", 16, 256, log=True),
             "activation": trial.suggest_categorical("activation", list(ACTIVATIONS)),
             "dropout": trial.suggest_float("dropout", 0.0, 0.5),
             "learning_rate": trial.suggest_float("learning_rate", 3e-4, 3e-2, log=True),
             "weight_decay": trial.suggest_float("weight_decay", 1e-6, 1e-2, log=True)}
 
 
-def trained(p: dict, x: Tensor, y: Tensor, outputs: int, seed: int, effort: Effort, report) -> tuple[nn.Module, float]:
-    "AdamW with early stopping; the weights of the best epoch and their loss. `report(epoch, loss)` may raise."
+def trained(p: dict, x: Tensor, y: Tensor, outputs: int, seed: int, effort: Effort,
+            report) -> tuple[nn.Module, float]:
+    """AdamW with early stopping; the weights of the best epoch and their loss. `report(epoch,
+    loss)` may raise."""
     torch.manual_seed(seed)
     generator = Generator().manual_seed(seed)
     train, held = split(len(x), effort.validation, generator)
     model = network(x.shape[1], outputs, p)
-    optimiser = torch.optim.AdamW(model.parameters(), p["learning_rate"], weight_decay=p["weight_decay"], fused=True)
+    optimiser = torch.optim.AdamW(model.parameters(), p["learning_rate"],
+                                  weight_decay=p["weight_decay"], fused=True)
     best, state, since = math.inf, None, 0
     for epoch in range(effort.epochs):
         model.train()
@@ -85,8 +90,10 @@ def trained(p: dict, x: Tensor, y: Tensor, outputs: int, seed: int, effort: Effo
     return model, best
 
 
-def tpe(table: Table, x: Tensor, y: Tensor, seed: int, effort: Effort, trials: int) -> tuple[nn.Module, float, dict]:
-    "The best network of a study with the TPE sampler and the median pruner, its validation loss and its parameters."
+def tpe(table: Table, x: Tensor, y: Tensor, seed: int, effort: Effort,
+        trials: int) -> tuple[nn.Module, float, dict]:
+    """The best network of a study with the TPE sampler and the median pruner, its validation loss
+    and its parameters."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -103,7 +110,8 @@ def tpe(table: Table, x: Tensor, y: Tensor, seed: int, effort: Effort, trials: i
         found.append((loss, trial.number, model, p))
         return loss
 
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed), pruner=optuna.pruners.MedianPruner())
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed),
+                                pruner=optuna.pruners.MedianPruner())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         study.optimize(objective, n_trials=trials)
@@ -112,10 +120,12 @@ def tpe(table: Table, x: Tensor, y: Tensor, seed: int, effort: Effort, trials: i
 
 
 def optuna_tpe(table: Table, seed: int, effort: Effort, trials: int) -> Fitted:
-    "Optuna on scaled inputs; targets of a regression are standardised, and the validation loss gives their spread."
+    """Optuna on scaled inputs; targets of a regression are standardised, and the validation loss
+    gives their spread."""
     (X, X_test), y = table.scaled, table.y[0]
     centre, scale = (y.mean(), y.std()) if table.regression else (0.0, 1.0)
-    model, loss, p = tpe(table, *tensors(X, (y - centre) / scale if table.regression else y), seed, effort, trials)
+    model, loss, p = tpe(table, *tensors(X, (y - centre) / scale if table.regression else y), seed,
+                         effort, trials)
     with torch.no_grad():
         out = model(torch.as_tensor(X_test, dtype=torch.float32)).double()
     if table.regression:
@@ -132,10 +142,12 @@ def flaml(table: Table, seed: int, seconds: float) -> Fitted:
     model = AutoML()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(X, y, task="regression" if table.regression else "classification", seed=seed, n_jobs=1, verbose=0,
-                  metric="mse" if table.regression else "log_loss", time_budget=seconds, early_stop=False)
+        model.fit(X, y, task="regression" if table.regression else "classification", seed=seed,
+                  n_jobs=1, verbose=0, metric="mse" if table.regression else "log_loss",
+                  time_budget=seconds, early_stop=False)
         if table.regression:
             mean, spread = model.predict(X_test), math.sqrt(model.best_loss)
-            return Fitted(lambda: (mean, np.full(len(mean), spread)), {"estimator": model.best_estimator})
+            return Fitted(lambda: (mean, np.full(len(mean), spread)),
+                          {"estimator": model.best_estimator})
         probabilities = model.predict_proba(X_test)
     return Fitted(lambda: probabilities, {"estimator": model.best_estimator})

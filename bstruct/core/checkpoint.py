@@ -47,9 +47,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
 
     try:
         with safe_open(path, "pt") as file:
-            return {k: file.get_tensor(k) for k in file.keys()}, json.loads(file.metadata()["record"])
+            return {k: file.get_tensor(k) for k in file.keys()}, json.loads(
+                file.metadata()["record"])
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
-        raise ValueError(f"{path} is not a file of bstruct, or was cut off; restore a copy or fit again") from error
+        raise ValueError(f"{path} is not a file of bstruct, or was cut off; restore a copy or "
+                         "fit again") from error
 
 # %% ../../nbs/core/07_checkpoint.ipynb #814052fe
 class Checkpoint:
@@ -62,7 +64,8 @@ class Checkpoint:
             self.tensors, self.record = read_tensors(self.path)
             if self.record.get("mark") != mark:
                 found = self.record.get("mark")
-                raise ValueError(f"{path} belongs to other data, graph or settings (fingerprint {found}, not {mark}); "
+                raise ValueError(f"{path} belongs to other data, graph or settings (fingerprint "
+                                 f"{found}, not {mark}); "
                                  "name another file, or delete it to start again")
 
     def found(self, stage: str):
@@ -71,7 +74,8 @@ class Checkpoint:
 
     def state(self, stage: str) -> dict[str, Tensor]:
         "The tensors kept for the stage, empty where it has not begun."
-        return {k.removeprefix(stage + "|"): v for k, v in self.tensors.items() if k.startswith(stage + "|")}
+        return {k.removeprefix(stage + "|"): v for k, v in self.tensors.items()
+                if k.startswith(stage + "|")}
 
     def save(self, stage: str, tensors: dict[str, Tensor], force: bool = False) -> None:
         "Keep the state of a stage, on disk if `every` seconds have passed since the last time."

@@ -13,7 +13,8 @@ from pathlib import Path
 
 # %% ../../nbs/core/04_files.ipynb #9c032624
 def write_whole(path: Path, data: bytes | str) -> None:
-    "Write a file so that it is never seen half-written; on failure the old one stays. Raises OSError."
+    """Write a file so that it is never seen half-written; on failure the old one stays. Raises
+    OSError."""
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:
@@ -27,7 +28,8 @@ def write_whole(path: Path, data: bytes | str) -> None:
 
 # %% ../../nbs/core/04_files.ipynb #202d331a
 def write_whole_folder(path: Path, fill: Callable[[Path], object]) -> None:
-    "Let `fill(part)` write a folder, then put it in the place of `path`; on failure the old one stays."
+    """Let `fill(part)` write a folder, then put it in the place of `path`; on failure the old one
+    stays."""
     part, old = (path.with_name(path.name + end) for end in (".part", ".old"))
     for left in (part, old):
         shutil.rmtree(left, ignore_errors=True)

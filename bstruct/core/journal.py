@@ -15,12 +15,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-MODE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)  # Windows would write other ends of lines
+# Windows would write other ends of lines
+MODE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 # %% ../../nbs/core/08_journal.ipynb #1d8bd4cb
 @contextmanager
 def _locked(path: Path, writes: bool = True):
-    "Other processes that ask for this file wait. Who only reads goes without a lock where nobody has ever written."
+    """Other processes that ask for this file wait. Who only reads goes without a lock where nobody
+    has ever written."""
     lock = FileLock(path.with_name(f".{path.name}.lock"), poll_interval=0.005, thread_local=False)
     if writes:
         lock.acquire()
@@ -47,7 +49,8 @@ def _written(file: int, data: bytes, at: int) -> None:
 
 
 def _parsed(data: bytes, path: Path, before: int) -> tuple[list[dict], int, str | None]:
-    "The records of the whole lines, the bytes of these lines, and what is to be said of a torn last one."
+    """The records of the whole lines, the bytes of these lines, and what is to be said of a torn
+    last one."""
     lines, records, length = data.splitlines(keepends=True), [], 0
     for number, line in enumerate(lines, 1):
         try:
@@ -57,9 +60,11 @@ def _parsed(data: bytes, path: Path, before: int) -> tuple[list[dict], int, str 
             length += len(line)
         except ValueError as error:
             if number < len(lines):
-                raise ValueError(f"{path}: line {before + number} of {before + len(lines)} is damaged "
-                                 f"({error}); only the last may be: restore the file, or start a new run") from None
-            return records, length, f"the journal's last record was torn ({len(line)} bytes); it is ignored"
+                raise ValueError(f"{path}: line {before + number} of {before + len(lines)} is "
+                                 f"damaged ({error}); only the last may be: restore the file, or "
+                                 "start a new run") from None
+            return (records, length, f"the journal's last record was torn ({len(line)} bytes); it "
+                                     "is ignored")
     return records, length, None
 
 
@@ -70,20 +75,24 @@ def _compare(path: Path, found: Mapping, wanted: Mapping) -> None:
     if found != wanted:
         wrong = [k for k in wanted if found.get(k) != wanted[k]]
         told = ", ".join(f"{k} {found.get(k)}, not {wanted[k]}" for k in wrong)
-        raise ValueError(f"{path} is a journal of other {' and '.join(wrong)} (fingerprints: {told}); "
+        raise ValueError(f"{path} is a journal of other {' and '.join(wrong)} (fingerprints: "
+                         f"{told}); "
                          "name another file, or delete it to start again")
 
 # %% ../../nbs/core/08_journal.ipynb #3b9a0ea1
 class Journal:
-    """Records, one a line, in a file that several processes may share; `torn` tells of a torn last line, or is None.
+    """Records, one a line, in a file that several processes may share; `torn` tells of a torn last
+    line, or is None.
 
-    With a `header`, the first line is that record, and a file with another one is refused. Raises ValueError, OSError.
+    With a `header`, the first line is that record, and a file with another one is refused. Raises
+    ValueError, OSError.
     """
 
     torn: str | None = None
 
     def __init__(self, path: Path | str, header: Mapping | None = None):
-        self.path, self.header, self.records, self.end, self._lines = Path(path), header and dict(header), [], 0, 0
+        self.path, self.header, self.records, self.end, self._lines = Path(path), header and dict(
+            header), [], 0, 0
         self.append() if header else self.refresh() if self.path.exists() else None
 
     def refresh(self) -> list[dict]:
@@ -92,7 +101,8 @@ class Journal:
             return self._read(file)
 
     def append(self, *records: Mapping) -> None:
-        "Add records and wait until they are on the disk. Raises OSError, and then the journal is as before."
+        """Add records and wait until they are on the disk. Raises OSError, and then the journal is
+        as before."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self.path), open(os.open(self.path, MODE, 0o644), "r+b", buffering=0) as file:
             self._read(file)
@@ -105,7 +115,8 @@ class Journal:
     def _read(self, file: FileIO) -> list[dict]:
         "The records from `end` on; moves `end` behind the last whole line."
         if os.fstat(file.fileno()).st_size < self.end:
-            raise ValueError(f"{self.path} was cut or replaced while it was in use; give every run a file of its own")
+            raise ValueError(f"{self.path} was cut or replaced while it was in use; give every run "
+                             "a file of its own")
         file.seek(self.end)
         new, length, self.torn = _parsed(file.readall(), self.path, self._lines)
         first, self.end, self._lines = not self._lines, self.end + length, self._lines + len(new)
@@ -122,17 +133,20 @@ class Claims:
         self.path, self.held = Path(path), {}
 
     def take(self, item: int) -> bool:
-        "Claim an item (a whole number, at least 0); False where somebody living has it. Raises OSError."
+        """Claim an item (a whole number, at least 0); False where somebody living has it. Raises
+        OSError."""
         if item in self.held:
             return True
         if self.path.is_file():
-            with suppress(IsADirectoryError, PermissionError):  # somebody else has just made the folder of it
+            # somebody else has just made the folder of it
+            with suppress(IsADirectoryError, PermissionError):
                 self.path.unlink(missing_ok=True)
         lock = FileLock(self.path / str(item), blocking=False, thread_local=False)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
-        except (Timeout, FileNotFoundError, FileExistsError):  # the folder goes with the last claim, perhaps just now
+        # the folder goes with the last claim, perhaps just now
+        except (Timeout, FileNotFoundError, FileExistsError):
             return False
         self.held[item] = lock
         return True

@@ -26,9 +26,11 @@ def _likeness(a: str, b: str) -> float:
 
 # %% ../../nbs/core/02_refusals.ipynb #06ea4b3d
 def nearest(name: str, known: Iterable[str]) -> str:
-    "A question with the known names that are nearest to `name`, as `did you mean 'a' or 'b'?`; empty if none is near."
+    """A question with the known names that are nearest to `name`, as `did you mean 'a' or 'b'?`;
+    empty if none is near."""
     likeness = {k: _likeness(k, name) for k in known}
-    near = sorted((k for k in likeness if likeness[k] >= NEAR), key=lambda k: (likeness[k], k), reverse=True)[:OFFERED]
+    near = sorted((k for k in likeness if likeness[k] >= NEAR), key=lambda k: (likeness[k], k),
+                  reverse=True)[:OFFERED]
     return f"did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 # %% ../../nbs/core/02_refusals.ipynb #d8ef9dd6
@@ -36,7 +38,8 @@ def unknown(what: str, value: str, known: Iterable[str]) -> ValueError:
     "The error for a name that does not exist: it tells the nearest names, and all of them."
     known = sorted(known)
     hint = nearest(value, known)
-    return ValueError(f"unknown {what} {value!r}; {hint + ' ' if hint else ''}known: {', '.join(known)}")
+    return ValueError(f"unknown {what} {value!r}; {hint + ' ' if hint else ''}known: "
+                      f"{', '.join(known)}")
 
 
 def check_choice(name: str, value, known: tuple[str, ...]) -> None:
@@ -47,13 +50,15 @@ def check_choice(name: str, value, known: tuple[str, ...]) -> None:
 
 # %% ../../nbs/core/02_refusals.ipynb #bcc2d86a
 def check_at_least(settings, least: float | int, names: tuple[str, ...], whole: bool) -> None:
-    "Refuse a field of `settings` among `names` that is below `least`, not finite, or not `whole` where it must be."
+    """Refuse a field of `settings` among `names` that is below `least`, not finite, or not `whole`
+    where it must be."""
     for name in names:
         value = getattr(settings, name)
         good = isinstance(value, int) if whole else isinstance(value, int | float)
         if not good or isinstance(value, bool) or not least <= value < math.inf:
             kind = "a whole number" if whole else "a finite number"
-            refuse(name, value, f"{kind} of at least {least:g} is needed", f"try {name}={max(least, 1):g}")
+            refuse(name, value, f"{kind} of at least {least:g} is needed",
+                   f"try {name}={max(least, 1):g}")
 
 
 def check_all_positive(settings, names: tuple[str, ...], whole: bool) -> None:
@@ -64,11 +69,13 @@ def check_all_positive(settings, names: tuple[str, ...], whole: bool) -> None:
         value = getattr(settings, name)
         if not isinstance(value, tuple) or not value or not all(map(good, value)):
             kind = "whole numbers" if whole else "numbers"
-            refuse(name, value, f"a sequence of {kind} above 0 is needed", f"write for example {name}=(1,)")
+            refuse(name, value, f"a sequence of {kind} above 0 is needed",
+                   f"write for example {name}=(1,)")
 
 # %% ../../nbs/core/02_refusals.ipynb #272bc315
 def check_jobs(jobs, said: str = "n_jobs is {!r}", remedy: str = "try n_jobs=2") -> None:
-    "Refuse a number of processes that is neither a whole number of at least 1 nor -1; `said` is the caller's spelling."
+    """Refuse a number of processes that is neither a whole number of at least 1 nor -1; `said` is
+    the caller's spelling."""
     if not isinstance(jobs, Integral) or isinstance(jobs, bool) or (jobs < 1 and jobs != -1):
-        raise ValueError(f"{said.format(jobs)}: a whole number of at least 1 is needed, or -1 for as many as there are "
-                         f"cores; {remedy}")
+        raise ValueError(f"{said.format(jobs)}: a whole number of at least 1 is needed, or -1 for "
+                         f"as many as there are cores; {remedy}")

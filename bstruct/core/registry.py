@@ -18,7 +18,8 @@ T = TypeVar("T")
 # %% ../../nbs/core/01_registry.ipynb #8f1e0891
 def _modules(*functions: FunctionType) -> set[str]:
     "Their modules, without those of a notebook's cells, whose code is in no file."
-    return {f.__module__ for f in functions if f.__module__ != "__main__" or exists(f.__code__.co_filename)}
+    return {f.__module__ for f in functions if f.__module__ != "__main__"
+            or exists(f.__code__.co_filename)}
 
 
 def _same(a: object, b: object) -> bool:
@@ -31,7 +32,8 @@ def _same(a: object, b: object) -> bool:
 class Registry(Generic[T]):
     """Things of one family by name. `what` is the word for a member in messages.
 
-    `check(name, thing)` raises for what cannot be a member. Iteration is in the order of registration.
+    `check(name, thing)` raises for what cannot be a member. Iteration is in the order of
+    registration.
     """
 
     def __init__(self, what: str, check: Callable[[str, T], None] | None = None):
@@ -44,7 +46,8 @@ class Registry(Generic[T]):
     def register(self, name: str) -> Callable[[T], T]: ...
 
     def register(self, name, thing=None):
-        "Add `thing` under `name` and return it; without a thing, a decorator. ValueError where the name is taken."
+        """Add `thing` under `name` and return it; without a thing, a decorator. ValueError where
+        the name is taken."""
         if thing is None:
             return lambda thing: self.register(name, thing)
         if self.check is not None:
@@ -52,7 +55,8 @@ class Registry(Generic[T]):
         holder = self._things.get(name)
         if holder is not None and not _same(holder, thing):
             where = getattr(holder, "__module__", None) or type(holder).__module__
-            raise ValueError(f"{self.what} {name!r} is taken by {where}; register yours under another name")
+            raise ValueError(f"{self.what} {name!r} is taken by {where}; register yours under "
+                             "another name")
         self._things[name] = thing
         return thing
 

@@ -41,7 +41,8 @@ def tree_leaves(a: Tensors) -> Tensors:
 def tree_norms(*trees: Tensors) -> list[float]:
     "The norm of each tree, in one go."
     leaves = list(chain.from_iterable(tree.values() for tree in trees))
-    each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())  # pyright: ignore[reportPrivateImportUsage]
+    # pyright: ignore[reportPrivateImportUsage]
+    each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())
     return [math.hypot(*(next(each) for _ in tree)) for tree in trees]
 
 
@@ -57,4 +58,5 @@ def tree_bytes(*trees) -> int:
     x = trees[0]
     if isinstance(x, Tensor):
         return x.numel() * x.element_size()
-    return sum(map(tree_bytes, x.values() if isinstance(x, dict) else x)) if isinstance(x, dict | tuple | list) else 0
+    return sum(map(tree_bytes, x.values() if isinstance(x, dict) else x)) if isinstance(
+        x, dict | tuple | list) else 0

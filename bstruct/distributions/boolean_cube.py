@@ -23,11 +23,14 @@ def _pair(logits: Tensor) -> Tensor:
 
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #347a790b
 class BooleanCube(Relaxed):
-    """Independent relaxed switches, one for each entry of the last axis of `logits` (log-odds of being on).
+    """Independent relaxed switches, one for each entry of the last axis of `logits` (log-odds of
+    being on).
 
-    The interface of `GumbelSoftmax`; the logarithmic coordinate of samples and densities is the log-odds of γ.
+    The interface of `GumbelSoftmax`; the logarithmic coordinate of samples and densities is the
+    log-odds of γ.
     """
-    support, _weights = constraints.independent(constraints.unit_interval, 1), staticmethod(torch.sigmoid)
+    support, _weights = constraints.independent(constraints.unit_interval,
+                                                1), staticmethod(torch.sigmoid)
 
     def rsample_log(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
         "Log-odds of γ, differentiable in logits and temperature."
@@ -68,12 +71,15 @@ def _kl(q: BooleanCube, p: BooleanCube) -> Tensor:
     same, pairs = same_temperature(q, p), (_pair(q.logits), _pair(p.logits))
     if same:
         return kl_equal_temperature(*pairs).sum(-1)
-    unequal = kl_any_temperature(pairs[0], q.column[..., None], pairs[1], p.column[..., None]).sum(-1)
+    unequal = kl_any_temperature(pairs[0], q.column[..., None], pairs[1],
+                                 p.column[..., None]).sum(-1)
     if same is False:
         return unequal
-    return torch.where(q.temperature == p.temperature, kl_equal_temperature(*pairs).sum(-1), unequal)
+    return torch.where(q.temperature == p.temperature, kl_equal_temperature(*pairs).sum(-1),
+                       unequal)
 
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #5b1db3d6
 def kl_bernoulli(q_logits: Tensor, p_logits: Tensor) -> Tensor:
-    "KL in nats of the vertex laws on the cube: independent switches with log-odds on the last axis, summed over it."
+    """KL in nats of the vertex laws on the cube: independent switches with log-odds on the last
+    axis, summed over it."""
     return kl_categorical(_pair(q_logits), _pair(p_logits)).sum(-1)

@@ -13,9 +13,11 @@ from torch import Tensor
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #1c0799af
 def kl_diagonal(
-    loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"], log_precision: Float[Tensor, "*prior"]
+    loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"],
+                log_precision: Float[Tensor, "*prior"]
 ) -> Float[Tensor, ""]:
-    """KL(q‖p) in nats of q = N(loc, exp(log_scale)²) from p = N(0, exp(-log_precision)), summed over one tensor.
+    """KL(q‖p) in nats of q = N(loc, exp(log_scale)²) from p = N(0, exp(-log_precision)), summed
+    over one tensor.
 
     `log_precision` broadcasts to the weight's shape. Never negative; exact for near-equal q and p.
     """
@@ -33,25 +35,30 @@ def kl_weights(
 def reparameterise(
     loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"], noise: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*out"]:
-    "A sample of N(loc, exp(log_scale)²) from standard normal `noise`, which may have leading axes of samples."
+    """A sample of N(loc, exp(log_scale)²) from standard normal `noise`, which may have leading
+    axes of samples."""
     return loc + log_scale.exp() * noise
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #d4fb433b
-def second_moment(loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def second_moment(loc: Float[Tensor, "*shape"],
+                  log_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     "E w² = μ² + σ² of every weight under N(loc, exp(log_scale)²)."
     scale = log_scale.exp()
     return torch.addcmul(loc.square(), scale, scale)
 
 
 def log_precision_at(mean: Float[Tensor, "*prior"]) -> Float[Tensor, "*prior"]:
-    "The log-precision that minimises `kl_diagonal` for weights whose second moments have this mean."
+    """The log-precision that minimises `kl_diagonal` for weights whose second moments have this
+    mean."""
     return -mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #95f5d8a1
 def optimal_log_precision(
-    loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"], dims: tuple[int, ...] | None = None
+    loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"],
+                          dims: tuple[int, ...] | None = None
 ) -> Float[Tensor, "*prior"]:
-    """The log-precision that minimises `kl_diagonal`, shared along the axes `dims` (all by default; `()`: per weight).
+    """The log-precision that minimises `kl_diagonal`, shared along the axes `dims` (all by default;
+    `()`: per weight).
 
     Those axes are kept with length 1, so that the result broadcasts to the weight.
     """
@@ -61,9 +68,11 @@ def optimal_log_precision(
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #1a1e0939
 def graves_prior(
-    loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"], dims: tuple[int, ...] | None = None
+    loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"],
+                 dims: tuple[int, ...] | None = None
 ) -> tuple[Float[Tensor, "*prior"], Float[Tensor, "*prior"]]:
-    """Mean and log-precision of the Gaussian prior closest to q, shared along `dims` (Graves 2011, §5.1).
+    """Mean and log-precision of the Gaussian prior closest to q, shared along `dims` (Graves 2011,
+    §5.1).
 
     The divergence from it is `kl_diagonal(loc - mean, log_scale, log_precision)`.
     """
@@ -71,7 +80,8 @@ def graves_prior(
     return mean, optimal_log_precision(loc - mean, log_scale, dims)
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #e3bacb60
-def signal_to_noise(loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def signal_to_noise(loc: Float[Tensor, "*shape"],
+                    log_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     "|μ|/σ of every weight (Graves 2011, §5.2): small means that the weight may go."
     return loc.abs() * (-log_scale).exp()
 
@@ -79,7 +89,8 @@ def signal_to_noise(loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*sha
 def keep_mask(
     loc: dict[str, Tensor], log_scale: dict[str, Tensor], share: float
 ) -> dict[str, Bool[Tensor, "..."]]:
-    "True for the weights that stay when the `share` of all weights with the least signal-to-noise is removed."
+    """True for the weights that stay when the `share` of all weights with the least
+    signal-to-noise is removed."""
     if not 0 <= share <= 1:
         raise ValueError(f"share is {share}, must be between 0 and 1")
     ratio = {name: signal_to_noise(loc[name], log_scale[name]) for name in loc}
@@ -91,7 +102,8 @@ def keep_mask(
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #0867cd1f
 def linear_local(
-    x: Float[Tensor, "n inputs"], loc: Float[Tensor, "inputs outputs"], log_scale: Float[Tensor, "inputs outputs"],
+    x: Float[Tensor, "n inputs"], loc: Float[Tensor, "inputs outputs"],
+                 log_scale: Float[Tensor, "inputs outputs"],
     noise: Float[Tensor, "n outputs"],
 ) -> Float[Tensor, "n outputs"]:
     "A sample of x @ W for W ~ N(loc, exp(log_scale)²), drawn independently for every row of x."
@@ -102,5 +114,6 @@ def linear_local(
 def coupled_log_precision(
     log_precision: Float[Tensor, "*prior"], log_gamma: Float[Tensor, "*gamma"]
 ) -> Float[Tensor, "*out"]:
-    "Log-precision of a prior N(0, γ²A⁻¹) whose weights scale with their candidate's γ; scale the prior only, not q."
+    """Log-precision of a prior N(0, γ²A⁻¹) whose weights scale with their candidate's γ; scale the
+    prior only, not q."""
     return log_precision - 2 * log_gamma

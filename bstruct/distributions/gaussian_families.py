@@ -14,9 +14,11 @@ from bstruct.distributions.gaussian import kl_diagonal
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #83145b7f
 def kl_full(
-    loc: Float[Tensor, "n"], scale_tril: Float[Tensor, "n n"], log_precision: Float[Tensor, "*prior"]
+    loc: Float[Tensor, "n"], scale_tril: Float[Tensor, "n n"],
+            log_precision: Float[Tensor, "*prior"]
 ) -> Float[Tensor, ""]:
-    "KL in nats of N(loc, L Lᵀ), L = `scale_tril` with a positive diagonal, from N(0, diag exp(-log_precision))."
+    """KL in nats of N(loc, L Lᵀ), L = `scale_tril` with a positive diagonal, from N(0, diag
+    exp(-log_precision))."""
     second_moment = scale_tril.square().sum(-1) + loc.square()
     a = log_precision.expand_as(loc)
     return 0.5 * (a.exp() * second_moment - 1 - a).sum() - scale_tril.diagonal().log().sum()
@@ -33,12 +35,15 @@ def kl_low_rank(
     loc: Float[Tensor, "n"], factor: Float[Tensor, "n r"], log_scale: Float[Tensor, "n"],
     log_precision: Float[Tensor, "*prior"],
 ) -> Float[Tensor, ""]:
-    "KL in nats of N(loc, F Fᵀ + diag exp(log_scale)²), F = `factor`, from N(0, diag exp(-log_precision))."
+    """KL in nats of N(loc, F Fᵀ + diag exp(log_scale)²), F = `factor`, from N(0, diag
+    exp(-log_precision))."""
     scaled = factor * (-log_scale)[:, None].exp()
-    inner = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device) + scaled.mT @ scaled
+    inner = torch.eye(factor.shape[-1], dtype=factor.dtype,
+                      device=factor.device) + scaled.mT @ scaled
     log_det = 2 * torch.linalg.cholesky(inner).diagonal().log().sum()
     a = log_precision.expand_as(loc)
-    return kl_diagonal(loc, log_scale, a) + 0.5 * ((a.exp() * factor.square().sum(-1)).sum() - log_det)
+    return kl_diagonal(loc, log_scale, a) + 0.5 * ((a.exp() * factor.square().sum(-1)).sum()
+                                                   - log_det)
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #d5bded77
 def reparameterise_low_rank(

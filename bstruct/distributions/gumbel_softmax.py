@@ -15,14 +15,16 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 
-from bstruct.distributions.gumbel_softmax_density import gumbel_noise, log_prob_log, sample_log, straight_through
+from bstruct.distributions.gumbel_softmax_density import (
+    gumbel_noise, log_prob_log, sample_log, straight_through)
 from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_equal_temperature
 from bstruct.distributions.gumbel_softmax_moments import (
     differential_entropy, kl_any_temperature, mean_weights, mixing_entropy)
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #dc5e773d
 def _known(condition: Tensor) -> bool | None:
-    "Whether all of it holds; None where values cannot be looked at: under vmap, in a trace, in a compiled function."
+    """Whether all of it holds; None where values cannot be looked at: under vmap, in a trace, in a
+    compiled function."""
     if torch.compiler.is_compiling():
         return None
     try:
@@ -32,16 +34,19 @@ def _known(condition: Tensor) -> bool | None:
 
 
 def _check(logits: Tensor, temperature: float | int | Tensor) -> None:
-    "Raise ValueError for a temperature that is not positive and finite, and for NaN logits, where they can be seen."
+    """Raise ValueError for a temperature that is not positive and finite, and for NaN logits,
+    where they can be seen."""
     if not isinstance(temperature, Tensor):
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature is {temperature}, must be positive and finite")
     elif _known((temperature > 0) & (temperature < math.inf)) is False:
-        worst = temperature.detach().flatten()[~((temperature > 0) & (temperature < math.inf)).flatten()][0].item()
+        worst = temperature.detach().flatten()[~(
+            (temperature > 0) & (temperature < math.inf)).flatten()][0].item()
         raise ValueError(f"temperature holds {worst}, must be positive and finite; clamp it")
     if _known(~logits.isnan()) is False:
         bad = int(logits.isnan().sum())
-        raise ValueError(f"logits are NaN at {bad} of {logits.numel()} places; look for what made them")
+        raise ValueError(f"logits are NaN at {bad} of {logits.numel()} places; look for what "
+                         "made them")
 
 
 def same_temperature(q, p) -> bool | None:
@@ -52,7 +57,8 @@ def same_temperature(q, p) -> bool | None:
 
 
 class Relaxed(Distribution):
-    "Weights of candidates, relaxed from a discrete choice; subclasses name the coordinate in which they are sampled."
+    """Weights of candidates, relaxed from a discrete choice; subclasses name the coordinate in
+    which they are sampled."""
     arg_constraints: Any = {"logits": constraints.real_vector, "temperature": constraints.positive}
     has_rsample = True
     _validate_args = False
@@ -61,15 +67,18 @@ class Relaxed(Distribution):
     rsample_log: Callable[..., Tensor]
     log_prob_log: Callable[..., Tensor]
 
-    def __init__(self, logits: Tensor, temperature: float | int | Tensor = 1.0, validate_args: bool | None = None):
+    def __init__(self, logits: Tensor, temperature: float | int | Tensor = 1.0,
+                 validate_args: bool | None = None):
         if not logits.ndim:
-            raise ValueError("logits is a single number; its last axis must list the candidates of an edge")
+            raise ValueError("logits is a single number; its last axis must list the candidates "
+                             "of an edge")
         if validate_args is not False:
             _check(logits, temperature)
         self._number = None if isinstance(temperature, Tensor) else float(temperature)
         temperature = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
         batch = torch.broadcast_shapes(logits.shape[:-1], temperature.shape)
-        self.logits, self.temperature = logits.expand(batch + logits.shape[-1:]), temperature.expand(batch)
+        self.logits, self.temperature = logits.expand(
+            batch + logits.shape[-1:]), temperature.expand(batch)
         super().__init__(batch, logits.shape[-1:], validate_args)
 
     @property
@@ -80,13 +89,15 @@ class Relaxed(Distribution):
     def expand(self, batch_shape, _instance=None):
         new: Any = self._get_checked_instance(type(self), _instance)
         batch = torch.Size(batch_shape)
-        new.logits, new.temperature = self.logits.expand(batch + self.event_shape), self.temperature.expand(batch)
+        new.logits, new.temperature = self.logits.expand(
+            batch + self.event_shape), self.temperature.expand(batch)
         new._number = self._number
         Distribution.__init__(new, batch, self.event_shape, validate_args=False)
         return new
 
     def _noise(self, sample_shape, generator) -> Tensor:
-        return gumbel_noise(self._extended_shape(sample_shape), generator, self.logits.dtype, self.logits.device)
+        return gumbel_noise(self._extended_shape(sample_shape), generator, self.logits.dtype,
+                            self.logits.device)
 
     def rsample(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
         return self._weights(self.rsample_log(sample_shape, generator))
@@ -97,7 +108,8 @@ class Relaxed(Distribution):
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #fe5e5eea
 class GumbelSoftmax(Relaxed):
-    """Gumbel-Softmax over the last axis of `logits` [..., K]; `temperature` is a number or has the batch shape.
+    """Gumbel-Softmax over the last axis of `logits` [..., K]; `temperature` is a number or has the
+    batch shape.
 
     A `torch.distributions.Distribution`. All entropies and divergences are in nats.
     """
@@ -144,13 +156,15 @@ def _kl(q: GumbelSoftmax, p: GumbelSoftmax) -> Tensor:
     unequal = kl_any_temperature(q.logits, q.column, p.logits, p.column)
     if same is False:
         return unequal
-    return torch.where(q.temperature == p.temperature, kl_equal_temperature(q.logits, p.logits), unequal)
+    return torch.where(q.temperature == p.temperature, kl_equal_temperature(q.logits, p.logits),
+                       unequal)
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #07d63c70
 def kl_monte_carlo(
     q: Distribution, p: Distribution, samples: int, generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
-    "Mean and standard error in nats of ln q - ln p over `samples` draws of q, in its logarithmic coordinate."
+    """Mean and standard error in nats of ln q - ln p over `samples` draws of q, in its logarithmic
+    coordinate."""
     of_q, of_p = cast(Relaxed, q), cast(Relaxed, p)
     x = of_q.rsample_log((samples,), generator)
     difference = of_q.log_prob_log(x) - of_p.log_prob_log(x)

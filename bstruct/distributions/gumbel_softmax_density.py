@@ -14,10 +14,12 @@ from torch import Tensor
 
 # %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #7eb88c39
 def gumbel_noise(
-    shape: tuple[int, ...], generator: torch.Generator | None = None, dtype: torch.dtype | None = None,
+    shape: tuple[int, ...], generator: torch.Generator | None = None,
+                 dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    "Independent standard Gumbel variables, always finite: U is kept half a step of `torch.rand` away from 0 and 1."
+    """Independent standard Gumbel variables, always finite: U is kept half a step of `torch.rand`
+    away from 0 and 1."""
     uniform = torch.rand(shape, generator=generator, dtype=dtype, device=device)
     eps = torch.finfo(uniform.dtype).eps
     return uniform.clamp_(eps / 4, 1 - eps / 2).log_().neg_().log_().neg_()
@@ -36,9 +38,11 @@ def sample_log(
     temperature: float | int | Float[Tensor, "*t"],
     gumbel_noise: Float[Tensor, "*noise K"],
 ) -> Float[Tensor, "*out K"]:
-    """ln γ of a Gumbel-Softmax sample: `logits` = ln α, candidates on the last axis, the other axes broadcast.
+    """ln γ of a Gumbel-Softmax sample: `logits` = ln α, candidates on the last axis, the other axes
+    broadcast.
 
-    A tensor of temperatures broadcasts against the logits (a trailing axis of length 1). Maddison et al. 2017, eq. 10.
+    A tensor of temperatures broadcasts against the logits (a trailing axis of length 1). Maddison
+    et al. 2017, eq. 10.
     """
     return _log_softmax((logits + gumbel_noise) / temperature)
 

@@ -18,7 +18,8 @@ MANY = 128  # candidates beyond which the integrand asks for twice as many nodes
 # %% ../../nbs/distributions/04_gumbel_softmax_kl.ipynb #dc078560
 def _nodes(like: Tensor) -> tuple[Tensor, Tensor]:
     "Abscissae and weights of the trapezoid rule in u = 3 sinh v, for the precision of `like`."
-    count, reach = (97 if like.shape[-1] <= MANY else 193, 42.0) if like.dtype == torch.float64 else (33, 20.0)
+    count, reach = (97 if like.shape[-1] <= MANY else 193,
+                    42.0) if like.dtype == torch.float64 else (33, 20.0)
     end = torch.asinh(torch.tensor(reach / 3, dtype=torch.float64)).item()
     v = torch.linspace(-end, end, count, dtype=like.dtype, device=like.device)
     return 3 * v.sinh(), 3 * v.cosh() * (2 * end / (count - 1))
@@ -27,10 +28,12 @@ def _kl_rows(ratio: Float[Tensor, "n K"]) -> Float[Tensor, "n"]:
     "The divergence for log-ratios that are at most zero, one row an edge."
     u, weight = _nodes(ratio)
     K = ratio.shape[-1]
-    sigma = torch.sigmoid(u).clamp_max(1 - torch.finfo(ratio.dtype).eps)  # so that log1p stays finite
+    # so that log1p stays finite
+    sigma = torch.sigmoid(u).clamp_max(1 - torch.finfo(ratio.dtype).eps)
     A = torch.log1p(sigma[:, None] * torch.expm1(ratio)[:, None, :]).sum(-1)
     first = -K * torch.nn.functional.softplus(u)
-    second = -torch.nn.functional.softplus(u[:, None] + ratio[:, None, :]).sum(-1)  # first - A, without its rounding
+    # first - A, without its rounding
+    second = -torch.nn.functional.softplus(u[:, None] + ratio[:, None, :]).sum(-1)
     gap = (first.exp() + second.exp()) * torch.tanh(A / 2)
     return K * (gap * weight).sum(-1) - ratio.sum(-1)
 
@@ -40,19 +43,24 @@ def kl_equal_temperature(
 ) -> Float[Tensor, "*out"]:
     """KL(q‖p) in nats of two Gumbel-Softmax distributions of one (any) temperature.
 
-    The last axis is the candidates, the others broadcast. Exact to about 1e-13 (float64) or 2e-6 (float32) of
-    max(1, KL), for K up to 10 000, twice differentiable, never negative, 0 for equal logits; ∞ as q degenerates.
+    The last axis is the candidates, the others broadcast. Exact to about 1e-13 (float64) or 2e-6
+    (float32) of max(1, KL), for K up to 10 000, twice differentiable, never negative, 0 for equal
+    logits; ∞ as q degenerates.
     """
     ratio = p_logits - q_logits
-    ratio = ratio - ratio.amax(-1, keepdim=True).detach()  # the value does not depend on the shift, nor its slope
+    # the value does not depend on the shift, nor its slope
+    ratio = ratio - ratio.amax(-1, keepdim=True).detach()
     K = ratio.shape[-1]
     rows = ratio.reshape(-1, K).double() if K > FEW else ratio.reshape(-1, K)
-    pieces = [_kl_rows(part) for part in rows.split(max(1, 2**22 // ((100 if K <= MANY else 200) * K)))]
+    pieces = [_kl_rows(part) for part in rows.split(
+        max(1, 2**22 // ((100 if K <= MANY else 200) * K)))]
     return torch.cat(pieces).reshape(ratio.shape[:-1]).clamp_min(0).to(ratio.dtype)
 
 # %% ../../nbs/distributions/04_gumbel_softmax_kl.ipynb #a6712a03
-def kl_categorical(q_logits: Float[Tensor, "*batch K"], p_logits: Float[Tensor, "*prior K"]) -> Float[Tensor, "*out"]:
-    "KL in nats of the two vertex laws, softmax(q_logits) from softmax(p_logits), along the last axis."
+def kl_categorical(q_logits: Float[Tensor, "*batch K"],
+                   p_logits: Float[Tensor, "*prior K"]) -> Float[Tensor, "*out"]:
+    """KL in nats of the two vertex laws, softmax(q_logits) from softmax(p_logits), along the last
+    axis."""
     log_q, log_p = q_logits.log_softmax(-1), p_logits.log_softmax(-1)
     return (log_q.exp() * (log_q - log_p)).sum(-1)
 

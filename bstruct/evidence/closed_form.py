@@ -20,8 +20,10 @@ from bstruct.evidence.core import Evidence, GaussianPrior, Target, to_weights
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #930bf952
 def linear_log_evidence(features: Float[Tensor, "n d"], targets: Float[Tensor, "n *outputs"], *,
-                        precision: float | Float[Tensor, " d"], noise_variance: float | Tensor) -> Float[Tensor, ""]:
-    """ln p(targets | features) in nats of y = features·w + noise, w ~ N(0, precision⁻¹); differentiable, vmappable.
+                        precision: float | Float[Tensor, " d"],
+                        noise_variance: float | Tensor) -> Float[Tensor, ""]:
+    """ln p(targets | features) in nats of y = features·w + noise, w ~ N(0, precision⁻¹);
+    differentiable, vmappable.
 
     Several output columns are independent given the features, and their evidences add.
     """
@@ -40,24 +42,28 @@ def linear_log_evidence(features: Float[Tensor, "n d"], targets: Float[Tensor, "
     return -0.5 * (y.shape[1] * (n * torch.log(2 * math.pi * noise) + log_det) + fit)
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #6abd3544
-def linear_posterior(features: Float[Tensor, "n d"], targets: Float[Tensor, " n"], *, precision: float | Tensor,
-                     noise_variance: float | Tensor) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+def linear_posterior(features: Float[Tensor, "n d"], targets: Float[Tensor, " n"], *,
+                     precision: float | Tensor, noise_variance: float
+                     | Tensor) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
     "Mean and precision matrix of the posterior of the weights."
     prior = torch.as_tensor(precision, dtype=features.dtype).expand(features.shape[1])
     matrix = torch.diag(prior) + features.mT @ features / noise_variance
-    mean = torch.cholesky_solve((features.mT @ targets / noise_variance)[:, None], torch.linalg.cholesky(matrix))
+    mean = torch.cholesky_solve((features.mT @ targets / noise_variance)[:, None],
+                                torch.linalg.cholesky(matrix))
     return mean[:, 0], matrix
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #13ed785b
 def linear_evidence(features: Float[Tensor, "n *d"], targets: Float[Tensor, "m *outputs"], *,
                     precision: float | Tensor, noise_variance: float | Tensor) -> Evidence:
-    """The exact evidence of a linear-Gaussian model, as `Evidence` (nats, no error); `precision` one number or [d].
+    """The exact evidence of a linear-Gaussian model, as `Evidence` (nats, no error); `precision`
+    one number or [d].
 
-    Raises ValueError for shapes that do not fit, for NaN, and for a precision or noise variance that is not > 0.
+    Raises ValueError for shapes that do not fit, for NaN, and for a precision or noise variance
+    that is not > 0.
     """
     if features.dim() != 2 or targets.shape[:1] != features.shape[:1]:
-        raise ValueError(f"{tuple(features.shape)} features and {tuple(targets.shape)} targets; give features of [n, d]"
-                         " and as many rows of targets")
+        raise ValueError(f"{tuple(features.shape)} features and {tuple(targets.shape)} targets; "
+                         "give features of [n, d] and as many rows of targets")
     if torch.as_tensor(precision).shape not in ((), (1,), features.shape[1:]):
         raise ValueError(f"precision has shape {tuple(torch.as_tensor(precision).shape)}; "
                          f"give a number, or {features.shape[1]} of them")
@@ -67,26 +73,34 @@ def linear_evidence(features: Float[Tensor, "n *d"], targets: Float[Tensor, "m *
         if not bool((torch.as_tensor(value) > 0).all()):
             raise ValueError(f"{name} is {value}; it must be positive")
     features, targets = features.double(), targets.double()
-    value = linear_log_evidence(features, targets, precision=precision, noise_variance=noise_variance)
+    value = linear_log_evidence(features, targets, precision=precision,
+                                noise_variance=noise_variance)
     return Evidence(float(value), method="closed form", diagnostics={"weights": features.shape[1]})
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #b8a850f3
 def integrate_output(features: Callable[[dict], Tensor], targets: Float[Tensor, "n *outputs"], *,
-                     precision: float | Tensor, noise_variance: float | Tensor) -> Callable[[dict], Tensor]:
-    "The log-likelihood of the hidden weights alone, in nats, where `features(weights)` [n, d] feeds a linear output."
+                     precision: float | Tensor,
+                     noise_variance: float | Tensor) -> Callable[[dict], Tensor]:
+    """The log-likelihood of the hidden weights alone, in nats, where `features(weights)` [n, d]
+    feeds a linear output."""
     def log_likelihood(weights: dict[str, Tensor]) -> Tensor:
-        return linear_log_evidence(features(weights), targets, precision=precision, noise_variance=noise_variance)
+        return linear_log_evidence(features(weights), targets, precision=precision,
+                                   noise_variance=noise_variance)
     return log_likelihood
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #98818193
-_LINEAR = set("""_to_copy _unsafe_view add add_ alias as_strided cat clone constant_pad_nd copy_ cumsum detach diagonal
-    expand flip lift_fresh mean movedim neg permute repeat reshape roll rsub select slice split split_with_sizes squeeze
-    stack sub sub_ sum t transpose tril triu unbind unsqueeze view""".split())
+_LINEAR = set("""_to_copy _unsafe_view add add_ alias as_strided cat clone constant_pad_nd copy_
+    cumsum detach diagonal expand flip lift_fresh mean movedim neg permute repeat reshape roll rsub
+    select slice split split_with_sizes squeeze stack
+    sub sub_ sum t transpose tril triu unbind unsqueeze view""".split())
 _PRODUCTS = {"mul", "mul_", "mm", "bmm", "mv", "dot", "vdot"}
-_FUSED = {"addmm": (1, 2), "addmv": (1, 2), "baddbmm": (1, 2), "addcmul": (1, 2), "convolution": (0, 1)}
-_FIRST = {"div": 0, "div_": 0, "index": 0, "index_select": 0, "gather": 0, "embedding": 0, "linalg_solve_triangular": 1,
+_FUSED = {"addmm": (1, 2), "addmv": (1, 2), "baddbmm": (1, 2), "addcmul": (1, 2),
+          "convolution": (0, 1)}
+_FIRST = {"div": 0, "div_": 0, "index": 0, "index_select": 0, "gather": 0, "embedding": 0,
+          "linalg_solve_triangular": 1,
           "cholesky_solve": 0}  # linear in one argument, if the others are data
-_SHAPES = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty"}
+_SHAPES = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones",
+           "new_full", "new_empty"}
 
 
 def _rule(name: str, degrees: list[float], args: tuple) -> float:
@@ -109,7 +123,8 @@ def _rule(name: str, degrees: list[float], args: tuple) -> float:
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #e1f2d47a
 class _Degrees(TorchDispatchMode):
-    "Watches operations, and notes for each tensor its degree as a polynomial of the tensors in `of`."
+    """Watches operations, and notes for each tensor its degree as a polynomial of the tensors in
+    `of`."""
 
     def __init__(self, of: list[Tensor]):
         super().__init__()
@@ -127,7 +142,8 @@ class _Degrees(TorchDispatchMode):
         return max((self.known.get(x.untyped_storage()._cdata, 0.0) for x in tensors), default=0.0)
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        name, every = operation._schema.name.removeprefix("aten::"), [*args, *(kwargs or {}).values()]
+        name, every = operation._schema.name.removeprefix("aten::"), [
+            *args, *(kwargs or {}).values()]
         degree = _rule(name, [self.degree(a) for a in every], args)
         out = operation(*args, **(kwargs or {}))
         for x in tree_leaves(out):
@@ -137,7 +153,8 @@ class _Degrees(TorchDispatchMode):
 
 
 def _degree(target: Target, names: list[str]) -> float:
-    "A bound of the log-likelihood's degree in the named weights; infinity where it is not seen to be a polynomial."
+    """A bound of the log-likelihood's degree in the named weights; infinity where it is not seen
+    to be a polynomial."""
     somewhere = torch.linspace(-1, 1, target.size, dtype=target.prior.dtype)
     weights = {k: w.clone() for k, w in to_weights(target.prior, somewhere).items()}
     watch = _Degrees([weights[k] for k in names])
@@ -149,18 +166,23 @@ def _degree(target: Target, names: list[str]) -> float:
         return math.inf
 
 
-def _looks_quadratic(target: Target, names: list[str], generator: torch.Generator, tolerance: float = 1e-9) -> bool:
+def _looks_quadratic(target: Target, names: list[str], generator: torch.Generator,
+                     tolerance: float = 1e-9) -> bool:
     "Whether third and fourth differences vanish along a few lines (relative tolerance)."
     steps = torch.arange(-2.0, 3.0, dtype=target.prior.dtype)[:, None]
     differences = torch.tensor([[-1.0, 2, 0, -2, 1], [1, -4, 6, -4, 1]], dtype=target.prior.dtype)
     start, way = (to_weights(target.prior, target.draw(generator, 4, 1)) for _ in range(2))
-    moved = {k: w + steps.reshape(-1, *[1] * (w.dim() - 2)) * float(k in names) * way[k] for k, w in start.items()}
-    values = torch.func.vmap(target.likelihood)({k: w.flatten(0, 1) for k, w in moved.items()}).reshape(4, 5)
-    return bool(((values @ differences.T).abs() <= tolerance * (1 + values.abs().amax(1, keepdim=True))).all())
+    moved = {k: w + steps.reshape(-1, *[1] * (w.dim() - 2)) * float(k in names) * way[k]
+             for k, w in start.items()}
+    values = torch.func.vmap(target.likelihood)(
+        {k: w.flatten(0, 1) for k, w in moved.items()}).reshape(4, 5)
+    return bool(((values @ differences.T).abs() <= tolerance
+                 * (1 + values.abs().amax(1, keepdim=True))).all())
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #c45fcf3b
 def quadratic_names(target: Target, generator: torch.Generator) -> list[str]:
-    "The weights in which, jointly, the log-likelihood is computed as a quadratic, whatever the others are."
+    """The weights in which, jointly, the log-likelihood is computed as a quadratic, whatever the
+    others are."""
     found = []
     for name in reversed(target.prior.shapes):
         more = [*found, name]
@@ -170,13 +192,16 @@ def quadratic_names(target: Target, generator: torch.Generator) -> list[str]:
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #9825666f
 def _by_points(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor, Tensor]:
-    "Value, gradient and Hessian at zero of a quadratic f, whose gradient is affine: from gradients at n + 1 points."
-    gradients, values = torch.func.vmap(torch.func.grad_and_value(f))(torch.cat([torch.zeros_like(unit[:1]), unit]))
+    """Value, gradient and Hessian at zero of a quadratic f, whose gradient is affine: from
+    gradients at n + 1 points."""
+    gradients, values = torch.func.vmap(torch.func.grad_and_value(f))(
+        torch.cat([torch.zeros_like(unit[:1]), unit]))
     return values[0], gradients[0], gradients[1:] - gradients[0]
 
 
 def _by_tangents(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor, Tensor]:
-    "The same by forward differentiation: slower, and without a second batch axis, which some losses of torch refuse."
+    """The same by forward differentiation: slower, and without a second batch axis, which some
+    losses of torch refuse."""
     def both(v):
         g, value = torch.func.grad_and_value(f)(v)
         return g, (g, value)
@@ -185,21 +210,25 @@ def _by_tangents(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tenso
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #8b7b47ed
 def integrate_quadratic(target: Target, names: list[str]) -> Target:
-    "The target over the other weights, the quadratic ones integrated out; exact, vmappable, differentiable."
+    """The target over the other weights, the quadratic ones integrated out; exact, vmappable,
+    differentiable."""
     def part(keys):
         p = target.prior.precision
         return GaussianPrior({k: target.prior.shapes[k] for k in keys},
-                             {k: p[k] for k in keys} if isinstance(p, dict) else p, target.prior.dtype)
+                             {k: p[k] for k in keys} if isinstance(p, dict) else p,
+                             target.prior.dtype)
 
     inner, outer = part(names), part([k for k in target.prior.shapes if k not in names])
     unit = torch.eye(inner.size, dtype=inner.dtype)
 
     def log_likelihood(weights, expand=_by_points):
-        value, g, hessian = expand(lambda v: target.likelihood(weights | to_weights(inner, v)), unit)
+        value, g, hessian = expand(lambda v: target.likelihood(weights | to_weights(inner, v)),
+                                   unit)
         chol, bad = torch.linalg.cholesky_ex(unit - 0.5 * (hessian + hessian.mT))
         y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
         value = value + 0.5 * (y * y).sum() - chol.diagonal().log().sum()
-        return torch.where(bad > 0, math.inf, value)  # the likelihood rises faster than the prior falls
+        # the likelihood rises faster than the prior falls
+        return torch.where(bad > 0, math.inf, value)
 
     reduced = Target(log_likelihood, outer)
     try:

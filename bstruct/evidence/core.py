@@ -39,10 +39,12 @@ def _number(x) -> Any:
 # %% ../../nbs/evidence/01_core.ipynb #ba43c544
 @dataclass(frozen=True)
 class Scope:
-    """What a log evidence is of: rows `first` to `last` of `total` (from 1), in so many `orders`, by which `fit`.
+    """What a log evidence is of: rows `first` to `last` of `total` (from 1), in so many `orders`,
+    by which `fit`.
 
-    `kind`: "prequential", given the rows before, or "integral", over the weights. `detail` is told, but does not
-    decide whether two numbers are on one scale. Raises ValueError for rows that are not there and an unknown kind.
+    `kind`: "prequential", given the rows before, or "integral", over the weights. `detail` is told,
+    but does not decide whether two numbers are on one scale. Raises ValueError for rows that are
+    not there and an unknown kind.
     """
 
     first: int
@@ -55,7 +57,8 @@ class Scope:
 
     def __post_init__(self):
         if not 1 <= self.first <= self.last <= self.total:
-            raise ValueError(f"rows {self.first} to {self.last} of {self.total}: 1 <= first <= last <= total is needed")
+            raise ValueError(f"rows {self.first} to {self.last} of {self.total}: 1 <= first <= "
+                             "last <= total is needed")
         if self.kind not in ("prequential", "integral"):
             raise ValueError(f"kind is {self.kind!r}: take 'prequential' or 'integral'")
 
@@ -79,8 +82,8 @@ class Scope:
 class Evidence:
     """An estimate of ln p(y|X) in nats with its standard error.
 
-    `ess` is None where nothing was sampled; `diagnostics["reason"]` says why an estimate is not `reliable`; `of` says
-    of which rows and by which fit it is.
+    `ess` is None where nothing was sampled; `diagnostics["reason"]` says why an estimate is not
+    `reliable`; `of` says of which rows and by which fit it is.
     """
 
     value: float
@@ -97,9 +100,11 @@ class Evidence:
         if not self.reliable:
             notes.append(f"unreliable: {self.diagnostics.get('reason', 'no reason given')}")
         known = self.stderr and not math.isnan(self.stderr)
-        error = "" if not known else f" ± {self.stderr:.2g}" if self.stderr < 0.01 else f" ± {self.stderr:.2f}"
+        error = ("" if not known else f" ± {self.stderr:.2g}" if self.stderr < 0.01
+                 else f" ± {self.stderr:.2f}")
         of = f" of {self.of}" if self.of else ""
-        return f"{'≥ ' if self.is_lower_bound else ''}{self.value:.2f}{error} nats{of} ({', '.join(notes)})"
+        return (f"{'≥ ' if self.is_lower_bound else ''}{self.value:.2f}{error} nats{of} "
+                f"({', '.join(notes)})")
 
     def to_dict(self) -> dict:
         "A dictionary that `json` can write; without `of` where there is none."
@@ -107,33 +112,41 @@ class Evidence:
 
     @classmethod
     def from_dict(cls, d: dict) -> "Evidence":
-        "The inverse of `to_dict`; dictionaries of earlier versions, which have no `of`, are read, too."
+        """The inverse of `to_dict`; dictionaries of earlier versions, which have no `of`, are
+        read, too."""
         of: dict[str, Any] = {"of": Scope(**d["of"])} if d.get("of") else {}
-        return cls(**{k: _number(v) if k in ("value", "stderr", "ess") else v for k, v in d.items()} | of)
+        return cls(**{k: _number(v) if k in ("value", "stderr", "ess") else v
+                      for k, v in d.items()} | of)
 
 
 def one_scale(evidence: Iterable[Evidence]) -> None:
-    "Raise ValueError where two of them are of other rows or by other fits; what does not say passes."
+    """Raise ValueError where two of them are of other rows or by other fits; what does not say
+    passes."""
     told = [e.of for e in evidence if e.of is not None]
     for of in told:
         if of != told[0]:
-            raise ValueError(f"evidence of {told[0]} is not compared with evidence of {of}: estimate both in one way")
+            raise ValueError(f"evidence of {told[0]} is not compared with evidence of {of}: "
+                             "estimate both in one way")
 
 # %% ../../nbs/evidence/01_core.ipynb #745d6a07
 def _check_shapes(shapes: dict) -> None:
     for name, shape in shapes.items():
-        if not (isinstance(shape, (tuple, list)) and all(isinstance(n, (int, np.integer)) for n in shape)):
-            raise ValueError(f"shape of {name!r} is {shape!r}; give a tuple of whole numbers, (3,) for three weights")
+        if not (isinstance(shape, (tuple, list))
+                and all(isinstance(n, (int, np.integer)) for n in shape)):
+            raise ValueError(f"shape of {name!r} is {shape!r}; give a tuple of whole numbers, (3,) "
+                             "for three weights")
         if any(n < 1 for n in shape):
-            raise ValueError(f"shape of {name!r} is {tuple(shape)}; sizes are 1 at least, leave out an empty weight")
+            raise ValueError(f"shape of {name!r} is {tuple(shape)}; sizes are 1 at least, leave "
+                             "out an empty weight")
 
 # %% ../../nbs/evidence/01_core.ipynb #420f2db1
 @dataclass(frozen=True)
 class GaussianPrior:
-    """W ~ N(0, precision⁻¹) over named weights; `precision` is a number, or one number or tensor per name.
+    """W ~ N(0, precision⁻¹) over named weights; `precision` is a number, or one number or tensor
+    per name.
 
-    Raises ValueError for a precision ≤ 0, a missing name, or one that does not broadcast to its weight, and for a
-    shape that is no tuple of positive whole numbers.
+    Raises ValueError for a precision ≤ 0, a missing name, or one that does not broadcast to its
+    weight, and for a shape that is no tuple of positive whole numbers.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -145,9 +158,11 @@ class GaussianPrior:
             raise ValueError("shapes is empty; a prior needs at least one weight")
         _check_shapes(self.shapes)
         if isinstance(self.precision, dict) and set(self.precision) != set(self.shapes):
-            raise ValueError(f"precision names {sorted(self.precision)}, not {sorted(self.shapes)}: give each one")
+            raise ValueError(f"precision names {sorted(self.precision)}, not "
+                             f"{sorted(self.shapes)}: give each one")
         if not bool(torch.isfinite(self.scale).all() and (self.scale > 0).all()):
-            raise ValueError(f"precision {self.precision} is not finite and positive; for a wide prior use a small one")
+            raise ValueError(f"precision {self.precision} is not finite and positive; for a wide "
+                             "prior use a small one")
 
     @property
     def size(self) -> int:
@@ -160,8 +175,10 @@ class GaussianPrior:
         for name, shape in self.shapes.items():
             p = self.precision[name] if isinstance(self.precision, dict) else self.precision
             p = torch.as_tensor(p, dtype=self.dtype)
-            if len(p.shape) > len(shape) or any(a not in (1, b) for a, b in zip(p.shape[::-1], tuple(shape)[::-1])):
-                raise ValueError(f"precision of {name!r} has shape {tuple(p.shape)}, which does not fit {tuple(shape)}")
+            if len(p.shape) > len(shape) or any(
+                a not in (1, b) for a, b in zip(p.shape[::-1], tuple(shape)[::-1])):
+                raise ValueError(f"precision of {name!r} has shape {tuple(p.shape)}, which does "
+                                 f"not fit {tuple(shape)}")
             parts.append(p.rsqrt().expand(shape).reshape(-1))
         return torch.cat(parts)
 
@@ -169,18 +186,23 @@ class GaussianPrior:
 def to_weights(prior: GaussianPrior, z: Float[Tensor, "*batch n"]) -> dict[str, Tensor]:
     "Named weights of whitened vectors: W = z · scale, cut into shapes."
     if z.shape[-1] != prior.size:
-        raise ValueError(f"a vector of {z.shape[-1]} numbers does not fit {prior.size} weights {dict(prior.shapes)}")
-    parts = torch.split(z * prior.scale.to(z), [math.prod(s) for s in prior.shapes.values()], dim=-1)
+        raise ValueError(f"a vector of {z.shape[-1]} numbers does not fit {prior.size} weights "
+                         f"{dict(prior.shapes)}")
+    parts = torch.split(z * prior.scale.to(z), [math.prod(s) for s in prior.shapes.values()],
+                        dim=-1)
     return {k: p.reshape((*z.shape[:-1], *s)) for (k, s), p in zip(prior.shapes.items(), parts)}
 
 
 def to_vector(prior: GaussianPrior, weights: dict[str, Tensor]) -> Float[Tensor, "*batch n"]:
-    "The inverse of `to_weights`; raises ValueError where a weight is missing or its shape does not fit."
+    """The inverse of `to_weights`; raises ValueError where a weight is missing or its shape does
+    not fit."""
     for name, shape in prior.shapes.items():
-        if name not in weights or tuple(weights[name].shape[-len(shape):] if shape else ()) != tuple(shape):
+        if name not in weights or tuple(weights[name].shape[-len(shape):] if shape
+                                        else ()) != tuple(shape):
             got = tuple(weights[name].shape) if name in weights else "nothing"
             raise ValueError(f"weight {name!r} has shape {got}, the prior expects {tuple(shape)}")
-    flat = [weights[k].reshape(*weights[k].shape[:weights[k].dim() - len(s)], -1) for k, s in prior.shapes.items()]
+    flat = [weights[k].reshape(*weights[k].shape[:weights[k].dim() - len(s)], -1)
+            for k, s in prior.shapes.items()]
     return torch.cat(flat, -1) / prior.scale.to(flat[0])
 
 
@@ -208,15 +230,18 @@ class Target:
 
     def batch(self, z: Float[Tensor, "b n"], chunk: int = 16384) -> Float[Tensor, " b"]:
         "ln p(y|z) of many vectors; raises ValueError where one is NaN."
-        out = torch.cat([torch.func.vmap(self.log_likelihood)(part) for part in z.split(chunk)]).detach()
+        out = torch.cat([torch.func.vmap(self.log_likelihood)(part)
+                         for part in z.split(chunk)]).detach()
         if bool(out.isnan().any()):
             bad = int(out.isnan().sum())
-            raise ValueError(f"log_likelihood is NaN at {bad} of {len(out)} points; mask or clamp inside it")
+            raise ValueError(f"log_likelihood is NaN at {bad} of {len(out)} points; mask or clamp "
+                             "inside it")
         return out
 
     def draw(self, generator: torch.Generator, *shape: int) -> Tensor:
         "Draws of z from the prior, of shape [*shape, n]."
-        return torch.randn(*shape, self.size, generator=generator, dtype=self.prior.dtype, device=generator.device)
+        return torch.randn(*shape, self.size, generator=generator, dtype=self.prior.dtype,
+                           device=generator.device)
 
 # %% ../../nbs/evidence/01_core.ipynb #3a36a2cc
 def _unchecked(f: Callable) -> Callable:
@@ -236,12 +261,13 @@ def _check_batches(target: Target, z: Float[Tensor, "2 n"]) -> None:
         torch.func.vmap(target.log_likelihood)(z)
     except (RuntimeError, TypeError, ValueError) as e:
         first = str(e).strip().partition("\n")[0].partition(". ")[0]
-        raise ValueError("log_likelihood fails under torch.func.vmap; keep to tensor operations, without .item(), "
-                         f"numpy and `if` on values: {first}") from e
+        raise ValueError("log_likelihood fails under torch.func.vmap; keep to tensor operations, "
+                         f"without .item(), numpy and `if` on values: {first}") from e
 
 # %% ../../nbs/evidence/01_core.ipynb #a5f3153b
 def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
-    "The checked target; raises ValueError for a likelihood that is no real scalar, mixes dtypes or cannot be batched."
+    """The checked target; raises ValueError for a likelihood that is no real scalar, mixes dtypes
+    or cannot be batched."""
     target = Target(_unchecked(log_likelihood), prior)
     end = torch.linspace(-1, 1, prior.size, dtype=prior.dtype)
     points = torch.stack([torch.zeros_like(end), end])
@@ -249,16 +275,22 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
         try:
             value = log_likelihood(to_weights(prior, z))
         except KeyError as e:
-            raise ValueError(f"log_likelihood asks for weight {e}; the prior has {', '.join(prior.shapes)}") from e
+            raise ValueError(f"log_likelihood asks for weight {e}; the prior has "
+                             f"{', '.join(prior.shapes)}") from e
         except (RuntimeError, ValueError) as e:
-            hint = f"; weights are {prior.dtype}, convert the data to it" if "dtype" in str(e) else ""
+            hint = f"; weights are {prior.dtype}, convert the data to it" if "dtype" in str(
+                e) else ""
             first = " ".join(str(e).split())
-            raise ValueError(f"log_likelihood failed on weights of the prior's shapes: {first}{hint}") from e
+            raise ValueError("log_likelihood failed on weights of the prior's shapes: "
+                             f"{first}{hint}") from e
         if not isinstance(value, Tensor) or value.shape != ():
-            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"log_likelihood returned {got}; sum it over the examples to a scalar tensor")
+            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(
+                value).__name__
+            raise ValueError(f"log_likelihood returned {got}; sum it over the examples to a "
+                             "scalar tensor")
         if bool(value.isnan()) or value == float("inf"):
-            raise ValueError(f"log_likelihood is {float(value)} near the prior's mean; it must be a number of nats")
+            raise ValueError(f"log_likelihood is {float(value)} near the prior's mean; it must be "
+                             "a number of nats")
     _check_batches(target, points)
     return target
 
@@ -266,14 +298,16 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
 def _check_estimator(name: str, f: Callable) -> None:
     parameters = inspect.signature(f).parameters
     if list(parameters)[:2] != ["log_likelihood", "prior"] or "generator" not in parameters:
-        raise TypeError(f"{f.__name__} takes {list(parameters)}, not (log_likelihood, prior, *, generator, ...)")
+        raise TypeError(f"{f.__name__} takes {list(parameters)}, not (log_likelihood, prior, *, "
+                        "generator, ...)")
 
 
 ESTIMATORS: Registry[Callable[..., Evidence]] = Registry("method", _check_estimator)
 
 # %% ../../nbs/evidence/01_core.ipynb #55b402ad
 def register(name: str) -> Callable:
-    "Decorator: make `(log_likelihood, prior, *, generator, **options) -> Evidence` known as `name`."
+    """Decorator: make `(log_likelihood, prior, *, generator, **options) -> Evidence` known as
+    `name`."""
     return ESTIMATORS.register(name)
 
 
@@ -282,17 +316,19 @@ def methods() -> tuple[str, ...]:
     return tuple(sorted(ESTIMATORS))
 
 
-def estimate(log_likelihood: Callable[[dict[str, Tensor]], Tensor], prior: GaussianPrior, *, method: str,
-             generator: torch.Generator, **options) -> Evidence:
+def estimate(log_likelihood: Callable[[dict[str, Tensor]], Tensor], prior: GaussianPrior, *,
+             method: str, generator: torch.Generator, **options) -> Evidence:
     """ln ∫ exp(log_likelihood(W)) N(W; 0, precision⁻¹) dW in nats, by the named method.
 
-    `log_likelihood` maps named weights to a scalar tensor in nats with every constant, and must work under vmap.
-    Raises ValueError for an unknown method or option, and for a likelihood that is no number.
+    `log_likelihood` maps named weights to a scalar tensor in nats with every constant, and must
+    work under vmap. Raises ValueError for an unknown method or option, and for a likelihood that is
+    no number.
     """
     call = ESTIMATORS[method]
     shared = ("log_likelihood", "prior", "generator")
     known = [k for k in inspect.signature(call).parameters if k not in shared]
     if unknown := [k for k in options if k not in known]:
-        raise ValueError(f"method {method!r} has no option {unknown[0]!r}; it has {', '.join(known) or 'none'}")
+        raise ValueError(f"method {method!r} has no option {unknown[0]!r}; it has "
+                         f"{', '.join(known) or 'none'}")
     make_target(log_likelihood, prior)
     return call(log_likelihood, prior, generator=generator, **options)

@@ -24,13 +24,16 @@ from bstruct.structure.variable import Tensors
 
 # %% ../../nbs/evidence/17_dual.ipynb #d2f7c2f6
 def likelihood_roots(outputs: Float[Tensor, "M n C"], likelihood: str) -> Float[Tensor, "M n R C"]:
-    """Sᵀ of each row with S Sᵀ = -∂² ln p(y | outputs): gaussian (of unit noise), bernoulli or categorical.
+    """Sᵀ of each row with S Sᵀ = -∂² ln p(y | outputs): gaussian (of unit noise), bernoulli or
+    categorical.
 
-    R is C for Gaussian noise, 1 for bernoulli, C - 1 for categorical. Raises ValueError for another name.
+    R is C for Gaussian noise, 1 for bernoulli, C - 1 for categorical. Raises ValueError for another
+    name.
     """
     C = outputs.shape[-1]
     if likelihood == "gaussian":
-        return torch.eye(C, dtype=outputs.dtype, device=outputs.device).expand(*outputs.shape[:2], C, C)
+        return torch.eye(C, dtype=outputs.dtype, device=outputs.device).expand(
+            *outputs.shape[:2], C, C)
     if likelihood == "bernoulli":
         p = outputs.sigmoid()
         return (p * (1 - p)).clamp_min(1e-12).sqrt()[..., None]
@@ -49,8 +52,8 @@ def likelihood_roots(outputs: Float[Tensor, "M n C"], likelihood: str) -> Float[
 class Tap(NamedTuple):
     """What one weight tensor of M networks meets in n rows with C outputs.
 
-    columns: [M, n, C, h], the outputs by z = a W + b. inputs: [M, n, a] for W; None for b, and for a tensor whose
-    Jacobian, flattened, is `columns` itself.
+    columns: [M, n, C, h], the outputs by z = a W + b. inputs: [M, n, a] for W; None for b, and for
+    a tensor whose Jacobian, flattened, is `columns` itself.
     """
 
     columns: Tensor
@@ -58,10 +61,13 @@ class Tap(NamedTuple):
 
 
 def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
-                   others: tuple[Mapping[str, Tap], Tensor] | None = None) -> dict[str, Float[Tensor, "M N N2"]]:
-    """Sᵀ J_k J'_kᵀ S' of every tensor, N = n·R lines; `others`, taps and roots of other rows, make the J' and S'.
+                   others: tuple[Mapping[str, Tap], Tensor]
+                   | None = None) -> dict[str, Float[Tensor, "M N N2"]]:
+    """Sᵀ J_k J'_kᵀ S' of every tensor, N = n·R lines; `others`, taps and roots of other rows, make
+    the J' and S'.
 
-    Tensors that share columns, as a weight and its bias do, share the product of them. Differentiable.
+    Tensors that share columns, as a weight and its bias do, share the product of them.
+    Differentiable.
     """
     second, roots2 = others or (taps, roots)
     made, found = {}, {}
@@ -69,17 +75,21 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
         other = second[name]
         key = id(tap.columns), id(other.columns)
         if key not in made:
-            left, right = ((s @ t.columns).flatten(1, 2) for s, t in ((roots, tap), (roots2, other)))
+            left, right = ((s @ t.columns).flatten(1, 2)
+                           for s, t in ((roots, tap), (roots2, other)))
             made[key] = left @ right.mT
         found[name] = made[key]
         if tap.inputs is not None and other.inputs is not None:
             seen = tap.inputs @ other.inputs.mT
-            found[name] = found[name] * seen.repeat_interleave(roots.shape[2], 1).repeat_interleave(roots2.shape[2], 2)
+            found[name] = found[name] * seen.repeat_interleave(roots.shape[2], 1).repeat_interleave(
+                roots2.shape[2], 2)
     return found
 
 # %% ../../nbs/evidence/17_dual.ipynb #0ac01f11
-def jacobian_taps(outputs: Callable[[dict[str, Tensor]], Tensor], weights: Tensors) -> dict[str, Tap]:
-    "Taps of explicit Jacobians: `outputs` maps the weights of one network to [n, C], `weights` are of M networks."
+def jacobian_taps(outputs: Callable[[dict[str, Tensor]], Tensor],
+                  weights: Tensors) -> dict[str, Tap]:
+    """Taps of explicit Jacobians: `outputs` maps the weights of one network to [n, C], `weights`
+    are of M networks."""
     found = vmap(jacrev(outputs))(dict(weights))
     return {name: Tap(j.flatten(3) if j.ndim > 3 else j[..., None]) for name, j in found.items()}
 
@@ -89,7 +99,8 @@ def weight_gram(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"]) -> Flo
     parts = []
     for tap in taps.values():
         d = roots @ tap.columns
-        j = d if tap.inputs is None else (tap.inputs[:, :, None, :, None] * d[:, :, :, None]).flatten(3)
+        j = d if tap.inputs is None else (tap.inputs[:, :, None, :, None]
+                                          * d[:, :, :, None]).flatten(3)
         parts.append(j.flatten(1, 2))
     full = torch.cat(parts, -1)
     return full.mT @ full
@@ -104,11 +115,14 @@ def half_log_det_of_weights(gram: Float[Tensor, "M P P"], log_precision: Float[T
     return torch.linalg.cholesky(unit + inner).diagonal(dim1=1, dim2=2).log().sum(1)
 
 # %% ../../nbs/evidence/17_dual.ipynb #086b857d
-def half_log_det(kernels: Tensors, log_precision: Tensors, log_noise: Float[Tensor, "M"]) -> Float[Tensor, "M"]:
-    """½ ln|I + Σ_k K_k/(λ_k σ²)| in nats; kernels [M, N, N], or [M, q] eigenvalues, whose tensors count one by one."""
+def half_log_det(kernels: Tensors, log_precision: Tensors,
+                 log_noise: Float[Tensor, "M"]) -> Float[Tensor, "M"]:
+    """½ ln|I + Σ_k K_k/(λ_k σ²)| in nats; kernels [M, N, N], or [M, q] eigenvalues, whose tensors
+    count one by one."""
     scale = {k: (-log_precision[k] - log_noise).exp() for k in kernels}
     if next(iter(kernels.values())).ndim == 2:
-        return 0.5 * cast(Tensor, sum((v * scale[k][:, None]).log1p().sum(1) for k, v in kernels.items()))
+        return 0.5 * cast(Tensor, sum((v * scale[k][:, None]).log1p().sum(1)
+                                      for k, v in kernels.items()))
     total = cast(Tensor, sum(v * scale[k][:, None, None] for k, v in kernels.items()))
     unit = torch.eye(total.shape[-1], dtype=total.dtype, device=total.device)
     return torch.linalg.cholesky(total + unit).diagonal(dim1=1, dim2=2).log().sum(1)
@@ -119,20 +133,24 @@ def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], rows: Int[
     "Taps and roots of the chosen rows, each counted n/m times."
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, rows]
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
-    few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs)) for k, t in taps.items()}
+    few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs))
+           for k, t in taps.items()}
     return few, cut(roots) * math.sqrt(n / len(rows))
 
 
 def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
                index: Int[Tensor, "B m"]) -> tuple[dict[str, Tap], Float[Tensor, "MB m R C"]]:
-    "Taps and roots of B blocks of rows as M·B models: the sum of their log determinants is that of F."
+    """Taps and roots of B blocks of rows as M·B models: the sum of their log determinants is that
+    of F."""
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, index].flatten(0, 1)
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
-    few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs)) for k, t in taps.items()}
+    few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs))
+           for k, t in taps.items()}
     return few, cut(roots)
 
 # %% ../../nbs/evidence/17_dual.ipynb #7bfbb42e
-def kronecker(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"]) -> dict[str, Float[Tensor, "M q"]]:
+def kronecker(taps: Mapping[str, Tap],
+              roots: Float[Tensor, "M n R C"]) -> dict[str, Float[Tensor, "M q"]]:
     "Eigenvalues of AᵀA/n ⊗ (SᵀD)ᵀSᵀD for every tensor, as `half_log_det` takes them; q = a·h."
     spectra, found = {}, {}
     for name, tap in taps.items():
@@ -141,13 +159,16 @@ def kronecker(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"]) -> dict[
             spectra[id(tap.columns)] = torch.linalg.eigvalsh(d.mT @ d).clamp_min(0)
         found[name] = spectra[id(tap.columns)]
         if tap.inputs is not None:
-            seen = torch.linalg.eigvalsh(tap.inputs.mT @ tap.inputs / tap.inputs.shape[1]).clamp_min(0)
+            seen = torch.linalg.eigvalsh(tap.inputs.mT @ tap.inputs
+                                         / tap.inputs.shape[1]).clamp_min(0)
             found[name] = (seen[:, :, None] * found[name][:, None, :]).flatten(1)
     return found
 
 # %% ../../nbs/evidence/17_dual.ipynb #9d0e15fe
-def effective_numbers(kernels: Tensors, log_precision: Tensors, log_noise: Float[Tensor, "M"]) -> dict[str, Tensor]:
-    "γ_k [M], the number of weights of each tensor that the data determine; kernels as for `half_log_det`."
+def effective_numbers(kernels: Tensors, log_precision: Tensors,
+                      log_noise: Float[Tensor, "M"]) -> dict[str, Tensor]:
+    """γ_k [M], the number of weights of each tensor that the data determine; kernels as for
+    `half_log_det`."""
     scale = {k: (-log_precision[k] - log_noise).exp() for k in kernels}
     if next(iter(kernels.values())).ndim == 2:
         parts = {k: v * scale[k][:, None] for k, v in kernels.items()}
@@ -160,18 +181,22 @@ def effective_numbers(kernels: Tensors, log_precision: Tensors, log_noise: Float
 
 def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] | None,
                 rows: int) -> tuple[dict[str, Tensor], Float[Tensor, "M"] | None]:
-    """One step of M: ln λ_k from γ_k and ‖w_k‖², and ln σ² from the residual sum of squares (None: no noise).
+    """One step of M: ln λ_k from γ_k and ‖w_k‖², and ln σ² from the residual sum of squares (None:
+    no noise).
 
-    ln λ stays within -6 and 14, and at least a twentieth of the rows count as free, so that no fit runs to σ = 0.
+    ln λ stays within -6 and 14, and at least a twentieth of the rows count as free, so that no fit
+    runs to σ = 0.
     """
-    log_precision = {k: ((g + 1e-6) / (squares[k] + 1e-9)).log().clamp(-6, 14) for k, g in gamma.items()}
+    log_precision = {k: ((g + 1e-6) / (squares[k] + 1e-9)).log().clamp(-6, 14)
+                     for k, g in gamma.items()}
     if residual is None:
         return log_precision, None
     free = (rows - cast(Tensor, sum(gamma.values()))).clamp_min(0.05 * rows)
     return log_precision, (residual / free).log().clamp_min(-12)
 
 # %% ../../nbs/evidence/17_dual.ipynb #30a2a8c2
-def _push(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], v: Tensors) -> Float[Tensor, "M N"]:
+def _push(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
+          v: Tensors) -> Float[Tensor, "M N"]:
     "Sᵀ J v for a direction v {tensor: [M, ...]} in the weights."
     total = 0
     for name, tap in taps.items():
@@ -183,7 +208,8 @@ def _push(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], v: Tensors) 
     return (roots @ total).flatten(1)
 
 
-def _pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], r: Float[Tensor, "M N"]) -> dict[str, Tensor]:
+def _pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
+          r: Float[Tensor, "M N"]) -> dict[str, Tensor]:
     "Jᵀ S r as {tensor: [M, size]}, the transpose of `_push`."
     back = r.unflatten(1, roots.shape[1:3])[:, :, None] @ roots
     found = {}
@@ -192,14 +218,17 @@ def _pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], r: Float[Ten
         found[name] = d.sum(1) if tap.inputs is None else (tap.inputs.mT @ d).flatten(1)
     return found
 
-
-def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], log_precision: Tensors,
-                     log_noise: Float[Tensor, "M"]) -> Callable[[Tensors], dict[str, Tensor]]:
-    "The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]}; one Cholesky factor of N lines."
+# %% ../../nbs/evidence/17_dual.ipynb #69b9e012
+def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
+                     log_precision: Tensors, log_noise: Float[Tensor, "M"]) -> Callable[[
+                         Tensors], dict[str, Tensor]]:
+    """The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]}; one Cholesky
+    factor of N lines."""
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
     kernels, bend = tensor_kernels(taps, roots), (-log_noise)[:, None].exp()
     total = cast(Tensor, sum(v * (prior[k] * bend)[..., None] for k, v in kernels.items()))
-    factor = torch.linalg.cholesky(total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
+    factor = torch.linalg.cholesky(
+        total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
 
     def solve(u: Tensors) -> dict[str, Tensor]:
         first = {k: prior[k] * u[k].flatten(1) for k in taps}
@@ -211,7 +240,8 @@ def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], l
 
 # %% ../../nbs/evidence/17_dual.ipynb #330ad825
 def missing_term(v: Tensors, weights: Tensors, log_precision: Tensors,
-                 data_gradient: Tensors) -> tuple[dict[str, Float[Tensor, "M"]], Float[Tensor, "M"]]:
+                 data_gradient: Tensors) -> tuple[dict[str, Float[Tensor, "M"]],
+                                                  Float[Tensor, "M"]]:
     """What dQ/dh has beyond ∂Q/∂h at a mode: by ln λ_k of every tensor, and by ln σ².
 
     v: H⁻¹ ∂Q/∂W; data_gradient: ∂ ln p(y | f)/∂W; both {tensor: [M, ...]} like the weights.
@@ -235,15 +265,16 @@ def _flat(parts: Tensors) -> Float[Tensor, "M P"]:
 
 
 def _head_roots(head: Callable, out: Tensor) -> Float[Tensor, "n C C"]:
-    "Sᵀ of each row from the second derivatives of the head; ValueError where it joins rows or is not concave."
+    """Sᵀ of each row from the second derivatives of the head; ValueError where it joins rows or is
+    not concave."""
     C = out[0].numel()
     bend = lambda v: -jvp(torch.func.grad(head), (out,), (v.reshape(out.shape),))[1].reshape(-1, C)
     unit = torch.eye(C, dtype=out.dtype, device=out.device)
     blocks = torch.stack([bend(u.expand(len(out), C)) for u in unit], -1)
     probe = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).sin().reshape(-1, C)
     if not torch.allclose(bend(probe), (blocks @ probe[..., None])[..., 0], rtol=1e-6, atol=1e-9):
-        raise ValueError("the head joins rows: its second derivatives across them are not 0; give outputs of [n, ...] "
-                         "whose log-likelihood is a sum over the first axis")
+        raise ValueError("the head joins rows: its second derivatives across them are not 0; give "
+                         "outputs of [n, ...] whose log-likelihood is a sum over the first axis")
     values, vectors = torch.linalg.eigh(0.5 * (blocks + blocks.mT))
     return (vectors * values.clamp_min(0).sqrt()[:, None, :]).mT
 
@@ -262,7 +293,8 @@ class _Whitened:
         out = vmap(self.outputs)(parts)
         return jacobian_taps(flat, parts), torch.stack([_head_roots(self.head, o) for o in out])
 
-    def unit(self, z: Tensor, log_precision: Tensor | float = 0.0) -> tuple[dict[str, Tensor], Tensor]:
+    def unit(self, z: Tensor, log_precision: Tensor
+             | float = 0.0) -> tuple[dict[str, Tensor], Tensor]:
         zero = z.new_zeros(len(z))
         return dict.fromkeys(self.target.prior.shapes, zero + log_precision), zero
 
@@ -281,7 +313,8 @@ def _ascend(target: Target, z: Float[Tensor, "M P"], steps: int) -> Float[Tensor
 
 
 def _polish(model: _Whitened, z: Float[Tensor, "M P"], turns: int = 30) -> tuple[Tensor, Tensor]:
-    "Damped Gauss-Newton steps, each kept where the log joint rises; the points, and their gradients."
+    """Damped Gauss-Newton steps, each kept where the log joint rises; the points, and their
+    gradients."""
     joint, slope = vmap(model.target.log_joint), vmap(torch.func.grad(model.target.log_joint))
     damping = z.new_full((len(z),), 1e-6)
     for _ in range(turns):
@@ -296,7 +329,8 @@ def _polish(model: _Whitened, z: Float[Tensor, "M P"], turns: int = 30) -> tuple
     return z, slope(z)
 
 # %% ../../nbs/evidence/17_dual.ipynb #48024d63
-def _spread(model: _Whitened, taps: Mapping[str, Tap], roots: Tensor, z: Tensor, generator) -> float:
+def _spread(model: _Whitened, taps: Mapping[str, Tap], roots: Tensor, z: Tensor,
+            generator) -> float:
     "Standard deviation, in nats, of the log weights of 64 draws from the Gaussian at z [1, n]."
     lam, noise = model.unit(z)
     draw = lambda *s: torch.randn(*s, generator=generator, dtype=z.dtype, device=z.device)
@@ -311,8 +345,10 @@ def _spread(model: _Whitened, taps: Mapping[str, Tap], roots: Tensor, z: Tensor,
     return float(torch.stack(logs).std())
 
 
-def _bracket(model: _Whitened, taps, roots, z: Tensor, rows: int | None, generator) -> tuple[Tensor, Tensor, dict]:
-    "½ ln|I + K| of every start as judged, its Fischer bound over blocks of rows, and γ of every tensor."
+def _bracket(model: _Whitened, taps, roots, z: Tensor, rows: int | None,
+             generator) -> tuple[Tensor, Tensor, dict]:
+    """½ ln|I + K| of every start as judged, its Fischer bound over blocks of rows, and γ of every
+    tensor."""
     n, (lam, noise) = roots.shape[1], model.unit(z)
     if rows is None or rows >= n:
         kernels = tensor_kernels(taps, roots)
@@ -322,24 +358,27 @@ def _bracket(model: _Whitened, taps, roots, z: Tensor, rows: int | None, generat
     few = tensor_kernels(*counted(taps, roots, order[:rows], n))
     total: Any = 0
     for part in order.split(rows):
-        total = total + half_log_det(tensor_kernels(*row_blocks(taps, roots, part[None])), lam, noise)
+        total = total + half_log_det(tensor_kernels(*row_blocks(taps, roots, part[None])), lam,
+                                     noise)
     return half_log_det(few, lam, noise), total, effective_numbers(few, lam, noise)
 
 # %% ../../nbs/evidence/17_dual.ipynb #b444c75c
 @register("laplace_dual")
 def laplace_dual(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-                 outputs: Callable | None = None, head: Callable | None = None, starts: int = 2, steps: int = 500,
-                 rows: int | None = None) -> Evidence:
-    """ln Z in nats by the Gaussian at the modes that `starts` draws of the prior reach, over the rows of `outputs`.
+                 outputs: Callable | None = None, head: Callable | None = None, starts: int = 2,
+                 steps: int = 500, rows: int | None = None) -> Evidence:
+    """ln Z in nats by the Gaussian at the modes that `starts` draws of the prior reach, over the
+    rows of `outputs`.
 
-    log_likelihood(w) = head(outputs(w)); outputs [n, ...], head a sum over rows, concave. `rows`: judge by so many
-    rows, each counted n/rows times. Diagnostics: Q of the `starts`, `bracket` (lower, upper), `gamma` by tensor,
-    `spread` of log weights. `reliable` where spread and bracket are below the error or a tenth of a nat.
+    log_likelihood(w) = head(outputs(w)); outputs [n, ...], head a sum over rows, concave. `rows`:
+    judge by so many rows, each counted n/rows times. Diagnostics: Q of the `starts`, `bracket`
+    (lower, upper), `gamma` by tensor, `spread` of log weights. `reliable` where spread and bracket
+    are below the error or a tenth of a nat.
     """
     target = make_target(log_likelihood, prior)
     if outputs is None or head is None:
-        raise ValueError("laplace_dual needs outputs and head with log_likelihood(w) = head(outputs(w)); 'laplace' "
-                         "and 'smc' do without")
+        raise ValueError("laplace_dual needs outputs and head with log_likelihood(w) = "
+                         "head(outputs(w)); 'laplace' and 'smc' do without")
     if starts < 1 or (rows is not None and rows < 1):
         raise ValueError(f"starts is {starts} and rows is {rows}; both are 1 at least")
     model = _Whitened(target, outputs, head)
@@ -349,7 +388,8 @@ def laplace_dual(log_likelihood: Callable, prior: GaussianPrior, *, generator: t
     top = vmap(target.log_joint)(z) + 0.5 * target.size * math.log(2 * math.pi)
     each, low = (top - judged), (top - loose)
     if not bool(each.isfinite().all()):
-        raise ValueError(f"Q is {each.tolist()} at the {starts} starts; mask or clamp inside log_likelihood")
+        raise ValueError(f"Q is {each.tolist()} at the {starts} starts; mask or clamp inside "
+                         "log_likelihood")
     pool = lambda q: float(q.logsumexp(0)) - math.log(starts)
     best = slice(int(each.argmax()), int(each.argmax()) + 1)
     own = {k: Tap(t.columns[best], None) for k, t in taps.items()}
@@ -360,7 +400,8 @@ def laplace_dual(log_likelihood: Callable, prior: GaussianPrior, *, generator: t
         "gradient": float(slope.abs().max())})
 
 # %% ../../nbs/evidence/17_dual.ipynb #90a8c736
-def _told(value: float, error: float, bracket: tuple[float, float], spread: float, notes: dict) -> Evidence:
+def _told(value: float, error: float, bracket: tuple[float, float], spread: float,
+          notes: dict) -> Evidence:
     "The evidence, with the first reason that makes it unreliable."
     width = bracket[1] - bracket[0]
     reasons = [("one start, no error", not math.isfinite(error)),

@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bstruct.evidence.closed_form import integrate_quadratic, quadratic_names
-from bstruct.evidence.core import (Evidence, GaussianPrior, Target, log_standard_normal, make_target, register)
+from bstruct.evidence.core import (
+    Evidence, GaussianPrior, Target, log_standard_normal, make_target, register)
 from bstruct.evidence.laplace import find_modes
 from bstruct.evidence.smc import temper
 from bstruct.evidence.symmetry import Units, check_symmetry, group
@@ -34,7 +35,8 @@ class StudentMixture:
     dof: int
     caution: float = 0.05
 
-    def components(self, z: Float[Tensor, "b n"]) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k"]]:
+    def components(self, z: Float[Tensor, "b n"]) -> tuple[Float[Tensor, "b k"],
+                                                           Float[Tensor, "b k"]]:
         "ln share_k + ln t_k(z), and the squared Mahalanobis distances."
         n, nu = z.shape[1], self.dof
         inverse = torch.linalg.inv(self.chol)
@@ -42,7 +44,8 @@ class StudentMixture:
         distance = (u * u).sum(-1)
         constant = math.lgamma((nu + n) / 2) - math.lgamma(nu / 2) - n / 2 * math.log(nu * math.pi)
         log_det = self.chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return self.share.log() + constant - log_det - (nu + n) / 2 * torch.log1p(distance / nu), distance
+        return self.share.log() + constant - log_det - (nu + n) / 2 * torch.log1p(
+            distance / nu), distance
 
     def log_prob(self, z: Float[Tensor, "b n"]) -> Float[Tensor, " b"]:
         fitted = self.components(z)[0].logsumexp(-1) + math.log1p(-self.caution)
@@ -62,9 +65,10 @@ def _scatter(d: Tensor, u: Tensor) -> Tensor:
     return (d * u[:, None]).T @ d
 
 
-def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"], weights: Float[Tensor, " b"], *, rounds: int,
-                inertia: float) -> StudentMixture:
-    "EM steps on weighted points; each component keeps its old covariance with a weight of `inertia` points."
+def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"], weights: Float[Tensor, " b"], *,
+                rounds: int, inertia: float) -> StudentMixture:
+    """EM steps on weighted points; each component keeps its old covariance with a weight of
+    `inertia` points."""
     n = z.shape[1]
     points = 1 / (weights**2).sum()
     for _ in range(rounds):
@@ -84,7 +88,8 @@ def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"], weights: Float[Tenso
 # %% ../../nbs/evidence/09_mixture.ipynb #ba9a990b
 @dataclass(frozen=True)
 class Domain:
-    "The points that are nearer to `reference` than their copies under the group of `table` = (index, sign)."
+    """The points that are nearer to `reference` than their copies under the group of `table` =
+    (index, sign)."""
 
     table: tuple[Tensor, Tensor]
     reference: Float[Tensor, " n"]
@@ -92,7 +97,8 @@ class Domain:
     def nearest(self, z: Float[Tensor, "b n"]) -> Tensor:
         "Which group element brings each point nearest to the reference."
         index, sign = self.table
-        columns = torch.zeros(index.shape, dtype=z.dtype).scatter_add_(1, index, sign * self.reference)
+        columns = torch.zeros(index.shape, dtype=z.dtype).scatter_add_(
+            1, index, sign * self.reference)
         return (z @ columns.T).argmax(-1)
 
     def contains(self, z: Float[Tensor, "b n"]) -> Bool[Tensor, " b"]:
@@ -124,26 +130,33 @@ def _spread(z: Tensor, k: int, dof: int, generator: torch.Generator) -> StudentM
     u = torch.linalg.solve_triangular(chol, z.T, upper=False).T
     chosen = [0]
     for _ in range(k - 1):
-        chosen.append(int(torch.multinomial(torch.cdist(u, u[chosen]).amin(1) ** 2, 1, generator=generator)))
-    q = StudentMixture(z[chosen], (chol * k ** (-1 / n)).expand(k, n, n), torch.full((k,), 1 / k, dtype=z.dtype), dof)
-    return fit_mixture(q, z, torch.full((len(z),), 1 / len(z), dtype=z.dtype), rounds=8, inertia=n + 1.0)
+        chosen.append(int(torch.multinomial(torch.cdist(u, u[chosen]).amin(1) ** 2, 1,
+                                            generator=generator)))
+    q = StudentMixture(z[chosen], (chol * k ** (-1 / n)).expand(k, n, n),
+                       torch.full((k,), 1 / k, dtype=z.dtype), dof)
+    return fit_mixture(q, z, torch.full((len(z),), 1 / len(z), dtype=z.dtype), rounds=8,
+                       inertia=n + 1.0)
 
 # %% ../../nbs/evidence/09_mixture.ipynb #8b8ca905
 def _particles(target, generator, count, fraction=0.5) -> Tensor:
     "A short run of tempered Monte Carlo."
-    return temper(target, generator, islands=1, particles=count, fraction=fraction, moves=2, leapfrog=3)[0][0]
+    return temper(target, generator, islands=1, particles=count, fraction=fraction, moves=2,
+                  leapfrog=3)[0][0]
 
 
-def _from_particles(target, table, generator, z, sizes=(1, 6, 24)) -> tuple[list[StudentMixture], Domain]:
+def _from_particles(target, table, generator, z,
+                    sizes=(1, 6, 24)) -> tuple[list[StudentMixture], Domain]:
     "Candidates fitted to particles z of the posterior."
     best = z[(target.batch(z) + log_standard_normal(z)).argmax()]
-    domain = Domain(table, best + 0.01 * torch.randn(best.shape, generator=generator, dtype=z.dtype))
+    domain = Domain(table, best + 0.01 * torch.randn(best.shape, generator=generator,
+                                                     dtype=z.dtype))
     z = domain.fold(z)
     return [_spread(z, k, dof, generator) for k in sizes for dof in (8, 40)], domain
 
 
 def _from_modes(target, table, generator, starts) -> tuple[list[StudentMixture], Domain]:
-    "One component a mode, with the inverse Hessian as covariance and the Laplace evidence as share."
+    """One component a mode, with the inverse Hessian as covariance and the Laplace evidence as
+    share."""
     modes = find_modes(target, generator, starts)
     noise = 0.01 * torch.randn(target.size, generator=generator, dtype=modes.z.dtype)
     domain = Domain(table, modes.z[0] + noise)
@@ -160,20 +173,24 @@ def _density(qs: list[StudentMixture], z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _best(qs: list[StudentMixture], z: Tensor, log_joint: Tensor) -> tuple[StudentMixture, float]:
-    "That with the least second moment of its weights, by draws z of all in equal numbers; its E w² / Z² - 1."
+    """That with the least second moment of its weights, by draws z of all in equal numbers; its E
+    w² / Z² - 1."""
     each, mean = _density(qs, z)
     second, first = (2 * log_joint - each - mean).logsumexp(1), (log_joint - mean).logsumexp(0)
     k = int(second.argmin())
     return qs[k], max(0.0, math.expm1(float(second[k] - 2 * first) + math.log(len(z))))
 
 
-def _pilot(qs: list[StudentMixture], target, domain, generator, draws: int = 1000) -> StudentMixture:
+def _pilot(qs: list[StudentMixture], target, domain, generator,
+           draws: int = 1000) -> StudentMixture:
     z = torch.cat([q.sample(draws, generator) for q in qs])
     return _best(qs, z, _log_joint(z, target, domain))[0]
 
 # %% ../../nbs/evidence/09_mixture.ipynb #6d5eba25
-def _refit(q: StudentMixture, target, domain, generator, rounds: int, batch: int) -> tuple[StudentMixture, float]:
-    "Of q and its refits the best by the draws of all of them, and the variance of its weights over Z²."
+def _refit(q: StudentMixture, target, domain, generator, rounds: int,
+           batch: int) -> tuple[StudentMixture, float]:
+    """Of q and its refits the best by the draws of all of them, and the variance of its weights
+    over Z²."""
     qs, z, log_joint = [q], q.mean[:0], q.mean.new_empty(0)
     for left in range(rounds, -1, -1):
         new = qs[-1].sample(batch, generator)
@@ -182,11 +199,13 @@ def _refit(q: StudentMixture, target, domain, generator, rounds: int, batch: int
         while temper > 0.01 and _ess(temper * lw) < 20 * len(q.share):
             temper *= 0.85
         if left:
-            qs.append(fit_mixture(qs[-1], z, (temper * lw).softmax(0), rounds=3, inertia=2.0 * target.size))
+            qs.append(fit_mixture(qs[-1], z, (temper * lw).softmax(0), rounds=3,
+                                  inertia=2.0 * target.size))
     return _best(qs, z, log_joint)
 
 
-def _reduce(target: Target, units: list[Units], generator, integrate: bool) -> tuple[Target, list[Units], list[str]]:
+def _reduce(target: Target, units: list[Units], generator,
+            integrate: bool) -> tuple[Target, list[Units], list[str]]:
     "Integrate out what is quadratic; the symmetries that remain."
     names = quadratic_names(target, generator) if integrate else []
     if names and len(names) < len(target.prior.shapes):
@@ -196,7 +215,8 @@ def _reduce(target: Target, units: list[Units], generator, integrate: bool) -> t
 
 # %% ../../nbs/evidence/09_mixture.ipynb #c7ffc689
 def _unseen(q: StudentMixture, lw: Tensor, z: Tensor, target: Target, domain: Domain) -> float:
-    "How much more of the posterior has large weights by particles z than by the draws of q, less two errors of that."
+    """How much more of the posterior has large weights by particles z than by the draws of q, less
+    two errors of that."""
     falling = lw.sort(descending=True).values
     below, z = falling.softmax(0).cumsum(0), domain.fold(z)
     own, most = _log_joint(z, target, domain) - q.log_prob(z), 0.0
@@ -209,39 +229,44 @@ def _unseen(q: StudentMixture, lw: Tensor, z: Tensor, target: Target, domain: Do
 def _attempt(found, domain, target, generator, *, rounds, batch, target_stderr, max_samples,
              min_ess) -> tuple[StudentMixture, Tensor, float]:
     "The best of the mixtures, refitted: it, the log weights of fresh draws, and their variance."
-    q, variance = _refit(_pilot(found, target, domain, generator), target, domain, generator, rounds, batch)
+    q, variance = _refit(_pilot(found, target, domain, generator), target, domain, generator,
+                         rounds, batch)
     lw = q.mean.new_empty(0)
     while len(lw) < max_samples:
         new = q.sample(batch, generator)
         lw = torch.cat([lw, _log_joint(new, target, domain) - q.log_prob(new)])
-        if _ess(lw) >= min_ess and max(variance, len(lw) / _ess(lw) - 1) / len(lw) < target_stderr**2:
+        if _ess(lw) >= min_ess and max(variance, len(lw) / _ess(lw)
+                                       - 1) / len(lw) < target_stderr**2:
             break
     return q, lw, variance
 
 # %% ../../nbs/evidence/09_mixture.ipynb #e8bb977c
 @register("mixture")
 def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-            units: tuple[Units, ...] | list[Units] = (), start: str = "particles", integrate: bool = True,
-            particles: int = 1024, starts: int = 64, rounds: int = 2, batch: int = 4000, target_stderr: float = 0.03,
-            max_samples: int = 60_000, min_ess: float = 400.0) -> Evidence:
-    """ln Z in nats by importance sampling from a fitted Student mixture; `units` are the exchangeable hidden units.
+            units: tuple[Units, ...] | list[Units] = (), start: str = "particles",
+            integrate: bool = True, particles: int = 1024, starts: int = 64, rounds: int = 2,
+            batch: int = 4000, target_stderr: float = 0.03, max_samples: int = 60_000,
+            min_ess: float = 400.0) -> Evidence:
+    """ln Z in nats by importance sampling from a fitted Student mixture; `units` are the
+    exchangeable hidden units.
 
-    Up to about 60 weights after integration. Raises ValueError above 200, and for a symmetry that does not hold.
+    Up to about 60 weights after integration. Raises ValueError above 200, and for a symmetry that
+    does not hold.
     """
     full = make_target(log_likelihood, prior)
     target, left, names = _reduce(full, list(units), generator, integrate)
     if len(names) == len(prior.shapes):
         return Evidence(_all_quadratic(full), method="mixture", diagnostics={"integrated": names})
     if target.size > 200 or start not in ("particles", "modes"):
-        raise ValueError(f"{target.size} weights and start {start!r}; 200 weights at most ('smc' can do more), "
-                         "start 'particles' or 'modes'")
+        raise ValueError(f"{target.size} weights and start {start!r}; 200 weights at most ('smc' "
+                         "can do more), start 'particles' or 'modes'")
     if prior.dtype != torch.float64:
-        raise ValueError(f"dtype {prior.dtype} of the prior; the mixture needs torch.float64, for the data as well, or "
-                         "try 'smc'")
+        raise ValueError(f"dtype {prior.dtype} of the prior; the mixture needs torch.float64, for "
+                         "the data as well, or try 'smc'")
     table = group(left, target.prior)
     check_symmetry(target.likelihood, target.prior, left, table, generator)
-    options = {"rounds": rounds, "batch": batch, "target_stderr": target_stderr, "max_samples": max_samples,
-               "min_ess": min_ess}
+    options = {"rounds": rounds, "batch": batch, "target_stderr": target_stderr,
+               "max_samples": max_samples, "min_ess": min_ess}
     found = _from_modes(target, table, generator, starts) if start == "modes" else \
         _from_particles(target, table, generator, _particles(target, generator, particles))
     q, lw, variance = _attempt(*found, target, generator, **options)
@@ -252,17 +277,20 @@ def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
         found = _from_particles(target, table, generator, z, sizes)
         q, lw, variance = _attempt(*found, target, generator, **options)
         unseen = _unseen(q, lw, witnesses, target, found[1])
-    notes = {"components": len(q.share), "copies": len(table[0]), "integrated": names, "unseen": unseen}
+    notes = {"components": len(q.share), "copies": len(table[0]), "integrated": names,
+             "unseen": unseen}
     return _judge(lw, variance, min_ess, notes)
 
 # %% ../../nbs/evidence/09_mixture.ipynb #2cab8119
 def _all_quadratic(target: Target) -> float:
     "The exact value of a linear-Gaussian model, expanded about the origin."
     origin = torch.zeros(target.size, dtype=target.prior.dtype)
-    g, h = torch.func.grad(target.log_likelihood)(origin), torch.func.hessian(target.log_likelihood)(origin)
+    g, h = torch.func.grad(target.log_likelihood)(origin), torch.func.hessian(
+        target.log_likelihood)(origin)
     chol, bad = torch.linalg.cholesky_ex(torch.eye(len(g), dtype=g.dtype) - h)
     if bool(bad > 0) or not bool(chol.isfinite().all()):
-        raise ValueError("log_likelihood rises faster than the prior falls, so that Z is infinite; raise the precision")
+        raise ValueError("log_likelihood rises faster than the prior falls, so that Z is infinite; "
+                         "raise the precision")
     y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
     return float(target.log_likelihood(origin) + 0.5 * (y * y).sum() - chol.diagonal().log().sum())
 
@@ -273,9 +301,11 @@ def _judge(log_weights: Tensor, variance: float, min_ess: float, notes: dict) ->
     unseen = notes.get("unseen", 0.0)
     reason = f"ESS {ess:.0f} below {min_ess:.0f}; try 'smc'" if not ess >= min_ess else \
         f"one draw carries {heaviest:.0%} of the weight; try 'smc'" if heaviest > 0.05 else \
-        f"{unseen:.0%} of the posterior lies where the mixture hardly draws; try 'smc'" if unseen > UNSEEN else ""
-    notes = notes | {"samples": count, "heaviest": heaviest} | ({"reason": reason} if reason else {})
+        f"{unseen:.0%} of the posterior lies where the mixture hardly draws; try 'smc'" \
+        if unseen > UNSEEN else ""
+    notes = notes | {"samples": count, "heaviest": heaviest} | ({"reason": reason} if reason
+                                                                else {})
     stderr = math.sqrt(max(variance, count / ess - 1) / count) if ess > 0 else math.inf
     stderr = math.hypot(stderr, -math.log1p(-min(unseen, 0.99)))
-    return Evidence(float(log_weights.logsumexp(0)) - math.log(count), stderr, ess, method="mixture",
-                    reliable=not reason, diagnostics=notes)
+    return Evidence(float(log_weights.logsumexp(0)) - math.log(count), stderr, ess,
+                    method="mixture", reliable=not reason, diagnostics=notes)

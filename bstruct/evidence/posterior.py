@@ -26,7 +26,8 @@ ERRORS = ("own", "pooled")
 class StructurePosterior:
     """Probabilities of structures with standard errors, in the order of `labels`.
 
-    `reliable`: whether every estimate with a say is, and its error known; `notes`: what a reader should know.
+    `reliable`: whether every estimate with a say is, and its error known; `notes`: what a reader
+    should know.
     """
 
     labels: tuple
@@ -43,15 +44,19 @@ class StructurePosterior:
 # %% ../../nbs/evidence/16_posterior.ipynb #1085ef78
 def _errors(evidence: Sequence[Evidence], errors: str) -> Float[Tensor, " s"]:
     "The error of each estimate beside the others, in nats; NaN where nothing tells it."
-    own = torch.tensor([e.diagnostics.get("comparison", e.stderr) for e in evidence], dtype=torch.float64)
-    known = [(e.value, s) for e, s in zip(evidence, own.tolist()) if math.isfinite(s) and math.isfinite(e.value)]
+    own = torch.tensor([e.diagnostics.get("comparison", e.stderr) for e in evidence],
+                       dtype=torch.float64)
+    known = [(e.value, s) for e, s in zip(evidence, own.tolist()) if math.isfinite(s)
+             and math.isfinite(e.value)]
     best = sorted(known, key=lambda pair: -pair[0])[:max(RIVALS, len(known) // 4)]
     pooled = math.sqrt(sum(s**2 for _, s in best) / len(best)) if best else math.nan
     return own.where(own.isfinite() & torch.tensor(errors == "own"), pooled)
 
 
-def _of_networks(evidences: Mapping, log_prior: Tensor, network: Callable | Mapping) -> tuple[dict, Tensor]:
-    "One estimate for each network, the mean of those of its names, with the prior probability of all its names."
+def _of_networks(evidences: Mapping, log_prior: Tensor,
+                 network: Callable | Mapping) -> tuple[dict, Tensor]:
+    """One estimate for each network, the mean of those of its names, with the prior probability of
+    all its names."""
     name = network if callable(network) else network.__getitem__
     groups: dict[Hashable, list[int]] = {}
     for i, label in enumerate(evidences):
@@ -63,10 +68,12 @@ def _of_networks(evidences: Mapping, log_prior: Tensor, network: Callable | Mapp
 
 def _mean(same: list[Evidence]) -> Evidence:
     "The mean of estimates of one quantity; equal ones are one estimate, told several times."
-    different = list({(e.value, e.stderr): e for e in same if not math.isnan(e.value)}.values()) or same[:1]
+    different = list({(e.value, e.stderr): e for e in same
+                      if not math.isnan(e.value)}.values()) or same[:1]
     if len(different) == 1:
         return different[0]
-    value, error = (sum(f(e) for e in different) / len(different) for f in (lambda e: e.value, lambda e: e.stderr**2))
+    value, error = (sum(f(e) for e in different) / len(different)
+                    for f in (lambda e: e.value, lambda e: e.stderr**2))
     return Evidence(value, math.sqrt(error / len(different)), None, False, different[0].method,
                     all(e.reliable for e in different), {}, different[0].of)
 
@@ -75,12 +82,14 @@ def _notes(value: Tensor, known: Tensor, error: Tensor) -> tuple[str, ...]:
     "What is missing from the estimates."
     lost, notes = int((~known).sum()), []
     if lost == len(value):
-        return ("no structure has an estimate of its evidence: the probabilities are those of the prior",)
+        return ("no structure has an estimate of its evidence: the probabilities are those of "
+                "the prior",)
     if lost:
-        notes.append(f"{lost} of {len(value)} structures have no estimate of their evidence: the probabilities are "
-                     "those of the others")
+        notes.append(f"{lost} of {len(value)} structures have no estimate of their evidence: the "
+                     "probabilities are those of the others")
     if error.isnan().any():
-        notes.append("no error of the evidence is known: the probabilities are those of exact values, too far from 1/2")
+        notes.append("no error of the evidence is known: the probabilities are those of exact "
+                     "values, too far from 1/2")
     return tuple(notes)
 
 # %% ../../nbs/evidence/16_posterior.ipynb #5793a6f6
@@ -88,18 +97,20 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
                         log_prior: Float[Tensor, " s"] | None = None, *, errors: str = "own",
                         network: Callable[[Hashable], Hashable] | Mapping | None = None,
                         draws: int = 4096) -> StructurePosterior:
-    """p(Γ | y) in the order of the evidences, averaged over `draws` of what they may be, and its standard deviation.
+    """p(Γ | y), averaged over `draws` of what the evidences may be, and its standard deviation.
 
-    `evidences`: by label, or a list; `log_prior` [s]: ln of prior probabilities, up to a number they share (None:
-    uniform); `errors`: each estimate's "own", or one that all share, "pooled"; `network`: label to network, whose
-    names then are one entry. ValueError for evidences that are not on one scale, and for a prior of other length.
+    `evidences`: by label, or a list; `log_prior` [s]: ln of prior probabilities, up to a number
+    they share (None: uniform); `errors`: each estimate's "own", or one that all share, "pooled";
+    `network`: label to network, whose names then are one entry. ValueError for evidences that are
+    not on one scale, and for a prior of other length.
     """
     check_choice("errors", errors, ERRORS)
     by_label = dict(evidences) if isinstance(evidences, Mapping) else dict(enumerate(evidences))
     one_scale(by_label.values())
-    prior = torch.zeros(len(by_label), dtype=torch.float64) if log_prior is None else log_prior.double()
+    prior = torch.zeros(len(by_label)).double() if log_prior is None else log_prior.double()
     if prior.shape != (len(by_label),):
-        raise ValueError(f"log_prior has shape {tuple(prior.shape)}, there are {len(by_label)} evidences: one each")
+        raise ValueError(f"log_prior has shape {tuple(prior.shape)}, there are {len(by_label)} "
+                         "evidences: one each")
     if network is not None:
         by_label, prior = _of_networks(by_label, prior, network)
     found = list(by_label.values())
@@ -107,9 +118,11 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
     known, error = value < math.inf, _errors(found, errors)
     notes = _notes(value, known, error[known])
     if not (value[known] > -math.inf).any():
-        none = ("every structure has density 0: the probabilities are those of the prior",) if known.any() else notes
-        return StructurePosterior(tuple(by_label), prior.softmax(0), torch.zeros_like(prior), False, none)
-    noise = torch.randn(draws, len(value), dtype=torch.float64, generator=Generator().manual_seed(0))
+        none = "every structure has density 0: the probabilities are those of the prior"
+        return StructurePosterior(tuple(by_label), prior.softmax(0), torch.zeros_like(prior), False,
+                                  (none,) if known.any() else notes)
+    seeded = Generator().manual_seed(0)
+    noise = torch.randn(draws, len(value), dtype=torch.float64, generator=seeded)
     total = prior + value.where(known, -math.inf) + error.nan_to_num(0.0) * noise
     p = total.softmax(1)
     mean = p.mean(0)

@@ -24,19 +24,23 @@ def growing_blocks(n: int, blocks: int) -> list[int]:
     Raises ValueError where n rows cannot be cut into that many blocks and a first one.
     """
     if n < 2 ** blocks:
-        raise ValueError(f"{n} rows: {blocks} growing blocks need at least {2 ** blocks}; take fewer blocks")
+        raise ValueError(f"{n} rows: {blocks} growing blocks need at least {2 ** blocks}; take "
+                         "fewer blocks")
     return [n >> k for k in range(blocks, 0, -1)] + [n]
 
 # %% ../../nbs/evidence/10_prequential.ipynb #6fa79acb
 def log_mean(log_p: Float[Tensor, "S *rest"]) -> Float[Tensor, "*rest"]:
-    "ln of the mean over the first axis of exp(log_p), in nats: the predictive of S equally probable members."
+    """ln of the mean over the first axis of exp(log_p), in nats: the predictive of S equally
+    probable members."""
     return log_p.logsumexp(0) - math.log(len(log_p))
 
 
 def mixture_over_stops(log_p: Float[Tensor, "*batch T R n"]) -> Float[Tensor, "*batch"]:
-    """ln of the mixture over T stopping times of the density of n rows, each the mean of R replicas, in nats.
+    """ln of the mixture over T stopping times of the density of n rows, each the mean of R
+    replicas, in nats.
 
-    `log_p` is ln p of a row, fitted on rows before its block alone; leading axes, as over structures, are kept.
+    `log_p` is ln p of a row, fitted on rows before its block alone; leading axes, as over
+    structures, are kept.
     """
     T, R = log_p.shape[-3:-1]
     sequences = (log_p.logsumexp(-2) - math.log(R)).sum(-1)
@@ -44,41 +48,51 @@ def mixture_over_stops(log_p: Float[Tensor, "*batch T R n"]) -> Float[Tensor, "*
 
 # %% ../../nbs/evidence/10_prequential.ipynb #06359a0a
 def prequential(log_p: Float[Tensor, "*T R n"], past: int, of: Scope | None = None) -> Evidence:
-    """Conditional log evidence ln p(y_{>past} | y_{≤past}) in nats, with its jackknife error over the replicas.
+    """Conditional log evidence ln p(y_{>past} | y_{≤past}) in nats, with its jackknife error over
+    the replicas.
 
-    `log_p` holds ln p of every later row under each of R replicas [R, n], or also at T stopping times [T, R, n];
-    all fitted on rows before that row's block alone. `of` is the label that the evidence gets.
+    `log_p` holds ln p of every later row under each of R replicas [R, n], or also at T stopping
+    times [T, R, n]; all fitted on rows before that row's block alone. `of` is the label that the
+    evidence gets.
     """
     log_p = log_p.double().reshape(-1, *log_p.shape[-2:])
     T, R, n = log_p.shape
     value = mixture_over_stops(log_p).item()
     notes: dict = {"past": past, "rows": n, "replicas": R}
     if T > 1:
-        notes["stops"] = (log_p.logsumexp(1).sum(-1)).softmax(0).tolist()  # what Bayes' rule makes of them
+        # what Bayes' rule makes of them
+        notes["stops"] = (log_p.logsumexp(1).sum(-1)).softmax(0).tolist()
     if not math.isfinite(value) or R == 1:
-        notes["reason"] = "one replica, no error" if math.isfinite(value) else "a prediction of density 0"
+        notes["reason"] = "one replica, no error" if math.isfinite(
+            value) else "a prediction of density 0"
         return Evidence(value, math.inf, None, False, "prequential", False, notes, of)
-    without = torch.stack([mixture_over_stops(log_p[:, [i for i in range(R) if i != r]]) for r in range(R)])
+    without = torch.stack([mixture_over_stops(log_p[:, [i for i in range(R) if i != r]])
+                           for r in range(R)])
     stderr = math.sqrt((R - 1) / R * (without - without.mean()).square().sum().item())
     return Evidence(value, stderr, None, False, "prequential", True, notes, of)
 
 # %% ../../nbs/evidence/10_prequential.ipynb #e22dbe45
-def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Tensor], start: Mapping[str, Tensor],
-                      bounds: Sequence[int], *, stops: Sequence[int], generator: Generator, batch_size: int = 64,
-                      lr: float = 1e-3, log_prior: Callable | None = None) -> Float[Tensor, "T *batch n"]:
-    """ln p of rows bounds[0] to bounds[-1], in nats, each predicted from fits to the rows before its block alone.
+def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Tensor],
+                      start: Mapping[str, Tensor], bounds: Sequence[int], *, stops: Sequence[int],
+                      generator: Generator, batch_size: int = 64, lr: float = 1e-3,
+                      log_prior: Callable | None = None) -> Float[Tensor, "T *batch n"]:
+    """ln p of rows bounds[0] to bounds[-1], in nats, each predicted from fits to the rows before
+    its block alone.
 
-    `log_p(weights, rows)` -> [*batch, m], the batch being leading axes of all weights in `start`. `stops`: the epochs
-    after which is predicted. `log_prior(weights)` -> [*batch] is added to what Adam maximises.
+    `log_p(weights, rows)` -> [*batch, m], the batch being leading axes of all weights in `start`.
+    `stops`: the epochs after which is predicted. `log_prior(weights)` -> [*batch] is added to what
+    Adam maximises.
     """
     found = []
     for past, end in zip(bounds, bounds[1:]):
         weights = {k: v.detach().clone().requires_grad_() for k, v in start.items()}
         optimiser, block = torch.optim.Adam(weights.values(), lr=lr, fused=True), []
         for epoch in range(max(stops) + 1):
-            for rows in torch.randperm(past, generator=generator).split(batch_size) if epoch and past else ():
+            for rows in torch.randperm(past, generator=generator).split(
+                batch_size) if epoch and past else ():
                 optimiser.zero_grad()
-                fit = log_p(weights, rows).mean(-1) + (log_prior(weights) / past if log_prior else 0)
+                fit = log_p(weights, rows).mean(-1) + (log_prior(weights) / past if log_prior
+                                                       else 0)
                 (-fit.sum()).backward()
                 optimiser.step()
             if epoch in stops:
@@ -90,33 +104,43 @@ def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Te
 # %% ../../nbs/evidence/10_prequential.ipynb #939f28c5
 @register("prequential")
 def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *, generator: Generator,
-                         row_log_likelihood: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Tensor] | None = None,
+                         row_log_likelihood: Callable[[dict[str, Tensor], Int[Tensor, " m"]],
+                                                      Tensor] | None = None,
                          rows: int = 0, blocks: int | None = None, replicas: int = 32,
                          stops: Sequence[int] = (0, 5, 10, 20, 40, 80, 160), batch_size: int = 32,
                          lr: float = 0.05) -> Evidence:
-    """ln p(y|X) in nats of predicting `rows` rows in growing blocks by anchored ensembles; no limit on the weights.
+    """ln p(y|X) in nats of predicting `rows` rows in growing blocks by anchored ensembles; no limit
+    on the weights.
 
-    `row_log_likelihood(weights, rows)` -> [m], in nats, summing to `log_likelihood`. `blocks`: that many, given the
-    rows before the first of them; None: from the first row on. The error is that of the replicas.
+    `row_log_likelihood(weights, rows)` -> [m], in nats, summing to `log_likelihood`. `blocks`: that
+    many, given the rows before the first of them; None: from the first row on. The error is that of
+    the replicas.
     """
     target = make_target(log_likelihood, prior)
     _check_rows(target.likelihood, row_log_likelihood, prior, rows, generator)
-    bounds = growing_blocks(rows, blocks) if blocks else [0, *growing_blocks(rows, rows.bit_length() - 1)]
+    bounds = growing_blocks(rows, blocks) if blocks else [
+        0, *growing_blocks(rows, rows.bit_length() - 1)]
     anchor = target.draw(generator, replicas)
-    each = vmap(lambda z, i: cast(Callable, row_log_likelihood)(to_weights(prior, z), i), in_dims=(0, None))
-    found = block_predictions(lambda w, i: each(w["z"], i), {"z": anchor}, bounds, stops=stops, generator=generator,
-                              batch_size=batch_size, lr=lr,
+    each = vmap(lambda z, i: cast(Callable, row_log_likelihood)(to_weights(prior, z), i),
+                in_dims=(0, None))
+    found = block_predictions(lambda w, i: each(w["z"], i), {"z": anchor}, bounds, stops=stops,
+                              generator=generator, batch_size=batch_size, lr=lr,
                               log_prior=lambda w: -0.5 * (w["z"] - anchor).square().sum(-1))
-    return prequential(found, bounds[0], Scope(bounds[0] + 1, rows, rows, f"anchored ensembles of {replicas}"))
+    return prequential(found, bounds[0], Scope(bounds[0] + 1, rows, rows,
+                                               f"anchored ensembles of {replicas}"))
 
 # %% ../../nbs/evidence/10_prequential.ipynb #c15633b7
-def _check_rows(whole: Callable, parts: Callable | None, prior: GaussianPrior, rows: int, generator: Generator) -> None:
+def _check_rows(whole: Callable, parts: Callable | None, prior: GaussianPrior, rows: int,
+                generator: Generator) -> None:
     "Refuse what does not sum to the log-likelihood."
     if parts is None or rows < 1:
-        raise ValueError(f"rows is {rows}, row_log_likelihood {'missing' if parts is None else 'given'}: 'prequential' "
-                         "predicts row by row; give the number of rows and ln p of each as f(weights, rows)")
+        raise ValueError(f"rows is {rows}, row_log_likelihood "
+                         f"{'missing' if parts is None else 'given'}: 'prequential' "
+                         "predicts row by row; give the number of rows and ln p of each as "
+                         "f(weights, rows)")
     weights = to_weights(prior, torch.randn(prior.size, generator=generator, dtype=prior.dtype))
     each, total = parts(weights, torch.arange(rows)), whole(weights)
     if each.shape != (rows,) or not torch.allclose(each.sum(), total, rtol=1e-4):
-        raise ValueError(f"row_log_likelihood gives shape {tuple(each.shape)} and sum {float(each.sum()):.6g}; "
-                         f"{rows} numbers that sum to log_likelihood, {float(total):.6g}, are needed")
+        raise ValueError(f"row_log_likelihood gives shape {tuple(each.shape)} and sum "
+                         f"{float(each.sum()):.6g}; {rows} numbers that sum to log_likelihood, "
+                         f"{float(total):.6g}, are needed")

@@ -24,12 +24,14 @@ from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 
 # %% ../../nbs/evidence/12_structures.ipynb #f9f7b79f
-def structure_estimate(graph: Graph, structure: Structure, task: Task, method: Callable | str, seed: int,
-                       **options) -> Evidence:
-    "Evidence of one structure by a registered estimator or a function like one, in float64; prior precision fan-in."
+def structure_estimate(graph: Graph, structure: Structure, task: Task, method: Callable | str,
+                       seed: int, **options) -> Evidence:
+    """Evidence of one structure by a registered estimator or a function like one, in float64;
+    prior precision fan-in."""
     net = Supernet(graph.restrict(structure))
     x, y = task.x.double(), task.y.double() if task.y.is_floating_point() else task.y
-    shapes, precision = dict(net.weight_shapes), {k: float(net.fan_in[k]) for k in net.weight_shapes}
+    shapes, precision = dict(net.weight_shapes), {
+        k: float(net.fan_in[k]) for k in net.weight_shapes}
     noisy = task.law.noisy
     if noisy:
         shapes, precision = shapes | {"log_noise": ()}, precision | {"log_noise": 1.0}
@@ -39,7 +41,8 @@ def structure_estimate(graph: Graph, structure: Structure, task: Task, method: C
         return task.log_likelihood(net(weights, {}, x), y, noise).sum()
 
     name = "/".join(f"{e}={c}" for e, c in network_of(graph, structure))
-    prior, generator = GaussianPrior(shapes, precision, torch.float64), generator_of(seed, f"evidence/{name}")
+    prior, generator = GaussianPrior(shapes, precision, torch.float64), generator_of(
+        seed, f"evidence/{name}")
     run = method if callable(method) else partial(estimate, method=method)
     found = run(log_likelihood, prior, generator=generator, **options)
     return replace(found, of=found.of or _all_rows(len(x)))
@@ -52,7 +55,8 @@ def _all_rows(n: int) -> Scope:
 # %% ../../nbs/evidence/12_structures.ipynb #5eb164ae
 def _odd(activation: str | None) -> bool:
     x = torch.linspace(0.1, 3, 7, dtype=torch.float64)
-    return activation is None or torch.allclose(ACTIVATIONS[activation][0](-x), -ACTIVATIONS[activation][0](x))
+    return activation is None or torch.allclose(ACTIVATIONS[activation][0](-x),
+                                                -ACTIVATIONS[activation][0](x))
 
 
 def _tied(net: Supernet) -> list[set[str]]:
@@ -68,8 +72,10 @@ def _tied(net: Supernet) -> list[set[str]]:
 def _plain(net: Supernet, name: str) -> bool:
     "Whether all edges at a vertex are affine over all its units, identities or zeros."
     v = net.graph.vertex(name)
-    kinds = [candidate(c) for e in net.graph.edges if name in (e.source, e.target) for c in e.candidates]
-    whole = all(candidate(c).width in (None, v.shape[0]) for e in net.graph.incoming(name) for c in e.candidates)
+    kinds = [candidate(c) for e in net.graph.edges if name in (e.source, e.target)
+             for c in e.candidates]
+    whole = all(candidate(c).width in (None, v.shape[0]) for e in net.graph.incoming(name)
+                for c in e.candidates)
     affine = all(c.group in ("linear", "identity", "zero") for c in kinds)
     return v.aggregation == "sum" and len(v.shape) == 1 and affine and whole
 
@@ -98,21 +104,24 @@ def graph_symmetries(net: Supernet) -> list[Units]:
     return found
 
 # %% ../../nbs/evidence/12_structures.ipynb #232256c8
-def structure_evidences(graph, x: Tensor, log_likelihood: Callable[[Tensor], Tensor], *, method: Callable | str,
-                        generator: Generator, precision: float = 1.0, limit: int = 1000,
-                        **options) -> dict[tuple, Evidence]:
-    """Evidence of every structure, keyed by the candidates of the edges that offer a choice, in nats.
+def structure_evidences(graph, x: Tensor, log_likelihood: Callable[[Tensor], Tensor], *,
+                        method: Callable | str, generator: Generator, precision: float = 1.0,
+                        limit: int = 1000, **options) -> dict[tuple, Evidence]:
+    """Evidence of every structure, keyed by the candidates of the edges that offer a choice, in
+    nats.
 
-    `log_likelihood(output)` is the sum over examples; `method` is a registered name, or a function such as `referee`.
-    Raises ValueError where there are more than `limit` structures.
+    `log_likelihood(output)` is the sum over examples; `method` is a registered name, or a function
+    such as `referee`. Raises ValueError where there are more than `limit` structures.
     """
     if graph.n_structures > limit:
-        raise ValueError(f"{graph.n_structures} structures, {limit} are allowed; search instead, or raise the limit")
+        raise ValueError(f"{graph.n_structures} structures, {limit} are allowed; search instead, "
+                         "or raise the limit")
     found = {}
     for choice in graph.structures():
         net = Supernet(graph.restrict(choice))
         f = lambda w, net=net: log_likelihood(net(w, {}, x))
-        prior = GaussianPrior(net.weight_shapes, {k: precision * net.fan_in[k] for k in net.weight_shapes}, x.dtype)
+        prior = GaussianPrior(net.weight_shapes, {k: precision * net.fan_in[k]
+                                                  for k in net.weight_shapes}, x.dtype)
         known = {"units": graph_symmetries(net)} if method == "mixture" or callable(method) else {}
         run = method if callable(method) else partial(estimate, method=method)
         e = run(f, prior, generator=generator, **known, **options)

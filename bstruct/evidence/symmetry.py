@@ -21,7 +21,8 @@ from bstruct.evidence.core import GaussianPrior, make_target, to_vector, to_weig
 # %% ../../nbs/evidence/03_symmetry.ipynb #467be743
 @dataclass(frozen=True)
 class Units:
-    "Exchangeable hidden units: `axes` maps each weight to its axis over the units; `odd` allows sign flips."
+    """Exchangeable hidden units: `axes` maps each weight to its axis over the units; `odd` allows
+    sign flips."""
 
     axes: dict[str, int]
     odd: bool = False
@@ -30,7 +31,8 @@ class Units:
         "How many units; raises ValueError where the weights disagree."
         sizes = {prior.shapes[k][axis] for k, axis in self.axes.items()}
         if len(sizes) != 1:
-            raise ValueError(f"axes {self.axes} have sizes {sorted(sizes)}; all must run over the same units")
+            raise ValueError(f"axes {self.axes} have sizes {sorted(sizes)}; all must run over the "
+                             "same units")
         return sizes.pop()
 
 
@@ -40,7 +42,8 @@ def group_order(units: list[Units], prior: GaussianPrior) -> int:
     return math.prod(math.factorial(h) * (2**h if odd else 1) for h, odd in sizes)
 
 # %% ../../nbs/evidence/03_symmetry.ipynb #45343c3f
-def _element(unit: Units, prior: GaussianPrior, perm: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+def _element(unit: Units, prior: GaussianPrior, perm: Tensor,
+             sign: Tensor) -> tuple[Tensor, Tensor]:
     "One group element of one layer, as an index and a sign table over the flat weights."
     flat = GaussianPrior(prior.shapes)
     names = to_weights(flat, torch.arange(prior.size, dtype=torch.float64))
@@ -54,23 +57,27 @@ def _element(unit: Units, prior: GaussianPrior, perm: Tensor, sign: Tensor) -> t
 # %% ../../nbs/evidence/03_symmetry.ipynb #67c4c1cb
 def group(units: list[Units], prior: GaussianPrior,
           limit: int = 50_000) -> tuple[Int[Tensor, "g n"], Float[Tensor, "g n"]]:
-    """All group elements as tables (index, sign) with (gz) = sign · z[index]; the identity comes first.
+    """All group elements as tables (index, sign) with (gz) = sign · z[index]; the identity comes
+    first.
 
     Raises ValueError where there are more than `limit` elements.
     """
     if (order := group_order(units, prior)) > limit:
-        raise ValueError(f"{order} copies of each mode, {limit} are allowed; use method 'smc', which needs no copies")
+        raise ValueError(f"{order} copies of each mode, {limit} are allowed; use method 'smc', "
+                         "which needs no copies")
     index = torch.arange(prior.size)[None]
     sign = torch.ones(1, prior.size, dtype=torch.float64)
     for unit in units:
         h = unit.size(prior)
         flips = list(product((1.0, -1.0), repeat=h)) if unit.odd else [(1.0,) * h]
         pairs = list(product(permutations(range(h)), flips))
-        perms, signs = torch.tensor([p for p, _ in pairs]), torch.tensor([s for _, s in pairs], dtype=torch.float64)
+        perms, signs = torch.tensor([p for p, _ in pairs]), torch.tensor(
+            [s for _, s in pairs], dtype=torch.float64)
         i, s = torch.func.vmap(partial(_element, unit, prior))(perms, signs)
         i = i.long()
         if not torch.allclose(prior.scale[i], prior.scale.double()):
-            raise ValueError(f"the prior precision differs between the units of {sorted(unit.axes)}; make it equal")
+            raise ValueError("the prior precision differs between the units of "
+                             f"{sorted(unit.axes)}; make it equal")
         index, sign = index[:, i].reshape(-1, prior.size), (sign[:, i] * s).reshape(-1, prior.size)
     return index, sign
 
@@ -81,9 +88,11 @@ def act(table: tuple[Tensor, Tensor], z: Float[Tensor, "b n"]) -> Float[Tensor, 
     return z[:, index] * sign
 
 # %% ../../nbs/evidence/03_symmetry.ipynb #f40d6545
-def check_symmetry(log_likelihood: Callable, prior: GaussianPrior, units: list[Units], table: tuple[Tensor, Tensor],
-                   generator: torch.Generator, trials: int = 32) -> None:
-    "Raises ValueError where a copy of a random weight vector has another log-likelihood (beyond 1e-6 relative)."
+def check_symmetry(log_likelihood: Callable, prior: GaussianPrior, units: list[Units],
+                   table: tuple[Tensor, Tensor], generator: torch.Generator,
+                   trials: int = 32) -> None:
+    """Raises ValueError where a copy of a random weight vector has another log-likelihood (beyond
+    1e-6 relative)."""
     target = make_target(log_likelihood, prior)
     z = target.draw(generator, 1)
     pick = torch.randint(len(table[0]), (trials,), generator=generator)
@@ -91,4 +100,5 @@ def check_symmetry(log_likelihood: Callable, prior: GaussianPrior, units: list[U
     here = target.batch(z)
     if not torch.allclose(values, here.expand_as(values), rtol=1e-6, atol=1e-6):
         worst = float((values - here).abs().max())
-        raise ValueError(f"units {[dict(u.axes) for u in units]} are no symmetry: a copy differs by {worst:.3g} nats")
+        raise ValueError(f"units {[dict(u.axes) for u in units]} are no symmetry: a copy differs "
+                         f"by {worst:.3g} nats")

@@ -47,7 +47,8 @@ def tensors(X: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def loss_of(output: Tensor, y: Tensor) -> Tensor:
-    "Mean cross-entropy in nats for classes (`output` [n, k]), mean squared error for numbers (`output` [n, 1])."
+    """Mean cross-entropy in nats for classes (`output` [n, k]), mean squared error for numbers
+    (`output` [n, 1])."""
     return mse_loss(output[:, 0], y) if y.is_floating_point() else cross_entropy(output, y)
 
 
@@ -82,7 +83,8 @@ class Network:
         return self.outputs(X)[:, 0].double().numpy()
 
 # %% ../../nbs/experiments/03_baselines.ipynb #574c1e38
-def fit(graph: Graph, structure: Structure, x: Tensor, y: Tensor, generator: Generator, effort: Effort) -> Network:
+def fit(graph: Graph, structure: Structure, x: Tensor, y: Tensor, generator: Generator,
+        effort: Effort) -> Network:
     """Adam on a part of the rows; the weights of the epoch with the best loss on the others.
 
     `structure` names a candidate for each edge of `graph` that has a choice; `x` [n, d], `y` [n].
@@ -109,7 +111,8 @@ def fit(graph: Graph, structure: Structure, x: Tensor, y: Tensor, generator: Gen
 
 # %% ../../nbs/experiments/03_baselines.ipynb #e283051e
 def random_structures(graph: Graph, count: int, generator: Generator) -> list[Structure]:
-    "Different connected structures, uniformly at random; all there are if that is fewer than `count`."
+    """Different connected structures, uniformly at random; all there are if that is fewer than
+    `count`."""
     good = [s for s in graph.structures() if connected(graph, s)]
     return [good[i] for i in torch.randperm(len(good), generator=generator)[:count].tolist()]
 
@@ -126,17 +129,22 @@ def random_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort)
 
 # %% ../../nbs/experiments/03_baselines.ipynb #b30049b4
 def strongest(graph: Graph, logits: dict[str, Tensor]) -> Structure:
-    "The candidate with the largest logit on each edge, zero excluded; `logits` [candidates] for each edge."
+    """The candidate with the largest logit on each edge, zero excluded; `logits` [candidates] for
+    each edge."""
     value = lambda e, k, name: -math.inf if name == "zero" else logits[e][k].item()
-    return {e: max(enumerate(names), key=lambda c: value(e, *c))[1] for e, names in graph.choices.items()}
+    return {e: max(enumerate(names), key=lambda c: value(e, *c))[1]
+            for e, names in graph.choices.items()}
 
 # %% ../../nbs/experiments/03_baselines.ipynb #763bf448
 def relaxed_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort,
-                   mixture: Callable[[Tensor, float, Generator], Tensor], bilevel: bool) -> Structure:
-    """Adam on the weights of all candidates and on the logits of the structure; the best but zero of each edge.
+                   mixture: Callable[[Tensor, float, Generator], Tensor],
+                   bilevel: bool) -> Structure:
+    """Adam on the weights of all candidates and on the logits of the structure; the best but zero
+    of each edge.
 
-    `mixture(logits, progress, generator)` gives the coefficients of the candidates, progress from 0 to 1. With
-    `bilevel` the logits follow the loss of a second half of the rows, else that of the same minibatch.
+    `mixture(logits, progress, generator)` gives the coefficients of the candidates, progress from 0
+    to 1. With `bilevel` the logits follow the loss of a second half of the rows, else that of the
+    same minibatch.
     """
     generator = Generator().manual_seed(seed)
     net = Supernet(graph)
@@ -167,14 +175,16 @@ def relaxed_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort
 
 # %% ../../nbs/experiments/03_baselines.ipynb #207e4422
 def darts(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> Network:
-    "First-order DARTS (Liu et al. 2019): logits by the loss of held-out rows, weights fixed; argmax, then a new fit."
+    """First-order DARTS (Liu et al. 2019): logits by the loss of held-out rows, weights fixed;
+    argmax, then a new fit."""
     mixture = lambda logits, progress, generator: logits.softmax(-1)
     structure = relaxed_search(graph, x, y, seed, effort, mixture, bilevel=True)
     return fit(graph, structure, x, y, Generator().manual_seed(seed), effort)
 
 
 def gumbel_softmax(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> Network:
-    "Logits by gradients through relaxed samples (as in SNAS, Xie et al. 2019), falling temperature; then a new fit."
+    """Logits by gradients through relaxed samples (as in SNAS, Xie et al. 2019), falling
+    temperature; then a new fit."""
     first, last = effort.temperature
 
     def mixture(logits: Tensor, progress: float, generator: Generator) -> Tensor:
@@ -187,14 +197,16 @@ def gumbel_softmax(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort
 # %% ../../nbs/experiments/03_baselines.ipynb #218995f8
 @dataclass(frozen=True)
 class Forest:
-    "A random forest; `loss` is its mean out-of-bag loss: nats for classes, the mean squared error for numbers."
+    """A random forest; `loss` is its mean out-of-bag loss: nats for classes, the mean squared
+    error for numbers."""
 
     trees: RandomForestClassifier | RandomForestRegressor
     prior: np.ndarray  # frequencies of the classes [k]; empty for numbers
     loss: float
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        "Probabilities of the classes [n, k], above zero: one more tree says the classes' frequencies."
+        """Probabilities of the classes [n, k], above zero: one more tree says the classes'
+        frequencies."""
         trees: Any = self.trees  # here a classifier, of one target
         return _with_prior(trees.predict_proba(X), self.prior, trees.n_estimators)
 
@@ -209,7 +221,8 @@ def _with_prior(votes: np.ndarray, prior: np.ndarray, trees: int) -> np.ndarray:
 
 # %% ../../nbs/experiments/03_baselines.ipynb #1e0fd426
 def forest(X: np.ndarray, y: np.ndarray, seed: int, trees: int = 200) -> Forest:
-    "A random forest of scikit-learn's defaults on rows [n, d], for classes 0, 1, ... or for numbers [n]."
+    """A random forest of scikit-learn's defaults on rows [n, d], for classes 0, 1, ... or for
+    numbers [n]."""
     options = {"n_estimators": trees, "oob_score": True, "random_state": seed}
     if np.asarray(y).dtype.kind == "f":
         grown = RandomForestRegressor(**options).fit(X, y)

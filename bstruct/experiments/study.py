@@ -39,7 +39,8 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
 
 # %% ../../nbs/experiments/02_study.ipynb #647f297c
 def fingerprint(thing: Any) -> str:
-    "SHA-256 of data: numbers, texts, arrays, tensors, tables, and lists, dictionaries or dataclasses of them."
+    """SHA-256 of data: numbers, texts, arrays, tensors, tables, and lists, dictionaries or
+    dataclasses of them."""
     digest = hashlib.sha256()
     for part in _parts(thing):
         digest.update(f"{len(part)}:".encode() + part)
@@ -56,7 +57,8 @@ def _parts(thing: Any) -> Iterator[bytes]:
         yield from _parts(thing.detach().cpu().numpy())
     elif isinstance(thing, np.ndarray):
         yield f"{thing.dtype} {thing.shape}".encode()
-        yield repr(thing.tolist()).encode() if thing.dtype.hasobject else np.ascontiguousarray(thing).tobytes()
+        yield repr(thing.tolist()).encode() if thing.dtype.hasobject else np.ascontiguousarray(
+            thing).tobytes()
     elif is_dataclass(thing):
         yield from _parts({f.name: getattr(thing, f.name) for f in fields(thing)})
     elif isinstance(thing, Mapping):
@@ -71,12 +73,13 @@ def _parts(thing: Any) -> Iterator[bytes]:
     elif thing is None or isinstance(thing, str | int | float | np.generic):
         yield repr(thing).encode()
     else:
-        raise ValueError(f"data of type {type(thing).__name__} have no fingerprint; give arrays or tables, or an "
-                         "attribute `fingerprint`")
+        raise ValueError(f"data of type {type(thing).__name__} have no fingerprint; give arrays or "
+                         "tables, or an attribute `fingerprint`")
 
 # %% ../../nbs/experiments/02_study.ipynb #ccd45f7d
 def about(packages: Sequence[str] = (), device: str = "cpu") -> dict:
-    "The machine, the device and the versions of Python, torch, numpy, scikit-learn, bstruct and further packages."
+    """The machine, the device and the versions of Python, torch, numpy, scikit-learn, bstruct and
+    further packages."""
     names = dict.fromkeys(["bstruct", "torch", "numpy", "scikit-learn", *packages])
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     return {"machine": f"{platform.system()} {platform.machine()}", "processor": _processor(),
@@ -99,12 +102,15 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 # %% ../../nbs/experiments/02_study.ipynb #0787276a
-def visit(cells: Iterable[Mapping], work: Callable[[dict], Iterable[Mapping]], *, journal: Path | str | None = None,
-          plan: Mapping | None = None, done: Iterable[Mapping] = (), n_jobs: int = 1) -> Iterator[dict]:
-    """Yields the rows of all cells, those that were there first; `work(cell)` makes them where none are.
+def visit(cells: Iterable[Mapping], work: Callable[[dict], Iterable[Mapping]], *,
+          journal: Path | str | None = None, plan: Mapping | None = None,
+          done: Iterable[Mapping] = (), n_jobs: int = 1) -> Iterator[dict]:
+    """Yields the rows of all cells, those that were there first; `work(cell)` makes them where none
+    are.
 
-    A row bears the keys of its cell. `done`: rows of an earlier file. `n_jobs` processes of joblib; the rows then
-    come in any order. Raises ValueError for a journal of another plan or environment, and for what is no JSON.
+    A row bears the keys of its cell. `done`: rows of an earlier file. `n_jobs` processes of joblib;
+    the rows then come in any order. Raises ValueError for a journal of another plan or environment,
+    and for what is no JSON.
     """
     there = [dict(row) for row in done]
     missing = [dict(c) for c in cells]
@@ -128,7 +134,8 @@ def _keys(row: Mapping, cell: Mapping) -> dict:
 
 def _plain(value: Any) -> Any:
     "The value as JSON holds it. Raises ValueError."
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray | Tensor) and value.ndim == 0):
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray | Tensor)
+                                         and value.ndim == 0):
         return value.item()
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
@@ -136,8 +143,8 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if value is None or isinstance(value, str | int | float):
         return value
-    raise ValueError(f"a row holds a {type(value).__name__}, and JSON holds numbers, texts, lists and "
-                     "dictionaries: turn it into one of them")
+    raise ValueError(f"a row holds a {type(value).__name__}, and JSON holds numbers, texts, "
+                     "lists and dictionaries: turn it into one of them")
 
 
 def _rows_of(work: Callable, cell: dict) -> tuple[dict, list[dict]]:
@@ -178,8 +185,8 @@ class _Work:
         found, seconds = timed(lambda: self.methods[method](made, seed))
         scores = self.score(made, found) if self.score else found
         if fingerprint(made) != mark:
-            raise ValueError(f"{method} changed the data of {name}, seed {seed}, which the other methods get too; "
-                             "let it work on a copy")
+            raise ValueError(f"{method} changed the data of {name}, seed {seed}, which the other "
+                             "methods get too; let it work on a copy")
         ratio = {"cpu_ratio": seconds / cost["unit_seconds"]} if self.unit else {}
         return [{**scores, "cpu_seconds": seconds, **ratio, **cost, "fingerprint": mark}]
 
@@ -190,8 +197,9 @@ def _paired(rows: list[dict]) -> None:
     for row in rows:
         key, mark = (row["data"], row["seed"]), row.get("fingerprint")
         if mark and seen.setdefault(key, mark) != mark:
-            raise ValueError(f"{row['data']}, seed {row['seed']}: {row['method']} saw other data than the methods "
-                             "before it; give both the same, or start a new journal")
+            raise ValueError(f"{row['data']}, seed {row['seed']}: {row['method']} saw other data "
+                             "than the methods before it; give both the same, or start a "
+                             "new journal")
 
 # %% ../../nbs/experiments/02_study.ipynb #08f4cb9e
 def _turns(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int],
@@ -210,11 +218,13 @@ def _ordered(rows: list[dict], data: Iterable[str], methods: Iterable[str]) -> l
     "By data set, method and seed, as they were named; others after them, as they came."
     order = [list(dict.fromkeys([*names, *(r[key] for r in rows)]))
              for key, names in (("data", data), ("method", methods))]
-    return sorted(rows, key=lambda r: (order[0].index(r["data"]), order[1].index(r["method"]), r["seed"]))
+    return sorted(rows, key=lambda r: (order[0].index(r["data"]), order[1].index(r["method"]),
+                                       r["seed"]))
 
 # %% ../../nbs/experiments/02_study.ipynb #2d84177b
 def ratios(rows: Iterable[Mapping], reference: str) -> list[dict]:
-    "The rows with `cpu_ratio`: their CPU time over that of the reference method on the same data set and seed."
+    """The rows with `cpu_ratio`: their CPU time over that of the reference method on the same data
+    set and seed."""
     rows = [dict(r) for r in rows]
     base = {(r["data"], r["seed"]): r["cpu_seconds"] for r in rows if r["method"] == reference}
     for row in rows:
@@ -223,26 +233,33 @@ def ratios(rows: Iterable[Mapping], reference: str) -> list[dict]:
     return rows
 
 # %% ../../nbs/experiments/02_study.ipynb #22995bfd
-def summarise(rows: Iterable[Mapping], by: Sequence[str] = ("method",), keys: Sequence[str] | None = None) -> dict:
-    """For each value of the first key of `by` (and so on, nested): {quantity: [mean, standard deviation]}.
+def summarise(rows: Iterable[Mapping], by: Sequence[str] = ("method",),
+              keys: Sequence[str] | None = None) -> dict:
+    """For each value of the first key of `by` (and so on, nested): {quantity: [mean, standard
+    deviation]}.
 
-    Quantities are `keys`, or all numbers of a group's first row but the seed and `by`. The deviation of a single row
-    is 0.0.
+    Quantities are `keys`, or all numbers of a group's first row but the seed and `by`. The
+    deviation of a single row is 0.0.
     """
     rows = list(rows)
     if not by:
         first = rows[0]
-        number = lambda k, v: isinstance(v, int | float | np.number) and not isinstance(v, bool) and k != "seed"
+        number = lambda k, v: isinstance(v, int | float | np.number) and not isinstance(
+            v, bool) and k != "seed"
         asked = keys or [k for k, v in first.items() if number(k, v)]
         return {k: _mean_and_deviation([r[k] for r in rows]) for k in asked}
-    own = lambda value: [{k: v for k, v in r.items() if k != by[0]} for r in rows if r[by[0]] == value]
-    return {value: summarise(own(value), by[1:], keys) for value in dict.fromkeys(r[by[0]] for r in rows)}
+    own = lambda value: [{k: v for k, v in r.items() if k != by[0]} for r in rows
+                         if r[by[0]] == value]
+    return {value: summarise(own(value), by[1:], keys)
+            for value in dict.fromkeys(r[by[0]] for r in rows)}
 
-
+# %% ../../nbs/experiments/02_study.ipynb #43eedd9c
 def differences(rows: Iterable[Mapping], score: str, against: str) -> pd.DataFrame:
-    """Score of each method less that of `against`, seed by seed: mean, its standard error, number of pairs.
+    """Score of each method less that of `against`, seed by seed: mean, its standard error, number
+    of pairs.
 
-    One row a data set and method. The error of a single pair is NaN. Raises ValueError where there is no pair.
+    One row a data set and method. The error of a single pair is NaN. Raises ValueError where there
+    is no pair.
     """
     rows = [r for r in rows if score in r]
     base = {(r["data"], r["seed"]): r[score] for r in rows if r["method"] == against}
@@ -251,10 +268,11 @@ def differences(rows: Iterable[Mapping], score: str, against: str) -> pd.DataFra
         if r["method"] != against and (key := (r["data"], r["seed"])) in base:
             found.setdefault((r["data"], r["method"]), []).append(r[score] - base[key])
     if not found:
-        raise ValueError(f"no method has a {score!r} on a data set and seed where {against!r} has one; "
-                         "name another score or method")
+        raise ValueError(f"no method has a {score!r} on a data set and seed where {against!r} "
+                         "has one; name another score or method")
     error = lambda d: float(np.std(d, ddof=1) / len(d) ** 0.5) if len(d) > 1 else float("nan")
-    return pd.DataFrame([{"data": name, "method": method, "difference": float(np.mean(d)), "error": error(d),
+    return pd.DataFrame([{"data": name, "method": method, "difference": float(np.mean(d)),
+                          "error": error(d),
                           "pairs": len(d)} for (name, method), d in found.items()])
 
 # %% ../../nbs/experiments/02_study.ipynb #31d2c41e
@@ -264,7 +282,8 @@ def _mean_and_deviation(values: list) -> list[float]:
 # %% ../../nbs/experiments/02_study.ipynb #bbf15ab9
 @dataclass(frozen=True)
 class Study:
-    "Rows of a comparison, what they were measured with, and whether all that was asked for is there."
+    """Rows of a comparison, what they were measured with, and whether all that was asked for is
+    there."""
 
     rows: list[dict]
     about: dict = field(default_factory=dict)
@@ -277,7 +296,8 @@ class Study:
         return pd.DataFrame(self.rows)
 
     def summary(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
-        "Mean and standard deviation (±) over the seeds, a line a data set and method, with the number of seeds."
+        """Mean and standard deviation (±) over the seeds, a line a data set and method, with the
+        number of seeds."""
         lines = {}
         for name, methods in summarise(self.rows, ("data", "method"), keys).items():
             for method, found in methods.items():
@@ -296,25 +316,30 @@ class Study:
         "Scores against cost; see `plot_scores`."
         return plot_scores(self.rows, scores, cost)
 
-    def save(self, path: Path | str, by: Sequence[str] = ("data", "method"), journal: Path | None = None) -> None:
+    def save(self, path: Path | str, by: Sequence[str] = ("data", "method"),
+             journal: Path | None = None) -> None:
         "Write the JSON file, and remove the journal whose rows it has. Raises OSError."
         write_study(path, self.rows, self.about, by=by, journal=journal, **self.more)
 
 # %% ../../nbs/experiments/02_study.ipynb #b5d85208
-def study(data: Mapping[str, Callable[[int], Any]], methods: Mapping[str, Callable[[Any, int], Any]],
-          seeds: Iterable[int], *, score: Callable[[Any, Any], Mapping] | None = None, reference: str | None = None,
-          unit: Callable[[Any, int], Any] | None = None, takes_part: Callable[[str, str], bool] | None = None,
-          journal: Path | str | None = None, plan: Mapping | None = None, done: Iterable[Mapping] = (),
-          n_jobs: int = 1, packages: Sequence[str] = (), log: Callable[[dict], Any] | None = None) -> Study:
+def study(data: Mapping[str, Callable[[int], Any]],
+          methods: Mapping[str, Callable[[Any, int], Any]], seeds: Iterable[int], *,
+          score: Callable[[Any, Any], Mapping] | None = None, reference: str | None = None,
+          unit: Callable[[Any, int], Any] | None = None,
+          takes_part: Callable[[str, str], bool] | None = None, journal: Path | str | None = None,
+          plan: Mapping | None = None, done: Iterable[Mapping] = (), n_jobs: int = 1,
+          packages: Sequence[str] = (), log: Callable[[dict], Any] | None = None) -> Study:
     """Every method on every data set with every seed, or what is left of it.
 
-    `data[name](seed)` is what the methods are given; `methods[name](made, seed)` is timed; `score(made, found)` tells
-    the scores. `takes_part(data, method)` leaves pairs out. `reference`: the method whose time is the unit of cost;
-    or `unit(made, seed)`, timed before each. `journal`, `plan`, `done`, `n_jobs`: see `visit`. `log` is given each
-    row that is ready. Ctrl-C ends the study; it returns what is done. Raises ValueError where rows are not paired.
+    `data[name](seed)` is what the methods are given; `methods[name](made, seed)` is timed;
+    `score(made, found)` tells the scores. `takes_part(data, method)` leaves pairs out. `reference`:
+    the method whose time is the unit of cost; or `unit(made, seed)`, timed before each. `journal`,
+    `plan`, `done`, `n_jobs`: see `visit`. `log` is given each row that is ready. Ctrl-C ends the
+    study; it returns what is done. Raises ValueError where rows are not paired.
     """
     if reference is not None and reference not in methods:
-        raise ValueError(f"reference is {reference!r}: it is none of the methods {', '.join(methods)}; name one")
+        raise ValueError(f"reference is {reference!r}: it is none of the methods "
+                         f"{', '.join(methods)}; name one")
     cells = _turns(data, methods, seeds, takes_part or (lambda name, method: True))
     rows, complete, there = [], True, [dict(r) for r in done]
     try:
@@ -325,16 +350,19 @@ def study(data: Mapping[str, Callable[[int], Any]], methods: Mapping[str, Callab
                 log(row)
     except KeyboardInterrupt:
         complete = False
-        warnings.warn("the study was interrupted, and holds what was done; the same call with a journal goes on",
+        warnings.warn("the study was interrupted, and holds what was done; the same call with a "
+                      "journal goes on",
                       stacklevel=2)
     _paired(rows)
     rows = _ordered(rows, data, methods)
     return Study(ratios(rows, reference) if reference else rows, about(packages), complete)
 
 # %% ../../nbs/experiments/02_study.ipynb #5fb53afa
-def write_study(path: Path | str, rows: Sequence[Mapping], what: Mapping, *, by: Sequence[str] = ("data", "method"),
-                journal: Path | str | None = None, **more: Any) -> None:
-    """Write rows, `what` of `about` and `more` as the one JSON form; then remove the journal whose rows they are.
+def write_study(path: Path | str, rows: Sequence[Mapping], what: Mapping, *,
+                by: Sequence[str] = ("data", "method"), journal: Path | str | None = None,
+                **more: Any) -> None:
+    """Write rows, `what` of `about` and `more` as the one JSON form; then remove the journal whose
+    rows they are.
 
     `by` are the keys of the summary, unless `more` has a `summary`.
     """
@@ -350,16 +378,19 @@ def write_study(path: Path | str, rows: Sequence[Mapping], what: Mapping, *, by:
 
 
 def read_study(path: Path | str) -> Study:
-    "The study of a file of `write_study`, or of an earlier file with `rows`. Raises ValueError, OSError."
+    """The study of a file of `write_study`, or of an earlier file with `rows`. Raises ValueError,
+    OSError."""
     found = json.loads(Path(path).read_text())
     if not isinstance(found, dict) or "rows" not in found:
         raise ValueError(f"{path} is no study: it has no rows; name a file of `write_study`")
     known = ("study", "about", "rows", "summary")
-    return Study(found["rows"], found.get("about", {}), True, {k: v for k, v in found.items() if k not in known})
+    return Study(found["rows"], found.get("about", {}), True,
+                 {k: v for k, v in found.items() if k not in known})
 
 # %% ../../nbs/experiments/02_study.ipynb #d8786d8f
 def plot_scores(rows: Sequence[Mapping], scores: Sequence[str], cost: str = "cpu_ratio") -> Figure:
-    "A panel a data set and score, score against cost: a dot a seed, a ring for the mean of a method."
+    """A panel a data set and score, score against cost: a dot a seed, a ring for the mean of a
+    method."""
     names, methods = (list(dict.fromkeys(r[k] for r in rows)) for k in ("data", "method"))
     measured = lambda panel: any(r["data"] == panel[0] and panel[1] in r for r in rows)
     panels = [*filter(measured, product(names, scores))]
@@ -369,7 +400,8 @@ def plot_scores(rows: Sequence[Mapping], scores: Sequence[str], cost: str = "cpu
     axes = figure.subplots(lines, columns, squeeze=False).flat
     for axis, (name, score) in zip(axes, panels):
         _panel(axis, [r for r in rows if r["data"] == name and score in r], score, cost, methods)
-        axis.set(xscale="log", title=name, xlabel=cost.replace("_", " "), ylabel=score.replace("_", " "))
+        axis.set(xscale="log", title=name, xlabel=cost.replace("_", " "),
+                 ylabel=score.replace("_", " "))
     for axis in list(axes):
         axis.remove()
     drawn = chain.from_iterable(zip(*a.get_legend_handles_labels()) for a in figure.axes)

@@ -1,5 +1,6 @@
-"The derivative of a trained model's loss with respect to its hyperparameters, by every method of the field."
-from bstruct.hypergradient import drmad, forward, greedy, implicit, neumann, reversible, truncated, unroll
+"The derivative of a trained model's loss with respect to its hyperparameters, by every method."
+from bstruct.hypergradient import (
+    drmad, forward, greedy, implicit, neumann, reversible, truncated, unroll)
 from bstruct.hypergradient.call import Hypergradient, hypergradient, register
 from bstruct.hypergradient.optimise import optimise
 

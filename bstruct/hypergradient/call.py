@@ -26,7 +26,8 @@ from bstruct.hypergradient.operator import SGD, Adam, State, Training
 # %% ../../nbs/hypergradient/02_call.ipynb #572013c6
 @dataclass(frozen=True)
 class Hypergradient:
-    "The outer loss, its derivatives (like `hyper`), the trained theta, the state to go on from, what was seen."
+    """The outer loss, its derivatives (like `hyper`), the trained theta, the state to go on from,
+    what was seen."""
 
     value: Float[Tensor, ""]
     grads: dict[str, Tensor]
@@ -36,14 +37,16 @@ class Hypergradient:
     diagnostics: dict[str, Any]
 
     def __repr__(self) -> str:
-        return f"Hypergradient(value={self.value:.6g}, grads of {', '.join(self.grads)}, {self.diagnostics})"
+        return (f"Hypergradient(value={self.value:.6g}, grads of {', '.join(self.grads)}, "
+                f"{self.diagnostics})")
 
 
 METHODS: Registry[Callable[..., Hypergradient]] = Registry("method")
 
 
 def register(name: str) -> Callable:
-    "Decorator: make `method(run, state, hyper, **options) -> Hypergradient` callable under a name that is free."
+    """Decorator: make `method(run, state, hyper, **options) -> Hypergradient` callable under a
+    name that is free."""
     return METHODS.register(name)
 
 
@@ -54,14 +57,18 @@ def methods() -> list[str]:
 # %% ../../nbs/hypergradient/02_call.ipynb #d0f4768c
 def report(run: Training, value, grads, state: State, **diagnostics) -> Hypergradient:
     "The result of a method, with the counts of the run."
-    notes: dict[str, Any] = {"inner_gradient_norm": run.notes["norm"], "gradient_evaluations": run.notes["gradients"],
+    notes: dict[str, Any] = {"inner_gradient_norm": run.notes["norm"],
+                             "gradient_evaluations": run.notes["gradients"],
              "second_order_products": run.notes["products"], **diagnostics}
     if not run.functional:
         if not math.isfinite(value.item()):
-            raise FloatingPointError(f"outer returned {float(value)} at a finite theta: look for a log of zero")
-        notes = {k: v.item() if isinstance(v, Tensor) and v.ndim == 0 else v for k, v in notes.items()}
+            raise FloatingPointError(f"outer returned {float(value)} at a finite theta: look for a "
+                                     "log of zero")
+        notes = {k: v.item() if isinstance(v, Tensor) and v.ndim == 0 else v
+                 for k, v in notes.items()}
     if not run.notes["heard"]:
-        silent = "inner ignores hyper: training adds nothing to the hypergradient, only outer's own dependence is left"
+        silent = ("inner ignores hyper: training adds nothing to the hypergradient, only outer's "
+                  "own dependence is left")
         notes["warning"] = "; ".join(filter(None, [notes.get("warning"), silent]))
     if notes.get("warning"):
         warnings.warn(notes["warning"], stacklevel=2)
@@ -70,25 +77,31 @@ def report(run: Training, value, grads, state: State, **diagnostics) -> Hypergra
 # %% ../../nbs/hypergradient/02_call.ipynb #cc14d1b1
 def check_floating(tree, name):
     if not isinstance(tree, dict) or not tree:
-        raise ValueError(f"{name} must be a non-empty dictionary of tensors, not {type(tree).__name__}")
+        raise ValueError(f"{name} must be a non-empty dictionary of tensors, not "
+                         f"{type(tree).__name__}")
     for k, v in tree.items():
         if not isinstance(v, Tensor) or not v.is_floating_point():
             got = str(v.dtype) if isinstance(v, Tensor) else type(v).__name__
             raise ValueError(
-                f"{name}[{k!r}] is {got}, a floating tensor is needed: convert it, or close over it in the losses"
+                f"{name}[{k!r}] is {got}, a floating tensor is needed: convert it, or close over "
+                "it in the losses"
             )
 
 
 def _rate(value, name, limit):
     if not isinstance(value, int | float | Tensor) and not callable(value):
-        raise ValueError(f"{name} is {value!r}, but must be a number or a function of (hyper, step)")
-    if isinstance(value, int | float) and not (value >= 0 and value < limit and (name == "momentum" or value > 0)):
-        raise ValueError(f"{name} is {value}, but must lie in {'[0, 1)' if name == 'momentum' else '(0, inf)'}")
+        raise ValueError(f"{name} is {value!r}, but must be a number or a function of "
+                         "(hyper, step)")
+    if isinstance(value, int | float) and not (value >= 0 and value < limit
+                                               and (name == "momentum" or value > 0)):
+        raise ValueError(f"{name} is {value}, but must lie in "
+                         f"{'[0, 1)' if name == 'momentum' else '(0, inf)'}")
 
 
 @lru_cache
 def _keywords(method) -> list[str]:
-    return [p.name for p in inspect.signature(method).parameters.values() if p.kind == p.KEYWORD_ONLY]
+    return [p.name for p in inspect.signature(method).parameters.values()
+            if p.kind == p.KEYWORD_ONLY]
 
 
 def _options(method, options):
@@ -96,7 +109,8 @@ def _options(method, options):
     call = METHODS[method]
     known = _keywords(call)
     if wrong := [o for o in options if o not in known]:
-        raise ValueError(f"{method} has no option {wrong[0]!r}; it takes {', '.join(known) or 'none'}")
+        raise ValueError(f"{method} has no option {wrong[0]!r}; it takes "
+                         f"{', '.join(known) or 'none'}")
     return call
 
 
@@ -122,16 +136,19 @@ def _optimiser(optimiser, momentum):
     if isinstance(optimiser, str) and optimiser in _OPTIMISERS:
         optimiser = _OPTIMISERS[optimiser]
     if isinstance(optimiser, str):
-        raise ValueError(f"optimiser {optimiser!r} is unknown; use 'sgd', 'adam', SGD() or Adam(betas, eps)")
+        raise ValueError(f"optimiser {optimiser!r} is unknown; use 'sgd', 'adam', SGD() or "
+                         "Adam(betas, eps)")
     if isinstance(optimiser, Adam) and (callable(momentum) or momentum != 0):
         raise ValueError("Adam has its own momentum: leave momentum at 0 and set Adam(betas=...)")
     return optimiser
 
 # %% ../../nbs/hypergradient/02_call.ipynb #70e84d70
-def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="sgd", generator=None, buffers=None,
-            resume=None) -> tuple[Training, State, dict[str, Tensor]]:
-    "The checked (run, state, hyper) of a call to `hypergradient`; the arguments are described there."
-    for name, tree in (("theta", theta), ("hyper", hyper), *([] if buffers is None else [("buffers", buffers)])):
+def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="sgd", generator=None,
+            buffers=None, resume=None) -> tuple[Training, State, dict[str, Tensor]]:
+    """The checked (run, state, hyper) of a call to `hypergradient`; the arguments are described
+    there."""
+    for name, tree in (("theta", theta), ("hyper", hyper),
+                       *([] if buffers is None else [("buffers", buffers)])):
         check_floating(tree, name)
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps is {steps!r}, at least 1 is needed")
@@ -139,29 +156,35 @@ def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="s
     _rate(momentum, "momentum", 1.0)
     functional, first = _transformed(), 0 if resume is None else resume.step
     seeds = None if generator is None else _draw_seeds(generator, steps, functional)
-    run = Training(inner, outer, steps, lr, momentum, _optimiser(optimiser, momentum), seeds, buffers is not None,
+    run = Training(inner, outer, steps, lr, momentum, _optimiser(optimiser, momentum), seeds,
+                   buffers is not None,
                    functional, watch=not functional, first=first)
     if not functional:
         theta, hyper = ({k: v.detach() for k, v in p.items()} for p in (theta, hyper))
-    slots, buffers = (None, buffers) if resume is None else (resume.state.slots, resume.state.buffers or buffers)
+    slots, buffers = (None, buffers) if resume is None else (
+        resume.state.slots, resume.state.buffers or buffers)
     return run, run.start(theta, buffers, slots), hyper
 
 # %% ../../nbs/hypergradient/02_call.ipynb #c819a360
-def hypergradient(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: dict[str, Tensor], *,
-                  method: str, steps: int, lr: Any, momentum: Any = 0.0, optimiser: Any = "sgd",
-                  generator: torch.Generator | None = None, buffers: dict[str, Tensor] | None = None,
+def hypergradient(inner: Callable, outer: Callable, theta: dict[str, Tensor],
+                  hyper: dict[str, Tensor], *, method: str, steps: int, lr: Any,
+                  momentum: Any = 0.0, optimiser: Any = "sgd", generator: torch.Generator
+                  | None = None, buffers: dict[str, Tensor] | None = None,
                   resume: Hypergradient | None = None, **options) -> Hypergradient:
     """The derivative of outer(trained theta, hyper) with respect to hyper, by the named method.
 
-    `inner(theta, hyper, step)` and `outer(theta, hyper)` return scalar losses to minimise; `step` selects the
-    minibatch. `theta`, `hyper`, `buffers`: dictionaries of floating tensors, any shapes. `lr`, `momentum`: numbers, or
-    functions (hyper, step) -> scalar tensor. `optimiser`: "sgd", "adam", or an instance. `generator` seeds the draws
-    that `inner` makes from torch's default generator. `resume`: an earlier result, whose slots, buffers and step count
-    are taken up. `options` belong to the method. Works under torch.func.vmap over leading axes of theta and hyper.
-    Raises ValueError for bad input, FloatingPointError (naming the step) where training leaves the finite numbers.
+    `inner(theta, hyper, step)` and `outer(theta, hyper)` return scalar losses to minimise; `step`
+    selects the minibatch. `theta`, `hyper`, `buffers`: dictionaries of floating tensors, any
+    shapes. `lr`, `momentum`: numbers, or functions (hyper, step) -> scalar tensor. `optimiser`:
+    "sgd", "adam", or an instance. `generator` seeds the draws that `inner` makes from torch's
+    default generator. `resume`: an earlier result, whose slots, buffers and step count are taken
+    up. `options` belong to the method. Works under torch.func.vmap over leading axes of theta and
+    hyper. Raises ValueError for bad input, FloatingPointError (naming the step) where training
+    leaves the finite numbers.
     """
     call = _options(method, options)
     run, start, hyper = prepare(inner, outer, theta, hyper, steps=steps, lr=lr, momentum=momentum,
-                                optimiser=optimiser, generator=generator, buffers=buffers, resume=resume)
+                                optimiser=optimiser, generator=generator, buffers=buffers,
+                                resume=resume)
     with torch.no_grad():
         return call(run, start, hyper, **options)

@@ -16,7 +16,8 @@ from bstruct.hypergradient.operator import State, Training, check_reached, check
 
 # %% ../../nbs/hypergradient/05_greedy.ipynb #89c5c8a5
 def _once(run, before, inner_hyper, outer_hyper, t):
-    "The outer loss after step t, and what the step gave: a graph in which both copies of hyper are leaves."
+    """The outer loss after step t, and what the step gave: a graph in which both copies of hyper
+    are leaves."""
     if run.functional:
         field = lambda theta: run.loss(theta, inner_hyper, t, before.buffers)
         g, buffers = grad(field, has_aux=True)(before.theta)
@@ -24,7 +25,8 @@ def _once(run, before, inner_hyper, outer_hyper, t):
         theta = tree_leaves(before.theta)
         loss, buffers = run.loss(theta, inner_hyper, t, before.buffers)
         check_reached(loss, "inner", "theta")
-        g = torch.autograd.grad(loss, list(theta.values()), create_graph=True, materialize_grads=True)
+        g = torch.autograd.grad(loss, list(theta.values()), create_graph=True,
+                                materialize_grads=True)
         g = dict(zip(theta, g))
     after = run.advance(before, g, buffers, inner_hyper, t)
     value = run.outer(after.theta, outer_hyper, *([buffers] if run.has_buffers else []))
@@ -39,7 +41,8 @@ def _cut(tree):
 def _slopes(run, before, hyper, t):
     "The outer loss after step t and its derivatives through the step and past it, with the step."
     if run.functional:
-        both = lambda h: _once(run, before, h, h, t)  # the sum of both derivatives is that of their common argument
+        # the sum of both derivatives is that of their common argument
+        both = lambda h: _once(run, before, h, h, t)
         found, (value, step) = torch.func.grad_and_value(both, has_aux=True)(hyper)
         return value, found, step
     inside, beside = tree_leaves(hyper), tree_leaves(hyper)
@@ -48,15 +51,18 @@ def _slopes(run, before, hyper, t):
     check_reached(value, "outer", "theta or hyper")
     found = torch.autograd.grad(value, [*inside.values(), *beside.values()], allow_unused=True)
     run.notes["heard"] |= any(f is not None for f in found[: len(hyper)])
-    parts = {k: [f for f in pair if f is not None] for k, *pair in zip(hyper, found, found[len(hyper):])}
-    return value.detach(), {k: sum(p[1:], p[0]) if p else torch.zeros_like(hyper[k]) for k, p in parts.items()}, step
+    parts = {k: [f for f in pair if f is not None]
+             for k, *pair in zip(hyper, found, found[len(hyper):])}
+    return value.detach(), {k: sum(p[1:], p[0]) if p else torch.zeros_like(hyper[k])
+                            for k, p in parts.items()}, step
 
 # %% ../../nbs/hypergradient/05_greedy.ipynb #f1479a37
 @register("greedy")
 def greedy(run: Training, state: State, hyper: dict[str, Tensor]):
     """The exact derivative of the last of `steps` steps, the state before it held fixed.
 
-    The step's graph is shared by training and differentiation, and only hyper's part of it is walked back.
+    The step's graph is shared by training and differentiation, and only hyper's part of it is
+    walked back.
     Source: Luketina et al. 2016 (T1-T2), with the term through the outer loss kept.
     """
     last = run.span.stop - 1

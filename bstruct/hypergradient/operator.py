@@ -23,7 +23,8 @@ vjp: Callable[..., Any] = torch.func.vjp  # its annotations know nothing of has_
 # %% ../../nbs/hypergradient/01_operator.ipynb #a985b454
 @dataclass(frozen=True)
 class SGD:
-    "Gradient descent with the momentum of torch.optim.SGD: v <- momentum v + g, theta <- theta - lr v."
+    """Gradient descent with the momentum of torch.optim.SGD: v <- momentum v + g, theta <- theta -
+    lr v."""
 
     remembers: ClassVar[bool] = False  # the adjoint needs no slots unless a rate is differentiated
 
@@ -35,17 +36,20 @@ class SGD:
         return tree_add(theta, v, -lr), {"velocity": v}
 
     def adjoint(self, theta, slots, g, lr, momentum, t, theta_bar, slots_bar):
-        "What a step's output derivatives say of theta, slots, g and (lr, momentum); slots may be None."
+        """What a step's output derivatives say of theta, slots, g and (lr, momentum); slots may be
+        None."""
         g_bar, rates_bar = tree_add(slots_bar["velocity"], theta_bar, -lr), None
         if slots is not None:
             after = tree_add(g, slots["velocity"], momentum)
             rates_bar = -tree_dot(after, theta_bar), tree_dot(slots["velocity"], g_bar)
-        return theta_bar, {"velocity": {k: momentum * v for k, v in g_bar.items()}}, g_bar, rates_bar
+        return theta_bar, {"velocity": {
+            k: momentum * v for k, v in g_bar.items()}}, g_bar, rates_bar
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #aa2194ac
 @dataclass(frozen=True)
 class Adam:
-    "Adam as torch.optim.Adam (Kingma & Ba 2015, Algorithm 1); `momentum` of the call must be left at 0."
+    """Adam as torch.optim.Adam (Kingma & Ba 2015, Algorithm 1); `momentum` of the call must be
+    left at 0."""
 
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
@@ -59,18 +63,22 @@ class Adam:
         m = {k: a * slots["mean"][k] + (1 - a) * g[k] for k in g}
         s = {k: b * slots["square"][k] + (1 - b) * g[k] ** 2 for k in g}
         m_hat, s_hat = 1 / (1 - a ** (t + 1)), 1 / (1 - b ** (t + 1))
-        root = {k: torch.where(v > 0, torch.where(v > 0, v * s_hat, 1.0).sqrt(), 0.0) for k, v in s.items()}
-        return {k: theta[k] - lr * m_hat * m[k] / (root[k] + self.eps) for k in theta}, {"mean": m, "square": s}
+        root = {k: torch.where(v > 0, torch.where(v > 0, v * s_hat, 1.0).sqrt(), 0.0)
+                for k, v in s.items()}
+        return {k: theta[k] - lr * m_hat * m[k] / (root[k] + self.eps)
+                for k in theta}, {"mean": m, "square": s}
 
     def adjoint(self, theta, slots, g, lr, momentum, t, theta_bar, slots_bar):
         rate = torch.as_tensor(lr, dtype=next(iter(g.values())).dtype)
-        _, pull = vjp(lambda a, b, c, d: self.update(a, b, c, d, momentum, t), theta, slots, g, rate)
+        _, pull = vjp(lambda a, b, c, d: self.update(a, b, c, d, momentum, t), theta, slots, g,
+                      rate)
         theta_bar, slots_bar, g_bar, lr_bar = pull((theta_bar, slots_bar))
         return theta_bar, slots_bar, g_bar, (lr_bar, torch.zeros_like(lr_bar))
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #75bc4684
 def _seeded(run, t, theta):
-    "A context in which torch's default generators start from the seed of step t, and are restored afterwards."
+    """A context in which torch's default generators start from the seed of step t, and are
+    restored afterwards."""
     device = next(iter(theta.values())).device
     fork = torch.random.fork_rng([device] if device.type == "cuda" else [])
     return fork, run.seeds[t - run.first]
@@ -91,7 +99,8 @@ def _loss(run, theta, hyper, t, buffers):
         run.watch = False
         if run.seeds is None and not torch.equal(before, torch.get_rng_state()):
             raise ValueError(
-                "inner draws random numbers, which a second visit would not repeat: pass generator=torch.Generator()"
+                "inner draws random numbers, which a second visit would not repeat: pass "
+                "generator=torch.Generator()"
             )
     value, new = out if run.has_buffers else (out, {})
     check_scalar(value, "inner")
@@ -100,14 +109,17 @@ def _loss(run, theta, hyper, t, buffers):
 
 def check_scalar(value, name):
     if not isinstance(value, Tensor) or value.ndim:
-        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
-        raise ValueError(f"{name} returned {got}, a scalar tensor is needed: take its mean or its sum")
+        got = f"shape {tuple(value.shape)}" if isinstance(
+            value, Tensor) else f"type {type(value).__name__}"
+        raise ValueError(f"{name} returned {got}, a scalar tensor is needed: take its mean "
+                         "or its sum")
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #067043ef
 def check_reached(value, name, what, found=(True,)):
     "Raise where a loss has no graph, or where every derivative `found` in it is None."
     if not value.requires_grad or all(f is None for f in found):
-        raise ValueError(f"{name} does not depend on {what}: compute it from the tensors it is given, without detach()")
+        raise ValueError(f"{name} does not depend on {what}: compute it from the tensors it is "
+                         "given, without detach()")
 
 
 def _gradient(run, theta, hyper, t, buffers):
@@ -128,17 +140,20 @@ def _pick(parts, only):
 
 
 def _linearise(run, theta, hyper, t, buffers, keep=False) -> tuple[Any, Any, Callable[..., Any]]:
-    "The gradient, the buffers after the step, and pull(g_bar, buffers_bar) -> (theta_bar, hyper_bar, buffers_bar)."
+    """The gradient, the buffers after the step, and pull(g_bar, buffers_bar) -> (theta_bar,
+    hyper_bar, buffers_bar)."""
     run.count("gradients")
     if run.functional:
         field = lambda a, b, c: grad(run.loss, has_aux=True)(a, b, t, c)
         (g, new), back = vjp(field, theta, hyper, buffers)
-        return g, new, lambda g_bar, b_bar, only=None: run.count("products") or _pick(back((g_bar, b_bar)), only)
+        return g, new, lambda g_bar, b_bar, only=None: run.count("products") or _pick(
+            back((g_bar, b_bar)), only)
     parts = [tree_leaves(p) for p in (theta, hyper, buffers)]
     with torch.enable_grad():
         value, new = run.loss(parts[0], parts[1], t, parts[2])
         check_reached(value, "inner", "theta")
-        g = torch.autograd.grad(value, list(parts[0].values()), create_graph=True, allow_unused=True)
+        g = torch.autograd.grad(value, list(parts[0].values()), create_graph=True,
+                                allow_unused=True)
     check_reached(value, "inner", "theta", g)
     g = [torch.zeros_like(v) if a is None else a for a, v in zip(g, parts[0].values())]
     outs = (*g, *new.values())
@@ -173,7 +188,8 @@ def _judge(run, state, hyper):
         value = call(*parts)
     check_scalar(value, "outer")
     check_reached(value, "outer", "theta or hyper")
-    each = iter(torch.autograd.grad(value, [v for p in parts for v in p.values()], materialize_grads=True))
+    each = iter(torch.autograd.grad(value, [v for p in parts for v in p.values()],
+                                    materialize_grads=True))
     return value.detach(), tuple({k: next(each) for k in p} for p in parts)
 
 
@@ -187,13 +203,15 @@ def _rates_pull(run, hyper, t, rates_bar):
     if not run.tuned or rates_bar is None:
         return None
     like = next(iter(hyper.values()))
-    both = lambda h: tuple(torch.as_tensor(r, dtype=like.dtype, device=like.device) for r in run.rates(h, t))
+    both = lambda h: tuple(torch.as_tensor(r, dtype=like.dtype, device=like.device)
+                           for r in run.rates(h, t))
     values, pull = vjp(both, hyper)
     return pull(tuple(b.reshape(v.shape).to(v.dtype) for b, v in zip(rates_bar, values)))[0]
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #b84039cd
 def _settle(run, first, last, g, hyper, start, stop):
-    "Note the last gradient's norm; where theta is not finite, repeat the run from `first` and raise, naming the step."
+    """Note the last gradient's norm; where theta is not finite, repeat the run from `first` and
+    raise, naming the step."""
     if run.functional:
         run.notes["norm"] = tree_dot(g, g).sqrt()
         return
@@ -204,12 +222,15 @@ def _settle(run, first, last, g, hyper, start, stop):
     for t in range(start, stop):
         state, g = run.step(state, hyper, t)
         if not tree_finite(state.theta):
-            what, where = "the gradient" if not tree_finite(g) else "theta", f"step {t} of {run.span.stop}"
+            what, where = "the gradient" if not tree_finite(
+                g) else "theta", f"step {t} of {run.span.stop}"
             raise FloatingPointError(
-                f"{what} is not finite at {where}: lower lr, or look for a log or a root of zero in inner"
+                f"{what} is not finite at {where}: lower lr, or look for a log or a root of zero "
+                "in inner"
             )
     raise FloatingPointError(
-        "theta is not finite after training, and a second run does not repeat it: inner is not deterministic"
+        "theta is not finite after training, and a second run does not repeat it: inner is not "
+        "deterministic"
     )
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #48dd3d4a
@@ -234,7 +255,8 @@ def _step(run, state, hyper, t):
 
 
 def _stride(run, state, hyper, t, stop):
-    "The states after t: of one step, or of as many as were compiled together; and the last gradient."
+    """The states after t: of one step, or of as many as were compiled together; and the last
+    gradient."""
     if not run.compiled:
         state, g = run.step(state, hyper, t)
         return [state], g
@@ -259,15 +281,18 @@ class Training:
     watch: bool = False  # refuse unseeded draws in the first loss
     first: int = 0  # steps taken before, in a run that goes on
     notes: dict[str, Any] = field(default_factory=dict)
-    compiled: Any = None  # how many steps -> (those steps forth, those steps back), where a method has compiled them
+    # how many steps -> (those steps forth, those steps back), where a method has compiled them
+    compiled: Any = None
 
-    loss, gradient, linearise, judge, rates, rates_pull = _loss, _gradient, _linearise, _judge, _rates, _rates_pull
+    loss, gradient, linearise, judge, rates, rates_pull = (_loss, _gradient, _linearise, _judge,
+                                                           _rates, _rates_pull)
     settle, advance, step, stride = _settle, _advance, _step, _stride
 
     def __post_init__(self):
         self.span = range(self.first, self.first + self.steps)
         self.tuned = callable(self.lr) or callable(self.momentum)
-        self.notes = {"gradients": 0, "products": 0, "heard": self.tuned or self.functional, "norm": None}
+        self.notes = {"gradients": 0, "products": 0, "heard": self.tuned or self.functional,
+                      "norm": None}
 
     def count(self, what: str, times: int = 1) -> None:
         if not torch.compiler.is_compiling():
@@ -278,7 +303,8 @@ class Training:
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #60467a6a
 def train(run: Training, state: State, hyper, start=None, stop=None, visit=None) -> State:
-    "The state after steps start..stop-1 (all by default); `visit(t, state)` sees each state before its step."
+    """The state after steps start..stop-1 (all by default); `visit(t, state)` sees each state
+    before its step."""
     start, stop = run.first if start is None else start, run.span.stop if stop is None else stop
     first, g, t = state, None, start
     while t < stop:

@@ -37,22 +37,26 @@ def _checked(outer_steps, theta, hyper, path):
     check_floating(theta, "theta")
     check_floating(hyper, "hyper")
     if path is not None and not os.path.isdir(os.path.dirname(path) or "."):
-        raise FileNotFoundError(f"the folder of the checkpoint {path} does not exist: make it first")
+        raise FileNotFoundError(f"the folder of the checkpoint {path} does not exist: make "
+                                "it first")
 
 
 def _resumed(path, fresh, generator):
-    "The record at `path`, or a fresh one; refused where it cannot be read, or holds other names or shapes."
+    """The record at `path`, or a fresh one; refused where it cannot be read, or holds other names
+    or shapes."""
     if path is None or not os.path.exists(path):
         return fresh
     try:
         record = torch.load(path, weights_only=True)
     except Exception as cause:
         cause_name = type(cause).__name__
-        raise ValueError(f"the checkpoint {path} is no checkpoint ({cause_name}): name another file") from cause
+        raise ValueError(f"the checkpoint {path} is no checkpoint ({cause_name}): name "
+                         "another file") from cause
     for part in ("hyper", "theta"):
         held, given = ({k: tuple(v.shape) for k, v in r[part].items()} for r in (record, fresh))
         if held != given:
-            raise ValueError(f"the checkpoint {path} holds {part} {held}, the call gives {given}: name another file")
+            raise ValueError(f"the checkpoint {path} holds {part} {held}, the call gives {given}: "
+                             "name another file")
     if generator is not None and record["generator"] is not None:
         generator.set_state(record["generator"])
     return record
@@ -63,13 +67,15 @@ def _carried(record, warm):
     if not warm or record["state"] is None:
         return {}
     theta, slots, buffers, step = record["state"]
-    return {"resume": Hypergradient(torch.zeros(()), {}, theta, State(theta, slots, buffers), step, {})}
+    return {"resume": Hypergradient(torch.zeros(()), {}, theta, State(theta, slots, buffers), step,
+                                    {})}
 
 
 def _given(options, k, record, method):
     "The options at outer step k."
     out = {name: o(k) if callable(o) else o for name, o in options.items()}
-    return out | ({"guess": record["guess"]} if method == "implicit" and record["guess"] is not None else {})
+    return out | ({"guess": record["guess"]} if method == "implicit"
+                  and record["guess"] is not None else {})
 
 # %% ../../nbs/hypergradient/12_optimise.ipynb #fcb87f6f
 def _evaluate(record, call, hyper, options, warm, method):
@@ -77,12 +83,15 @@ def _evaluate(record, call, hyper, options, warm, method):
     k = len(record["history"])
     theta = record["state"][0] if warm and record["state"] else record["theta"]
     current = {name: v.detach().clone() for name, v in hyper.items()}
-    found = call(theta=theta, hyper=current, **_carried(record, warm), **_given(options, k, record, method))
+    found = call(theta=theta, hyper=current, **_carried(record, warm),
+                 **_given(options, k, record, method))
     seen = found.diagnostics
     cost = seen["gradient_evaluations"] + seen["second_order_products"]
     norm = math.sqrt(sum(float((g**2).sum()) for g in found.grads.values()))
-    record["history"].append({"step": k, "value": float(found.value), "norm": norm, "hyper": current,
-                              "cost": cost + (record["history"][-1]["cost"] if record["history"] else 0)})
+    record["history"].append(
+        {"step": k, "value": float(found.value), "norm": norm, "hyper": current,
+                              "cost": cost
+         + (record["history"][-1]["cost"] if record["history"] else 0)})
     if record["best"] is None or float(found.value) < record["best"]["value"]:
         record["best"] = {"value": float(found.value), "hyper": current, "theta": found.theta}
     record["state"] = [found.state.theta, found.state.slots, found.state.buffers, found.step]
@@ -93,7 +102,8 @@ def _evaluate(record, call, hyper, options, warm, method):
 
 
 def _outer_step(record, call, hyper, opt, options, warm, method):
-    "One step of the outer optimiser, which asks for the hypergradient once, or as often as it likes (LBFGS)."
+    """One step of the outer optimiser, which asks for the hypergradient once, or as often as it
+    likes (LBFGS)."""
     opt.step(lambda: _evaluate(record, call, hyper, options, warm, method))
     record["hyper"] = {name: v.detach().clone() for name, v in hyper.items()}
     record["opt"] = opt.state_dict()
@@ -104,7 +114,8 @@ def _outer_optimiser(make, hyper, saved):
     if saved is not None:
         opt.load_state_dict(saved)
         each = [p for group in opt.param_groups for p in group["params"]]
-        opt.state.update({each[i]: s for i, s in saved["state"].items()})  # torch casts it, and NAdam's loses its bits
+        # torch casts it, and NAdam's loses its bits
+        opt.state.update({each[i]: s for i, s in saved["state"].items()})
     return opt
 
 
@@ -116,7 +127,8 @@ def _watchers(callback, progress, outer_steps, done):
         bar = tqdm(total=outer_steps, initial=done, unit="step")
 
         def show(record):
-            bar.set_postfix(value=f"{record['value']:.6g}", norm=f"{record['norm']:.2g}", refresh=False)
+            bar.set_postfix(value=f"{record['value']:.6g}", norm=f"{record['norm']:.2g}",
+                            refresh=False)
             bar.update()
 
     return [f for f in (callback, show if progress else None) if f is not None]
@@ -127,35 +139,38 @@ def _stalled(history, patience, tolerance):
     if history and history[-1]["norm"] < tolerance:
         return True
     values = [r["value"] for r in history]
-    return patience is not None and len(values) - 1 - values.index(min(values)) >= patience if values else False
+    return patience is not None and len(values) - 1 - values.index(
+        min(values)) >= patience if values else False
 
 # %% ../../nbs/hypergradient/12_optimise.ipynb #dec56b5c
-def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: dict[str, Tensor], *, method: str,
-             outer_steps: int, steps: int, lr: Any, warm: bool = False, outer_optimiser: Callable | None = None,
-             patience: int | None = None, gradient_tolerance: float = 0.0, checkpoint: str | None = None,
-             callback: Callable | None = None, progress: bool = False, generator: torch.Generator | None = None,
-             momentum: Any = 0.0, optimiser: Any = "sgd", buffers: dict[str, Tensor] | None = None,
+def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: dict[str, Tensor],
+             *, method: str, outer_steps: int, steps: int, lr: Any, warm: bool = False,
+             outer_optimiser: Callable | None = None, patience: int | None = None,
+             gradient_tolerance: float = 0.0, checkpoint: str | None = None,
+             callback: Callable | None = None, progress: bool = False,
+             generator: torch.Generator | None = None, momentum: Any = 0.0,
+             optimiser: Any = "sgd", buffers: dict[str, Tensor] | None = None,
              **options) -> Outcome:
     """Minimise the outer loss over hyper with hypergradients of the named method.
 
-    `outer_optimiser(parameters)` makes any torch optimiser (Adam, 0.1 by default; LBFGS gets a record for each of its
-    evaluations). `warm`: go on from the last weights.
-    Stops early after `patience` steps without a new best value, or below a hypergradient of norm
-    `gradient_tolerance`. `checkpoint`: a file written after each step, from which the same call goes on.
-    `callback(record)` sees each step's record, `progress` shows a bar. Ctrl-C, or a training run that diverges, returns
-    the best so far (`interrupted` says so). A function as an option gets the outer step. Others as in `hypergradient`.
+    `outer_optimiser(parameters)`: any torch optimiser (Adam, 0.1; LBFGS records every call).
+    `warm`: go on from the last weights. Stops early after `patience` steps without a new best, or
+    below a hypergradient of norm `gradient_tolerance`. `checkpoint`: a file from which the call
+    goes on. `callback(record)` sees each step's record, `progress` shows a bar. Ctrl-C, or a run
+    that diverges, returns the best so far (`interrupted`). Function options get the outer step.
     """
     _checked(outer_steps, theta, hyper, checkpoint)
     fresh = {"hyper": hyper, "theta": theta, "history": [], **_EMPTY}
     record, interrupted = _resumed(checkpoint, fresh, generator), False
     current = {k: v.detach().clone().requires_grad_() for k, v in record["hyper"].items()}
     opt = _outer_optimiser(outer_optimiser, current, record["opt"])
-    call = lambda **kw: hypergradient(inner, outer, method=method, steps=steps, lr=lr, momentum=momentum,
-                                      optimiser=optimiser, generator=generator, buffers=buffers, **kw)
+    call = lambda **kw: hypergradient(inner, outer, method=method, steps=steps, lr=lr,
+                                      momentum=momentum, optimiser=optimiser, generator=generator,
+                                      buffers=buffers, **kw)
     watchers = _watchers(callback, progress, outer_steps, len(record["history"]))
     try:
-        while len(record["history"]) < outer_steps and not _stalled(record["history"], patience, gradient_tolerance):
-            known = len(record["history"])
+        while (known := len(record["history"])) < outer_steps and not _stalled(
+                record["history"], patience, gradient_tolerance):
             _outer_step(record, call, current, opt, options, warm, method)
             record["generator"] = None if generator is None else generator.get_state()
             if checkpoint is not None:

@@ -20,9 +20,11 @@ from bstruct.hypergradient.operator import train
 # %% ../../nbs/hypergradient/11_random_search.ipynb #4ac413e7
 @dataclass(frozen=True)
 class Outcome:
-    """The best hyperparameters found, their trained theta and outer loss, and one record for each outer step or trial.
+    """The best hyperparameters found, their trained theta and outer loss, and one record for each
+    outer step or trial.
 
-    Each record has `step`, `value` (outer loss), `cost` (gradients and products so far) and `hyper`.
+    Each record has `step`, `value` (outer loss), `cost` (gradients and products so far) and
+    `hyper`.
     """
 
     value: float
@@ -32,25 +34,31 @@ class Outcome:
     interrupted: bool = False
 
 # %% ../../nbs/hypergradient/11_random_search.ipynb #2c1c2d5d
-def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor], sample: Callable, *, budget: int,
-                  steps: int, lr: Any, generator: torch.Generator, **training) -> Outcome:
-    """The best of budget // steps independent draws `sample(generator) -> hyper`, each trained from `theta`.
+def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor], sample: Callable, *,
+                  budget: int, steps: int, lr: Any, generator: torch.Generator,
+                  **training) -> Outcome:
+    """The best of budget // steps independent draws `sample(generator) -> hyper`, each trained from
+    `theta`.
 
-    Losses, `lr` and the other arguments of `training` (momentum, optimiser, buffers) as in `hypergradient`;
-    `generator` seeds the draws that `inner` makes, too. A draw whose training or loss leaves the finite numbers counts
-    as a trial of infinite loss. Source: Bergstra & Bengio 2012.
+    Losses, `lr` and the other arguments of `training` (momentum, optimiser, buffers) as in
+    `hypergradient`; `generator` seeds the draws that `inner` makes, too. A draw whose training or
+    loss leaves the finite numbers counts as a trial of infinite loss. Source: Bergstra & Bengio
+    2012.
     """
     if budget < steps:
-        raise ValueError(f"budget is {budget} gradients, one trial needs {steps}: raise budget or lower steps")
+        raise ValueError(f"budget is {budget} gradients, one trial needs {steps}: raise budget or "
+                         "lower steps")
     best, history = (math.inf, {}, theta), []
     noise = generator.clone_state()  # of its own: what inner draws does not move `sample`
     for trial in range(budget // steps):
         hyper = sample(generator)
         try:
-            run, state, hyper = prepare(inner, outer, theta, hyper, steps=steps, lr=lr, generator=noise, **training)
+            run, state, hyper = prepare(inner, outer, theta, hyper, steps=steps, lr=lr,
+                                        generator=noise, **training)
             with torch.no_grad():
                 state = train(run, state, hyper)
-                value = float(run.outer(state.theta, hyper, *([state.buffers] if run.has_buffers else [])))
+                value = float(run.outer(
+                    state.theta, hyper, *([state.buffers] if run.has_buffers else [])))
         except FloatingPointError:
             value = math.inf
         value = math.inf if math.isnan(value) else value

@@ -47,13 +47,15 @@ class Flat:
         return torch.cat([v.reshape(-1) for v in tree.values()])
 
     def split(self, vector):
-        return {k: p.reshape(s).to(d) for (k, (s, d)), p in zip(self.like.items(), vector.split(self.sizes))}
+        return {k: p.reshape(s).to(d) for (k, (s, d)), p in zip(
+            self.like.items(), vector.split(self.sizes))}
 
 # %% ../../nbs/hypergradient/07_reversible.ipynb #61632fd0
 def _quantised(run):
     "The run with the momentum that the integers see, and the numerator of each step's."
     exact = copy.copy(run)
-    at: Callable[..., Any] = lambda h, t: run.momentum(h, t) if callable(run.momentum) else run.momentum
+    at: Callable[..., Any] = lambda h, t: run.momentum(h, t) if callable(
+        run.momentum) else run.momentum
     numerator = lambda h, t: round(float(at(h, t)) * 2**SHIFT)
     if callable(run.momentum):
         def momentum(h, t):
@@ -67,7 +69,8 @@ def _quantised(run):
 
 def _rounding(run, hyper, numerators):
     "The largest difference between a step's momentum and the fraction that the integers see."
-    at = lambda t: float(cast(Any, run.momentum(hyper, t) if callable(run.momentum) else run.momentum))
+    at = lambda t: float(cast(Any, run.momentum(hyper, t) if callable(run.momentum)
+                              else run.momentum))
     return max(abs(n / 2**SHIFT - at(t)) for t, n in numerators.items())
 
 
@@ -90,8 +93,10 @@ class _Tape:
         self.exact, numerator = _quantised(run)
         self.numerators = {t: numerator(hyper, t) for t in run.span}
         self.spills, self.flat = _spills(self.numerators), Flat(state.theta)
-        self.x, self.v = (self.fix(self.flat.join(p)) for p in (state.theta, state.slots["velocity"]))
-        self.info, self.words, self.buffers, self.peak = torch.zeros_like(self.x), [], [state.buffers], 0.0
+        self.x, self.v = (self.fix(self.flat.join(p))
+                          for p in (state.theta, state.slots["velocity"]))
+        self.info, self.words, self.buffers, self.peak = torch.zeros_like(self.x), [], [
+            state.buffers], 0.0
 
     def fix(self, real):
         return torch.round(real.double() * self.unit).long()
@@ -123,24 +128,28 @@ class _Tape:
             self.buffers.pop()
         theta, buffers = self.real(self.x), self.buffers[-1]
         g, _, pull = self.run.linearise(theta, self.hyper, t, buffers)
-        self.v, self.info = _grow(self.v - self.fix(self.flat.join(g)), self.info, self.numerators[t])
+        self.v, self.info = _grow(self.v - self.fix(self.flat.join(g)), self.info,
+                                  self.numerators[t])
         if t in self.spills:
             self.info = (self.info << 32) | (self.words.pop().long() + HALF)
-        return Point(t, theta, {"velocity": self.real(self.v)} if self.run.tuned else None, buffers, (g, pull))
+        return Point(t, theta, {"velocity": self.real(self.v)} if self.run.tuned else None, buffers,
+                     (g, pull))
 
 # %% ../../nbs/hypergradient/07_reversible.ipynb #9de18ddc
 def _checked(run, state, hyper, bits):
     "The tape, once the run is one that can be reversed."
     if not isinstance(run.optimiser, SGD):
         raise ValueError(
-            f"reversible needs SGD with momentum, not {type(run.optimiser).__name__}: use unroll with storage='sqrt'"
+            f"reversible needs SGD with momentum, not {type(run.optimiser).__name__}: use unroll "
+            "with storage='sqrt'"
         )
     if not 8 <= bits <= 56:
         raise ValueError(f"bits is {bits}, but must lie in 8..56")
     _, numerator = _quantised(run)
     if min(numerator(hyper, t) for t in run.span) <= 0:
         raise ValueError(
-            "reversible needs momentum above 0, which alone carries the past: use unroll with storage='sqrt'"
+            "reversible needs momentum above 0, which alone carries the past: use unroll with "
+            "storage='sqrt'"
         )
     return _Tape(run, state, hyper, bits)
 
@@ -149,11 +158,13 @@ def _range(tape, run, state, hyper, bits):
     "Raise where training left the finite numbers, or the range of the fixed point."
     if not bool(torch.isfinite(tape.peak)):
         train(run, state, hyper)
-    worst = max(float(tape.peak) / max(1 - n / 2**SHIFT, 2**-SHIFT) for n in {*tape.numerators.values()})
+    worst = max(float(tape.peak) / max(1 - n / 2**SHIFT, 2**-SHIFT)
+                for n in {*tape.numerators.values()})
     worst = max(worst, float(tape.x.double().abs().max()) / tape.unit)
     if not worst < 2.0 ** (62 - bits):
         raise FloatingPointError(
-            f"velocity or theta may reach {worst:.3g}, the range is {2.0 ** (62 - bits):.3g}: lower bits below {bits}"
+            f"velocity or theta may reach {worst:.3g}, the range is {2.0 ** (62 - bits):.3g}: "
+            f"lower bits below {bits}"
         )
 
 # %% ../../nbs/hypergradient/07_reversible.ipynb #5416fffb
@@ -161,9 +172,10 @@ def _range(tape, run, state, hyper, bits):
 def reversible(run: Training, state: State, hyper: dict[str, Tensor], *, bits: int = 50):
     """The exact hypergradient of fixed-point momentum descent, by running it backwards.
 
-    Stores one 64-bit word for each weight and 32 bits more for every 32 / -log2(momentum) steps (and buffers, step by
-    step). Numbers are multiples of 2^-bits, below 2^(62 - bits) in size. Raises RuntimeError where theta_0 is not
-    recovered to the bit. The report's `momentum_error` is what rounding the momentum to sixteen binary digits changed.
+    Stores one 64-bit word for each weight and 32 bits more for every 32 / -log2(momentum) steps
+    (and buffers, step by step). Numbers are multiples of 2^-bits, below 2^(62 - bits) in size.
+    Raises RuntimeError where theta_0 is not recovered to the bit. The report's `momentum_error` is
+    what rounding the momentum to sixteen binary digits changed.
     Source: Maclaurin et al. 2015, Algorithm 3.
     """
     tape = _checked(run, state, hyper, bits)
@@ -176,11 +188,13 @@ def reversible(run: Training, state: State, hyper: dict[str, Tensor], *, bits: i
     last = State(tape.real(tape.x), {"velocity": tape.real(tape.v)}, tape.buffers[-1])
     size = tree_bytes(tape.info, tape.words, tape.buffers)
     value, bars = sweep(tape.exact, last, hyper, (tape.back(t) for t in reversed(run.span)))
-    same = all(torch.equal(a, b) for a, b in zip(origin, (tape.x, tape.v))) if not run.functional else True
+    same = all(torch.equal(a, b) for a, b in zip(
+        origin, (tape.x, tape.v))) if not run.functional else True
     if not same:
         raise RuntimeError(
-            "reversal did not arrive at theta_0: inner is not deterministic; see torch.use_deterministic_algorithms"
+            "reversal did not arrive at theta_0: inner is not deterministic; see "
+            "torch.use_deterministic_algorithms"
         )
     share = 8 * size / (tape.x.numel() * run.steps)
-    return report(run, value, bars.hyper, last, method="reversible", bytes_stored=size, bits_per_weight_step=share,
-                  momentum_error=_rounding(run, hyper, tape.numerators))
+    return report(run, value, bars.hyper, last, method="reversible", bytes_stored=size,
+                  bits_per_weight_step=share, momentum_error=_rounding(run, hyper, tape.numerators))

@@ -16,9 +16,11 @@ from bstruct.hypergradient.unroll import trajectory, sweep
 # %% ../../nbs/hypergradient/06_truncated.ipynb #1fcded55
 @register("truncated")
 def truncated(run: Training, state: State, hyper: dict[str, Tensor], *, window: int = 10):
-    """The exact derivative through the last `window` of `steps` steps, the state before them held fixed.
+    """The exact derivative through the last `window` of `steps` steps, the state before them held
+    fixed.
 
-    The report's `residual` is |theta_bar| at the cut over |theta_bar| at the end: what the rest was still to hear.
+    The report's `residual` is |theta_bar| at the cut over |theta_bar| at the end: what the rest was
+    still to hear.
     Source: Shaban et al. 2019.
     """
     if not isinstance(window, int) or not 1 <= window <= run.steps:
@@ -29,8 +31,10 @@ def truncated(run: Training, state: State, hyper: dict[str, Tensor], *, window: 
     residual = (tree_dot(bars.theta, bars.theta) / tree_dot(start, start)).sqrt()
     far = not run.functional and window < run.steps and bool(residual > 0.1)
     warning = (
-        f"{residual:.2g} of the sensitivity was left where the window of {window} ended: widen it" if far else None
+        f"{residual:.2g} of the sensitivity was left where the window of {window} ended: widen it"
+               if far else None
     )
     return report(
-        run, value, bars.hyper, state, method="truncated", bytes_stored=size, residual=residual, warning=warning
+        run, value, bars.hyper, state, method="truncated", bytes_stored=size, residual=residual,
+                  warning=warning
     )

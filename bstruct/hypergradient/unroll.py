@@ -22,7 +22,8 @@ from bstruct.hypergradient.operator import State, Training, train
 
 # %% ../../nbs/hypergradient/03_unroll.ipynb #89bede93
 class Point(NamedTuple):
-    "A step to walk back through: its state (slots may be None where nobody differentiates them), or its linearisation."
+    """A step to walk back through: its state (slots may be None where nobody differentiates them),
+    or its linearisation."""
 
     t: Any
     theta: dict[str, Tensor]
@@ -40,25 +41,32 @@ class Bars(NamedTuple):
     buffers: dict[str, Tensor]
 
 # %% ../../nbs/hypergradient/03_unroll.ipynb #4060aa7c
-def step_back(run: Training, point: Point, hyper: dict[str, Tensor], bars: Bars, last: bool = False) -> Bars:
-    "The derivatives before a step from those after it; of hyper alone where it is the `last` step to be taken back."
+def step_back(run: Training, point: Point, hyper: dict[str, Tensor], bars: Bars,
+              last: bool = False) -> Bars:
+    """The derivatives before a step from those after it; of hyper alone where it is the `last`
+    step to be taken back."""
     if point.linear is None:
         g, _, pull = run.linearise(point.theta, hyper, point.t, point.buffers)
     else:
         g, pull = point.linear
-    args = (point.theta, point.slots, g, *run.rates(hyper, point.t), point.t, bars.theta, bars.slots)
+    args = (point.theta, point.slots, g, *run.rates(hyper, point.t), point.t, bars.theta,
+            bars.slots)
     theta_bar, slots_bar, g_bar, rates_bar = run.optimiser.adjoint(*args)
     pulled = ({}, pull(g_bar, bars.buffers, 1), {}) if last else pull(g_bar, bars.buffers)
     hyper_bar = tree_add(bars.hyper, pulled[1])
     if (of_rates := run.rates_pull(hyper, point.t, rates_bar)) is not None:
         hyper_bar = tree_add(hyper_bar, of_rates)
-    return Bars(theta_bar if last else tree_add(theta_bar, pulled[0]), slots_bar, hyper_bar, pulled[2])
+    return Bars(theta_bar if last else tree_add(theta_bar, pulled[0]), slots_bar, hyper_bar,
+                pulled[2])
 
-
-def sweep(run: Training, state: State, hyper: dict[str, Tensor], points: Iterable[Point]) -> tuple[Tensor, Bars]:
-    "The outer loss at `state`, and the derivatives carried back through `points`, given last step first."
+# %% ../../nbs/hypergradient/03_unroll.ipynb #b70d59e4
+def sweep(run: Training, state: State, hyper: dict[str, Tensor],
+          points: Iterable[Point]) -> tuple[Tensor, Bars]:
+    """The outer loss at `state`, and the derivatives carried back through `points`, given last
+    step first."""
     value, (theta_bar, hyper_bar, buffers_bar) = run.judge(state, hyper)
-    bars = Bars(theta_bar, {k: tree_zeros(v) for k, v in state.slots.items()}, hyper_bar, buffers_bar)
+    bars = Bars(theta_bar, {k: tree_zeros(v) for k, v in state.slots.items()}, hyper_bar,
+                buffers_bar)
     if run.compiled:
         return value, _compiled_sweep(run, hyper, iter(points), bars)
     for p in points:
@@ -67,7 +75,8 @@ def sweep(run: Training, state: State, hyper: dict[str, Tensor], points: Iterabl
 
 
 def _compiled_sweep(run, hyper, points, bars):
-    "The sweep, in strides of steps that were compiled together; a compiled graph cannot say whether hyper is in it."
+    """The sweep, in strides of steps that were compiled together; a compiled graph cannot say
+    whether hyper is in it."""
     before = bars.hyper
     while batch := list(islice(points, max(run.compiled))):
         for stride in [batch] if len(batch) in run.compiled else [[p] for p in batch]:
@@ -80,8 +89,10 @@ def _compiled_sweep(run, hyper, points, bars):
 
 # %% ../../nbs/hypergradient/03_unroll.ipynb #01262cf4
 def _point(run, t, state, linear=None) -> Point:
-    "What a sweep needs of a state: no slots unless the optimiser's adjoint or a differentiated rate asks for them."
-    return Point(t, state.theta, state.slots if run.tuned or run.optimiser.remembers else None, state.buffers, linear)
+    """What a sweep needs of a state: no slots unless the optimiser's adjoint or a differentiated
+    rate asks for them."""
+    return Point(t, state.theta, state.slots if run.tuned or run.optimiser.remembers else None,
+                 state.buffers, linear)
 
 
 def _drain(points: list):
@@ -112,11 +123,13 @@ def _full(run, state, hyper):
 
 
 def trajectory(run, state, hyper, window=None):
-    "Train, keeping theta of every step, or of the last `window` steps: in one block, so that the heap stays whole."
+    """Train, keeping theta of every step, or of the last `window` steps: in one block, so that the
+    heap stays whole."""
     count, points = window or run.steps, []
     start = run.span.stop - count
     state = train(run, state, hyper, stop=start)
-    block = {} if run.functional else {k: v.new_empty(count, *v.shape) for k, v in state.theta.items()}
+    block = {} if run.functional else {k: v.new_empty(count, *v.shape)
+                                       for k, v in state.theta.items()}
 
     def visit(t, seen):
         for k, rows in block.items():
@@ -129,16 +142,19 @@ def trajectory(run, state, hyper, window=None):
 
 
 def _sqrt(run, state, hyper):
-    "Train, keeping the state at the start of each segment, and repeat the segments on the way back."
+    """Train, keeping the state at the start of each segment, and repeat the segments on the way
+    back."""
     length, marks = math.isqrt(2 * run.steps), []
-    state = train(run, state, hyper, visit=lambda t, s: marks.append((t, s)) if (t - run.first) % length == 0 else None)
+    state = train(run, state, hyper, visit=lambda t, s: marks.append((t, s))
+                  if (t - run.first) % length == 0 else None)
     unit = tree_bytes(_point(run, 0, state)[1:4])
 
     def points():
         for t, mark in _drain(marks):
             inside = []
             stop = min(t + length, run.span.stop) - 1
-            end = train(run, mark, hyper, t, stop, visit=lambda u, s: inside.append(_point(run, u, s)))  # noqa: B023
+            end = train(run, mark, hyper, t, stop,
+                        visit=lambda u, s: inside.append(_point(run, u, s)))
             yield _point(run, stop, end)
             yield from _drain(inside)
 
@@ -148,7 +164,8 @@ def _sqrt(run, state, hyper):
 @lru_cache(maxsize=16)
 def _compiled(inner, optimiser, lr, momentum, has_buffers, steps):
     "So many steps forth and so many back, compiled once for each inner loss and its rates."
-    run = Training(inner, inner, 1, lr, momentum, optimiser, None, has_buffers, True)  # its outer loss is never asked
+    # its outer loss is never asked
+    run = Training(inner, inner, 1, lr, momentum, optimiser, None, has_buffers, True)
 
     def forth(state, hyper, t):
         states = []
@@ -163,27 +180,30 @@ def _compiled(inner, optimiser, lr, momentum, has_buffers, steps):
         return bars
 
     for f in (forth, back):
-        f.__code__ = f.__code__.replace()  # a code object of its own: torch limits the graphs of each
+        # a code object of its own: torch limits the graphs of each
+        f.__code__ = f.__code__.replace()
     return torch.compile(forth, fullgraph=True), torch.compile(back, fullgraph=True)
 
 # %% ../../nbs/hypergradient/03_unroll.ipynb #21118b56
 @register("unroll")
 def unroll(
-    run: Training, state: State, hyper: dict[str, Tensor], *, storage: str = "trajectory", compile: int = 0
+    run: Training, state: State, hyper: dict[str, Tensor], *, storage: str = "trajectory",
+           compile: int = 0
 ):
     """The exact hypergradient by reverse mode through all steps.
 
-    `storage`: "full" (every graph), "trajectory" (theta of every step, linearised again), "sqrt" (about 2 sqrt(2 steps)
-    states, one more gradient a step). `compile`: both loops through torch.compile, so many steps (True is 1) in one
-    graph; `step` is then a symbolic integer. Trained weights and derivatives agree with float64 finite differences; the
-    error is round-off.
+    `storage`: "full" (every graph), "trajectory" (theta of every step, linearised again), "sqrt"
+    (about 2 sqrt(2 steps) states, one more gradient a step). `compile`: both loops through
+    torch.compile, so many steps (True is 1) in one graph; `step` is then a symbolic integer.
+    Trained weights and derivatives agree with float64 finite differences; the error is round-off.
     """
     memories = {"full": _full, "trajectory": trajectory, "sqrt": _sqrt}
     if storage not in memories:
         raise ValueError(f"storage {storage!r} is unknown; use {', '.join(memories)}")
     if compile:
         if compile < 0 or storage == "full" or run.seeds is not None or run.functional:
-            raise ValueError("compile needs a number of steps, storage 'trajectory' or 'sqrt', no generator, no vmap")
+            raise ValueError("compile needs a number of steps, storage 'trajectory' or 'sqrt', no "
+                             "generator, no vmap")
         args = run.inner, run.optimiser, run.lr, run.momentum, run.has_buffers
         run.compiled = {n: _compiled(*args, n) for n in {1, int(compile)}}
     state, points, size = memories[storage](run, state, hyper)

@@ -24,7 +24,8 @@ Shape = tuple[int, ...]
 
 # %% ../../nbs/model/01_candidates.ipynb #30d74c1e
 class Weight(NamedTuple):
-    """One weight tensor of a candidate: it starts as N(0, gain^2 / fan_in), and `fan_in` scales its prior precision.
+    """One weight tensor of a candidate: it starts as N(0, gain^2 / fan_in), and `fan_in` scales its
+    prior precision.
 
     `reads`: the axis that runs over the features (or the channels) of the input, if there is one.
     """
@@ -39,12 +40,13 @@ class Weight(NamedTuple):
 class Candidate:
     """One function that may stand on an edge.
 
-    `weights(in_shape, out_shape)` lists its tensors and raises ValueError where the shapes do not fit.
-    `apply(weights, x, out_shape)` maps x [n, *in_shape] to [n, *out_shape], or to what reshapes to it; None is zero.
-    Then `activation` is applied, and of the units of the target (its first axis) all but the first `width` are zeroed;
-    a candidate with a width has weights whose last axis runs over the outputs.
-    A candidate with a `unit` passes that unit of its source on to that of its target, and nothing else.
-    Candidates of one `group` on one edge have the same `weights` and `apply`.
+    `weights(in_shape, out_shape)` lists its tensors and raises ValueError where the shapes do not
+    fit. `apply(weights, x, out_shape)` maps x [n, *in_shape] to [n, *out_shape], or to what
+    reshapes to it; None is zero. Then `activation` is applied, and of the units of the target (its
+    first axis) all but the first `width` are zeroed; a candidate with a width has weights whose
+    last axis runs over the outputs. A candidate with a `unit` passes that unit of its source on to
+    that of its target, and nothing else. Candidates of one `group` on one edge have the same
+    `weights` and `apply`.
     """
 
     name: str
@@ -72,7 +74,8 @@ class Candidate:
 
 # %% ../../nbs/model/01_candidates.ipynb #ae99b77f
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
-    "relu": (torch.relu, sqrt(2)), "silu": (F.silu, sqrt(2)), "gelu": (F.gelu, sqrt(2)), "tanh": (torch.tanh, 1.0),
+    "relu": (torch.relu, sqrt(2)), "silu": (F.silu, sqrt(2)), "gelu": (F.gelu, sqrt(2)),
+                                                                    "tanh": (torch.tanh, 1.0),
     "sin": (torch.sin, 1.0), "softplus": (F.softplus, 1.0), "sigmoid": (torch.sigmoid, 1.0),
 }
 
@@ -86,7 +89,8 @@ CANDIDATES: Registry[Callable[[int | None], Candidate]] = Registry("candidate na
 
 # %% ../../nbs/model/01_candidates.ipynb #cce99a23
 def register(name: str, maker: Callable[..., Candidate] | None = None) -> Callable[..., Any]:
-    "Register `maker(argument) -> Candidate` under `name`; without a maker, a decorator that does so."
+    """Register `maker(argument) -> Candidate` under `name`; without a maker, a decorator that does
+    so."""
     if maker is None:
         return CANDIDATES.register(name)
     return CANDIDATES.register(name, maker)
@@ -98,7 +102,8 @@ def known_candidates() -> list[str]:
 
 # %% ../../nbs/model/01_candidates.ipynb #e9a1f3ae
 def candidate(spec: str) -> Candidate:
-    "The candidate named `name[+activation][:argument]`; ValueError names what is unknown and the nearest known names."
+    """The candidate named `name[+activation][:argument]`; ValueError names what is unknown and the
+    nearest known names."""
     head, colon, argument = spec.partition(":")
     name, plus, activation = head.partition("+")
     if name not in CANDIDATES:
@@ -106,9 +111,11 @@ def candidate(spec: str) -> Candidate:
     if plus and activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
     if colon and not (argument.isascii() and argument.isdigit()):
-        raise ValueError(f"candidate {spec!r}: after the colon comes a whole number, not {argument!r}")
+        raise ValueError(f"candidate {spec!r}: after the colon comes a whole number, not "
+                         f"{argument!r}")
     made = CANDIDATES[name](int(argument) if colon else None)
-    return replace(made, name=spec, activation=activation or made.activation, group=made.group or made.name)
+    return replace(made, name=spec, activation=activation or made.activation,
+                   group=made.group or made.name)
 
 # %% ../../nbs/model/01_candidates.ipynb #e79e4416
 def _no_weights(i: Shape, o: Shape) -> dict[str, Weight]:
@@ -117,7 +124,8 @@ def _no_weights(i: Shape, o: Shape) -> dict[str, Weight]:
 
 def _equal_shapes(i: Shape, o: Shape) -> dict[str, Weight]:
     if i != o:
-        raise ValueError(f"identity needs equal shapes, not {i} and {o}; 'linear' changes the shape")
+        raise ValueError(f"identity needs equal shapes, not {i} and {o}; 'linear' changes "
+                         "the shape")
     return {}
 
 
@@ -152,7 +160,8 @@ def _column(unit: int | None = None) -> Candidate:
 
     def weights(i: Shape, o: Shape) -> dict[str, Weight]:
         if i != o or len(i) != 1 or unit >= i[0]:
-            raise ValueError(f"column needs one axis of more than {unit} units on both sides, not {i} and {o}")
+            raise ValueError(f"column needs one axis of more than {unit} units on both sides, not "
+                             f"{i} and {o}")
         return {}
 
     def mask(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
@@ -162,7 +171,8 @@ def _column(unit: int | None = None) -> Candidate:
 
 # %% ../../nbs/model/01_candidates.ipynb #1c8c4a12
 def _linear_weights(i: Shape, o: Shape) -> dict[str, Weight]:
-    return {"weight": Weight((prod(i), prod(o)), prod(i), reads=0), "bias": Weight((prod(o),), gain=0.0)}
+    return {"weight": Weight((prod(i), prod(o)), prod(i), reads=0),
+            "bias": Weight((prod(o),), gain=0.0)}
 
 
 def _affine(w: dict[str, Tensor], x: Float[Tensor, "n *features"], o: Shape) -> Tensor:
@@ -197,16 +207,19 @@ def _polynomial(degree: int | None = None) -> Candidate:
         columns = 1 + degree * prod(i)
         return {"weight": Weight((columns, prod(o)), columns)}
 
-    return Candidate(f"polynomial:{degree}", weights, lambda w, x, o: _powers(x, degree) @ w["weight"], stacks=True)
+    return Candidate(f"polynomial:{degree}", weights,
+                     lambda w, x, o: _powers(x, degree) @ w["weight"], stacks=True)
 
 # %% ../../nbs/model/01_candidates.ipynb #6a283d4b
 def _stride(i: Shape, o: Shape, name: str, axes: str) -> int:
-    "The stride that leads from one shape to the other, channels first; `axes` is what an error tells of them."
+    """The stride that leads from one shape to the other, channels first; `axes` is what an error
+    tells of them."""
     if len(i) == len(o) == axes.count(",") + 1 > 1:
         for s in range(1, max(i[1:]) + 1):
             if all(-(-a // s) == b for a, b in zip(i[1:], o[1:])):
                 return s
-    raise ValueError(f"{name} needs shapes {axes} with ceil(size / stride) equal on every axis, not {i} and {o}")
+    raise ValueError(f"{name} needs shapes {axes} with ceil(size / stride) equal on every axis, "
+                     f"not {i} and {o}")
 
 
 def _convolution(name: str, kernel: int) -> Candidate:
@@ -216,7 +229,8 @@ def _convolution(name: str, kernel: int) -> Candidate:
     def weights(i: Shape, o: Shape) -> dict[str, Weight]:
         _stride(i, o, name, shapes)
         shape = (o[0], i[0], *[kernel] * axes)
-        return {"weight": Weight(shape, prod(shape[1:]), reads=1), "bias": Weight((o[0],), gain=0.0)}
+        return {"weight": Weight(shape, prod(shape[1:]), reads=1),
+                "bias": Weight((o[0],), gain=0.0)}
 
     def apply(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
         weight, stride = w["weight"], _stride(tuple(x.shape[1:]), o, name, shapes)
@@ -240,7 +254,8 @@ def _conv2d(kernel: int | None = None) -> Candidate:
 
 def _odd(name: str, kernel: int | None) -> int:
     if kernel is not None and kernel % 2 == 0:
-        raise ValueError(f"candidate '{name}:{kernel}': the kernel size must be odd; take {kernel + 1}")
+        raise ValueError(f"candidate '{name}:{kernel}': the kernel size must be odd; take "
+                         f"{kernel + 1}")
     return kernel or 3
 
 # %% ../../nbs/model/01_candidates.ipynb #771ed2b5
@@ -249,9 +264,11 @@ def _pooling(name: str, kernel: int) -> Candidate:
     kinds = (F.avg_pool1d, F.avg_pool2d) if mean else (F.max_pool1d, F.max_pool2d)
 
     def stride(i: Shape, o: Shape) -> int:
-        s = _stride(i, o, name, "(channels, length)" if len(i) == 2 else "(channels, height, width)")
+        s = _stride(i, o, name, "(channels, length)" if len(i) == 2
+                    else "(channels, height, width)")
         if i[0] != o[0]:
-            raise ValueError(f"{name} keeps the channels, it cannot lead from {i} to {o}; 'conv{len(i) - 1}d:1' can")
+            raise ValueError(f"{name} keeps the channels, it cannot lead from {i} to {o}; "
+                             f"'conv{len(i) - 1}d:1' can")
         return s
 
     def weights(i: Shape, o: Shape) -> dict[str, Weight]:
@@ -266,11 +283,13 @@ def _pooling(name: str, kernel: int) -> Candidate:
 
 @register("maxpool")
 def _maxpool(kernel: int | None = None) -> Candidate:
-    "The largest of neighbours along the last axis of two or the last two of three, kernel 3 if not given."
+    """The largest of neighbours along the last axis of two or the last two of three, kernel 3 if
+    not given."""
     return _pooling("maxpool", _odd("maxpool", kernel))
 
 
 @register("meanpool")
 def _meanpool(kernel: int | None = None) -> Candidate:
-    "The mean of neighbours along the last axis of two or the last two of three, kernel 3 if not given."
+    """The mean of neighbours along the last axis of two or the last two of three, kernel 3 if not
+    given."""
     return _pooling("meanpool", _odd("meanpool", kernel))

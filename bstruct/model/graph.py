@@ -22,7 +22,8 @@ Shape = tuple[int, ...]
 # %% ../../nbs/model/02_graph.ipynb #22ae2184
 @dataclass(frozen=True)
 class Vertex:
-    "A vertex: its features have `shape`; incoming edges are added (`sum`) or laid side by side (`concat`)."
+    """A vertex: its features have `shape`; incoming edges are added (`sum`) or laid side by side
+    (`concat`)."""
 
     name: str
     shape: Shape
@@ -31,7 +32,8 @@ class Vertex:
 # %% ../../nbs/model/02_graph.ipynb #4c85d5ef
 @dataclass(frozen=True)
 class Edge:
-    """An edge and the names of its candidates, of which `+` and `:` are explained with the candidates.
+    """An edge and the names of its candidates, of which `+` and `:` are explained with the
+    candidates.
 
     `fixed`: nothing is chosen on it, all its candidates are on and added up.
     """
@@ -48,7 +50,8 @@ class Edge:
 # %% ../../nbs/model/02_graph.ipynb #9a19449a
 def _as_vertices(given) -> tuple[Vertex, ...]:
     if isinstance(given, Mapping):
-        given = [Vertex(name, (s,) if isinstance(s, int) else tuple(s)) for name, s in given.items()]
+        given = [Vertex(name, (s,) if isinstance(s, int) else tuple(s))
+                 for name, s in given.items()]
     return tuple(given)
 
 
@@ -65,7 +68,8 @@ def _as_edges(given) -> tuple[Edge, ...]:
             if name.count("->") != 1:
                 raise ValueError(f"edge name {name!r} is not of the form 'source->target'")
         lists = {name: (c,) if isinstance(c, str | Candidate) else c for name, c in given.items()}
-        given = [Edge(*name.split("->", 1), candidates=tuple(map(_as_name, cs))) for name, cs in lists.items()]
+        given = [Edge(*name.split("->", 1), candidates=tuple(map(_as_name, cs)))
+                 for name, cs in lists.items()]
     return tuple(given)
 
 # %% ../../nbs/model/02_graph.ipynb #939f2f5b
@@ -80,7 +84,8 @@ def _check_names(graph: "Graph") -> None:
         if not v.name or any(mark in v.name for mark in ("->", "/")) or names.count(v.name) > 1:
             raise ValueError(f"vertex name {v.name!r} must be unique, and without '->' and '/'")
         if not v.shape or not all(isinstance(s, int) and s > 0 for s in v.shape):
-            raise ValueError(f"vertex {v.name!r} has shape {v.shape}; it takes positive whole numbers")
+            raise ValueError(f"vertex {v.name!r} has shape {v.shape}; it takes positive "
+                             "whole numbers")
         if v.aggregation not in AGGREGATIONS:
             raise unknown(f"aggregation of vertex {v.name!r}", v.aggregation, AGGREGATIONS)
     for e in graph.edges:
@@ -90,12 +95,14 @@ def _check_names(graph: "Graph") -> None:
         if [d.name for d in graph.edges].count(e.name) > 1:
             raise ValueError(f"edge {e.name} is given twice; put its candidates into one edge")
         if not e.candidates or len(set(e.candidates)) < len(e.candidates):
-            raise ValueError(f"edge {e.name} has candidates {e.candidates}; it needs at least one, each once")
+            raise ValueError(f"edge {e.name} has candidates {e.candidates}; it needs at least one, "
+                             "each once")
 
 # %% ../../nbs/model/02_graph.ipynb #8a6817a5
 def _order(graph: "Graph") -> list[str]:
     "The vertices, every edge pointing forward; ValueError shows a cycle."
-    left, order = {v.name: {e.source for e in graph.edges if e.target == v.name} for v in graph.vertices}, []
+    left, order = {v.name: {e.source for e in graph.edges if e.target == v.name}
+                   for v in graph.vertices}, []
     while ready := [name for name, sources in left.items() if not sources & left.keys()]:
         order += ready
         left = {name: sources for name, sources in left.items() if name not in ready}
@@ -116,7 +123,8 @@ def _capped(x):
 def ways(graph: "Graph", strength: Mapping) -> tuple[dict, dict]:
     """How far the input feeds each vertex, and how far each vertex leads to the output, by name.
 
-    `strength`: edge to a number or a tensor in [0, 1]; so are the answers, exact where all strengths are 0 or 1.
+    `strength`: edge to a number or a tensor in [0, 1]; so are the answers, exact where all
+    strengths are 0 or 1.
     """
     fed: dict[str, Any] = {graph.vertices[0].name: 1}
     leads: dict[str, Any] = {graph.vertices[-1].name: 1}
@@ -125,7 +133,8 @@ def ways(graph: "Graph", strength: Mapping) -> tuple[dict, dict]:
             fed[name] = _capped(sum(strength[e.name] * fed.get(e.source, 0) for e, *_ in edges))
     for name, edges in reversed(graph.wired):
         for e, *_ in edges:
-            leads[e.source] = _capped(leads.get(e.source, 0) + strength[e.name] * leads.get(name, 0))
+            leads[e.source] = _capped(leads.get(e.source, 0) + strength[e.name]
+                                      * leads.get(name, 0))
     return fed, leads
 
 
@@ -134,9 +143,11 @@ def _check_paths(graph: "Graph") -> None:
     forward, back = ways(graph, {e.name: 1 for e in graph.edges})
     for name in graph.order():
         if not forward.get(name):
-            raise ValueError(f"vertex {name!r} is unreachable from the input {first!r}; add an edge to it or remove it")
+            raise ValueError(f"vertex {name!r} is unreachable from the input {first!r}; add an "
+                             "edge to it or remove it")
         if not back.get(name):
-            raise ValueError(f"vertex {name!r} leads nowhere, the output is {last!r}; add an edge from it or remove it")
+            raise ValueError(f"vertex {name!r} leads nowhere, the output is {last!r}; add an edge "
+                             "from it or remove it")
 
 # %% ../../nbs/model/02_graph.ipynb #ef399980
 def _check_shapes(graph: "Graph") -> None:
@@ -145,8 +156,8 @@ def _check_shapes(graph: "Graph") -> None:
         parts = len(graph.incoming(e.target))
         if target.aggregation == "concat" and target.shape[0] % parts:
             up = target.shape[0] + parts - target.shape[0] % parts
-            raise ValueError(f"vertex {e.target!r} concatenates {parts} edges, which do not divide its "
-                             f"{target.shape[0]} units; give it {up}")
+            raise ValueError(f"vertex {e.target!r} concatenates {parts} edges, which do not "
+                             f"divide its {target.shape[0]} units; give it {up}")
         i, o = graph.shapes(e)
         for name in e.candidates:
             try:
@@ -155,23 +166,27 @@ def _check_shapes(graph: "Graph") -> None:
             except ValueError as error:
                 raise ValueError(f"edge {e.name}, {name!r}: {error}") from None
             if c.width and c.width > o[0]:
-                raise ValueError(f"edge {e.name}, {name!r}: the width {c.width} is more than the {o[0]} units of {o}")
+                raise ValueError(f"edge {e.name}, {name!r}: the width {c.width} is more than the "
+                                 f"{o[0]} units of {o}")
 
 # %% ../../nbs/model/02_graph.ipynb #1ffd2c0b
 def _variable(edge: Edge, given: str | Variable) -> Variable:
-    "The variable of an edge from a family's word or a variable; ValueError where it has other candidates."
+    """The variable of an edge from a family's word or a variable; ValueError where it has other
+    candidates."""
     if isinstance(given, str):
         return family(given)(edge.candidates, name=edge.name)
     if getattr(given, "candidates", None) != edge.candidates:
-        raise ValueError(f"the variable of edge {edge.name} chooses among {getattr(given, 'candidates', given)}, the "
-                         f"edge has {edge.candidates}: give it these, or name a family by its word")
+        raise ValueError(f"the variable of edge {edge.name} chooses among "
+                         f"{getattr(given, 'candidates', given)}, the edge has {edge.candidates}: "
+                         "give it these, or name a family by its word")
     return replace(given, name=edge.name)
 
 
 def _as_variables(graph: "Graph", given: str | Mapping) -> dict[str, Variable]:
     "A variable for every edge that offers a choice."
     own = {} if isinstance(given, str) else dict(given)
-    varied = {e.name: e for e in graph.edges if not e.fixed and (len(e.candidates) > 1 or e.name in own)}
+    varied = {e.name: e for e in graph.edges if not e.fixed
+              and (len(e.candidates) > 1 or e.name in own)}
     for name in own:
         if name not in varied:
             raise unknown("edge with a choice", name, varied)
@@ -182,10 +197,12 @@ def _as_variables(graph: "Graph", given: str | Mapping) -> dict[str, Variable]:
 # %% ../../nbs/model/02_graph.ipynb #06cd5eba
 @dataclass(frozen=True, init=False)
 class Graph:
-    """An acyclic graph of vertices (the first is the input, the last the output) and edges with candidates, validated.
+    """An acyclic graph of vertices (the first is the input, the last the output) and edges with
+    candidates, validated.
 
-    `variables`: how edges choose, a family's word for all of them, or words and variables by edge; afterwards edge to
-    variable. `domain` is another name for the word. ValueError names what is wrong and the remedy.
+    `variables`: how edges choose, a family's word for all of them, or words and variables by edge;
+    afterwards edge to variable. `domain` is another name for the word. ValueError names what is
+    wrong and the remedy.
     """
 
     vertices: tuple[Vertex, ...]
@@ -203,7 +220,8 @@ class Graph:
 
     def __init__(self, vertices: Iterable[Vertex] | Mapping[str, int | Shape],
                  edges: Iterable[Edge] | Mapping[str, str | Candidate | Iterable[str | Candidate]],
-                 variables: str | Mapping[str, str | Variable] = "simplex", domain: str | None = None):
+                 variables: str | Mapping[str, str | Variable] = "simplex",
+                 domain: str | None = None):
         object.__setattr__(self, "vertices", _as_vertices(vertices))
         object.__setattr__(self, "edges", _as_edges(edges))
         for check in (_check_names, _check_paths, _check_shapes):
@@ -229,13 +247,15 @@ class Graph:
     @cached_property
     def wired(self) -> tuple[tuple[str, tuple[tuple[Edge, Shape, Shape], ...]], ...]:
         "The vertices in order, each with the edges that lead to it and what these take and give."
-        return tuple((v, tuple((e, *self.shapes(e)) for e in self.incoming(v))) for v in self.order())
+        return tuple((v, tuple((e, *self.shapes(e)) for e in self.incoming(v)))
+                     for v in self.order())
 
     @property
     def exclusive(self) -> bool:
         "Whether every structure has a single candidate on each edge."
         own = self.variables
-        return all(own[e.name].exclusive if e.name in own else len(e.candidates) == 1 for e in self.edges)
+        return all(own[e.name].exclusive if e.name in own else len(e.candidates) == 1
+                   for e in self.edges)
 
     def shapes(self, edge: Edge) -> tuple[Shape, Shape]:
         "What an edge takes and what it gives."
@@ -273,12 +293,14 @@ class Graph:
 
     @classmethod
     def from_json(cls, source: str | Mapping) -> "Graph":
-        "The graph of a JSON text or dictionary; ValueError tells a truncated, a foreign and a later file apart."
+        """The graph of a JSON text or dictionary; ValueError tells a truncated, a foreign and a
+        later file apart."""
         return cls(*_parts_of(source))
 
 # %% ../../nbs/model/02_graph.ipynb #08788095
 def taken(graph: Graph, choice: Mapping[str, Choice]) -> dict[str, tuple[str, ...]]:
-    "The candidates that `choice` takes on each edge, fixed edges filled in; ValueError names what does not exist."
+    """The candidates that `choice` takes on each edge, fixed edges filled in; ValueError names
+    what does not exist."""
     for edge, one in choice.items():
         if edge not in graph.candidates:
             raise unknown("edge", edge, graph.candidates)
@@ -287,7 +309,8 @@ def taken(graph: Graph, choice: Mapping[str, Choice]) -> dict[str, tuple[str, ..
                 raise unknown(f"candidate of edge {edge}", name, graph.candidates[edge])
     if missing := graph.choices.keys() - choice.keys():
         edge = min(missing)
-        raise ValueError(f"the structure does not choose on edge {edge}; take of {', '.join(graph.candidates[edge])}")
+        raise ValueError(f"the structure does not choose on edge {edge}; take of "
+                         f"{', '.join(graph.candidates[edge])}")
     return {e.name: names(choice.get(e.name, e.candidates)) for e in graph.edges}
 
 
@@ -301,9 +324,12 @@ def _settled(variable: Variable | None, edge: Edge, taken: tuple[str, ...]) -> E
 def _restricted(graph: Graph, choice: Mapping[str, Choice]) -> Graph:
     "The graph with only the chosen candidate (or candidates) on the edges that `choice` names."
     all_, own = taken(graph, {**graph.choices, **choice}), graph.variables
-    edges = tuple(_settled(own.get(e.name), e, all_[e.name]) if e.name in choice else e for e in graph.edges)
-    open_ = {e.name for e in edges if not e.fixed and (len(e.candidates) > 1 or e.name not in choice)}
-    left = {e: v if e not in choice else replace(v, candidates=all_[e]) for e, v in own.items() if e in open_}
+    edges = tuple(_settled(own.get(e.name), e, all_[e.name]) if e.name in choice else e
+                  for e in graph.edges)
+    open_ = {e.name for e in edges if not e.fixed
+             and (len(e.candidates) > 1 or e.name not in choice)}
+    left = {e: v if e not in choice else replace(v, candidates=all_[e]) for e, v in own.items()
+            if e in open_}
     return replace(graph, edges=edges, variables=left)
 
 # %% ../../nbs/model/02_graph.ipynb #d6a96616
@@ -320,7 +346,8 @@ def _as_dict(graph: Graph) -> dict:
     "The graph as JSON-ready lists and dictionaries."
     words = {family_of(v) for v in graph.variables.values()} or {"simplex"}
     plain = graph.choices.keys() == {e.name for e in graph.edges if len(e.candidates) > 1}
-    head = {"vertices": tuple(map(asdict, graph.vertices)), "edges": tuple(map(asdict, graph.edges))}
+    head = {"vertices": tuple(map(asdict, graph.vertices)),
+            "edges": tuple(map(asdict, graph.edges))}
     if plain and len(words) == 1 and words <= FIRST_FAMILIES:
         for e in head["edges"]:
             del e["fixed"]
@@ -334,18 +361,23 @@ def _parts_of(source: str | Mapping) -> tuple:
     try:
         data = json.loads(source) if isinstance(source, str) else source
     except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON, or cut off: {error}; save the graph again with to_json") from None
+        raise ValueError(f"not JSON, or cut off: {error}; save the graph again "
+                         "with to_json") from None
     if not isinstance(data, Mapping) or data.get("format") != "bstruct.graph":
         raise ValueError("not a graph of bstruct: there is no \"format\": \"bstruct.graph\" in it")
     if data.get("version") not in (1, 2):
-        raise ValueError(f"graph format version {data.get('version')!r}, this release reads version 1 and 2; update "
-                         "bstruct")
+        raise ValueError(f"graph format version {data.get('version')!r}, this release reads "
+                         "version 1 and 2; update bstruct")
     try:
-        vertices = [Vertex(v["name"], tuple(v["shape"]), v.get("aggregation", "sum")) for v in data["vertices"]]
-        edges = [Edge(e["source"], e["target"], tuple(e["candidates"]), e.get("fixed", False)) for e in data["edges"]]
+        vertices = [Vertex(v["name"], tuple(v["shape"]), v.get("aggregation", "sum"))
+                    for v in data["vertices"]]
+        edges = [Edge(e["source"], e["target"], tuple(e["candidates"]), e.get("fixed", False))
+                 for e in data["edges"]]
         named = {e.name: e for e in edges}
-        own = {e: family(v["family"])(named[e].candidates, name=e, **{k: x for k, x in v.items() if k != "family"})
+        own = {e: family(v["family"])(named[e].candidates, name=e,
+                                      **{k: x for k, x in v.items() if k != "family"})
                for e, v in data.get("variables", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a damaged graph: {type(error).__name__} {error}; see Graph.to_json for the form") from None
+        raise ValueError(f"a damaged graph: {type(error).__name__} {error}; see Graph.to_json for "
+                         "the form") from None
     return tuple(vertices), tuple(edges), own or data.get("domain", "simplex")

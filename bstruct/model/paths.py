@@ -40,7 +40,8 @@ def _derivative(name: str | None, g: Tensor, z: Tensor, a: Tensor) -> Tensor:
 
 # %% ../../nbs/model/08_paths.ipynb #4696f2da
 class Activate(torch.autograd.Function):
-    """z [R, ...] with another activation for every part of the rows; `parts`: (name or None, rows) that cover all.
+    """z [R, ...] with another activation for every part of the rows; `parts`: (name or None, rows)
+    that cover all.
 
     Differentiable once.
     """
@@ -65,7 +66,8 @@ class Activate(torch.autograd.Function):
 
 # %% ../../nbs/model/08_paths.ipynb #59365748
 class _Part:
-    "The models of a batch that chose a member of one group: `models` (None: all), their members, their activations."
+    """The models of a batch that chose a member of one group: `models` (None: all), their members,
+    their activations."""
 
     def __init__(self, group, chosen: list[int], device):
         rows = [i for i, k in enumerate(chosen) if k in group.positions]
@@ -77,8 +79,10 @@ class _Part:
             kinds.setdefault(group.members[member].activation, []).append(j)
         self.parts = [(name, at(where)) for name, where in kinds.items()]
         widths = [group.members[m].width for m in self.members]
-        live = torch.arange(group.out[0]) < at([group.out[0] if w is None else w for w in widths]).cpu()[:, None]
-        self.live = None if live.all() else live.to(device).reshape(len(rows), 1, -1, *(1 for _ in group.out[1:]))
+        live = torch.arange(group.out[0]) < at(
+            [group.out[0] if w is None else w for w in widths]).cpu()[:, None]
+        self.live = None if live.all() else live.to(device).reshape(
+            len(rows), 1, -1, *(1 for _ in group.out[1:]))
 
     def weights(self, weights: Mapping[str, Tensor], share: bool) -> dict[str, Tensor]:
         "Of the models that are concerned, the weights of the member that each chose."
@@ -87,18 +91,21 @@ class _Part:
             taken = {name: v.index_select(0, self.models) for name, v in taken.items()}
         if share:
             return taken
-        return {name: v[torch.arange(len(v), device=v.device), self.of] for name, v in taken.items()}
+        return {name: v[torch.arange(len(v), device=v.device), self.of]
+                for name, v in taken.items()}
 
 # %% ../../nbs/model/08_paths.ipynb #19b4714e
 def _applied(part: _Part, weights: dict[str, Tensor], x: Tensor, common: bool) -> Tensor:
-    "What the candidates bring to their target: [R, n, *out]; x [n, ...] in `common`, else [R, n, ...]."
+    """What the candidates bring to their target: [R, n, *out]; x [n, ...] in `common`, else [R, n,
+    ...]."""
     group, n = part.group, x.shape[0 if common else 1]
     apply = group.apply
     if not weights:
         x = x.expand(len(part.members), *x.shape) if common else x
         z = vmap(lambda x: apply({}, x, group.out))(x)
     else:
-        z = vmap(lambda w, x: apply(w, x, group.out), in_dims=(0, None if common else 0))(weights, x)
+        z = vmap(lambda w, x: apply(w, x, group.out),
+                 in_dims=(0, None if common else 0))(weights, x)
     z = z.reshape(len(part.members), n, *group.out)
     if len(part.parts) > 1:
         z = Activate.apply(z, part.parts)
@@ -108,10 +115,12 @@ def _applied(part: _Part, weights: dict[str, Tensor], x: Tensor, common: bool) -
 
 # %% ../../nbs/model/08_paths.ipynb #007ae8e3
 class Paths:
-    """M structures of a supernet as one function: `paths(weights, x)` with weights {name: [M, *shape]}.
+    """M structures of a supernet as one function: `paths(weights, x)` with weights {name: [M,
+    *shape]}.
 
-    `structure`: edge to one-hot γ [M, K]; x: [n, *inputs] for all models or [M, n, *inputs]; result [M, n, *outputs].
-    Equals `vmap(net)` at these structures. Raises ValueError where a row of γ is not one-hot.
+    `structure`: edge to one-hot γ [M, K]; x: [n, *inputs] for all models or [M, n, *inputs]; result
+    [M, n, *outputs]. Equals `vmap(net)` at these structures. Raises ValueError where a row of γ is
+    not one-hot.
     """
 
     def __init__(self, net: Supernet, structure: Mapping[str, Tensor], models: int):
@@ -122,21 +131,26 @@ class Paths:
         gamma = structure.get(edge.name)
         if gamma is None:
             if len(edge.candidates) > 1:
-                raise ValueError(f"the structure has no weights for edge {edge.name}; give a γ of shape "
-                                 f"[{self.models}, {len(edge.candidates)}]")
+                raise ValueError(f"the structure has no weights for edge {edge.name}; give a γ "
+                                 f"of shape [{self.models}, {len(edge.candidates)}]")
             chosen, device = [0] * self.models, None
         else:
             if not ((gamma == 0) | (gamma == 1)).all() or (gamma.sum(-1) != 1).any():
-                raise ValueError(f"γ of edge {edge.name} is not one-hot; use torch.func.vmap for mixtures")
+                raise ValueError(f"γ of edge {edge.name} is not one-hot; use torch.func.vmap for "
+                                 "mixtures")
             chosen, device = gamma.argmax(-1).tolist(), gamma.device
-        return [_Part(g, chosen, device) for g in self.net.groups[edge.name] if set(g.positions) & set(chosen)]
+        return [_Part(g, chosen, device) for g in self.net.groups[edge.name]
+                if set(g.positions) & set(chosen)]
 
-    def __call__(self, weights: Mapping[str, Tensor], x: Tensor, common: bool = True) -> Float[Tensor, "M n *outputs"]:
+    def __call__(self, weights: Mapping[str, Tensor], x: Tensor,
+                 common: bool = True) -> Float[Tensor, "M n *outputs"]:
         return _forward(self, weights, x, common)
 
 # %% ../../nbs/model/08_paths.ipynb #4665e87e
-def _brought(paths: Paths, edge: Edge, weights: Mapping[str, Tensor], x: Tensor, common: bool) -> Tensor | None:
-    "What the candidates of an edge bring to its target in every model, [M, n, *out]; None if nobody brings anything."
+def _brought(paths: Paths, edge: Edge, weights: Mapping[str, Tensor], x: Tensor,
+             common: bool) -> Tensor | None:
+    """What the candidates of an edge bring to its target in every model, [M, n, *out]; None if
+    nobody brings anything."""
     total = None
     for part in paths._parts[edge.name]:
         mine = x if common or part.models is None else x.index_select(0, part.models)
@@ -171,8 +185,10 @@ def _forward(paths: Paths, weights: Mapping[str, Tensor], x: Tensor, common: boo
 Pair = tuple[int, int]  # a row of values and the place of a candidate
 
 
-def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor, pairs: list[Pair]) -> Tensor:
-    "What an edge brings to its target for each pair of a row of x [R, n, ...] and a candidate: [pairs, n, *out]."
+def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor,
+             pairs: list[Pair]) -> Tensor:
+    """What an edge brings to its target for each pair of a row of x [R, n, ...] and a candidate:
+    [pairs, n, *out]."""
     out = x.new_zeros(len(pairs), x.shape[1], *net.graph.shapes(edge)[1])
     for g in net.groups[edge.name]:
         z = None
@@ -190,14 +206,16 @@ def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor
 # %% ../../nbs/model/08_paths.ipynb #576f80ee
 def all_paths(net: Supernet, weights: Mapping[str, Tensor], structures: list[Structure],
               x: Float[Tensor, "n *features"]) -> Float[Tensor, "S n *outputs"]:
-    "Outputs of S structures (edge to candidate) with the same weights {name: [*shape]}: `net` at each of the vertices."
+    """Outputs of S structures (edge to candidate) with the same weights {name: [*shape]}: `net` at
+    each of the vertices."""
     graph, first = net.graph, net.graph.vertices[0]
     values = {first.name: ([0] * len(structures), x.reshape(1, len(x), *first.shape))}
     for name, edges in net.incoming.items():
         if name == first.name:
             continue
         place_of = lambda e, s: e.candidates.index(s.get(e.name, e.candidates[0]))
-        rows = list(zip(*([(at, place_of(e, s)) for at, s in zip(values[e.source][0], structures)] for e in edges)))
+        rows = list(zip(*([(at, place_of(e, s)) for at, s in zip(values[e.source][0], structures)]
+                          for e in edges)))
         distinct = {row: i for i, row in enumerate(dict.fromkeys(rows))}
         brought = []
         for e, wanted in zip(edges, zip(*distinct)):

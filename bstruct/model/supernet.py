@@ -26,7 +26,8 @@ Tensors = Mapping[str, Tensor]
 # %% ../../nbs/model/05_supernet.ipynb #d270e1a3
 @dataclass(frozen=True)
 class Group:
-    "Candidates of one edge with the same weights, `shared` or one each; `positions` are their places on the edge."
+    """Candidates of one edge with the same weights, `shared` or one each; `positions` are their
+    places on the edge."""
 
     prefix: str
     positions: tuple[int, ...]
@@ -52,16 +53,20 @@ def _groups(graph: Graph, edge: Edge, share: bool) -> list[Group]:
     for k, name in enumerate(edge.candidates):
         if (c := candidate(name)).apply is not None:
             found.setdefault(c.group, []).append((k, c))
-    return [Group(f"{edge.name}/{key}/", tuple(k for k, _ in ms), tuple(c for _, c in ms), ms[0][1].weights(i, o), o,
+    return [Group(f"{edge.name}/{key}/", tuple(k for k, _ in ms), tuple(c for _, c in ms),
+                  ms[0][1].weights(i, o), o,
                    shared) for key, ms in found.items()]
 
 # %% ../../nbs/model/05_supernet.ipynb #4a6b331d
-def _coefficient(g: Group, row: int, gamma: tuple[Tensor, ...] | None, like: Tensor) -> Tensor | None:
-    "gamma_l, times 1 for the units within the width and 0 for the others; None if there is nothing to multiply."
+def _coefficient(g: Group, row: int, gamma: tuple[Tensor, ...] | None,
+                 like: Tensor) -> Tensor | None:
+    """gamma_l, times 1 for the units within the width and 0 for the others; None if there is
+    nothing to multiply."""
     c, width = None if gamma is None else gamma[g.positions[row]], g.members[row].width
     if width is None:
         return c
-    live = (torch.arange(g.out[0], device=like.device) < width).to(like.dtype).reshape(-1, *(1 for _ in g.out[1:]))
+    live = (torch.arange(g.out[0], device=like.device) < width).to(like.dtype).reshape(
+        -1, *(1 for _ in g.out[1:]))
     return live if c is None else c * live
 
 
@@ -80,10 +85,13 @@ def _terms(g: Group, gamma: tuple[Tensor, ...] | None, z: Tensor | tuple[Tensor,
 class Supernet:
     """The function f(x; weights, structure) of a graph: `net(weights, structure, x)`.
 
-    weights: {name: [*weight_shapes[name]]}; structure: {edge: gamma [K]} for every edge with a choice; x: [n, *inputs],
-    or flat [n, features]; result [n, *outputs]. Pure: works under torch.func.vmap and grad of all three.
-    `share`: candidates of one group on an edge have one weight tensor where an edge takes one of them at a time.
-    `groups`: edge to its candidates with weights in common; `tensors`: name of a weight to its group and its `Weight`;
+    weights: {name: [*weight_shapes[name]]}; structure: {edge: gamma [K]} for every edge with a
+    choice; x: [n, *inputs], or flat [n, features]; result [n, *outputs]. Pure: works under
+    torch.func.vmap and grad of all three.
+    `share`: candidates of one group on an edge have one weight tensor where an edge takes one of
+    them at a time.
+    `groups`: edge to its candidates with weights in common; `tensors`: name of a weight to its
+    group and its `Weight`;
     `shared`: name to whether it is shared; `incoming`: vertex to its edges, in topological order.
     """
     usage: ClassVar[Callable[..., dict[str, Tensor]]]  # written on the page of the usage of weights
@@ -103,11 +111,15 @@ class Supernet:
     def __reduce__(self):
         return Supernet, (self.graph, self.share)
 
-    def init(self, generator: Generator, batch: tuple[int, ...] = (), dtype: torch.dtype = torch.float32,
+    def init(self, generator: Generator, batch: tuple[int, ...] = (),
+             dtype: torch.dtype = torch.float32,
              device: torch.device | str | None = None) -> dict[str, Tensor]:
-        "Random weights N(0, gain^2 / fan_in), biases zero, with leading axes `batch`; drawn on the generator's device."
-        start = lambda name, g, w: _start(g, w, (*batch, *self.weight_shapes[name]), generator, dtype)
-        return {name: start(name, *gw).to(device or generator.device) for name, gw in self.tensors.items()}
+        """Random weights N(0, gain^2 / fan_in), biases zero, with leading axes `batch`; drawn on
+        the generator's device."""
+        start = lambda name, g, w: _start(g, w, (*batch, *self.weight_shapes[name]), generator,
+                                          dtype)
+        return {name: start(name, *gw).to(device or generator.device)
+                for name, gw in self.tensors.items()}
 
     def __call__(self, weights: Mapping[str, Tensor], structure: Mapping[str, Tensor],
                  x: Float[Tensor, "n *features"]) -> Float[Tensor, "n *outputs"]:
@@ -115,7 +127,8 @@ class Supernet:
 
     def individual(self, weights: Mapping[str, Tensor],
                    choice: Mapping[str, Choice]) -> tuple["Supernet", dict[str, Tensor]]:
-        "The supernet of `graph.restrict(choice)` and its part of the weights (any leading batch axes)."
+        """The supernet of `graph.restrict(choice)` and its part of the weights (any leading batch
+        axes)."""
         return _individual(self, weights, choice)
 
 # %% ../../nbs/model/05_supernet.ipynb #7dd76483
@@ -131,25 +144,30 @@ def gammas(net: Supernet, edge: Edge, structure: Tensors) -> tuple[Tensor, ...] 
     if edge.name not in structure:
         if edge.name not in net.graph.variables:
             return None
-        raise ValueError(f"the structure has no weights for edge {edge.name}; give {k}, one a candidate")
+        raise ValueError(f"the structure has no weights for edge {edge.name}; give {k}, one a "
+                         "candidate")
     if structure[edge.name].shape != (k,):
-        raise ValueError(f"edge {edge.name} has weights of shape {tuple(structure[edge.name].shape)}, not ({k},); "
+        raise ValueError(f"edge {edge.name} has weights of shape "
+                         f"{tuple(structure[edge.name].shape)}, not ({k},); "
                          "use torch.func.vmap for a batch of structures")
     return structure[edge.name].unbind()
 
 
-def _edge(net: Supernet, edge: Edge, weights: Tensors, structure: Tensors, x: Tensor) -> Tensor | None:
+def _edge(net: Supernet, edge: Edge, weights: Tensors, structure: Tensors,
+          x: Tensor) -> Tensor | None:
     "What an edge brings to its target, None if that is nothing."
     gamma, terms = gammas(net, edge, structure), []
     for g in net.groups[edge.name]:
         w = {name: weights[g.prefix + name] for name in g.weights}
         together = g.shared or not w or len(g.members) == 1
-        z = _outputs(g, w if g.shared or not together else {name: v.squeeze(0) for name, v in w.items()}, x, together)
+        z = _outputs(g, w if g.shared or not together
+                     else {name: v.squeeze(0) for name, v in w.items()}, x, together)
         terms += _terms(g, gamma, z, together)
     return sum(terms[1:], terms[0]) if terms else None
 
 
-def _outputs(g: Group, w: dict[str, Tensor], x: Tensor, together: bool) -> Tensor | tuple[Tensor, ...]:
+def _outputs(g: Group, w: dict[str, Tensor], x: Tensor,
+             together: bool) -> Tensor | tuple[Tensor, ...]:
     "z = g(x) before the activation: [n, *out], or one for each member of a stack."
     c, apply, n = g.members[0], g.apply, x.shape[0]
     if together:
@@ -161,7 +179,8 @@ def _outputs(g: Group, w: dict[str, Tensor], x: Tensor, together: bool) -> Tenso
 def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> Tensor:
     first, n = net.graph.vertices[0], x.shape[0]
     if (features := prod(x.shape[1:])) != prod(first.shape):
-        raise ValueError(f"the input has {features} features, vertex {first.name!r} has shape {first.shape}; "
+        raise ValueError(f"the input has {features} features, vertex {first.name!r} has shape "
+                         f"{first.shape}; "
                          "build the graph for this input")
     values = {first.name: x.reshape(n, *first.shape)}
     for name, edges in net.incoming.items():
@@ -171,10 +190,12 @@ def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> 
         vertex = net.graph.vertex(name)
         if vertex.aggregation == "concat":
             zeros = lambda e: x.new_zeros(n, *net.graph.shapes(e)[1])
-            values[name] = torch.cat([zeros(e) if p is None else p for e, p in zip(edges, parts)], 1)
+            values[name] = torch.cat([zeros(e) if p is None else p for e, p in zip(edges, parts)],
+                                     1)
         else:
             brought = [p for p in parts if p is not None]
-            values[name] = sum(brought[1:], brought[0]) if brought else x.new_zeros(n, *vertex.shape)
+            values[name] = sum(brought[1:], brought[0]) if brought else x.new_zeros(
+                n, *vertex.shape)
     return values[net.graph.vertices[-1].name]
 
 # %% ../../nbs/model/05_supernet.ipynb #f2b26c9b

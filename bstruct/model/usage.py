@@ -45,9 +45,11 @@ def _fed(graph: Graph, gamma: dict[str, tuple[Tensor, ...]], one: Tensor) -> dic
         parts = []
         for e in graph.incoming(name):
             units = graph.shapes(e)[1][0]
-            terms = [g * _feeds(candidate(c), fed[e.source], units) for g, c in zip(gamma[e.name], e.candidates)]
+            terms = [g * _feeds(candidate(c), fed[e.source], units)
+                     for g, c in zip(gamma[e.name], e.candidates)]
             parts.append(_sum(terms, terms[0]))
-        fed[name] = torch.cat(parts) if graph.vertex(name).aggregation == "concat" else _sum(parts, parts[0])
+        fed[name] = torch.cat(parts) if graph.vertex(name).aggregation == "concat" else _sum(
+            parts, parts[0])
     return fed
 
 # %% ../../nbs/model/06_usage.ipynb #2c26cf5b
@@ -65,7 +67,8 @@ def _writes(c: Candidate, o: Shape, like: Tensor) -> Tensor:
     return live.to(like.dtype) if c.width else like.new_ones(1)
 
 
-def _of_edge(net: Supernet, e: Edge, gamma: tuple[Tensor, ...], fed: Tensor, leads: Tensor) -> dict[str, Tensor]:
+def _of_edge(net: Supernet, e: Edge, gamma: tuple[Tensor, ...], fed: Tensor,
+             leads: Tensor) -> dict[str, Tensor]:
     i, o = net.graph.shapes(e)
     used = {}
     for k, name in enumerate(e.candidates):
@@ -73,15 +76,19 @@ def _of_edge(net: Supernet, e: Edge, gamma: tuple[Tensor, ...], fed: Tensor, lea
         for part, w in c.weights(i, o).items() if c.apply else ():
             rows = used.setdefault(f"{e.name}/{c.group}/{part}", [])
             rows.append((gamma[k] * leads * _reads(w, i, fed) * _writes(c, o, fed)).expand(w.shape))
-    return {name: _sum(rows, rows[0]) if net.shared[name] else torch.stack(rows) for name, rows in used.items()}
+    return {name: _sum(rows, rows[0]) if net.shared[name] else torch.stack(rows)
+            for name, rows in used.items()}
 
 # %% ../../nbs/model/06_usage.ipynb #cef4dab8
 @patch
 def usage(net: Supernet, structure: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    "How far each weight is used, in [0, 1], shaped like the weights; exact at vertices. Works under torch.func.vmap."
+    """How far each weight is used, in [0, 1], shaped like the weights; exact at vertices. Works
+    under torch.func.vmap."""
     one = next(iter(structure.values()), torch.ones(1)).new_ones(())
-    gamma = {e.name: gammas(net, e, structure) or (one,) * len(e.candidates) for e in net.graph.edges}
-    passes = {e.name: _sum([g for g, c in zip(gamma[e.name], e.candidates) if candidate(c).apply], one)
+    gamma = {e.name: gammas(net, e, structure) or (one,) * len(e.candidates)
+             for e in net.graph.edges}
+    passes = {e.name: _sum([g for g, c in zip(gamma[e.name], e.candidates) if candidate(c).apply],
+                           one)
               for e in net.graph.edges}
     fed, (_, leads) = _fed(net.graph, gamma, one), ways(net.graph, passes)
     used = {}
@@ -135,7 +142,8 @@ def _entries(c: Candidate, w: Weight, i: Shape, o: Shape, source: tuple[bool, ..
 # %% ../../nbs/model/06_usage.ipynb #9eaf2de7
 @patch
 def parameters(graph: Graph, choice: Mapping[str, Choice]) -> int:
-    "How many weights the output depends on; choice: edge to candidate, on the cube to a tuple of candidates."
+    """How many weights the output depends on; choice: edge to candidate, on the cube to a tuple of
+    candidates."""
     on = taken(graph, choice)
     passes = {e: int(any(candidate_brings(c) for c in names)) for e, names in on.items()}
     (_, leads), total = ways(graph, passes), 0

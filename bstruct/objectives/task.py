@@ -16,7 +16,8 @@ from bstruct.objectives.likelihoods import LIKELIHOODS, Likelihood
 # %% ../../nbs/objectives/02_task.ipynb #8487c46f
 @dataclass(frozen=True)
 class Task:
-    """Inputs x [n, ...], targets y [n] and the name of the likelihood: gaussian, bernoulli, categorical or one's own.
+    """Inputs x [n, ...], targets y [n] and the name of the likelihood: gaussian, bernoulli,
+    categorical or one's own.
 
     ValueError where that name is not registered.
     """
@@ -36,6 +37,7 @@ class Task:
         "The likelihood of that name."
         return LIKELIHOODS[self.likelihood]
 
-    def log_likelihood(self, output: Float[Tensor, "n C"], y: Tensor, log_noise: Tensor) -> Float[Tensor, "n"]:
+    def log_likelihood(self, output: Float[Tensor, "n C"], y: Tensor,
+                       log_noise: Tensor) -> Float[Tensor, "n"]:
         "ln p(y | output) of each row, in nats."
         return self.law.log_likelihood(output, y, log_noise)

@@ -28,12 +28,14 @@ def pareto_optimal(rows: Sequence[Scored], goals: Sequence[str] = tuple(GOALS)) 
 
 # %% ../../nbs/search/06_pareto.ipynb #89dcfece
 def pareto_table(path: Sequence[Scored]):
-    "The path as a pandas table, one row a structure that was looked at, in order, with `pareto`; `to_csv` writes it."
+    """The path as a pandas table, one row a structure that was looked at, in order, with `pareto`;
+    `to_csv` writes it."""
     return to_frame(path, ranked=False).assign(pareto=pareto_optimal(path))
 
 # %% ../../nbs/search/06_pareto.ipynb #11cdac49
 def plot_path(path: Sequence[Scored], ax=None):
-    "Evidence against complexity: what was looked at, the way taken, and a ring around the Pareto-optimal of both."
+    """Evidence against complexity: what was looked at, the way taken, and a ring around the
+    Pareto-optimal of both."""
     import matplotlib.pyplot as plt
 
     ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
@@ -45,7 +47,8 @@ def plot_path(path: Sequence[Scored], ax=None):
     for step, i in enumerate(kept):
         ax.annotate(str(step), (x[i], y[i]), xytext=(4, 4), textcoords="offset points", fontsize=8)
     best = [i for i, o in enumerate(pareto_optimal(path, ("evidence", "complexity"))) if o]
-    ax.plot([x[i] for i in best], [y[i] for i in best], "o", mfc="none", mec="C3", ms=10, label="Pareto-optimal")
+    ax.plot([x[i] for i in best], [y[i] for i in best], "o", mfc="none", mec="C3", ms=10,
+            label="Pareto-optimal")
     ax.set(xlabel="complexity of the weights, nats", ylabel="log evidence, nats")
     ax.legend(fontsize=8)
     return ax

@@ -32,17 +32,21 @@ def _check_outer(settings) -> None:
     for name, least in (("c_train", 0), ("c_prior", 0), ("c_comb", -math.inf)):
         value: Any = getattr(settings, name)
         ends: tuple[Any, ...] = value if isinstance(value, tuple) and len(value) == 2 else (value,)
-        number = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
+        number = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(
+            v)
         if not all(number(v) and v >= least for v in ends):
             sign = "of either sign" if least < 0 else "of at least 0"
-            refuse(name, value, f"a finite number {sign} is needed, or two, the first and the last", f"try {name}=1")
+            refuse(name, value, f"a finite number {sign} is needed, or two, the first and the last",
+                   f"try {name}=1")
     if settings.c_train == settings.c_prior == settings.c_comb == 0:
-        refuse("c_train", settings.c_train, "c_prior and c_comb are 0 too, so Q is nothing", "try c_train=1")
+        refuse("c_train", settings.c_train, "c_prior and c_comb are 0 too, so Q is nothing",
+               "try c_train=1")
     if settings.hypergradient != "greedy":
         check_choice("hypergradient", settings.hypergradient, tuple(methods()))
     check_at_least(settings, 0, ("validation",), False)
     if settings.validation >= 1:
-        refuse("validation", settings.validation, "a share of the rows below 1 is needed", "try validation=0.25")
+        refuse("validation", settings.validation, "a share of the rows below 1 is needed",
+               "try validation=0.25")
 
 
 def _check_enumeration(settings) -> None:
@@ -59,48 +63,58 @@ def _check_enumeration(settings) -> None:
 
 def _check(settings) -> None:
     "Every refusal, in the order of the fields' importance; lists become tuples."
-    for name in ("hidden", "candidates", "temperature", "tempering", "c_train", "c_prior", "c_comb"):
+    for name in ("hidden", "candidates", "temperature", "tempering", "c_train", "c_prior",
+                 "c_comb"):
         if isinstance(value := getattr(settings, name), list):
             object.__setattr__(settings, name, tuple(value))
     check_choice("mode", settings.mode, (*NAMES, *(m for m in MODES if m not in NAMES)))
     check_choice("structure_kl", settings.structure_kl, KLS)
     check_choice("judge", settings.judge, JUDGES)
-    counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas", "samples")
+    counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas",
+              "samples")
     check_at_least(settings, 1, counts, True)
     check_at_least(settings, 0, ("min_steps",), True)
     check_at_least(settings, 0, ("c_reg", "learning_rate", "structure_learning_rate"), False)
     check_all_positive(settings, ("hidden",), True)
     check_all_positive(settings, ("temperature", "tempering"), False)
     if len(settings.temperature) != 2:
-        refuse("temperature", settings.temperature, "two are needed, the first and the last", "try (1.0, 0.2)")
+        refuse("temperature", settings.temperature, "two are needed, the first and the last",
+               "try (1.0, 0.2)")
     _check_outer(settings)
     _check_enumeration(settings)
     if not settings.candidates or isinstance(settings.candidates, str):
-        refuse("candidates", settings.candidates, "a sequence of names is needed", "try ('zero', 'linear+relu')")
+        refuse("candidates", settings.candidates, "a sequence of names is needed",
+               "try ('zero', 'linear+relu')")
 
 # %% ../../nbs/search/01_settings.ipynb #04bf8568
 @dataclass(frozen=True)
 class Settings:
-    """What a search does; refuses values that cannot work with one line that names value, limit and remedy.
+    """What a search does; refuses values that cannot work with one line that names value, limit and
+    remedy.
 
-    Counts are whole numbers, `c_reg` the coefficient of L, `c_train`, `c_prior` and `c_comb` those of Q, `tolerance`
-    is in nats, learning rates are those of Adam.
+    Counts are whole numbers, `c_reg` the coefficient of L, `c_train`, `c_prior` and `c_comb` those
+    of Q, `tolerance` is in nats, learning rates are those of Adam.
     """
 
     mode: str = "evidence"  # evidence, grow, shrink or enumerate
     hidden: tuple[int, ...] = (64, 64)  # widths of the hidden vertices of the default graph
     # what each of its edges offers: an affine map, a nonlinearity behind it, or nothing
-    candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin")
+    candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu",
+                                   "linear+sin")
     share_weights: bool = True  # candidates of one shape share their weights during the search
     c_reg: float = 1.0  # weight of the KL term in L
-    c_train: float | tuple[float, float] = 1.0  # weight of the log-likelihood in Q; two: the first and the last
-    c_prior: float | tuple[float, float] = 1.0  # weight of the KL term in Q; two: the first and the last
-    c_comb: float | tuple[float, float] = 0.0  # of the distance to structures seen before; above 0 repels
+    # weight of the log-likelihood in Q; two: the first and the last
+    c_train: float | tuple[float, float] = 1.0
+    # weight of the KL term in Q; two: the first and the last
+    c_prior: float | tuple[float, float] = 1.0
+    # of the distance to structures seen before; above 0 repels
+    c_comb: float | tuple[float, float] = 0.0
     hypergradient: str = "greedy"  # how Q is maximised where it is not L
     validation: float = 0.0  # share of the rows that Q sees instead of those of L
     temperature: tuple[float, float] = (1.0, 0.2)  # of the Gumbel-Softmax posterior, first and last
     structure_kl: str = "categorical"  # divergence of structures: "categorical" or "gumbel"
-    tempering: tuple[float, ...] = (1.0, 0.1, 0.01)  # multiples of c_reg; the starts take turns, evidence chooses
+    # multiples of c_reg; the starts take turns, evidence chooses
+    tempering: tuple[float, ...] = (1.0, 0.1, 0.01)
     starts: int = 3  # posteriors that train side by side in the search
     epochs: int = 12  # passes over the rows in a stage
     min_steps: int = 300  # steps of a stage at least
@@ -111,11 +125,13 @@ class Settings:
     screened: int = 16  # structures with fits and evidence of their own
     finalists: int = 4  # screened structures that get the most starts, and may join the predictor
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
-    replicas: int = 2  # starts of a fit that counts; a finalist of the evidence mode has twice as many
+    # starts of a fit that counts; a finalist of the evidence mode has twice as many
+    replicas: int = 2
     samples: int = 32  # weight samples behind a prediction
     budget: int | None = None  # structures that enumerate visits; None: all of them
     halving: bool = False  # enumerate drops the worse half again and again before the last epochs
-    tolerance: float = 3.0  # nats of evidence that shrink may lose, and that grow must gain, in a step
+    # nats of evidence that shrink may lose, and that grow must gain, in a step
+    tolerance: float = 3.0
 
     def __post_init__(self):
         _check(self)
@@ -128,12 +144,14 @@ class Settings:
                     cast(tuple[float, float], tuple(self.temperature)), self.structure_kl)
 
     def fit_plan(self, n: int) -> FitPlan:
-        "How a structure is fitted to n rows: at a quarter of the learning rate, with no more than `blocks` blocks."
+        """How a structure is fitted to n rows: at a quarter of the learning rate, with no more
+        than `blocks` blocks."""
         return FitPlan(late_bounds(n, self.blocks), self.epochs, self.min_steps, self.batch_size,
                        0.25 * self.learning_rate, self.replicas)
 
     def as_record(self) -> dict:
-        "All fields by name; without those that are younger than saved runs, where they have their defaults."
+        """All fields by name; without those that are younger than saved runs, where they have
+        their defaults."""
         young = {f.name for f in fields(self) if f.name == "judge" and self.judge == f.default}
         return {k: v for k, v in asdict(self).items() if k not in young}
 

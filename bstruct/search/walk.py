@@ -41,7 +41,8 @@ TOGETHER = 64  # so many posteriors train as one batch
 # %% ../../nbs/search/05_walk.ipynb #91022653
 @dataclass
 class Visit:
-    "A structure with its fits: `batch` R posteriors after `batch.sizes` rows, `log_p` of the rows after the `past`."
+    """A structure with its fits: `batch` R posteriors after `batch.sizes` rows, `log_p` of the
+    rows after the `past`."""
 
     structure: Structure
     c_reg: float
@@ -53,11 +54,13 @@ class Visit:
     def evidence(self) -> Evidence:
         n, R = self.past + self.log_p.shape[1], len(self.log_p)
         fit = f"variational posteriors, {R} mixed" if R > 1 else "variational posteriors"
-        return prequential(self.log_p, self.past, Scope(self.past + 1, n, n, fit, detail=f"c_reg={self.c_reg:g}"))
+        return prequential(self.log_p, self.past, Scope(self.past + 1, n, n, fit,
+                                                        detail=f"c_reg={self.c_reg:g}"))
 
     @property
     def complexity(self) -> float:
-        "KL(q‖p) of the weights in nats at the best precisions, one a tensor; mean over the replicas."
+        """KL(q‖p) of the weights in nats at the best precisions, one a tensor; mean over the
+        replicas."""
         return float(weight_kl(self.batch).mean())
 
     @property
@@ -81,18 +84,21 @@ def _bounds(run: Session, blocks: int) -> list[int]:
 
 
 def _paired_trainer(run: Session, places: Sequence[Place], sizes: list[int]) -> Trainer:
-    "For every place a posterior for each of `sizes`; those of different places share all randomness."
+    """For every place a posterior for each of `sizes`; those of different places share all
+    randomness."""
     net, many = Supernet(run.graph, share=True), len(places)
     first = make_batch(net, run.generator("path/starts"), sizes, 1.0, {})
     params = {k: v.repeat(many, *[1] * (v.ndim - 1)) for k, v in first.params.items()}
     gamma = one_hot(net, [s for s, _ in places for _ in sizes], run.task.x.device)
-    c_reg = torch.tensor([c for _, c in places for _ in sizes], dtype=first.c_reg.dtype, device=first.c_reg.device)
+    c_reg = torch.tensor([c for _, c in places for _ in sizes], dtype=first.c_reg.dtype,
+                         device=first.c_reg.device)
     generators = [run.generator(f"path/{i}") for _ in places for i in range(len(sizes))]
     batch = Batch(net, params, gamma, first.sizes.repeat(many), c_reg)
     return Trainer(batch, run.task, run.settings.plan(max(sizes)), generators)
 
 # %% ../../nbs/search/05_walk.ipynb #5455201e
-def visits(run: Session, stage: str, places: Sequence[Place], blocks: int, replicas: int) -> list[Visit]:
+def visits(run: Session, stage: str, places: Sequence[Place], blocks: int,
+           replicas: int) -> list[Visit]:
     "Fit the places and score them, in batches of at most `TOGETHER` posteriors."
     bounds = _bounds(run, blocks)
     sizes = list(chain.from_iterable([b] * replicas for b in bounds[:-1]))
@@ -104,14 +110,16 @@ def visits(run: Session, stage: str, places: Sequence[Place], blocks: int, repli
         for k, (structure, c) in enumerate(part):
             at = [k * len(sizes) + j for j in range(0, len(sizes), replicas)]
             own = [batch.take(slice(j, j + replicas)).alone(structure) for j in at]
-            log_p = [_predicted(run, b, slice(*rows)) for b, rows in zip(own, zip(bounds, bounds[1:]))]
+            log_p = [_predicted(run, b, slice(*rows))
+                     for b, rows in zip(own, zip(bounds, bounds[1:]))]
             made.append(Visit(structure, c, own[-1], torch.cat(log_p, 1), bounds[0]))
     return made
 
 # %% ../../nbs/search/05_walk.ipynb #75a57c00
 def _predicted(run: Session, batch: Batch, rows: slice) -> Float[Tensor, "R n"]:
     "ln p of the rows; what is sampled depends on nothing but the seed."
-    return log_predictive(batch, run.task, rows, max(4, run.settings.samples // 2), run.generator("path/predict"))
+    return log_predictive(batch, run.task, rows, max(4, run.settings.samples // 2),
+                          run.generator("path/predict"))
 
 # %% ../../nbs/search/05_walk.ipynb #51d9b78a
 def difference(a: Visit, b: Visit) -> Evidence:
@@ -121,7 +129,8 @@ def difference(a: Visit, b: Visit) -> Evidence:
     all_, R = torch.arange(len(p)), len(p)
     rows = log_mean(p) - log_mean(q)
     one_scale([a.evidence, b.evidence])
-    notes = {"replicas": R, "rows_stderr": math.sqrt(len(rows)) * float(rows.std()) if len(rows) > 1 else math.inf}
+    notes = {"replicas": R, "rows_stderr": math.sqrt(len(rows)) * float(rows.std())
+             if len(rows) > 1 else math.inf}
     value = float(rows.sum())
     if R == 1 or not math.isfinite(value):
         notes["reason"] = "one replica, no error" if R == 1 else "a prediction of density 0"
@@ -133,9 +142,11 @@ def difference(a: Visit, b: Visit) -> Evidence:
 # %% ../../nbs/search/05_walk.ipynb #b642f531
 @dataclass
 class Walk:
-    """A walk through structures: `moves(visit)` lists the places to look at, `choose(seen, trail)` picks one or None.
+    """A walk through structures: `moves(visit)` lists the places to look at, `choose(seen, trail)`
+    picks one or None.
 
-    `trail` holds the visits that were walked through, `rows` everything that was looked at, in that order.
+    `trail` holds the visits that were walked through, `rows` everything that was looked at, in that
+    order.
     """
 
     run: Session
@@ -168,7 +179,8 @@ class Walk:
             new = sorted(new, key=lambda p: -self.scores[key(p)])[:s.finalists]
         for v in _visited(self.run, f"{self.name} {step}", new):
             self.seen[v.key] = v
-            self.rows.append({"visit": v, "step": step, "kept": False, "what": changed(self.trail, v)})
+            self.rows.append({"visit": v, "step": step, "kept": False,
+                              "what": changed(self.trail, v)})
         return [self.seen[key(p)] for p in places if key(p) in self.seen]
 
 # %% ../../nbs/search/05_walk.ipynb #a7e4bff3
@@ -186,7 +198,8 @@ def _screened(run: Session, stage: str, places: list[Place]) -> dict[tuple, floa
     "ln p of the second half of the rows in nats, by one fit on the first half."
     score = lambda v: float(v.log_p.double().sum().nan_to_num(nan=-math.inf))
     work = lambda: ([score(v) for v in visits(run, stage, places, 1, 1)], {})
-    return {(*s.items(), c): v for (s, c), v in zip(places, run.stage(stage, work) if places else [])}
+    return {(*s.items(), c): v for (s, c), v in zip(places, run.stage(stage, work) if places
+                                                    else [])}
 
 
 def _visited(run: Session, stage: str, places: list[Place]) -> list[Visit]:
@@ -202,18 +215,20 @@ def _visited(run: Session, stage: str, places: list[Place]) -> list[Visit]:
         return made
     state = run.state(stage)
     for i, (structure, c) in enumerate(places):
-        params = {k: state[f"{i}/{k}"].to(run.task.x.device) for k in ("loc", "log_scale", "log_noise", "log_p")}
+        params = {k: state[f"{i}/{k}"].to(run.task.x.device)
+                  for k in ("loc", "log_scale", "log_noise", "log_p")}
         log_p, ones = params.pop("log_p"), torch.ones_like(params["log_noise"])
         net = Supernet(run.graph.restrict(structure), share=True)
-        made.append(Visit(structure, c, Batch(net, params, {}, bounds[-2] * ones.long(), c * ones), log_p, bounds[0]))
+        made.append(Visit(structure, c, Batch(net, params, {}, bounds[-2] * ones.long(), c * ones),
+                          log_p, bounds[0]))
     return made
 
 # %% ../../nbs/search/05_walk.ipynb #b3535ae6
 def walk(walk: Walk, start: list[Place], average: bool) -> Result:
     """Go, and fit what the walk ends with on all rows; a `Result` with its `path`.
 
-    With `average` the predictor is the posterior's average over all structures that were looked at, else the last one
-    of the trail. Ctrl-C ends the walk with the best so far.
+    With `average` the predictor is the posterior's average over all structures that were looked at,
+    else the last one of the trail. Ctrl-C ends the walk with the best so far.
     """
     run = walk.run
     result = Result(run.graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False),
@@ -221,7 +236,8 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
     try:
         walk.go(start)
         _ranked(walk, result)
-        last = _scored(walk.trail[-1], probability=1.0)  # its c_reg need not be the best for its structure
+        # its c_reg need not be the best for its structure
+        last = _scored(walk.trail[-1], probability=1.0)
         final = replace(result, ranking=result.ranking if average else [last])
         add_predictors(run, final)
         result = replace(final, ranking=result.ranking)
@@ -233,8 +249,10 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
 
 # %% ../../nbs/search/05_walk.ipynb #686758a5
 def _ranked(walk: Walk, result: Result) -> None:
-    "The path so far, and the structures that were looked at by their posterior, each with its best c_reg."
-    result.path = [_scored(r["visit"], **{k: r[k] for k in ("kept", "step", "what")}) for r in walk.rows]
+    """The path so far, and the structures that were looked at by their posterior, each with its
+    best c_reg."""
+    result.path = [_scored(r["visit"], **{k: r[k] for k in ("kept", "step", "what")})
+                   for r in walk.rows]
     found = sorted(walk.seen.values(), key=lambda v: -v.evidence.value)
     own = list({tuple(v.structure.items()): v for v in reversed(found)}.values())[::-1]
     posterior = structure_posterior(_beside_the_best(own), errors="pooled")
@@ -245,22 +263,26 @@ def _ranked(walk: Walk, result: Result) -> None:
 
 
 def _beside_the_best(found: Sequence[Visit]) -> list[Evidence]:
-    "Evidence of visits less that of the first, each with its part of the error of their difference."
+    """Evidence of visits less that of the first, each with its part of the error of their
+    difference."""
     less = [difference(v, found[0]) for v in found]
-    return [replace(d, stderr=d.stderr / math.sqrt(2) if i else math.inf) for i, d in enumerate(less)]
+    return [replace(d, stderr=d.stderr / math.sqrt(2) if i else math.inf)
+            for i, d in enumerate(less)]
 
 
 def _scored(v: Visit, **known) -> Scored:
-    return Scored(v.structure, v.evidence, c_reg=v.c_reg, complexity=v.complexity, parameters=v.parameters,
-                  held_out=v.held_out, **known)
+    return Scored(v.structure, v.evidence, c_reg=v.c_reg, complexity=v.complexity,
+                  parameters=v.parameters, held_out=v.held_out, **known)
 
 
 def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
-    "Where the walk stands; before its first evidence, the first place with the fits that were interrupted."
+    """Where the walk stands; before its first evidence, the first place with the fits that were
+    interrupted."""
     run, s = walk.run, walk.run.settings
     if walk.seen:
         _ranked(walk, result)
-        at = walk.trail[-1] if walk.trail else max(walk.seen.values(), key=lambda v: v.evidence.value)
+        at = walk.trail[-1] if walk.trail else max(
+            walk.seen.values(), key=lambda v: v.evidence.value)
         result.structures, result.batches = [at.structure], [at.batch]
     else:
         stages = ((f"{walk.name} 0", s.blocks, s.replicas), (f"{walk.name} 0 screening", 1, 1))
@@ -275,10 +297,12 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
     result.probabilities = [1.0]
 
 # %% ../../nbs/search/05_walk.ipynb #5e1530a4
-def open_run(name: str, graph: Graph, task: Task, settings: Settings, seed: int, checkpoint, callback) -> Session:
+def open_run(name: str, graph: Graph, task: Task, settings: Settings, seed: int, checkpoint,
+             callback) -> Session:
     "A run of the named walk; refuses graphs whose structures cannot be counted."
     law.n_structures(graph.variables)
-    mark = fingerprint(name, graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint(name, graph.to_json(), settings.as_record(), seed, task.likelihood, task.x,
+                       task.y)
     return Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
 
 

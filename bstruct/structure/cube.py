@@ -52,9 +52,11 @@ class _AnyOf:
     def probabilities(self, law: Tensors) -> dict:
         "Of every subset; ValueError where there are too many to list."
         if self.count > LISTED:
-            raise ValueError(f"{self.name} has {self.count:,} subsets, {LISTED:,} are listed: take marginals")
+            raise ValueError(f"{self.name} has {self.count:,} subsets, {LISTED:,} are listed: take "
+                             "marginals")
         on, off = law["logits"].sigmoid().tolist(), (-law["logits"]).sigmoid().tolist()
-        return {s: prod(p if c in names(s) else q for c, p, q in zip(self.candidates, on, off)) for s in self.values()}
+        return {s: prod(p if c in names(s) else q for c, p, q in zip(self.candidates, on, off))
+                for s in self.values()}
 
     def draw(self, generator: Generator, p: Tensor | None = None) -> Choice:
         chance = torch.full((self.size,), 0.5) if p is None else p
@@ -79,7 +81,8 @@ class _AnyOf:
         return u
 
     def fault(self, point: Tensor, hard: bool = False, tolerance: float = 1e-4) -> str:
-        mixed = "is between the vertices of the cube; use harden" if hard and between(point, tolerance) else ""
+        mixed = "is between the vertices of the cube; use harden" if hard and between(
+            point, tolerance) else ""
         return outside(point, tolerance) or mixed
 
     def values(self) -> Iterator[Choice]:
@@ -95,7 +98,8 @@ class _AnyOf:
 @register("cube")
 @dataclass(frozen=True)
 class Cube(_AnyOf):
-    "Any of K candidates; law: `logits` [..., K], the log-odds of being on. The prior of each switch is a fair coin."
+    """Any of K candidates; law: `logits` [..., K], the log-odds of being on. The prior of each
+    switch is a fair coin."""
 
     candidates: tuple[str, ...]
     name: str = ""
@@ -119,7 +123,8 @@ class Cube(_AnyOf):
     def kl(self, law: Tensors, prior: Tensors | None = None, temperature=None) -> Tensor:
         q = law["logits"]
         p = torch.zeros_like(q) if prior is None else prior["logits"]
-        return kl_bernoulli(q, p) if temperature is None else kl_equal_temperature(_pairs(q), _pairs(p)).sum(-1)
+        return kl_bernoulli(q, p) if temperature is None else kl_equal_temperature(
+            _pairs(q), _pairs(p)).sum(-1)
 
     def entropy(self, law: Tensors) -> Tensor:
         return BooleanCube(law["logits"]).vertex_entropy()

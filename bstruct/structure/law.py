@@ -25,7 +25,8 @@ def _parts(variable: Variable) -> tuple[str, ...]:
     return tuple(variable.start())
 
 # %% ../../nbs/structure/05_law.ipynb #df0ed253
-def start(variables: Variables, batch: tuple[int, ...] = (), device=None) -> dict[str, dict[str, Tensor]]:
+def start(variables: Variables, batch: tuple[int, ...] = (),
+          device=None) -> dict[str, dict[str, Tensor]]:
     "The laws with which a search begins, each parameter with leading axes `batch`."
     return {name: v.start(batch, device) for name, v in variables.items()}
 
@@ -50,30 +51,38 @@ def nested(variables: Variables, params: Mapping[str, Tensor]) -> dict[str, dict
 # %% ../../nbs/structure/05_law.ipynb #dd13c69b
 def noise(variables: Variables, laws: Laws, draw: Callable[[Variable, tuple[int, ...]], Tensor],
           lead: tuple[int, ...]) -> Point:
-    "Gumbel noise for one sample of every law: `draw(variable, shape)` for shapes that begin with `lead`."
+    "Gumbel noise for a sample of every law: `draw(variable, shape)`, shapes begin with `lead`."
     return {name: draw(variables[name], (*lead, *variables[name].noise_shape)) for name in laws}
 
 
-def sample(variables: Variables, laws: Laws, noise: Point, temperature, hard: bool = False) -> Point:
-    "A point of every variable from its law; with `hard` its nearest code, with the gradient of the point."
-    points = {name: variables[name].sample(law, noise[name], temperature) for name, law in laws.items()}
+def sample(variables: Variables, laws: Laws, noise: Point, temperature,
+           hard: bool = False) -> Point:
+    """A point of every variable from its law; with `hard` its nearest code, with the gradient of
+    the point."""
+    points = {name: variables[name].sample(law, noise[name], temperature)
+              for name, law in laws.items()}
     return straight_through(variables, points) if hard else points
 
 
 def log_sample(variables: Variables, laws: Laws, noise: Point, temperature) -> Point:
     "ln of the same points, to the last digit also where they are next to 0."
-    return {name: variables[name].log_sample(law, noise[name], temperature) for name, law in laws.items()}
+    return {name: variables[name].log_sample(law, noise[name], temperature)
+            for name, law in laws.items()}
 
 
 def straight_through(variables: Variables, points: Point) -> Point:
     "The nearest codes, with the gradients of the points."
-    return {name: variables[name].nearest(p.detach()) + (p - p.detach()) for name, p in points.items()}
+    return {name: variables[name].nearest(p.detach()) + (p - p.detach())
+            for name, p in points.items()}
 
 
-def kl(variables: Variables, laws: Laws, priors: Laws | None = None, temperature=None) -> Tensor | float:
-    "KL of the laws from priors (None: the variables' own) in nats, summed over the variables; 0 where there is none."
+def kl(variables: Variables, laws: Laws, priors: Laws | None = None,
+       temperature=None) -> Tensor | float:
+    """KL of the laws from priors (None: the variables' own) in nats, summed over the variables; 0
+    where there is none."""
     prior = lambda name: None if priors is None else priors[name]
-    return sum((variables[name].kl(law, prior(name), temperature) for name, law in laws.items()), 0.0)
+    return sum((variables[name].kl(law, prior(name), temperature) for name, law in laws.items()),
+               0.0)
 
 
 def entropy(variables: Variables, laws: Laws) -> Tensor | float:
@@ -87,13 +96,15 @@ def marginals(variables: Variables, laws: Laws) -> dict[str, Tensor]:
 
 
 def rows(variables: Variables, marginals: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Independent laws with probabilities that sum to 1 along the last axis: of an edge that takes one candidate at a
-    time its own, of the others one for each candidate, named `EDGE CANDIDATE`, with the probabilities of on and off.
+    """Independent laws with probabilities that sum to 1 along the last axis: of an edge that takes
+    one candidate at a time its own, of the others one for each candidate, named `EDGE CANDIDATE`,
+    with the probabilities of on and off.
     """
     found = {}
     for name, p in marginals.items():
         v = variables[name]
-        switches = {f"{name} {c}": torch.stack([q, 1 - q], -1) for c, q in zip(v.candidates, p.unbind(-1))}
+        switches = {f"{name} {c}": torch.stack([q, 1 - q], -1)
+                    for c, q in zip(v.candidates, p.unbind(-1))}
         found |= {name: p} if v.exclusive else switches
     return found
 
@@ -102,7 +113,8 @@ def n_structures(variables: Variables) -> int:
     "How many structures there are; ValueError where a variable has no number of choices."
     for name, v in variables.items():
         if v.count is None:
-            raise ValueError(f"the choices of {name} cannot be counted: take a variable with a list of choices")
+            raise ValueError(f"the choices of {name} cannot be counted: take a variable with a "
+                             "list of choices")
     return math.prod(cast(int, v.count) for v in variables.values())
 
 
@@ -115,8 +127,10 @@ def structures(variables: Variables) -> Iterator[Structure]:
 
 def joint(variables: Variables, laws: Laws) -> Tensor:
     "The probability of every structure under laws without batch, in the order of `structures`."
-    rows = [torch.tensor([*v.probabilities(laws[name]).values()], dtype=torch.float64) for name, v in variables.items()]
-    return torch.cartesian_prod(*rows).reshape(-1, len(rows)).prod(-1) if rows else torch.ones(1, dtype=torch.float64)
+    rows = [torch.tensor([*v.probabilities(laws[name]).values()], dtype=torch.float64)
+            for name, v in variables.items()]
+    return torch.cartesian_prod(*rows).reshape(-1, len(rows)).prod(-1) if rows else torch.ones(
+        1, dtype=torch.float64)
 
 
 def as_structure(record: Mapping[str, Choice | list]) -> Structure:

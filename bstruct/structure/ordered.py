@@ -30,18 +30,21 @@ def grades(q: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch K-1"]:
 
 
 def from_grades(mu: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k+1"]:
-    "The law whose grades are `mu`, which must not increase: the differences of 1, mu_1, ..., mu_{K-1}, 0."
+    """The law whose grades are `mu`, which must not increase: the differences of 1, mu_1, ...,
+    mu_{K-1}, 0."""
     one, none = torch.ones_like(mu[..., :1]), torch.zeros_like(mu[..., :1])
     return torch.cat([one, mu], -1) - torch.cat([mu, none], -1)
 
 
-def mean_level(q: Float[Tensor, "*batch K"], levels: Sequence[float | int]) -> Float[Tensor, "*batch"]:
+def mean_level(q: Float[Tensor, "*batch K"],
+               levels: Sequence[float | int]) -> Float[Tensor, "*batch"]:
     "E D of the law q on the levels, in their unit."
     return (q * q.new_tensor(levels)).sum(-1)
 
 # %% ../../nbs/structure/04_ordered.ipynb #403a7d7c
 def _floored(scale: Tensor, gaps: Tensor) -> Tensor:
-    "The scale with a last axis, at least the square root of the rounding error of the smallest step."
+    """The scale with a last axis, at least the square root of the rounding error of the smallest
+    step."""
     return scale[..., None].clamp_min(math.sqrt(torch.finfo(gaps.dtype).eps) * float(gaps.min()))
 
 
@@ -50,9 +53,11 @@ def _normal(gamma: Tensor, scale: Tensor, l: Tensor) -> Tensor:
 
 # %% ../../nbs/structure/04_ordered.ipynb #4290ccd8
 def fuzzy(
-    logits: Float[Tensor, "*batch K"], total: Float[Tensor, "*batch"], weights: Float[Tensor, "K"] | None = None
+    logits: Float[Tensor, "*batch K"], total: Float[Tensor, "*batch"],
+          weights: Float[Tensor, "K"] | None = None
 ) -> Float[Tensor, "*batch K"]:
-    """Grades σ(logits + c) with the shift c for which Σ weights · grades = `total` (weights: None for all 1).
+    """Grades σ(logits + c) with the shift c for which Σ weights · grades = `total` (weights: None
+    for all 1).
 
     `total` is cut to what grades between 0 and 1 can sum to. Differentiable once in both arguments.
     """
@@ -67,14 +72,16 @@ def fuzzy(
             below = level(middle) < total
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         middle = (low + high) / 2
-        slope = (w * (logits + middle).sigmoid() * (-logits - middle).sigmoid()).sum(-1, keepdim=True)
+        slope = (w * (logits + middle).sigmoid() * (-logits - middle).sigmoid()).sum(
+            -1, keepdim=True)
     step = (level(middle) - total) / slope.clamp_min(torch.finfo(logits.dtype).tiny ** 0.5)
     return (logits + middle - step).sigmoid()
 
 # %% ../../nbs/structure/04_ordered.ipynb #970aa806
-def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"], levels: Sequence[float | int],
-            kind: str = "normal") -> Float[Tensor, "*batch K"]:
-    "ln q of a level, by place and scale in units of the levels; where q is 0, ln of the least number of the type."
+def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
+            levels: Sequence[float | int], kind: str = "normal") -> Float[Tensor, "*batch K"]:
+    """ln q of a level, by place and scale in units of the levels; where q is 0, ln of the least
+    number of the type."""
     check_choice("law", kind, LAWS)
     l = gamma.new_tensor(levels)
     if len(l) == 1:
@@ -83,7 +90,8 @@ def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"], leve
     s = _floored(scale, gaps)
     if kind == "normal":
         return _normal(gamma, s, l).log_softmax(-1)
-    place = gamma.clamp(float(l[0]), float(l[-1]))[..., None] if kind != "support" else gamma[..., None]
+    place = gamma.clamp(float(l[0]), float(
+        l[-1]))[..., None] if kind != "support" else gamma[..., None]
     if kind == "two-point":
         mu = ((place - l[:-1]) / gaps + 0 * s).clamp(0, 1)
     elif kind == "support":
@@ -94,14 +102,16 @@ def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"], leve
     return from_grades(mu).clamp_min(torch.finfo(l.dtype).tiny).log()
 
 
-def law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"], levels: Sequence[float | int],
-        kind: str = "normal") -> Float[Tensor, "*batch K"]:
-    "q of a level by place and scale, both in units of the levels; `kind`: normal, two-point, support or fuzzy."
+def law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
+        levels: Sequence[float | int], kind: str = "normal") -> Float[Tensor, "*batch K"]:
+    """q of a level by place and scale, both in units of the levels; `kind`: normal, two-point,
+    support or fuzzy."""
     return log_law(gamma, scale, levels, kind).softmax(-1)
 
 # %% ../../nbs/structure/04_ordered.ipynb #8553f436
 def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K"]:
-    "ln p of every level, in float64: uniform, poisson:RATE or geometric:SHARE; ValueError names what cannot be."
+    """ln p of every level, in float64: uniform, poisson:RATE or geometric:SHARE; ValueError names
+    what cannot be."""
     kind, _, number = prior.partition(":")
     check_choice("prior", kind, PRIORS)
     l = torch.tensor(levels, dtype=torch.float64)
@@ -110,7 +120,8 @@ def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K
     try:
         rate = float(number or {"poisson": "1", "geometric": ".1"}[kind])
     except ValueError:
-        raise ValueError(f"prior is {prior!r}: after the colon comes a number; try {kind}:.5") from None
+        raise ValueError(f"prior is {prior!r}: after the colon comes a number; try "
+                         f"{kind}:.5") from None
     if not 0 < rate < (1 if kind == "geometric" else math.inf):
         top = "between 0 and 1" if kind == "geometric" else "above 0"
         raise ValueError(f"prior is {prior!r}: its number must be {top}; try {kind}:.5")
@@ -121,7 +132,8 @@ def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K
 # %% ../../nbs/structure/04_ordered.ipynb #8f8b863e
 def _check_levels(variable) -> None:
     if not variable.levels or list(variable.levels) != sorted(set(variable.levels)):
-        raise ValueError(f"the levels of {variable.name} are {variable.levels}: give one at least, in rising order")
+        raise ValueError(f"the levels of {variable.name} are {variable.levels}: give one at least, "
+                         "in rising order")
     check_choice("law", variable.law, LAWS)
     log_prior(variable.levels, variable.prior)
 

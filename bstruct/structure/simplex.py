@@ -24,7 +24,8 @@ def check_listed(variable) -> None:
     "ValueError unless a variable lists at least one candidate, and each once."
     listed = variable.candidates
     if not listed or len(set(listed)) < len(listed):
-        raise ValueError(f"the candidates of {variable.name} are {listed}: at least one is needed, each once")
+        raise ValueError(f"the candidates of {variable.name} are {listed}: at least one is needed, "
+                         "each once")
 
 
 def outside(point: Tensor, tolerance: float) -> str:
@@ -68,13 +69,16 @@ class _OneOf:
         taken = names(choice)
         for name in taken:
             if name not in self.candidates:
-                raise unknown(f"candidate of {self.name}", str(name), [str(c) for c in self.candidates])
+                raise unknown(f"candidate of {self.name}", str(name),
+                              [str(c) for c in self.candidates])
         if len(taken) != 1:
-            raise ValueError(f"{self.name} takes {len(taken)} candidates; on the simplex it takes one, on the cube any")
+            raise ValueError(f"{self.name} takes {len(taken)} candidates; on the simplex it takes "
+                             "one, on the cube any")
         return torch.tensor([float(name == taken[0]) for name in self.candidates])
 
     def uniform(self, u: Tensor) -> Tensor:
-        waiting = -torch.log1p(-u)  # exponential; the largest of K is each of them with probability 1/K
+        # exponential; the largest of K is each of them with probability 1/K
+        waiting = -torch.log1p(-u)
         return waiting / waiting.sum(-1, keepdim=True)
 
     def fault(self, point: Tensor, hard: bool = False, tolerance: float = 1e-4) -> str:
@@ -84,7 +88,8 @@ class _OneOf:
         if (sums - 1).abs().max() > tolerance:
             worst = sums.flatten()[(sums - 1).abs().argmax()]
             return f"has weights that sum to {worst:.4g}; on the simplex they sum to 1"
-        return "is between the vertices of the simplex; use harden" if hard and between(point, tolerance) else ""
+        return "is between the vertices of the simplex; use harden" if hard and between(
+            point, tolerance) else ""
 
     def values(self) -> Iterator[Choice]:
         return iter(self.candidates)
@@ -96,7 +101,8 @@ class _OneOf:
 @register("simplex")
 @dataclass(frozen=True)
 class Simplex(_OneOf):
-    "One of K candidates; law: `logits` [..., K], the locations of a Gumbel-Softmax. The prior is uniform."
+    """One of K candidates; law: `logits` [..., K], the locations of a Gumbel-Softmax. The prior is
+    uniform."""
 
     candidates: tuple[str | int, ...]
     name: str = ""

@@ -28,14 +28,16 @@ def names(choice: Choice) -> tuple:
 # %% ../../nbs/structure/01_variable.ipynb #58db2f50
 def text(choice: Choice | list) -> str:
     "The choice in words: a name or number as it is, several names in braces."
-    return "{" + ", ".join(map(str, choice)) + "}" if isinstance(choice, tuple | list) else str(choice)
+    return "{" + ", ".join(map(str, choice)) + "}" if isinstance(choice, tuple | list) else str(
+        choice)
 
 # %% ../../nbs/structure/01_variable.ipynb #fdfa3772
 @runtime_checkable
 class Variable(Protocol):
-    """What may vary, by one interface. Methods: the law (`start`, `sample`, `log_sample`, `kl`, `entropy`, `marginals`,
-    `probabilities`, `draw`), the points (`nearest`, `harden`, `encode`, `uniform`, `fault`), the choices (`values`,
-    `neighbours`). Divergences and entropies are in nats.
+    """What may vary, by one interface. Methods: the law (`start`, `sample`, `log_sample`, `kl`,
+    `entropy`, `marginals`, `probabilities`, `draw`), the points (`nearest`, `harden`, `encode`,
+    `uniform`, `fault`), the choices (`values`, `neighbours`). Divergences and entropies are in
+    nats.
     """
 
     if TYPE_CHECKING:  # those on edges list candidates, and are data classes; no other needs to
@@ -60,13 +62,16 @@ class Variable(Protocol):
     def kl(self, law: Tensors, prior: Tensors | None = None, temperature=None) -> Tensor: ...
     def entropy(self, law: Tensors) -> Tensor: ...
     def marginals(self, law: Tensors) -> Tensor: ...  # probability of each number of a code to be 1
-    def probabilities(self, law: Tensors) -> dict: ...  # choice -> probability, of a law without batch
-    def draw(self, generator: Generator, p: Tensor | None = None) -> Choice: ...  # by marginals; None: all alike
+    # choice -> probability, of a law without batch
+    def probabilities(self, law: Tensors) -> dict: ...
+    # by marginals; None: all alike
+    def draw(self, generator: Generator, p: Tensor | None = None) -> Choice: ...
     def nearest(self, point: Tensor) -> Tensor: ...  # the nearest code, [..., size] to [..., size]
     def harden(self, point: Tensor) -> Choice: ...
     def encode(self, choice: Choice) -> Tensor: ...
     def uniform(self, u: Tensor) -> Tensor: ...  # uniform numbers [..., size] to a uniform point
-    def fault(self, point: Tensor, hard: bool = False, tolerance: float = 1e-4) -> str: ...  # "" or what is wrong
+    # "" or what is wrong
+    def fault(self, point: Tensor, hard: bool = False, tolerance: float = 1e-4) -> str: ...
     def values(self) -> Iterator | None: ...  # None: not countable, and cannot be enumerated
     def neighbours(self, choice: Choice) -> list: ...
 
@@ -76,10 +81,12 @@ _FAMILIES: dict[str, type] = {}
 
 # %% ../../nbs/structure/01_variable.ipynb #63b74537
 def register(word: str) -> Callable[[type], type]:
-    "A decorator that makes a class of variables known by a word; ValueError where another class has it."
+    """A decorator that makes a class of variables known by a word; ValueError where another class
+    has it."""
     def keep(made: type) -> type:
         if _FAMILIES.setdefault(word, made).__qualname__ != made.__qualname__:
-            raise ValueError(f"the family {word!r} is taken by {_FAMILIES[word].__qualname__}; take another word")
+            raise ValueError(f"the family {word!r} is taken by {_FAMILIES[word].__qualname__}; "
+                             "take another word")
         _FAMILIES[word] = made
         return made
     return keep

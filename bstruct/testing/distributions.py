@@ -21,14 +21,16 @@ Make = Callable[[Tensor, float], Any]  # a distribution with the methods of Gumb
 def _pair(make: Make, K: int, device, temperatures=(0.6, 0.6), dtype=torch.float64) -> list[Any]:
     "Two distributions over K candidates with different logits."
     g = torch.Generator().manual_seed(K)
-    return [make(torch.randn(K, generator=g, dtype=torch.float64).to(device, dtype), c) for c in temperatures]
+    return [make(torch.randn(K, generator=g, dtype=torch.float64).to(device, dtype), c)
+            for c in temperatures]
 
 def _seed(device, seed: int = 0) -> Generator:
     return torch.Generator(device).manual_seed(seed)
 
 def _within(mean: Tensor, stderr: Tensor, what: str) -> None:
     error, limit = mean.abs().max().item(), (4 * stderr).max().item()
-    assert error <= limit + 1e-9, f"{what}: off by {error:.3g}, four standard errors are {limit:.3g}"
+    assert (error <= limit
+            + 1e-9), f"{what}: off by {error:.3g}, four standard errors are {limit:.3g}"
 
 # %% ../../nbs/testing/01_distributions.ipynb #be0f7d16
 def simplex_line(z: Tensor) -> Tensor:
@@ -45,7 +47,8 @@ def _density(make, device, line, K):
     ratio = (x[..., 0] - x[..., 1] if x.shape[-1] > 1 else x[..., 0]).detach().sort().values
     cdf = torch.cumulative_trapezoid(mass, z)[((ratio + 150) / 1e-3).long().clamp(0, 299_999)]
     distance = (cdf - torch.arange(1, n + 1, device=device) / n).abs().max().item()
-    assert distance < 2.3 / math.sqrt(n) + 1e-3, f"samples leave the density: Kolmogorov distance {distance:.3g}"
+    assert distance < 2.3 / math.sqrt(
+        n) + 1e-3, f"samples leave the density: Kolmogorov distance {distance:.3g}"
 
 # %% ../../nbs/testing/01_distributions.ipynb #fc776b49
 def _importance(make, device, line, K):
@@ -55,7 +58,8 @@ def _importance(make, device, line, K):
         shift = torch.zeros_like(q.logits)
         shift[k] = 0.3
         ratio = (make(q.logits + shift, 0.6).log_prob_log(x) - q.log_prob_log(x)).exp()
-        _within(ratio.mean() - 1, ratio.std() / math.sqrt(len(x)), f"E_q[p/q] - 1 when logit {k} moves")
+        _within(ratio.mean() - 1, ratio.std() / math.sqrt(len(x)),
+                f"E_q[p/q] - 1 when logit {k} moves")
 
 def _divergence(make, device, line, K):
     for temperatures in ((0.6, 0.6), (0.6, 0.9)):
@@ -63,8 +67,10 @@ def _divergence(make, device, line, K):
         exact, x = kl_divergence(q, p), q.rsample_log((40_000,), _seed(device))
         assert (exact >= 0).all(), f"the divergence is negative: {exact.min():.3g}"
         f = q.log_prob_log(x) - p.log_prob_log(x)
-        _within(f.mean() - exact, f.std() / math.sqrt(len(f)), f"KL at temperatures {temperatures} against its samples")
-        assert kl_divergence(q, q).abs().max() < 1e-9, "the divergence of a distribution from itself is not 0"
+        _within(f.mean() - exact, f.std() / math.sqrt(len(f)),
+                f"KL at temperatures {temperatures} against its samples")
+        assert (kl_divergence(q, q).abs().max()
+                < 1e-9), "the divergence of a distribution from itself is not 0"
 
 # %% ../../nbs/testing/01_distributions.ipynb #f275eeff
 def _gradients(make, device, line, K):
@@ -76,40 +82,50 @@ def _gradients(make, device, line, K):
                  "kl_divergence": lambda l, c: kl_divergence(make(l, c), make(other, c)),
                  "mixing_entropy": lambda l, c: make(l, c).mixing_entropy()}
     for name, f in functions.items():
-        assert torch.autograd.gradcheck(f, (logits, c), raise_exception=False), f"the gradient of {name} is wrong"
+        assert torch.autograd.gradcheck(
+            f, (logits, c), raise_exception=False), f"the gradient of {name} is wrong"
 
 def _batches(make, device, line, K):
-    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(device)
+    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0),
+                         dtype=torch.float64).to(device)
     x = make(logits, 0.6).rsample_log((), _seed(device)).detach()
     got = torch.func.vmap(lambda l, x: make(l, 0.6).log_prob_log(x))(logits, x)
     assert torch.allclose(got, make(logits, 0.6).log_prob_log(x)), "log_prob_log differs under vmap"
-    assert make(logits, 0.6).rsample((2,), _seed(device)).shape == (2, 5, 3), "sample_shape does not come first"
+    assert make(logits, 0.6).rsample((2,), _seed(device)).shape == (
+        2, 5, 3), "sample_shape does not come first"
 
 def _values(make, device, line, K):
     double, single = (_pair(make, 4, device, dtype=t)[0] for t in (torch.float64, torch.float32))
     x = double.rsample_log((100,), _seed(device))
-    assert torch.equal(x, double.rsample_log((100,), _seed(device))), "the same generator gives other samples"
+    assert torch.equal(x, double.rsample_log(
+        (100,), _seed(device))), "the same generator gives other samples"
     gamma = double.rsample((100,), _seed(device))
     assert double.support.check(gamma).all(), "a sample lies outside the support"
     for name in ("vertex_entropy", "mixing_entropy"):
         value = getattr(double, name)()
         assert (value >= -1e-9).all(), f"{name} is negative: {value.min():.3g}"
     got = single.log_prob_log(x.float())
-    assert got.dtype == torch.float32 and got.device == x.device, "float32 logits must give float32 on their device"
-    assert torch.allclose(got.double(), double.log_prob_log(x), rtol=1e-3, atol=1e-3), "float32 and float64 disagree"
-    hard = make(torch.tensor([1e3, -1e3, 0.0], device=device), 0.01).rsample_log((1000,), _seed(device))
+    assert (got.dtype == torch.float32
+            and got.device == x.device), "float32 logits must give float32 on their device"
+    assert torch.allclose(got.double(), double.log_prob_log(x), rtol=1e-3,
+                          atol=1e-3), "float32 and float64 disagree"
+    hard = make(torch.tensor([1e3, -1e3, 0.0], device=device),
+                0.01).rsample_log((1000,), _seed(device))
     assert hard.isfinite().all(), "samples at temperature 0.01 are not finite"
 
 # %% ../../nbs/testing/01_distributions.ipynb #b9b76fbf
 def check_structure_distribution(
-    make: Make, *, device: str = "cpu", line: Callable[[Tensor], Tensor] = simplex_line, line_candidates: int = 2
+    make: Make, *, device: str = "cpu", line: Callable[[Tensor], Tensor] = simplex_line,
+                                 line_candidates: int = 2
 ) -> list[str]:
-    """Run every check on the distributions `make(logits, temperature)`; the names of the checks passed.
+    """Run every check on the distributions `make(logits, temperature)`; the names of the checks
+    passed.
 
-    `line` maps a real variable to the coordinate of `line_candidates` candidates. AssertionError at the first failure.
+    `line` maps a real variable to the coordinate of `line_candidates` candidates. AssertionError at
+    the first failure.
     """
-    checks = {"density": _density, "values": _values, "importance": _importance, "divergence": _divergence,
-              "gradients": _gradients, "batches": _batches}
+    checks = {"density": _density, "values": _values, "importance": _importance,
+              "divergence": _divergence, "gradients": _gradients, "batches": _batches}
     for check in checks.values():
         check(make, torch.device(device), line, line_candidates)
     return list(checks)
@@ -119,9 +135,10 @@ def check_structure_distribution(
 class WeightFamily:
     """Distributions over n weights, as functions of a dictionary of parameters.
 
-    `parameters(n, generator)`: random ones in float64; `standard(n)`: those of N(0, I); `noise(n)`: how many standard
-    normal numbers `sample(parameters, noise)` takes; `log_prob(parameters, w)`; `kl(parameters, log_precision)` from
-    N(0, diag exp(-log_precision)). The last three work on one distribution and are vmapped by whoever needs many.
+    `parameters(n, generator)`: random ones in float64; `standard(n)`: those of N(0, I); `noise(n)`:
+    how many standard normal numbers `sample(parameters, noise)` takes; `log_prob(parameters, w)`;
+    `kl(parameters, log_precision)` from N(0, diag exp(-log_precision)). The last three work on one
+    distribution and are vmapped by whoever needs many.
     """
     parameters: Callable[[int, Generator], dict[str, Tensor]]
     standard: Callable[[int], dict[str, Tensor]]
@@ -132,7 +149,8 @@ class WeightFamily:
 
 # %% ../../nbs/testing/01_distributions.ipynb #831f01d3
 def _draw(family: WeightFamily, parameters, n: int, count: int) -> Tensor:
-    noise = torch.randn(count, family.noise(n), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    noise = torch.randn(count, family.noise(n), generator=torch.Generator().manual_seed(1),
+                        dtype=torch.float64)
     return torch.func.vmap(family.sample, (None, 0))(parameters, noise)
 
 def _log_normal(w: Tensor, log_precision: Tensor) -> Tensor:
@@ -166,24 +184,30 @@ def _weight_gradients(family):
     values = [v.clone().requires_grad_() for v in values]
     e = torch.randn(family.noise(n), generator=g, dtype=torch.float64)
     a, w = torch.randn(2, n, generator=g, dtype=torch.float64)
-    for name, f, last in (("kl", family.kl, a), ("sample", family.sample, e), ("log_prob", family.log_prob, w)):
+    for name, f, last in (("kl", family.kl, a), ("sample", family.sample, e),
+                          ("log_prob", family.log_prob, w)):
         flat = lambda *v, f=f, last=last: f(dict(zip(names, v)), last)
-        assert torch.autograd.gradcheck(flat, values, raise_exception=False), f"the gradient of {name} is wrong"
+        assert torch.autograd.gradcheck(
+            flat, values, raise_exception=False), f"the gradient of {name} is wrong"
 
 def _weight_batches(family):
     many = [family.parameters(4, torch.Generator().manual_seed(s)) for s in range(3)]
-    stacked, a = {k: torch.stack([m[k] for m in many]) for k in many[0]}, torch.zeros(4, dtype=torch.float64)
+    stacked, a = {k: torch.stack([m[k] for m in many])
+                  for k in many[0]}, torch.zeros(4, dtype=torch.float64)
     got = torch.func.vmap(family.kl, (0, None))(stacked, a)
-    assert torch.allclose(got, torch.stack([family.kl(m, a) for m in many])), "kl differs under vmap"
+    assert torch.allclose(got, torch.stack(
+        [family.kl(m, a) for m in many])), "kl differs under vmap"
     single = family.kl({k: v.float() for k, v in many[0].items()}, a.float())
     assert single.dtype == torch.float32, f"float32 parameters give {single.dtype}"
-    assert torch.allclose(single.double(), family.kl(many[0], a), rtol=1e-4), "float32 and float64 disagree"
+    assert torch.allclose(single.double(), family.kl(many[0], a),
+                          rtol=1e-4), "float32 and float64 disagree"
 
 # %% ../../nbs/testing/01_distributions.ipynb #3f4d530a
 def check_weight_family(family: WeightFamily) -> list[str]:
-    "Run every check on a `WeightFamily`; the names of the checks passed. AssertionError at the first failure."
-    checks = {"density": _weight_density, "divergence": _weight_divergence, "gradients": _weight_gradients,
-              "batches": _weight_batches}
+    """Run every check on a `WeightFamily`; the names of the checks passed. AssertionError at the
+    first failure."""
+    checks = {"density": _weight_density, "divergence": _weight_divergence,
+              "gradients": _weight_gradients, "batches": _weight_batches}
     for check in checks.values():
         check(family)
     return list(checks)

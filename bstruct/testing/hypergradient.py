@@ -21,7 +21,8 @@ from bstruct.hypergradient.reversible import Flat
 # %% ../../nbs/testing/02_hypergradient.ipynb #fa40b99e
 @dataclass(frozen=True)
 class Problem:
-    "A bilevel problem: the losses, the start, how to train, and what a method must be able to do to be tried on it."
+    """A bilevel problem: the losses, the start, how to train, and what a method must be able to do
+    to be tried on it."""
 
     name: str
     inner: Callable
@@ -29,7 +30,8 @@ class Problem:
     theta: dict[str, Tensor]
     hyper: dict[str, Tensor]
     training: dict[str, Any]
-    needs: frozenset = frozenset()  # of "minibatch", "noise", "rates", "momentum", "flat" (not at a minimum)
+    # of "minibatch", "noise", "rates", "momentum", "flat" (not at a minimum)
+    needs: frozenset = frozenset()
     seed: int | None = None  # of the generator that noise is drawn from
 
     def solve(self, hyper: dict[str, Tensor], method: str, theta=None, **more):
@@ -47,7 +49,8 @@ def _data(n=4, rows=16, seed=0):
 
 def _ridge(steps, **more):
     draw, x, y = _data()
-    inner = lambda t, h, s: ((x @ t["w"] - y) ** 2).mean() / 2 + (h["log_l2"].exp() * t["w"] ** 2).sum() / 2
+    inner = lambda t, h, s: ((x @ t["w"] - y) ** 2).mean() / 2 + (
+        h["log_l2"].exp() * t["w"] ** 2).sum() / 2
     outer = lambda t, h: ((x[:6] @ t["w"] - y[5:11]) ** 2).mean() + 0.01 * (h["log_l2"] ** 2).sum()
     training = {"steps": steps, "lr": 0.4, "momentum": 0.5}
     theta, hyper = {"w": draw(4)}, {"log_l2": draw(4) - 1}
@@ -69,7 +72,8 @@ def _logistic(minimum=False):
     theta, hyper = {"w": draw(4, 3), "b": draw(3)}, {"log_l2": draw(4, 1) - 2}
     if minimum:
         training = {"steps": 200, "lr": 0.6, "momentum": 0.75}
-        return Problem("logistic at its minimum", inner, outer, theta, hyper, training, frozenset({"momentum"}))
+        return Problem("logistic at its minimum", inner, outer, theta, hyper, training,
+                       frozenset({"momentum"}))
     training, needs = {"steps": 12, "lr": 0.3}, frozenset({"minibatch", "flat"})
     return Problem("logistic, minibatches", inner, outer, theta, hyper, training, needs)
 
@@ -82,7 +86,8 @@ def _network(needs, training, seed=None, noise=0.0, hyper=None, name=""):
     def inner(t, h, s):
         if noise:
             t = {k: v + noise * torch.randn(v.shape, dtype=v.dtype) for k, v in t.items()}
-        return ((predict(t, x) - y) ** 2).mean() + sum((h["log_l2"].exp() * v**2).sum() for v in t.values())
+        return ((predict(t, x) - y) ** 2).mean() + sum((h["log_l2"].exp() * v**2).sum()
+                                                       for v in t.values())
 
     outer = lambda t, h: ((predict(t, x.flip(1)) - y) ** 2).mean()
     hyper = {"log_l2": torch.tensor(-2.0, dtype=torch.float64)} | (hyper or {})
@@ -90,25 +95,32 @@ def _network(needs, training, seed=None, noise=0.0, hyper=None, name=""):
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #eec23ef1
 def problems() -> list[Problem]:
-    "The table's rows: ridge and logistic, early and at the minimum, quadratic, networks: momentum, noise, tuned rates."
+    """The table's rows: ridge and logistic, early and at the minimum, quadratic, networks:
+    momentum, noise, tuned rates."""
     scale = torch.tensor([1.0, 0.3, 0.1], dtype=torch.float64)
     one = lambda x: torch.tensor(x, dtype=torch.float64)
     quadratic = Problem("quadratic", lambda t, h, s: (scale * (t["w"] - h["h"]) ** 2).sum() / 2,
-                        lambda t, h: ((t["w"] - 3) ** 2).sum(), {"w": 0 * scale}, {"h": one([1.0, 2.0, -1.0])},
+                        lambda t, h: ((t["w"] - 3) ** 2).sum(), {"w": 0 * scale},
+                        {"h": one([1.0, 2.0, -1.0])},
                         {"steps": 10, "lr": 0.5}, frozenset({"flat"}))
-    tuned = {"steps": 8, "lr": lambda h, t: h["log_lr"].exp() / (1 + 0.1 * t), "momentum": lambda h, t: h["momentum"]}
+    tuned = {"steps": 8, "lr": lambda h, t: h["log_lr"].exp() / (1 + 0.1 * t),
+             "momentum": lambda h, t: h["momentum"]}
     rates = {"log_lr": one(-1.5), "momentum": one(0.75)}
     return [
         _ridge(160, name="ridge at its minimum", needs=frozenset({"momentum"})),
-        _ridge(7, name="ridge, early", needs=frozenset({"flat", "momentum"})), quadratic, _logistic(), _logistic(True),
-        _network({"momentum"}, {"steps": 15, "lr": 0.1, "momentum": 0.875}, name="network, momentum"),
-        _network({"noise", "momentum"}, {"steps": 9, "lr": 0.1, "momentum": 0.5}, 7, 0.1, name="network, noise"),
+        _ridge(7, name="ridge, early", needs=frozenset({"flat", "momentum"})), quadratic,
+            _logistic(), _logistic(True),
+        _network({"momentum"}, {"steps": 15, "lr": 0.1, "momentum": 0.875},
+                 name="network, momentum"),
+        _network({"noise", "momentum"}, {"steps": 9, "lr": 0.1, "momentum": 0.5}, 7, 0.1,
+                 name="network, noise"),
         _network({"rates", "momentum"}, tuned, hyper=rates, name="network, tuned rates"),
     ]
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #f0823096
 def differences(f: Callable, hyper: dict[str, Tensor], eps: float = 1e-5) -> dict[str, Tensor]:
-    "Central differences of f(hyper), coordinate by coordinate; in float64 the error is about 1e-10 relative."
+    """Central differences of f(hyper), coordinate by coordinate; in float64 the error is about
+    1e-10 relative."""
     out = {k: torch.zeros_like(v) for k, v in hyper.items()}
     for k, v in hyper.items():
         for i in range(v.numel()):
@@ -122,7 +134,8 @@ def _dense(problem, theta) -> dict[str, Tensor]:
     "The implicit hypergradient at theta, by dense second derivatives."
     join = lambda d: Flat(d).join(d)
     cut = lambda v, like: Flat(like).split(v)
-    slope = lambda a, b: torch.func.grad(lambda a: problem.inner(cut(a, theta), cut(b, problem.hyper), 0))(a)
+    slope = lambda a, b: torch.func.grad(
+        lambda a: problem.inner(cut(a, theta), cut(b, problem.hyper), 0))(a)
     a, b = join(theta), join(problem.hyper)
     hessian, cross = torch.func.jacrev(slope, (0, 1))(a, b)
     judge = lambda a, b: problem.outer(cut(a, theta), cut(b, problem.hyper))
@@ -138,15 +151,18 @@ def truth(problem: Problem, claim: str, result, window: int | None = None) -> di
     if claim != "window" or window >= steps:
         return differences(lambda h: problem.solve(h, "greedy").value, problem.hyper)
     if problem.seed is not None:
-        raise ValueError("noise is seeded by the run as a whole: a window's truth needs a problem without it")
+        raise ValueError("noise is seeded by the run as a whole: a window's truth needs a problem "
+                         "without it")
     before = problem.solve(problem.hyper, "greedy", steps=steps - window)
-    last = lambda h: problem.solve(h, "greedy", theta=before.theta, steps=window, resume=before).value
+    last = lambda h: problem.solve(h, "greedy", theta=before.theta, steps=window,
+                                   resume=before).value
     return differences(last, problem.hyper)
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #24dc738d
 @dataclass(frozen=True)
 class Claim:
-    "What a registered method says of itself: the kind of truth, its options, what it cannot do, and its tolerance."
+    """What a registered method says of itself: the kind of truth, its options, what it cannot do,
+    and its tolerance."""
 
     kind: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -155,7 +171,8 @@ class Claim:
 
 
 CLAIMS: dict[str, Claim] = {
-    "unroll": Claim("training", {"storage": "trajectory"}), "unroll full": Claim("training", {"storage": "full"}),
+    "unroll": Claim("training", {"storage": "trajectory"}),
+                            "unroll full": Claim("training", {"storage": "full"}),
     "unroll sqrt": Claim("training", {"storage": "sqrt"}), "forward": Claim("training"),
     "reversible": Claim("training"), "drmad all": Claim("training", {"knots": 1000}),
     "drmad": Claim("improves", {"knots": 3}), "greedy": Claim("window", {}, frozenset({"noise"})),
@@ -166,16 +183,18 @@ CLAIMS: dict[str, Claim] = {
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #ff1706d3
 def check(problem: Problem, method: str, claim: Claim, memo: dict | None = None) -> float:
-    """The relative error of a method against the truth it claims, or 1 - cosine where it claims to improve.
+    """The relative error of a method against the truth it claims, or 1 - cosine where it claims to
+    improve.
 
-    `method` is a registered name, perhaps followed by a word that tells two claims of one method apart. `memo` keeps
-    the truths that do not depend on the method.
+    `method` is a registered name, perhaps followed by a word that tells two claims of one method
+    apart. `memo` keeps the truths that do not depend on the method.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = problem.solve(problem.hyper, method.split()[0], **claim.options)
         window = claim.options.get("window", 1) if claim.kind == "window" else None
-        key, memo = (problem.name, claim.kind.replace("improves", "training"), window), {} if memo is None else memo
+        key, memo = (problem.name, claim.kind.replace("improves", "training"),
+                     window), {} if memo is None else memo
         if key not in memo or claim.kind == "minimiser":
             memo[key] = truth(problem, claim.kind, result, window)
         expected = memo[key]
@@ -187,7 +206,8 @@ def check(problem: Problem, method: str, claim: Claim, memo: dict | None = None)
 
 
 def conformance(claims: dict[str, Claim] | None = None) -> dict[tuple[str, str], float | None]:
-    "The table: (problem, method) -> error, None where the method says that it cannot. Pass your own claims, by name."
+    """The table: (problem, method) -> error, None where the method says that it cannot. Pass your
+    own claims, by name."""
     able = lambda p, name, c: not p.needs & c.cannot and (name != "reversible" or _momentum(p))
     table, memo = {}, {}
     for p in problems():

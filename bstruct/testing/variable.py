@@ -21,7 +21,8 @@ LISTED = 256  # choices that are looked at one by one
 DRAWS = 4000  # samples behind a frequency
 
 # %% ../../nbs/testing/03_variable.ipynb #38958d1b
-def _law(variable: Variable, seed: int, batch: tuple[int, ...] = (), dtype=torch.float64) -> dict[str, Tensor]:
+def _law(variable: Variable, seed: int, batch: tuple[int, ...] = (),
+         dtype=torch.float64) -> dict[str, Tensor]:
     "A random law near the start."
     g = Generator().manual_seed(seed)
     return {k: t.to(dtype) + 0.7 * torch.randn(t.shape, generator=g, dtype=dtype)
@@ -43,7 +44,8 @@ def _functions(variable: Variable, noise: Tensor) -> dict[str, Callable[[Tensors
     return {"sample": lambda q: variable.sample(q, noise, 0.5),
             "log_sample": lambda q: variable.log_sample(q, noise, 0.5),
             "marginals": variable.marginals, "entropy": variable.entropy,
-            "kl": lambda q: variable.kl(q, prior), "kl at a temperature": lambda q: variable.kl(q, prior, 0.5),
+            "kl": lambda q: variable.kl(q, prior),
+            "kl at a temperature": lambda q: variable.kl(q, prior, 0.5),
             "kl from the own prior": variable.kl}
 
 # %% ../../nbs/testing/03_variable.ipynb #7bc48bc3
@@ -53,7 +55,8 @@ def check_shapes(variable: Variable) -> None:
     for name, f in _functions(variable, noise).items():
         found = f(q)
         tail = (variable.size,) if name in ("sample", "log_sample", "marginals") else ()
-        _need(tuple(found.shape) == (5, *tail), variable, f"{name} has shape {tuple(found.shape)}, not {(5, *tail)}")
+        _need(tuple(found.shape) == (5, *tail), variable,
+              f"{name} has shape {tuple(found.shape)}, not {(5, *tail)}")
         each = vmap(f)(q)
         _need(torch.allclose(each, found, atol=1e-9), variable, f"{name} under vmap is another one")
     points = variable.sample(q, _noise(variable, (40, 5)), 0.5)
@@ -72,20 +75,24 @@ def check_gradients(variable: Variable, step: float = 1e-6) -> None:
     slopes = grad(f)(q)
     for part, value in q.items():
         for i in range(value.numel()):
-            move = torch.zeros_like(value).flatten().index_fill(0, torch.tensor(i), step).reshape(value.shape)
+            move = torch.zeros_like(value).flatten().index_fill(0, torch.tensor(i), step).reshape(
+                value.shape)
             near = (f(q | {part: value + move}) - f(q | {part: value - move})) / (2 * step)
             slope = slopes[part].flatten()[i]
             _need(abs(float(near - slope)) < 1e-5 * max(1.0, abs(float(near))), variable,
-                  f"the slope of a sample by {part} is {float(slope):.6g}, differences say {float(near):.6g}")
+                  f"the slope of a sample by {part} is {float(slope):.6g}, differences say "
+                  f"{float(near):.6g}")
 
 # %% ../../nbs/testing/03_variable.ipynb #4f219940
 def check_divergence(variable: Variable) -> None:
     "KL ≥ 0, 0 at equality; of hardened choices it is at most that of points."
     q, p = _law(variable, 2, (6,)), _law(variable, 3, (6,))
     for t in (None, 0.5):
-        _need(bool((variable.kl(q, p, t) >= -1e-9).all()), variable, f"a divergence is negative at temperature {t}")
+        _need(bool((variable.kl(q, p, t) >= -1e-9).all()), variable,
+              f"a divergence is negative at temperature {t}")
         same = variable.kl(q, q, t).abs().max()
-        _need(float(same) < 1e-7, variable, f"the divergence of a law from itself is {float(same):.3g}")
+        _need(float(same) < 1e-7, variable,
+              f"the divergence of a law from itself is {float(same):.3g}")
     apart = variable.kl(q, p).max() > 1e-6 or variable.count == 1
     _need(bool(apart), variable, "the divergence does not tell two laws apart")
     loss = variable.kl(q, p) - variable.kl(q, p, 0.5)
@@ -101,7 +108,8 @@ def _listed(variable: Variable) -> list | None:
 def _looked_at(variable: Variable) -> list:
     "All values, or some that samples harden to."
     listed = _listed(variable)
-    points = variable.sample(_law(variable, 4), _noise(variable, (32,)), 0.5) if listed is None else ()
+    points = variable.sample(_law(variable, 4), _noise(variable, (32,)),
+                             0.5) if listed is None else ()
     return [variable.harden(p) for p in points] if listed is None else listed
 
 
@@ -111,20 +119,25 @@ def _within(found: float, wanted: float) -> bool:
 
 # %% ../../nbs/testing/03_variable.ipynb #bfd2beb4
 def check_probabilities(variable: Variable) -> None:
-    "Marginals and listed probabilities against frequencies of hardened samples; the list sums to one."
+    """Marginals and listed probabilities against frequencies of hardened samples; the list sums to
+    one."""
     q = _law(variable, 5)
     hard = variable.nearest(variable.sample(q, _noise(variable, (DRAWS,)), 0.3))
     for k, p in enumerate(variable.marginals(q).tolist()):
-        _need(_within(float(hard[:, k].mean()), p), variable, f"marginal {k} is {p:.4f}, samples say "
+        _need(_within(float(hard[:, k].mean()), p), variable,
+              f"marginal {k} is {p:.4f}, samples say "
               f"{float(hard[:, k].mean()):.4f}")
     if _listed(variable) is None:
         return
     listed = variable.probabilities(q)
-    _need(abs(sum(listed.values()) - 1) < 1e-9, variable, f"probabilities sum to {sum(listed.values()):.6g}")
-    _need(list(listed) == _listed(variable), variable, "probabilities are not those of the values, in their order")
+    _need(abs(sum(listed.values()) - 1) < 1e-9, variable,
+          f"probabilities sum to {sum(listed.values()):.6g}")
+    _need(list(listed) == _listed(variable), variable,
+          "probabilities are not those of the values, in their order")
     for choice, p in listed.items():
         found = float((hard == variable.encode(choice).to(hard)).all(-1).double().mean())
-        _need(_within(found, p), variable, f"the probability of {choice} is {p:.4f}, samples say {found:.4f}")
+        _need(_within(found, p), variable,
+              f"the probability of {choice} is {p:.4f}, samples say {found:.4f}")
 
 
 def check_entropy(variable: Variable) -> None:
@@ -133,33 +146,44 @@ def check_entropy(variable: Variable) -> None:
     if _listed(variable) is not None:
         own = sum(-p * math.log(p) for p in variable.probabilities(q).values() if p)
         found = float(variable.entropy(q))
-        _need(abs(found - own) < 1e-8, variable, f"the entropy is {found:.6g}, by the list it is {own:.6g}")
+        _need(abs(found - own) < 1e-8, variable,
+              f"the entropy is {found:.6g}, by the list it is {own:.6g}")
 
 # %% ../../nbs/testing/03_variable.ipynb #cefc36cc
 def check_choices(variable: Variable) -> None:
     "Codes and their inverse, the number of values, neighbours, draws and uniform points."
     listed, g = _listed(variable), Generator().manual_seed(7)
     if listed is not None:
-        _need(len(set(listed)) == len(listed) == variable.count, variable, f"count is {variable.count}, and "
+        _need(len(set(listed)) == len(listed) == variable.count, variable,
+              f"count is {variable.count}, and "
               f"{len(set(listed))} different values are listed")
     for choice in _looked_at(variable):
         code = variable.encode(choice)
-        _need(variable.harden(code) == choice, variable, f"{choice} hardens to {variable.harden(code)}")
-        _need(torch.equal(variable.nearest(code), code), variable, f"the code of {choice} is not its own nearest")
-        _need(not variable.fault(code, hard=True), variable, f"the code of {choice} {variable.fault(code, hard=True)}")
-        _need(not variable.exclusive or float(code.sum()) == 1, variable, f"exclusive, but {choice} has several ones")
+        _need(variable.harden(code) == choice, variable,
+              f"{choice} hardens to {variable.harden(code)}")
+        _need(torch.equal(variable.nearest(code), code), variable,
+              f"the code of {choice} is not its own nearest")
+        _need(not variable.fault(code, hard=True), variable,
+              f"the code of {choice} {variable.fault(code, hard=True)}")
+        _need(not variable.exclusive or float(code.sum()) == 1, variable,
+              f"exclusive, but {choice} has several ones")
         for other in variable.neighbours(choice):
-            _need(listed is None or other in listed, variable, f"{other}, a neighbour of {choice}, is no value")
+            _need(listed is None or other in listed, variable,
+                  f"{other}, a neighbour of {choice}, is no value")
             _need(other != choice, variable, f"{choice} is its own neighbour")
-            _need(choice in variable.neighbours(other), variable, f"{other} is next to {choice}, but not conversely")
-    drawn = [variable.draw(g) for _ in range(30)] + [variable.draw(g, variable.marginals(_law(variable, 8)))]
-    _need(all(variable.harden(variable.encode(c)) == c for c in drawn), variable, "a draw is no choice")
+            _need(choice in variable.neighbours(other), variable,
+                  f"{other} is next to {choice}, but not conversely")
+    drawn = [variable.draw(g) for _ in range(30)] + [
+        variable.draw(g, variable.marginals(_law(variable, 8)))]
+    _need(all(variable.harden(variable.encode(c)) == c for c in drawn), variable,
+          "a draw is no choice")
     u = torch.rand(50, variable.size, generator=g, dtype=torch.float64)
     _need(not variable.fault(variable.uniform(u)), variable, "a uniform point lies outside")
 
 # %% ../../nbs/testing/03_variable.ipynb #436e1dad
 def check_extremes(variable: Variable, size: float = 1e4) -> None:
-    "Parameters of ± `size` and the largest noise leave every result, and every slope of a divergence, finite."
+    """Parameters of ± `size` and the largest noise leave every result, and every slope of a
+    divergence, finite."""
     g = Generator().manual_seed(8)
     for sign in (-1.0, 1.0):
         q = {k: sign * size * torch.where(torch.rand(t.shape, generator=g) < 0.5, 1.0, 0.1)
@@ -167,18 +191,23 @@ def check_extremes(variable: Variable, size: float = 1e4) -> None:
         q = {k: v.clamp(-80, 80) if k.startswith("log_") else v for k, v in q.items()}
         noise = _noise(variable, (4,), torch.float32).mul(5)
         for t in (1e-2, 1.0, 1e2):
-            _need(bool(variable.sample(q, noise, t).isfinite().all()), variable, "a sample is not finite")
+            _need(bool(variable.sample(q, noise, t).isfinite().all()), variable,
+                  "a sample is not finite")
         for name in ("marginals", "entropy", "kl"):
             found = getattr(variable, name)(q)
-            _need(bool(found.isfinite().all()), variable, f"{name} is not finite at parameters of {sign * size:g}")
+            _need(bool(found.isfinite().all()), variable,
+                  f"{name} is not finite at parameters of {sign * size:g}")
         slopes = grad(lambda q: variable.kl(q).sum())(q)
-        _need(all(bool(v.isfinite().all()) for v in slopes.values()), variable, "a slope of kl is not finite")
+        _need(all(bool(v.isfinite().all()) for v in slopes.values()), variable,
+              "a slope of kl is not finite")
 
 
 def check_variable(variable: object) -> None:
-    "All checks of this page; AssertionError names the first property that does not hold, and by how much."
+    """All checks of this page; AssertionError names the first property that does not hold, and by
+    how much."""
     if not isinstance(variable, Variable):
-        raise AssertionError(f"{type(variable).__name__}: does not have all members of the interface")
-    for check in (check_shapes, check_gradients, check_divergence, check_probabilities, check_entropy, check_choices,
-                  check_extremes):
+        raise AssertionError(f"{type(variable).__name__}: does not have all members of the "
+                             "interface")
+    for check in (check_shapes, check_gradients, check_divergence, check_probabilities,
+                  check_entropy, check_choices, check_extremes):
         check(variable)

@@ -31,10 +31,10 @@ from bstruct.training.precision import Groups, best_log_precision
 class Batch:
     """M posteriors of one supernet with P weights.
 
-    `params`: loc and log_scale [M, P], log_noise [M], and PARAMETER/EDGE of the laws of the edges that vary, such as
-    logits/EDGE [M, K]. `structure` (edge to γ [M, K]) fixes the
-    structures; where it is None they are learnt. `sizes` [M] is how many rows each model sees, `c_reg` [M] the weight
-    of its KL term.
+    `params`: loc and log_scale [M, P], log_noise [M], and PARAMETER/EDGE of the laws of the edges
+    that vary, such as logits/EDGE [M, K]. `structure` (edge to γ [M, K]) fixes the
+    structures; where it is None they are learnt. `sizes` [M] is how many rows each model sees,
+    `c_reg` [M] the weight of its KL term.
     """
 
     net: Supernet
@@ -65,11 +65,13 @@ class Batch:
     def mapped(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         "The batch with `change` of every parameter and of a given structure."
         of = lambda tensors: {k: change(v) for k, v in tensors.items()}
-        return replace(self, params=of(self.params), structure=self.structure and of(self.structure))
+        return replace(self, params=of(self.params), structure=self.structure
+                       and of(self.structure))
 
     def take(self, models: slice | list[int]) -> "Batch":
         "Some of the models."
-        return replace(self.mapped(lambda v: v[models]), sizes=self.sizes[models], c_reg=self.c_reg[models])
+        return replace(self.mapped(lambda v: v[models]), sizes=self.sizes[models],
+                       c_reg=self.c_reg[models])
 
     def detach(self) -> "Batch":
         "The batch without its gradients."
@@ -81,13 +83,18 @@ class Batch:
 
     def alone(self, structure: Structure) -> "Batch":
         "Its models, all of one structure, with the weights that the structure uses and no others."
-        own = {k: self.net.individual(self.named(self.params[k]), structure) for k in ("loc", "log_scale")}
-        flat = {k: torch.cat([v.flatten(1) for v in weights.values()], 1) for k, (_, weights) in own.items()}
-        return replace(self, net=own["loc"][0], params=flat | {"log_noise": self.params["log_noise"]}, structure={})
+        own = {k: self.net.individual(self.named(self.params[k]), structure)
+               for k in ("loc", "log_scale")}
+        flat = {k: torch.cat([v.flatten(1) for v in weights.values()], 1)
+                for k, (_, weights) in own.items()}
+        return replace(self, net=own["loc"][0], params=flat
+                       | {"log_noise": self.params["log_noise"]}, structure={})
 
 # %% ../../nbs/training/02_batch.ipynb #f8df84c4
-def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None, log_scale: float = -4.0) -> Batch:
-    "Posteriors around random initial weights, one for every entry of `sizes`; scales exp(`log_scale`), noise e^-1."
+def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None,
+               log_scale: float = -4.0) -> Batch:
+    """Posteriors around random initial weights, one for every entry of `sizes`; scales
+    exp(`log_scale`), noise e^-1."""
     device, m = generator.device, len(sizes)
     loc = torch.cat([v.flatten(1) for v in net.init(generator, batch=(m,)).values()], 1)
     params = {"loc": loc, "log_scale": torch.full_like(loc, log_scale)}
@@ -100,39 +107,49 @@ def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None
 
 # %% ../../nbs/training/02_batch.ipynb #794e0869
 def one_hot(net: Supernet, structures: list[Structure], device=None) -> Point:
-    "The structures (edge to what it takes) as γ: edge to [M, K], one or, of subsets, several ones a row."
+    """The structures (edge to what it takes) as γ: edge to [M, K], one or, of subsets, several
+    ones a row."""
     return encode(net.graph, structures, torch.get_default_dtype(), device)
 
 # %% ../../nbs/training/02_batch.ipynb #4a517689
-def forward_of(net: Supernet, structure: dict[str, Tensor], models: int) -> Callable[..., Float[Tensor, "M n C"]]:
-    "The function (weights {name: [M, *shape]}, x [n, ...] for all or [M, n, ...]) to the outputs of M structures."
+def forward_of(net: Supernet, structure: dict[str, Tensor],
+               models: int) -> Callable[..., Float[Tensor, "M n C"]]:
+    """The function (weights {name: [M, *shape]}, x [n, ...] for all or [M, n, ...]) to the outputs
+    of M structures."""
     one_hot_rows = lambda v: bool(((v == 0) | (v == 1)).all()) and bool((v.sum(-1) == 1).all())
     if net.graph.exclusive and all(map(one_hot_rows, structure.values())):
         return Paths(net, structure, models)
-    return lambda weights, x, common: vmap(net, in_dims=(0, 0, None if common else 0))(weights, structure, x)
+    return lambda weights, x, common: vmap(net, in_dims=(0, 0, None if common else 0))(
+        weights, structure, x)
 
 # %% ../../nbs/training/02_batch.ipynb #d618372f
 def prior_log_precision(batch: Batch) -> Float[Tensor, "M P"]:
-    "ln of the precisions that maximise the objective for the present posteriors, repeated for every weight."
+    """ln of the precisions that maximise the objective for the present posteriors, repeated for
+    every weight."""
     groups = Groups(batch.net)
     return groups.spread(best_log_precision(batch.params, groups))
 
 # %% ../../nbs/training/02_batch.ipynb #8074e093
 def weight_kl(batch: Batch) -> Float[Tensor, "M"]:
     "KL(q_W‖p_W) of every model in nats, at its best precisions."
-    return vmap(kl_diagonal)(batch.params["loc"], batch.params["log_scale"], prior_log_precision(batch))
+    return vmap(kl_diagonal)(batch.params["loc"], batch.params["log_scale"],
+                             prior_log_precision(batch))
 
 # %% ../../nbs/training/02_batch.ipynb #d8eb6c23
-KL_TEMPERATURE = {"categorical": None, "gumbel": 1.0}  # the laws of hardened choices, or of points at any temperature
+# the laws of hardened choices, or of points at any temperature
+KL_TEMPERATURE = {"categorical": None, "gumbel": 1.0}
 
 # %% ../../nbs/training/02_batch.ipynb #b4274ee1
 def structure_kl(batch: Batch, kind: str = "categorical") -> Float[Tensor, "M"] | float:
-    "KL(q_Γ‖p_Γ) from the variables' own prior, of every model, in nats; 0 where the structure is given."
+    """KL(q_Γ‖p_Γ) from the variables' own prior, of every model, in nats; 0 where the structure is
+    given."""
     return law.kl(batch.net.graph.variables, batch.laws, None, KL_TEMPERATURE[kind])
 
 # %% ../../nbs/training/02_batch.ipynb #b36994b3
-def weight_samples(batch: Batch, samples: int, generator: Generator | None) -> Iterator[Float[Tensor, "M P"]]:
-    "Samples of the weights of every model, by common noise, one after the other; without a generator once the means."
+def weight_samples(batch: Batch, samples: int,
+                   generator: Generator | None) -> Iterator[Float[Tensor, "M P"]]:
+    """Samples of the weights of every model, by common noise, one after the other; without a
+    generator once the means."""
     loc, log_scale = batch.params["loc"], batch.params["log_scale"]
     if generator is None:
         yield loc
@@ -142,13 +159,15 @@ def weight_samples(batch: Batch, samples: int, generator: Generator | None) -> I
         yield reparameterise(loc, log_scale, noise)
 
 # %% ../../nbs/training/02_batch.ipynb #eed4bc08
-def outputs_at(batch: Batch, weights: Iterable[Float[Tensor, "M P"]], x: Tensor) -> Float[Tensor, "S M n C"]:
+def outputs_at(batch: Batch, weights: Iterable[Float[Tensor, "M P"]],
+               x: Tensor) -> Float[Tensor, "S M n C"]:
     "Network outputs at x [n, ...] for every given sample of the weights of each model."
     run = forward_of(batch.net, batch.structure or {}, len(batch.params["loc"]))
     return torch.stack([run(batch.named(w), x, True) for w in weights])
 
 # %% ../../nbs/training/02_batch.ipynb #eef4aa38
-def log_predictive(batch: Batch, task: Task, rows: slice, samples: int, generator) -> Float[Tensor, "M n"]:
+def log_predictive(batch: Batch, task: Task, rows: slice, samples: int,
+                   generator) -> Float[Tensor, "M n"]:
     "ln p(y_i) of the rows under each model, averaged over weight samples, in nats."
     with torch.no_grad():
         outputs = outputs_at(batch, weight_samples(batch, samples, generator), task.x[rows])

@@ -48,14 +48,16 @@ class _Draw(NamedTuple):
     gumbel: dict[str, Tensor]
 
 
-def _log_gamma(own: dict[str, Variable], theta: dict[str, Tensor], draw: _Draw, temperature) -> dict[str, Tensor]:
+def _log_gamma(own: dict[str, Variable], theta: dict[str, Tensor], draw: _Draw,
+               temperature) -> dict[str, Tensor]:
     "ln γ [M, S, K] of every edge."
-    laws = {e: {k: v[:, None] for k, v in parts.items()} for e, parts in law.nested(own, theta).items()}
+    laws = {e: {k: v[:, None] for k, v in parts.items()}
+            for e, parts in law.nested(own, theta).items()}
     return law.log_sample(own, laws, draw.gumbel, temperature)
 
 
-def _log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: _Draw, log_gamma: dict[str, Tensor],
-                     vertices: bool) -> Tensor:
+def _log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: _Draw,
+                     log_gamma: dict[str, Tensor], vertices: bool) -> Tensor:
     "ln p(y_i) of the draw's rows at its samples of (W, Γ), [M, S, b]."
     m, s, _ = draw.noise.shape
     w = reparameterise(theta["loc"][:, None], theta["log_scale"][:, None], draw.noise)
@@ -71,7 +73,8 @@ def _log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: _
 
 
 class _Divergences(NamedTuple):
-    "What a divergence depends on beside θ and h: groups, variables, a coupled prior's owners, and the kind of KL of Γ."
+    """What a divergence depends on beside θ and h: groups, variables, a coupled prior's owners,
+    and the kind of KL of Γ."""
 
     groups: Groups
     variables: dict[str, Variable]
@@ -83,18 +86,22 @@ class _Divergences(NamedTuple):
         a = self.groups.spread(hyper["log_precision"])
         if self.owners is None:
             return vmap(kl_diagonal)(theta["loc"], theta["log_scale"], a)
-        own = torch.cat([*log_gamma.values(), torch.zeros_like(next(iter(log_gamma.values()))[..., :1])], -1)
-        a = coupled_log_precision(a[:, None], own[..., self.owners]).clamp_max(BOUND)  # γ may be 0 in float32
+        own = torch.cat([*log_gamma.values(), torch.zeros_like(
+            next(iter(log_gamma.values()))[..., :1])], -1)
+        # γ may be 0 in float32
+        a = coupled_log_precision(a[:, None], own[..., self.owners]).clamp_max(BOUND)
         return vmap(vmap(kl_diagonal, in_dims=(None, None, 0)))(theta["loc"], theta["log_scale"], a)
 
     def structure(self, theta, hyper) -> Tensor | float:
         "KL(q_Γ‖p_Γ) in nats, [M]."
         own = self.variables
-        return law.kl(own, law.nested(own, theta), law.nested(own, hyper), KL_TEMPERATURE[self.kind])
+        return law.kl(own, law.nested(own, theta), law.nested(own, hyper),
+                      KL_TEMPERATURE[self.kind])
 
     def parts(self, theta, hyper, log_gamma) -> tuple[Tensor, Tensor | float]:
         "KL(q_W‖p_W), averaged over q_Γ, and KL(q_Γ‖p_Γ) in nats, [M] each."
-        weights = divergence(self.weights(theta, hyper, log_gamma), 0.0, None if self.owners is None else 1)
+        weights = divergence(self.weights(theta, hyper, log_gamma), 0.0,
+                             None if self.owners is None else 1)
         return weights, self.structure(theta, hyper)
 
 
@@ -103,7 +110,8 @@ def _of_prior(outer: OuterPlan, own: dict[str, Variable],
     "What Q says of h alone, [M]: repulsion and log hyperprior."
     away = prior = 0.0
     if outer.known:
-        apart = lambda m, other: cast(Tensor, law.kl(own, m, {e: {"logits": v} for e, v in other.items()}))
+        apart = lambda m, other: cast(
+            Tensor, law.kl(own, m, {e: {"logits": v} for e, v in other.items()}))
         away = vmap(lambda m: repulsion(m, outer.known, apart))(law.nested(own, hyper))
     if (inverse_gamma := outer.hyperprior) is not None:
         prior = vmap(lambda a: log_hyperprior({"all": a}, *inverse_gamma))(hyper["log_precision"])
@@ -133,7 +141,8 @@ class _Source:
 
     def now(self, progress: float) -> Coefficients:
         "The coefficients of a step."
-        return self.coefficients.at(progress, min(1.0, progress / self.outer.warmup) if self.outer.warmup else 1.0)
+        return self.coefficients.at(progress, min(1.0, progress / self.outer.warmup)
+                                    if self.outer.warmup else 1.0)
 
     def temperature(self, progress: float) -> Tensor | float:
         "That of a step; with axes for samples and candidates where each model has its own."
@@ -163,8 +172,10 @@ class _Source:
         at = torch.arange(i * size, (i + 1) * size, device=order[0].device)
         rows = order[0].gather(1, at % order[1][:, None])
         shape = lambda v: (len(v), many, v.shape[1])
-        noise = drawn(torch.randn, shape(p["loc"]), self.generator, p["loc"].device).to(p["loc"].dtype)
-        made = lambda v, shape: drawn(gumbel_noise, shape, self.generator, p["loc"].device).to(p["loc"].dtype)
+        noise = drawn(torch.randn, shape(p["loc"]), self.generator,
+                      p["loc"].device).to(p["loc"].dtype)
+        made = lambda v, shape: drawn(gumbel_noise, shape, self.generator,
+                                      p["loc"].device).to(p["loc"].dtype)
         gumbel = law.noise(self.variables, self.batch.laws, made, (len(p["loc"]), many))
         return _Draw(rows, noise, gumbel)
 
@@ -199,7 +210,8 @@ class _Parameters:
         "The moving part of θ, in units of its rates, and its moments."
         p, kept = self.batch.params, self.optimiser.state
         moments = lambda k, name: torch.zeros_like(kept[p[k]][name]) if afresh else kept[p[k]][name]
-        slots = {slot: {k: moments(k, name) for k in rates} for slot, name in MOMENTS[self.outer.optimiser].items()}
+        slots = {slot: {k: moments(k, name) for k in rates}
+                 for slot, name in MOMENTS[self.outer.optimiser].items()}
         return State({k: p[k].detach() / r for k, r in rates.items()}, slots, {})
 
     def keep(self, rates: dict[str, float], state: State) -> None:
@@ -214,8 +226,10 @@ class _Parameters:
     def best(self, theta: dict[str, Tensor]) -> dict[str, Tensor]:
         "The best h for θ, where the problem has a single level; what is not learnt stays."
         hyper, learn = self.levels()[1], self.outer.learn
-        best = {k: theta[k].detach() if "structure" in learn else v for k, v in hyper.items() if k != "log_precision"}
-        a = best_log_precision(theta, self.groups).detach() if "precision" in learn else hyper["log_precision"]
+        best = {k: theta[k].detach() if "structure" in learn else v for k, v in hyper.items()
+                if k != "log_precision"}
+        a = best_log_precision(theta, self.groups).detach() if "precision" in learn else hyper[
+            "log_precision"]
         return {"log_precision": a.clamp(-BOUND, BOUND)} | best
 
 # %% ../../nbs/training/05_bilevel.ipynb #b47edb8d
@@ -227,11 +241,14 @@ class _Objectives:
     parameters: _Parameters
     divergences: _Divergences
 
-    def losses(self, now: Coefficients, temperature, draws: list[_Draw], judge: _Draw | None, first: int,
+    def losses(self, now: Coefficients, temperature, draws: list[_Draw], judge: _Draw | None,
+               first: int,
                 rates: dict[str, float]):
-        """L and Q as losses to minimise, summed over the models; per row, as the learning rates expect.
+        """L and Q as losses to minimise, summed over the models; per row, as the learning rates
+        expect.
 
-        Functions of the part of θ that moves, in units of its rates; the rest is taken from the batch.
+        Functions of the part of θ that moves, in units of its rates; the rest is taken from the
+        batch.
         """
         source, whole = self.source, self.parameters.levels()[0]
         rows, plan = source.fitted().to(source.batch.params["loc"].dtype), source.outer
@@ -240,11 +257,13 @@ class _Objectives:
         def terms(theta, hyper, draw):
             log_gamma = _log_gamma(source.variables, theta, draw, temperature)
             kl = divergence(*self.divergences.parts(theta, hyper, log_gamma))
-            each = _log_likelihoods(source.batch, source.task, theta, draw, log_gamma, plan.vertices)
+            each = _log_likelihoods(source.batch, source.task, theta, draw, log_gamma,
+                                    plan.vertices)
             return scale_minibatch(each, rows, (1, 2)), kl
 
         def inner(theta, hyper, t):
-            fit, kl = terms(whole | {k: rates[k] * v for k, v in theta.items()}, hyper, draws[(t - first) % len(draws)])
+            fit, kl = terms(whole | {k: rates[k] * v for k, v in theta.items()}, hyper,
+                            draws[(t - first) % len(draws)])
             return (-inner_objective(fit, kl, now) / rows).sum()
 
         def outer(theta, hyper):
@@ -257,32 +276,37 @@ class _Objectives:
     def report(self, progress: float) -> dict:
         "L, Q, the divergences in nats and the probabilities of every model, over all the rows."
         with torch.no_grad():
-            (theta, hyper), values, source, plan = self.parameters.levels(), [], self.source, self.source.outer
+            (theta, hyper), values, source, plan = (self.parameters.levels(), [], self.source,
+                                                    self.source.outer)
             now, t = source.now(progress), source.temperature(progress)
             for order, length in source.orders():
                 draw = source.draw((order, length), 0, int(length.max()))
                 log_gamma = _log_gamma(source.variables, theta, draw, t)
-                each = _log_likelihoods(source.batch, source.task, theta, draw, log_gamma, plan.vertices)
+                each = _log_likelihoods(source.batch, source.task, theta, draw, log_gamma,
+                                        plan.vertices)
                 values.append(scale_minibatch(each, source.fitted(), (1, 2)))
             weights, structure = self.divergences.parts(theta, hyper, log_gamma)
             kl = divergence(weights, structure)
-            problem = Problem(lambda theta, hyper: (values[1], kl), partial(_of_prior, plan, source.variables), now)
+            problem = Problem(lambda theta, hyper: (values[1], kl),
+                              partial(_of_prior, plan, source.variables), now)
             return {"bound": inner_objective(values[0], kl, now), "fit": values[0],
                     "outer": OUTER[plan.judge].value(theta, hyper, problem), "weight_kl": weights,
-                    "structure_kl": structure + torch.zeros_like(kl), "log_precision": hyper["log_precision"].clone(),
+                    "structure_kl": structure + torch.zeros_like(kl),
+                    "log_precision": hyper["log_precision"].clone(),
                     "probabilities": law.marginals(source.variables, source.batch.laws)}
 
 # %% ../../nbs/training/05_bilevel.ipynb #688743dc
 class BilevelTrainer(Trainer):
-    """Trains θ by L and h by Q, as `Trainer` one epoch a call; its state is that of `trainer_state`.
+    """Trains θ by L and h by Q, as `Trainer` one epoch a call; its state is that of
+    `trainer_state`.
 
     h joins `batch.params` as prior/log_precision [M, G] and prior/PARAMETER/EDGE of the
-    structure's laws. `shortcut`: whether the best h is taken in closed form. `messages`: after the last epoch, what
-    has collapsed and what to change.
+    structure's laws. `shortcut`: whether the best h is taken in closed form. `messages`: after the
+    last epoch, what has collapsed and what to change.
     """
 
-    def __init__(self, batch: Batch, task: Task, plan: Plan, generator: Generator | Sequence[Generator],
-                 outer: OuterPlan | None = None):
+    def __init__(self, batch: Batch, task: Task, plan: Plan,
+                 generator: Generator | Sequence[Generator], outer: OuterPlan | None = None):
         self.batch, self.task, self.plan, self.generator = batch, task, plan, generator
         self.outer, self.epoch, self.messages = outer or OuterPlan(), 0, []
         p, device, o = batch.params, batch.params["loc"].device, self.outer
@@ -297,7 +321,8 @@ class BilevelTrainer(Trainer):
         p |= hyper
         self.optimiser = torch.optim.Adam(list(hyper.values()), lr=o.learning_rate)
         for v in theta:  # the moments of θ are kept beside those of h, under the same names
-            self.optimiser.state[v] = {"exp_avg": torch.zeros_like(v), "exp_avg_sq": torch.zeros_like(v)}
+            self.optimiser.state[v] = {"exp_avg": torch.zeros_like(v),
+                                       "exp_avg_sq": torch.zeros_like(v)}
         self.parameters = _Parameters(batch, plan, o, self.groups, self.optimiser)
         owners = owners_of(batch.net).to(device) if o.coupled else None
         divergences = _Divergences(self.groups, self.variables, owners, plan.structure_kl)
@@ -305,7 +330,8 @@ class BilevelTrainer(Trainer):
         self.shortcut = self._closed()
 
     def run_epoch(self) -> dict:
-        "One pass; returns L (bound) and Q (outer) of each model [M], the divergences, and the probabilities by edge."
+        """One pass; returns L (bound) and Q (outer) of each model [M], the divergences, and the
+        probabilities by edge."""
         orders = self.source.orders()
         for i in range(self.plan.steps):
             self._advance(orders, i)
@@ -317,7 +343,8 @@ class BilevelTrainer(Trainer):
         return self.objectives.report(self.epoch / self.plan.epochs)
 
     def _closed(self) -> bool:
-        "Whether the best h is known: a single level all along, and nothing but the KL depends on h."
+        """Whether the best h is known: a single level all along, and nothing but the KL depends on
+        h."""
         o = self.outer
         learns = {"precision", "structure" if self.batch.laws else "precision"} & set(o.learn)
         plain = o.shortcut and o.hyperprior is None and o.judge == "bound" and not o.coupled
@@ -344,7 +371,8 @@ class BilevelTrainer(Trainer):
                     self.batch.params[f"prior/{k}"].copy_(v)
 
     def _known_step(self, inner, outer, state: State, rates, taken: int, decay: float) -> State:
-        "Steps of θ, each at the best h for it; with h at its best, the slope of L at fixed h is the whole slope."
+        """Steps of θ, each at the best h for it; with h at its best, the slope of L at fixed h is
+        the whole slope."""
         o, whole = self.outer, self.parameters.levels()[0]
         scaled = lambda theta: whole | {k: r * theta[k].detach() for k, r in rates.items()}
         at_best = lambda theta, hyper, t: inner(theta, self.parameters.best(scaled(theta)), t)
@@ -355,14 +383,17 @@ class BilevelTrainer(Trainer):
     def _learnt_step(self, inner, outer, state: State, rates, taken: int, decay: float) -> State:
         "Steps of θ, and one of h along the hypergradient of Q."
         o, hyper = self.outer, self.parameters.levels()[1]
-        live = {k: v for k, v in hyper.items() if ("precision" if k == "log_precision" else "structure") in o.learn}
+        live = {k: v for k, v in hyper.items()
+                if ("precision" if k == "log_precision" else "structure") in o.learn}
         rest = {k: v for k, v in hyper.items() if k not in live}
         before = Hypergradient(torch.zeros(()), {}, state.theta, state, taken, {})
         with warnings.catch_warnings():  # that a step is far from stationary is no news here
             warnings.simplefilter("ignore")
-            found = hypergradient(lambda a, h, t: inner(a, rest | h, t), lambda a, h: outer(a, rest | h), state.theta,
-                                  live, method=o.method, steps=o.steps, lr=self.plan.learning_rate * decay,
-                                  optimiser=o.optimiser, momentum=o.momentum, resume=before, **o.options)
+            found = hypergradient(lambda a, h, t: inner(a, rest | h, t),
+                                  lambda a, h: outer(a, rest | h), state.theta, live,
+                                  method=o.method, steps=o.steps,
+                                  lr=self.plan.learning_rate * decay, optimiser=o.optimiser,
+                                  momentum=o.momentum, resume=before, **o.options)
         self.optimiser.param_groups[0]["lr"] = o.learning_rate * decay
         for k, g in found.grads.items():
             self.batch.params[f"prior/{k}"].grad = g
@@ -376,4 +407,5 @@ class BilevelTrainer(Trainer):
 def collapses_of(trainer: BilevelTrainer) -> list[str]:
     "What has collapsed in the posteriors of a trainer, and what to change."
     log_precision = trainer.groups.spread(trainer.batch.params["prior/log_precision"])
-    return collapses(trainer.batch, log_precision, float(torch.as_tensor(trainer.source.now(1.0).c_reg).max()))
+    return collapses(trainer.batch, log_precision,
+                     float(torch.as_tensor(trainer.source.now(1.0).c_reg).max()))

@@ -36,7 +36,8 @@ ENOUGH = 500  # rows that are predicted, if the settings have as many blocks
 
 
 def late_bounds(n: int, blocks: int) -> tuple[int, ...]:
-    "Where at most so many blocks of the last rows begin, each a fifth of the rows before its end; and n."
+    """Where at most so many blocks of the last rows begin, each a fifth of the rows before its
+    end; and n."""
     found = [n]
     while len(found) <= blocks and (len(found) == 1 or n - found[0] < ENOUGH) and found[0] > 1:
         found.insert(0, found[0] - max(1, round(found[0] / 5)))
@@ -45,9 +46,11 @@ def late_bounds(n: int, blocks: int) -> tuple[int, ...]:
 # %% ../../nbs/training/04_fits.ipynb #1a2189b9
 @dataclass(frozen=True)
 class FitPlan:
-    """How each structure is fitted: to the rows before each of the `bounds`, by Adam, from `starts` random starts.
+    """How each structure is fitted: to the rows before each of the `bounds`, by Adam, from `starts`
+    random starts.
 
-    `epochs` passes in each fit, but at least `min_steps` steps; predictions at the `stops`, parts of the way.
+    `epochs` passes in each fit, but at least `min_steps` steps; predictions at the `stops`, parts
+    of the way.
     """
 
     bounds: tuple[int, ...]
@@ -67,9 +70,11 @@ class FitPlan:
     def scope(self) -> Scope:
         "What the evidence of these fits is of."
         stops = f"{len(self.stops)} stops mixed" if len(self.stops) > 1 else "without stops"
-        size = f"{self.epochs} epochs or {self.min_steps} steps" if self.min_steps else f"{self.epochs} epochs"
+        size = (f"{self.epochs} epochs or {self.min_steps} steps" if self.min_steps
+                else f"{self.epochs} epochs")
         fit = f"plain fits of {size}, {stops}"
-        return Scope(self.bounds[0] + 1, self.bounds[-1], self.bounds[-1], fit, detail=_starts(self.starts))
+        return Scope(self.bounds[0] + 1, self.bounds[-1], self.bounds[-1], fit,
+                     detail=_starts(self.starts))
 
     @property
     def rows(self) -> int:
@@ -86,7 +91,8 @@ class _Layout:
     "Where each weight tensor of a net lies in a row of numbers; the log noise comes last."
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
-        sizes, self.shapes, self.width = {k: math.prod(s) for k, s in shapes.items()}, dict(shapes), 0
+        sizes, self.shapes, self.width = {k: math.prod(s) for k, s in shapes.items()}, dict(
+            shapes), 0
         self.at: dict[str, slice] = {}
         for name, size in sizes.items():
             self.at[name] = slice(self.width, self.width + size)
@@ -99,29 +105,35 @@ class _Layout:
 
 # %% ../../nbs/training/04_fits.ipynb #1e1a6b47
 class Fits:
-    """S structures from R starts each, trained side by side on the same rows; `weights` is [S·R, P].
+    """S structures from R starts each, trained side by side on the same rows; `weights` is [S·R,
+    P].
 
     The start of a structure depends on the seed and its own weights' names alone.
     """
 
-    def __init__(self, graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan, seed: int):
+    def __init__(self, graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,
+                 seed: int):
         self.task, self.models = task, len(structures) * plan.starts
         chosen = list(chain.from_iterable([s] * plan.starts for s in structures))
         chosen += chosen[-1:] if self.models == 1 else []
         self.net = Supernet(narrowed(graph, structures), share=True)
         own = [{e: s[e] for e in self.net.graph.choices} for s in chosen]
         device, dtype = task.x.device, task.x.dtype
-        self._forward = forward_of(self.net, encode(self.net.graph, own, dtype, device), len(chosen))
+        self._forward = forward_of(self.net, encode(self.net.graph, own, dtype, device),
+                                   len(chosen))
         self._layout = _Layout(self.net.weight_shapes)
         self.weights = torch.zeros(len(chosen), self._layout.width, device=device, dtype=dtype)
-        start = Supernet(graph, share=True).init(generator_of(seed, "starts", device), (plan.starts,), dtype)
+        start = Supernet(graph, share=True).init(generator_of(seed, "starts", device),
+                                                 (plan.starts,), dtype)
         for name, view in self._layout.views(self.weights).items():
             view.copy_(start[name].repeat(len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
         self.weights[:, self._layout.noise] = -1.0 / NOISE
         self.weights.grad = torch.zeros_like(self.weights)
-        self._adam = torch.optim.Adam([self.weights.requires_grad_()], lr=plan.learning_rate, fused=True)
+        self._adam = torch.optim.Adam([self.weights.requires_grad_()], lr=plan.learning_rate,
+                                      fused=True)
 
-    def log_p(self, weights: dict[str, Tensor], noise: Tensor, rows: Int[Tensor, "n"]) -> Float[Tensor, "M n"]:
+    def log_p(self, weights: dict[str, Tensor], noise: Tensor,
+              rows: Int[Tensor, "n"]) -> Float[Tensor, "M n"]:
         "ln p of the rows under each model, in nats."
         output = self._forward(weights, self.task.x[rows], True)
         each = vmap(self.task.log_likelihood, in_dims=(0, None, 0))
@@ -130,7 +142,8 @@ class Fits:
     def step(self, rows: Int[Tensor, "n"]) -> None:
         "One step of Adam up the mean log-likelihood of the rows."
         own, grad = self.weights.detach(), self.weights.grad
-        leaves = [v.requires_grad_() for v in (*self._layout.views(own).values(), own[:, self._layout.noise])]
+        leaves = [v.requires_grad_() for v in (*self._layout.views(own).values(),
+                                               own[:, self._layout.noise])]
         mean = self.log_p(dict(zip(self._layout.at, leaves)), leaves[-1], rows).mean(1)
         fit = inner_objective(mean, 0.0, Coefficients(c_reg=0.0)).sum()
         found = torch.autograd.grad(-fit, leaves, allow_unused=True) if fit.requires_grad else ()
@@ -145,7 +158,8 @@ class Fits:
         with torch.no_grad():
             for at in range(first, end, most):
                 stop = min(at + most, end)
-                rows = torch.arange(at, at + _rounded(stop - at), device=own.device).clamp_max(stop - 1)
+                rows = torch.arange(at, at + _rounded(stop - at),
+                                    device=own.device).clamp_max(stop - 1)
                 found = self.log_p(self._layout.views(own), own[:, self._layout.noise], rows)
                 parts.append(found[:self.models, :stop - at])
         return torch.cat(parts, 1)
@@ -153,7 +167,8 @@ class Fits:
 # %% ../../nbs/training/04_fits.ipynb #c5c09b93
 def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,
                 seed: int) -> Float[Tensor, "S T R n"]:
-    "ln p of the rows after `plan.bounds[0]`, in nats, each from fits to the rows before its block, at T stops."
+    """ln p of the rows after `plan.bounds[0]`, in nats, each from fits to the rows before its
+    block, at T stops."""
     blocks = []
     for past, end in zip(plan.bounds, plan.bounds[1:]):
         fits, (size, steps) = Fits(graph, structures, task, plan, seed), plan.steps(past)
@@ -177,8 +192,10 @@ def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size
             yield order[torch.arange(first, first + size, device=device) % past]
 
 # %% ../../nbs/training/04_fits.ipynb #9b0403ca
-def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int, of: Scope | None = None) -> Evidence:
-    "Mean over R starts of ln of the mixture over T stopping times, in nats, with the error of the mean."
+def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int,
+                        of: Scope | None = None) -> Evidence:
+    """Mean over R starts of ln of the mixture over T stopping times, in nats, with the error of
+    the mean."""
     T, _, n = log_p.shape
     each = log_p.double().sum(-1).logsumexp(0) - math.log(T)
     return _mean_of_starts(each.tolist(), past, n, of)
@@ -194,13 +211,15 @@ def _mean_of_starts(each: list[float], past: int, rows: int, of: Scope | None) -
     of = of and replace(of, detail=_starts(R))
     notes = {"past": past, "rows": rows, "replicas": R, "starts": each}
     if R == 1 or not math.isfinite(value):
-        notes["reason"] = "one start, no error" if math.isfinite(value) else "a prediction of density 0"
+        notes["reason"] = "one start, no error" if math.isfinite(
+            value) else "a prediction of density 0"
         return Evidence(value, math.inf, None, False, "prequential", False, notes, of)
     return Evidence(value, stdev(each) / math.sqrt(R), None, False, "prequential", True, notes, of)
 
 # %% ../../nbs/training/04_fits.ipynb #fb9c0759
 def pooled(a: Evidence, b: Evidence) -> Evidence:
-    "The evidence of a structure from the starts of two estimates on one scale, in nats, with the error of the mean."
+    """The evidence of a structure from the starts of two estimates on one scale, in nats, with the
+    error of the mean."""
     one_scale((a, b))
     each = [*a.diagnostics["starts"], *b.diagnostics["starts"]]
     return _mean_of_starts(each, a.diagnostics["past"], a.diagnostics["rows"], a.of or b.of)
@@ -212,5 +231,6 @@ def prequential_evidence(graph: Graph, structures: Sequence[Structure], task: Ta
     names = [network_of(graph, s) for s in structures]
     first = dict(zip(names, structures))
     log_p = block_log_p(graph, list(first.values()), task, plan, seed)
-    found = {name: evidence_of_a_start(p, plan.bounds[0], plan.scope) for name, p in zip(first, log_p)}
+    found = {name: evidence_of_a_start(p, plan.bounds[0], plan.scope)
+             for name, p in zip(first, log_p)}
     return [found[name] for name in names]

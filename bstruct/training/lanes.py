@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from bstruct.evidence.dual import (
-    Tap, effective_numbers, fixed_point, half_log_det, half_log_det_of_weights, kronecker, likelihood_roots,
-    missing_term, posterior_solver, tensor_kernels, weight_gram)
+    Tap, effective_numbers, fixed_point, half_log_det, half_log_det_of_weights, kronecker,
+    likelihood_roots, missing_term, posterior_solver, tensor_kernels, weight_gram)
 from bstruct.model.candidates import Candidate
 from bstruct.model.supernet import Group, Supernet
 from bstruct.objectives.task import Task
@@ -33,13 +33,15 @@ LARGEST = 3000  # lines of the matrix that judges
 class Lanes:
     """M networks with the same weight tensors, side by side; only activations and widths differ.
 
-    `networks`: the live (edge, candidate) pairs of each; ValueError where they have different tensors.
+    `networks`: the live (edge, candidate) pairs of each; ValueError where they have different
+    tensors.
     """
 
     def __init__(self, net: Supernet, networks: Sequence[Network]):
         self.net, self.networks, self.parts, self.weights = net, list(networks), {}, {}
         if len({pattern_of(net, n) for n in networks}) != 1:
-            raise ValueError(f"{len(networks)} networks with different weight tensors; give those of one pattern")
+            raise ValueError(f"{len(networks)} networks with different weight tensors; give those "
+                             "of one pattern")
         for edge, prefix in pattern_of(net, networks[0]):
             group = next(g for g in net.groups[edge] if g.prefix == prefix)
             names = {c.name: c for c in group.members}
@@ -59,7 +61,8 @@ def pattern_of(net: Supernet, network: Network) -> tuple[tuple[str, str], ...]:
     def group(edge: str, name: str) -> str:
         return next(g.prefix for g in net.groups[edge] if name in [c.name for c in g.members])
     if len({edge for edge, _ in network}) < len(network):
-        raise ValueError(f"a network with two candidates on one edge, {network}; the dual engine takes one")
+        raise ValueError(f"a network with two candidates on one edge, {network}; the dual engine "
+                         "takes one")
     return tuple((edge, group(edge, name)) for edge, name in network)
 
 # %% ../../nbs/training/07_lanes.ipynb #ea5455e1
@@ -72,12 +75,14 @@ def _activated(members: list[Candidate], z: Float[Tensor, "M n *out"]) -> Float[
         z = members[0].activate(z)
     else:
         at = [torch.tensor(rows, device=z.device) for rows in kinds.values()]
-        done = [members[rows[0]].activate(z.index_select(0, i)) for rows, i in zip(kinds.values(), at)]
+        done = [members[rows[0]].activate(z.index_select(0, i))
+                for rows, i in zip(kinds.values(), at)]
         z = torch.cat(done).index_select(0, torch.cat(at).argsort())
     widths = [z.shape[2] if c.width is None else c.width for c in members]
     if min(widths) == z.shape[2]:
         return z
-    live = torch.arange(z.shape[2], device=z.device) < torch.tensor(widths, device=z.device)[:, None]
+    live = torch.arange(z.shape[2], device=z.device) < torch.tensor(
+        widths, device=z.device)[:, None]
     return z * live.to(z.dtype).reshape(len(members), 1, -1, *(1 for _ in z.shape[3:]))
 
 
@@ -88,8 +93,10 @@ def _applied(group: Group, weights: Tensors, a: Float[Tensor, "M n *features"]) 
 
 # %% ../../nbs/training/07_lanes.ipynb #3b0bfcab
 def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> tuple[Tensor, dict]:
-    "Outputs [M, n, C], and of every group with weights its inputs [M, n, a] and its values z before activation."
-    graph, M, n, seen = lanes.net.graph, len(lanes), x.shape[0], {}  # len(x) would fix n where a module is traced
+    """Outputs [M, n, C], and of every group with weights its inputs [M, n, a] and its values z
+    before activation."""
+    # len(x) would fix n where a module is traced
+    graph, M, n, seen = lanes.net.graph, len(lanes), x.shape[0], {}
     first = graph.vertices[0]
     values = {first.name: x.reshape(n, *first.shape).expand(M, n, *first.shape)}
     for name in graph.order():
@@ -107,11 +114,13 @@ def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> 
         if vertex.aggregation == "concat":
             values[name] = torch.cat(brought, 2)
         else:
-            values[name] = sum(brought[1:], brought[0]) if brought else x.new_zeros(M, n, *vertex.shape)
+            values[name] = sum(brought[1:], brought[0]) if brought else x.new_zeros(
+                M, n, *vertex.shape)
     return values[graph.vertices[-1].name], seen
 
 # %% ../../nbs/training/07_lanes.ipynb #a357a5ad
-def _of_row(one: Lanes, own: Tensors, some: Tensors, row: Float[Tensor, "*features"]) -> Float[Tensor, "C"]:
+def _of_row(one: Lanes, own: Tensors, some: Tensors,
+            row: Float[Tensor, "*features"]) -> Float[Tensor, "C"]:
     "The outputs of one network for one row, with some of its own weights replaced."
     return forward(one, {**own, **{k: v[None] for k, v in some.items()}}, row[None])[0][0, 0]
 
@@ -121,7 +130,8 @@ def _jacobians(lanes: Lanes, weights: Tensors, x: Tensor, names: list[str]) -> d
     found = {name: [] for name in names}
     for m in range(len(lanes)):
         one, own = lanes.part([m]), {k: v[m:m + 1] for k, v in weights.items()}
-        made = vmap(jacrev(partial(_of_row, one, own)), (None, 0))({k: weights[k][m] for k in names}, x)
+        made = vmap(jacrev(partial(_of_row, one, own)),
+                    (None, 0))({k: weights[k][m] for k in names}, x)
         for k, j in made.items():
             found[k].append(j.flatten(2))
     return {k: Tap(torch.stack(v)) for k, v in found.items()}
@@ -129,7 +139,8 @@ def _jacobians(lanes: Lanes, weights: Tensors, x: Tensor, names: list[str]) -> d
 # %% ../../nbs/training/07_lanes.ipynb #7ad8c836
 def taps_of(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"],
             create_graph: bool = False) -> tuple[Float[Tensor, "M n C"], dict[str, Tap]]:
-    "Outputs and the tap of every weight tensor; with `create_graph` both can be differentiated by the weights."
+    """Outputs and the tap of every weight tensor; with `create_graph` both can be differentiated
+    by the weights."""
     if not create_graph:
         weights = {k: v.detach().requires_grad_() for k, v in weights.items()}
     out, seen = forward(lanes, weights, x)
@@ -137,7 +148,8 @@ def taps_of(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"],
               if members[0].group == "linear"]
     nodes, columns = [seen[p][1] for p in linear], []
     for c in range(out.shape[2] if nodes else 0):
-        columns.append(torch.autograd.grad(out[..., c].sum(), nodes, retain_graph=True, create_graph=create_graph))
+        columns.append(torch.autograd.grad(out[..., c].sum(), nodes, retain_graph=True,
+                                           create_graph=create_graph))
     taps = {}
     for i, p in enumerate(linear):
         d = torch.stack([c[i].flatten(2) for c in columns], 2)
@@ -145,7 +157,8 @@ def taps_of(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"],
     rest = [name for name in lanes.weights if name not in taps]
     taps |= _jacobians(lanes, weights, x, rest) if rest else {}
     taps = {name: taps[name] for name in lanes.weights}
-    return (out, taps) if create_graph else (out.detach(), {k: _detached(t) for k, t in taps.items()})
+    return (out, taps) if create_graph else (
+        out.detach(), {k: _detached(t) for k, t in taps.items()})
 
 
 def _detached(tap: Tap) -> Tap:
@@ -155,7 +168,8 @@ def _detached(tap: Tap) -> Tap:
 # %% ../../nbs/training/07_lanes.ipynb #68c798b6
 @dataclass
 class Fitted:
-    "M fits: weights {tensor: [M, ...]}, ln λ {tensor: [M]}, ln σ² [M] (0 for classes), and Q [M] in nats."
+    """M fits: weights {tensor: [M, ...]}, ln λ {tensor: [M]}, ln σ² [M] (0 for classes), and Q [M]
+    in nats."""
 
     lanes: Lanes
     weights: Tensors
@@ -167,13 +181,14 @@ class Fitted:
         "Some of the fits."
         at = torch.as_tensor(list(models), dtype=torch.long, device=self.q.device)
         cut = lambda d: {k: v[at] for k, v in d.items()}
-        return Fitted(self.lanes.part(list(models)), cut(self.weights), cut(self.log_precision), self.log_noise[at],
-                      self.q[at])
+        return Fitted(self.lanes.part(list(models)), cut(self.weights), cut(self.log_precision),
+                      self.log_noise[at], self.q[at])
 
     def double(self) -> "Fitted":
         "The same in float64."
         wide = lambda d: {k: v.detach().double() for k, v in d.items()}
-        return Fitted(self.lanes, wide(self.weights), wide(self.log_precision), self.log_noise.double(), self.q)
+        return Fitted(self.lanes, wide(self.weights), wide(self.log_precision),
+                      self.log_noise.double(), self.q)
 
     def keep(self, other: "Fitted", better: Tensor) -> None:
         "Take over the fits of `other` where `better` [M] is true."
@@ -191,7 +206,8 @@ def squares(weights: Tensors) -> dict[str, Float[Tensor, "M"]]:
 def log_joint(fit: Fitted, task: Task, out: Float[Tensor, "M n C"]) -> Float[Tensor, "M"]:
     "ln p(y | out) - ½ Σ λ_k ‖w_k‖² in nats."
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))(out, task.y, fit.log_noise)
-    return each.sum(1) - 0.5 * sum(fit.log_precision[k].exp() * v for k, v in squares(fit.weights).items())
+    return each.sum(1) - 0.5 * sum(fit.log_precision[k].exp() * v
+                                   for k, v in squares(fit.weights).items())
 
 # %% ../../nbs/training/07_lanes.ipynb #177b9968
 def lines(task: Task, outputs: int) -> int:
@@ -205,7 +221,8 @@ def _residual(task: Task, out: Float[Tensor, "M n C"]) -> Float[Tensor, "M"] | N
 
 
 def refreshed(fit: Fitted, task: Task, how: str, rows: Int[Tensor, "m"]) -> Fitted:
-    "The fit after one step M of ln λ and ln σ², with its Q; `how`: exact, or kronecker from the `rows`."
+    """The fit after one step M of ln λ and ln σ², with its Q; `how`: exact, or kronecker from the
+    `rows`."""
     if how == "kronecker" and len(rows) < len(task):
         out = forward(fit.lanes, fit.weights, task.x)[0]
         some, taps = taps_of(fit.lanes, fit.weights, task.x[rows])
@@ -215,15 +232,20 @@ def refreshed(fit: Fitted, task: Task, how: str, rows: Int[Tensor, "m"]) -> Fitt
         roots = likelihood_roots(out, task.likelihood)
     kernels = kronecker(taps, roots) if how == "kronecker" else tensor_kernels(taps, roots)
     gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
-    log_precision, log_noise = fixed_point(gamma, squares(fit.weights), _residual(task, out), len(task))
-    new = Fitted(fit.lanes, fit.weights, log_precision, fit.log_noise if log_noise is None else log_noise, fit.q)
+    log_precision, log_noise = fixed_point(gamma, squares(fit.weights), _residual(task, out),
+                                           len(task))
+    new = Fitted(fit.lanes, fit.weights, log_precision, fit.log_noise if log_noise is None
+                 else log_noise, fit.q)
     new.q = log_joint(new, task, out) - half_log_det(kernels, new.log_precision, new.log_noise)
     return new
 
 # %% ../../nbs/training/07_lanes.ipynb #ca32c79c
-def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]) -> tuple[Float[Tensor, "M"], Float[Tensor, "M"]]:
-    "Q [M] and the lower end of its bracket: exact where min(N, P) allows it, else by the `rows`, counted."
-    P, out = sum(v[0].numel() for v in fit.weights.values()), forward(fit.lanes, fit.weights, task.x)[0].detach()
+def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]) -> tuple[Float[Tensor, "M"],
+                                                                     Float[Tensor, "M"]]:
+    """Q [M] and the lower end of its bracket: exact where min(N, P) allows it, else by the `rows`,
+    counted."""
+    P, out = sum(v[0].numel() for v in fit.weights.values()), forward(
+        fit.lanes, fit.weights, task.x)[0].detach()
     top = log_joint(fit, task, out)
     if min(lines(task, out.shape[2]), P) <= LARGEST:
         _, taps = taps_of(fit.lanes, fit.weights, task.x)
@@ -231,16 +253,20 @@ def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]) -> tuple[Float[Tenso
         if lines(task, out.shape[2]) <= P:
             half = half_log_det(tensor_kernels(taps, roots), fit.log_precision, fit.log_noise)
         else:
-            every = [v[:, None].expand(-1, fit.weights[k][0].numel()) for k, v in fit.log_precision.items()]
-            half = half_log_det_of_weights(weight_gram(taps, roots), torch.cat(every, 1), fit.log_noise)
+            every = [v[:, None].expand(-1, fit.weights[k][0].numel())
+                     for k, v in fit.log_precision.items()]
+            half = half_log_det_of_weights(weight_gram(taps, roots), torch.cat(every, 1),
+                                           fit.log_noise)
         return top - half, top - half
     some, taps = taps_of(fit.lanes, fit.weights, task.x[rows])
     roots = likelihood_roots(some, task.likelihood) * math.sqrt(len(task) / len(rows))
-    ends = [half_log_det(f(taps, roots), fit.log_precision, fit.log_noise) for f in (tensor_kernels, kronecker)]
+    ends = [half_log_det(f(taps, roots), fit.log_precision, fit.log_noise)
+            for f in (tensor_kernels, kronecker)]
     return top - ends[0], top - ends[1]
 
 # %% ../../nbs/training/07_lanes.ipynb #c0d1f2d8
-def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Tap], Tensor, Tensors]:
+def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Tap], Tensor,
+                                                            Tensors]:
     "Outputs, taps and roots at the weights, and -∂ ½ ln|I + K|/∂W of every tensor."
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     out, taps = taps_of(fit.lanes, w, task.x, create_graph=True)
@@ -251,8 +277,10 @@ def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Ta
     return out.detach(), {k: _detached(t) for k, t in taps.items()}, roots.detach(), g
 
 # %% ../../nbs/training/07_lanes.ipynb #2a6df23a
-def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors], Tensors], turns: int = 20) -> Tensors:
-    "H⁻¹ u by conjugate gradients with the exact Hessian -H of the log joint; `near` is the preconditioner."
+def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors], Tensors],
+                  turns: int = 20) -> Tensors:
+    """H⁻¹ u by conjugate gradients with the exact Hessian -H of the log joint; `near` is the
+    preconditioner."""
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     at = Fitted(fit.lanes, w, fit.log_precision, fit.log_noise, fit.q)
     loss = -log_joint(at, task, forward(fit.lanes, w, task.x)[0]).sum()
@@ -274,36 +302,44 @@ def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors],
         if not on.any():
             break
         step = torch.where(on, rho / bend.where(on, torch.ones_like(bend)), 0)
-        x, r = [a + b for a, b in zip(x, scaled(step, p))], [a - b for a, b in zip(r, scaled(step, Hp))]
+        x, r = [a + b for a, b in zip(x, scaled(step, p))], [
+            a - b for a, b in zip(r, scaled(step, Hp))]
         z = like(near(dict(zip(w, r))))
         new = dot(r, z)
-        p, rho = [a + b for a, b in zip(z, scaled(torch.where(on, new / rho, 0), p))], torch.where(on, new, rho)
+        p, rho = [a + b for a, b in zip(z, scaled(torch.where(on, new / rho, 0), p))], torch.where(
+            on, new, rho)
     return dict(zip(w, x))
 
 # %% ../../nbs/training/07_lanes.ipynb #5b12d7e6
-def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Tensors, Tensor | None, Tensor]:
-    "γ_k, the missing terms by ln λ_k and ln σ² (None for classes), and the outputs; `turns` 0: Gauss-Newton alone."
+def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Tensors, Tensor
+                                                                      | None, Tensor]:
+    """γ_k, the missing terms by ln λ_k and ln σ² (None for classes), and the outputs; `turns` 0:
+    Gauss-Newton alone."""
     out, taps, roots, by_weights = _determinant_gradient(fit, task)
     kernels = tensor_kernels(taps, roots)
     gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
     near = posterior_solver(taps, roots, fit.log_precision, fit.log_noise)
     v = hessian_solve(fit, task, by_weights, near, turns) if turns else near(by_weights)
     w = {k: p.detach().requires_grad_() for k, p in fit.weights.items()}
-    each = vmap(task.log_likelihood, in_dims=(0, None, 0))(forward(fit.lanes, w, task.x)[0], task.y, fit.log_noise)
+    each = vmap(task.log_likelihood, in_dims=(0, None, 0))(forward(fit.lanes, w, task.x)[0], task.y,
+                                                           fit.log_noise)
     data = dict(zip(w, torch.autograd.grad(each.sum(), list(w.values()))))
     terms, noise = missing_term(v, fit.weights, fit.log_precision, data)
     return gamma, terms, noise if task.likelihood == "gaussian" else None, out
 
 # %% ../../nbs/training/07_lanes.ipynb #8ff612ca
 def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Float[Tensor, "M"]]:
-    "ln λ of every tensor and ln σ² after one step along the whole gradient, within a factor e² of that of M."
+    """ln λ of every tensor and ln σ² after one step along the whole gradient, within a factor e²
+    of that of M."""
     gamma, terms, noise, out = whole_gradient(fit, task, turns)
     held, rss = squares(fit.weights), _residual(task, out)
     log_precision, log_noise = fixed_point(gamma, held, rss, len(task))
     more = lambda t, top, bottom: ((1 + 2 * t.clamp_min(0) / top.clamp_min(1e-9)).log()
-                                   - (1 - 2 * t.clamp_max(0) / bottom.clamp_min(1e-9)).log()).clamp(-2, 2)
+                                   - (1 - 2 * t.clamp_max(0) / bottom.clamp_min(1e-9)).log()).clamp(
+                                       -2, 2)
     pull = {k: fit.log_precision[k].exp() * v for k, v in held.items()}
-    log_precision = {k: (v + more(terms[k], gamma[k], pull[k])).clamp(-6, 14) for k, v in log_precision.items()}
+    log_precision = {k: (v + more(terms[k], gamma[k], pull[k])).clamp(-6, 14)
+                     for k, v in log_precision.items()}
     if noise is None:
         return log_precision, fit.log_noise
     assert rss is not None and log_noise is not None, "a noise belongs to a residual"

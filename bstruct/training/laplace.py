@@ -30,19 +30,23 @@ from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
 from bstruct.training.lanes import (
-    LARGEST, Fitted, Lanes, forward, implicit_step, judged, lines, log_joint, pattern_of, refreshed, squares, taps_of)
+    LARGEST, Fitted, Lanes, forward, implicit_step, judged, lines, log_joint, pattern_of, refreshed,
+    squares, taps_of)
 
 # %% ../../nbs/training/08_laplace.ipynb #725c3df5
 LEARN = ("auto", "exact", "kronecker", "implicit")
-_RATE, _FULL, _SIZE, _FACTOR_ROWS = 0.01, 300, 256, 500  # of Adam; full batches up to so many rows, else of so many
+# of Adam; full batches up to so many rows, else of so many
+_RATE, _FULL, _SIZE, _FACTOR_ROWS = 0.01, 300, 256, 500
 _EXACT = 1000  # lines of a kernel at a refresh
 
 
 @dataclass(frozen=True)
 class DualPlan:
-    """`steps` of Adam, a refresh of precisions and noise `every` so many, from `starts` random starts a structure.
+    """`steps` of Adam, a refresh of precisions and noise `every` so many, from `starts` random
+    starts a structure.
 
-    `learn`: auto, exact, kronecker or implicit. `judge_rows`: rows that judge where rows and weights are both many.
+    `learn`: auto, exact, kronecker or implicit. `judge_rows`: rows that judge where rows and
+    weights are both many.
     """
 
     steps: int = 500
@@ -64,7 +68,8 @@ def _batches(n: int, generator, device) -> Iterator[Int[Tensor, "b"] | None]:
         if n <= _FULL:
             yield None
         else:
-            yield from torch.randperm(n, generator=generator, device=device).split(_SIZE)[:n // _SIZE]
+            yield from torch.randperm(n, generator=generator, device=device).split(
+                _SIZE)[:n // _SIZE]
 
 
 def _chunks(fit: Fitted, N: int) -> Iterator[list[int]]:
@@ -84,7 +89,8 @@ def _joined(fit: Fitted, parts: list[Fitted]) -> Fitted:
 def _rule(plan: DualPlan, N: int, likelihood: str) -> str:
     "exact, kronecker or implicit."
     if plan.learn == "implicit" and N > LARGEST:
-        raise ValueError(f"learn is 'implicit' with {N} lines of the kernel; it takes {LARGEST} at most, use 'auto'")
+        raise ValueError(f"learn is 'implicit' with {N} lines of the kernel; it takes {LARGEST} at "
+                         "most, use 'auto'")
     if plan.learn != "auto":
         return plan.learn
     return "kronecker" if N > _EXACT else "implicit" if likelihood == "gaussian" else "exact"
@@ -106,18 +112,23 @@ def _refresh(fit: Fitted, task: Task, plan: DualPlan, generator) -> tuple[Fitted
 # %% ../../nbs/training/08_laplace.ipynb #5a9b3611
 def wide_task(task: Task) -> Task:
     "The task in float64."
-    return Task(task.x.double(), task.y.double() if task.y.is_floating_point() else task.y, task.likelihood)
+    return Task(task.x.double(), task.y.double() if task.y.is_floating_point() else task.y,
+                task.likelihood)
 
 
 def start_of(lanes: Lanes, weights: Tensors, task: Task) -> Fitted:
     "Fits at these weights, with the precisions and the noise at which training begins."
-    gaussian, zero = task.likelihood == "gaussian", next(iter(weights.values())).new_zeros(len(lanes))
-    log_precision = {k: zero + (math.log(w.fan_in) if gaussian else 0.0) for k, w in lanes.weights.items()}
-    return Fitted(lanes, weights, log_precision, zero + (math.log(0.3) if gaussian else 0.0), zero - math.inf)
+    gaussian, zero = task.likelihood == "gaussian", next(iter(weights.values())).new_zeros(
+        len(lanes))
+    log_precision = {k: zero + (math.log(w.fan_in) if gaussian else 0.0)
+                     for k, w in lanes.weights.items()}
+    return Fitted(lanes, weights, log_precision, zero + (math.log(0.3) if gaussian else 0.0),
+                  zero - math.inf)
 
 # %% ../../nbs/training/08_laplace.ipynb #6efd17b2
 def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
-    "The fits after `plan.steps` of Adam, each at its best refresh; float32 or float64 as the task is, Q in float64."
+    """The fits after `plan.steps` of Adam, each at its best refresh; float32 or float64 as the
+    task is, Q in float64."""
     n, generator, best = len(task), generator_of(seed, "laplace", task.x.device), None
     leaves, wide = {k: v.clone().requires_grad_() for k, v in fit.weights.items()}, wide_task(task)
     fit = Fitted(fit.lanes, leaves, fit.log_precision, fit.log_noise, fit.q)
@@ -145,7 +156,8 @@ def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
 # %% ../../nbs/training/08_laplace.ipynb #eb60c4e0
 @dataclass
 class Reference:
-    "A constant or a linear model: its evidence in nats, and its mean and variance [n] at new rows (x [n, ...])."
+    """A constant or a linear model: its evidence in nats, and its mean and variance [n] at new
+    rows (x [n, ...])."""
 
     name: str
     evidence: float
@@ -154,13 +166,15 @@ class Reference:
 
 
 def _features(x: Float[Tensor, "n *d"], name: str) -> Float[Tensor, "n p"]:
-    "What the constant or the linear model sees of rows, in float64: a one, behind all columns or alone."
+    """What the constant or the linear model sees of rows, in float64: a one, behind all columns or
+    alone."""
     ones = torch.ones_like(x.flatten(1)[:, :1], dtype=torch.float64)
     return torch.cat([x.double().flatten(1), ones], 1) if name == "linear" else ones
 
 
 def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
-    "The reference whose posterior has the mean [p] and the Cholesky factor [p, p] of the precision, with its noise."
+    """The reference whose posterior has the mean [p] and the Cholesky factor [p, p] of the
+    precision, with its noise."""
     return Reference(name, evidence, partial(_closed, name, state), state)
 
 
@@ -173,11 +187,13 @@ def _closed(name: str, state: Tensors,
 
 # %% ../../nbs/training/08_laplace.ipynb #7fb3161a
 def closed_reference(task: Task, name: str) -> Reference:
-    "The constant or the linear model of a Gaussian task, precisions and noise at the maximum of the exact evidence."
+    """The constant or the linear model of a Gaussian task, precisions and noise at the maximum of
+    the exact evidence."""
     phi, y = _features(task.x, name), task.y.double()
     h = y.new_tensor([math.log(phi.shape[1]), 0.0, math.log(0.5)]).requires_grad_()
     precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).clamp(-6, 14).exp()
-    value = lambda: linear_log_evidence(phi, y, precision=precision(h), noise_variance=h[2].clamp_min(-12).exp())
+    value = lambda: linear_log_evidence(phi, y, precision=precision(h),
+                                        noise_variance=h[2].clamp_min(-12).exp())
     search = torch.optim.LBFGS([h], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure():
@@ -190,7 +206,8 @@ def closed_reference(task: Task, name: str) -> Reference:
     with torch.no_grad():
         noise, best = h[2].clamp_min(-12).exp(), float(value())
         mean, matrix = linear_posterior(phi, y, precision=precision(h), noise_variance=noise)
-    return reference_of(name, best, {"mean": mean, "factor": torch.linalg.cholesky(matrix), "noise": noise})
+    return reference_of(name, best, {"mean": mean, "factor": torch.linalg.cholesky(matrix),
+                                     "noise": noise})
 
 # %% ../../nbs/training/08_laplace.ipynb #4be2d6bb
 def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int, seed: int) -> Reference:
@@ -199,20 +216,24 @@ def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int, seed: 
     d = task.x[0].numel()
     net = Supernet(Graph({"x": d, "y": outputs}, {"x->y": "linear"}), share=True)
     lanes, own = Lanes(net, [(("x->y", "linear"),)]), Task(flat(task.x), task.y, task.likelihood)
-    zero = {k: torch.zeros(1, *w.shape, dtype=task.x.dtype, device=task.x.device) for k, w in lanes.weights.items()}
+    zero = {k: torch.zeros(1, *w.shape, dtype=task.x.dtype, device=task.x.device)
+            for k, w in lanes.weights.items()}
     fit, wide = trained(start_of(lanes, zero, own), own, plan, seed), wide_task(own)
     rows = _judges(task, plan, seed)
-    predict = lambda x: probabilities(forward(lanes, fit.weights, flat(x).double())[0][0], task.likelihood)
+    predict = lambda x: probabilities(forward(lanes, fit.weights, flat(x).double())[0][0],
+                                      task.likelihood)
     return Reference(name, float(judged(fit, wide, rows)[0]), predict)
 
 
 def _judges(task: Task, plan: DualPlan, seed: int) -> Int[Tensor, "m"]:
     "The rows that judge where not all of them can: the same for all structures."
     device = task.x.device
-    return torch.randperm(len(task), generator=generator_of(seed, "judges", device), device=device)[:plan.judge_rows]
+    return torch.randperm(len(task), generator=generator_of(seed, "judges", device),
+                          device=device)[:plan.judge_rows]
 
 
-def probabilities(out: Float[Tensor, "n C"], likelihood: str) -> tuple[Float[Tensor, "n K"], Float[Tensor, "n K"]]:
+def probabilities(out: Float[Tensor, "n C"],
+                  likelihood: str) -> tuple[Float[Tensor, "n K"], Float[Tensor, "n K"]]:
     "Probabilities of the classes at the outputs, and their variances p (1 - p)."
     if likelihood == "bernoulli":
         out = torch.cat([torch.zeros_like(out), out], 1)
@@ -222,10 +243,12 @@ def probabilities(out: Float[Tensor, "n C"], likelihood: str) -> tuple[Float[Ten
 # %% ../../nbs/training/08_laplace.ipynb #3f9d8f22
 @dataclass
 class DualFits:
-    """What `fit_dual` found. Row s·R + r of `weights` [S·R, P], `log_noise` and `q` [S·R] is start r of structure s.
+    """What `fit_dual` found. Row s·R + r of `weights` [S·R, P], `log_noise` and `q` [S·R] is start
+    r of structure s.
 
-    `weights` lie in the order of `net.weight_shapes`, 0 where a structure has no such tensor; `log_precision` {tensor:
-    [S·R]} is inf there. `evidence` [S] in nats; `references`: the constant and the linear model; `collapsed` [S·R].
+    `weights` lie in the order of `net.weight_shapes`, 0 where a structure has no such tensor;
+    `log_precision` {tensor: [S·R]} is inf there. `evidence` [S] in nats; `references`: the constant
+    and the linear model; `collapsed` [S·R].
     """
 
     net: Supernet
@@ -243,9 +266,11 @@ class DualFits:
     groups: list = field(default_factory=list)
 
     def shares(self) -> tuple[Float[Tensor, "SR"], dict[str, float]]:
-        "Posterior probabilities of all starts and of the two references, every model of them equal a priori."
+        """Posterior probabilities of all starts and of the two references, every model of them
+        equal a priori."""
         R = self.plan.starts
-        logs = torch.cat([self.q - math.log(R), self.q.new_tensor([r.evidence for r in self.references.values()])])
+        logs = torch.cat([self.q - math.log(R), self.q.new_tensor(
+            [r.evidence for r in self.references.values()])])
         p = logs.softmax(0)
         return p[:len(self.q)], dict(zip(self.references, p[len(self.q):].tolist()))
 
@@ -261,7 +286,8 @@ def _is_flat(fit: Fitted, task: Task) -> Tensor:
 
 
 def pooled_error(q: Float[Tensor, "S R"]) -> float:
-    "Standard error of a mean over R starts, in nats, from the median over structures of the variances of starts."
+    """Standard error of a mean over R starts, in nats, from the median over structures of the
+    variances of starts."""
     free = q.shape[1] - 1
     if free < 1 or not len(q):
         return math.inf
@@ -269,53 +295,66 @@ def pooled_error(q: Float[Tensor, "S R"]) -> float:
     return math.sqrt(float(q.var(1).median()) / middle / q.shape[1])
 
 
-def _evidence_of(q: Float[Tensor, "S R"], low: Float[Tensor, "S R"], fits_notes: dict, error: float) -> list[Evidence]:
+def _evidence_of(q: Float[Tensor, "S R"], low: Float[Tensor, "S R"], fits_notes: dict,
+                 error: float) -> list[Evidence]:
     "Evidence of every structure, and why it is not reliable."
     found = []
     for own, bottom in zip(q, low):
         value, least = (float(v.logsumexp(0)) - math.log(len(own)) for v in (own, bottom))
         notes = {**fits_notes, "starts": own.tolist(), "bracket": (least, value)}
-        wide, finite = value - least > max(0.1, 2 * error), math.isfinite(value) and math.isfinite(error)
+        wide, finite = value - least > max(0.1, 2 * error), math.isfinite(value) and math.isfinite(
+            error)
         if wide or not finite:
-            notes["reason"] = f"the bracket is {value - least:.3g} nats wide" if wide else "one start, no error"
-        found.append(Evidence(value, error, None, False, "laplace_dual", finite and not wide, notes))
+            notes["reason"] = (f"the bracket is {value - least:.3g} nats wide" if wide
+                               else "one start, no error")
+        found.append(Evidence(value, error, None, False, "laplace_dual", finite and not wide,
+                              notes))
     return found
 
 # %% ../../nbs/training/08_laplace.ipynb #24534591
-def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: DualPlan, seed: int) -> DualFits:
+def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: DualPlan,
+             seed: int) -> DualFits:
     """Weights, precisions, noise and evidence of every structure, from `plan.starts` starts each.
 
-    task: standardised x [n, ...], y [n]. ValueError for structures with several candidates on an edge.
+    task: standardised x [n, ...], y [n]. ValueError for structures with several candidates on an
+    edge.
     """
     net, R, device = Supernet(narrowed(graph, structures), share=True), plan.starts, task.x.device
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
-    start = Supernet(graph, share=True).init(generator_of(seed, "starts", device), (R,), task.x.dtype)
+    start = Supernet(graph, share=True).init(generator_of(seed, "starts", device), (R,),
+                                             task.x.dtype)
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)
-    outputs, judges, wide = math.prod(graph.vertices[-1].shape), _judges(task, plan, seed), wide_task(task)
+    outputs, judges, wide = math.prod(graph.vertices[-1].shape), _judges(
+        task, plan, seed), wide_task(task)
     references = {name: closed_reference(task, name) if task.likelihood == "gaussian" else
-                  _class_reference(task, name, plan, outputs, seed) for name in ("constant", "linear")}
+                  _class_reference(task, name, plan, outputs, seed)
+                  for name in ("constant", "linear")}
     place, groups = {}, []
     for same in patterns.values():
         lanes = Lanes(net, [*chain.from_iterable([n] * R for n in same)])
         w = {k: start[k].repeat(len(same), *(1 for _ in start[k].shape[1:])) for k in lanes.weights}
         fit = trained(start_of(lanes, w, task), task, plan, seed)
-        parts = [judged(fit.part(c), wide, judges) for c in _chunks(fit, min(len(task) * outputs, LARGEST))]
+        parts = [judged(fit.part(c), wide, judges)
+                 for c in _chunks(fit, min(len(task) * outputs, LARGEST))]
         fit.q, low = (torch.cat(v) for v in zip(*parts))
         flat = _is_flat(fit, wide)
         fit.q, low = (torch.where(flat, references["constant"].evidence, v) for v in (fit.q, low))
         groups.append((fit, flat, low))
         place |= {n: (len(groups) - 1, i * R) for i, n in enumerate(same)}
-    return _collected(net, list(structures), [place.get(n) for n in names], groups, references, (task, plan, judges))
+    return _collected(net, list(structures), [place.get(n) for n in names], groups, references,
+                      (task, plan, judges))
 
 # %% ../../nbs/training/08_laplace.ipynb #37c9bdd5
-def _collected(net: Supernet, structures: list, places: list, groups: list, references: dict, given: tuple) -> DualFits:
+def _collected(net: Supernet, structures: list, places: list, groups: list, references: dict,
+               given: tuple) -> DualFits:
     "Fits by pattern as rows by structure; a structure without a place is the constant."
     (task, plan, judges), R, flat = given, given[1].starts, references["constant"].evidence
     S, P = len(structures), sum(math.prod(s) for s in net.weight_shapes.values())
-    new = lambda *shape, fill=0.0: torch.full(shape, fill, dtype=torch.float64, device=task.x.device)
+    new = lambda *shape, fill=0.0: torch.full(shape, fill, dtype=torch.float64,
+                                              device=task.x.device)
     weights, noise, q, low = new(S * R, P), new(S * R), new(S * R, fill=flat), new(S * R, fill=flat)
     precision = {k: new(S * R, fill=math.inf) for k in net.weight_shapes}
     dead, at, first = torch.ones(S * R, dtype=torch.bool, device=task.x.device), {}, 0
@@ -329,7 +368,8 @@ def _collected(net: Supernet, structures: list, places: list, groups: list, refe
         noise[mine], q[mine] = fit.log_noise[theirs], fit.q[theirs]
         low[mine], dead[mine] = bottom[theirs], collapsed[theirs]
         for k, v in fit.weights.items():
-            weights[mine, at[k]], precision[k][mine] = v[theirs].flatten(1), fit.log_precision[k][theirs]
+            weights[mine, at[k]], precision[k][mine] = v[theirs].flatten(
+                1), fit.log_precision[k][theirs]
     alive = q.view(S, R)[~dead.view(S, R).any(1)]
     error = pooled_error(alive if len(alive) else q.view(S, R))
     notes = {"rows": len(task), "replicas": R, "fit": "laplace", "learn": plan.learn}
@@ -339,7 +379,8 @@ def _collected(net: Supernet, structures: list, places: list, groups: list, refe
 
 # %% ../../nbs/training/08_laplace.ipynb #03d72faa
 class Linearised:
-    "Posteriors of M fits with Gaussian noise, linear around the weights; from `rows` of the task, counted, or all."
+    """Posteriors of M fits with Gaussian noise, linear around the weights; from `rows` of the
+    task, counted, or all."""
 
     def __init__(self, fit: Fitted, task: Task, rows: Int[Tensor, "r"] | None = None):
         own, n = (task.x, len(task)) if rows is None else (task.x[rows], len(task))
@@ -347,25 +388,32 @@ class Linearised:
         self.fit, self.roots = fit, likelihood_roots(out, "gaussian") * math.sqrt(n / len(own))
         self.prior = {k: (-v).exp()[:, None, None] for k, v in fit.log_precision.items()}
         self.bend = (-fit.log_noise).exp()[:, None, None]
-        total = sum(v * self.prior[k] for k, v in tensor_kernels(self.taps, self.roots).items()) * self.bend
-        self.factor = torch.linalg.cholesky(total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
+        total = sum(v * self.prior[k] for k, v in tensor_kernels(
+            self.taps, self.roots).items()) * self.bend
+        self.factor = torch.linalg.cholesky(
+            total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
 
-    def __call__(self, x: Float[Tensor, "m *features"]) -> tuple[Float[Tensor, "M m"], Float[Tensor, "M m"]]:
+    def __call__(self, x: Float[Tensor, "m *features"]) -> tuple[Float[Tensor, "M m"],
+                                                                 Float[Tensor, "M m"]]:
         "Mean and variance, noise included, at new rows."
         mean, new = taps_of(self.fit.lanes, self.fit.weights, x)
         kernels = tensor_kernels(self.taps, self.roots, (new, likelihood_roots(mean, "gaussian")))
         cross = sum(v * self.prior[k] for k, v in kernels.items())
-        square = lambda t: t.columns.square().sum((2, 3)) * (1 if t.inputs is None else t.inputs.square().sum(2))
+        square = lambda t: t.columns.square().sum((2, 3)) * (
+            1 if t.inputs is None else t.inputs.square().sum(2))
         own_variance = sum(square(t) * self.prior[k][:, 0] for k, t in new.items())
-        drop = torch.linalg.solve_triangular(self.factor, cross, upper=False).square().sum(1) * self.bend[:, 0]
+        drop = torch.linalg.solve_triangular(self.factor, cross, upper=False).square().sum(
+            1) * self.bend[:, 0]
         return mean[..., 0], (own_variance - drop).clamp_min(0) + self.fit.log_noise.exp()[:, None]
 
 # %% ../../nbs/training/08_laplace.ipynb #d2744987
 def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"], only: int | None = None,
                  least: float = 1e-3) -> tuple[Tensor, Tensor]:
-    """Mean and variance of new rows, float64: [m] each for Gaussian noise, of the class probabilities [m, K] otherwise.
+    """Mean and variance of new rows, float64: [m] each for Gaussian noise, of the class
+    probabilities [m, K] otherwise.
 
-    The mixture of all starts and references with at least the share `least`; or of the starts of structure `only`.
+    The mixture of all starts and references with at least the share `least`; or of the starts of
+    structure `only`.
     """
     task, x, (shares, refs), R = wide_task(fits.task), x.double(), fits.shares(), fits.plan.starts
     if only is not None:
@@ -387,7 +435,8 @@ def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"], only: int | No
         if task.likelihood == "gaussian":
             means, variances = Linearised(fit, task, rows)(x)
         else:
-            made = [probabilities(o, task.likelihood) for o in forward(fit.lanes, fit.weights, x)[0]]
+            made = [probabilities(o, task.likelihood)
+                    for o in forward(fit.lanes, fit.weights, x)[0]]
             means, variances = zip(*made)
         found += zip(members.values(), means, variances)
     total = sum(p for p, _, _ in found)

@@ -38,10 +38,12 @@ def precision_groups(net: Supernet, grouping: str = "layer") -> Int[Tensor, "P"]
 
 # %% ../../nbs/training/01_precision.ipynb #0dfa0f66
 class Groups:
-    "Which of the P weights of a net share a prior precision. `sizes`: of groups of neighbours; None for other groups."
+    """Which of the P weights of a net share a prior precision. `sizes`: of groups of neighbours;
+    None for other groups."""
 
     def __init__(self, net: Supernet, grouping: str = "layer", device=None):
-        layers = [*chain.from_iterable([math.prod(body)] * members for members, body in _bodies(net))]
+        layers = [*chain.from_iterable([math.prod(body)] * members
+                                       for members, body in _bodies(net))]
         sizes = {"layer": layers, "model": [sum(layers)]}
         self.sizes: list[int] | None = sizes.get(grouping)
         self._ids = None if self.sizes else precision_groups(net, grouping).to(device)
@@ -67,15 +69,18 @@ def best_log_precision(params: dict[str, Tensor], groups: Groups) -> Float[Tenso
 
 # %% ../../nbs/training/01_precision.ipynb #5af55fba
 def owners_of(net: Supernet) -> Int[Tensor, "P"]:
-    "For each weight the place of its candidate's γ among those of all choices, side by side; the last is for none."
+    """For each weight the place of its candidate's γ among those of all choices, side by side; the
+    last is for none."""
     edges = net.graph.choices
-    starts = dict(zip(edges, [0, *torch.tensor([len(c) for c in edges.values()]).cumsum(0).tolist()]))
+    starts = dict(zip(edges, [
+        0, *torch.tensor([len(c) for c in edges.values()]).cumsum(0).tolist()]))
     none, found = sum(map(len, edges.values())), []
     for name, shape in net.weight_shapes.items():
         group, _ = net.tensors[name]
         edge = group.prefix.split("/")[0]
         if net.shared[name] and len(group.members) > 1 and edge in edges:
-            raise ValueError(f"{name} is shared by candidates of edge {edge}; a coupled prior needs share=False")
+            raise ValueError(f"{name} is shared by candidates of edge {edge}; a coupled prior "
+                             "needs share=False")
         places = [starts[edge] + k if edge in edges else none for k in group.positions]
         found.append(torch.tensor(places).repeat_interleave(math.prod(shape) // len(places)))
     return torch.cat(found)

@@ -17,7 +17,8 @@ from torch.func import vmap
 
 from bstruct.distributions.gaussian import second_moment
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise
-from bstruct.objectives.coefficients import Coefficients, divergence, inner_objective, scale_minibatch, scheduled
+from bstruct.objectives.coefficients import (
+    Coefficients, divergence, inner_objective, scale_minibatch, scheduled)
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, forward_of, structure_kl, weight_kl
 from bstruct.structure import law
@@ -37,8 +38,10 @@ class Plan:
     structure_kl: str = "categorical"
 
 # %% ../../nbs/training/03_variational.ipynb #13021847
-def posterior_gradient(batch: Batch, g: Float[Tensor, "M P"], noise: Float[Tensor, "*M P"], ramp: float = 1.0):
-    "Gradients of the loss a row by loc and log_scale, from the gradient g of -ln p by the sampled weights."
+def posterior_gradient(batch: Batch, g: Float[Tensor, "M P"], noise: Float[Tensor, "*M P"],
+                       ramp: float = 1.0):
+    """Gradients of the loss a row by loc and log_scale, from the gradient g of -ln p by the
+    sampled weights."""
     loc, log_scale = batch.params["loc"].detach(), batch.params["log_scale"].detach()
     c, groups = (ramp * batch.c_reg / batch.sizes)[:, None], Groups(batch.net)
     means = groups.means(second_moment(loc, log_scale))
@@ -51,7 +54,8 @@ def _sources(generator: Generator | Sequence[Generator]) -> list[Generator]:
     return [generator] if isinstance(generator, Generator) else list(generator)
 
 # %% ../../nbs/training/03_variational.ipynb #9baab21b
-def drawn(draw: Callable[..., Tensor], shape, generator: Generator | Sequence[Generator], device=None) -> Tensor:
+def drawn(draw: Callable[..., Tensor], shape, generator: Generator | Sequence[Generator],
+          device=None) -> Tensor:
     "`draw(shape)` from one generator, or the first axis from a generator each."
     if isinstance(generator, Generator):
         return draw(shape, generator=generator, device=device)
@@ -64,17 +68,22 @@ def annealed(progress: float) -> float:
 
 # %% ../../nbs/training/03_variational.ipynb #3c259be4
 class Trainer:
-    """Trains a `Batch` on a `Task`, one epoch a call; its state is a dictionary of tensors, and resumes to the bit.
+    """Trains a `Batch` on a `Task`, one epoch a call; its state is a dictionary of tensors, and
+    resumes to the bit.
 
-    One `generator`: the models share rows and weight noise; a sequence of M: each draws from its own. Either way a
-    model with a given structure does not depend on the others of its batch, up to rounding.
+    One `generator`: the models share rows and weight noise; a sequence of M: each draws from its
+    own. Either way a model with a given structure does not depend on the others of its batch, up to
+    rounding.
     """
 
-    def __init__(self, batch: Batch, task: Task, plan: Plan, generator: Generator | Sequence[Generator]):
-        self.batch, self.task, self.plan, self.generator, self.epoch = batch, task, plan, generator, 0
+    def __init__(self, batch: Batch, task: Task, plan: Plan,
+                 generator: Generator | Sequence[Generator]):
+        self.batch, self.task, self.plan, self.generator, self.epoch = (
+            batch, task, plan, generator, 0)
         for v in batch.params.values():
             v.requires_grad_()
-        groups = [{"params": [batch.params["loc"], batch.params["log_scale"]], "base": plan.learning_rate},
+        groups = [{"params": [batch.params["loc"], batch.params["log_scale"]],
+                   "base": plan.learning_rate},
                   {"params": [batch.params["log_noise"]], "base": 10 * plan.learning_rate}]
         if laws := law.flat(batch.laws):
             groups.append({"params": list(laws.values()), "base": plan.structure_learning_rate})
@@ -83,7 +92,8 @@ class Trainer:
         given = batch.structure
         self._forward = None if given is None else forward_of(batch.net, given, len(batch))
         one_each = batch.sizes, torch.arange(len(batch), device=batch.sizes.device)
-        self._sizes, self._own = (batch.sizes.unique(return_inverse=True) if isinstance(generator, Generator)
+        self._sizes, self._own = (batch.sizes.unique(return_inverse=True)
+                                  if isinstance(generator, Generator)
                                   else one_each)
 
     @property
@@ -91,20 +101,24 @@ class Trainer:
         return self.epoch >= self.plan.epochs
 
     def run_epoch(self) -> dict:
-        "One pass; returns the evidence bound of each model [M] in nats and the structure's probabilities by edge."
+        """One pass; returns the evidence bound of each model [M] in nats and the structure's
+        probabilities by edge."""
         b, order, fits = self.batch, self._order(), []
         for i in range(self.plan.steps):
-            at = torch.arange(i * self.plan.batch_size, (i + 1) * self.plan.batch_size, device=order.device)
+            at = torch.arange(i * self.plan.batch_size, (i + 1) * self.plan.batch_size,
+                              device=order.device)
             rows = order.gather(1, at % self._sizes[:, None])
             fits.append(self._step(rows, (self.epoch + i / self.plan.steps) / self.plan.epochs))
         self.epoch += 1
         with torch.no_grad():
             kl = divergence(weight_kl(b), structure_kl(b, self.plan.structure_kl))
-            return {"bound": inner_objective(scale_minibatch(torch.stack(fits), b.sizes, 0), kl, self._coefficients),
+            return {"bound": inner_objective(scale_minibatch(torch.stack(fits), b.sizes, 0), kl,
+                                             self._coefficients),
                     "probabilities": law.marginals(b.net.graph.variables, b.laws)}
 
     def _order(self) -> Int[Tensor, "U n"]:
-        "Random orders of the rows, those that may be seen first: one for each size, or one for each model."
+        """Random orders of the rows, those that may be seen first: one for each size, or one for
+        each model."""
         device, n = self._sizes.device, len(self.task)
         one = isinstance(self.generator, Generator)
         keys = drawn(torch.rand, (n,) if one else (len(self._sizes), n), self.generator, device)
@@ -117,10 +131,12 @@ class Trainer:
             return self._forward
         t = scheduled(self.plan.temperature, progress)
         own, laws, device = b.net.graph.variables, b.laws, b.sizes.device
-        noise = law.noise(own, laws, lambda v, shape: drawn(gumbel_noise, shape, self.generator, device), (len(b),))
+        noise = law.noise(own, laws, lambda v, shape: drawn(gumbel_noise, shape, self.generator,
+                                                            device), (len(b),))
         gamma = law.sample(own, laws, noise, t, hard=True)
         if progress < 0.5:
-            return forward_of(b.net, {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}, len(b))
+            return forward_of(b.net, {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()},
+                              len(b))
         return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(w, gamma, x)
 
     def _weights(self) -> tuple[dict[str, Tensor], Float[Tensor, "*M P"]]:
@@ -141,10 +157,12 @@ class Trainer:
         axes = 0, None if common else 0, 0
         fit = vmap(task.log_likelihood, in_dims=axes)(output, task.y[rows], p["log_noise"]).mean(1)
         ramp = min(1.0, 2 * progress)
-        kl = structure_kl(b, self.plan.structure_kl)  # that of the weights is in `posterior_gradient`
+        # that of the weights is in `posterior_gradient`
+        kl = structure_kl(b, self.plan.structure_kl)
         self.optimiser.zero_grad()
         (-inner_objective(fit, kl, self._coefficients.at(progress, ramp), b.sizes)).sum().backward()
-        g = torch.cat([(torch.zeros_like(v) if v.grad is None else v.grad).flatten(1) for v in w.values()], 1)
+        g = torch.cat([(torch.zeros_like(v) if v.grad is None else v.grad).flatten(1)
+                       for v in w.values()], 1)
         p["loc"].grad, p["log_scale"].grad = posterior_gradient(b, g, noise, ramp)
         self.optimiser.step()
         return fit.detach()
@@ -163,7 +181,8 @@ def trainer_state(trainer: Trainer) -> dict[str, Tensor]:
     for k, v in trainer.batch.params.items():
         state |= {f"adam/{k}|{name}": t for name, t in trainer.optimiser.state.get(v, {}).items()}
     sources = _sources(trainer.generator)
-    return state | {"generator": torch.stack([g.get_state() for g in sources]), "epoch": torch.tensor(trainer.epoch)}
+    return state | {"generator": torch.stack([g.get_state() for g in sources]),
+                    "epoch": torch.tensor(trainer.epoch)}
 
 # %% ../../nbs/training/03_variational.ipynb #ec64d5f1
 def load_trainer_state(trainer: Trainer, state: dict[str, Tensor]) -> None:
@@ -175,6 +194,7 @@ def load_trainer_state(trainer: Trainer, state: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for k, v in trainer.batch.params.items():
             v.copy_(state[f"params/{k}"])
-            moments = {n: state[f"adam/{k}|{n}"] for n in ("step", "exp_avg", "exp_avg_sq") if f"adam/{k}|{n}" in state}
+            moments = {n: state[f"adam/{k}|{n}"] for n in ("step", "exp_avg", "exp_avg_sq")
+                       if f"adam/{k}|{n}" in state}
             if moments:
                 trainer.optimiser.state[v] = {n: t.to(v.device).clone() for n, t in moments.items()}

@@ -23,7 +23,8 @@ from safetensors import SafetensorError
 
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
-from bstruct.use.flow import check_ends, estimator_of, note, prepare, search_run, text_of, write_report
+from bstruct.use.flow import (
+    check_ends, estimator_of, note, prepare, search_run, text_of, write_report)
 
 # %% ../../nbs/use/10_cli.ipynb #56fa68c9
 if TYPE_CHECKING:
@@ -42,19 +43,25 @@ _Whole = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 class Fit:
     "Choose the most plausible structure for a table, and write a run folder."
 
-    data: _Positional[str]  # .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer, diabetes
-    out: _File = None  # the run folder to write, new or empty; if not given, runs/ and the names of data and mode
+    # .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer, diabetes
+    data: _Positional[str]
+    # the run folder to write, new or empty; if not given, runs/ and the names of data and mode
+    out: _File = None
     target: _Text = None  # the column to learn (a named set has one already)
     test: _File = None  # a file of test rows, with the target
-    test_size: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None  # or the share of rows to hold out
+    # or the share of rows to hold out
+    test_size: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None
     task: _Text = None  # classification or regression; if not given, told by the target
-    graph: _File = None  # a graph file; if not given, --hidden layers with --candidates on each edge
+    # a graph file; if not given, --hidden layers with --candidates on each edge
+    graph: _File = None
     drop: tuple[str, ...] = ()  # columns to leave out
     categorical: tuple[str, ...] = ()  # numeric columns to take as categories
     impute: bool = False  # fill missing values with the median or the most frequent value
     seed: int = 0  # of everything random: split, starts, minibatches, samples
-    jobs: int = 1  # processes that share the work of --mode enumerate; -1: one a core. No result depends on it
-    compare: tuple[str, ...] = ("evidence",)  # with --mode enumerate: modes whose answers are ranked among all
+    # processes that share the work of --mode enumerate; -1: one a core. No result depends on it
+    jobs: int = 1
+    # with --mode enumerate: modes whose answers are ranked among all
+    compare: tuple[str, ...] = ("evidence",)
     device: str = "cpu"  # where to compute: cpu, cuda, cuda:1
     overwrite: bool = False  # replace the run in --out
     quiet: bool = False  # no progress and no notes; print only where the report is
@@ -137,7 +144,8 @@ def _unboxed(text: str) -> str:
         body, indent = line.strip("│╰╯|+ "), len(line) - len(line.lstrip("│| "))
         if body.startswith("Argument helptext"):
             break
-        frame = line.startswith(("╭", "+")) or set(body) <= set("─-")  # a terminal without Unicode gets ASCII
+        # a terminal without Unicode gets ASCII
+        frame = line.startswith(("╭", "+")) or set(body) <= set("─-")
         if not frame and indent < 8 and not body.startswith("For full helptext"):
             words.append(body)
     said = " ".join(words)
@@ -195,7 +203,8 @@ def _read_graph(file: Path):
     try:
         return Graph.from_json(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ValueError(f"{file}: {error.strerror}; give a file that Graph.to_json wrote") from None
+        raise ValueError(f"{file}: {error.strerror}; give a file that "
+                         "Graph.to_json wrote") from None
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
 
@@ -206,7 +215,8 @@ def _check_device(device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {device}: {str(error).splitlines()[0][:100]}; use cpu") from None
+        raise ValueError(f"--device {device}: "
+                         f"{str(error).splitlines()[0][:100]}; use cpu") from None
 
 # %% ../../nbs/use/10_cli.ipynb #a73788fd
 def _check_jobs(jobs: int | None) -> None:
@@ -224,27 +234,33 @@ def fit(options: Fit) -> int:
     "The command `bstruct fit`."
     from bstruct.use.runs import RunFolder, discard, refuse_taken, versions
 
-    out = options.out or Path("runs") / "-".join([Path(options.data).name.split(".")[0], options.search.mode])
+    out = options.out or Path("runs") / "-".join(
+        [Path(options.data).name.split(".")[0], options.search.mode])
     refuse_taken(out, options.overwrite)
     _check_device(options.device)
     _check_jobs(options.jobs)
     _check_compare(options.compare)
     known = Path(options.data).exists()
-    data = {"source": str(Path(options.data).absolute()) if known else options.data, "target": options.target,
-            "drop": list(options.drop), "categorical": list(options.categorical), "impute": options.impute,
-            "test": str(options.test.absolute()) if options.test else None, "test_size": options.test_size,
-            "task": options.task}
+    data = {"source": str(Path(options.data).absolute()) if known else options.data,
+            "target": options.target,
+            "drop": list(options.drop), "categorical": list(options.categorical),
+            "impute": options.impute,
+            "test": str(options.test.absolute()) if options.test else None,
+            "test_size": options.test_size, "task": options.task}
     prepared = prepare(data, options.seed)
     graph = _read_graph(options.graph) if options.graph else None
     if graph is not None:
         check_ends(graph, prepared)
-    settings = {"name": options.data, "data": data, "facts": prepared.facts, "search": options.search.as_record(),
-                "seed": options.seed, "device": options.device, "versions": versions(), "jobs": options.jobs,
+    settings = {"name": options.data, "data": data, "facts": prepared.facts,
+                "search": options.search.as_record(),
+                "seed": options.seed, "device": options.device, "versions": versions(),
+                "jobs": options.jobs,
                 "compare": list(options.compare) if options.search.mode == "enumerate" else [],
                 "graph": None if graph is None else graph.to_dict()}
     estimator_of(settings, None).check(prepared.X, prepared.y)
     run = RunFolder.start(out, settings, options.overwrite)
-    note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task overrides)", options.quiet)
+    note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task overrides)",
+         options.quiet)
     try:
         return search_run(run, prepared, None, options.quiet)
     except (ValueError, KeyboardInterrupt) as stop:
@@ -263,7 +279,8 @@ def _open(options) -> "RunFolder":
     own = {"mode": run.settings["search"]["mode"], "seed": run.settings["seed"]}
     for name, value in own.items():
         if (given := getattr(options, name)) not in (None, value):
-            raise ValueError(f"--{name} {given} is not this run's, which is {value}: leave it out, or fit a new run")
+            raise ValueError(f"--{name} {given} is not this run's, which is {value}: leave it out, "
+                             "or fit a new run")
     return run
 
 
@@ -286,8 +303,9 @@ def resume(options: Resume) -> int:
         raise ValueError("--impute is not this run's setting: leave the flag out, or fit a new run")
     prepared = prepare(settings["data"], settings["seed"])
     if prepared.facts["fingerprint"] != settings["facts"]["fingerprint"]:
-        raise ValueError(f"{settings['data']['source']} has changed since the run began (its SHA-256 was "
-                         f"{settings['facts']['fingerprint'][:12]}… and is {prepared.facts['fingerprint'][:12]}…): "
+        raise ValueError(f"{settings['data']['source']} has changed since the run began (its "
+                         f"SHA-256 was {settings['facts']['fingerprint'][:12]}… and is "
+                         f"{prepared.facts['fingerprint'][:12]}…): "
                          "restore it, or fit a new run")
     now = versions()
     notes = [f"{k} was {v} when the run began and is {now.get(k)} now; the result may differ"
@@ -306,7 +324,8 @@ def _reached(run) -> str:
     if not last.get("structures"):
         return "{stage}, epoch {epoch} of {epochs}, ELBO {elbo:.1f} nats".format(**last)
     done, best = "{} of {} structures".format(*last["structures"]), last["elbo"]
-    return f"{last['stage']}, {done}" + (f", best log evidence {best:.1f} nats" if best == best else "")
+    return f"{last['stage']}, {done}" + (f", best log evidence {best:.1f} nats" if best == best
+                                         else "")
 
 
 def show(options: Show) -> int:
@@ -318,7 +337,8 @@ def show(options: Show) -> int:
     if run.journal.torn:
         note(run.journal.torn, options.quiet)
     if result is None:
-        print(f"{run.settings['name']}: not finished ({_reached(run)}); go on with bstruct resume {run.folder}")
+        print(f"{run.settings['name']}: not finished ({_reached(run)}); go on with bstruct resume "
+              f"{run.folder}")
         return 0
     if options.overwrite:
         write_report(run, result, _load(run, options.device).graph_)
@@ -383,9 +403,11 @@ def draw(options: DrawGraph) -> int:
         raise ValueError(f"{options.out} exists; choose another --out, or --overwrite it")
     for edge, candidates in graph.candidates.items():
         print(f"{edge}: {', '.join(candidates)}")
-    print(f"{len(graph.vertices)} vertices, {len(graph.edges)} edges, {graph.n_structures:,} structures")
+    print(f"{len(graph.vertices)} vertices, {len(graph.edges)} edges, {graph.n_structures:,} "
+          "structures")
     if options.out:
-        picture = graph.to_dot() if kind == ".dot" else as_image(graph.draw().figure, options.out.suffix[1:])
+        picture = graph.to_dot() if kind == ".dot" else as_image(
+            graph.draw().figure, options.out.suffix[1:])
         write_whole(options.out, picture)
     return 0
 

@@ -37,13 +37,15 @@ class DataError(ValueError):
 
 # %% ../../nbs/use/01_data.ipynb #fb06a3b7
 def hint(name: str, known: Sequence[str]) -> str:
-    "The question for the known names nearest to `name`, or the first known ones where none is near."
+    """The question for the known names nearest to `name`, or the first known ones where none is
+    near."""
     listed = ", ".join(map(repr, known[:8])) + (" …" if len(known) > 8 else "")
     return nearest(name, known) or f"there {'are' if len(known) > 1 else 'is'} {listed}"
 
 # %% ../../nbs/use/01_data.ipynb #5df45257
 def _read_csv(path: Path) -> pd.DataFrame:
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="", encoding="utf-8-sig") as file:
+    with (gzip.open if path.suffix == ".gz"
+          else open)(path, "rt", newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file, strict=True)
         names = next(rows, None)
         if names is None:
@@ -51,7 +53,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
         _check_names(names, path)
         for row in rows:
             if row and len(row) != len(names):
-                raise DataError(f"{path}: line {rows.line_num} has {len(row)} fields, the header has {len(names)}; "
+                raise DataError(f"{path}: line {rows.line_num} has {len(row)} fields, the header "
+                                f"has {len(names)}; "
                                 "is the file complete, and separated by commas?")
     return pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
 
@@ -60,7 +63,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         import pyarrow.parquet as parquet
     except ImportError:
-        raise DataError(f"{path}: parquet files need pyarrow; pip install 'bstruct[parquet]'") from None
+        raise DataError(f"{path}: parquet files need pyarrow; pip install "
+                        "'bstruct[parquet]'") from None
     _check_names(parquet.ParquetFile(path).schema_arrow.names, path)
     return pd.read_parquet(path).reset_index(drop=True)
 
@@ -70,11 +74,13 @@ def _read_npz(path: Path) -> pd.DataFrame:
         arrays = {name: file[name] for name in file.files}
     matrix = arrays.pop("X", None)
     if matrix is not None and matrix.ndim != 2:
-        raise DataError(f"{path}: X has shape {matrix.shape}; a matrix of rows and columns is needed: reshape it")
+        raise DataError(f"{path}: X has shape {matrix.shape}; a matrix of rows and columns is "
+                        "needed: reshape it")
     columns = {} if matrix is None else {f"x{j}": column for j, column in enumerate(matrix.T)}
     lengths = {name: len(a) if a.ndim == 1 else a.shape for name, a in (columns | arrays).items()}
     if len(set(lengths.values())) > 1 or any(isinstance(n, tuple) for n in lengths.values()):
-        raise DataError(f"{path}: columns of different lengths or shapes {dict(list(lengths.items())[-4:])}; "
+        raise DataError(f"{path}: columns of different lengths or shapes "
+                        f"{dict(list(lengths.items())[-4:])}; "
                         "one vector of each row's value is needed for each")
     return pd.DataFrame(columns | arrays)
 
@@ -82,10 +88,11 @@ def _read_npz(path: Path) -> pd.DataFrame:
 def _check_names(names: Sequence[str], source) -> None:
     "Each column has a name of its own."
     if "" in names:
-        raise DataError(f"{source}: column {list(names).index('') + 1} has no name; name it in the header, or write "
-                        "the table without its index")
+        raise DataError(f"{source}: column {list(names).index('') + 1} has no name; name it in the "
+                        "header, or write the table without its index")
     if twice := sorted({n for n in names if list(names).count(n) > 1}):
-        raise DataError(f"{source}: the column name {twice[0]!r} occurs {list(names).count(twice[0])} times; "
+        raise DataError(f"{source}: the column name {twice[0]!r} occurs "
+                        f"{list(names).count(twice[0])} times; "
                         "rename all but one")
 
 # %% ../../nbs/use/01_data.ipynb #02f30183
@@ -107,19 +114,22 @@ def _read_file(path: Path) -> pd.DataFrame:
         raise DataError(f"{str(path)!r} is neither a file nor a set that ships with scikit-learn; "
                         f"{hint(str(path), SETS)}")
     if kind is None:
-        raise DataError(f"{path}: files of kind {path.suffix or '(none)'} are not read; use {', '.join(READERS)}")
+        raise DataError(f"{path}: files of kind {path.suffix or '(none)'} are not read; use "
+                        f"{', '.join(READERS)}")
     try:
         return READERS[kind](path)
     except DataError:
         raise
     except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, csv.Error) as error:
         why = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(f"{path}: cannot be read as {kind} ({why}); is it complete, and of that kind?") from error
+        raise DataError(f"{path}: cannot be read as {kind} ({why}); is it complete, and of "
+                        "that kind?") from error
 
 # %% ../../nbs/use/01_data.ipynb #5d394f74
 @dataclass(frozen=True)
 class Table:
-    "Explanatory columns `X` of n rows; their target `y`, or None; where they are from; SHA-256 of what was read."
+    """Explanatory columns `X` of n rows; their target `y`, or None; where they are from; SHA-256
+    of what was read."""
     X: pd.DataFrame
     y: pd.Series | None
     source: str
@@ -140,27 +150,33 @@ class Table:
 # %% ../../nbs/use/01_data.ipynb #d9739b35
 def load_table(source: str | Path, target: str | None = None, *, drop: Sequence[str] = (),
                labelled: bool = True) -> Table:
-    """The table of a file (.csv, .csv.gz, .parquet, .npz) or of a set of scikit-learn (digits, iris, wine, ...).
+    """The table of a file (.csv, .csv.gz, .parquet, .npz) or of a set of scikit-learn (digits,
+    iris, wine, ...).
 
-    `target` is the column to learn; a set, and an archive with `y`, have one already. With `labelled=False` the
-    target may be absent (data to predict). Raises `DataError` for what cannot be read or lacks a named column.
+    `target` is the column to learn; a set, and an archive with `y`, have one already. With
+    `labelled=False` the target may be absent (data to predict). Raises `DataError` for what cannot
+    be read or lacks a named column.
     """
     known = str(source) in SETS and not Path(source).exists()
     frame = _read_set(str(source)) if known else _read_file(Path(source))
     columns = list(map(str, frame.columns))
     frame.columns = columns
     if target is None and labelled:
-        target = "target" if known else "y" if str(source).endswith(".npz") and "y" in columns else None
+        target = "target" if known else "y" if str(source).endswith(
+            ".npz") and "y" in columns else None
         if target is None:
-            raise DataError(f"{source}: which column is the target? Name it with --target; {hint('', columns)}")
+            raise DataError(f"{source}: which column is the target? Name it with --target; "
+                            f"{hint('', columns)}")
     for name in [*drop, *([target] if target and labelled else [])]:
         if name not in columns:
             raise DataError(f"{source}: no column {name!r}; {hint(name, columns)}")
     if len(frame) < 1:
-        raise DataError(f"{source}: no rows below the header; 2 are the least that can be learnt from")
+        raise DataError(f"{source}: no rows below the header; 2 are the least that can be "
+                        "learnt from")
     X = frame.drop(columns=[*drop, *([target] if target in columns else [])])
     if X.shape[1] == 0:
-        raise DataError(f"{source}: no column but the target {target!r}; at least one to learn from is needed")
+        raise DataError(f"{source}: no column but the target {target!r}; at least one to learn "
+                        "from is needed")
     content = frame.to_csv(index=False).encode() if known else Path(source).read_bytes()
     y = frame.loc[:, target] if target in columns else None
     return Table(X, y, str(source), hashlib.sha256(content).hexdigest())
@@ -178,8 +194,10 @@ def _kind(name: str, column: pd.Series, categorical: Sequence[str] = ()) -> str:
     "'number' or 'category'."
     if name in categorical:
         return "category"
-    if types.is_complex_dtype(column) or types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
-        raise DataError(f"column {name!r} holds {column.dtype} values; turn it into numbers or text, or --drop {name}")
+    if types.is_complex_dtype(column) or types.is_datetime64_any_dtype(
+        column) or types.is_timedelta64_dtype(column):
+        raise DataError(f"column {name!r} holds {column.dtype} values; turn it into numbers or "
+                        f"text, or --drop {name}")
     if types.is_numeric_dtype(column) or types.is_bool_dtype(column):
         return "number"
     read = _as_numbers(column.dropna().astype(str)).notna()
@@ -198,13 +216,16 @@ def _where(mask: pd.Series) -> str:
 
 def _numbers(name: str, column: pd.Series, remedy: str) -> pd.Series:
     "The column as float64, NaN where a value is missing."
-    text = column if types.is_numeric_dtype(column) or types.is_bool_dtype(column) else column.astype("object").map(
+    text = column if types.is_numeric_dtype(column) or types.is_bool_dtype(
+        column) else column.astype("object").map(
         lambda v: str(v) if pd.notna(v) else None)
     values = _as_numbers(text).astype("float64")
     if (stray := values.isna() & column.notna()).any():
-        raise DataError(f"column {name!r} is numeric but for {column.loc[stray].iloc[0]!r} {_where(stray)}; {remedy}")
+        raise DataError(f"column {name!r} is numeric but for {column.loc[stray].iloc[0]!r} "
+                        f"{_where(stray)}; {remedy}")
     if (infinite := values.abs() == math.inf).any():
-        raise DataError(f"column {name!r} is infinite {_where(infinite)}; correct or remove the row")
+        raise DataError(f"column {name!r} is infinite {_where(infinite)}; correct or "
+                        "remove the row")
     return values
 
 
@@ -229,13 +250,16 @@ def _transformer(kinds: dict[str, str], levels: dict[str, list[str]]) -> ColumnT
     categories: Any = list(levels.values())  # scikit-learn's own types know the word "auto" alone
     one_hot = OneHotEncoder(categories=categories, handle_unknown="ignore", sparse_output=False)
     category = make_pipeline(SimpleImputer(strategy="most_frequent"), one_hot)
-    parts = [("number", number, [c for c in kinds if c not in levels]), ("category", category, list(levels))]
+    parts = [("number", number, [c for c in kinds if c not in levels]),
+             ("category", category, list(levels))]
     return ColumnTransformer([p for p in parts if p[2]], verbose_feature_names_out=False)
 
 
-def _restored(kinds: dict[str, str], levels: dict[str, list[str]], fitted: dict) -> ColumnTransformer:
+def _restored(kinds: dict[str, str], levels: dict[str, list[str]],
+              fitted: dict) -> ColumnTransformer:
     "A transformer fitted to one row, with the learnt statistics put in place."
-    row = pd.DataFrame({c: pd.Series([levels[c][0]], dtype="object") if c in levels else [0.0] for c in kinds})
+    row = pd.DataFrame({c: pd.Series([levels[c][0]], dtype="object") if c in levels else [0.0]
+                        for c in kinds})
     columns = _transformer(kinds, levels).fit(row)
     for part, pipe in columns.named_transformers_.items():
         for step in pipe:
@@ -249,7 +273,8 @@ def _clean(X: pd.DataFrame, kinds: dict[str, str], impute: bool) -> pd.DataFrame
     if lost := [c for c in kinds if c not in X]:
         extra = [c for c in X if c not in kinds]
         raise DataError(f"column {lost[0]!r} is missing, and {len(lost) - 1} more of {len(kinds)}; "
-                        + (hint(lost[0], extra) if extra else "the columns of the training table are needed"))
+                        + (hint(lost[0], extra) if extra
+                           else "the columns of the training table are needed"))
     remedy = "correct it, or take the column as text with --categorical {0}"
     clean = pd.DataFrame({c: _numbers(c, X.loc[:, c], remedy.format(c)) if kind == "number"
                           else _categories(c, X.loc[:, c]) for c, kind in kinds.items()})
@@ -257,25 +282,28 @@ def _clean(X: pd.DataFrame, kinds: dict[str, str], impute: bool) -> pd.DataFrame
     if not impute and holes:
         first = next(iter(holes))
         raise DataError(f"column {first!r} has {holes[first]} missing values, the first "
-                        f"{_first(clean.loc[:, first].isna())} (columns with holes: {len(holes)}); fill them in, "
-                        "or use --impute")
+                        f"{_first(clean.loc[:, first].isna())} (columns with holes: {len(holes)}); "
+                        "fill them in, or use --impute")
     return clean
 
 
 def _levels(clean: pd.DataFrame, kinds: dict[str, str]) -> dict[str, list[str]]:
     "The categories of each text column."
     if empty := [c for c in kinds if bool(clean.loc[:, c].isna().all())]:
-        raise DataError(f"column {empty[0]!r} has no value at all; leave it out with --drop {empty[0]}")
-    levels = {c: sorted(clean[c].dropna().unique()) for c, kind in kinds.items() if kind == "category"}
+        raise DataError(f"column {empty[0]!r} has no value at all; leave it out with --drop "
+                        f"{empty[0]}")
+    levels = {c: sorted(clean[c].dropna().unique()) for c, kind in kinds.items()
+              if kind == "category"}
     for name, values in levels.items():
         if len(values) > LEVELS:
-            raise DataError(f"column {name!r} has {len(values)} different texts, {LEVELS} can be one-hot; "
-                            f"group them, or leave the column out with --drop {name}")
+            raise DataError(f"column {name!r} has {len(values)} different texts, {LEVELS} can be "
+                            f"one-hot; group them, or leave the column out with --drop {name}")
     return levels
 
 # %% ../../nbs/use/01_data.ipynb #d181f786
 class TableEncoder:
-    "Columns of a table to a matrix: standardised numbers first, then one-hot categories. Raises `DataError`."
+    """Columns of a table to a matrix: standardised numbers first, then one-hot categories. Raises
+    `DataError`."""
 
     def __init__(self, impute: bool = False, categorical: Sequence[str] = ()):
         self.impute, self.categorical = impute, list(categorical)
@@ -283,7 +311,8 @@ class TableEncoder:
     def fit(self, X: pd.DataFrame) -> "TableEncoder":
         "Learn the kinds of the columns, means, deviations and categories."
         if absent := [c for c in self.categorical if c not in X]:
-            raise DataError(f"no column {absent[0]!r} to take as categorical; {hint(absent[0], list(X))}")
+            raise DataError(f"no column {absent[0]!r} to take as categorical; "
+                            f"{hint(absent[0], list(X))}")
         self.kinds = {name: _kind(name, X.loc[:, name], self.categorical) for name in X}
         clean = _clean(X, self.kinds, self.impute)
         self.levels = _levels(clean, self.kinds)
@@ -296,15 +325,16 @@ class TableEncoder:
         for name, levels in self.levels.items():
             column = clean.loc[:, name]
             if len(new := column.loc[column.notna() & ~column.isin(levels)]):
-                warnings.warn(f"column {name!r} has {len(new)} values that training never saw, first {new.iloc[0]!r}; "
+                warnings.warn(f"column {name!r} has {len(new)} values that training never saw, "
+                              f"first {new.iloc[0]!r}; "
                               "they match no category", stacklevel=2)
         return np.asarray(self.columns.transform(clean), dtype="float64")
 
     def to_dict(self) -> dict:
         "What was learnt, as JSON can hold it."
         fitted = {part: _learnt(pipe) for part, pipe in self.columns.named_transformers_.items()}
-        return {"impute": self.impute, "categorical": self.categorical, "kinds": self.kinds, "levels": self.levels,
-                "fitted": fitted}
+        return {"impute": self.impute, "categorical": self.categorical, "kinds": self.kinds,
+                "levels": self.levels, "fitted": fitted}
 
     @classmethod
     def from_dict(cls, state: dict) -> "TableEncoder":
@@ -318,36 +348,43 @@ class TableEncoder:
 def infer_task(y: pd.Series) -> tuple[str, str]:
     "'classification' or 'regression', and the reason."
     if types.is_bool_dtype(y) or _kind(str(y.name), y) == "category":
-        return "classification", f"the target {y.name!r} holds {'truth values' if types.is_bool_dtype(y) else 'text'}"
+        return ("classification", f"the target {y.name!r} holds "
+                                  f"{'truth values' if types.is_bool_dtype(y) else 'text'}")
     values = _as_numbers(y).dropna()
     limit, distinct = max(2, min(20, len(values) // 5)), values.nunique()
     if not np.isfinite(values).all() or (values % 1 != 0).any():
         return "regression", f"the target {y.name!r} has values that are not whole"
     if distinct > limit:
-        return "regression", f"the target {y.name!r} has {distinct} different whole numbers, more than {limit}"
-    return "classification", f"the target {y.name!r} has {distinct} different whole numbers, {limit} or fewer"
+        return ("regression", f"the target {y.name!r} has {distinct} different whole numbers, more "
+                              f"than {limit}")
+    return ("classification", f"the target {y.name!r} has {distinct} different whole numbers, "
+                              f"{limit} or fewer")
 
 # %% ../../nbs/use/01_data.ipynb #661c6790
 def target_values(y: pd.Series, task: str, training: bool = True) -> np.ndarray:
-    "The target as labels (strings or integers) or as float64 values; for training it must vary. Raises `DataError`."
+    """The target as labels (strings or integers) or as float64 values; for training it must vary.
+    Raises `DataError`."""
     name = str(y.name)
     if task not in (tasks := ("classification", "regression")):
         raise DataError(f"unknown task {task!r}; {hint(task, tasks)}")
     if y.isna().any():
-        raise DataError(f"target {name!r} has {int(y.isna().sum())} missing values, the first {_first(y.isna())}; "
+        raise DataError(f"target {name!r} has {int(y.isna().sum())} missing values, the first "
+                        f"{_first(y.isna())}; "
                         "remove those rows")
     if training and len(y) < 2:
-        raise DataError(f"the table has {len(y)} row; 2 are the least that can be learnt from: add rows")
+        raise DataError(f"the table has {len(y)} row; 2 are the least that can be learnt from: "
+                        "add rows")
     if task == "regression" or _kind(name, y) == "number":
-        remedy = "correct it" + ("" if task == "classification" else ", or use --task classification")
+        remedy = "correct it" + ("" if task == "classification"
+                                 else ", or use --task classification")
         values = _numbers(name, y, remedy).to_numpy()
         if task == "classification":
             values = values.astype(int) if (values % 1 == 0).all() else values.astype(str)
     else:
         values = _categories(name, y).to_numpy(dtype=str)
     if training and len(np.unique(values)) < 2:
-        raise DataError(f"target {name!r} is {values[0].item()!r} in all {len(y)} rows, and 2 values are the least; "
-                        "choose another --target")
+        raise DataError(f"target {name!r} is {values[0].item()!r} in all {len(y)} rows, and 2 "
+                        "values are the least; choose another --target")
     return values
 
 # %% ../../nbs/use/01_data.ipynb #884737cd
@@ -358,10 +395,10 @@ def hold_out(table: Table, share: float, seed: int, stratify: bool) -> tuple[Tab
     labels = table.y if stratify else None
     least = 1 if labels is None else labels.nunique()
     if not 0 < share < 1 or size < least or n - size < least:
-        raise DataError(f"a test share of {share} leaves {n - size} of {n} rows to learn from and {size} to test; "
-                        f"each part needs {least}: choose another --test-size")
+        raise DataError(f"a test share of {share} leaves {n - size} of {n} rows to learn from and "
+                        f"{size} to test; each part needs {least}: choose another --test-size")
     if labels is not None and labels.value_counts().min() < 2:
-        raise DataError(f"class {labels.value_counts().idxmin()!r} has 1 row, which cannot be in both parts; "
-                        "remove it, or give the test rows with --test FILE")
+        raise DataError(f"class {labels.value_counts().idxmin()!r} has 1 row, which cannot be in "
+                        "both parts; remove it, or give the test rows with --test FILE")
     learn, test = train_test_split(np.arange(n), test_size=size, random_state=seed, stratify=labels)
     return table.rows(learn), table.rows(test)

@@ -57,14 +57,16 @@ def _graph_for(graph: Graph | None, settings: Settings, inputs: int, outputs: in
         return Graph.dense(inputs, outputs, settings.hidden, settings.candidates)
     have = math.prod(graph.vertices[0].shape), math.prod(graph.vertices[-1].shape)
     if have != (inputs, outputs):
-        raise ValueError(f"the graph maps {have[0]} inputs to {have[1]} outputs, the table has {inputs} columns and "
-                         f"needs {outputs} outputs: change the first and the last vertex")
+        raise ValueError(f"the graph maps {have[0]} inputs to {have[1]} outputs, the table has "
+                         f"{inputs} columns and needs {outputs} outputs: change the first and the "
+                         "last vertex")
     return graph
 
 # %% ../../nbs/use/04_estimators.ipynb #736472c5
 def _problem(model, X, y) -> tuple[Graph, Task, Settings, int, int]:
     "What a search is given: graph, task, settings, seed and number of processes."
-    settings = Settings(**{f.name: getattr(model, f.name) for f in fields(Settings) if hasattr(model, f.name)})
+    settings = Settings(**{f.name: getattr(model, f.name) for f in fields(Settings)
+                           if hasattr(model, f.name)})
     n_jobs = _processes(model.n_jobs)
     X, y = model._checked(X, y)
     target, model.likelihood_, outputs = model._target(y)
@@ -72,8 +74,10 @@ def _problem(model, X, y) -> tuple[Graph, Task, Settings, int, int]:
     graph = _graph_for(model.graph, settings, X.shape[1], outputs)
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
     order = torch.randperm(len(X), generator=Generator().manual_seed(seed))
-    inputs = standardise(torch.tensor(X), model.input_mean_, model.input_scale_).float()[order].to(model.device)
-    return graph, Task(inputs, target[order].to(model.device), model.likelihood_), settings, seed, n_jobs
+    inputs = standardise(torch.tensor(X), model.input_mean_,
+                         model.input_scale_).float()[order].to(model.device)
+    return graph, Task(inputs, target[order].to(model.device),
+                       model.likelihood_), settings, seed, n_jobs
 
 # %% ../../nbs/use/04_estimators.ipynb #23d17466
 class FittedStructure(EstimatorParameters):
@@ -102,30 +106,37 @@ class FittedStructure(EstimatorParameters):
         return [dict(self.result_.structures[i]) for i in picks]
 
     def rank_of(self, structure: Structure) -> int:
-        "The place of a structure (edge to candidate) in `ranking_`, 1 for the best; ValueError where it is not there."
+        """The place of a structure (edge to candidate) in `ranking_`, 1 for the best; ValueError
+        where it is not there."""
         check_is_fitted(self, "result_")
         return place_of(self.result_.ranking, structure, self.graph_)
 
     def plot(self, what: str = "structure", ax=None):
-        "Draw the `structure` with the posterior probabilities of its candidates, the `ranking`, or the `path`."
+        """Draw the `structure` with the posterior probabilities of its candidates, the `ranking`,
+        or the `path`."""
         check_is_fitted(self, "result_")
         check_choice("what", what, ("structure", "ranking", "path"))
         if what == "structure":
-            return self.graph_.draw({e: list(p.values()) for e, p in self.structure_probabilities_.items()}, ax)
+            return self.graph_.draw(
+                {e: list(p.values()) for e, p in self.structure_probabilities_.items()}, ax)
         if what == "path":
             return plot_path(_path_of(self), ax)
-        from bstruct.use.plots import plot_ranking  # matplotlib, which the command line need not wait for
+        # matplotlib, which the command line need not wait for
+        from bstruct.use.plots import plot_ranking
 
         return plot_ranking(_ranked(self.result_))
 
     def to_frame(self, what: str = "ranking"):
-        "The `ranking` or the `path` as a pandas table; `to_csv` writes it. ValueError where the mode walks no path."
+        """The `ranking` or the `path` as a pandas table; `to_csv` writes it. ValueError where the
+        mode walks no path."""
         check_is_fitted(self, "result_")
         check_choice("what", what, ("ranking", "path"))
-        return to_frame(_ranked(self.result_)) if what == "ranking" else to_frame(_path_of(self), ranked=False)
+        return to_frame(_ranked(self.result_)) if what == "ranking" else to_frame(
+            _path_of(self), ranked=False)
 
     def save(self, folder: str | Path) -> None:
-        "Write everything to a folder, atomically; `load` reads it. FileExistsError where it is not empty."
+        """Write everything to a folder, atomically; `load` reads it. FileExistsError where it is
+        not empty."""
         save(self, folder)
 
     def to_torch(self, *, structures: str = "all") -> torch.nn.Module:
@@ -139,8 +150,9 @@ class StructureEstimator(FittedStructure):
     def fit(self, X, y, *, checkpoint=None, callback=None):
         """Search the structure of a network for the rows X [n, d] and the targets y [n].
 
-        `checkpoint`: path of a file that makes the fit resumable; `callback`: called with a record every epoch.
-        Ctrl-C keeps the best so far. Raises ValueError for settings or tables that cannot work.
+        `checkpoint`: path of a file that makes the fit resumable; `callback`: called with a record
+        every epoch. Ctrl-C keeps the best so far. Raises ValueError for settings or tables that
+        cannot work.
         """
         graph, task, settings, seed, n_jobs = _problem(self, X, y)
         report = _reporter(self.verbose, callback)
@@ -149,7 +161,8 @@ class StructureEstimator(FittedStructure):
         return self
 
     def check(self, X, y) -> None:
-        "Raise the ValueError that `fit` would raise before its first step, or do nothing; changes nothing."
+        """Raise the ValueError that `fit` would raise before its first step, or do nothing;
+        changes nothing."""
         graph, task, settings, _, n_jobs = _problem(clone(self), X, y)
         check(graph, task, settings, n_jobs)
 
@@ -173,8 +186,8 @@ class StructureClassifier(ClassifierMixin, StructureEstimator):
     def _target(self, y):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class ({self.classes_[0]!r}) in {len(y)} rows: at least two are needed; "
-                             "add rows of another class")
+            raise ValueError(f"y has one class ({self.classes_[0]!r}) in {len(y)} rows: at least "
+                             "two are needed; add rows of another class")
         codes = torch.tensor(codes.reshape(-1))
         many = len(self.classes_)
         return (codes.float(), "bernoulli", 1) if many == 2 else (codes, "categorical", many)
@@ -199,12 +212,13 @@ class StructureRegressor(RegressorMixin, StructureEstimator):
     def _target(self, y):
         self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
         if self.target_scale_ <= 1e-12 * max(1.0, abs(self.target_mean_)):
-            raise ValueError(f"y is constant ({y[0]!r} in all {len(y)} rows): there is nothing to explain; "
-                             "check the target column")
+            raise ValueError(f"y is constant ({y[0]!r} in all {len(y)} rows): there is nothing to "
+                             "explain; check the target column")
         return torch.tensor((y - self.target_mean_) / self.target_scale_).float(), "gaussian", 1
 
     def predict(self, X, return_std: bool = False, *, structures="all"):
-        "Mean [n], and with `return_std` the standard deviation [n] of the predictive (noise included)."
+        """Mean [n], and with `return_std` the standard deviation [n] of the predictive (noise
+        included)."""
         mean, std = self._predicted(X, structures).T
         return (mean, std) if return_std else mean
 
@@ -229,7 +243,8 @@ def _reporter(verbose: bool, callback):
 
 
 def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]]:
-    "Probability of every candidate of every edge that has a choice: to be taken, or to be among those that are on."
+    """Probability of every candidate of every edge that has a choice: to be taken, or to be among
+    those that are on."""
     found = {e: dict.fromkeys(known, 0.0) for e, known in graph.choices.items()}
     for row in scored:
         for edge, one in row.structure.items():
@@ -239,7 +254,8 @@ def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]
 
 
 def _of_networks(scored: list[Scored]) -> list[Scored]:
-    "The rows of structures, with probabilities among each other; where they are all 0, the first has all of it."
+    """The rows of structures, with probabilities among each other; where they are all 0, the first
+    has all of it."""
     own = [r for r in scored if r.name is None]
     return own if len(own) == len(scored) else _shared(own)
 
@@ -253,7 +269,8 @@ def _shared(rows: list[Scored]) -> list[Scored]:
 
 def _path_of(model) -> list[Scored]:
     if not model.result_.path:
-        raise ValueError(f"the mode {model.mode!r} walks no path: fit with mode='grow' or mode='shrink'")
+        raise ValueError(f"the mode {model.mode!r} walks no path: fit with mode='grow' or "
+                         "mode='shrink'")
     return model.result_.path
 
 
@@ -276,7 +293,8 @@ def _explain(model, graph: Graph) -> None:
     model.path_ = [as_record(q) for q in r.path]
     model.evidence_ = r.evidence
     if r.mixture is None:
-        model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_, model.temperature[1])
+        model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_,
+                                        model.temperature[1])
     else:
         model.complexity_ = r.mixture.complexity() | _undecided(model.structure_probabilities_)
 
@@ -290,16 +308,20 @@ def _undecided(probabilities: dict[str, dict[str, float]]) -> dict[str, float]:
 
 def _complexity(batch: Batch, graph: Graph, probabilities: dict[str, dict[str, float]],
                 temperature: float) -> dict[str, float]:
-    "Complexities of the first model of a batch and of the structure's posterior at a temperature, in nats."
+    """Complexities of the first model of a batch and of the structure's posterior at a
+    temperature, in nats."""
     first = lambda d: {k: v[0].detach().cpu() for k, v in d.items()}
-    each = rows(graph.variables, {e: torch.tensor(list(p.values())) for e, p in probabilities.items()})
+    each = rows(graph.variables, {e: torch.tensor(list(p.values()))
+                                  for e, p in probabilities.items()})
     logits = {e: p.clamp_min(1e-30).log() for e, p in each.items()}
     named = lambda v: first(batch.named(v))
-    found = complexity({"loc": named(batch.params["loc"]), "log_scale": named(batch.params["log_scale"])},
+    found = complexity({"loc": named(batch.params["loc"]),
+                        "log_scale": named(batch.params["log_scale"])},
                        {"log_precision": named(prior_log_precision(batch)),
                         "logits": {e: torch.zeros_like(q) for e, q in logits.items()}},
                        logits, temperature, structure_kl=kl_categorical)
-    return {"parametric": found.parametric["layer"], "weight_kl": found.weight_kl, "structure_kl": found.structure_kl,
+    return {"parametric": found.parametric["layer"], "weight_kl": found.weight_kl,
+            "structure_kl": found.structure_kl,
             "vertex_entropy": found.vertex_entropy, "mixing_entropy": found.mixing_entropy}
 
 # %% ../../nbs/use/04_estimators.ipynb #6f67ef6c
@@ -307,16 +329,20 @@ def load(folder: str | Path, device: str = "cpu"):
     "The estimator that `save` wrote; ValueError where the folder is foreign or torn."
     path = Path(folder) / "model.safetensors"
     if not path.exists():
-        raise ValueError(f"{folder} holds no saved estimator (no {path.name}): name a folder that save wrote")
+        raise ValueError(f"{folder} holds no saved estimator (no {path.name}): name a folder that "
+                         "save wrote")
     tensors, record = read_tensors(path)
     kinds = {k.__name__: k for k in (StructureClassifier, StructureRegressor)}
     if record.get("format") != 1 or record.get("kind") not in kinds:
-        raise ValueError(f"{path} has format {record.get('format')!r} of {record.get('kind')!r}, this bstruct reads "
-                         "format 1: update bstruct")
+        raise ValueError(f"{path} has format {record.get('format')!r} of {record.get('kind')!r}, "
+                         "this bstruct reads format 1: update bstruct")
     graph = Graph.from_json(record["graph"])
-    known = inspect.signature(EstimatorParameters).parameters  # earlier versions knew c_comb, which no mode used
-    params = {k: tuple(v) if isinstance(v, list) else v for k, v in record["params"].items() if k in known}
-    model = kinds[record["kind"]](**{**params, "graph": None if record["default_graph"] else graph, "device": device})
+    # earlier versions knew c_comb, which no mode used
+    known = inspect.signature(EstimatorParameters).parameters
+    params = {k: tuple(v) if isinstance(v, list) else v for k, v in record["params"].items()
+              if k in known}
+    model = kinds[record["kind"]](
+        **{**params, "graph": None if record["default_graph"] else graph, "device": device})
     for name in TENSORS:
         setattr(model, name, tensors.pop(name))
     for name, value in ({"path_": [], "notes_": [], "levels_": ""} | record["state"]).items():
@@ -324,11 +350,13 @@ def load(folder: str | Path, device: str = "cpu"):
     tensors = {k: v.to(device) for k, v in tensors.items()}
     parts = record["parts"]
     told = lambda name: [Scored(**{**q, "structure": as_structure(q["structure"]),
-                                   "evidence": Evidence.from_dict(q["evidence"])}) for q in record.get(name, [])]
+                                   "evidence": Evidence.from_dict(q["evidence"])})
+                         for q in record.get(name, [])]
     pairs = record.get("structures") or [(p["structure"], p["probability"]) for p in parts]
     model.result_ = Result(graph, [as_structure(s) for s, _ in pairs], [p for _, p in pairs],
-                           [batch_of(graph, p, tensors, i) for i, p in enumerate(parts)], told("ranking"),
-                           Evidence.from_dict(record["evidence"]), record["history"], model.interrupted_, told("path"),
-                           model.levels_, model.notes_, mixture_of(graph, tensors, record))
+                           [batch_of(graph, p, tensors, i) for i, p in enumerate(parts)],
+                           told("ranking"), Evidence.from_dict(record["evidence"]),
+                           record["history"], model.interrupted_, told("path"), model.levels_,
+                           model.notes_, mixture_of(graph, tensors, record))
     model.graph_, model.history_, model.evidence_ = graph, record["history"], model.result_.evidence
     return model

@@ -40,14 +40,18 @@ class Prepared:
 
 def prepare(data: Mapping, seed: int) -> Prepared:
     "Load, check, split and encode. Raises DataError."
-    from bstruct.use.data import DataError, TableEncoder, hold_out, infer_task, load_table, target_values
+    from bstruct.use.data import (
+        DataError, TableEncoder, hold_out, infer_task, load_table, target_values)
 
     if data["test"] and data["test_size"] is not None:
-        raise DataError("test rows come from --test or from --test-size, not from both: leave one out")
+        raise DataError("test rows come from --test or from --test-size, not from both: "
+                        "leave one out")
     table = load_table(data["source"], data["target"], drop=data["drop"])
-    task, reason = infer_task(table.target) if data["task"] is None else (data["task"], "as --task says")
+    task, reason = infer_task(table.target) if data["task"] is None else (
+        data["task"], "as --task says")
     target_values(table.target, task)
-    TableEncoder(data["impute"], data["categorical"]).fit(table.X)  # row numbers of the whole table, before a split
+    # row numbers of the whole table, before a split
+    TableEncoder(data["impute"], data["categorical"]).fit(table.X)
     test = load_table(data["test"], str(table.target.name)) if data["test"] else None
     if data["test_size"] is not None:
         table, test = hold_out(table, data["test_size"], seed, task == "classification")
@@ -56,8 +60,8 @@ def prepare(data: Mapping, seed: int) -> Prepared:
     seen = None
     if test is not None:
         seen = encoder.transform(test.X), target_values(test.target, task, training=False)
-    facts = {"target": str(table.target.name), "task": task, "reason": reason, "rows": len(X), "columns": X.shape[1],
-             "fingerprint": table.fingerprint}
+    facts = {"target": str(table.target.name), "task": task, "reason": reason, "rows": len(X),
+             "columns": X.shape[1], "fingerprint": table.fingerprint}
     return Prepared(X, y, seen, encoder, facts)
 
 
@@ -67,20 +71,23 @@ def check_ends(graph, prepared: Prepared) -> None:
     outputs = classes if prepared.facts["task"] == "classification" and classes > 2 else 1
     vertex, last = graph.vertices[0], graph.vertices[-1]
     if prod(last.shape) != outputs:
-        raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} numbers a row, the target needs "
-                         f"{outputs}: change its shape")
+        raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} numbers a "
+                         f"row, the target needs {outputs}: change its shape")
     if prod(vertex.shape) != columns:
-        raise ValueError(f"the graph's input {vertex.name!r} takes {prod(vertex.shape)} numbers a row, the encoded "
-                         f"table has {columns}: change its shape, or --drop columns")
+        raise ValueError(f"the graph's input {vertex.name!r} takes {prod(vertex.shape)} numbers a "
+                         f"row, the encoded table has {columns}: change its shape, or "
+                         "--drop columns")
 
 # %% ../../nbs/use/09_flow.ipynb #1c8b23a5
 def estimator_of(settings: Mapping, device: str | None, mode: str | None = None):
-    "The estimator of a run; in another `mode`, which has no use for what belongs to `enumerate` alone."
+    """The estimator of a run; in another `mode`, which has no use for what belongs to `enumerate`
+    alone."""
     from bstruct.model import Graph
     from bstruct.search.modes.family import refuse_unused
     from bstruct.use import estimators
 
-    kind = {"classification": estimators.StructureClassifier, "regression": estimators.StructureRegressor}[
+    kind = {"classification": estimators.StructureClassifier,
+            "regression": estimators.StructureRegressor}[
         settings["facts"]["task"]]
     graph = None if settings["graph"] is None else Graph.from_json(settings["graph"])
     other = {"mode": mode, "budget": None, "halving": False} if mode else {}
@@ -89,8 +96,8 @@ def estimator_of(settings: Mapping, device: str | None, mode: str | None = None)
     declared = Settings(**settings["search"] | other)
     refuse_unused(declared)
     search = {k: v for k, v in asdict(declared).items() if k != "c_comb"}  # which is 0
-    return kind(**search, graph=graph, random_state=settings["seed"], device=device or settings["device"],
-                n_jobs=settings.get("jobs", 1))
+    return kind(**search, graph=graph, random_state=settings["seed"],
+                device=device or settings["device"], n_jobs=settings.get("jobs", 1))
 
 # %% ../../nbs/use/09_flow.ipynb #1be6c1bf
 def candidates_of(settings: Mapping) -> dict[str, tuple[str, ...]]:
@@ -104,7 +111,8 @@ def candidates_of(settings: Mapping) -> dict[str, tuple[str, ...]]:
 
 # %% ../../nbs/use/09_flow.ipynb #bcde231a
 class Progress:
-    "A line on the terminal: stage, structures done, time left, ELBO, the likeliest candidates. Silent elsewhere."
+    """A line on the terminal: stage, structures done, time left, ELBO, the likeliest candidates.
+    Silent elsewhere."""
 
     def __init__(self, quiet: bool):
         self.bar, self.stage, self.quiet = None, None, quiet
@@ -115,13 +123,17 @@ class Progress:
         if record["stage"] != self.stage:
             self.close()
             self.stage = record["stage"]
-            self.bar = tqdm(total=record["epochs"], desc=self.stage, unit="epoch", dynamic_ncols=True,
-                            disable=True if self.quiet else None, initial=max(record["epoch"] - 1, 0))
-        best = {e: max(range(len(p)), key=p.__getitem__) for e, p in record["probabilities"].items()}
-        said = ["{} of {} structures".format(*record["structures"])] if record.get("structures") else []
+            self.bar = tqdm(total=record["epochs"], desc=self.stage, unit="epoch",
+                            dynamic_ncols=True, disable=True if self.quiet else None,
+                            initial=max(record["epoch"] - 1, 0))
+        best = {e: max(range(len(p)), key=p.__getitem__)
+                for e, p in record["probabilities"].items()}
+        said = ["{} of {} structures".format(*record["structures"])] if record.get(
+            "structures") else []
         what = "best log evidence" if said else "ELBO"
         said += [f"{what} {record['elbo']:.1f} nats"] if record["elbo"] == record["elbo"] else []
-        said += [f"{e.replace('->', '→')} {names.get(e, ('on', 'off'))[k]} {record['probabilities'][e][k]:.2f}"
+        said += [f"{e.replace('->', '→')} {names.get(e, ('on', 'off'))[k]} "
+                 f"{record['probabilities'][e][k]:.2f}"
                  for e, k in best.items()]
         if self.bar is not None:
             self.bar.set_postfix_str(", ".join(said), refresh=False)
@@ -150,7 +162,8 @@ def heeding_interrupts():
         signal.signal(signal.SIGINT, before)
 
 # %% ../../nbs/use/09_flow.ipynb #8e0589a7
-def search_run(run, prepared: Prepared, device: str | None, quiet: bool, notes: Sequence[str] = ()) -> int:
+def search_run(run, prepared: Prepared, device: str | None, quiet: bool,
+               notes: Sequence[str] = ()) -> int:
     "Fit, and write what was found; exit code 130 if it was interrupted."
     from bstruct.use.runs import held
 
@@ -171,30 +184,35 @@ def search_run(run, prepared: Prepared, device: str | None, quiet: bool, notes: 
             progress.close()
         summary = _summary(run, model, prepared, bool(pressed), notes) | {"answers": answers}
         _write(run, model, prepared.encoder, summary)
-    print(run.folder / "report.html" if quiet else f"{text_of(summary)}\n\nreport: {run.folder / 'report.html'}")
+    print(run.folder / "report.html" if quiet else f"{text_of(summary)}\n\nreport: "
+                                                   f"{run.folder / 'report.html'}")
     if pressed:
         note(f"interrupted: this is the best so far; go on with bstruct resume {run.folder}", quiet)
     return 130 if pressed else 0
 
 
 def _answers(run, model, prepared: Prepared, device: str | None, epoch) -> list[dict]:
-    "What quicker searches answer, and which place it has in the ranking; those that Ctrl-C leaves time for."
+    """What quicker searches answer, and which place it has in the ranking; those that Ctrl-C
+    leaves time for."""
     found = []
     for mode in run.settings.get("compare", []):
         quick = estimator_of(run.settings, device, mode)
         told = lambda record, mode=mode: epoch(record | {"stage": f"{mode}: {record['stage']}"})
         try:
-            quick.fit(prepared.X, prepared.y, checkpoint=run.folder / f"checkpoint.{mode}", callback=told)
+            quick.fit(prepared.X, prepared.y, checkpoint=run.folder / f"checkpoint.{mode}",
+                      callback=told)
         except KeyboardInterrupt:
             return found
         if quick.interrupted_:
             return found
-        found.append({"mode": mode, "structure": quick.structure_, **_place(model, quick.structure_)})
+        found.append({"mode": mode, "structure": quick.structure_,
+                      **_place(model, quick.structure_)})
     return found
 
 
 def _place(model, structure: Mapping) -> dict:
-    "The rank of a structure and the nats that it is behind the best; None where it was not visited."
+    """The rank of a structure and the nats that it is behind the best; None where it was not
+    visited."""
     try:
         rank = model.rank_of(structure)
     except ValueError:
@@ -208,11 +226,13 @@ def _summary(run, model, prepared: Prepared, interrupted: bool, notes: Sequence[
 
     settings = run.settings
     facts = {k: v for k, v in settings["facts"].items() if k in ("target", "reason", "fingerprint")}
-    return {"source": Path(settings["name"]).name, **{k: settings["facts"][k] for k in ("task", "rows", "columns")},
-            **summarise(model), "settings": settings["search"], "versions": settings["versions"],
+    return {"source": Path(settings["name"]).name,
+            **{k: settings["facts"][k] for k in ("task", "rows", "columns")}, **summarise(model),
+            "settings": settings["search"], "versions": settings["versions"],
             "run": {**facts, "seed": settings["seed"], "device": settings["device"],
                     **({"levels": model.levels_} if model.levels_ else {})},
-            "test": assess(model, prepared.test[0], prepared.test[1], prepared.y) if prepared.test else None,
+            "test": assess(model, prepared.test[0], prepared.test[1], prepared.y) if prepared.test
+            else None,
             "interrupted": interrupted, "notes": [*notes, *model.notes_]}
 
 
@@ -247,6 +267,7 @@ def write_report(run, summary: Mapping, graph) -> None:
     images = {}
     for name, figure in figures(summary, graph).items():
         images |= {f"{name}.{kind}": as_image(figure, kind) for kind in ("png", "svg")}
-    write_whole_folder(run.folder / "figures", lambda f: [(f / name).write_bytes(i) for name, i in images.items()])
+    write_whole_folder(run.folder / "figures", lambda f: [(f / name).write_bytes(i)
+                                                          for name, i in images.items()])
     svg = {name[:-4]: image for name, image in images.items() if name.endswith(".svg")}
     write_whole(run.folder / "report.html", as_html(summary, svg))

@@ -14,32 +14,43 @@ from bstruct.use.report import choices, head, verdict
 
 # %% ../../nbs/use/07_page.ipynb #991fece2
 _STYLE = """
-:root { --ink: #1f2a37; --soft: #5b6875; --line: #dde3ea; --ground: #f6f8fa; --accent: #1d6fb8; --warn: #8a4b00; }
+:root { --ink: #1f2a37; --soft: #5b6875; --line: #dde3ea; --ground: #f6f8fa;
+  --accent: #1d6fb8; --warn: #8a4b00; }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); 
-  font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, "DejaVu Sans", sans-serif; }
+  font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial,
+    "DejaVu Sans", sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 2rem 1.2rem 4rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .3rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin: 0 0 .6rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.1rem; margin: 0 0 .6rem; }
 p { margin: .4rem 0; } .soft { color: var(--soft); }
 .lead { font-size: 1.1rem; max-width: 48rem; overflow-wrap: anywhere; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); gap: 1rem;
-  margin-top: 1rem; }
-section { background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 1.1rem 1.2rem; min-width: 0; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr));
+  gap: 1rem; margin-top: 1rem; }
+section { background: #fff; border: 1px solid var(--line); border-radius: 8px;
+  padding: 1.1rem 1.2rem; min-width: 0; }
 .wide { grid-column: 1 / -1; }
 figure { margin: 0; } img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-figcaption { color: var(--soft); font-size: .88rem; margin: .5rem 0 .8rem; } td.long { min-width: 15rem; }
+figcaption { color: var(--soft); font-size: .88rem; margin: .5rem 0 .8rem; }
+td.long { min-width: 15rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { text-align: left; padding: .32rem .7rem .32rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { text-align: left; padding: .32rem .7rem .32rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; }
+th { font-weight: 600; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr:last-child td { border-bottom: 0; } code { font-size: .86em; overflow-wrap: anywhere; }
-.warn { border-left: 4px solid #e08a1e; background: #fff8ec; color: var(--warn); padding: .5rem .8rem; }
+.warn { border-left: 4px solid #e08a1e; background: #fff8ec; color: var(--warn);
+  padding: .5rem .8rem; }
 @media print { body { background: #fff; } section { break-inside: avoid; } }
 """
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ s.source }}: the most plausible structure</title><style>{{ style }}</style></head><body><main>
-{% macro image(name, caption) %}{% if name in images %}<figure><img alt="{{ caption }}" src="{{ images[name] }}">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ s.source }}: the most plausible structure</title>
+<style>{{ style }}</style></head><body><main>
+{% macro image(name, caption) %}{% if name in images %}
+<figure><img alt="{{ caption }}" src="{{ images[name] }}">
 <figcaption>{{ caption }}</figcaption></figure>{% endif %}{% endmacro %}
 <header><h1>{{ s.source }}</h1>
 <p class="soft">{{ s.rows }} rows, {{ s.columns }} columns, {{ s.task }}
@@ -58,23 +69,28 @@ _PAGE = """<!doctype html>
 <h2>Complexity</h2><table>{% for name, value in s.complexity.items() %}<tr><td>{{ name }}</td>
 <td class="n">{{ "%.3f"|format(value) }}</td></tr>{% endfor %}</table></section>
 <section><h2>Did the search settle?</h2>
-{{ image("trace", "The bound that is maximised, and, below it, what is left to decide, in nats.") }}</section>
+{{ image("trace", "The bound that is maximised, and, below it, what is left to decide, in nats.") }}
+</section>
 {% if s.ranking %}<section class="wide"><h2>The rivals</h2>
 {{ image("ranking",
-"Log evidence less that of the best, with two standard errors; where bars overlap, the order is open.") }}
+"Log evidence less that of the best, with two standard errors; where bars overlap, "
+"the order is open.") }}
 <div class="scroll"><table>{% for words in head %}<caption>{{ words }}</caption>{% endfor %}
 <tr><th class="n">rank</th><th class="n">probability</th>
 <th class="n">log evidence, nats</th><th class="n">parameters</th><th>structure</th></tr>
 {% for r in s.ranking[:50] %}<tr><td class="n">{{ loop.index }}</td>
 <td class="n">{{ "%.3f"|format(r.probability) }}</td>
-<td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td><td class="n">{{ r.parameters }}</td>
+<td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
+<td class="n">{{ r.parameters }}</td>
 <td class="long">{{ (r.name if r.name is defined) or r.structure|line }}
 {%- if r.error is defined and r.error %}<br>{{ r.error }}{% endif %}</td></tr>
-{% endfor %}</table></div>{% if s.ranking|length > 50 %}<p class="soft">The other {{ s.ranking|length - 50 }} are in
+{% endfor %}</table></div>{% if s.ranking|length > 50 %}
+<p class="soft">The other {{ s.ranking|length - 50 }} are in
 <code>ranking.csv</code>, beside this file.</p>{% endif %}</section>{% endif %}
 {% if "ranks" in images or s.answers %}<section class="wide"><h2>All that were compared</h2>
 {{ image("ranks", "Log evidence less that of the best by rank, with two standard errors.") }}
-{{ image("pareto", "Log evidence against size; no other structure beats those on the line in both.") }}
+{{ image("pareto", "Log evidence against size; no other structure beats those on the "
+"line in both.") }}
 {% if s.answers %}<h2>Where do the answers of quicker searches stand?</h2>
 <div class="scroll"><table><tr><th>search</th><th class="n">rank of {{ s.ranking|length }}</th>
 <th class="n">nats below the best</th><th>structure</th></tr>
@@ -83,12 +99,16 @@ _PAGE = """<!doctype html>
 <td class="long">{{ a.structure|line }}</td></tr>
 {% endfor %}</table></div>{% endif %}</section>{% endif %}
 {% if s.path %}<section class="wide"><h2>The path</h2>
-{{ image("path", "Evidence against complexity of all that was looked at; numbers count the steps that were taken.") }}
+{{ image("path", "Evidence against complexity of all that was looked at; numbers count the "
+"steps that were taken.") }}
 <div class="scroll"><table>{% for words in head %}<caption>{{ words }}</caption>{% endfor %}
 <tr><th class="n">step</th><th>change</th><th>taken</th><th class="n">log evidence, nats</th>
-<th class="n">complexity</th><th class="n">parameters</th><th class="n">held-out</th><th>Pareto</th></tr>
-{% for r in s.path %}<tr><td class="n">{{ r.step }}</td><td class="long">{{ r.what|replace("->", "→") }}</td>
-<td>{{ "yes" if r.kept }}</td><td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
+<th class="n">complexity</th><th class="n">parameters</th>
+<th class="n">held-out</th><th>Pareto</th></tr>
+{% for r in s.path %}<tr><td class="n">{{ r.step }}</td>
+<td class="long">{{ r.what|replace("->", "→") }}</td>
+<td>{{ "yes" if r.kept }}</td>
+<td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
 <td class="n">{{ "%.1f"|format(r.complexity) }}</td><td class="n">{{ r.parameters }}</td>
 <td class="n">{{ "%.4f"|format(r.held_out) }}</td><td>{{ "yes" if r.pareto }}</td></tr>
 {% endfor %}</table></div>
@@ -96,17 +116,20 @@ _PAGE = """<!doctype html>
 beats in one respect without losing in another.</p></section>{% endif %}
 {% if s.test %}<section><h2>On {{ s.test.rows }} test rows</h2>
 <table><tr><th></th><th class="n">this run</th><th class="n">baseline</th></tr>
-{% for name, value in s.test.metrics.items() %}<tr><td>{{ name }}</td><td class="n">{{ "%.4f"|format(value) }}</td>
+{% for name, value in s.test.metrics.items() %}<tr><td>{{ name }}</td>
+<td class="n">{{ "%.4f"|format(value) }}</td>
 <td class="n">{{ "%.4f"|format(s.test.baseline[name]) }}</td></tr>{% endfor %}</table>
 <p class="soft">The baseline knows the distribution of the training target, and nothing else.
 Log-loss in nats a row.</p></section>
 <section><h2>Do the probabilities come true?</h2>
-{{ image("calibration", "Observed against promised, with two standard deviations; the diagonal is a promise kept.") }}
+{{ image("calibration", "Observed against promised, with two standard deviations; the diagonal is "
+"a promise kept.") }}
 </section>{% else %}<section class="wide"><h2>Test rows</h2>
 <p>None were given: with <code>--test FILE</code> or <code>--test-size 0.25</code>
 this page shows test metrics and calibration.</p></section>{% endif %}
 <section class="wide"><h2>How this was made</h2><div class="scroll"><table>
-{% for part in (s.run, s.settings, s.versions) %}{% for name, value in part.items() %}<tr><td>{{ name }}</td>
+{% for part in (s.run, s.settings, s.versions) %}
+{% for name, value in part.items() %}<tr><td>{{ name }}</td>
 <td><code>{{ value }}</code></td></tr>{% endfor %}{% endfor %}</table></div></section>
 </div></main></body></html>
 """
@@ -118,8 +141,9 @@ def as_html(summary: Mapping, svg: Mapping[str, bytes]) -> str:
 
     env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     env.filters |= {"arrow": lambda edge: edge.replace("->", "→"), "line": plots.structure_text}
-    images = {k: "data:image/svg+xml;base64," + base64.b64encode(v).decode() for k, v in svg.items()}
+    images = {k: "data:image/svg+xml;base64," + base64.b64encode(v).decode()
+              for k, v in svg.items()}
     s = {"test": None, "notes": [], "ranking": [], "path": [], "answers": [], "run": {}, **summary}
     s["run"] = {"reason": None, **s["run"]}
-    return env.from_string(_PAGE).render(s=s, images=images, verdict=verdict(summary), choices=choices(summary),
-                                         head=head(summary), style=_STYLE)
+    return env.from_string(_PAGE).render(s=s, images=images, verdict=verdict(summary),
+                                         choices=choices(summary), head=head(summary), style=_STYLE)

@@ -21,7 +21,8 @@ class EstimatorParameters(BaseEstimator):
         evidence, grow, shrink or enumerate.
     hidden : tuple[int, ...], default=(64, 64)
         widths of the hidden vertices of the default graph.
-    candidates : tuple[str, ...], default=("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin")
+    candidates : tuple[str, ...], default=("zero", "linear", "linear+relu", "linear+tanh",
+        "linear+silu", "linear+sin")
         what each of its edges offers: an affine map, a nonlinearity behind it, or nothing.
     share_weights : bool, default=True
         candidates of one shape share their weights during the search.
@@ -122,13 +123,16 @@ class EstimatorParameters(BaseEstimator):
     # scikit-learn has a property here
     _doc_link_template = "https://bstruct.github.io/bstruct/use/estimators.html"  # pyright: ignore
 
-    def __init__(self, *, mode="evidence", hidden=(64, 64),
-                 candidates=("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
-                 share_weights=True, c_reg=1.0, c_train=1.0, c_prior=1.0, hypergradient="greedy", validation=0.0,
-                 temperature=(1.0, 0.2), structure_kl="categorical", tempering=(1.0, 0.1, 0.01), starts=3, epochs=12,
-                 min_steps=300, batch_size=128, learning_rate=0.02, structure_learning_rate=0.02, judge="prequential",
-                 screened=16, finalists=4, blocks=2, replicas=2, samples=32, budget=None, halving=False, tolerance=3.0,
-                 graph=None, random_state=None, device="cpu", n_jobs=None, verbose=False):
+    def __init__(self, *, mode="evidence", hidden=(64, 64), candidates=("zero", "linear",
+                 "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
+                 share_weights=True, c_reg=1.0, c_train=1.0, c_prior=1.0,
+                 hypergradient="greedy", validation=0.0, temperature=(1.0, 0.2),
+                 structure_kl="categorical", tempering=(1.0, 0.1, 0.01), starts=3,
+                 epochs=12, min_steps=300, batch_size=128, learning_rate=0.02,
+                 structure_learning_rate=0.02, judge="prequential", screened=16,
+                 finalists=4, blocks=2, replicas=2, samples=32, budget=None, halving=False,
+                 tolerance=3.0, graph=None, random_state=None, device="cpu", n_jobs=None,
+                 verbose=False):
         self.mode, self.hidden = mode, hidden
         self.candidates, self.share_weights = candidates, share_weights
         self.c_reg, self.c_train = c_reg, c_train

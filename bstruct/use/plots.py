@@ -24,11 +24,13 @@ from bstruct.search.result import Scored
 from bstruct.structure.variable import Choice, text
 
 _INK, _SOFT, ACCENT = "#1f2a37", "#9aa5b1", "#1d6fb8"
-HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8", "#c2502e", "#5c6b7a", "#d4b106")
+HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8", "#c2502e",
+        "#5c6b7a", "#d4b106")
 
 # %% ../../nbs/use/05_plots.ipynb #ada809a2
 def structure_text(structure: Mapping[str, Choice]) -> str:
-    "The structure in one line: `x→h1 relu, h1→y tanh`; where several candidates are on, `x→h1 {relu, tanh}`."
+    """The structure in one line: `x→h1 relu, h1→y tanh`; where several candidates are on, `x→h1
+    {relu, tanh}`."""
     return ", ".join(f"{edge.replace('->', '→')} {text(c)}" for edge, c in structure.items())
 
 # %% ../../nbs/use/05_plots.ipynb #56c24a40
@@ -47,7 +49,8 @@ def undecided(probabilities: Mapping[str, Sequence[float]]) -> float:
 
 # %% ../../nbs/use/05_plots.ipynb #c7f1ab4a
 def plot_trace(history: Sequence[Mapping]) -> Figure:
-    "The ELBO and the undecided entropy (nats) by epoch of an estimator's history. An empty one raises ValueError."
+    """The ELBO and the undecided entropy (nats) by epoch of an estimator's history. An empty one
+    raises ValueError."""
     if not history:
         raise ValueError("the history has no epochs; fit for at least one")
     said = any(r.get("probabilities") for r in history)  # a walk has nothing undecided
@@ -60,7 +63,8 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
         at = [i for i, name in enumerate(names) if name == stage]
         line = "-" if stage == stages[0] and len(at) > 2 else "."
         above.plot([i + 1 for i in at], elbo[at], line, color=colour, label=stage)
-        left = [(i + 1, undecided(history[i]["probabilities"])) for i in at if history[i].get("probabilities")]
+        left = [(i + 1, undecided(history[i]["probabilities"])) for i in at
+                if history[i].get("probabilities")]
         below.plot(*zip(*left), color=colour, lw=1.8) if left else None
     if np.isfinite(elbo).any():
         low, high = np.nanpercentile(elbo, 10 if len(elbo) > 10 else 0), np.nanmax(elbo)
@@ -82,10 +86,12 @@ def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figu
     for row, p in enumerate(probabilities.values()):
         left = 0.0
         for candidate, share in sorted(p.items(), key=lambda item: -item[1]):
-            ax.barh(row, share, left=left, color=colour[candidate], height=0.7, edgecolor="white", lw=0.8)
+            ax.barh(row, share, left=left, color=colour[candidate], height=0.7, edgecolor="white",
+                    lw=0.8)
             label = f"{candidate} {share:.2f}"
             if share > 0.014 * len(label):  # where it fits
-                ax.text(left + share / 2, row, label, ha="center", va="center", color="white", fontsize=8)
+                ax.text(left + share / 2, row, label, ha="center", va="center", color="white",
+                        fontsize=8)
             left += share
     ax.set(xlim=(0, 1), xlabel="probability", yticks=range(len(probabilities)),
            yticklabels=[e.replace("->", "→") for e in probabilities])
@@ -93,12 +99,14 @@ def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figu
     shown = [ax.barh([0], [0], color=colour[c], label=c) for c in names if len(names) <= 12]
     if shown:
         columns = max(1, int(5.4 / (0.065 * max(map(len, names)) + 0.6)))
-        figure.legend(loc="outside upper center", ncols=min(columns, len(names)), frameon=False, fontsize=8)
+        figure.legend(loc="outside upper center", ncols=min(columns, len(names)), frameon=False,
+                      fontsize=8)
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #f51951ab
 def plot_ranking(ranking: Sequence[Scored], most: int = 12) -> Figure:
-    "Log evidence relative to the best, nats, ± two standard errors. Without a finite one raises ValueError."
+    """Log evidence relative to the best, nats, ± two standard errors. Without a finite one raises
+    ValueError."""
     best = sorted(_finite(ranking), key=lambda r: -r.evidence.value)[:most]
     own = [r for r in best if r.name is None]
     varied = [e for e, c in (own[0].structure if own else {}).items()
@@ -108,7 +116,8 @@ def plot_ranking(ranking: Sequence[Scored], most: int = 12) -> Figure:
     gap = [r.evidence.value - best[0].evidence.value for r in best]
     bars = [2 * r.evidence.stderr if np.isfinite(r.evidence.stderr) else 0.0 for r in best]
     ax.errorbar(gap, range(len(best)), xerr=bars, fmt="o", color=ACCENT, ecolor=_SOFT, capsize=3)
-    ax.set(xlabel="log evidence relative to the best, nats", yticks=range(len(best)), ylim=(len(best) - 0.5, -0.5))
+    ax.set(xlabel="log evidence relative to the best, nats", yticks=range(len(best)),
+           ylim=(len(best) - 0.5, -0.5))
     ax.set_yticklabels([s if len(s) < 60 else s[:57] + "…" for s in labels], fontsize=8)
     ax.axvline(0, color=_SOFT, lw=0.8, ls=":")
     return figure
@@ -123,9 +132,11 @@ def _finite(ranking: Sequence[Scored]) -> list[Scored]:
 
 # %% ../../nbs/use/05_plots.ipynb #fda1f501
 def plot_ranks(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Figure:
-    """Log evidence relative to the best by rank, nats, ± two standard errors; a mark for each answer that has a rank.
+    """Log evidence relative to the best by rank, nats, ± two standard errors; a mark for each
+    answer that has a rank.
 
-    `answers`: records with `mode` and `rank` (from 1, or None). A ranking without a finite value raises ValueError.
+    `answers`: records with `mode` and `rank` (from 1, or None). A ranking without a finite value
+    raises ValueError.
     """
     figure, (ax,) = new_figure(5.6, 2.8)
     draw_ranks(ranking, {a["mode"]: a["rank"] for a in answers if a["rank"] is not None}, ax)
@@ -134,14 +145,16 @@ def plot_ranks(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Fi
 
 # %% ../../nbs/use/05_plots.ipynb #f42b05f4
 def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Figure:
-    """Log evidence, nats, against the number of weights; a line through the structures that no other beats in both.
+    """Log evidence, nats, against the number of weights; a line through the structures that no
+    other beats in both.
 
     `answers` as in `plot_ranks`. A ranking without a finite value raises ValueError.
     """
     longest = max((r.epochs or 0 for r in ranking), default=0)
     rows = _finite([r for r in ranking if (r.epochs or 0) == longest])
     point = lambda r: (r.parameters, r.evidence.value)
-    best = sorted(point(r) for r, o in zip(rows, pareto_optimal(rows, ("evidence", "parameters"))) if o)
+    best = sorted(point(r) for r, o in zip(rows, pareto_optimal(rows, ("evidence", "parameters")))
+                  if o)
     figure, (ax,) = new_figure(5.6, 2.8)
     ax.plot(*zip(*map(point, rows)), "o", color=_SOFT, ms=4)
     ax.plot(*zip(*best), "o-", color=ACCENT, ms=5, lw=1.4, label="Pareto-optimal")
@@ -153,8 +166,10 @@ def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> F
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #c323e9a1
-def reliability(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"], bins: int = 10) -> dict:
-    "Predicted and observed share right by bin of the top class's probability, counts, and the calibration error."
+def reliability(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"],
+                bins: int = 10) -> dict:
+    """Predicted and observed share right by bin of the top class's probability, counts, and the
+    calibration error."""
     top = probabilities.max(1)
     right = probabilities.argmax(1) == labels
     bin_of = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
@@ -166,26 +181,32 @@ def reliability(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray,
             "counts": counts.tolist(), "error": error}
 
 # %% ../../nbs/use/05_plots.ipynb #cb5b2072
-def coverage(mean: Float[np.ndarray, " n"], std: Float[np.ndarray, " n"], target: Float[np.ndarray, " n"],
+def coverage(mean: Float[np.ndarray, " n"], std: Float[np.ndarray, " n"],
+             target: Float[np.ndarray, " n"],
              levels: Sequence[float] = tuple(np.arange(1, 20) / 20)) -> dict:
-    "The share of targets inside the central normal interval of each level. A std ≤ 0 raises ValueError."
+    """The share of targets inside the central normal interval of each level. A std ≤ 0 raises
+    ValueError."""
     if not (std > 0).all():
         raise ValueError(f"a predicted standard deviation is {std.min():.3g}; each must be above 0")
     distance = np.abs(target - mean) / std
     observed = [float((distance <= ndtri((1 + level) / 2)).mean()) for level in levels]
     return {"kind": "regression", "expected": list(map(float, levels)), "observed": observed,
-            "counts": [len(mean)] * len(levels), "error": float(np.abs(np.subtract(observed, levels)).mean())}
+            "counts": [len(mean)] * len(levels),
+            "error": float(np.abs(np.subtract(observed, levels)).mean())}
 
 # %% ../../nbs/use/05_plots.ipynb #7f3de5ee
 def plot_calibration(curve: Mapping) -> Figure:
     "Observed against promised, of `reliability` or `coverage`; the diagonal is a promise kept."
-    expected, observed, counts = (np.asarray(curve[k], dtype=float) for k in ("expected", "observed", "counts"))
+    expected, observed, counts = (np.asarray(curve[k], dtype=float)
+                                  for k in ("expected", "observed", "counts"))
     figure, (ax,) = new_figure(3.4, 3.2)
     ax.plot([0, 1], [0, 1], color=_SOFT, ls=":", lw=1)
     bars = 2 * np.sqrt(np.clip(observed * (1 - observed), 1e-12, None) / counts)
-    ax.errorbar(expected, observed, yerr=bars, fmt="o-", color=ACCENT, ecolor=_SOFT, ms=4, lw=1.4, capsize=2)
+    ax.errorbar(expected, observed, yerr=bars, fmt="o-", color=ACCENT, ecolor=_SOFT, ms=4, lw=1.4,
+                capsize=2)
     words = {"classification": ("probability of the predicted class", "share that was right"),
-             "regression": ("level of the central interval", "share of targets inside")}[curve["kind"]]
+             "regression": ("level of the central interval", "share of targets inside")}[
+                 curve["kind"]]
     ax.set(xlim=(0, 1.02), ylim=(0, 1.05), aspect="equal", xlabel=words[0], ylabel=words[1])
     return figure
 
@@ -194,5 +215,6 @@ def as_image(figure: Figure, kind: str) -> bytes:
     "The figure as 'png' or 'svg'; the same figure gives the same bytes."
     data = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "bstruct", "svg.fonttype": "path"}):
-        figure.savefig(data, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        figure.savefig(data, format=kind, dpi=150, metadata={"Date": None} if kind == "svg"
+                       else {"Software": None})
     return data.getvalue()

@@ -23,7 +23,8 @@ from bstruct.training.batch import Batch, forward_of, weight_samples
 from bstruct.training.mixture import Mixture
 
 # %% ../../nbs/use/02_predictor.ipynb #6b456728
-def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor, limit: float = 5.0) -> Float[Tensor, "n *d"]:
+def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor,
+                limit: float = 5.0) -> Float[Tensor, "n *d"]:
     "(x - mean) / scale, cut at ±`limit`."
     return ((x - mean) / scale).clamp(-limit, limit)
 
@@ -37,7 +38,8 @@ def moments(x: np.ndarray) -> tuple[Tensor, Tensor]:
 # %% ../../nbs/use/02_predictor.ipynb #6cf49fa5
 def _checked(structures: str) -> None:
     if structures not in ("all", "best"):
-        raise ValueError(f"structures is {structures!r}: known are 'all' (the average) and 'best' (the most plausible)")
+        raise ValueError(f"structures is {structures!r}: known are 'all' (the average) and 'best' "
+                         "(the most plausible)")
 
 
 def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
@@ -48,7 +50,8 @@ def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
 # %% ../../nbs/use/02_predictor.ipynb #9fa4c5bf
 @dataclass
 class Member:
-    "One structure of a mixture: its probability, its posterior in float64 and a fixed set of weight samples [S, M, P]."
+    """One structure of a mixture: its probability, its posterior in float64 and a fixed set of
+    weight samples [S, M, P]."""
 
     probability: float
     batch: Batch
@@ -60,7 +63,8 @@ class Member:
     def outputs(self, x: Tensor) -> Float[Tensor, "SM n C"]:
         "Network outputs at x [n, d], for all samples of all starts."
         with torch.no_grad():
-            return torch.stack([self.forward(self.batch.named(w), x, True) for w in self.weights]).flatten(0, 1)
+            return torch.stack([self.forward(self.batch.named(w), x, True)
+                                for w in self.weights]).flatten(0, 1)
 
     @property
     def noise(self) -> Float[Tensor, "SM"]:
@@ -78,11 +82,13 @@ class Judged:
 
 def device_of(members: list[Member] | Judged) -> torch.device:
     "Where predictions are made."
-    return members.mixture.task.x.device if isinstance(members, Judged) else members[0].weights.device
+    return members.mixture.task.x.device if isinstance(
+        members, Judged) else members[0].weights.device
 
 # %% ../../nbs/use/02_predictor.ipynb #00369cac
 def ensemble(result: Result, samples: int, structures: str = "all") -> "list[Member] | Judged":
-    "The members of a predictive with at least `samples` weight samples a structure; always the same ones."
+    """The members of a predictive with at least `samples` weight samples a structure; always the
+    same ones."""
     if result.mixture is not None:
         _checked(structures)
         return Judged(result.mixture, structures == "best")
@@ -91,24 +97,29 @@ def ensemble(result: Result, samples: int, structures: str = "all") -> "list[Mem
         batch = batch.double()
         each = max(1, math.ceil(samples / len(batch)))
         generator = Generator(batch.params["loc"].device).manual_seed(0)
-        members.append(Member(p, batch, torch.stack(list(weight_samples(batch, each, generator))).detach()))
+        members.append(Member(p, batch, torch.stack(
+            list(weight_samples(batch, each, generator))).detach()))
     return members
 
 # %% ../../nbs/use/02_predictor.ipynb #6a0e61e1
-def predictive(model, members: "list[Member] | Judged", x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
-    "Of raw rows: probabilities [n, classes], or means and standard deviations [n, 2] in the units of the target."
+def predictive(model, members: "list[Member] | Judged",
+               x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+    """Of raw rows: probabilities [n, classes], or means and standard deviations [n, 2] in the
+    units of the target."""
     z = standardise(x, model.input_mean_.to(x), model.input_scale_.to(x))
     law = LIKELIHOODS[model.likelihood_]
     if isinstance(members, Judged):
         mean, variance = members.mixture.predict(z, members.best)
-        return torch.stack([mean * model.target_scale_ + model.target_mean_, variance.sqrt() * model.target_scale_], -1)
+        return torch.stack([mean * model.target_scale_ + model.target_mean_,
+                            variance.sqrt() * model.target_scale_], -1)
     if law.probabilities is None:
         of_numbers = cast(Callable, law.moments)
         parts = [(m.probability, *of_numbers(m.outputs(z), m.noise[:, None])) for m in members]
         mean = cast(Tensor, sum(p * out.mean(0) for p, out, _ in parts))
         second = cast(Tensor, sum(p * (out.square() + noise).mean(0) for p, out, noise in parts))
         std = (second - mean.square()).clamp_min(0).sqrt()
-        return torch.stack([mean * model.target_scale_ + model.target_mean_, std * model.target_scale_], -1)
+        return torch.stack([mean * model.target_scale_ + model.target_mean_,
+                            std * model.target_scale_], -1)
     total = x.new_zeros(())
     for m in members:
         total = total + m.probability * law.probabilities(m.outputs(z)).mean(0)
@@ -123,7 +134,8 @@ def to_torch(model, *, structures: str = "all") -> torch.nn.Module:
     members = ensemble(model.result_, model.samples, structures)
     mean = model.input_mean_.double().to(device_of(members))
     example = mean.expand(len(mean) + 2, -1).clone()  # tracing takes equal sizes for the same size
-    trace = make_fx(lambda x: predictive(model, members, x), tracing_mode="symbolic", _allow_non_fake_inputs=True)
+    trace = make_fx(lambda x: predictive(model, members, x), tracing_mode="symbolic",
+                    _allow_non_fake_inputs=True)
     traced = trace(example)
     for node in traced.graph.nodes:
         node.meta.clear()  # what tracing knew of shapes cannot be pickled and is not needed

@@ -18,10 +18,11 @@ from bstruct.use import plots
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
 def assess_classes(p: np.ndarray, classes: np.ndarray, y: np.ndarray) -> tuple[dict, dict]:
-    "Metrics and reliability curve of probabilities [n, k]. A label outside `classes` raises ValueError."
+    """Metrics and reliability curve of probabilities [n, k]. A label outside `classes` raises
+    ValueError."""
     if len(new := np.setdiff1d(y, classes)):
-        raise ValueError(f"the test rows hold the class {new[0].item()!r}, which no training row has; "
-                         f"the classes are {', '.join(map(str, classes[:8].tolist()))}")
+        raise ValueError(f"the test rows hold the class {new[0].item()!r}, which no training "
+                         f"row has; the classes are {', '.join(map(str, classes[:8].tolist()))}")
     labels = np.searchsorted(classes, y)
     curve = plots.reliability(np.asarray(p, dtype=float), labels)
     return {"accuracy": float((p.argmax(1) == labels).mean()),
@@ -34,12 +35,14 @@ def assess_values(mean: np.ndarray, std: np.ndarray, y: np.ndarray) -> tuple[dic
     mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
     curve = plots.coverage(mean, std, y)
     inside = plots.coverage(mean, std, y, [0.9])["observed"][0]
-    return {"RMSE": float(np.sqrt(((y - mean) ** 2).mean())), "log-loss": float(-norm.logpdf(y, mean, std).mean()),
+    return {"RMSE": float(np.sqrt(((y - mean) ** 2).mean())),
+            "log-loss": float(-norm.logpdf(y, mean, std).mean()),
             "coverage of 90 %": inside, "calibration error": curve["error"]}, curve
 
 # %% ../../nbs/use/06_report.ipynb #16d7c9a5
 def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None) -> dict:
-    "Test metrics and calibration curve of a fitted estimator, and a baseline if the training target `learnt` is given."
+    """Test metrics and calibration curve of a fitted estimator, and a baseline if the training
+    target `learnt` is given."""
     if hasattr(model, "predict_proba"):
         found, curve = assess_classes(model.predict_proba(X), model.classes_, y)
     else:
@@ -50,37 +53,45 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
         return res
     if hasattr(model, "predict_proba"):
         shares = np.array([(learnt == c).mean() for c in model.classes_])
-        return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)), model.classes_, y)[0]}
-    return res | {"baseline": assess_values(np.full(len(y), learnt.mean()), np.full(len(y), learnt.std()), y)[0]}
+        return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)), model.classes_,
+                                                 y)[0]}
+    return res | {"baseline": assess_values(np.full(len(y), learnt.mean()),
+                                            np.full(len(y), learnt.std()), y)[0]}
 
 # %% ../../nbs/use/06_report.ipynb #53402b2d
 def _rivals(summary: Mapping) -> tuple[dict | None, list[dict]]:
     "The record of the chosen structure in the ranking, and the other records."
-    own = [not r.get("name") and all(summary["structure"][e] == c for e, c in r["structure"].items())
+    own = [not r.get("name") and all(summary["structure"][e] == c
+                                     for e, c in r["structure"].items())
            for r in summary["ranking"]]
     mine = [r for r, m in zip(summary["ranking"], own) if m]
     return mine[0] if mine else None, [r for r, m in zip(summary["ranking"], own) if not m]
 
 # %% ../../nbs/use/06_report.ipynb #2ba92735
 def _path(model) -> list[dict]:
-    "The path of a fitted estimator; each row says whether no other is as good in all respects and better in one."
+    """The path of a fitted estimator; each row says whether no other is as good in all respects
+    and better in one."""
     if not model.path_:
         return []
     from bstruct.search.pareto import pareto_optimal
 
-    return [row | {"pareto": best} for row, best in zip(model.path_, pareto_optimal(model.result_.path))]
+    return [row | {"pareto": best} for row, best in zip(
+        model.path_, pareto_optimal(model.result_.path))]
 
 
 def summarise(model) -> dict:
     "What a fitted estimator found, as JSON can hold it."
-    ranking = [{k: (v.item() if isinstance(v, np.generic) else v) for k, v in r.items()} for r in model.ranking_]
+    ranking = [{k: (v.item() if isinstance(v, np.generic) else v) for k, v in r.items()}
+               for r in model.ranking_]
     mine, _ = _rivals({"structure": model.structure_, "ranking": ranking})
     return {"structure": dict(model.structure_),
             "probabilities": {e: dict(p) for e, p in model.structure_probabilities_.items()},
-            "evidence": model.evidence_.to_dict(), "evidence_text": str(model.evidence_), "ranking": ranking,
+            "evidence": model.evidence_.to_dict(), "evidence_text": str(model.evidence_),
+            "ranking": ranking,
             "probability": mine and mine["probability"], "n_structures": model.graph_.n_structures,
             "path": _path(model),
-            "complexity": {k.replace("_", " "): float(v) for k, v in dict(model.complexity_).items()},
+            "complexity": {k.replace("_", " "): float(v)
+                           for k, v in dict(model.complexity_).items()},
             "history": list(model.history_), "levels": model.levels_, "notes": list(model.notes_)}
 
 # %% ../../nbs/use/06_report.ipynb #b282dbce
@@ -89,7 +100,8 @@ def _compared(summary: Mapping) -> str:
     looked = sum(not r.get("name") for r in summary["ranking"])
     if not looked or summary["n_structures"] == 1:
         return ""
-    return (", all of them" if looked == summary["n_structures"] else f", {looked:,} of them") + " compared by evidence"
+    return (", all of them" if looked == summary["n_structures"]
+            else f", {looked:,} of them") + " compared by evidence"
 
 
 def _what(summary: Mapping) -> str:
@@ -103,7 +115,8 @@ def answered(summary: Mapping) -> list[str]:
     "A line for each quicker search: the place of its answer among all that were compared."
     n, found = len(summary["ranking"]), []
     for a in summary.get("answers", []):
-        place = f"rank {a['rank']} of {n}, {a['behind']:.1f} nats below the best" if a["rank"] else f"none of these {n}"
+        place = f"rank {a['rank']} of {n}, {a['behind']:.1f} nats below the best" if a[
+            "rank"] else f"none of these {n}"
         found.append(f"{a['mode']}: {place} ({plots.structure_text(a['structure'])})")
     return found
 
@@ -111,8 +124,10 @@ def answered(summary: Mapping) -> list[str]:
 def verdict(summary: Mapping) -> str:
     "The outcome in a sentence or two, with the doubt that belongs to it."
     winner = plots.structure_text(summary["structure"])
-    said = f"Of {summary['n_structures']:,} structures{_compared(summary)}, {winner} is {_what(summary)}"
-    said += f", with probability {summary['probability']:.2f}." if summary.get("probability") is not None else "."
+    said = (f"Of {summary['n_structures']:,} structures{_compared(summary)}, {winner} is "
+            f"{_what(summary)}")
+    said += f", with probability {summary['probability']:.2f}." if summary.get(
+        "probability") is not None else "."
     mine, others = _rivals(summary)
     if mine and others:
         next_ = max(others, key=lambda r: r["log_evidence"])
@@ -120,9 +135,11 @@ def verdict(summary: Mapping) -> str:
         error = np.hypot(ours, theirs)
         lead = mine["log_evidence"] - next_["log_evidence"]
         named = next_.get("name")
-        said += f" The {named or 'next'} has {abs(lead):.1f} nats of evidence {'less' if lead >= 0 else 'more'}"
+        said += (f" The {named or 'next'} has {abs(lead):.1f} nats of evidence "
+                 f"{'less' if lead >= 0 else 'more'}")
         clear = (abs(lead) if named else lead) > 2 * error
-        said += "." if clear else f", within two standard errors ({2 * error:.1f}): their order is open."
+        said += ("." if clear else f", within two standard errors ({2 * error:.1f}): their order "
+                                   "is open.")
     if not summary["evidence"].get("reliable", True):
         reason = summary["evidence"].get("diagnostics", {}).get("reason", "its estimator says so")
         said += f" This evidence is not reliable: {reason}."
@@ -132,7 +149,8 @@ def verdict(summary: Mapping) -> str:
 
 # %% ../../nbs/use/06_report.ipynb #5182accd
 def choices(summary: Mapping) -> list[tuple[str, str, float]]:
-    "Edge, what it takes, and how probable that is: of one candidate, or of a subset of independent ones."
+    """Edge, what it takes, and how probable that is: of one candidate, or of a subset of
+    independent ones."""
     found = []
     for edge, c in summary["structure"].items():
         p = summary["probabilities"].get(edge, {})
@@ -145,7 +163,8 @@ def choices(summary: Mapping) -> list[tuple[str, str, float]]:
 
 # %% ../../nbs/use/06_report.ipynb #48661426
 def head(summary: Mapping) -> list[str]:
-    "What the log evidences of the tables are of; nothing where the run was saved before they said it."
+    """What the log evidences of the tables are of; nothing where the run was saved before they
+    said it."""
     of = summary["evidence"].get("of")
     return [f"log evidence, nats, of {Scope(**of).scale}"] if of else []
 
@@ -153,30 +172,39 @@ def head(summary: Mapping) -> list[str]:
 def _path_text(path: list[dict]) -> list[str]:
     "The way that was taken, and how much else was looked at."
     lines = ["", "step  log evidence, nats  complexity  parameters  change"]
-    lines += [f"{r['step']:4}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  {r['complexity']:10.1f}  "
-              f"{r['parameters']:10}  {r['what']}" for r in path if r["kept"]]
-    return [*lines, f"{len(path)} looked at, {sum(r['pareto'] for r in path)} of them Pareto-optimal"]
+    lines += [f"{r['step']:4}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  "
+              f"{r['complexity']:10.1f}  {r['parameters']:10}  {r['what']}" for r in path
+              if r["kept"]]
+    return [*lines, f"{len(path)} looked at, {sum(r['pareto'] for r in path)} of them "
+                    "Pareto-optimal"]
 
 # %% ../../nbs/use/06_report.ipynb #8ca73d3d
 def as_text(summary: Mapping, most: int = 8) -> str:
     "The summary as lines for a terminal."
     width = max(map(len, summary["structure"]))
-    lines = [f"{summary['source']}: {summary['rows']} rows, {summary['columns']} columns, {summary['task']}",
+    lines = [f"{summary['source']}: {summary['rows']} rows, {summary['columns']} columns, "
+             f"{summary['task']}",
              verdict(summary), f"log evidence {summary['evidence_text']}", "",
              f"{'edge':{width}}  probability  candidate"]
     lines += [f"{edge:{width}}  {p:11.2f}  {c}" for edge, c, p in choices(summary)]
     if summary["ranking"]:
-        lines += ["", *head(summary), "rank  probability  log evidence, nats  parameters  structure"]
-        lines += [f"{i:4}  {r['probability']:11.3f}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  "
-                  f"{r['parameters']:10}  {r.get('name') or plots.structure_text(r['structure'])}"
+        lines += ["", *head(summary), "rank  probability  log evidence, nats  parameters  "
+                                      "structure"]
+        lines += [f"{i:4}  {r['probability']:11.3f}  {r['log_evidence']:10.2f} ± "
+                  f"{r['stderr'] or 0:<5.2f}  {r['parameters']:10}  "
+                  f"{r.get('name') or plots.structure_text(r['structure'])}"
                   for i, r in enumerate(summary["ranking"][:most], 1)]
-        lines += [f"      and {len(summary['ranking']) - most} more"] if len(summary["ranking"]) > most else []
-    lines += ["", "what quicker searches answered:", *answered(summary)] if summary.get("answers") else []
+        lines += [f"      and {len(summary['ranking']) - most} more"] if len(
+            summary["ranking"]) > most else []
+    lines += ["", "what quicker searches answered:",
+              *answered(summary)] if summary.get("answers") else []
     lines += _path_text(summary["path"]) if summary.get("path") else []
-    lines += ["", "complexity: " + ", ".join(f"{k} {v:.2f}" for k, v in summary["complexity"].items())]
+    lines += ["", "complexity: " + ", ".join(
+        f"{k} {v:.2f}" for k, v in summary["complexity"].items())]
     if test := summary.get("test"):
         lines += [f"test, {test['rows']} rows: " + ", ".join(
-            f"{k} {v:.3f} (baseline {test['baseline'][k]:.3f})" for k, v in test["metrics"].items())]
+            f"{k} {v:.3f} (baseline {test['baseline'][k]:.3f})" for k, v in test[
+                "metrics"].items())]
     return "\n".join(lines + [f"note: {n}" for n in summary.get("notes", [])])
 
 # %% ../../nbs/use/06_report.ipynb #eaccf6c2
@@ -193,16 +221,19 @@ def _separate(summary: Mapping) -> dict[str, dict[str, float]]:
     found = {}
     for edge, p in summary["probabilities"].items():
         one = isinstance(summary["structure"][edge], str)
-        found |= {edge: p} if one else {f"{edge} {c}": {"on": q, "off": 1 - q} for c, q in p.items()}
+        found |= {edge: p} if one else {f"{edge} {c}": {"on": q, "off": 1 - q}
+                                        for c, q in p.items()}
     return found
 
 # %% ../../nbs/use/06_report.ipynb #dae11cce
 def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
     "The figures that the summary has data for; with the graph, its drawing too."
-    made = {"probabilities": plots.plot_probabilities(_separate(summary))} if summary["probabilities"] else {}
+    made = {"probabilities": plots.plot_probabilities(
+        _separate(summary))} if summary["probabilities"] else {}
     if graph is not None:
         p = summary["probabilities"]
-        made["structure"] = graph.draw({e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
+        made["structure"] = graph.draw(
+            {e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
     if ranking := [from_record(r) for r in summary["ranking"]]:

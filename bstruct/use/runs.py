@@ -21,9 +21,10 @@ from bstruct.core.journal import Journal
 
 # %% ../../nbs/use/08_runs.ipynb #b76e38f1
 CHECKPOINTS = ("checkpoint", "checkpoint.evidence", "checkpoint.grow", "checkpoint.shrink")
-CONTENTS = ("settings.json", "journal.jsonl", *CHECKPOINTS, "checkpoint.journal", "checkpoint.journal.claims",
-            "encoder.json", "model", "result.json", "ranking.csv", "path.csv", "figures", "report.html",
-            ".journal.jsonl.lock", ".checkpoint.journal.lock")
+CONTENTS = ("settings.json", "journal.jsonl", *CHECKPOINTS, "checkpoint.journal",
+            "checkpoint.journal.claims",
+            "encoder.json", "model", "result.json", "ranking.csv", "path.csv", "figures",
+            "report.html", ".journal.jsonl.lock", ".checkpoint.journal.lock")
 
 # %% ../../nbs/use/08_runs.ipynb #c31ea6d9
 def versions() -> dict[str, str]:
@@ -34,7 +35,8 @@ def versions() -> dict[str, str]:
 
 # %% ../../nbs/use/08_runs.ipynb #ccf893ca
 class RunFolder:
-    "A run folder that exists; `Run(folder)` opens one, `Run.start` makes one. Raises ValueError, OSError."
+    """A run folder that exists; `Run(folder)` opens one, `Run.start` makes one. Raises ValueError,
+    OSError."""
 
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
@@ -42,10 +44,11 @@ class RunFolder:
             self.settings = self.read("settings.json")
             self.settings["data"], self.settings["search"]
         except (FileNotFoundError, NotADirectoryError):
-            raise ValueError(f"{folder} is no run folder (no settings.json in it); give the --out of a fit") from None
+            raise ValueError(f"{folder} is no run folder (no settings.json in it); give the --out "
+                             "of a fit") from None
         except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{self.folder / 'settings.json'} is not that of a bstruct run, or damaged; "
-                             "restore it, or start a new run") from None
+            raise ValueError(f"{self.folder / 'settings.json'} is not that of a bstruct run, or "
+                             "damaged; restore it, or start a new run") from None
         self.journal = Journal(self.folder / "journal.jsonl")
 
     @classmethod
@@ -107,7 +110,8 @@ def held(folder: Path):
     try:
         lock.acquire()
     except Timeout:
-        raise ValueError(f"{folder} is being written by another process; wait, or choose another --out") from None
+        raise ValueError(f"{folder} is being written by another process; wait, or choose "
+                         "another --out") from None
     try:
         yield
     finally:

@@ -21,9 +21,10 @@ from bstruct.training.batch import Batch, one_hot
 from bstruct.training.mixture import Mixture, from_tensors, to_tensors
 
 # %% ../../nbs/use/03_saving.ipynb #e70f72c6
-STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_", "feature_names_in_", "classes_",
-         "target_mean_", "target_scale_", "structure_", "structure_probabilities_", "ranking_", "path_",
-         "complexity_", "interrupted_", "notes_", "levels_")
+STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_", "feature_names_in_",
+         "classes_",
+         "target_mean_", "target_scale_", "structure_", "structure_probabilities_", "ranking_",
+         "path_", "complexity_", "interrupted_", "notes_", "levels_")
 TENSORS = ("input_mean_", "input_scale_")
 
 
@@ -36,13 +37,16 @@ def record_of(model) -> dict:
     r = model.result_
     params = model.get_params(deep=False)
     params.pop("graph")
-    params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
+    params["random_state"] = params["random_state"] if isinstance(
+        params["random_state"], int) else None
     state = {k: _plain(getattr(model, k)) for k in STATE if hasattr(model, k) and k not in TENSORS}
     classes = {"classes_dtype": model.classes_.dtype.str} if hasattr(model, "classes_") else {}
     plain = lambda rows: [{**dict(q), "evidence": q.evidence.to_dict()} for q in rows]
     parts = [{"structure": s, "probability": p, "models": len(b), "share": b.net.share,
-              "whole": b.net.graph.n_structures > 1} for s, p, b in zip(r.structures, r.probabilities, r.batches)]
-    mixture = {} if r.mixture is None else {"structures": [[s, p] for s, p in zip(r.structures, r.probabilities)],
+              "whole": b.net.graph.n_structures > 1}
+             for s, p, b in zip(r.structures, r.probabilities, r.batches)]
+    mixture = {} if r.mixture is None else {
+        "structures": [[s, p] for s, p in zip(r.structures, r.probabilities)],
                                             "mixture": to_tensors(r.mixture)[1]}
     return {"kind": type(model).__name__, "format": 1, "params": params, "state": state, **classes,
             "graph": model.graph_.to_dict(), "parts": parts, "ranking": plain(r.ranking),
@@ -55,7 +59,8 @@ def save(model, folder: str | Path) -> None:
     check_is_fitted(model, "result_")
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists and is not empty: name another folder, or remove it")
+        raise FileExistsError(f"{folder} exists and is not empty: name another folder, or "
+                              "remove it")
     tensors = {k: getattr(model, k) for k in TENSORS}
     for i, batch in enumerate(model.result_.batches):
         own = batch.params | {"sizes": batch.sizes, "c_reg": batch.c_reg}
@@ -79,8 +84,10 @@ def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor], i: int) -> Ba
     "Part i of a saved mixture."
     own = {k.removeprefix(f"{i}|"): v for k, v in tensors.items() if k.startswith(f"{i}|")}
     sizes, c_reg = own.pop("sizes"), own.pop("c_reg")
-    net = Supernet(graph if part["whole"] else graph.restrict(as_structure(part["structure"])), share=part["share"])
-    gamma = one_hot(net, [as_structure(part["structure"])] * part["models"], sizes.device) if part["whole"] else {}
+    net = Supernet(graph if part["whole"] else graph.restrict(as_structure(part["structure"])),
+                   share=part["share"])
+    gamma = one_hot(net, [as_structure(part["structure"])] * part["models"],
+                    sizes.device) if part["whole"] else {}
     return Batch(net, own, gamma, sizes, c_reg)
 
 
@@ -92,7 +99,8 @@ def mixture_of(graph: Graph, tensors: dict[str, Tensor], record: dict) -> Mixtur
 
 def restored(value, name: str, record: dict):
     if name == "classes_":
-        return np.array(value, dtype=record["classes_dtype"] if record["classes_dtype"] != "|O" else object)
+        return np.array(value, dtype=record["classes_dtype"] if record["classes_dtype"] != "|O"
+                        else object)
     if name == "structure_":
         return as_structure(value)
     if name in ("ranking_", "path_"):

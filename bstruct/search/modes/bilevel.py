@@ -29,8 +29,9 @@ from bstruct.training.variational import Plan, load_trainer_state, trainer_state
 class Bilevel:
     """The posteriors and priors of all starts, and how they came about.
 
-    `history`: a record an epoch, with lists over the M starts: elbo, inner (L), outer (Q), weight_kl, structure_kl,
-    vertex_entropy, all in nats; probabilities by edge; precisions, the geometric mean by weight tensor.
+    `history`: a record an epoch, with lists over the M starts: elbo, inner (L), outer (Q),
+    weight_kl, structure_kl, vertex_entropy, all in nats; probabilities by edge; precisions, the
+    geometric mean by weight tensor.
     """
 
     batch: Batch
@@ -49,10 +50,12 @@ class Bilevel:
         i, rows = self.best, self.history[:: max(1, len(self.history) // 8)]
         rows = rows if rows[-1] is self.history[-1] else [*rows, self.history[-1]]
         how = "single level, h in closed form" if self.shortcut else "two levels, by hypergradients"
-        lines = [f"{how}; start {i} of {len(self.batch)}", "epoch      ELBO         Q  KL(W)  KL(Γ)  vertex entropy"]
+        lines = [f"{how}; start {i} of {len(self.batch)}",
+                 "epoch      ELBO         Q  KL(W)  KL(Γ)  vertex entropy"]
         for r in rows:
-            lines.append(f"{r['epoch']:5d} {r['elbo'][i]:9.2f} {r['outer'][i]:9.2f} {r['weight_kl'][i]:6.2f} "
-                         f"{r['structure_kl'][i]:6.2f} {r['vertex_entropy'][i]:15.2f}")
+            lines.append(f"{r['epoch']:5d} {r['elbo'][i]:9.2f} {r['outer'][i]:9.2f} "
+                         f"{r['weight_kl'][i]:6.2f} {r['structure_kl'][i]:6.2f} "
+                         f"{r['vertex_entropy'][i]:15.2f}")
         return "\n".join([*lines, *self.messages])
 
 # %% ../../../nbs/search/modes/05_bilevel.ipynb #1131f985
@@ -61,12 +64,13 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
             callback: Callable[[dict], None] | None = None) -> Bilevel:
     """Maximise Q over h and L over θ on all rows, `settings.starts` starts side by side.
 
-    `outer` and `plan` default to what the settings declare. `checkpoint`: path of a file that makes the run resumable.
-    `callback` sees each epoch's record. Ctrl-C ends the run with what there is.
+    `outer` and `plan` default to what the settings declare. `checkpoint`: path of a file that makes
+    the run resumable. `callback` sees each epoch's record. Ctrl-C ends the run with what there is.
     """
     s, n = settings or Settings(), len(task)
     outer, plan = outer or s.outer_plan(), plan or s.plan(n)
-    mark = fingerprint(graph.to_json(), s.as_record(), repr(outer), repr(plan), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint(graph.to_json(), s.as_record(), repr(outer), repr(plan), seed,
+                       task.likelihood, task.x, task.y)
     kept, generator = Checkpoint(checkpoint, mark), generator_of(seed, "bilevel", task.x.device)
     batch = make_batch(Supernet(graph, share=s.share_weights), generator, [n] * s.starts, s.c_reg)
     trainer = BilevelTrainer(batch, task, plan, generator, outer)
@@ -76,7 +80,8 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
     try:
         while not trainer.done:
             found.history.append(_record(trainer, trainer.run_epoch()))
-            kept.save("bilevel", {k: v.clone() for k, v in trainer_state(trainer).items()}, force=trainer.done)
+            kept.save("bilevel", {k: v.clone() for k, v in trainer_state(trainer).items()},
+                      force=trainer.done)
             if callback:
                 callback(found.history[-1])
     except KeyboardInterrupt:
@@ -93,10 +98,14 @@ def _record(trainer: BilevelTrainer, report: dict) -> dict:
     q = rows(trainer.batch.net.graph.variables, report["probabilities"])
     sizes = [math.prod(s) for s in trainer.batch.net.weight_shapes.values()]
     parts = trainer.groups.spread(report["log_precision"]).split(sizes, 1)
-    entropy = sum((-torch.special.xlogy(v, v).sum(1) for v in q.values()), torch.zeros_like(report["fit"]))
+    entropy = sum((-torch.special.xlogy(v, v).sum(1) for v in q.values()),
+                  torch.zeros_like(report["fit"]))
     kl = report["weight_kl"] + report["structure_kl"]
     values = {"elbo": report["fit"] - kl, "inner": report["bound"], "outer": report["outer"],
-              "weight_kl": report["weight_kl"], "structure_kl": report["structure_kl"], "vertex_entropy": entropy}
+              "weight_kl": report["weight_kl"], "structure_kl": report["structure_kl"],
+              "vertex_entropy": entropy}
     return {"stage": "bilevel", "epoch": trainer.epoch, "epochs": trainer.plan.epochs,
-            **{k: v.tolist() for k, v in values.items()}, "probabilities": {e: v.tolist() for e, v in q.items()},
-            "precisions": {k: v.mean(1).exp().tolist() for k, v in zip(trainer.batch.net.weight_shapes, parts)}}
+            **{k: v.tolist() for k, v in values.items()},
+            "probabilities": {e: v.tolist() for e, v in q.items()},
+            "precisions": {k: v.mean(1).exp().tolist()
+                           for k, v in zip(trainer.batch.net.weight_shapes, parts)}}

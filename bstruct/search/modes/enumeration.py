@@ -52,14 +52,15 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
     count, budget = graph.n_structures, settings.budget
     if (budget or count) > MOST:
         asked = "there is no budget" if budget is None else f"the budget is {budget:,}"
-        raise ValueError(f"the graph has {count:,} structures and {asked}: at most {MOST:,} are visited; "
-                         f"budget={LISTED} covers {LISTED / count:.2g} of them, the most plausible by a supernet")
+        raise ValueError(f"the graph has {count:,} structures and {asked}: at most {MOST:,} are "
+                         f"visited; budget={LISTED} covers {LISTED / count:.2g} of them, the most "
+                         "plausible by a supernet")
     check_jobs(n_jobs)
     if not callable(evidence):
         check_choice("evidence", evidence, tuple(methods()))
     if settings.halving and evidence != "prequential":
-        raise ValueError(f"halving compares fits of different length, and {evidence!r} has no epochs: take "
-                         "evidence='prequential', or halving=False")
+        raise ValueError(f"halving compares fits of different length, and {evidence!r} has no "
+                         "epochs: take evidence='prequential', or halving=False")
     check_choice("order", order, ORDERS)
     if _processes(n_jobs) > 1:
         packed(graph, evidence, task.likelihood)
@@ -73,7 +74,8 @@ def _processes(n_jobs: int) -> int:
     "How many will work; inside `joblib.parallel_config` as many as it offers."
     from joblib import effective_n_jobs
 
-    asked: Any = None if n_jobs == 1 else n_jobs  # None: as the context says, which joblib's own types do not know
+    # None: as the context says, which joblib's own types do not know
+    asked: Any = None if n_jobs == 1 else n_jobs
     return effective_n_jobs(asked)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #a7c53750
@@ -103,14 +105,17 @@ class _Visits:
     def value(self, rung: int, group: list[int]) -> float:
         "Its log evidence, -inf where there is none."
         found = self.evidence(rung, group)
-        return found.value if isinstance(found, Evidence) and not math.isnan(found.value) else -math.inf
+        return found.value if isinstance(found, Evidence) and not math.isnan(
+            found.value) else -math.inf
 
     def tiles(self, rung: int, groups: list[list[int]]) -> list[Tile]:
         "The networks in tiles."
         row = lambda i: {f"{rung}/{i}": {"visit": i + 1, "rung": rung, "structure": self.order[i]}}
         parts = [groups[i:i + TILE] for i in range(0, len(groups), TILE)]
-        return [Tile(MOST * rung + n, [self.order[g[0]] for g in part], [{k: v for i in g for k, v in row(i).items()}
-                                                                       for g in part]) for n, part in enumerate(parts)]
+        return [Tile(MOST * rung + n, [self.order[g[0]] for g in part],
+                     [{k: v for i in g for k, v in row(i).items()}
+                                                                       for g in part])
+                for n, part in enumerate(parts)]
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #95f549b6
 def _place(variable: Variable, choice: Choice) -> int | list[int]:
@@ -126,13 +131,16 @@ def _at(variable: Variable, place: int | list[int]) -> Choice:
     return variable.harden(code)
 
 
-def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, order: str, n_jobs: int) -> _Visits:
+def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, order: str,
+            n_jobs: int) -> _Visits:
     "An enumeration with its order, new or from the journal."
     s, task = run.settings, run.task
-    method = evidence if isinstance(evidence, str) else getattr(evidence, "__qualname__", repr(evidence))
+    method = evidence if isinstance(evidence, str) else getattr(evidence, "__qualname__",
+                                                                repr(evidence))
     plan = s.fit_plan(len(task))
     header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
-              "graph": fingerprint(run.graph.to_json()), "evidence": fingerprint(method, asdict(plan)),
+              "graph": fingerprint(run.graph.to_json()),
+              "evidence": fingerprint(method, asdict(plan)),
               "settings": fingerprint({**s.as_record(), "budget": None}, run.seed, order)}
     book, own = Book(Path(journal), header), run.graph.variables
     if "order" not in book.found:
@@ -142,10 +150,12 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     first = book.found["order"]
     structures = [{e: _at(v, k) for (e, v), k in zip(own.items(), ks)} for ks in first["order"]]
     if (s.budget or 0) > len(structures) < run.graph.n_structures:
-        raise ValueError(f"{journal} has put {len(structures)} structures in order, and the budget is {s.budget}: "
+        raise ValueError(f"{journal} has put {len(structures)} structures in order, and the budget "
+                         f"is {s.budget}: "
                          "keep to those, or name another file")
     visits = _Visits(run, book, structures[:s.budget], _plans(plan, s.halving),
-                     Work(run.graph, task, plan, run.seed, packed(run.graph, evidence, task.likelihood)), n_jobs,
+                     Work(run.graph, task, plan, run.seed,
+                          packed(run.graph, evidence, task.likelihood)), n_jobs,
                      list(first["notes"]))
     groups: dict[tuple, list[int]] = {}
     for i, structure in enumerate(visits.order):
@@ -162,7 +172,8 @@ def _thrifty(settings: Settings) -> Settings:
 def _plans(plan: FitPlan, halving: bool) -> list[FitPlan]:
     "How long each rung fits."
     part = lambda n, r: max(1, math.ceil(r * n))
-    short = [replace(plan, epochs=part(plan.epochs, r), min_steps=math.ceil(r * plan.min_steps), stops=(1.0,))
+    short = [replace(plan, epochs=part(plan.epochs, r), min_steps=math.ceil(r * plan.min_steps),
+                     stops=(1.0,))
              for r in RUNGS]
     return [*short[:-1], plan] if halving else [plan]
 
@@ -176,14 +187,16 @@ def _climb(visits: _Visits, told: Callable[[], None]) -> list[list[int]]:
         work = replace(visits.work, plan=plan)
         fill(visits.book, visits.tiles(rung, alive + controls), work, visits.n_jobs, told)
         if rung < last:
-            best = sorted(alive, key=lambda g: (-visits.value(rung, g), g))[:math.ceil(len(alive) / 2)]
+            best = sorted(alive, key=lambda g: (-visits.value(rung, g), g))[:math.ceil(
+                len(alive) / 2)]
             alive = sorted(g for g in best if visits.value(rung, g) > -math.inf)
     return controls
 
 
 def _controls(visits: _Visits, alive: list[list[int]]) -> list[list[int]]:
     "Some of the dropped networks."
-    dropped = [g for g in visits.groups if g not in alive and not isinstance(visits.evidence(0, g), str)]
+    dropped = [g for g in visits.groups if g not in alive
+               and not isinstance(visits.evidence(0, g), str)]
     picks = torch.randperm(len(dropped), generator=visits.run.generator("controls"))[:CONTROLS]
     return [dropped[i] for i in sorted(picks.tolist())]
 
@@ -196,8 +209,9 @@ def _reversals(visits: _Visits, controls: list[list[int]]) -> list[str]:
     if not controls or not kept:
         return []
     beats = lambda bar: sum(visits.value(last, g) > bar for g in controls)
-    return [f"halving: {len(kept)} of {len(visits.groups)} networks were fitted to the end; of {len(controls)} dropped "
-            f"ones, fitted too, {beats(kept[-1])} beat the best of them and {beats(kept[len(kept) // 2])} the median"]
+    return [f"halving: {len(kept)} of {len(visits.groups)} networks were fitted to the end; of "
+            f"{len(controls)} dropped ones, fitted too, {beats(kept[-1])} beat the best of them "
+            f"and {beats(kept[len(kept) // 2])} the median"]
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #53e8d494
 def _sizes(visits: _Visits) -> list[int]:
@@ -220,18 +234,21 @@ def _foresee(visits: _Visits) -> None:
     except Exception:
         seen = forecast(visits.run.graph, visits.run.task, plan, **given, timed=False)
     if seen.seconds is not None and len(visits.plans) > 1:
-        share = sum(n * p.rows for n, p in zip(_sizes(visits), visits.plans)) / (len(visits.groups) * plan.rows)
+        share = sum(n * p.rows for n, p in zip(_sizes(visits), visits.plans)) / (
+            len(visits.groups) * plan.rows)
         seen = replace(seen, seconds=share * seen.seconds)
     visits.forecast, visits.work = seen, replace(visits.work, batch=seen.batch)
 
 
 def _record(visits: _Visits) -> dict:
-    "How far the enumeration is: fits and structures done, and the best log evidence of the longest fits so far."
+    """How far the enumeration is: fits and structures done, and the best log evidence of the
+    longest fits so far."""
     rungs = range(len(visits.plans))
     done = [[g for g in visits.groups if visits.evidence(r, g) is not None] for r in rungs]
     longest = next((r for r in reversed(rungs) if done[r]), 0)
     best = max((visits.value(longest, g) for g in done[longest]), default=math.nan)
-    return {"stage": "fits", "epoch": sum(map(len, done)), "epochs": sum(_sizes(visits)), "elbo": best,
+    return {"stage": "fits", "epoch": sum(map(len, done)), "epochs": sum(_sizes(visits)),
+            "elbo": best,
             "probabilities": {}, "structures": [sum(map(len, done[0])), len(visits.order)],
             "seconds": time.monotonic() - visits.run.started}
 
@@ -249,7 +266,8 @@ def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> R
     notes = _covered(all_, total, len(visits.groups))
     notes += [f"{failed} failed: their errors are in their rows"] * (failed > 0)
     notes += visits.notes + _reversals(visits, controls)
-    return Ranking(visits.run.graph, ranked(visits.run.graph, found), notes, visits.forecast, interrupted)
+    return Ranking(visits.run.graph, ranked(visits.run.graph, found), notes, visits.forecast,
+                   interrupted)
 
 
 def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Callable, order: str,
@@ -272,16 +290,18 @@ def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Ca
         return _ranking(visits, controls, interrupted)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #c41013aa
-def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None = None, budget: int | None = None,
-                         evidence: str | Callable = "prequential", order: str = "supernet", n_jobs: int = 1,
-                         journal: str | PathLike | None = None, halving: bool = False, seed: int = 0,
+def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None = None,
+                         budget: int | None = None, evidence: str | Callable = "prequential",
+                         order: str = "supernet", n_jobs: int = 1, journal: str | PathLike
+                         | None = None, halving: bool = False, seed: int = 0,
                          callback: Callable[[dict], None] | None = None) -> Ranking:
     """Fit every structure of the graph, or the first `budget` in order, and rank them by evidence.
 
-    `evidence`: "prequential", another registered estimator, or a function like one; `order`: "supernet", "given" or
-    "random"; `n_jobs`: processes, -1 for one a core, and inside `joblib.parallel_config` what it offers; `journal`: a
-    file that makes the run resumable, and that other processes may share. The ranking depends on none of the last two.
-    Rows are expected in random order. Raises ValueError for what cannot work, before any work.
+    `evidence`: "prequential", another registered estimator, or a function like one; `order`:
+    "supernet", "given" or "random"; `n_jobs`: processes, -1 for one a core, and inside
+    `joblib.parallel_config` what it offers; `journal`: a file that makes the run resumable, and
+    that other processes may share. The ranking depends on none of the last two. Rows are expected
+    in random order. Raises ValueError for what cannot work, before any work.
     """
     settings = replace(settings or Settings(mode="enumerate"), mode="enumerate")
     budget = settings.budget if budget is None else budget
@@ -296,25 +316,31 @@ def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #d7d453b3
 def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
                    callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
-    """Visit every structure of the graph, or as many as the settings' budget, with `n_jobs` processes.
+    """Visit every structure of the graph, or as many as the settings' budget, with `n_jobs`
+    processes.
 
-    `checkpoint` is the path of a file that makes the search resumable; `CHECKPOINT.journal` holds a row a structure.
-    Ctrl-C ends the search early with the best found so far. Raises ValueError for what cannot work, before any work.
+    `checkpoint` is the path of a file that makes the search resumable; `CHECKPOINT.journal` holds a
+    row a structure. Ctrl-C ends the search early with the best found so far. Raises ValueError for
+    what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
-    mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed, task.likelihood,
+                       task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark), callback)
-    found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False), run.history)
+    found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False),
+                   run.history)
     if judge_of(graph, task, settings) == "laplace":
         return _judged(run, found)
     rows = []
     try:
-        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "prequential", "supernet", n_jobs)
+        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "prequential",
+                              "supernet", n_jobs)
         if ranking.rows[0].error:
-            raise RuntimeError(f"no structure could be fitted; the first failed with {ranking.rows[0].error}")
+            raise RuntimeError("no structure could be fitted; the first failed with "
+                               f"{ranking.rows[0].error}")
         rows = [replace(r, c_reg=settings.c_reg) for r in ranking.rows]
-        found = replace(found, structures=[rows[0].structure], ranking=rows, evidence=rows[0].evidence,
-                        notes=list(ranking.notes))
+        found = replace(found, structures=[rows[0].structure], ranking=rows,
+                        evidence=rows[0].evidence, notes=list(ranking.notes))
         if ranking.interrupted:
             raise Interrupted("fits")
         c_reg = best_multiple(run, rows[0].structure)
@@ -336,10 +362,12 @@ def _judged(run: Session, found: Result) -> Result:
         for structure in order[:most]:
             groups.setdefault(network_of(run.graph, structure), []).append(structure)
         found.structures, found.notes = order[:1], notes
-        conclude(run, found, [same[0] for same in groups.values()], lambda s: groups[network_of(run.graph, s)])
+        conclude(run, found, [same[0] for same in groups.values()],
+                 lambda s: groups[network_of(run.graph, s)])
         found.notes += _covered(most, total, len(groups))
         place = {tuple(s.items()): i for i, s in enumerate(order, 1)}
-        found.ranking = [r if r.name else replace(r, visit=place[tuple(r.structure.items())]) for r in found.ranking]
+        found.ranking = [r if r.name else replace(r, visit=place[tuple(r.structure.items())])
+                         for r in found.ranking]
         return found
     except Interrupted as stop:
         found.interrupted = str(stop)
@@ -348,7 +376,8 @@ def _judged(run: Session, found: Result) -> Result:
 
 def _covered(visited: int, total: int, networks: int) -> list[str]:
     "How many of all structures were visited, and how many networks they are."
-    share = f"the budget covers {visited} of {total:,} structures ({visited / total:.2g}), the first in order"
+    share = (f"the budget covers {visited} of {total:,} structures ({visited / total:.2g}), the "
+             "first in order")
     names = f"{visited} structures are {networks} different networks"
     return [share] * (visited < total) + [names] * (visited > networks)
 

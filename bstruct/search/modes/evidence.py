@@ -36,7 +36,8 @@ FEW = 4  # so many times `screened` structures are all fitted by the dual engine
 # %% ../../../nbs/search/modes/01_evidence.ipynb #d05c78fd
 def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
                   callback=None) -> Result:
-    """Search the graph in the evidence mode; `checkpoint` is the path of a file that makes the search resumable.
+    """Search the graph in the evidence mode; `checkpoint` is the path of a file that makes the
+    search resumable.
 
     Rows are expected in random order. Ctrl-C ends the search early with the best found so far.
     """
@@ -62,7 +63,8 @@ def _search(run: Session, result: Result) -> list[Structure]:
     def work() -> tuple[list[Structure], dict[str, Tensor]]:
         order, batch = ordered(run.graph, run.task, run.settings, run.generator, run.finish)
         run.notes = all_collapsed(batch, "the supernets have collapsed, so their order is a guess")
-        return shortlist(run.graph, order, run.settings.screened), {f"params/{k}": v for k, v in batch.params.items()}
+        return shortlist(run.graph, order, run.settings.screened), {
+            f"params/{k}": v for k, v in batch.params.items()}
 
     found = [as_structure(s) for s in run.stage("search", work, part="0")]
     result.structures, result.notes = found[:1], run.notes
@@ -70,7 +72,8 @@ def _search(run: Session, result: Result) -> list[Structure]:
 
 
 def _compared(run: Session, result: Result) -> list[Structure]:
-    "What the dual engine fits: all networks where they are few, else those that stage one puts first."
+    """What the dual engine fits: all networks where they are few, else those that stage one puts
+    first."""
     if run.graph.n_structures <= FEW * run.settings.screened:
         return shortlist(run.graph, list(run.graph.structures()), run.graph.n_structures)
     return _search(run, result)
@@ -79,7 +82,8 @@ def _compared(run: Session, result: Result) -> list[Structure]:
 def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:
     "Stage two, told to the session."
     plan, turns = run.settings.fit_plan(len(run.task)), rounds(run.settings, len(structures))
-    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage, tell=run.tell)
+    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage,
+                    tell=run.tell)
 
 
 def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
@@ -92,8 +96,10 @@ def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
     order = sorted(range(len(pairs)), key=lambda i: -expected[i].value)
     posterior = structure_posterior([expected[i] for i in order], errors="pooled")
     result.notes = [*result.notes, *posterior.notes]
-    result.ranking = [Scored(s, e, c_reg=run.settings.c_reg, probability=p, parameters=parameters(run.graph, s))
-                      for (s, e), p in zip((pairs[i] for i in order), posterior.probability.tolist())]
+    result.ranking = [Scored(s, e, c_reg=run.settings.c_reg, probability=p,
+                             parameters=parameters(run.graph, s))
+                      for (s, e), p in zip((pairs[i] for i in order),
+                                           posterior.probability.tolist())]
     result.structures, result.evidence = [result.ranking[0].structure], result.ranking[0].evidence
     c_reg = best_multiple(run, result.structures[0])
     result.ranking = [replace(r, c_reg=c_reg) for r in result.ranking]

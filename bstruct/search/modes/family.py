@@ -29,22 +29,26 @@ for _name, _mode in {"evidence": evidence_mode, "grow": grow_mode, "shrink": shr
 # %% ../../../nbs/search/modes/06_family.ipynb #6176f7d2
 def refuse_unused(settings: Settings) -> None:
     "No mode is told of structures to keep away from, and walks have no outer objective."
-    for name in ("c_train", "c_prior", "validation", "hypergradient") if settings.mode in ("grow", "shrink") else ():
+    for name in ("c_train", "c_prior", "validation",
+                 "hypergradient") if settings.mode in ("grow", "shrink") else ():
         if getattr(settings, name) != getattr(Settings, name):
-            raise ValueError(f"{name} is {getattr(settings, name)!r}, but mode {settings.mode!r} compares structures "
-                             f"by evidence and has no outer objective: leave {name} out, or take mode='evidence'")
+            raise ValueError(f"{name} is {getattr(settings, name)!r}, but mode {settings.mode!r} "
+                             "compares structures by evidence and has no outer objective: leave "
+                             f"{name} out, or take mode='evidence'")
     c = settings.c_comb
     if any(c) if isinstance(c, tuple) else c:
-        raise ValueError(f"c_comb is {c}, but there is no structure to keep away from: set c_comb=0, or give bilevel "
-                         "an OuterPlan that names some in `known`")
+        raise ValueError(f"c_comb is {c}, but there is no structure to keep away from: set "
+                         "c_comb=0, or give bilevel an OuterPlan that names some in `known`")
 
 # %% ../../../nbs/search/modes/06_family.ipynb #357ac496
-def search(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint: str | PathLike | None = None,
-           callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
+def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
+           checkpoint: str | PathLike | None = None, callback: Callable[[dict], None] | None = None,
+           n_jobs: int = 1) -> Result:
     """Search the graph in the mode that the settings name.
 
-    `checkpoint`: path of a file that makes the search resumable; `callback` gets a record an epoch; `n_jobs` processes
-    fit the structures of `enumerate`, and change no result. Rows are expected in random order.
+    `checkpoint`: path of a file that makes the search resumable; `callback` gets a record an epoch;
+    `n_jobs` processes fit the structures of `enumerate`, and change no result. Rows are expected in
+    random order.
     """
     mode = MODES[settings.mode]
     refuse_unused(settings)

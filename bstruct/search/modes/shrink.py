@@ -25,7 +25,8 @@ from bstruct.objectives.task import Task
 # %% ../../../nbs/search/modes/03_shrink.ipynb #50f47ed9
 def _weights_with(graph: Graph, edge: str, name: str) -> int:
     "How many weights the output depends on if everything is on and `name` is on the edge."
-    on = {e: next((n for n in v.candidates if n != "zero"), v.candidates[0]) for e, v in graph.variables.items()}
+    on = {e: next((n for n in v.candidates if n != "zero"), v.candidates[0])
+          for e, v in graph.variables.items()}
     return parameters(graph, on | _all_subsets(graph) | {edge: name})
 
 
@@ -35,7 +36,8 @@ def _all_subsets(graph: Graph) -> Structure:
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #1e0860b2
 def largest(graph: Graph) -> list[Structure]:
-    "Structures with as many weights as the graph allows: for each candidate name one that takes it wherever it can."
+    """Structures with as many weights as the graph allows: for each candidate name one that takes
+    it wherever it can."""
     def widest(edge: str, wanted: str) -> str:
         size = {n: _weights_with(graph, edge, n) for n in graph.choices[edge]}
         most = [n for n in size if size[n] == max(size.values()) and n != "zero"]
@@ -44,31 +46,38 @@ def largest(graph: Graph) -> list[Structure]:
     alone = [e for e, v in graph.variables.items() if v.exclusive]
     names = dict.fromkeys(chain.from_iterable(graph.choices[e] for e in alone)) or [""]
     everything = _all_subsets(graph)
-    found = [canonical(graph, {e: everything[e] if e in everything else widest(e, n) for e in graph.variables})
+    found = [canonical(graph, {e: everything[e] if e in everything else widest(e, n)
+                               for e in graph.variables})
              for n in names]
     return list({tuple(s.items()): s for s in found}.values())
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #ae7fbf3d
 def removed_log_density(v: Visit, graph: Graph, smaller: Structure) -> float:
-    "ln ρ of all the weights together that a structure has and a smaller one has not, mean over the replicas."
+    """ln ρ of all the weights together that a structure has and a smaller one has not, mean over
+    the replicas."""
     net = Supernet(graph, share=True)
-    used = [net.individual(usage(net, encode(graph, s)), v.structure)[1] for s in (v.structure, smaller)]
+    used = [net.individual(usage(net, encode(graph, s)), v.structure)[1]
+            for s in (v.structure, smaller)]
     named = lambda name: v.batch.named(v.batch.params[name])
     rho = {n: log_relative_density(named("loc")[n], named("log_scale")[n])
            for n in v.batch.net.weight_shapes}
-    return float(sum((r * (used[0][n] - used[1][n]).clamp_min(0)).sum() for n, r in rho.items())) / len(v.batch)
+    return float(sum((r * (used[0][n] - used[1][n]).clamp_min(0)).sum()
+                     for n, r in rho.items())) / len(v.batch)
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #6c6bdf4b
 def smaller(graph: Graph, c_regs: list[float], v: Visit, most: int) -> list[Place]:
-    "Neighbours with no more weights, those first whose loss is nearest to nothing by ρ, and the next larger c_reg."
+    """Neighbours with no more weights, those first whose loss is nearest to nothing by ρ, and the
+    next larger c_reg."""
     less = [s for s in neighbours(graph, v.structure) if parameters(graph, s) <= v.parameters]
     order = lambda s: (parameters(graph, s) == v.parameters, -removed_log_density(v, graph, s))
     higher = [c for c in c_regs if c > v.c_reg][-1:]
-    return [(v.structure, c) for c in higher] + [(s, v.c_reg) for s in sorted(less, key=order)[:most]]
+    return [(v.structure, c) for c in higher] + [
+        (s, v.c_reg) for s in sorted(less, key=order)[:most]]
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #cf971a38
 def least_loss(seen: list[Visit], trail: list[Visit], tolerance: float) -> Visit | None:
-    "The best visit that is simpler and within `tolerance` of the best of the trail, or better by more than that."
+    """The best visit that is simpler and within `tolerance` of the best of the trail, or better by
+    more than that."""
     now, best = trail[-1], max(trail, key=lambda v: v.evidence.value)
     size = lambda v: (v.parameters, -v.c_reg)
     simpler = [v for v in seen if size(v) < size(now) and difference(v, best).value >= -tolerance]
@@ -78,12 +87,14 @@ def least_loss(seen: list[Visit], trail: list[Visit], tolerance: float) -> Visit
 # %% ../../../nbs/search/modes/03_shrink.ipynb #e65b68c9
 def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
                 callback=None) -> Result:
-    """Shrink the best of the largest structures while the evidence stays within `settings.tolerance` nats of the best.
+    """Shrink the best of the largest structures while the evidence stays within
+    `settings.tolerance` nats of the best.
 
-    The predictor is that of the last structure, alone; `Result.path` is the walk. `checkpoint` is the path of a file
-    that makes it resumable; Ctrl-C ends it with the best so far.
+    The predictor is that of the last structure, alone; `Result.path` is the walk. `checkpoint` is
+    the path of a file that makes it resumable; Ctrl-C ends it with the best so far.
     """
-    run, c_regs = open_run("shrink", graph, task, settings, seed, checkpoint, callback), multiples(settings)
+    run, c_regs = open_run("shrink", graph, task, settings, seed, checkpoint,
+                           callback), multiples(settings)
     moves = lambda v: smaller(graph, c_regs, v, settings.screened)
     choose = lambda seen, trail: least_loss(seen, trail, settings.tolerance)
     start = list(product(largest(graph), c_regs))

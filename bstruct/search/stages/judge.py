@@ -24,32 +24,38 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.training.laplace import DualFits, DualPlan, Reference, closed_reference, fit_dual, pooled_error
+from bstruct.training.laplace import (
+    DualFits, DualPlan, Reference, closed_reference, fit_dual, pooled_error)
 from bstruct.training.mixture import NAMES, Kept, Mixture, Start
 
-EXACT = 1000  # up to so many rows precisions and noise are learnt by exact kernels, beyond by Kronecker factors
+# up to so many rows precisions and noise are learnt by exact kernels, beyond by Kronecker factors
+EXACT = 1000
 ROWS = 2000  # up to so many the judge "auto" is the dual engine
-LABELS = {"constant": "constant", "linear": "linear model"}  # of the references, as a reader sees them
+# of the references, as a reader sees them
+LABELS = {"constant": "constant", "linear": "linear model"}
 FIT = "Laplace evidence, learnt precisions"
-SHARE, MOST = 0.01, 8  # networks below this probability, or behind so many others, do not join the mixture
+# networks below this probability, or behind so many others, do not join the mixture
+SHARE, MOST = 0.01, 8
 FAR = 10.0  # nats behind the best of its tile from which the weights of a fit are not kept
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #3970aa8d
 def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
     "Why the dual engine cannot judge, with the remedy."
     if settings.mode not in ("evidence", "enumerate"):
-        return (f"mode {settings.mode!r} compares structures by prequential evidence: take mode='evidence', or "
-                "judge='prequential'")
+        return (f"mode {settings.mode!r} compares structures by prequential evidence: take "
+                "mode='evidence', or judge='prequential'")
     if settings.halving:
-        return ("halving compares fits of different length, which have no such evidence: set halving=False, or "
-                "judge='prequential'")
+        return ("halving compares fits of different length, which have no such evidence: set "
+                "halving=False, or judge='prequential'")
     if task.likelihood != "gaussian":
-        return (f"the likelihood is {task.likelihood!r}, and structures for anything but numbers are in better order "
-                "by held-out rows: take judge='prequential' or 'auto'")
+        return (f"the likelihood is {task.likelihood!r}, and structures for anything but numbers "
+                "are in better order by held-out rows: take judge='prequential' or 'auto'")
     if (outputs := math.prod(graph.vertices[-1].shape)) != 1:
-        return f"the graph has {outputs} outputs and this engine predicts one: take judge='prequential' or 'auto'"
+        return (f"the graph has {outputs} outputs and this engine predicts one: take "
+                "judge='prequential' or 'auto'")
     if not graph.exclusive:
-        return "an edge of the graph may take several candidates at a time: take judge='prequential' or 'auto'"
+        return ("an edge of the graph may take several candidates at a time: take "
+                "judge='prequential' or 'auto'")
     return None
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #abfb4597
@@ -65,7 +71,8 @@ def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
 # %% ../../../nbs/search/stages/08_judge.ipynb #b7329689
 @dataclass
 class Fit:
-    "A structure with its evidence or why it has none (str), and its starts, where their weights were kept."
+    """A structure with its evidence or why it has none (str), and its starts, where their weights
+    were kept."""
 
     structure: Structure
     evidence: Evidence | str
@@ -78,7 +85,8 @@ class Fit:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #7d73d805
 def fitted(run: Session, structures: list[Structure]) -> tuple[list[Fit], Interrupted | None]:
-    "Fits of different networks, tile by tile; after an interruption those of the finished tiles, and the interruption."
+    """Fits of different networks, tile by tile; after an interruption those of the finished tiles,
+    and the interruption."""
     learn = "exact" if len(run.task) <= EXACT else "kronecker"
     plan, found = DualPlan(learn=learn, starts=max(2, run.settings.replicas)), []
     for i, first in enumerate(range(0, len(structures), TILE)):
@@ -86,10 +94,12 @@ def fitted(run: Session, structures: list[Structure]) -> tuple[list[Fit], Interr
         try:
             told = run.stage(name, lambda part=part: _tile(run, part, plan))
             state = run.state(name)
-            found += [Fit(s, _read(t), _starts(state, j, t)) for j, (s, t) in enumerate(zip(part, told))]
-            best = max((f.evidence.value for f in found if not isinstance(f.evidence, str)), default=math.nan)
-            run.tell({"stage": "laplace", "epoch": len(found), "epochs": len(structures), "elbo": best,
-                      "probabilities": {}})
+            found += [Fit(s, _read(t), _starts(state, j, t))
+                      for j, (s, t) in enumerate(zip(part, told))]
+            best = max((f.evidence.value for f in found if not isinstance(f.evidence, str)),
+                       default=math.nan)
+            run.tell({"stage": "laplace", "epoch": len(found), "epochs": len(structures),
+                      "elbo": best, "probabilities": {}})
         except Interrupted as stop:
             return _pooled(found, len(run.task)), stop
     return _pooled(found, len(run.task)), None
@@ -102,7 +112,8 @@ def _tile(run: Session, part: list[Structure], plan: DualPlan) -> tuple[list, di
         return [(fits, s) for s in range(len(some))]
 
     made = isolated(work, part)
-    worth = [m[0].evidence[m[1]].value for m in made if isinstance(m, tuple) and not _flat(*m).all()]
+    worth = [m[0].evidence[m[1]].value for m in made if isinstance(m, tuple)
+             and not _flat(*m).all()]
     best = max(worth, default=math.inf)
     told, tensors = [], {}
     for j, one in enumerate(made):
@@ -111,7 +122,8 @@ def _tile(run: Session, part: list[Structure], plan: DualPlan) -> tuple[list, di
             continue
         fits, s = one
         evidence, flat = fits.evidence[s], _flat(fits, s)
-        told.append(replace(evidence, diagnostics=evidence.diagnostics | {"flat": flat.tolist()}).to_dict())
+        told.append(replace(evidence, diagnostics=evidence.diagnostics
+                            | {"flat": flat.tolist()}).to_dict())
         if flat.all() or evidence.value > best - FAR:
             for r in range(plan.starts):
                 own = _weights(fits, s * plan.starts + r, run.task.x.dtype)
@@ -156,18 +168,22 @@ def _read(told: dict | str) -> Evidence | str:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #024e7c31
 def _pooled(fits: list[Fit], n: int) -> list[Fit]:
-    "The fits with the error that all share, and with what their evidence is of; the constant's is exact."
+    """The fits with the error that all share, and with what their evidence is of; the constant's
+    is exact."""
     alive = [f.evidence.diagnostics["starts"] for f in fits if not isinstance(f.evidence, str)
              and not any(f.evidence.diagnostics["flat"])]
-    error = pooled_error(torch.tensor(alive, dtype=torch.float64).reshape(-1, len(alive[0]) if alive else 2))
+    error = pooled_error(torch.tensor(alive, dtype=torch.float64).reshape(
+        -1, len(alive[0]) if alive else 2))
     of = Scope(1, n, n, FIT, "integral")
 
     def told(f: Fit) -> Evidence | str:
         if isinstance(f.evidence, str) or f.flat:
-            return f.evidence if isinstance(f.evidence, str) else replace(f.evidence, stderr=0.0, reliable=True, of=of)
+            return f.evidence if isinstance(f.evidence, str) else replace(
+                f.evidence, stderr=0.0, reliable=True, of=of)
         least, value = (float(v) for v in f.evidence.diagnostics["bracket"])
         sure = math.isfinite(error) and value - least <= max(0.1, 2 * error)
-        why = {} if sure else {"reason": f"the bracket is {value - least:.3g} nats wide, the error {error:.2g}"}
+        why = {} if sure else {"reason": f"the bracket is {value - least:.3g} nats wide, the error "
+                                         f"{error:.2g}"}
         notes = {k: v for k, v in f.evidence.diagnostics.items() if k != "reason"} | why
         return replace(f.evidence, stderr=error, reliable=sure, diagnostics=notes, of=of)
 
@@ -175,15 +191,16 @@ def _pooled(fits: list[Fit], n: int) -> list[Fit]:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #5c3f0310
 def support(n: int, networks: list[Evidence], references: dict[str, float]) -> str:
-    "What n rows say of networks (none of them the constant), best first, against references {name: log evidence}."
+    """What n rows say of networks (none of them the constant), best first, against references
+    {name: log evidence}."""
     name = max(references, key=references.__getitem__)
     if not networks:
         return f"{n} rows support the {LABELS[name]}; every network that was fitted is the constant"
     lead, error = networks[0].value - references[name], networks[0].stderr
     gap = f"{abs(lead):.1f} ± {error:.1f} nats"
     if abs(lead) <= 2 * error:
-        return (f"{n} rows do not decide between the {LABELS[name]} and a network; the best network is {gap} "
-                f"{'ahead' if lead > 0 else 'behind'}")
+        return (f"{n} rows do not decide between the {LABELS[name]} and a network; the best "
+                f"network is {gap} {'ahead' if lead > 0 else 'behind'}")
     if lead < 0:
         return f"{n} rows support the {LABELS[name]}; the best network is {gap} behind"
     return f"{n} rows support a network; the best is {gap} ahead of the {LABELS[name]}"
@@ -191,7 +208,8 @@ def support(n: int, networks: list[Evidence], references: dict[str, float]) -> s
 # %% ../../../nbs/search/stages/08_judge.ipynb #5b032502
 @dataclass
 class Verdict:
-    "Rows of a ranking, best first; probabilities of the networks and of the references; the best network; and notes."
+    """Rows of a ranking, best first; probabilities of the networks and of the references; the best
+    network; and notes."""
 
     rows: list[Scored]
     networks: list[tuple[Fit, float]]
@@ -200,28 +218,34 @@ class Verdict:
 
     def mixture(self, graph: Graph, task: Task) -> Mixture:
         "The predictor: the best network, others with a share, and the references."
-        kept = [(f, p) for i, (f, p) in enumerate(self.networks) if f.starts and (i == 0 or p >= SHARE)][:MOST]
+        kept = [(f, p) for i, (f, p) in enumerate(self.networks) if f.starts
+                and (i == 0 or p >= SHARE)][:MOST]
         total = sum(p for _, p in kept) + sum(p for p, _ in self.references.values())
         networks = [Kept(f.structure, p / total, f.starts) for f, p in kept]
-        return Mixture(graph, task, networks, {k: (p / total, r) for k, (p, r) in self.references.items()})
+        return Mixture(graph, task, networks, {
+            k: (p / total, r) for k, (p, r) in self.references.items()})
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #877c2a8c
 def verdict(graph: Graph, task: Task, fits: list[Fit],
             names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Verdict:
-    """The posterior over structures and references; `names`: all structures that are the network of a fitted one.
+    """The posterior over structures and references; `names`: all structures that are the network of
+    a fitted one.
 
     RuntimeError where no structure could be fitted.
     """
     good = [f for f in fits if not isinstance(f.evidence, str)]
     if not good:
-        raise RuntimeError(f"no structure could be fitted; the first failed with {fits[0].evidence}")
-    models, of = {name: closed_reference(task, name) for name in NAMES}, Scope(1, len(task), len(task), FIT, "integral")
+        raise RuntimeError(f"no structure could be fitted; the first: {fits[0].evidence}")
+    models = {name: closed_reference(task, name) for name in NAMES}
+    of = Scope(1, len(task), len(task), FIT, "integral")
     exact = {name: Evidence(m.evidence, method="closed form", of=of) for name, m in models.items()}
     known = [cast(Evidence, f.evidence) for f in good]
     evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **exact}
     many = [len(names(f.structure)) for f in good]
-    prior = torch.tensor([k / sum(many) for k in many] + [1.0] * len(exact), dtype=torch.float64).log()
-    dead = {i for i, f in enumerate(good) if f.flat} | ({"linear"} if _is_flat(models["linear"], task) else set())
+    prior = torch.tensor([k / sum(many) for k in many] + [1.0] * len(exact),
+                         dtype=torch.float64).log()
+    dead = {i for i, f in enumerate(good) if f.flat}
+    dead |= {"linear"} if _is_flat(models["linear"], task) else set()
     evidences |= dict.fromkeys(dead, exact["constant"])
     found = structure_posterior(evidences, prior, network=lambda i: "constant" if i in dead else i)
     chances = zip(found.probability.tolist(), found.stderr.tolist())
@@ -229,15 +253,18 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     rows = [Scored({}, exact[k], probability=p[k][0], probability_error=p[k][1], name=LABELS[k],
                    parameters=1 if k == "constant" else 1 + task.x[0].numel()) for k in NAMES]
     for i, f in enumerate(good):
-        rows += _rows(graph, evidences[i], names(f.structure), (p[i][0] / many[i], p[i][1] / many[i]))
+        rows += _rows(graph, evidences[i], names(f.structure),
+                      (p[i][0] / many[i], p[i][1] / many[i]))
     rows.sort(key=lambda r: -r.evidence.value)
     for f in fits:
-        rows += _rows(graph, f.evidence, names(f.structure), (0.0, 0.0)) if isinstance(f.evidence, str) else []
+        rows += _rows(graph, f.evidence, names(f.structure),
+                      (0.0, 0.0)) if isinstance(f.evidence, str) else []
     order = sorted(range(len(good)), key=lambda i: (good[i].flat, -known[i].value))
     networks = [(good[i], p[i][0]) for i in order]
     notes = [support(len(task), [known[i] for i in order if not good[i].flat],
                      {k: m.evidence for k, m in models.items() if k not in dead})]
-    return Verdict(rows, networks, {k: (p[k][0], m) for k, m in models.items()}, [*notes, *_lost(fits), *found.notes])
+    return Verdict(rows, networks, {k: (p[k][0], m) for k, m in models.items()},
+                   [*notes, *_lost(fits), *found.notes])
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #9cfc951d
 def _is_flat(model: Reference, task: Task) -> bool:
@@ -246,24 +273,28 @@ def _is_flat(model: Reference, task: Task) -> bool:
     return float((mean - mean.mean()).square().sum() / model.state["noise"]) < 0.2
 
 
-def _rows(graph: Graph, evidence: Evidence | str, names: list[Structure], own: tuple[float, float]) -> list[Scored]:
+def _rows(graph: Graph, evidence: Evidence | str, names: list[Structure],
+          own: tuple[float, float]) -> list[Scored]:
     "A row for each name of a network."
     none = Evidence(math.nan, math.inf, method="none", reliable=False)
     value, error = (none, evidence) if isinstance(evidence, str) else (evidence, None)
-    return [Scored(s, value, probability=own[0], probability_error=own[1], parameters=parameters(graph, s),
-                   error=error) for s in names]
+    return [Scored(s, value, probability=own[0], probability_error=own[1],
+                   parameters=parameters(graph, s), error=error) for s in names]
 
 
 def _lost(fits: list[Fit]) -> list[str]:
     "How many fits are no networks of their own."
     flat, failed = sum(f.flat for f in fits), sum(isinstance(f.evidence, str) for f in fits)
-    notes = [f"{flat} of {len(fits)} networks have collapsed to the constant and count as it"] * (flat > 0)
-    return notes + [f"{failed} of {len(fits)} structures failed: their errors are in their rows"] * (failed > 0)
+    notes = [f"{flat} of {len(fits)} networks have collapsed to the constant and "
+             "count as it"] * (flat > 0)
+    return notes + [f"{failed} of {len(fits)} structures failed: their errors are in "
+                    "their rows"] * (failed > 0)
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #f3ee0124
 def conclude(run: Session, result: Result, structures: list[Structure],
              names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Result:
-    "Fit different networks, and put ranking, predictor and notes into the result. Raises Interrupted before the first."
+    """Fit different networks, and put ranking, predictor and notes into the result. Raises
+    Interrupted before the first."""
     fits, stop = fitted(run, structures)
     if not fits:
         raise cast(Interrupted, stop)

@@ -33,7 +33,8 @@ def visiting_order(run: Session, order: str, most: int) -> tuple[list[Structure]
             raise
         except Exception as error:
             return list(islice(run.graph.structures(), most)), [
-                f"no supernet could put the structures in order ({type(error).__name__}: {error}): visited as listed"]
+                f"no supernet could put the structures in order ({type(error).__name__}: {error}): "
+                "visited as listed"]
     if order == "random":
         return _drawn(run.graph, most, run.generator("order")), []
     return list(islice(run.graph.structures(), most)), []
@@ -46,10 +47,12 @@ def _promising(run: Session, most: int) -> tuple[list[Structure], dict[str, Tens
 
 
 def _drawn(graph: Graph, most: int, generator: Generator) -> list[Structure]:
-    "Different structures, drawn uniformly; all of them in random order where there are no more than twice as many."
+    """Different structures, drawn uniformly; all of them in random order where there are no more
+    than twice as many."""
     if graph.n_structures <= 2 * most:
         structures = list(graph.structures())
-        return [structures[i] for i in torch.randperm(len(structures), generator=generator).tolist()]
+        return [structures[i] for i in torch.randperm(
+            len(structures), generator=generator).tolist()]
     found: dict[tuple, Structure] = {}
     while len(found) < most:
         s = {e: v.draw(generator) for e, v in graph.variables.items()}

@@ -33,23 +33,27 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
                train: Callable[[str, Callable[[Generator], Batch], int], Batch]) -> list[Batch]:
     """Posteriors of the structures on all rows, `plan.replicas` of each, at the c_reg of its row.
 
-    `train(stage, make, n)` trains the batch that `make` makes of a generator. Where it is interrupted, the `batch` of
-    the Interrupted that is raised is the list of what there is.
+    `train(stage, make, n)` trains the batch that `make` makes of a generator. Where it is
+    interrupted, the `batch` of the Interrupted that is raised is the list of what there is.
     """
     r, chosen, n = plan.replicas, [row.structure for row in scored], len(task)
     net = Supernet(narrowed(graph, chosen), share=True)
     repeated = lambda items: list(chain.from_iterable([item] * r for item in items))
-    c_reg, gamma = repeated([row.c_reg for row in scored]), one_hot(net, repeated(chosen), task.x.device)
-    each = lambda batch: [cast(Batch, batch).take(slice(i * r, (i + 1) * r)).alone(s) for i, s in enumerate(chosen)]
+    c_reg, gamma = repeated([row.c_reg for row in scored]), one_hot(
+        net, repeated(chosen), task.x.device)
+    each = lambda batch: [cast(Batch, batch).take(slice(i * r, (i + 1) * r)).alone(s)
+                          for i, s in enumerate(chosen)]
     try:
-        return each(train("posterior", lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma), n))
+        return each(train("posterior", lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma),
+                          n))
     except Interrupted as early:
         early.batch = each(early.batch)
         raise
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #4560f4af
 def add_predictors(run: Session, result: Result) -> None:
-    "Fit the first structures of the ranking that are likelier than `KEPT`, for the result. Raises Interrupted."
+    """Fit the first structures of the ranking that are likelier than `KEPT`, for the result.
+    Raises Interrupted."""
     known = [(r, cast(float, r.probability)) for r in result.ranking]
     likely = [(r, p) for r, p in known if p >= KEPT][:run.settings.finalists]
     kept = [r for r, _ in likely]
@@ -60,12 +64,17 @@ def add_predictors(run: Session, result: Result) -> None:
         result.batches = cast(list[Batch], early.batch)
         raise
     for structure, own in zip(result.structures, result.batches):
-        result.notes += all_collapsed(own, f"the posterior of {' '.join(map(str, structure.values()))} has collapsed")
+        result.notes += all_collapsed(own, "the posterior of "
+                                           f"{' '.join(map(str, structure.values()))} has "
+                                           "collapsed")
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #a52379a6
-def rebuilt(run: Session, net: Supernet, state: dict[str, Tensor], structure, models: slice) -> Batch:
-    "A batch from the saved state of a stage: some of its models, at the given structure (None: with its law)."
-    params = {k.removeprefix("params/"): v[models] for k, v in state.items() if k.startswith("params/")}
+def rebuilt(run: Session, net: Supernet, state: dict[str, Tensor], structure,
+            models: slice) -> Batch:
+    """A batch from the saved state of a stage: some of its models, at the given structure (None:
+    with its law)."""
+    params = {k.removeprefix("params/"): v[models] for k, v in state.items()
+              if k.startswith("params/")}
     m, laws = len(params["log_noise"]), flat(nested(net.graph.variables, params))
     gamma = one_hot(net, [structure] * m, run.task.x.device) if structure else structure
     ones, learnt = torch.ones(m, device=run.task.x.device), {*laws, *(f"prior/{k}" for k in laws)}
@@ -74,7 +83,8 @@ def rebuilt(run: Session, net: Supernet, state: dict[str, Tensor], structure, mo
 
 
 def completed(run: Session, result: Result) -> Result:
-    "The result, or where the search was interrupted too early, the best that its saved state offers."
+    """The result, or where the search was interrupted too early, the best that its saved state
+    offers."""
     state, s = run.state, run.settings
     if result.batches:
         total = sum(result.probabilities)
@@ -89,13 +99,15 @@ def completed(run: Session, result: Result) -> Result:
         if not result.structures:
             options = listed(run.graph, everything, run.generator("listed"))
             half = max(1, len(run.task) // 2)
-            scores = path_scores(everything, run.task, options, slice(half, len(run.task)), list(range(s.starts)))
+            scores = path_scores(everything, run.task, options, slice(half, len(run.task)),
+                                 list(range(s.starts)))
             result.structures = [options[int(scores.argmax())]]
         best = result.structures[0]
         result.batches = [rebuilt(run, net, state(early), best, slice(None))]
     else:
         best = result.ranking[0].structure if result.ranking else {}
         net = Supernet(run.graph.restrict(best), share=True)
-        result.structures, result.batches = [best], [rebuilt(run, net, state(early), {}, slice(-s.replicas, None))]
+        result.structures, result.batches = [best], [
+            rebuilt(run, net, state(early), {}, slice(-s.replicas, None))]
     result.probabilities = [1.0]
     return result

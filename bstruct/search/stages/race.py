@@ -21,19 +21,21 @@ from bstruct.search.settings import Settings
 def rounds(settings: Settings, structures: int) -> list[tuple[int, int]]:
     "How many structures get how many further starts, round by round."
     k, r = settings.finalists, settings.replicas
-    return [(min(n, structures), starts) for n, starts in ((structures, 1), (2 * k, r - 1), (k, r)) if starts]
+    return [(min(n, structures), starts) for n, starts in ((structures, 1), (2 * k, r - 1), (k, r))
+            if starts]
 
 # %% ../../../nbs/search/stages/04_race.ipynb #76f6d78c
 def compared(found: Sequence[Evidence]) -> list[Evidence]:
     """The evidence at an average start, in nats, of structures that share their first starts.
 
-    `stderr` is that of the value, `diagnostics["comparison"]` that beside the others. Unchanged where the starts are
-    too few to tell it.
+    `stderr` is that of the value, `diagnostics["comparison"]` that beside the others. Unchanged
+    where the starts are too few to tell it.
     """
     one_scale(found)
     each = [e.diagnostics["starts"] for e in found]
     v = torch.tensor(list(chain.from_iterable(each)), dtype=torch.float64)
-    i = torch.tensor(list(chain.from_iterable([i] * len(row) for i, row in enumerate(each))), dtype=torch.long)
+    i = torch.tensor(list(chain.from_iterable([i] * len(row) for i, row in enumerate(each))),
+                     dtype=torch.long)
     r = torch.tensor(list(chain.from_iterable(range(len(row)) for row in each)), dtype=torch.long)
     S, R = len(each), max(map(len, each), default=0)
     freedom = len(v) - S - R + 1
@@ -44,7 +46,8 @@ def compared(found: Sequence[Evidence]) -> list[Evidence]:
     inverse = torch.linalg.pinv(X.T @ X, hermitian=True)
     effects = inverse @ (X.T @ (v - v.mean()))  # less the mean: large numbers cost digits
     sigma2 = (v - v.mean() - X @ effects).square().sum() / freedom
-    value, beside = C @ effects + v.mean(), (sigma2 * torch.einsum("ij,jk,ik->i", C, inverse, C)).sqrt()
+    value, beside = C @ effects + v.mean(), (
+        sigma2 * torch.einsum("ij,jk,ik->i", C, inverse, C)).sqrt()
     luck = effects[S:].var() / R
     rows = zip(found, value.tolist(), beside.tolist(), (beside.square() + luck).sqrt().tolist())
     return [_at_average_start(*row) for row in rows]
@@ -56,10 +59,13 @@ def _at_average_start(e: Evidence, value: float, beside: float, stderr: float) -
 
 # %% ../../../nbs/search/stages/04_race.ipynb #93286358
 def shrunk(evidence: Sequence[Evidence]) -> list[Evidence]:
-    "The evidence to expect of each structure, in nats, when its error and what the others have is known."
-    value = torch.tensor([e.value for e in evidence], dtype=torch.float64).nan_to_num(nan=-1e30, neginf=-1e30)
+    """The evidence to expect of each structure, in nats, when its error and what the others have
+    is known."""
+    value = torch.tensor([e.value for e in evidence],
+                         dtype=torch.float64).nan_to_num(nan=-1e30, neginf=-1e30)
     error = [e.diagnostics.get("comparison", e.stderr) for e in evidence]
-    noise = torch.tensor([s if math.isfinite(s) else 0.0 for s in error], dtype=torch.float64).square()
+    noise = torch.tensor([s if math.isfinite(s) else 0.0 for s in error],
+                         dtype=torch.float64).square()
     known = value > -1e30  # what predicts nothing at all says nothing of the others
     if not known.any():
         return list(evidence)
@@ -72,6 +78,7 @@ def shrunk(evidence: Sequence[Evidence]) -> list[Evidence]:
 
 
 def _expected(e: Evidence, value: float, error: float) -> Evidence:
-    "With another value and error; the error is also the one beside other structures, where that is known."
+    """With another value and error; the error is also the one beside other structures, where that
+    is known."""
     beside = {"comparison": error} if "comparison" in e.diagnostics else {}
     return replace(e, value=value, stderr=error, diagnostics=e.diagnostics | beside)

@@ -26,13 +26,14 @@ def once(name: str, work: Callable[[], tuple]):
     return work()[0]
 
 # %% ../../../nbs/search/stages/05_screening.ipynb #520743db
-def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPlan, rounds: list[tuple[int, int]], *,
-             seed: int, stage: Callable = once,
+def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPlan,
+             rounds: list[tuple[int, int]], *, seed: int, stage: Callable = once,
              tell: Callable[[dict], None] = lambda record: None) -> list[Evidence | Exception]:
-    """Prequential evidence of each structure, or why it has none; the better it is, the more starts it is from.
+    """Prequential evidence of each structure, or why it has none; the better it is, the more starts
+    it is from.
 
-    `rounds`: how many structures get how many starts, round by round. `stage(name, work)` returns what the work finds,
-    now or before; `tell` gets a record of every tile.
+    `rounds`: how many structures get how many starts, round by round. `stage(name, work)` returns
+    what the work finds, now or before; `tell` gets a record of every tile.
     """
     found: list[Any] = [None] * len(structures)
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf
@@ -59,9 +60,11 @@ def _tile(name: str, structures: list[Structure], work: Callable, stage: Callabl
     "Evidence of the structures of a tile, or their errors; in JSON, so that a stage can keep it."
     def plain():
         made = isolated(work, structures)
-        return [e.to_dict() if isinstance(e, Evidence) else f"{type(e).__name__}: {e}" for e in made], {}
+        return [e.to_dict() if isinstance(e, Evidence) else f"{type(e).__name__}: {e}"
+                for e in made], {}
 
-    return [RuntimeError(k) if isinstance(k, str) else Evidence.from_dict(k) for k in stage(name, plain)]
+    return [RuntimeError(k) if isinstance(k, str) else Evidence.from_dict(k)
+            for k in stage(name, plain)]
 
 
 def _record(done: int, total: int, found: list) -> dict:

@@ -28,11 +28,13 @@ def levels(settings: Settings) -> str:
     return "a single level, h in closed form: c_prior / c_train = c_reg"
 
 # %% ../../../nbs/search/stages/01_trainer.ipynb #6b2a4b0c
-def search_trainer(settings: Settings, batch: Batch, task: Task, plan: Plan, generator: Generator) -> Trainer:
+def search_trainer(settings: Settings, batch: Batch, task: Task, plan: Plan,
+                   generator: Generator) -> Trainer:
     "A `BilevelTrainer` where the settings ask for two levels, otherwise a `Trainer`."
     s = settings
     if not asks_for_two_levels(s):
         return Trainer(batch, task, plan, generator)
     tempering = batch.c_reg / s.c_reg if s.c_reg else torch.ones_like(batch.c_reg)
-    prior = tuple(v * tempering for v in s.c_prior) if isinstance(s.c_prior, tuple) else s.c_prior * tempering
+    prior = tuple(v * tempering for v in s.c_prior) if isinstance(
+        s.c_prior, tuple) else s.c_prior * tempering
     return BilevelTrainer(batch, task, plan, generator, s.outer_plan(c_prior=prior))

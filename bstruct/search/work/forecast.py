@@ -38,13 +38,15 @@ def _units(graph: Graph, structures_differ: bool) -> tuple[int, int]:
 
     outputs = sum(math.prod(graph.shapes(e)[1]) * sides(e) for e in graph.edges)
     vertices = sum(math.prod(v.shape) for v in graph.vertices)
-    return (5 if structures_differ else 4) * outputs + 2 * vertices, math.prod(graph.vertices[0].shape)
+    return (5 if structures_differ else 4) * outputs + 2 * vertices, math.prod(
+        graph.vertices[0].shape)
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #47db6a83
 def fit_bytes(graph: Graph, task: Task, plan: FitPlan, structures: int = 1) -> int:
     "Bytes that so many structures take while they are fitted side by side, beside the data."
     item, models = task.x.element_size(), max(2, structures * plan.starts)
-    weights = sum(math.prod(s) + 16 for s in Supernet(graph, share=True).weight_shapes.values()) + 16
+    weights = sum(math.prod(s) + 16 for s in Supernet(
+        graph, share=True).weight_shapes.values()) + 16
     units, inputs = _units(graph, structures > 1)
     rows = max(plan.steps(past)[0] for past in plan.bounds[:-1])
     last = plan.bounds[-1] - plan.bounds[0]
@@ -79,7 +81,8 @@ def _physical() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     import ctypes
 
-    status = (ctypes.c_uint64 * 8)(64)  # MEMORYSTATUSEX: its length in bytes; all there is; what is free; ...
+    # MEMORYSTATUSEX: its length in bytes; all there is; what is free; ...
+    status = (ctypes.c_uint64 * 8)(64)
     ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
     return int(status[2])
 
@@ -98,7 +101,8 @@ def available_memory(device: torch.device | str = "cpu") -> int:
 # %% ../../../nbs/search/work/01_forecast.ipynb #3c5625f8
 @dataclass(frozen=True)
 class Forecast:
-    "What a run will take: `batch` structures at once in each process, their `bytes`, `seconds` in all (None: untimed)."
+    """What a run will take: `batch` structures at once in each process, their `bytes`, `seconds`
+    in all (None: untimed)."""
 
     structures: int
     batch: int
@@ -110,8 +114,8 @@ class Forecast:
     def __str__(self) -> str:
         jobs = f" in each of {self.n_jobs} processes" if self.n_jobs > 1 else ""
         time = "" if self.seconds is None else f", about {as_seconds(self.seconds)}"
-        return (f"{self.structures} structures, {self.batch} at a time{jobs}: {as_bytes(self.bytes * self.n_jobs)} of "
-                f"{as_bytes(self.available)}{time}")
+        return (f"{self.structures} structures, {self.batch} at a time{jobs}: "
+                f"{as_bytes(self.bytes * self.n_jobs)} of {as_bytes(self.available)}{time}")
 
 
 def as_bytes(n: float | int) -> str:
@@ -131,9 +135,10 @@ def as_seconds(s: float | int) -> str:
     return f"{s:.0f} s"
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #a74955be
-def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None = None, n_jobs: int = 1,
-             memory: int | None = None, timed: bool = True) -> Forecast:
-    """What fitting so many structures of the graph (None: all) will take with `memory` bytes (None: what there is).
+def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None = None,
+             n_jobs: int = 1, memory: int | None = None, timed: bool = True) -> Forecast:
+    """What fitting so many structures of the graph (None: all) will take with `memory` bytes (None:
+    what there is).
 
     Raises MemoryError where not even one structure fits, and names the largest setting that would.
     """
@@ -143,14 +148,16 @@ def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None 
     batch = next((b for b in range(most, 0, -1) if fit_bytes(graph, task, plan, b) <= room), 0)
     if not batch:
         _refuse(graph, task, plan, n_jobs, free)
-    seconds = _seconds(graph, task, plan, batch) * math.ceil(math.ceil(count / batch) / n_jobs) if timed else None
+    seconds = _seconds(graph, task, plan, batch) * math.ceil(math.ceil(count / batch)
+                                                             / n_jobs) if timed else None
     return Forecast(count, batch, fit_bytes(graph, task, plan, batch), free, n_jobs, seconds)
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #1df1c74c
 def _seconds(graph: Graph, task: Task, plan: FitPlan, batch: int) -> float:
     "How long a batch takes, from the quickest of a few steps."
     structures = list(islice(graph.structures(), batch))
-    fits, best = Fits(graph, structures * math.ceil(batch / len(structures)), task, plan, 0), math.inf
+    fits, best = Fits(graph, structures * math.ceil(batch / len(structures)), task, plan,
+                      0), math.inf
     size = plan.steps(max(plan.bounds[:-1]))[0]
     for _ in range(4):
         begin = time.perf_counter()
@@ -163,11 +170,12 @@ def _refuse(graph: Graph, task: Task, plan: FitPlan, n_jobs: int, free: int) -> 
     "MemoryError that names the nearest plan that fits."
     room = SPARE * free
     fits = lambda p, jobs=1: fit_bytes(graph, task, p, 1) <= room / jobs
-    needs = (f"one structure needs {as_bytes(fit_bytes(graph, task, plan, 1))} in each of {n_jobs} processes, and "
-             f"{as_bytes(free)} are free")
+    needs = (f"one structure needs {as_bytes(fit_bytes(graph, task, plan, 1))} in each of {n_jobs} "
+             f"processes, and {as_bytes(free)} are free")
     if jobs := next((j for j in range(n_jobs - 1, 0, -1) if fits(plan, j)), 0):
         raise MemoryError(f"{needs}; the largest that fits is n_jobs={jobs}")
-    steps = range(-(-plan.batch_size // LANES) * LANES, 0, -LANES)  # bytes grow with the rows of a step
+    # bytes grow with the rows of a step
+    steps = range(-(-plan.batch_size // LANES) * LANES, 0, -LANES)
     at = bisect_left(steps, True, key=lambda b: fits(replace(plan, batch_size=b)))
     if at < len(steps):
         raise MemoryError(f"{needs}; the largest that fits is batch_size={steps[at]}")
