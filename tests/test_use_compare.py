@@ -49,7 +49,8 @@ def test_a_bent_law_is_not_linear():
 def test_on_a_line_the_line_wins_and_noise_leaves_the_constant():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 3))
-    line = compare({"8": lambda: nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))}, X, X[:, 0] - X[:, 1] + 0.3 * rng.normal(size=100))
+    line = compare({"8": lambda: nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))}, X,
+                   X[:, 0] - X[:, 1] + 0.3 * rng.normal(size=100))
     assert line.best == "linear" and line.probabilities["linear"] > 0.8
     nothing = compare({}, X, rng.normal(size=100))
     assert set(nothing.next_probabilities) == {"constant", "linear"} and nothing.best == "constant"
@@ -63,7 +64,8 @@ def test_classes_frames_and_pipelines():
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"a": rng.normal(size=90), "c": rng.choice(["u", "v"], 90)})
     label = np.where((frame["c"] == "u") ^ (rng.random(90) < 0.1), "no", "yes")
-    pipe = make_pipeline(ColumnTransformer([("c", OneHotEncoder(), ["c"])], remainder="passthrough"), LogisticRegression())
+    pipe = make_pipeline(ColumnTransformer([("c", OneHotEncoder(), ["c"])], remainder="passthrough"),
+                         LogisticRegression())
     found = compare({"pipe": pipe, "net": nn.Linear(3, 1), "two": nn.Linear(3, 2)}, frame, label)
     assert found.likelihood == "bernoulli" and found.next_probabilities["constant"] < 0.05
     assert float(found.log_p.exp().max()) <= 1  # probabilities of labels
@@ -103,7 +105,8 @@ print(found.next_probabilities)
 def test_a_killed_comparison_goes_on_where_it_was():
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
-        run = lambda path, wait: subprocess.Popen([sys.executable, "-c", KILLED, path, wait], stdout=subprocess.PIPE, text=True)
+        run = lambda path, wait: subprocess.Popen([sys.executable, "-c", KILLED, path, wait],
+                                                  stdout=subprocess.PIPE, text=True)
         whole = run("", "0").communicate()[0].splitlines()
         first = run(f"{folder}/c", "1")
         while first.stdout.readline().strip() != "5":
@@ -130,12 +133,16 @@ def test_bad_input_is_refused_before_the_first_fit():
     never = lambda record: pytest.fail("a block was computed")
     a = nn.Linear(2, 1)
     for models, options, message in (
-            ([("a", a), ("a", a)], {}, "two models have the name 'a'"), ({1: a, "1": a}, {}, "two models have the name '1'"),
-            ([a], {}, "nor a list of pairs"), ({"a": nn.Linear(2, 3)}, {}, r"'a' maps \(40, 2\) to \(40, 3\)"),
+            ([("a", a), ("a", a)], {}, "two models have the name 'a'"),
+                                     ({1: a, "1": a}, {}, "two models have the name '1'"),
+            ([a], {}, "nor a list of pairs"), ({"a": nn.Linear(2, 3)}, {},
+                                               r"'a' maps \(40, 2\) to \(40, 3\)"),
             ({"a": nn.Linear(3, 1)}, {}, r"'a' does not take rows of shape \(2,\)"),
             ({"a": nn.Linear(2, 1, device="meta")}, {}, "move one of them"),
-            ({}, {"rows": (10, 50)}, r"rows is \(10, 50\) and there are 40 rows"), ({}, {"rows": (20, 10)}, "increasing"),
-            ({}, {"orders": 1}, "at least 2"), ({}, {"orders": 30}, "30 orders need 60"), ({}, {"replicas": 0}, "replicas is 0"),
+            ({}, {"rows": (10, 50)}, r"rows is \(10, 50\) and there are 40 rows"),
+                                     ({}, {"rows": (20, 10)}, "increasing"),
+            ({}, {"orders": 1}, "at least 2"), ({}, {"orders": 30}, "30 orders need 60"),
+                                     ({}, {"replicas": 0}, "replicas is 0"),
             ({}, {"n_jobs": 0}, "n_jobs is 0"), ({}, {"method": "fit"}, "did you mean 'fits'"),
             ({}, {"likelihood": "poisson"}, "known are gaussian")):
         with pytest.raises(ValueError, match=message):
@@ -158,5 +165,6 @@ def test_sequences_and_images_take_part():
     assert found.names == ("gru", "constant", "linear") and found.parameters["linear"] == 5
     X = torch.rand(24, 1, 4, 4, generator=g)
     conv = lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
-    found = compare({"conv": conv, "lr": LogisticRegression()}, X, (X[:, 0, 0, 0] > 0.5).long(), orders=2, rows=(12,), replicas=1)
+    found = compare({"conv": conv, "lr": LogisticRegression()}, X, (X[:, 0, 0, 0] > 0.5).long(),
+                    orders=2, rows=(12,), replicas=1)
     assert found.names[:2] == ("conv", "lr") and found.likelihood == "bernoulli"

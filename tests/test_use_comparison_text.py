@@ -22,18 +22,21 @@ def made(leads, spread=0.5, seed=0):
     g, bounds = torch.Generator().manual_seed(seed), (10, 20, 40, 80, 100)
     orders = balanced_orders(100, 5, g)
     own = torch.randn(len(leads), 100, generator=g, dtype=torch.float64) * spread
-    along = torch.tensor([sum(([v] * m for v, m in zip(r, (10, 20, 40, 20))), []) for r in leads], dtype=torch.float64)
+    along = torch.tensor([sum(([v] * m for v, m in zip(r, (10, 20, 40, 20))), []) for r in leads],
+                         dtype=torch.float64)
     names = ("constant", "small <net>", "large")[:len(leads)]
-    return Comparison(names, own[:, orders[:, 10:]] + along[:, None], orders, bounds, "f", "gaussian",
-                      dict.fromkeys(names, "a fit"), dict.fromkeys(names, 3))
+    return Comparison(names, own[:, orders[:, 10:]] + along[:, None], orders, bounds, "f",
+                      "gaussian", dict.fromkeys(names, "a fit"), dict.fromkeys(names, 3))
 
 # %% ../nbs/use/25_comparison_text.ipynb #9a78ccaa
 def test_the_sentence_says_who_and_how_sure():
     sure = sentence(made(((0, 0, 0, 0), (1, 1, 1, 1))))
-    assert sure.startswith("After 100 rows small <net> predicts the next rows best, with probability 1.00")
+    assert sure.startswith("After 100 rows small <net> predicts the next rows best, with "
+                           "probability 1.00")
     assert "No other is above .05" in sure and "would decide" not in sure and "too (1.00)" in sure
     late = sentence(made(((0, 0, 0, 0), (-4, -1.5, 0.1, 0.6))))
-    assert "explained best by constant" in late and "Earlier it was another: at 20 rows constant" in late
+    assert "explained best by constant" in late
+    assert "Earlier it was another: at 20 rows constant" in late
     level = made(((0, 0, 0, 0), (0, 0, 0, 0)))
     assert "Not excluded:" in sentence(level)
     for seed in range(6):
@@ -56,8 +59,10 @@ def test_the_frame_holds_both_answers():
 def test_the_text_has_a_line_a_model():
     c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
     lines = as_text(c).splitlines()
-    assert lines[0] == sentence(c) and lines[3].startswith("small <net>") and lines[4].startswith("constant")
-    assert lines[5] == "log evidence, nats, of rows 11-100 of 100 given the rows before, mean of 5 orders, by each model's own predictor"
+    assert lines[0] == sentence(c) and lines[3].startswith("small <net>")
+    assert lines[4].startswith("constant")
+    assert (lines[5] == "log evidence, nats, of rows 11-100 of 100 given the rows before, mean of 5 "
+                        "orders, by each model's own predictor")
     assert str(c) == as_text(c)
 
 # %% ../nbs/use/25_comparison_text.ipynb #a69d5e7d
@@ -66,13 +71,15 @@ def test_the_figure_draws_each_model():
     above, below = plot(c).axes
     assert [t.get_text() for t in above.get_legend().get_texts()] == c.order
     heights = [bar.get_height() for bar in below.patches]
-    assert heights[:3] == [c.next_probabilities[k] for k in c.order] and heights[3:] == [c.probabilities[k] for k in c.order]
+    assert heights[:3] == [c.next_probabilities[k] for k in c.order]
+    assert heights[3:] == [c.probabilities[k] for k in c.order]
 
 # %% ../nbs/use/25_comparison_text.ipynb #31812acc
 def test_the_page_is_whole_and_escapes_names():
     c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
     page = as_html(c)
-    assert "small &lt;net&gt;" in page and "<net>" not in page and "://" not in re.sub(r"base64,[^\"]*", "", page)
+    assert "small &lt;net&gt;" in page and "<net>" not in page
+    assert "://" not in re.sub(r"base64,[^\"]*", "", page)
     assert page.count("<tr>") == 1 + 2 + 1 + 10 and str(disagreements(c)[0]["row"]) in page
     import tempfile
     from pathlib import Path

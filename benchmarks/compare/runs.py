@@ -1,4 +1,5 @@
-"""One run: a law, a seed and a number of rows; what every method picks, and what the picks are worth."""
+"""One run: a law, a seed and a number of rows; what every method picks, and what the picks are
+worth."""
 import math
 import time
 import warnings
@@ -59,7 +60,8 @@ def truth(found: Comparison, rivals: dict[str, Rival], law: str, n: int,
 
 
 def stacked(each: Tensor) -> Tensor:
-    "Weights [K] that maximise the log density of the mixture of rows with log densities [K, n], by EM."
+    """Weights [K] that maximise the log density of the mixture of rows with log densities [K, n],
+    by EM."""
     weights = torch.full((len(each),), -math.log(len(each)), dtype=each.dtype)
     for _ in range(500):
         joint = weights[:, None] + each
@@ -68,7 +70,8 @@ def stacked(each: Tensor) -> Tensor:
 
 
 def folds(rivals: dict[str, Rival], x: Tensor, y: Tensor, seed: int) -> Tensor:
-    "Log densities [K, O, m] of another cross-validation of as many folds, each fit at its best stop over all folds."
+    """Log densities [K, O, m] of another cross-validation of as many folds, each fit at its best
+    stop over all folds."""
     n = len(x)
     rows = rows_of(x, y, "gaussian")
     orders = balanced_orders(n, ORDERS, generator_of(seed, "benchmark/folds"))
@@ -86,7 +89,8 @@ def one(law: str, seed: int, n: int) -> dict:
     own = found.next_probabilities
     spent = time.process_time() - start
     rows = rows_of(x, y, "gaussian")
-    rivals = {k: rival_of(k, m, rows) for k, m in designs().items()} | {r.name: r for r in (Constant(), Linear())}
+    rivals = {k: rival_of(k, m, rows) for k, m in designs().items()} | {
+        r.name: r for r in (Constant(), Linear())}
     last = found.log_p[..., -(n // ORDERS):]
     start = time.process_time()
     again = folds(rivals, x, y, seed)
@@ -99,12 +103,16 @@ def one(law: str, seed: int, n: int) -> dict:
     best = lambda of: max(of, key=of.__getitem__)
     whole = {k: e.value for k, e in found.evidence.items()}
     kinds = {"both": None, "rows": ("rows",), "orders": ("orders",), "none": ()}
-    drawn = {k: next_draws(found.log_p, found.orders, found.bounds, *([] if p is None else [400, p])).mean(0).tolist()
+    drawn = {k: next_draws(found.log_p, found.orders, found.bounds,
+                           *([] if p is None else [400, p])).mean(0).tolist()
              for k, p in kinds.items()}
-    alone = torch.stack([switching(p, found.bounds[0]).log_weights for p in found.log_p.transpose(0, 1)])
+    alone = torch.stack([switching(p, found.bounds[0]).log_weights
+                         for p in found.log_p.transpose(0, 1)])
     return {"law": law, "seed": seed, "n": n, "names": names, "truth": worth,
-            "picks": {"next rows": best(own), "all rows": best(whole), "5-fold, two times": best(cv),
-                      "5-fold, once": best(once), "last block": best(dict(zip(names, last.mean((1, 2)).tolist()))),
+            "picks": {"next rows": best(own), "all rows": best(whole),
+                      "5-fold, two times": best(cv),
+                      "5-fold, once": best(once),
+                      "last block": best(dict(zip(names, last.mean((1, 2)).tolist()))),
                       "AIC": best(aic), "BIC": best(bic), "stacking": best(stack)},
             "next": own, "all": found.probabilities, "kinds": drawn, "cv": cv,
             "orders alone": alone.exp().mean(0).tolist(), "pasts": list(default_rows(n, ORDERS)),

@@ -25,7 +25,8 @@ def _listed(words: list[str]) -> str:
 def _earlier(comparison: Comparison) -> str:
     "Who was ahead after earlier blocks, where it was somebody else."
     told, best = leaders(comparison), comparison.best
-    other = {rows: name for rows, name in told.items() if name != best and rows < comparison.bounds[-1]}
+    other = {rows: name for rows, name in told.items() if name != best
+             and rows < comparison.bounds[-1]}
     if not other:
         return ""
     parts = [f"at {rows} rows {name}" for rows, name in other.items()]
@@ -39,11 +40,12 @@ def _would_decide(comparison: Comparison) -> str:
         return ""
     found, n = decisive(comparison), comparison.bounds[-1]
     if found is None:
-        return (f" How many rows would decide between {a} and {b} cannot be known: the lead in the last block is not "
-                "larger than its error.")
+        return (f" How many rows would decide between {a} and {b} cannot be known: the lead in the "
+                "last block is not larger than its error.")
     if found.rows <= n:
         return f" Between {a} and {b} the last block alone would have decided."
-    return f" About {found.rows} rows ({found.low} to {found.high}) would decide between {a} and {b}."
+    return (f" About {found.rows} rows ({found.low} to {found.high}) would decide between {a} "
+            f"and {b}.")
 
 # %% ../../nbs/use/25_comparison_text.ipynb #d8856180
 def sentence(comparison: Comparison) -> str:
@@ -63,13 +65,16 @@ def sentence(comparison: Comparison) -> str:
 
 # %% ../../nbs/use/25_comparison_text.ipynb #4565b63a
 def to_frame(comparison: Comparison):
-    "A row a model, most probable for the next rows first: probabilities, errors, log evidence in nats."
+    """A row a model, most probable for the next rows first: probabilities, errors, log evidence in
+    nats."""
     import pandas as pd
 
     c, size = comparison, comparison.bounds[-1] - comparison.bounds[-2]
     last = dict(zip(c.names, c.log_p[..., -size:].mean((1, 2)).tolist()))
-    rows = [{"model": k, "next_probability": c.next_probabilities[k], "next_error": c.next_errors[k],
-             "probability": c.probabilities[k], "error": c.errors[k], "log_evidence": c.evidence[k].value,
+    rows = [{"model": k, "next_probability": c.next_probabilities[k],
+             "next_error": c.next_errors[k],
+             "probability": c.probabilities[k], "error": c.errors[k],
+             "log_evidence": c.evidence[k].value,
              "stderr": c.evidence[k].stderr, "last_block": last[k], "weights": c.parameters.get(k),
              "how": c.how.get(k, "")} for k in c.order]
     return pd.DataFrame(rows).set_index("model")
@@ -78,14 +83,19 @@ def to_frame(comparison: Comparison):
 def as_text(comparison: Comparison) -> str:
     "The sentence, and a table with a line a model."
     head = ["model", "next", "all", "log evidence", "last, nats a row", "weights"]
-    cells = [[k, _share(r["next_probability"], r["next_error"]), _share(r["probability"], r["error"]),
-              f"{r['log_evidence']:.1f} ± {r['stderr']:.1f}", f"{r['last_block']:.3f}", _count(r["weights"])]
+    cells = [[k, _share(r["next_probability"], r["next_error"]),
+              _share(r["probability"], r["error"]),
+              f"{r['log_evidence']:.1f} ± {r['stderr']:.1f}", f"{r['last_block']:.3f}",
+              _count(r["weights"])]
              for k, r in to_frame(comparison).iterrows()]
     wide = [max(map(len, column)) for column in zip(head, *cells)]
-    line = lambda row: "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, wide)))
+    line = lambda row: "  ".join(c.ljust(w) if i == 0 else c.rjust(w)
+                                 for i, (c, w) in enumerate(zip(row, wide)))
     of = next(iter(comparison.evidence.values())).of
-    return "\n".join([sentence(comparison), "", line(head).rstrip(), *(line(r).rstrip() for r in cells),
-                      f"log evidence, nats, of {of.scale if of else 'all rows'}", *comparison.notes])
+    return "\n".join([sentence(comparison), "", line(head).rstrip(),
+                      *(line(r).rstrip() for r in cells),
+                      f"log evidence, nats, of {of.scale if of else 'all rows'}",
+                      *comparison.notes])
 
 
 def _count(value) -> str:
@@ -102,8 +112,8 @@ def plot(comparison: Comparison, most: int = 8):
     for i, name in enumerate(shown):
         k = c.names.index(name)
         above.plot(found.rows, found.mean[k], color=f"C{i}", label=name, lw=1.4)
-        above.fill_between(found.rows, found.mean[k] - 2 * found.error[k], found.mean[k] + 2 * found.error[k],
-                           color=f"C{i}", alpha=0.15, lw=0)
+        above.fill_between(found.rows, found.mean[k] - 2 * found.error[k],
+                           found.mean[k] + 2 * found.error[k], color=f"C{i}", alpha=0.15, lw=0)
     for bound in c.bounds[1:-1]:
         above.axvline(bound, color="0.8", lw=0.8, ls=":")
     lowest = float(found.mean[[c.names.index(k) for k in shown]].min())
@@ -113,8 +123,8 @@ def plot(comparison: Comparison, most: int = 8):
     place = np.arange(len(shown))
     for shift, label, p, e in ((-0.2, "next rows", c.next_probabilities, c.next_errors),
                                (0.2, "all rows", c.probabilities, c.errors)):
-        below.bar(place + shift, [p[k] for k in shown], 0.38, yerr=[e[k] for k in shown], label=label,
-                  color="#1d6fb8" if shift < 0 else "#9aa5b1", ecolor="0.4")
+        below.bar(place + shift, [p[k] for k in shown], 0.38, yerr=[e[k] for k in shown],
+                  label=label, color="#1d6fb8" if shift < 0 else "#9aa5b1", ecolor="0.4")
     below.set(xticks=place, ylim=(0, 1.05), ylabel="probability")
     below.set_xticklabels(shown, fontsize=8)
     below.legend(frameon=False, fontsize=8)
@@ -154,15 +164,18 @@ def as_html(comparison: Comparison) -> str:
     from bstruct.use.plots import as_image
 
     env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    rows = [(k, dict(r) | {"count": _count(r["weights"])}) for k, r in to_frame(comparison).iterrows()]
+    rows = [(k, dict(r) | {"count": _count(r["weights"])})
+            for k, r in to_frame(comparison).iterrows()]
     image = base64.b64encode(as_image(plot(comparison), "svg")).decode()
     of = next(iter(comparison.evidence.values())).of
-    return env.from_string(_PAGE).render(n=comparison.bounds[-1], said=sentence(comparison), rows=rows, image=image,
-                                         of=of, odd=disagreements(comparison), mark=comparison.fingerprint)
+    return env.from_string(_PAGE).render(n=comparison.bounds[-1], said=sentence(comparison),
+                                         rows=rows, image=image, of=of,
+                                         odd=disagreements(comparison), mark=comparison.fingerprint)
 
 # %% ../../nbs/use/25_comparison_text.ipynb #dec515b6
 def to_arviz(comparison: Comparison) -> dict:
-    "By model, the log predictive of the rows that were predicted in every order, as arviz reads it; ImportError without."
+    """By model, the log predictive of the rows that were predicted in every order, as arviz reads
+    it; ImportError without."""
     try:
         import arviz
     except ImportError:
@@ -172,5 +185,6 @@ def to_arviz(comparison: Comparison) -> dict:
     here = [i for i in range(c.bounds[-1]) if bool((at == i).any(1).all())]
     place = [[row.index(i) for i in here] for row in at.tolist()]
     index = np.array(place)
-    each = {k: np.take_along_axis(c.log_p[j].numpy(), index, 1)[None] for j, k in enumerate(c.names)}
+    each = {k: np.take_along_axis(c.log_p[j].numpy(), index, 1)[None]
+            for j, k in enumerate(c.names)}
     return {k: arviz.from_dict({"log_likelihood": {"y": v}}) for k, v in each.items()}
