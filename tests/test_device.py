@@ -243,6 +243,13 @@ def test_a_step_of_the_race_copies_nothing_and_waits_for_nothing():
         assert counted(lambda: fits.predict(24, 48)) == (0, 0)
 
 
+def test_a_step_of_the_dual_engine_copies_nothing_and_waits_for_nothing():
+    with emulated():
+        task, graph = there(rows("gaussian")), graph_for("gaussian")
+        fit = lambda steps: fit_dual(graph, list(graph.structures())[-3:], task, DualPlan(steps=steps), 0)
+        assert counted(lambda: fit(2)) == counted(lambda: fit(6))
+
+
 VARIABLES = (Simplex(("a", "b", "c"), "v"), Cube(("a", "b"), "v"), Ordered((1, 2, 4), name="v"),
              Ordered((1, 2, 4), law="normal", prior="geometric", name="v"))
 
