@@ -36,8 +36,8 @@ def repelled(values: Float[Tensor, "*K"], seen: Sequence[Sequence[int]],
     """Q in nats: `values` are ln p(y | Γ) of every structure, one axis an edge, `probabilities`
     those of each edge."""
     joint = math.prod(torch.meshgrid(*probabilities, indexing="ij"))
-    pull = sum((log_smoothed(values.shape, at, epsilon, by_edge) for at in seen),
-               torch.zeros_like(values))
+    tables = [log_smoothed(values.shape, at, epsilon, by_edge).to(values.device) for at in seen]
+    pull = sum(tables, torch.zeros_like(values))
     negentropy = sum(torch.xlogy(p, p).sum() for p in probabilities)
     return (joint * (values - c_comb * pull)).sum() + c_comb * len(seen) * negentropy
 
@@ -50,7 +50,8 @@ def successive_maxima(values: Float[Tensor, "*K"], visits: int, c_comb: float,
     for _ in range(visits):
         at = int((values + bonus).argmax())
         seen.append(tuple(int(i) for i in torch.unravel_index(torch.tensor(at), values.shape)))
-        bonus = bonus - c_comb * log_smoothed(values.shape, seen[-1], epsilon, by_edge)
+        bonus = bonus - c_comb * log_smoothed(values.shape, seen[-1], epsilon,
+                                              by_edge).to(values.device)
     return seen
 
 # %% ../../nbs/objectives/05_repulsion.ipynb #1ff5261c

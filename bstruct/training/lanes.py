@@ -47,9 +47,22 @@ class Lanes:
             names = {c.name: c for c in group.members}
             self.parts[edge] = group, [names[dict(n)[edge]] for n in networks]
             self.weights |= {prefix + name: w for name, w in group.weights.items()}
+        self._on: dict[tuple, tuple] = {}
 
     def __len__(self) -> int:
         return len(self.networks)
+
+    def places(self, edge: str, device: torch.device) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Of an edge, on a device: the models of each activation, how to put them back in order,
+        and the widths."""
+        if (edge, device) not in self._on:
+            group, members = self.parts[edge]
+            rows = list(_kinds(members).values())
+            widths = [group.out[0] if c.width is None else c.width for c in members]
+            order, at = torch.tensor(sum(rows, [])).argsort(), [torch.tensor(r, device=device)
+                                                                for r in rows]
+            self._on[edge, device] = at, order.to(device), torch.tensor(widths, device=device)
+        return self._on[edge, device]
 
     def part(self, models: Sequence[int]) -> "Lanes":
         "Some of the models."
@@ -66,23 +79,27 @@ def pattern_of(net: Supernet, network: Network) -> tuple[tuple[str, str], ...]:
     return tuple((edge, group(edge, name)) for edge, name in network)
 
 # %% ../../nbs/training/07_lanes.ipynb #ea5455e1
-def _activated(members: list[Candidate], z: Float[Tensor, "M n *out"]) -> Float[Tensor, "M n *out"]:
-    "The activation that each model chose, differentiable twice, and the width."
+def _kinds(members: list[Candidate]) -> dict[str | None, list[int]]:
+    "The models of each activation."
     kinds: dict[str | None, list[int]] = {}
     for m, c in enumerate(members):
         kinds.setdefault(c.activation, []).append(m)
+    return kinds
+
+
+def _activated(lanes: Lanes, edge: str, z: Float[Tensor, "M n *out"]) -> Float[Tensor, "M n *out"]:
+    "The activation that each model chose, differentiable twice, and the width."
+    (_, members), (at, order, widths) = lanes.parts[edge], lanes.places(edge, z.device)
+    kinds = _kinds(members)
     if len(kinds) == 1:
         z = members[0].activate(z)
     else:
-        at = [torch.tensor(rows, device=z.device) for rows in kinds.values()]
         done = [members[rows[0]].activate(z.index_select(0, i))
                 for rows, i in zip(kinds.values(), at)]
-        z = torch.cat(done).index_select(0, torch.cat(at).argsort())
-    widths = [z.shape[2] if c.width is None else c.width for c in members]
-    if min(widths) == z.shape[2]:
+        z = torch.cat(done).index_select(0, order)
+    if all(c.width in (None, z.shape[2]) for c in members):
         return z
-    live = torch.arange(z.shape[2], device=z.device) < torch.tensor(
-        widths, device=z.device)[:, None]
+    live = torch.arange(z.shape[2], device=z.device) < widths[:, None]
     return z * live.to(z.dtype).reshape(len(members), 1, -1, *(1 for _ in z.shape[3:]))
 
 
@@ -105,10 +122,10 @@ def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> 
         vertex, brought = graph.vertex(name), []
         for e in graph.incoming(name):
             if e.name in lanes.parts:
-                group, members = lanes.parts[e.name]
+                group = lanes.parts[e.name][0]
                 z = _applied(group, weights, values[e.source]).reshape(M, n, *group.out)
                 seen[group.prefix] = values[e.source], z
-                brought.append(_activated(members, z))
+                brought.append(_activated(lanes, e.name, z))
             elif vertex.aggregation == "concat":
                 brought.append(x.new_zeros(M, n, *graph.shapes(e)[1]))
         if vertex.aggregation == "concat":

@@ -134,6 +134,7 @@ def to_torch(model, *, structures: str = "all") -> torch.nn.Module:
     members = ensemble(model.result_, model.samples, structures)
     mean = model.input_mean_.double().to(device_of(members))
     example = mean.expand(len(mean) + 2, -1).clone()  # tracing takes equal sizes for the same size
+    predictive(model, members, example)  # what is made once is made of numbers, not of symbols
     trace = make_fx(lambda x: predictive(model, members, x), tracing_mode="symbolic",
                     _allow_non_fake_inputs=True)
     traced = trace(example)
