@@ -75,6 +75,30 @@ def test_a_fit_equals_the_plain_fit_of_one_network():
             torch.testing.assert_close(fits.predict(48, 96)[2 * i + 1], expected.detach(), rtol=1e-3,
                                        atol=1e-3)
 
+# %% ../nbs/training/04_fits.ipynb #ece04773
+def test_the_written_out_step_predicts_what_differentiation_does():
+    from unittest.mock import patch
+
+    from bstruct.training import fits as module
+
+    for task, outputs in ((classes(), 3), (wave(inputs=4), 1)):
+        graph = Graph.dense(4, outputs, (16, 16), SMALL)
+        structures = [s for i, s in enumerate(graph.structures()) if i % 5 == 2]
+        plan, made = FitPlan((64, 96), starts=2, learning_rate=0.01), []
+        for rule in (module.compact_of, lambda *a: None):
+            with patch.object(module, "compact_of", rule):
+                made.append(Fits(graph, structures, task, plan, seed=3))
+        short, long = made
+        assert short._groups and long._groups is None
+        for step in range(9):
+            tolerance = 2e-6 * 3**step
+            torch.testing.assert_close(short.predict(64, 96), long.predict(64, 96), rtol=tolerance,
+                                       atol=tolerance)
+            torch.testing.assert_close(short.weights, long.weights.detach(), rtol=tolerance,
+                                       atol=tolerance)
+            for one in made:
+                one.step(torch.arange(16) + 5 * step)
+
 # %% ../nbs/training/04_fits.ipynb #4fdf0257
 def test_a_fit_is_the_operator_on_the_inner_objective():
     from torch.func import vmap

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FitPlan', 'Fits', 'block_log_p', 'evidence_of_a_start', 'pooled', 'prequential_evidence']
 
-# %% ../../nbs/training/04_fits.ipynb #7e27f086
+# %% ../../nbs/training/04_fits.ipynb #acb45508
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,11 +26,8 @@ from bstruct.model.supernet import Supernet
 from bstruct.objectives.coefficients import Coefficients, inner_objective
 from bstruct.objectives.task import Task
 from bstruct.training.batch import forward_of
+from bstruct.training.compact import LANES, NOISE, compact_of, rounded
 from bstruct.training.replay import replayed
-
-# %% ../../nbs/training/04_fits.ipynb #310a036d
-LANES = 16  # numbers that a processor may take at once: rows and tensors come in multiples of it
-NOISE = 10.0  # the log noise learns so many times faster than the weights
 
 # %% ../../nbs/training/04_fits.ipynb #5aaf9ccb
 ENOUGH = 500  # rows that are predicted, if the settings have as many blocks
@@ -83,11 +80,6 @@ class FitPlan:
         return sum(math.prod(self.steps(past)) for past in self.bounds[:-1])
 
 # %% ../../nbs/training/04_fits.ipynb #2fdfe21e
-def _rounded(n: int) -> int:
-    "The next multiple of LANES."
-    return -(-n // LANES) * LANES
-
-
 class _Layout:
     "Where each weight tensor of a net lies in a row of numbers; the log noise comes last."
 
@@ -97,7 +89,7 @@ class _Layout:
         self.at: dict[str, slice] = {}
         for name, size in sizes.items():
             self.at[name] = slice(self.width, self.width + size)
-            self.width += _rounded(size)
+            self.width += rounded(size)
         self.noise = self.width
         self.width += LANES
 
@@ -120,31 +112,64 @@ class Fits:
         self.net = Supernet(narrowed(graph, structures), share=True)
         own = [{e: s[e] for e in self.net.graph.choices} for s in chosen]
         device, dtype = task.x.device, task.x.dtype
-        self._forward = forward_of(self.net, encode(self.net.graph, own, dtype, device),
-                                   len(chosen))
+        self._gamma = encode(self.net.graph, own, dtype, device)
         self._layout = _Layout(self.net.weight_shapes)
-        self.weights = torch.zeros(len(chosen), self._layout.width, device=device, dtype=dtype)
+        self._weights = torch.zeros(len(chosen), self._layout.width, device=device, dtype=dtype)
         start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (plan.starts,),
                                                  dtype, device)
-        for name, view in self._layout.views(self.weights).items():
+        for name, view in self._layout.views(self._weights).items():
             view.copy_(start[name].repeat(len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
-        self.weights[:, self._layout.noise] = -1.0 / NOISE
-        self.weights.grad = torch.zeros_like(self.weights)
-        self._adam = torch.optim.Adam([self.weights.requires_grad_()], lr=plan.learning_rate,
-                                      fused=True, capturable=device.type == "cuda")
+        self._weights[:, self._layout.noise] = -1.0 / NOISE
+        self._groups = compact_of(self.net.graph, own, task, plan.learning_rate)
+        if self._groups is None:
+            self._start(plan.learning_rate)
+        for at, group in self._groups or ():
+            group.load(*self._named(self._weights[at]))
+
+    def _start(self, rate: float) -> None:
+        "What automatic differentiation needs, where the derivative is not written out."
+        self._forward = forward_of(self.net, self._gamma, len(self._weights))
+        self._weights.grad = torch.zeros_like(self._weights)
+        self._adam = torch.optim.Adam([self._weights.requires_grad_()], lr=rate, fused=True,
+                                      capturable=self._weights.device.type == "cuda")
+
+    def _named(self, own: Float[Tensor, "M P"]) -> tuple[dict[str, Tensor], Float[Tensor, "M"]]:
+        "Weights {name: [M, ...]} and noise, as views."
+        return self._layout.views(own), own[:, self._layout.noise]
+
+    @property
+    def weights(self) -> Float[Tensor, "SR P"]:
+        "The weights of every model as they are now; those that it does not use, as they began."
+        for at, group in self._groups or ():
+            group.store(*self._named(self._weights[at]))
+        return self._weights
 
     def log_p(self, weights: dict[str, Tensor], noise: Tensor,
               rows: Int[Tensor, "n"]) -> Float[Tensor, "M n"]:
         "ln p of the rows under each model, in nats."
         output = self._forward(weights, self.task.x[rows], True)
+        return self._told(output, rows, noise)
+
+    def _told(self, output: Float[Tensor, "M n C"], rows: Tensor,
+              noise: Tensor) -> Float[Tensor, "M n"]:
+        "ln p of the rows at these outputs, in nats."
         each = vmap(self.task.log_likelihood, in_dims=(0, None, 0))
         return each(output, self.task.y[rows], NOISE * noise)
 
     def step(self, rows: Int[Tensor, "n"]) -> None:
         "One step of Adam up the mean log-likelihood of the rows."
-        own, grad = self.weights.detach(), self.weights.grad
-        leaves = [v.requires_grad_() for v in (*self._layout.views(own).values(),
-                                               own[:, self._layout.noise])]
+        if self._groups is not None:
+            x, y = self.task.x[rows].flatten(1), self.task.y[rows]
+            for _, group in self._groups:
+                group.step(x, y)
+        else:
+            self._differentiated(rows)
+
+    def _differentiated(self, rows: Int[Tensor, "n"]) -> None:
+        "The step by automatic differentiation."
+        own, grad = self._weights.detach(), self._weights.grad
+        views, noise = self._named(own)
+        leaves = [v.requires_grad_() for v in (*views.values(), noise)]
         mean = self.log_p(dict(zip(self._layout.at, leaves)), leaves[-1], rows).mean(1)
         fit = inner_objective(mean, 0.0, Coefficients(c_reg=0.0)).sum()
         found = torch.autograd.grad(-fit, leaves, allow_unused=True) if fit.requires_grad else ()
@@ -155,15 +180,22 @@ class Fits:
 
     def predict(self, first: int, end: int, most: int = 256) -> Float[Tensor, "SR n"]:
         "ln p of the rows from `first` to `end`, in nats, in parts of at most so many rows."
-        own, parts = self.weights.detach(), []
+        parts = []
         with torch.no_grad():
             for at in range(first, end, most):
                 stop = min(at + most, end)
-                rows = torch.arange(at, at + _rounded(stop - at),
-                                    device=own.device).clamp_max(stop - 1)
-                found = self.log_p(self._layout.views(own), own[:, self._layout.noise], rows)
-                parts.append(found[:self.models, :stop - at])
+                rows = torch.arange(at, at + rounded(stop - at),
+                                    device=self._weights.device).clamp_max(stop - 1)
+                parts.append(self._predicted(rows)[:self.models, :stop - at])
         return torch.cat(parts, 1)
+
+    def _predicted(self, rows: Int[Tensor, "n"]) -> Float[Tensor, "M n"]:
+        "ln p of the rows under each model, in nats, at the present weights."
+        if self._groups is None:
+            return self.log_p(*self._named(self._weights.detach()), rows)
+        x = self.task.x[rows].flatten(1)
+        return torch.cat([self._told(group.outputs(x), rows, group.noise)
+                          for _, group in self._groups])
 
 # %% ../../nbs/training/04_fits.ipynb #c5c09b93
 def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,
@@ -191,7 +223,6 @@ def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size
     while True:
         order = torch.randperm(past, generator=generator)[at]
         yield from order.to(device, non_blocking=True).split(size)
-
 
 # %% ../../nbs/training/04_fits.ipynb #9b0403ca
 def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int,
