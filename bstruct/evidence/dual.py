@@ -220,12 +220,13 @@ def _pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 # %% ../../nbs/evidence/17_dual.ipynb #69b9e012
 def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
-                     log_precision: Tensors, log_noise: Float[Tensor, "M"]) -> Callable[[
-                         Tensors], dict[str, Tensor]]:
+                     log_precision: Tensors, log_noise: Float[Tensor, "M"],
+                     kernels: Tensors | None = None) -> Callable[[Tensors], dict[str, Tensor]]:
     """The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]}; one Cholesky
-    factor of N lines."""
+    factor of N lines, of `kernels` where they are known."""
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
-    kernels, bend = tensor_kernels(taps, roots), (-log_noise)[:, None].exp()
+    kernels = tensor_kernels(taps, roots) if kernels is None else kernels
+    bend = (-log_noise)[:, None].exp()
     total = cast(Tensor, sum(v * (prior[k] * bend)[..., None] for k, v in kernels.items()))
     factor = torch.linalg.cholesky(
         total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
