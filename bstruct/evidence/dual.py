@@ -75,15 +75,23 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
         other = second[name]
         key = id(tap.columns), id(other.columns)
         if key not in made:
-            left, right = ((s @ t.columns).flatten(1, 2)
-                           for s, t in ((roots, tap), (roots2, other)))
+            left, right = (_rooted(*pair) for pair in ((roots, tap.columns),
+                                                       (roots2, other.columns)))
             made[key] = left @ right.mT
         found[name] = made[key]
         if tap.inputs is not None and other.inputs is not None:
             seen = tap.inputs @ other.inputs.mT
-            found[name] = found[name] * seen.repeat_interleave(roots.shape[2], 1).repeat_interleave(
-                roots2.shape[2], 2)
+            for axis, many in ((1, roots.shape[2]), (2, roots2.shape[2])):
+                seen = seen if many == 1 else seen.repeat_interleave(many, axis)
+            found[name] = found[name] * seen
     return found
+
+
+def _rooted(roots: Float[Tensor, "M n R C"],
+            columns: Float[Tensor, "M n C h"]) -> Float[Tensor, "M N h"]:
+    "Sᵀ D; of one output without a product of matrices."
+    d = roots * columns if roots.shape[2:] == (1, 1) else roots @ columns
+    return d.flatten(1, 2)
 
 # %% ../../nbs/evidence/17_dual.ipynb #0ac01f11
 def jacobian_taps(outputs: Callable[[dict[str, Tensor]], Tensor],

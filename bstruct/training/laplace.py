@@ -103,9 +103,9 @@ def _refreshes(plan: DualPlan, rule: str) -> dict[int, str]:
     "At which steps precisions and noise move, and how."
     if rule != "implicit":
         return {s: rule for s in [*range(plan.every, plan.steps, plan.every), plan.steps]}
-    early, half = round(_EARLY * plan.steps), max(1, plan.every // 2)
+    early, part = round(_EARLY * plan.steps), max(1, 3 * plan.every // 4)
     found = dict.fromkeys(range(plan.every, early + 1, plan.every), "exact")
-    found |= dict.fromkeys(range(early + half, plan.steps, half), "implicit")
+    found |= dict.fromkeys(range(early + part, plan.steps, part), "implicit")
     return found | {plan.steps: "exact"}
 
 

@@ -77,7 +77,8 @@ def _compared(run: Session, result: Result) -> list[Structure]:
     first."""
     if run.graph.n_structures <= FEW * run.settings.screened:
         return shortlist(run.graph, list(run.graph.structures()), run.graph.n_structures)
-    return _search(run, result)
+    found = _search(run, result)  # the simplest network is the last of them
+    return [*found[:max(1, len(found) // 2 - 1)], found[-1]] if len(found) > 2 else found
 
 
 def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:
