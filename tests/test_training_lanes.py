@@ -213,7 +213,7 @@ def test_determinant_gradient_by_differences():
     task = sine(12, dtype=torch.float64)
     fit = fitted(TWO, task)
     from bstruct.training.lanes import _determinant_gradient
-    _, taps, roots, g = _determinant_gradient(fit, task)
+    _, taps, roots, kernels, g = _determinant_gradient(fit, task)
     rows = torch.arange(12)
     half = lambda: log_joint(fit, task, forward(fit.lanes, fit.weights, task.x)[0]) - judged(
         fit, task, rows)[0]
@@ -243,7 +243,7 @@ def test_hessian_solve_is_the_inverse_of_the_exact_hessian():
     # strong priors: the Hessian is definite
     fit.log_precision = {k: v + 4.0 for k, v in fit.log_precision.items()}
     from bstruct.training.lanes import _determinant_gradient
-    _, taps, roots, u = _determinant_gradient(fit, task)
+    _, taps, roots, _, u = _determinant_gradient(fit, task)
     near = posterior_solver(taps, roots, fit.log_precision, fit.log_noise)
     v = hessian_solve(fit, task, u, near, turns=200)
     for m in range(2):
@@ -317,7 +317,9 @@ def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
     rss = (task.y - forward(fit.lanes, fit.weights, task.x)[0][..., 0]).square().sum(1)
     got = 0.5 * (rss / fit.log_noise.exp() - 15 + sum(gamma.values())) + noise
     assert torch.allclose(got, by_noise, atol=1e-5)
-    before, (new, new_noise) = value(fit), implicit_step(fit, task, 60)
+    before, (new, new_noise, kept) = value(fit), implicit_step(fit, task, 60)
+    plain = refreshed(fit, task, "exact", torch.arange(15))
+    assert torch.allclose(kept.q, plain.q) and torch.allclose(kept.log_noise, plain.log_noise)
     ratio = lambda top, bottom, t: ((top + 2 * t.clamp_min(0)) / (bottom - 2 * t.clamp_max(0))).log()
     free = 15 - sum(gamma.values())
     want = fit.log_noise + ratio(rss / fit.log_noise.exp(), free, noise)

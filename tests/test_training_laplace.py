@@ -144,11 +144,19 @@ def test_DualFits_shares_are_Bayes():
 # %% ../nbs/training/08_laplace.ipynb #81251caa
 def test_pooled_error_of_known_spread():
     from bstruct.training.laplace import pooled_error
-    q = 3.0 * normal(0, 4000, 2)
-    assert abs(pooled_error(q) - 3 / math.sqrt(2)) < 0.1
-    q[:40] += torch.tensor([0.0, -500.0])  # lost starts
-    assert abs(pooled_error(q) - 3 / math.sqrt(2)) < 0.15
-    assert pooled_error(q[:, :1]) == math.inf
+    q, few = normal(0, 4000, 2), 0.1 * normal(1, 4000, 2)
+    # the mean of two where they are alike, the largest of two where they differ
+    assert abs(pooled_error(few) - 0.1 / math.sqrt(2)) < 0.005
+    largest = math.sqrt(1 - 1 / math.pi)
+    assert abs(pooled_error(100 * q) / 100 - largest) < 0.03
+    of = float((3 * q).logsumexp(1).std())  # over "seeds", by what the starts of each say
+    assert abs(pooled_error(3 * q) - of) < 0.1
+    lost = 3 * q
+    lost[:40] += torch.tensor([0.0, -500.0])
+    assert abs(pooled_error(lost) - of) < 0.15
+    shared = few + 5 * normal(2, 1, 2)  # a lucky start is lucky for all
+    assert pooled_error(shared) > 1 and abs(pooled_error(shared, True) - 0.1 / math.sqrt(2)) < 0.005
+    assert pooled_error(q[:, :1]) == pooled_error(q[:1], True) == math.inf
 
 # %% ../nbs/training/08_laplace.ipynb #c4b6fe72
 def test_linearised_posterior_is_that_over_the_weights():

@@ -75,15 +75,23 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
         other = second[name]
         key = id(tap.columns), id(other.columns)
         if key not in made:
-            left, right = ((s @ t.columns).flatten(1, 2)
-                           for s, t in ((roots, tap), (roots2, other)))
+            left, right = (_rooted(*pair) for pair in ((roots, tap.columns),
+                                                       (roots2, other.columns)))
             made[key] = left @ right.mT
         found[name] = made[key]
         if tap.inputs is not None and other.inputs is not None:
             seen = tap.inputs @ other.inputs.mT
-            found[name] = found[name] * seen.repeat_interleave(roots.shape[2], 1).repeat_interleave(
-                roots2.shape[2], 2)
+            for axis, many in ((1, roots.shape[2]), (2, roots2.shape[2])):
+                seen = seen if many == 1 else seen.repeat_interleave(many, axis)
+            found[name] = found[name] * seen
     return found
+
+
+def _rooted(roots: Float[Tensor, "M n R C"],
+            columns: Float[Tensor, "M n C h"]) -> Float[Tensor, "M N h"]:
+    "Sᵀ D; of one output without a product of matrices."
+    d = roots * columns if roots.shape[2:] == (1, 1) else roots @ columns
+    return d.flatten(1, 2)
 
 # %% ../../nbs/evidence/17_dual.ipynb #0ac01f11
 def jacobian_taps(outputs: Callable[[dict[str, Tensor]], Tensor],
@@ -220,12 +228,13 @@ def _pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 # %% ../../nbs/evidence/17_dual.ipynb #69b9e012
 def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
-                     log_precision: Tensors, log_noise: Float[Tensor, "M"]) -> Callable[[
-                         Tensors], dict[str, Tensor]]:
+                     log_precision: Tensors, log_noise: Float[Tensor, "M"],
+                     kernels: Tensors | None = None) -> Callable[[Tensors], dict[str, Tensor]]:
     """The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]}; one Cholesky
-    factor of N lines."""
+    factor of N lines, of `kernels` where they are known."""
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
-    kernels, bend = tensor_kernels(taps, roots), (-log_noise)[:, None].exp()
+    kernels = tensor_kernels(taps, roots) if kernels is None else kernels
+    bend = (-log_noise)[:, None].exp()
     total = cast(Tensor, sum(v * (prior[k] * bend)[..., None] for k, v in kernels.items()))
     factor = torch.linalg.cholesky(
         total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))

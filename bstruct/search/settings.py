@@ -7,8 +7,8 @@ __all__ = ['Settings']
 
 # %% ../../nbs/search/01_settings.ipynb #2ce394a8
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from bstruct.core.refusals import check_all_positive, check_at_least, check_choice, refuse
@@ -121,7 +121,7 @@ class Settings:
     batch_size: int = 128  # rows of a minibatch
     learning_rate: float = 0.02  # of the weights' posterior, at the first step; falls as a cosine
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    judge: str = "prequential"  # of structures: "prequential", "laplace", or "auto", by the table
+    judge: str = "auto"  # of structures: "prequential", "laplace", or "auto", by the table
     screened: int = 16  # structures with fits and evidence of their own
     finalists: int = 4  # screened structures that get the most starts, and may join the predictor
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
@@ -150,10 +150,13 @@ class Settings:
                        0.25 * self.learning_rate, self.replicas)
 
     def as_record(self) -> dict:
-        """All fields by name; without those that are younger than saved runs, where they have
-        their defaults."""
-        young = {f.name for f in fields(self) if f.name == "judge" and self.judge == f.default}
-        return {k: v for k, v in asdict(self).items() if k not in young}
+        "All fields by name; `judge` only where it is not the one that was the only one once."
+        return {k: v for k, v in asdict(self).items() if (k, v) != ("judge", "prequential")}
+
+    @classmethod
+    def of(cls, record: Mapping) -> "Settings":
+        "The settings of a record by `as_record`."
+        return cls(**{"judge": "prequential", **record})
 
     @property
     def coefficients(self) -> Coefficients:

@@ -106,6 +106,8 @@ def _activated(lanes: Lanes, edge: str, z: Float[Tensor, "M n *out"]) -> Float[T
 def _applied(group: Group, weights: Tensors, a: Float[Tensor, "M n *features"]) -> Tensor:
     "What the candidates of a group make of the inputs a, before activation."
     w = {k: weights[group.prefix + k] for k in group.weights}
+    if group.members[0].group == "linear":  # the common case, without the overhead of vmap
+        return torch.baddbmm(w["bias"][:, None], a.flatten(2), w["weight"])
     return vmap(lambda w, a: group.apply(w, a, group.out))(w, a)
 
 # %% ../../nbs/training/07_lanes.ipynb #3b0bfcab
@@ -283,16 +285,19 @@ def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]) -> tuple[Float[Tenso
 
 # %% ../../nbs/training/07_lanes.ipynb #c0d1f2d8
 def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Tap], Tensor,
-                                                            Tensors]:
-    "Outputs, taps and roots at the weights, and -∂ ½ ln|I + K|/∂W of every tensor."
+                                                            Tensors, Tensors]:
+    "Outputs, taps, roots and kernels at the weights, and -∂ ½ ln|I + K|/∂W of every tensor."
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     out, taps = taps_of(fit.lanes, w, task.x, create_graph=True)
     roots = likelihood_roots(out, task.likelihood)
-    half = half_log_det(tensor_kernels(taps, roots), fit.log_precision, fit.log_noise)
+    kernels = tensor_kernels(taps, roots)
+    half = half_log_det(kernels, fit.log_precision, fit.log_noise)
     own = list(w.values())  # of a linear network the determinant does not move with the weights
     g = torch.autograd.grad(-half.sum(), own, allow_unused=True) if half.requires_grad else own
     g = {k: torch.zeros_like(v) if d is None or d is v else d for (k, v), d in zip(w.items(), g)}
-    return out.detach(), {k: _detached(t) for k, t in taps.items()}, roots.detach(), g
+    kernels = {k: v.detach() for k, v in kernels.items()}
+    return out.detach(), {k: _detached(t) for k, t in taps.items()}, roots.detach(), kernels, g
+
 
 # %% ../../nbs/training/07_lanes.ipynb #2a6df23a
 def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors], Tensors],
@@ -329,29 +334,38 @@ def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors],
     return dict(zip(w, x))
 
 # %% ../../nbs/training/07_lanes.ipynb #5b12d7e6
-def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Tensors, Tensor
-                                                                      | None, Tensor]:
-    """γ_k, the missing terms by ln λ_k and ln σ² (None for classes), and the outputs; `turns` 0:
-    Gauss-Newton alone."""
-    out, taps, roots, by_weights = _determinant_gradient(fit, task)
-    kernels = tensor_kernels(taps, roots)
+def _whole(fit: Fitted, task: Task, turns: int) -> tuple[Tensors, Tensors, Tensor | None, Tensor,
+                                                         Tensors]:
+    "What `whole_gradient` returns, and the kernels."
+    out, taps, roots, kernels, by_weights = _determinant_gradient(fit, task)
     gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
-    near = posterior_solver(taps, roots, fit.log_precision, fit.log_noise)
+    near = posterior_solver(taps, roots, fit.log_precision, fit.log_noise, kernels)
     v = hessian_solve(fit, task, by_weights, near, turns) if turns else near(by_weights)
     w = {k: p.detach().requires_grad_() for k, p in fit.weights.items()}
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))(forward(fit.lanes, w, task.x)[0], task.y,
                                                            fit.log_noise)
     data = dict(zip(w, torch.autograd.grad(each.sum(), list(w.values()))))
     terms, noise = missing_term(v, fit.weights, fit.log_precision, data)
-    return gamma, terms, noise if task.likelihood == "gaussian" else None, out
+    return gamma, terms, noise if task.likelihood == "gaussian" else None, out, kernels
+
+
+def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Tensors, Tensor
+                                                                      | None, Tensor]:
+    """γ_k, the missing terms by ln λ_k and ln σ² (None for classes), and the outputs; `turns` 0:
+    Gauss-Newton alone."""
+    return _whole(fit, task, turns)[:4]
 
 # %% ../../nbs/training/07_lanes.ipynb #8ff612ca
-def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Float[Tensor, "M"]]:
+def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Float[Tensor, "M"],
+                                                                     Fitted]:
     """ln λ of every tensor and ln σ² after one step along the whole gradient, within a factor e²
-    of that of M."""
-    gamma, terms, noise, out = whole_gradient(fit, task, turns)
+    of that of M; and the fit after M, with its Q."""
+    gamma, terms, noise, out, kernels = _whole(fit, task, turns)
     held, rss = squares(fit.weights), _residual(task, out)
     log_precision, log_noise = fixed_point(gamma, held, rss, len(task))
+    new = Fitted(fit.lanes, fit.weights, log_precision, fit.log_noise if log_noise is None
+                 else log_noise, fit.q)
+    new.q = log_joint(new, task, out) - half_log_det(kernels, new.log_precision, new.log_noise)
     more = lambda t, top, bottom: ((1 + 2 * t.clamp_min(0) / top.clamp_min(1e-9)).log()
                                    - (1 - 2 * t.clamp_max(0) / bottom.clamp_min(1e-9)).log()).clamp(
                                        -2, 2)
@@ -359,7 +373,8 @@ def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Fl
     log_precision = {k: (v + more(terms[k], gamma[k], pull[k])).clamp(-6, 14)
                      for k, v in log_precision.items()}
     if noise is None:
-        return log_precision, fit.log_noise
+        return log_precision, fit.log_noise, new
     assert rss is not None and log_noise is not None, "a noise belongs to a residual"
     free = (len(task) - cast(Tensor, sum(gamma.values()))).clamp_min(0.05 * len(task))
-    return log_precision, (log_noise + more(noise, rss / fit.log_noise.exp(), free)).clamp_min(-12)
+    log_noise = (log_noise + more(noise, rss / fit.log_noise.exp(), free)).clamp_min(-12)
+    return log_precision, log_noise, new

@@ -36,8 +36,11 @@ from bstruct.training.lanes import (
 # %% ../../nbs/training/08_laplace.ipynb #725c3df5
 LEARN = ("auto", "exact", "kronecker", "implicit")
 # of Adam; full batches up to so many rows, else of so many
-_RATE, _FULL, _SIZE, _FACTOR_ROWS = 0.01, 300, 256, 500
+_RATE, _FULL, _SIZE, _FACTOR_ROWS = 0.02, 300, 256, 500
 _EXACT = 1000  # lines of a kernel at a refresh
+# part of the steps before the term of H; last part of them, in which the rate falls
+_EARLY, _FALL = 0.4, 0.3
+_TURNS = 5  # of conjugate gradients behind the term of H
 
 
 @dataclass(frozen=True)
@@ -95,16 +98,29 @@ def _rule(plan: DualPlan, N: int, likelihood: str) -> str:
     return "kronecker" if N > _EXACT else "implicit" if likelihood == "gaussian" else "exact"
 
 
-def _refresh(fit: Fitted, task: Task, plan: DualPlan, generator) -> tuple[Fitted, Tensors, Tensor]:
+def _refreshes(plan: DualPlan, rule: str) -> dict[int, str]:
+    "At which steps precisions and noise move, and how."
+    if rule != "implicit":
+        return dict.fromkeys([*range(plan.every, plan.steps, plan.every), plan.steps], rule)
+    early, part = round(_EARLY * plan.steps), max(1, 3 * plan.every // 4)
+    found = dict.fromkeys(range(plan.every, early + 1, plan.every), "exact")
+    found |= dict.fromkeys(range(early + part, plan.steps, part), "implicit")
+    return found | {plan.steps: "exact"}
+
+
+def _refresh(fit: Fitted, task: Task, how: str, generator) -> tuple[Fitted, Tensors, Tensor]:
     "One step M of every model in float64, in parts that memory holds; and where training goes on."
-    N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
-    how, parts, further = _rule(plan, N, task.likelihood), [], []
+    N, parts, further = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape)), [], []
     rows = torch.randperm(len(task), generator=generator)[:_FACTOR_ROWS].to(task.x.device)
     for models in _chunks(fit, _FACTOR_ROWS if how == "kronecker" else N):
         one = fit.part(models)
-        parts.append(refreshed(one, task, "exact" if how == "implicit" else how, rows))
-        kept = parts[-1].log_precision, parts[-1].log_noise
-        further.append(implicit_step(one, task) if how == "implicit" else kept)
+        if how == "implicit":
+            log_precision, log_noise, new = implicit_step(one, task, _TURNS)
+        else:
+            new = refreshed(one, task, how, rows)
+            log_precision, log_noise = new.log_precision, new.log_noise
+        parts.append(new)
+        further.append((log_precision, log_noise))
     log_precision = {k: torch.cat([p[k] for p, _ in further]) for k in further[0][0]}
     return _joined(fit, parts), log_precision, torch.cat([v for _, v in further])
 
@@ -129,22 +145,24 @@ def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
     """The fits after `plan.steps` of Adam, each at its best refresh; float32 or float64 as the
     task is, Q in float64."""
     n, generator, best = len(task), generator_of(seed, "laplace"), None
+    N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
+    turns = _refreshes(plan, _rule(plan, N, task.likelihood))
     leaves, wide = {k: v.clone().requires_grad_() for k, v in fit.weights.items()}, wide_task(task)
     fit = Fitted(fit.lanes, leaves, fit.log_precision, fit.log_noise, fit.q)
-    adam = torch.optim.Adam(leaves.values(), lr=_RATE)
+    adam = torch.optim.Adam(leaves.values(), lr=_RATE, fused=True)
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))
     for step, rows in zip(range(1, plan.steps + 1), _batches(n, generator, task.x.device)):
         x, y = (task.x, task.y) if rows is None else (task.x[rows], task.y[rows])
         for group in adam.param_groups:
-            group["lr"] = 0.5 * _RATE * (1 + math.cos(math.pi * (step - 1) / plan.steps))
+            group["lr"] = _RATE * min(1.0, (plan.steps - step + 1) / (_FALL * plan.steps))
         penalty = sum(fit.log_precision[k].exp() * v for k, v in squares(leaves).items())
         loss = 0.5 * penalty / n - each(forward(fit.lanes, leaves, x)[0], y, fit.log_noise).mean(1)
         adam.zero_grad()
         loss.sum().backward()
         adam.step()
-        if step % plan.every and step < plan.steps:
+        if step not in turns:
             continue
-        new, log_precision, log_noise = _refresh(fit.double(), wide, plan, generator)
+        new, log_precision, log_noise = _refresh(fit.double(), wide, turns[step], generator)
         best = best or new.part(range(len(fit.lanes)))
         best.keep(new, new.q > best.q)
         narrow = lambda v: v.to(task.x.dtype)
@@ -286,14 +304,21 @@ def _is_flat(fit: Fitted, task: Task) -> Tensor:
     return 0.5 * (root @ (out - mean)[..., None]).square().sum((1, 2, 3)) < 0.1
 
 
-def pooled_error(q: Float[Tensor, "S R"]) -> float:
-    """Standard error of a mean over R starts, in nats, from the median over structures of the
-    variances of starts."""
+def pooled_error(q: Float[Tensor, "S R"], beside: bool = False) -> float:
+    """Standard deviation over seeds, in nats, of ln of the mean of exp over R starts, from the
+    median over structures of the variances of starts; `beside`: beside other structures.
+
+    Structures share their starts: what a start gives to all of them says nothing of their order.
+    """
     free = q.shape[1] - 1
-    if free < 1 or not len(q):
+    if free < 1 or not len(q) or (beside and len(q) < 2):
         return math.inf
     middle = (1 - 2 / (9 * free)) ** 3  # median of a chi-square over its degrees of freedom
-    return math.sqrt(float(q.var(1).median()) / middle / q.shape[1])
+    own = q - q.mean(1, keepdim=True)
+    luck = own.median(0).values if beside else own.new_zeros(q.shape[1])
+    variance = (own - luck).square().sum(1).median() / free / middle
+    draws = torch.randn(4096, q.shape[1], generator=torch.Generator().manual_seed(0)).to(q)
+    return float((variance.sqrt() * draws).logsumexp(1).std())
 
 
 def _evidence_of(q: Float[Tensor, "S R"], low: Float[Tensor, "S R"], fits_notes: dict,

@@ -93,7 +93,7 @@ def estimator_of(settings: Mapping, device: str | None, mode: str | None = None)
     other = {"mode": mode, "budget": None, "halving": False} if mode else {}
     if mode in ("grow", "shrink") and settings["search"].get("judge") == "laplace":
         other["judge"] = "prequential"  # the only judge of walks
-    declared = Settings(**settings["search"] | other)
+    declared = Settings.of(settings["search"] | other)
     refuse_unused(declared)
     search = {k: v for k, v in asdict(declared).items() if k != "c_comb"}  # which is 0
     return kind(**search, graph=graph, random_state=settings["seed"],
@@ -106,7 +106,7 @@ def candidates_of(settings: Mapping) -> dict[str, tuple[str, ...]]:
 
     if settings["graph"]:
         return Graph.from_json(settings["graph"]).candidates
-    search = Settings(**settings["search"])
+    search = Settings.of(settings["search"])
     return Graph.dense(settings["facts"]["columns"], 1, search.hidden, search.candidates).candidates
 
 # %% ../../nbs/use/09_flow.ipynb #bcde231a

@@ -54,7 +54,7 @@ class EstimatorParameters(BaseEstimator):
         of the weights' posterior, at the first step; falls as a cosine.
     structure_learning_rate : float, default=0.02
         of the structure's posterior.
-    judge : str, default="prequential"
+    judge : str, default="auto"
         of structures: "prequential", "laplace", or "auto", by the table.
     screened : int, default=16
         structures with fits and evidence of their own.
@@ -129,8 +129,8 @@ class EstimatorParameters(BaseEstimator):
                  hypergradient="greedy", validation=0.0, temperature=(1.0, 0.2),
                  structure_kl="categorical", tempering=(1.0, 0.1, 0.01), starts=3,
                  epochs=12, min_steps=300, batch_size=128, learning_rate=0.02,
-                 structure_learning_rate=0.02, judge="prequential", screened=16,
-                 finalists=4, blocks=2, replicas=2, samples=32, budget=None, halving=False,
+                 structure_learning_rate=0.02, judge="auto", screened=16, finalists=4,
+                 blocks=2, replicas=2, samples=32, budget=None, halving=False,
                  tolerance=3.0, graph=None, random_state=None, device="cpu", n_jobs=None,
                  verbose=False):
         self.mode, self.hidden = mode, hidden

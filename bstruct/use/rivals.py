@@ -162,8 +162,8 @@ class Estimator:
                              "density to a label: wrap it in "
                              "sklearn.calibration.CalibratedClassifierCV, or take a classifier "
                              "with probabilities")
-        if not hasattr(self.model, "predict") or rows.is_regression and hasattr(
-            self.model, "predict_proba"):
+        if not hasattr(self.model, "predict") or (rows.is_regression and hasattr(
+            self.model, "predict_proba")):
             raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: the target "
                              f"needs {wanted}")
         return None

@@ -315,7 +315,7 @@ def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None 
     that other processes may share. The ranking depends on none of the last two. Rows are expected
     in random order. Raises ValueError for what cannot work, before any work.
     """
-    settings = replace(settings or Settings(mode="enumerate"), mode="enumerate")
+    settings = replace(settings or Settings(), mode="enumerate", judge="prequential")
     budget = settings.budget if budget is None else budget
     settings = replace(settings, budget=budget, halving=settings.halving or halving)
     check_space(graph, task, settings, n_jobs, evidence=evidence, order=order)
@@ -336,12 +336,13 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, 
     what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
+    settings = replace(settings, judge=judge_of(graph, task, settings))
     mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed, task.likelihood,
                        task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark), callback)
     found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False),
                    run.history)
-    if judge_of(graph, task, settings) == "laplace":
+    if settings.judge == "laplace":
         return _judged(run, found)
     rows = []
     try:

@@ -41,12 +41,13 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, c
 
     Rows are expected in random order. Ctrl-C ends the search early with the best found so far.
     """
+    settings = replace(settings, judge=judge_of(graph, task, settings))
     mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
     found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False),
                    run.history, levels=levels(settings))
     try:
-        if judge_of(graph, task, settings) == "laplace":
+        if settings.judge == "laplace":
             return conclude(run, found, _compared(run, found))
         _ranked(run, _search(run, found), found)
         add_predictors(run, found)
@@ -76,7 +77,8 @@ def _compared(run: Session, result: Result) -> list[Structure]:
     first."""
     if run.graph.n_structures <= FEW * run.settings.screened:
         return shortlist(run.graph, list(run.graph.structures()), run.graph.n_structures)
-    return _search(run, result)
+    found = _search(run, result)  # the simplest network is the last of them
+    return [*found[:max(1, len(found) // 2 - 1)], found[-1]] if len(found) > 2 else found
 
 
 def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:

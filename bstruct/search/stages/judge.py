@@ -24,12 +24,12 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
+from bstruct.search.stages.race import shrunk
+from bstruct.search.stages.trainer import asks_for_two_levels
 from bstruct.training.laplace import (
     DualFits, DualPlan, Reference, closed_reference, fit_dual, pooled_error)
 from bstruct.training.mixture import NAMES, Kept, Mixture, Start
 
-# up to so many rows precisions and noise are learnt by exact kernels, beyond by Kronecker factors
-EXACT = 1000
 ROWS = 2000  # up to so many the judge "auto" is the dual engine
 # of the references, as a reader sees them
 LABELS = {"constant": "constant", "linear": "linear model"}
@@ -60,8 +60,12 @@ def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #abfb4597
 def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
-    "prequential or laplace; ValueError where laplace is asked for and cannot be had."
-    if settings.judge == "prequential":
+    """prequential or laplace; ValueError where laplace is asked for and cannot be had.
+
+    "auto" leaves settings that declare an L or a Q of their own to the race, which follows them.
+    """
+    own = settings.c_reg != 1 or asks_for_two_levels(settings)
+    if settings.judge == "prequential" or (settings.judge == "auto" and own):
         return "prequential"
     why = _obstacle(graph, task, settings)
     if settings.judge == "laplace" and why:
@@ -87,8 +91,7 @@ class Fit:
 def fitted(run: Session, structures: list[Structure]) -> tuple[list[Fit], Interrupted | None]:
     """Fits of different networks, tile by tile; after an interruption those of the finished tiles,
     and the interruption."""
-    learn = "exact" if len(run.task) <= EXACT else "kronecker"
-    plan, found = DualPlan(learn=learn, starts=max(2, run.settings.replicas)), []
+    plan, found = _plan(run), []
     for i, first in enumerate(range(0, len(structures), TILE)):
         part, name = structures[first:first + TILE], f"laplace/{i}"
         try:
@@ -105,6 +108,12 @@ def fitted(run: Session, structures: list[Structure]) -> tuple[list[Fit], Interr
     return _pooled(found, len(run.task)), None
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #5c8771e7
+def _plan(run: Session) -> DualPlan:
+    "As long as a fit of the settings, 500 steps by default, with a refresh every fifth part of it."
+    steps = math.ceil(5 / 3 * run.settings.fit_plan(len(run.task)).steps(len(run.task))[1])
+    return DualPlan(steps=steps, every=max(1, steps // 5), starts=max(2, run.settings.replicas))
+
+
 def _tile(run: Session, part: list[Structure], plan: DualPlan) -> tuple[list, dict[str, Tensor]]:
     "Evidences or errors of a tile, in JSON, and the weights of its best."
     def work(some: list[Structure]) -> list[tuple[DualFits, int]]:
@@ -172,8 +181,9 @@ def _pooled(fits: list[Fit], n: int) -> list[Fit]:
     is exact."""
     alive = [f.evidence.diagnostics["starts"] for f in fits if not isinstance(f.evidence, str)
              and not any(f.evidence.diagnostics["flat"])]
-    error = pooled_error(torch.tensor(alive, dtype=torch.float64).reshape(
-        -1, len(alive[0]) if alive else 2))
+    q = torch.tensor(alive, dtype=torch.float64).reshape(-1, len(alive[0]) if alive else 2)
+    error, beside = pooled_error(q), pooled_error(q, beside=True)
+    more = {"comparison": min(beside, error)} if math.isfinite(beside) else {}
     of = Scope(1, n, n, FIT, "integral")
 
     def told(f: Fit) -> Evidence | str:
@@ -184,7 +194,7 @@ def _pooled(fits: list[Fit], n: int) -> list[Fit]:
         sure = math.isfinite(error) and value - least <= max(0.1, 2 * error)
         why = {} if sure else {"reason": f"the bracket is {value - least:.3g} nats wide, the error "
                                          f"{error:.2g}"}
-        notes = {k: v for k, v in f.evidence.diagnostics.items() if k != "reason"} | why
+        notes = {k: v for k, v in f.evidence.diagnostics.items() if k != "reason"} | why | more
         return replace(f.evidence, stderr=error, reliable=sure, diagnostics=notes, of=of)
 
     return [replace(f, evidence=told(f)) for f in fits]
@@ -240,21 +250,21 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     of = Scope(1, len(task), len(task), FIT, "integral")
     exact = {name: Evidence(m.evidence, method="closed form", of=of) for name, m in models.items()}
     known = [cast(Evidence, f.evidence) for f in good]
-    evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **exact}
+    evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **_beside(good, exact)}
     many = [len(names(f.structure)) for f in good]
     prior = torch.tensor([k / sum(many) for k in many] + [1.0] * len(exact),
                          dtype=torch.float64).log()
     dead = {i for i, f in enumerate(good) if f.flat}
     dead |= {"linear"} if _is_flat(models["linear"], task) else set()
-    evidences |= dict.fromkeys(dead, exact["constant"])
+    evidences |= dict.fromkeys(dead, evidences["constant"])
     found = structure_posterior(evidences, prior, network=lambda i: "constant" if i in dead else i)
     chances = zip(found.probability.tolist(), found.stderr.tolist())
     p = dict.fromkeys(dead, (0.0, 0.0)) | dict(zip(found.labels, chances))
     rows = [Scored({}, exact[k], probability=p[k][0], probability_error=p[k][1], name=LABELS[k],
                    parameters=1 if k == "constant" else 1 + task.x[0].numel()) for k in NAMES]
     for i, f in enumerate(good):
-        rows += _rows(graph, evidences[i], names(f.structure),
-                      (p[i][0] / many[i], p[i][1] / many[i]))
+        told = exact["constant"] if f.flat else known[i]
+        rows += _rows(graph, told, names(f.structure), (p[i][0] / many[i], p[i][1] / many[i]))
     rows.sort(key=lambda r: -r.evidence.value)
     for f in fits:
         rows += _rows(graph, f.evidence, names(f.structure),
@@ -267,6 +277,21 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
                    [*notes, *_lost(fits), *found.notes])
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #9cfc951d
+def _beside(good: list[Fit], exact: dict[str, Evidence]) -> dict[Any, Evidence]:
+    """Evidence to expect of the networks that are alive, by place, and of the references, for the
+    posterior.
+
+    The best of many noisy values is too high; and luck that all networks share, which their
+    comparison leaves out, is put on the references, to which alone it matters.
+    """
+    alive = [i for i, f in enumerate(good) if not f.flat]
+    known = [cast(Evidence, good[i].evidence) for i in alive]
+    both = [(e.stderr, e.diagnostics["comparison"]) for e in known if "comparison" in e.diagnostics]
+    luck = math.sqrt(both[0][0] ** 2 - both[0][1] ** 2) if both else 0.0
+    models = {k: replace(e, diagnostics={"comparison": luck}) for k, e in exact.items()}
+    return {**dict(zip(alive, shrunk(known))), **models}
+
+
 def _is_flat(model: Reference, task: Task) -> bool:
     "Whether its fitted values differ from their mean by less than a tenth of a nat."
     mean = model.predict(task.x)[0]

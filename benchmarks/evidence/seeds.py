@@ -1,0 +1,204 @@
+"""Does the seed decide? `python -m benchmarks.evidence.seeds [--jobs N] [--seconds S]`.
+
+Fourteen tables that need scikit-learn alone, each with one split of its rows; every judge fits the
+same rows with every seed. `noises` and `lines` draw new rows with every seed instead: targets that
+know nothing of the columns, and targets that are linear in them. Cells (table, judge, seed) are
+worked off seed by seed, so that an interrupted run has seen all tables and judges alike; each is
+written to results/seeds.json as it comes, and is not run again. No cell starts after S seconds.
+
+Printed are, a row a table and a judge:
+- score: R², or log-loss in nats, on the test rows: mean, worst and best over the seeds; beside it
+  ridge or logistic regression, their penalty by cross-validation;
+- error: log evidence of a structure, less its mean over seeds, within two stated errors: how often;
+  and the deviation over seeds divided by the stated error;
+- TV: total variation of the law of an edge between two seeds, mean over pairs and edges;
+- P(constant), P(linear), where the judge has these models: the share of seeds with more than .8;
+- CPU seconds of a fit.
+"""
+import argparse
+import json
+import math
+import time
+import warnings
+from collections import defaultdict
+from itertools import combinations, product
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.datasets import load_digits, make_friedman1, make_moons
+from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from bstruct import StructureClassifier, StructureRegressor
+from bstruct.core.files import write_whole
+from bstruct.experiments.collection import load_entry
+
+RESULTS = Path(__file__).parent / "results" / "seeds.json"
+NUMBERS = ("diabetes", "friedman1", "friedman2", "friedman3", "friedman1-100", "linear", "noise",
+           "lines", "noises")
+CLASSES = ("iris", "wine", "breast_cancer", "digits-300", "moons", "noise_classes")
+JUDGES = ("auto", "prequential")
+QUICK = {"hidden": (8,), "epochs": 2, "min_steps": 0, "screened": 2, "starts": 1, "finalists": 1}
+
+
+def rows_of(name: str, seed: int) -> list[np.ndarray]:
+    "Training columns, test columns, training target, test target."
+    if name == "friedman1-100":
+        X, y = make_friedman1(600, noise=1.0, random_state=0)
+        return [X[:100], X[100:], y[:100], y[100:]]
+    if name == "moons":
+        X, y = make_moons(1000, noise=0.25, random_state=0)
+        return [X[:200], X[200:], y[:200], y[200:]]
+    if name == "digits-300":
+        X, y = load_digits(return_X_y=True)
+        return train_test_split(X, y, train_size=300, random_state=0, stratify=y)
+    drawn = {"noises": "noise", "lines": "linear"}
+    entry = load_entry(drawn.get(name, name), 1 + seed if name in drawn else 0)
+    X, y = entry.X.to_numpy(float), entry.y.to_numpy()
+    size = 200 if name.startswith("friedman") else round(0.75 * len(y))
+    return train_test_split(X, y, train_size=size, random_state=0,
+                            stratify=y if name in CLASSES else None)
+
+
+def usual(name: str, X, X2, y, y2) -> float:
+    "R² of ridge regression, or log-loss of logistic regression."
+    if name in CLASSES:
+        model = LogisticRegressionCV(cv=5, scoring="neg_log_loss", max_iter=1000)
+        model = make_pipeline(StandardScaler(), model).fit(X, y)
+        return float(log_loss(y2, model.predict_proba(X2), labels=np.unique(y)))
+    ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 25))).fit(X, y)
+    return float(ridge.score(X2, y2))
+
+
+def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
+    "What a fit with this seed says."
+    X, X2, y, y2 = rows_of(name, seed)
+    kind = StructureClassifier if name in CLASSES else StructureRegressor
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")
+        begin = time.process_time()
+        model = kind(judge=judge, random_state=seed, **(QUICK if quick else {})).fit(X, y)
+        cpu = time.process_time() - begin
+        score = (float(log_loss(y2, model.predict_proba(X2), labels=model.classes_))
+                 if name in CLASSES else float(model.score(X2, y2)))
+        beside = usual(name, X, X2, y, y2)
+    rows = [{"key": r.name or " ".join(map(str, r.structure.values())), "value": r.evidence.value,
+             "error": r.evidence.stderr, "probability": r.probability, "model": bool(r.name)}
+            for r in model.result_.ranking]
+    rows = [{k: None if isinstance(v, float) and not math.isfinite(v) else v
+             for k, v in r.items()} for r in rows]
+    return {"table": name, "judge": judge, "seed": seed, "score": score, "usual": beside,
+            "cpu": cpu, "rows": rows, "edges": model.structure_probabilities_,
+            "notes": model.notes_}
+
+
+def _timely(until: float, *given) -> dict | None:
+    "The cell, or None after the end of the time."
+    import torch
+
+    torch.set_num_threads(1)
+    return cell(*given) if time.time() < until else None
+
+
+def covered(cells: list[dict]) -> tuple[float, float, int]:
+    """Of estimates of structures that three seeds or more have: how many of ± two errors hold the
+    mean over seeds; deviation over seeds by stated error, median; and how many they are."""
+    found = defaultdict(list)
+    for r in (r for c in cells for r in c["rows"] if not r["model"]):
+        if r["value"] is not None and r["error"]:
+            found[r["key"]].append((r["value"], r["error"]))
+    inside, ratios = [], []
+    for same in (v for v in found.values() if len(v) > 2):
+        mean = fmean(v for v, _ in same)
+        inside += [abs(v - mean) <= 2 * e for v, e in same]
+        ratios.append(stdev(v for v, _ in same) / fmean(e for _, e in same))
+    if not inside:
+        return math.nan, math.nan, 0
+    return fmean(inside), float(np.median(ratios)), len(inside)
+
+
+def variation(cells: list[dict]) -> float:
+    "Mean total variation of the laws of edges between two seeds."
+    far = [fmean(0.5 * sum(abs(p - b["edges"][e][c]) for c, p in law.items())
+                 for e, law in a["edges"].items()) for a, b in combinations(cells, 2)]
+    return fmean(far) if far else math.nan
+
+
+def share(cells: list[dict], key: str) -> float:
+    "Share of the seeds in which the model of this name has more than .8."
+    found = [r["probability"] for c in cells for r in c["rows"] if r["model"] and r["key"] == key]
+    return fmean(p > 0.8 for p in found) if found else math.nan
+
+
+def summary(cells: list[dict]) -> list[dict]:
+    "A row a table and a judge."
+    made = []
+    for name, judge in product(NUMBERS + CLASSES, JUDGES):
+        own = [c for c in cells if (c["table"], c["judge"]) == (name, judge)]
+        if not own:
+            continue
+        inside, ratio, many = covered(own) if name not in ("lines", "noises") else (math.nan,) * 3
+        scores = [c["score"] for c in own]
+        made.append({"table": name, "judge": judge, "seeds": len(own), "mean": fmean(scores),
+                     "least": min(scores), "most": max(scores),
+                     "usual": fmean(c["usual"] for c in own), "inside": inside, "ratio": ratio,
+                     "many": many, "tv": variation(own), "constant": share(own, "constant"),
+                     "linear": share(own, "linear model"), "cpu": fmean(c["cpu"] for c in own)})
+    return made
+
+
+def table(rows: list[dict]) -> str:
+    "The summary in Markdown."
+    head = ("table", "judge", "seeds", "score", "least … most", "ridge or logistic",
+            "within 2 errors", "deviation / error", "TV", "P(const) > .8", "P(linear) > .8",
+            "CPU s")
+    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    plain = lambda v: "–" if isinstance(v, float) and math.isnan(v) else f"{v:.2f}"
+    for r in rows:
+        cells = [r["table"], r["judge"], str(r["seeds"]), f"{r['mean']:.3f}",
+                 f"{r['least']:.3f} … {r['most']:.3f}", f"{r['usual']:.3f}",
+                 *(plain(r[k]) for k in ("inside", "ratio", "tv", "constant", "linear")),
+                 f"{r['cpu']:.1f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.seeds",
+                                     description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="no cell starts later")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--only", action="append", choices=NUMBERS + CLASSES, help="a table")
+    parser.add_argument("--judge", action="append", choices=(*JUDGES, "laplace"))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--quick", action="store_true", help="tiny fits, to see that it runs")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    "Run what is missing, and print the summary."
+    given = parse(arguments)
+    cells = json.loads(given.out.read_text()) if given.out.exists() else []
+    done = {(c["table"], c["judge"], c["seed"]) for c in cells}
+    wanted = [(n, j, s) for s in range(given.seeds) for n in given.only or NUMBERS + CLASSES
+              for j in given.judge or JUDGES if (n, j, s) not in done]
+    until = time.time() + given.seconds
+    work = Parallel(given.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+    for found in work(delayed(_timely)(until, *w, given.quick) for w in wanted):
+        if found is not None:
+            cells.append(found)
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(given.out, json.dumps(cells).encode())
+    print(table(summary(cells)))
+
+
+if __name__ == "__main__":
+    main()
