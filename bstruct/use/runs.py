@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
-from bstruct.core.files import mended, swap_folder, sweep, write_whole
+from bstruct.core.files import left_beside, mended, swap_folder, sweep, write_whole
 from bstruct.core.journal import Journal
 from bstruct.core.locks import locked
 from bstruct.core.sealed import read_record, sealed
@@ -90,10 +90,14 @@ def settled(folder: Path) -> Path:
     """The folder, after what a kill left of an exchange is brought to its end: a new run that is
     whole takes its place, and what is left of an old one goes."""
     folder, beside = mended(folder), next_of(folder)
+    for old in left_beside(folder):
+        _keep_others(old, folder)
+        _clear(old)
     if not beside.is_dir() or beside.is_symlink():
         remove(folder / NEW) if folder.is_dir() and (folder / NEW).exists() else None
         return folder
     with suppress(ValueError), locked(beside / ".lock", 0):  # who holds it is at work
+        sweep(beside)
         if not (beside / NEW).exists():
             _keep_others(beside, folder)
             _clear(beside)
