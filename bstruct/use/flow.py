@@ -290,7 +290,21 @@ def _summary(run, model, prepared: Prepared, interrupted: bool, notes: Sequence[
                     **({"levels": model.levels_} if model.levels_ else {})},
             "test": assess(model, prepared.test[0], prepared.test[1], prepared.y) if prepared.test
             else None,
+            **_beside(model, prepared, settings["facts"]["task"], settings["seed"]),
             "interrupted": interrupted, "notes": [*notes, *prepared.said, *model.notes_]}
+
+
+def _beside(model, prepared: Prepared, task: str, seed: int) -> dict:
+    "What simpler models reach on the same split, and how much each column matters."
+    from bstruct.use.rivals import importance, rivals
+
+    columns = list(prepared.encoder.columns_.values())
+    rows = prepared.test or (prepared.X, prepared.y)
+    found = {"importance": importance(model, columns, *rows, seed)}
+    if prepared.test:
+        found["rivals"] = rivals((prepared.X, prepared.y), prepared.test, task, seed,
+                                 prepared.weight)
+    return found
 
 
 def text_of(summary: Mapping, top: int = 8) -> str:
