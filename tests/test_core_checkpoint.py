@@ -43,6 +43,22 @@ def test_torn_and_foreign_files_are_refused():
             with pytest.raises(ValueError, match="cut off; restore a copy or fit again"):
                 read_tensors(path)
 
+# %% ../nbs/core/07_checkpoint.ipynb #7a6fd6c9
+def test_every_changed_byte_is_noticed():
+    with tempfile.TemporaryDirectory() as tmp:
+        path = Path(tmp) / "a.safetensors"
+        write_tensors(path, {"x": torch.arange(3.0), "i": torch.arange(2)},
+                      {"stage": "search", "epoch": 3})
+        whole = path.read_bytes()
+        for at in range(len(whole)):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+            with pytest.raises(ValueError, match="a.safetensors"):
+                read_tensors(path)
+        path.write_bytes(whole)
+        (Path(tmp) / "link").symlink_to(path)
+        with pytest.raises(ValueError, match="symbolic link"):
+            read_tensors(Path(tmp) / "link")
+
 # %% ../nbs/core/07_checkpoint.ipynb #a7ace9e3
 def test_a_full_disk_keeps_the_old_file():
     import os

@@ -33,6 +33,26 @@ def test_a_failed_write_leaves_the_old_file():
     write_whole(path, b"new")
     assert path.read_text() == "new"
 
+# %% ../nbs/core/04_files.ipynb #91045cb3
+def test_a_link_is_replaced_and_not_followed():
+    path = folder().parent / "a.txt"
+    victim = path.with_name("victim")
+    victim.write_text("precious")
+    path.symlink_to(victim)
+    write_whole(path, "new")
+    assert path.read_text() == "new" and not path.is_symlink() and victim.read_text() == "precious"
+
+# %% ../nbs/core/04_files.ipynb #76a80a21
+def test_a_link_is_not_read():
+    path = folder().parent / "a.txt"
+    write_whole(path, b"\x00\xff")
+    assert read_whole(path) == b"\x00\xff"
+    path.with_name("link").symlink_to(path)
+    with pytest.raises(ValueError, match="symbolic link"):
+        read_whole(path.with_name("link"))
+    with pytest.raises(FileNotFoundError):
+        read_whole(path.with_name("nothing"))
+
 # %% ../nbs/core/04_files.ipynb #f347b923
 def test_a_failed_folder_leaves_the_old_one():
     path = folder()
@@ -46,3 +66,49 @@ def test_a_failed_folder_leaves_the_old_one():
     write_whole_folder(path, lambda f: (f / "v").write_text("new"))
     assert [f.name for f in path.iterdir()] == ["v"]
     assert [f.name for f in path.parent.iterdir()] == ["run"]
+
+# %% ../nbs/core/04_files.ipynb #cc92256b
+class Killed(BaseException):
+    pass
+
+
+def dying(at):
+    "A stand-in for the system's rename that lets `at` calls through, and then the process is gone."
+    real, calls = os.replace, []
+
+    def replace(a, b):
+        calls.append(1)
+        if len(calls) > at:
+            raise Killed
+        return real(a, b)
+    return replace
+
+# %% ../nbs/core/04_files.ipynb #bb7d4222
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_folder():
+    from bstruct.core import files
+
+    for own in (True, False):
+        for at in range(3):
+            path = folder()
+            write_whole_folder(path, lambda f: (f / "w").write_text("old"))
+            new = path.with_name("new")
+            new.mkdir()
+            (new / "w").write_text("new")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(files, "_exchanged", files._exchanged if own else lambda *_: False)
+                patch.setattr(os, "replace", dying(at))
+                try:
+                    swap_folder(new, path)
+                except Killed:
+                    pass
+            assert (mended(path) / "w").read_text() in ("old", "new")
+            assert at < 2 and not own or (path / "w").read_text() == "new"
+
+# %% ../nbs/core/04_files.ipynb #dfde387a
+def test_what_killed_writes_left_is_swept_and_nothing_else():
+    home = folder().parent
+    for name in (".a.txt.0123456789ab.part", ".run.ba9876543210.old", "mine.part", ".run.part",
+                 "a.old"):
+        (home / name).mkdir() if "run.ba" in name else (home / name).write_text("x")
+    sweep(home)
+    assert sorted(f.name for f in home.iterdir()) == [".run.part", "a.old", "mine.part"]

@@ -84,3 +84,9 @@ def test_processes_are_counted_from_one_or_all():
             check_jobs(bad)
     with pytest.raises(ValueError, match=r"^--jobs 0: a whole number of at least 1 .*; try --jobs 2$"):
         check_jobs(0, "--jobs {}", "try --jobs 2")
+
+# %% ../nbs/core/02_refusals.ipynb #74085fe9
+def test_control_characters_are_written_out():
+    assert printable("x\x1b]0;owned\x07") == "x\\x1b]0;owned\\x07"
+    assert printable("a\nb\tc é → 漢") == "a\nb\tc é → 漢" and printable("\u202eabc\r") == "\\u202eabc\\r"
+    assert printable("\ud800").isascii()

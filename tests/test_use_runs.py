@@ -7,6 +7,7 @@ from bstruct.use.runs import *
 
 # %% ../nbs/use/08_runs.ipynb #8767f805
 import errno
+import json
 import os
 import platform
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bstruct.use.runs import discard, held
+from bstruct.use.runs import changed, digests, discard, held, next_of
 
 
 def folder():
@@ -25,7 +26,11 @@ def full_disk(*args, **kwargs):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-SETTINGS = {"data": {"source": "iris"}, "search": {"mode": "evidence"}}
+DATA = dict.fromkeys(("source", "target", "drop", "categorical", "impute", "test", "test_size",
+                      "task"))
+FACTS = dict.fromkeys(("target", "task", "reason", "rows", "columns", "fingerprint"))
+SETTINGS = {"data": DATA | {"source": "iris"}, "search": {"mode": "evidence"}, "facts": FACTS,
+            "seed": 0, "device": "cpu", "name": "iris", "versions": {}, "graph": None}
 
 # %% ../nbs/use/08_runs.ipynb #db8d7545
 def test_versions_are_those_in_use():
@@ -35,7 +40,7 @@ def test_versions_are_those_in_use():
     assert versions()["numpy"] == numpy.__version__ and versions()["torch"] == torch.__version__
     assert versions()["python"] == platform.python_version()
 
-# %% ../nbs/use/08_runs.ipynb #71c587fd
+# %% ../nbs/use/08_runs.ipynb #91fe18e6
 def test_a_run_is_started_opened_and_kept():
     path = folder()
     run = RunFolder.start(path, SETTINGS)
@@ -49,15 +54,20 @@ def test_a_run_is_started_opened_and_kept():
         RunFolder.start(path, SETTINGS)
     assert RunFolder(path).journal.records == [{"epoch": 1}]
     fresh = RunFolder.start(path, SETTINGS, overwrite=True)
-    assert fresh.journal.records == []
+    assert fresh.journal.records == [] and (fresh.folder, fresh.home) == (next_of(path), path)
+    # the old one is there until the new is whole
+    assert RunFolder(path).journal.records == [{"epoch": 1}]
+    assert RunFolder.latest(path).folder == next_of(path)
+    fresh.finish()
     assert sorted(f.name for f in path.iterdir()) == [".lock", "settings.json"]
+    assert not next_of(path).exists() and RunFolder.latest(path).folder == path
 
-# %% ../nbs/use/08_runs.ipynb #80030e60
+# %% ../nbs/use/08_runs.ipynb #c24a794a
 def test_overwrite_removes_a_run_and_nothing_else():
     path = folder()
     RunFolder.start(path, SETTINGS)
     (path / "thesis.tex").write_text("years of work")
-    RunFolder.start(path, SETTINGS, overwrite=True)
+    RunFolder.start(path, SETTINGS, overwrite=True).finish()
     assert (path / "thesis.tex").read_text() == "years of work"
     (path / "settings.json").unlink()
     for overwrite in (False, True):
@@ -70,15 +80,15 @@ def test_overwrite_removes_a_run_and_nothing_else():
     with pytest.raises(ValueError, match="is a file"):
         RunFolder.start(path / "thesis.tex", SETTINGS)
 
-# %% ../nbs/use/08_runs.ipynb #c81d9f56
+# %% ../nbs/use/08_runs.ipynb #b640e9b4
 def test_what_is_no_run_is_refused():
     path = folder()
     with pytest.raises(ValueError, match="is no run folder"):
         RunFolder(path)
     path.mkdir()
-    for text in ("{", "[]", "{}", '{"data": 1}'):
+    for text in ("{", "[]", "{}", '{"data": 1}', "[" * 100_000, "\0"):
         (path / "settings.json").write_text(text)
-        with pytest.raises(ValueError, match="not that of a bstruct run, or damaged"):
+        with pytest.raises(ValueError, match="settings.json .*damaged"):
             RunFolder(path)
 
 # %% ../nbs/use/08_runs.ipynb #26e64b70
@@ -100,12 +110,31 @@ def test_a_discarded_run_leaves_only_what_is_not_its_own():
     discard(run)
     assert [f.name for f in path.iterdir()] == ["notes.txt"]
 
+# %% ../nbs/use/08_runs.ipynb #7b1bea4e
+def test_settings_without_a_key_are_refused_by_its_name():
+    path = folder()
+    path.mkdir()
+    for key in SETTINGS:
+        (path / "settings.json").write_text(json.dumps({k: v for k, v in SETTINGS.items() if k != key}))
+        with pytest.raises(ValueError, match=f"'{key}' is missing"):
+            RunFolder(path)
+
+# %% ../nbs/use/08_runs.ipynb #98cdbc64
+def test_a_file_for_readers_that_was_changed_is_named():
+    path = folder()
+    run = RunFolder.start(path, SETTINGS)
+    (path / "report.html").write_text("<p>a report</p>")
+    run.write("checksums.json", digests(path))
+    assert changed(run) == []
+    (path / "report.html").write_text("<p>a Report</p>")
+    assert len(changed(run)) == 1 and "report.html is not as it was written" in changed(run)[0]
+
 # %% ../nbs/use/08_runs.ipynb #35f60d30
 def test_a_held_run_is_refused_until_it_is_free():
     from bstruct.use.runs import held
     path = folder()
     RunFolder.start(path, SETTINGS)
     with held(path):
-        with pytest.raises(ValueError, match="being written by another process"):
+        with pytest.raises(ValueError, match="being written by process .* since"):
             RunFolder.start(path, SETTINGS, overwrite=True)
     RunFolder.start(path, SETTINGS, overwrite=True)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import time
+import zlib
 from pathlib import Path
 
 import torch
@@ -30,7 +31,17 @@ def fingerprint(*parts) -> str:
             digest.update(json.dumps(part, sort_keys=True, default=str).encode())
     return digest.hexdigest()[:16]
 
-# %% ../../nbs/core/07_checkpoint.ipynb #1230263e
+# %% ../../nbs/core/07_checkpoint.ipynb #ba006224
+def _checksum(tensors: dict[str, Tensor], record: str) -> str:
+    "CRC-32 of the names, types, shapes and bytes of tensors, and of a text."
+    found = zlib.crc32(record.encode())
+    for name in sorted(tensors):
+        t = tensors[name].contiguous()
+        found = zlib.crc32(f"{name} {t.dtype} {tuple(t.shape)}".encode(), found)
+        found = zlib.crc32(t.reshape(-1).view(torch.uint8).numpy(), found) if t.numel() else found
+    return f"{found:08x}"
+
+# %% ../../nbs/core/07_checkpoint.ipynb #0f3c0d9b
 def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict) -> None:
     "Save tensors and a JSON record in one file, atomically; OSError where the disk is full."
     from safetensors.torch import save
@@ -38,20 +49,30 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     held = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    write_whole(path, save(held, {"record": json.dumps(record)}))
+    text = json.dumps(record)
+    write_whole(path, save(held, {"record": text, "crc": _checksum(held, text)}))
 
-# %% ../../nbs/core/07_checkpoint.ipynb #bc2838f5
+# %% ../../nbs/core/07_checkpoint.ipynb #93976aa8
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
     "The tensors and the record of a file; ValueError where it is torn or foreign."
     from safetensors import SafetensorError, safe_open
 
+    if Path(path).is_symlink():
+        raise ValueError(f"{path} is a symbolic link, which is not followed; put the file "
+                         "itself there")
     try:
         with safe_open(path, "pt") as file:
-            return {k: file.get_tensor(k) for k in file.keys()}, json.loads(
-                file.metadata()["record"])
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, RuntimeError) as error:
-        raise ValueError(f"{path} is not a file of bstruct, or was cut off; restore a copy or "
-                         "fit again") from error
+            tensors, notes = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()
+        own = _checksum(tensors, notes["record"])
+        if set(notes) - {"record", "crc"} or notes.get("crc", own) != own:
+            raise ValueError("its checksum does not fit")
+        record = json.loads(notes["record"])
+        return tensors, dict(record)
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError,
+            RuntimeError) as error:
+        raise ValueError(f"{path} is not a file of bstruct, was changed, or was cut off; restore a "
+                         "copy or fit again"
+                         ) from error
 
 # %% ../../nbs/core/07_checkpoint.ipynb #814052fe
 class Checkpoint:

@@ -6,7 +6,6 @@
 __all__ = ['Journal', 'Claims']
 
 # %% ../../nbs/core/08_journal.ipynb #0848c05b
-import json
 import os
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
@@ -15,24 +14,39 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-# Windows would write other ends of lines
-MODE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+from bstruct.core.locks import LINKS, locked
+from bstruct.core.sealed import sealed_line, unsealed_line
+
+# Windows would write other ends of lines; a link is not followed
+MODE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 # %% ../../nbs/core/08_journal.ipynb #1d8bd4cb
+# seconds; an append takes milliseconds, so whoever has the lock for longer was stopped
+PATIENCE = 30.0
+
+
 @contextmanager
 def _locked(path: Path, writes: bool = True):
     """Other processes that ask for this file wait. Who only reads goes without a lock where nobody
     has ever written."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"), poll_interval=0.005, thread_local=False)
-    if writes:
-        lock.acquire()
-    elif Path(lock.lock_file).exists():
-        with suppress(PermissionError):
-            lock.acquire()
+    if path.is_symlink():
+        raise ValueError(f"{path} is {LINKS}")
+    beside = path.with_name(f".{path.name}.lock")
+    if not writes and not beside.exists():
+        yield
+        return
+    lock = locked(beside, PATIENCE)
+    try:
+        lock.__enter__()
+    except PermissionError:
+        if writes:
+            raise
+        yield
+        return
     try:
         yield
     finally:
-        lock.release()
+        lock.__exit__(None, None, None)
 
 
 def _written(file: int, data: bytes, at: int) -> None:
@@ -48,24 +62,29 @@ def _written(file: int, data: bytes, at: int) -> None:
         raise
 
 
-def _parsed(data: bytes, path: Path, before: int) -> tuple[list[dict], int, str | None]:
-    """The records of the whole lines, the bytes of these lines, and what is to be said of a torn
-    last one."""
+def _parsed(data: bytes, path: Path, before: int,
+            sealed: bool) -> tuple[list[dict], int, str | None, bool]:
+    """The records of the whole lines, the bytes of these lines, what is to be said of a torn last
+    one, and whether lines are sealed; none may be without a seal where those before it have one."""
     lines, records, length = data.splitlines(keepends=True), [], 0
     for number, line in enumerate(lines, 1):
         try:
             if not line.endswith(b"\n"):
                 raise ValueError("it has no end")
-            records.append(json.loads(line))
+            record, own = unsealed_line(line)
+            if sealed and not own:
+                raise ValueError("it has no checksum")
+            sealed = own
+            records.append(record)
             length += len(line)
         except ValueError as error:
-            if number < len(lines):
+            if number < len(lines) or (line.endswith(b"\n") and "checksum" in str(error)):
                 raise ValueError(f"{path}: line {before + number} of {before + len(lines)} is "
-                                 f"damaged ({error}); only the last may be: restore the file, or "
-                                 "start a new run") from None
+                                 f"damaged ({error}); only the last may be cut off: restore the "
+                                 "file, or start a new run") from None
             return (records, length, f"the journal's last record was torn ({len(line)} bytes); it "
-                                     "is ignored")
-    return records, length, None
+                                     "is ignored", sealed)
+    return records, length, None, sealed
 
 
 def _compare(path: Path, found: Mapping, wanted: Mapping) -> None:
@@ -93,11 +112,13 @@ class Journal:
     def __init__(self, path: Path | str, header: Mapping | None = None):
         self.path, self.header, self.records, self.end, self._lines = Path(path), header and dict(
             header), [], 0, 0
+        self._sealed = False
         self.append() if header else self.refresh() if self.path.exists() else None
 
     def refresh(self) -> list[dict]:
         "Read what was appended since the last time, by whomever; returns it."
-        with _locked(self.path, writes=False), open(self.path, "rb", buffering=0) as file:
+        with _locked(self.path, writes=False), open(
+            os.open(self.path, MODE & ~os.O_CREAT & ~os.O_RDWR), "rb", buffering=0) as file:
             return self._read(file)
 
     def append(self, *records: Mapping) -> None:
@@ -107,10 +128,11 @@ class Journal:
         with _locked(self.path), open(os.open(self.path, MODE, 0o644), "r+b", buffering=0) as file:
             self._read(file)
             first = [self.header] if self.header and not self._lines else []
-            data = "".join(json.dumps(dict(r)) + "\n" for r in (*first, *records)).encode()
+            data = "".join(map(sealed_line, (*first, *records))).encode()
             _written(file.fileno(), data, self.end) if data else None
             self.records += [dict(r) for r in records]
             self.end, self._lines = self.end + len(data), self._lines + len(first) + len(records)
+            self._sealed |= bool(data)
 
     def _read(self, file: FileIO) -> list[dict]:
         "The records from `end` on; moves `end` behind the last whole line."
@@ -118,7 +140,8 @@ class Journal:
             raise ValueError(f"{self.path} was cut or replaced while it was in use; give every run "
                              "a file of its own")
         file.seek(self.end)
-        new, length, self.torn = _parsed(file.readall(), self.path, self._lines)
+        new, length, self.torn, self._sealed = _parsed(file.readall(), self.path, self._lines,
+                                                       self._sealed)
         first, self.end, self._lines = not self._lines, self.end + length, self._lines + len(new)
         if self.header and new and first:
             _compare(self.path, new.pop(0), self.header)

@@ -215,9 +215,9 @@ def _stride(i: Shape, o: Shape, name: str, axes: str) -> int:
     """The stride that leads from one shape to the other, channels first; `axes` is what an error
     tells of them."""
     if len(i) == len(o) == axes.count(",") + 1 > 1:
-        for s in range(1, max(i[1:]) + 1):
-            if all(-(-a // s) == b for a, b in zip(i[1:], o[1:])):
-                return s
+        s = max(-(-a // b) for a, b in zip(i[1:], o[1:]))  # the least that any axis allows
+        if all(-(-a // s) == b for a, b in zip(i[1:], o[1:])):
+            return s
     raise ValueError(f"{name} needs shapes {axes} with ceil(size / stride) equal on every axis, "
                      f"not {i} and {o}")
 
@@ -253,9 +253,9 @@ def _conv2d(kernel: int | None = None) -> Candidate:
 
 
 def _odd(name: str, kernel: int | None) -> int:
-    if kernel is not None and kernel % 2 == 0:
+    if kernel is not None and (kernel % 2 == 0 or kernel < 1):
         raise ValueError(f"candidate '{name}:{kernel}': the kernel size must be odd; take "
-                         f"{kernel + 1}")
+                         f"{max(kernel + 1, 1)}")
     return kernel or 3
 
 # %% ../../nbs/model/01_candidates.ipynb #771ed2b5

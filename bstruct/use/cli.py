@@ -11,25 +11,25 @@ import io
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from safetensors import SafetensorError
 
-from bstruct.core.refusals import check_choice, check_jobs
+from bstruct.core.refusals import check_choice, check_jobs, printable
 from bstruct.search.settings import Settings
 from bstruct.use.flow import (
     check_ends, estimator_of, note, prepare, search_run, text_of, write_report)
+from bstruct.use.options import Reads
 
 # %% ../../nbs/use/10_cli.ipynb #56fa68c9
 if TYPE_CHECKING:
-    import numpy as np
-
     from bstruct.use.runs import RunFolder
 
 # %% ../../nbs/use/10_cli.ipynb #09e02012
@@ -43,7 +43,8 @@ _Whole = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 class Fit:
     "Choose the most plausible structure for a table, and write a run folder."
 
-    # .csv, .csv.gz, .parquet or .npz file, or digits, iris, wine, breast_cancer, diabetes
+    # a file (.csv, .tsv, .txt, .gz, .xlsx, .parquet, .feather or .npz), or digits, iris, wine,
+    # breast_cancer, diabetes
     data: _Positional[str]
     # the run folder to write, new or empty; if not given, runs/ and the names of data and mode
     out: _File = None
@@ -65,6 +66,14 @@ class Fit:
     device: str = "cpu"  # where to compute: cpu, cuda, cuda:1
     overwrite: bool = False  # replace the run in --out
     quiet: bool = False  # no progress and no notes; print only where the report is
+    yes: bool = False  # take the cures that bstruct check would name
+    weight: _Text = None  # the column that says how often each row counts
+    class_weight: _Text = None  # balanced: every class counts the same
+    # of numbers: gaussian, student, log_normal, poisson, negative_binomial, or auto, by evidence
+    likelihood: _Text = None
+    # stop after so many seconds, and keep the best so far
+    time_limit: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
+    reads: Reads = field(default_factory=Reads)
     search: Settings = field(default_factory=Settings)
 
     def __call__(self) -> int:
@@ -117,9 +126,28 @@ class Predict:
     impute: bool = False  # fill missing values, by what training learnt
     overwrite: bool = False  # replace --out
     quiet: bool = False  # no notes
+    keep: tuple[str, ...] = ()  # columns of the table to write in front of the predictions
+    reads: Reads = field(default_factory=Reads)
 
     def __call__(self) -> int:
         return predict(self)
+
+
+@dataclass(frozen=True)
+class Check:
+    "Say all that is wrong with a table, each line with the option of fit that cures it."
+
+    data: _Positional[str]  # a table, as fit takes it
+    target: _Text = None  # the column to learn
+    task: _Text = None  # classification or regression; if not given, told by the target
+    drop: tuple[str, ...] = ()  # columns to leave out
+    categorical: tuple[str, ...] = ()  # numeric columns to take as categories
+    impute: bool = False  # missing values will be filled
+    weight: _Text = None  # the column that says how often each row counts
+    reads: Reads = field(default_factory=Reads)
+
+    def __call__(self) -> int:
+        return check_table(self)
 
 
 @dataclass(frozen=True)
@@ -134,7 +162,9 @@ class DrawGraph:
         return draw(self)
 
 
-COMMANDS = {"fit": Fit, "show": Show, "predict": Predict, "resume": Resume, "graph": DrawGraph}
+LAWS = ("gaussian", "student", "log_normal", "poisson", "negative_binomial", "auto")
+COMMANDS = {"check": Check, "fit": Fit, "show": Show, "predict": Predict, "resume": Resume,
+            "graph": DrawGraph}
 
 # %% ../../nbs/use/10_cli.ipynb #2b95c3cf
 def _unboxed(text: str) -> str:
@@ -168,7 +198,7 @@ def _parse(args: Sequence[str] | None):
             raise
         raise ValueError(_unboxed(complaint.getvalue())) from None
 
-# %% ../../nbs/use/10_cli.ipynb #ce007292
+# %% ../../nbs/use/10_cli.ipynb #ed085967
 def main(args: Sequence[str] | None = None) -> int:
     "The command `bstruct`; returns its exit code."
     warnings.showwarning = lambda message, *_: print(f"bstruct: {_line(message)}", file=sys.stderr)
@@ -177,31 +207,53 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError, SafetensorError) as error:
+    except (ValueError, OSError, SafetensorError, MemoryError) as error:
         print(f"bstruct: {_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("bstruct: interrupted before a structure was found", file=sys.stderr)
         return 130
+    except Exception as error:  # the last guard: whatever is left is a fault of bstruct
+        if "allocate" in str(error) or "out of memory" in str(error):
+            print(f"bstruct: there is not enough memory ({_line(error)[:120]}); take a smaller "
+                  "--hidden or --batch-size, or fewer rows", file=sys.stderr)
+            return 2
+        print(f"bstruct: {_fault(error)}", file=sys.stderr)
+        return 1
 
-# %% ../../nbs/use/10_cli.ipynb #a7634255
+# %% ../../nbs/use/10_cli.ipynb #5834ad89
 def _line(error: BaseException | str) -> str:
     "A message as one line; of a system error the file and the remedy too."
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
-        text = (f"{error.filename}: " if error.filename else "") + error.strerror
+        text = printable((f"{error.filename}: " if error.filename else "") + error.strerror)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return f"{text}; choose a place that can be read and written"
     elif not isinstance(error, SafetensorError):
         return text
     return f"{text}; make room, then go on with bstruct resume"
 
-# %% ../../nbs/use/10_cli.ipynb #b41600b8
+# %% ../../nbs/use/10_cli.ipynb #ca5f0541
+REPORT = "https://github.com/bstruct/bstruct/issues"
+
+
+def _fault(error: Exception) -> str:
+    "One line about an exception that nobody foresaw."
+    if os.environ.get("BSTRUCT_TRACEBACK"):
+        traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f"{os.sep}bstruct{os.sep}" in f.filename]
+    at = f"{Path(own[-1].filename).stem}, line {own[-1].lineno}" if own else "an unknown place"
+    return (f"a fault of bstruct: {type(error).__name__} in {at} ({_line(error)[:120]}); please "
+            f"report it at {REPORT} with the command and the output under BSTRUCT_TRACEBACK=1")
+
+# %% ../../nbs/use/10_cli.ipynb #d57d2425
 def _read_graph(file: Path):
+    from bstruct.core.files import read_whole
     from bstruct.model import Graph
 
     try:
-        return Graph.from_json(file.read_text(encoding="utf-8"))
+        return Graph.from_json(read_whole(file).decode())
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror}; give a file that "
                          "Graph.to_json wrote") from None
@@ -229,7 +281,59 @@ def _check_compare(modes: Sequence[str]) -> None:
     for mode in modes:
         check_choice("compare", mode, tuple(m for m in MODES if m != "enumerate"))
 
-# %% ../../nbs/use/10_cli.ipynb #7e6f5b58
+# %% ../../nbs/use/10_cli.ipynb #d39c6875
+def _chosen(options: Fit) -> dict:
+    "The options that only some runs have, checked."
+    if options.time_limit is not None and not 0 < options.time_limit < float("inf"):
+        raise ValueError(f"--time-limit {options.time_limit}: seconds above 0 are needed; try 600")
+    if options.likelihood is not None:
+        check_choice("likelihood", options.likelihood, LAWS)
+    if options.class_weight is not None:
+        check_choice("class-weight", options.class_weight, ("balanced",))
+    own = {k: getattr(options, k) for k in ("likelihood", "class_weight", "time_limit")}
+    return {k: v for k, v in own.items() if v is not None}
+
+
+def _data_of(options) -> dict:
+    "The part of a run's settings that says where the rows come from and how they are read."
+    known, own = Path(options.data).exists(), vars(options)
+    dialect, weight = options.reads.record(), options.weight
+    return {"source": str(Path(options.data).absolute()) if known else options.data,
+            "target": options.target,
+            "drop": list(options.drop), "categorical": list(options.categorical),
+            "impute": options.impute,
+            "test": str(own["test"].absolute()) if own.get("test") else None,
+            "test_size": own.get("test_size"), "task": options.task,
+            **({"dialect": dialect} if dialect else {}), **({"weight": weight} if weight else {})}
+
+
+def _cured(data: dict, quiet: bool) -> dict:
+    "The settings with all the advice that `check` would give."
+    from bstruct.use.checkup import cured
+
+    data, taken = cured(data)
+    for finding in taken:
+        note(f"cured: {finding}", quiet)
+    return data
+
+
+def check_table(options: Check) -> int:
+    "The command `bstruct check`; 1 where a fit would stop."
+    from bstruct.use.checkup import checkup, cured
+
+    data = _data_of(options)
+    found = checkup(data)
+    for finding in sorted(found, key=lambda f: not f.wrong):
+        print(printable(str(finding)))
+    wrong = [f for f in found if f.wrong]
+    if any(f.cure for f in wrong):
+        cures = " ".join(str(f).rpartition(": ")[2] for f in cured(data)[1])
+        print(printable(f"\nbstruct fit {options.data} {cures}\nbstruct fit {options.data} --yes"))
+    elif not wrong:
+        print("nothing is wrong with it")
+    return 1 if wrong else 0
+
+# %% ../../nbs/use/10_cli.ipynb #e49270b3
 def fit(options: Fit) -> int:
     "The command `bstruct fit`."
     from bstruct.use.runs import RunFolder, discard, refuse_taken, versions
@@ -240,13 +344,9 @@ def fit(options: Fit) -> int:
     _check_device(options.device)
     _check_jobs(options.jobs)
     _check_compare(options.compare)
-    known = Path(options.data).exists()
-    data = {"source": str(Path(options.data).absolute()) if known else options.data,
-            "target": options.target,
-            "drop": list(options.drop), "categorical": list(options.categorical),
-            "impute": options.impute,
-            "test": str(options.test.absolute()) if options.test else None,
-            "test_size": options.test_size, "task": options.task}
+    data = _data_of(options)
+    if options.yes:
+        data = _cured(data, options.quiet)
     prepared = prepare(data, options.seed)
     graph = _read_graph(options.graph) if options.graph else None
     if graph is not None:
@@ -256,27 +356,29 @@ def fit(options: Fit) -> int:
                 "seed": options.seed, "device": options.device, "versions": versions(),
                 "jobs": options.jobs,
                 "compare": list(options.compare) if options.search.mode == "enumerate" else [],
-                "graph": None if graph is None else graph.to_dict()}
+                "graph": None if graph is None else graph.to_dict(), **_chosen(options)}
     estimator_of(settings, None).check(prepared.X, prepared.y)
     run = RunFolder.start(out, settings, options.overwrite)
     note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task overrides)",
          options.quiet)
+    for line in prepared.said:
+        note(line, options.quiet)
     try:
         return search_run(run, prepared, None, options.quiet)
-    except (ValueError, KeyboardInterrupt) as stop:
-        if not run.journal.records:
+    except (Exception, KeyboardInterrupt) as stop:
+        if not run.journal.records and not isinstance(stop, OSError):
             discard(run)
         elif isinstance(stop, KeyboardInterrupt):
             note(f"what was done is kept; go on with bstruct resume {run.folder}", options.quiet)
         raise
 
 # %% ../../nbs/use/10_cli.ipynb #59567a97
-def _open(options) -> "RunFolder":
-    "The run of a command, if its flags are the run's own."
-    from bstruct.use.runs import RunFolder
+def _open(options, latest: bool = False) -> "RunFolder":
+    "The run of a command, if its flags are the run's own; the `latest` may not have its place yet."
+    from bstruct.use.runs import RunFolder, settled
 
-    run = RunFolder(options.run)
-    own = {"mode": run.settings["search"]["mode"], "seed": run.settings["seed"]}
+    run = RunFolder.latest(options.run) if latest else RunFolder(settled(options.run))
+    own = {"mode": run.settings["search"].get("mode"), "seed": run.settings["seed"]}
     for name, value in own.items():
         if (given := getattr(options, name)) not in (None, value):
             raise ValueError(f"--{name} {given} is not this run's, which is {value}: leave it out, "
@@ -284,15 +386,25 @@ def _open(options) -> "RunFolder":
     return run
 
 
+RESULT = ("source", "rows", "columns", "task", "structure", "probabilities", "evidence",
+          "evidence_text", "ranking", "n_structures", "complexity", "history", "interrupted")
+
+
 def _result(run) -> dict | None:
-    return run.read("result.json") if (run.folder / "result.json").exists() else None
+    if not (run.folder / "result.json").exists():
+        return None
+    found = run.read("result.json")
+    if lost := [k for k in RESULT if k not in found]:
+        raise ValueError(f"{run.folder / 'result.json'} is damaged: {lost[0]!r} is missing; "
+                         "restore it, or fit again")
+    return found
 
 # %% ../../nbs/use/10_cli.ipynb #37cf2964
 def resume(options: Resume) -> int:
     "The command `bstruct resume`."
     from bstruct.use.runs import versions
 
-    run = _open(options)
+    run = _open(options, latest=True)
     result, settings = _result(run), run.settings
     if result and not result["interrupted"]:
         note(f"{run.folder} has finished; there is nothing to go on with", options.quiet)
@@ -307,6 +419,10 @@ def resume(options: Resume) -> int:
                          f"SHA-256 was {settings['facts']['fingerprint'][:12]}… and is "
                          f"{prepared.facts['fingerprint'][:12]}…): "
                          "restore it, or fit a new run")
+    if prepared.facts.get("test_fingerprint") != settings["facts"].get(
+            "test_fingerprint", prepared.facts.get("test_fingerprint")):
+        raise ValueError(f"{settings['data']['test']}, the file of test rows, has changed since "
+                         "the run began: restore it, or fit a new run")
     now = versions()
     notes = [f"{k} was {v} when the run began and is {now.get(k)} now; the result may differ"
              for k, v in settings["versions"].items() if now.get(k) != v]
@@ -330,6 +446,8 @@ def _reached(run) -> str:
 
 def show(options: Show) -> int:
     "The command `bstruct show`."
+    from bstruct.use.runs import changed
+
     if options.top < 1:
         raise ValueError(f"--top {options.top}: at least 1 is needed; try --top 10")
     run = _open(options)
@@ -337,12 +455,14 @@ def show(options: Show) -> int:
     if run.journal.torn:
         note(run.journal.torn, options.quiet)
     if result is None:
-        print(f"{run.settings['name']}: not finished ({_reached(run)}); go on with bstruct resume "
-              f"{run.folder}")
+        print(printable(f"{run.settings['name']}: not finished ({_reached(run)}); go on with "
+                        f"bstruct resume {run.folder}"))
         return 0
     if options.overwrite:
         write_report(run, result, _load(run, options.device).graph_)
-    print(f"{text_of(result, options.top)}\n\nreport: {run.folder / 'report.html'}")
+    for line in changed(run):
+        note(line, options.quiet)
+    print(printable(f"{text_of(result, options.top)}\n\nreport: {run.folder / 'report.html'}"))
     return 0
 
 # %% ../../nbs/use/10_cli.ipynb #0cebf74d
@@ -353,37 +473,29 @@ def _load(run, device: str | None):
         raise ValueError(f"{run.folder} has not finished; go on with bstruct resume {run.folder}")
     return load(run.folder / "model", device or run.settings["device"])
 
-
-def _predictions(model, X: "np.ndarray"):
-    "The predictions as a data frame."
-    import pandas as pd
-
-    if hasattr(model, "predict_proba"):
-        p = model.predict_proba(X)
-        columns = {f"p({c})": p[:, i] for i, c in enumerate(model.classes_)}
-        return pd.DataFrame({"prediction": model.classes_[p.argmax(1)], **columns})
-    mean, std = model.predict(X, return_std=True)
-    return pd.DataFrame({"prediction": mean, "std": std})
-
 # %% ../../nbs/use/10_cli.ipynb #bdc38279
 def predict(options: Predict) -> int:
     "The command `bstruct predict`."
-    from bstruct.use.data import TableEncoder, load_table, target_values
-    from bstruct.use.report import assess
-    from bstruct.use.runs import write_whole
+    from bstruct.core.files import write_whole
+    from bstruct.use.data import dialect_of, is_set, load_table
+    from bstruct.use.encoder import TableEncoder
+    from bstruct.use.predicting import answer
 
     run = _open(options)
     if options.out and options.out.exists() and not options.overwrite:
         raise ValueError(f"{options.out} exists; choose another --out, or --overwrite it")
     model, encoder = _load(run, options.device), TableEncoder.from_dict(run.read("encoder.json"))
-    encoder.impute |= options.impute
-    facts = run.settings["facts"]
-    table = load_table(options.data, facts["target"], labelled=False)
-    X = encoder.transform(table.X)
-    text = _predictions(model, X).to_csv(index=False)
-    if table.y is not None:
-        found = assess(model, X, target_values(table.y, facts["task"], training=False))
-        note(", ".join(f"{k} {v:.4f}" for k, v in found["metrics"].items()), options.quiet)
+    data, facts = run.settings["data"], run.settings["facts"]
+    dialect = dialect_of({"dialect": options.reads.record(data.get("dialect"))})
+    encoder.impute, encoder.missing = encoder.impute or options.impute, dialect.missing
+    if not is_set(options.data):
+        dialect = replace(dialect, index=dialect.index if options.reads.index else None)
+    table = load_table(options.data, facts["target"], labelled=False, dialect=dialect,
+                       keep=options.keep)
+    found, said = answer(model, encoder, table, facts["task"], dialect.missing)
+    text = found.to_csv(index=False)
+    for line in (*table.said, *said):
+        note(line, options.quiet)
     if options.out:
         write_whole(options.out, text)
     else:
@@ -393,8 +505,8 @@ def predict(options: Predict) -> int:
 # %% ../../nbs/use/10_cli.ipynb #23e22b14
 def draw(options: DrawGraph) -> int:
     "The command `bstruct graph`."
+    from bstruct.core.files import write_whole
     from bstruct.use.plots import as_image
-    from bstruct.use.runs import write_whole
 
     graph, kind = _read_graph(options.file), options.out.suffix if options.out else None
     if kind not in (None, ".svg", ".png", ".dot"):
@@ -402,7 +514,7 @@ def draw(options: DrawGraph) -> int:
     if options.out and options.out.exists() and not options.overwrite:
         raise ValueError(f"{options.out} exists; choose another --out, or --overwrite it")
     for edge, candidates in graph.candidates.items():
-        print(f"{edge}: {', '.join(candidates)}")
+        print(printable(f"{edge}: {', '.join(candidates)}"))
     print(f"{len(graph.vertices)} vertices, {len(graph.edges)} edges, {graph.n_structures:,} "
           "structures")
     if options.out:

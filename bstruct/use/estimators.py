@@ -17,7 +17,7 @@ import torch
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Generator
 
 from bstruct.core.checkpoint import read_tensors
@@ -29,6 +29,7 @@ from bstruct.model.presets import dense
 from bstruct.objectives.complexity import complexity
 from bstruct.objectives.task import Task
 from bstruct.search.modes.family import check, search
+from bstruct.search.work.room import forecast_search
 from bstruct.search.pareto import plot_path
 from bstruct.search.ranking import place_of
 from bstruct.search.result import Result, Scored, as_record, to_frame
@@ -36,9 +37,16 @@ from bstruct.search.settings import Settings
 from bstruct.structure.law import as_structure, rows
 from bstruct.structure.variable import Structure, names
 from bstruct.training.batch import Batch, prior_log_precision
+from bstruct.use.encoder import TableEncoder
+from bstruct.use.inputs import plain, rows_to_learn, rows_to_predict, said_of, surroundings, within
 from bstruct.use.parameters import EstimatorParameters
-from bstruct.use.predictor import device_of, ensemble, moments, predictive, standardise, to_torch
-from bstruct.use.saving import TENSORS, batch_of, mixture_of, restored, save
+from bstruct.use.predictor import (
+    device_of, distance, ensemble, moments, predictive, span_of, standardise, to_torch)
+from bstruct.use.saving import TENSORS, batch_of, given, mixture_of, restored, save
+from bstruct.use.targets import (
+    LAWS, behind_a_line, likely_law, number_target, row_weights, with_weights)
+
+DOUBTED = 500  # rows of the fit that its predictions are compared on
 
 # %% ../../nbs/use/04_estimators.ipynb #171ab292
 def _processes(n_jobs) -> int:
@@ -63,21 +71,27 @@ def _graph_for(graph: Graph | None, settings: Settings, inputs: int, outputs: in
     return graph
 
 # %% ../../nbs/use/04_estimators.ipynb #736472c5
-def _problem(model, X, y) -> tuple[Graph, Task, Settings, int, int]:
+def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, int, int]:
     "What a search is given: graph, task, settings, seed and number of processes."
-    settings = Settings(**{f.name: getattr(model, f.name) for f in fields(Settings)
+    settings = Settings(**{f.name: plain(getattr(model, f.name)) for f in fields(Settings)
                            if hasattr(model, f.name)})
     n_jobs = _processes(model.n_jobs)
+    table = X
     X, y = model._checked(X, y)
-    target, model.likelihood_, outputs = model._target(y)
-    model.input_mean_, model.input_scale_ = moments(X)
-    graph = _graph_for(model.graph, settings, X.shape[1], outputs)
+    weight, said = row_weights(y, sample_weight, model.class_weight)
+    model.input_mean_, model.input_scale_ = moments(X, weight)
+    model.input_span_ = span_of(X, model.input_mean_, model.input_scale_)
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
     order = torch.randperm(len(X), generator=Generator().manual_seed(seed))
     inputs = standardise(torch.tensor(X), model.input_mean_,
                          model.input_scale_).float()[order].to(model.device)
-    return graph, Task(inputs, target[order].to(model.device),
-                       model.likelihood_), settings, seed, n_jobs
+    shuffled = None if weight is None else weight[order.numpy()]
+    target, model.likelihood_, outputs = model._target(y, weight, lambda y: likely_law(
+        inputs, y[order.numpy()], settings, seed, shuffled))
+    model._said = [*said_of(model, table), *said, *model._law_said]
+    graph = _graph_for(model.graph, settings, X.shape[1], outputs)
+    values, law = with_weights(target, model.likelihood_, weight)
+    return graph, Task(inputs, values[order].to(model.device), law), settings, seed, n_jobs
 
 # %% ../../nbs/use/04_estimators.ipynb #23d17466
 class FittedStructure(EstimatorParameters):
@@ -143,47 +157,116 @@ class FittedStructure(EstimatorParameters):
         "A module that predicts with torch alone, for standardised tables of any number of rows."
         return to_torch(self, structures=structures)
 
-# %% ../../nbs/use/04_estimators.ipynb #e81a4ad9
+# %% ../../nbs/use/04_estimators.ipynb #0e65cca0
+def _at_once(model) -> int:
+    "Rows that are predicted at a time, so that outputs of all classes and samples fit."
+    outputs = math.prod(model.graph_.vertices[-1].shape)
+    widest = max(math.prod(v.shape) for v in model.graph_.vertices)
+    samples = max(1, int(plain(model.samples)))
+    return max(1, min(4096, 2**27 // (samples * max(outputs, widest))))
+
+
+def _doubt(model, X, y, over: list[float]) -> None:
+    "Notes that a reader of the fit should have. ValueError where it predicts nothing finite."
+    at = np.linspace(0, len(model._rows) - 1, min(DOUBTED, len(model._rows))).astype(int)
+    Z, y = model._rows[at], model._answers[at]
+    found = _unencoded(model, Z)
+    if not np.isfinite(found).all():
+        raise ValueError(f"the fit diverged: its predictions are not finite. learning_rate is "
+                         f"{model.learning_rate}: try learning_rate=0.02")
+    inputs = standardise(torch.tensor(Z), model.input_mean_, model.input_scale_).numpy()
+    classes = getattr(model, "classes_", None)
+    predicted = found[..., 0] if classes is None else classes[found.argmax(1)]
+    line = behind_a_line(inputs, y, predicted, classes)
+    late = [f"stopped after {over[0]:.0f} s, by time_limit; this is the "
+            "best so far"] if over else []
+    model.notes_ = [*model.notes_, *model._said, *([line] if line else []), *late]
+    del model._rows, model._answers, model._said, model._law_said
+
+
+def _unencoded(model, Z: np.ndarray) -> np.ndarray:
+    "Predictions of rows of the matrix that the fit saw."
+    members = ensemble(model.result_, plain(model.samples), "all")
+    with torch.no_grad():
+        return predictive(model, members, torch.tensor(Z, device=device_of(members))).cpu().numpy()
+
+# %% ../../nbs/use/04_estimators.ipynb #c0acc936
 class StructureEstimator(FittedStructure):
     "What the classifier and the regressor share; use one of these."
 
-    def fit(self, X, y, *, checkpoint=None, callback=None):
+    def fit(self, X, y, sample_weight=None, *, checkpoint=None, callback=None):
         """Search the structure of a network for the rows X [n, d] and the targets y [n].
 
-        `checkpoint`: path of a file that makes the fit resumable; `callback`: called with a record
-        every epoch. Ctrl-C keeps the best so far. Raises ValueError for settings or tables that
-        cannot work.
+        `X`: an array, a frame with numbers, words and dates, or a sparse matrix. `sample_weight`
+        [n]: how often each row counts. `checkpoint`: path of a file that makes the fit resumable;
+        `callback`: called with a record every epoch. Ctrl-C and `time_limit` keep the best so far.
+        Raises ValueError for settings or tables that cannot work.
         """
-        graph, task, settings, seed, n_jobs = _problem(self, X, y)
-        report = _reporter(self.verbose, callback)
-        self.result_ = search(graph, task, settings, seed, checkpoint, report, n_jobs)
-        _explain(self, graph)
+        with surroundings():
+            report, over = within(plain(self.time_limit), _reporter(self.verbose, callback))
+            graph, task, settings, seed, n_jobs = _problem(self, X, y, sample_weight)
+            forecast_search(graph, task, settings, n_jobs)
+            try:
+                self.result_ = search(graph, task, settings, seed, checkpoint, report, n_jobs)
+            except KeyboardInterrupt:
+                if not over:
+                    raise
+                raise ValueError(f"time_limit={self.time_limit} was over before a structure was "
+                                 "found: allow more seconds, or fewer min_steps") from None
+            _explain(self, graph)
+            _doubt(self, X, y, over)
         return self
 
-    def check(self, X, y) -> None:
+    def check(self, X, y, sample_weight=None) -> None:
         """Raise the ValueError that `fit` would raise before its first step, or do nothing;
         changes nothing."""
-        graph, task, settings, _, n_jobs = _problem(clone(self), X, y)
-        check(graph, task, settings, n_jobs)
+        with surroundings():
+            within(plain(self.time_limit), None)
+            graph, task, settings, _, n_jobs = _problem(clone(self), X, y, sample_weight)
+            forecast_search(graph, task, settings, n_jobs)
+            check(graph, task, settings, n_jobs)
+
+    def far(self, X) -> np.ndarray:
+        """Which rows [n] lie beyond all rows of the fit by more than a standard deviation of a
+        column."""
+        check_is_fitted(self, "result_")
+        x = torch.tensor(rows_to_predict(self, X))
+        span = getattr(self, "input_span_", None)
+        return (distance(x, self.input_mean_, self.input_scale_, span) > 0).numpy()
 
     def _predicted(self, X, structures: str) -> np.ndarray:
         "What `predictive` says of the rows, in pieces that fit in memory."
         check_is_fitted(self, "result_")
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        members = ensemble(self.result_, self.samples, structures)
-        pieces = torch.tensor(X, device=device_of(members)).split(4096)
-        return torch.cat([predictive(self, members, x) for x in pieces]).cpu().numpy()
+        X = rows_to_predict(self, X)
+        with surroundings():
+            members = ensemble(self.result_, plain(self.samples), structures)
+            pieces = torch.tensor(X, device=device_of(members)).split(_at_once(self))
+            with torch.no_grad():
+                return torch.cat([predictive(self, members, x) for x in pieces]).cpu().numpy()
 
-# %% ../../nbs/use/04_estimators.ipynb #c60bbef1
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+# %% ../../nbs/use/04_estimators.ipynb #8a9e4eb6
 class StructureClassifier(ClassifierMixin, StructureEstimator):
     "The most plausible network for classes; `predict_proba` averages over weights and structures."
 
     def _checked(self, X, y):
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        if getattr(y, "ndim", 1) == 2 and np.shape(y)[1] > 1:
+            raise ValueError(f"y has {np.shape(y)[1]} columns, a classifier learns one: wrap it in "
+                             "MultiOutputClassifier of scikit-learn")
+        X, y = rows_to_learn(self, X, y)
         check_classification_targets(y)
+        self._rows, self._answers = X, y
         return X, y
 
-    def _target(self, y):
+    def _target(self, y, weight, choose):
+        if self.likelihood is not None:
+            raise ValueError(f"likelihood is {self.likelihood!r}: a classifier has that of "
+                             "classes; leave it out, or take StructureRegressor")
+        self._law_said = []
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y has one class ({self.classes_[0]!r}) in {len(y)} rows: at least "
@@ -201,26 +284,39 @@ class StructureClassifier(ClassifierMixin, StructureEstimator):
         probabilities = self.predict_proba(X, structures=structures)
         return self.classes_[probabilities.argmax(1)]
 
-# %% ../../nbs/use/04_estimators.ipynb #799467f0
+# %% ../../nbs/use/04_estimators.ipynb #ab067167
 class StructureRegressor(RegressorMixin, StructureEstimator):
     "The most plausible network for numbers, with a learnt noise variance."
 
     def _checked(self, X, y):
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
-        return X, np.asarray(y, dtype=np.float64)
+        X, y = rows_to_learn(self, X, y, y_numeric=True, multi_output=True)
+        y = np.asarray(y, dtype=np.float64)
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        self._rows, self._answers = X, y
+        return X, y
 
-    def _target(self, y):
-        self.target_mean_, self.target_scale_ = float(y.mean()), float(y.std())
-        if self.target_scale_ <= 1e-12 * max(1.0, abs(self.target_mean_)):
-            raise ValueError(f"y is constant ({y[0]!r} in all {len(y)} rows): there is nothing to "
-                             "explain; check the target column")
-        return torch.tensor((y - self.target_mean_) / self.target_scale_).float(), "gaussian", 1
+    def _target(self, y, weight, choose):
+        law, self._law_said = self.likelihood or "gaussian", []
+        check_choice("likelihood", law, LAWS)
+        if law == "auto":
+            law, table = choose(y) if y.ndim == 1 else ("gaussian", {})
+            told = ", ".join(f"{k} {v:.1f}" for k, v in table.items())
+            self._law_said = [f"the law is {law}, by log evidence in nats: {told}"] if told else []
+        found = number_target(y, law, weight)
+        self.target_mean_, self.target_scale_ = found.centre, found.scale
+        return found.values, found.law, found.outputs
 
     def predict(self, X, return_std: bool = False, *, structures="all"):
         """Mean [n], and with `return_std` the standard deviation [n] of the predictive (noise
-        included)."""
-        mean, std = self._predicted(X, structures).T
+        included); of several targets [n, t]."""
+        found = self._predicted(X, structures)
+        mean, std = found[..., 0], found[..., 1]
         return (mean, std) if return_std else mean
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
 # %% ../../nbs/use/04_estimators.ipynb #67c1e9d2
 def _reporter(verbose: bool, callback):
@@ -339,12 +435,12 @@ def load(folder: str | Path, device: str = "cpu"):
     graph = Graph.from_json(record["graph"])
     # earlier versions knew c_comb, which no mode used
     known = inspect.signature(EstimatorParameters).parameters
-    params = {k: tuple(v) if isinstance(v, list) else v for k, v in record["params"].items()
-              if k in known}
+    params = {k: given(v) for k, v in record["params"].items() if k in known}
     model = kinds[record["kind"]](
         **{**params, "graph": None if record["default_graph"] else graph, "device": device})
     for name in TENSORS:
-        setattr(model, name, tensors.pop(name))
+        if name in tensors:
+            setattr(model, name, tensors.pop(name))
     for name, value in ({"path_": [], "notes_": [], "levels_": ""} | record["state"]).items():
         setattr(model, name, restored(value, name, record))
     tensors = {k: v.to(device) for k, v in tensors.items()}
@@ -359,4 +455,6 @@ def load(folder: str | Path, device: str = "cpu"):
                            record["history"], model.interrupted_, told("path"), model.levels_,
                            model.notes_, mixture_of(graph, tensors, record))
     model.graph_, model.history_, model.evidence_ = graph, record["history"], model.result_.evidence
+    own = record.get("encoder")
+    model.encoder_ = None if own is None else TableEncoder.from_dict(own)
     return model

@@ -10,23 +10,24 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bstruct.core.refusals import printable
 from bstruct.search.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from bstruct.use.data import TableEncoder
+    from bstruct.use.encoder import TableEncoder
 
 # %% ../../nbs/use/09_flow.ipynb #5a2c895e
 def note(text: str, quiet: bool = False) -> None:
-    None if quiet else print(text, file=sys.stderr)
+    None if quiet else print(printable(text), file=sys.stderr)
 
-# %% ../../nbs/use/09_flow.ipynb #75eb7533
+# %% ../../nbs/use/09_flow.ipynb #a79688dd
 @dataclass(frozen=True)
 class Prepared:
     "Training rows and test rows as arrays, and how they came about."
@@ -36,33 +37,72 @@ class Prepared:
     test: tuple | None
     encoder: "TableEncoder"
     facts: dict
+    weight: "np.ndarray | None" = None
+    said: tuple[str, ...] = ()
 
 
-def prepare(data: Mapping, seed: int) -> Prepared:
-    "Load, check, split and encode. Raises DataError."
+def _loaded(data: Mapping, seed: int):
+    "The table to learn from, the table of the test or None, the task and its reason."
     from bstruct.use.data import (
-        DataError, TableEncoder, hold_out, infer_task, load_table, target_values)
+        DataError, dialect_of, hold_out, infer_task, load_table, target_values)
 
     if data["test"] and data["test_size"] is not None:
         raise DataError("test rows come from --test or from --test-size, not from both: "
                         "leave one out")
-    table = load_table(data["source"], data["target"], drop=data["drop"])
-    task, reason = infer_task(table.target) if data["task"] is None else (
+    dialect, how = dialect_of(data), {"drop": data["drop"], "weight": data.get("weight")}
+    table = load_table(data["source"], data["target"], dialect=dialect, **how)
+    task, reason = infer_task(table.target, dialect.missing) if data["task"] is None else (
         data["task"], "as --task says")
-    target_values(table.target, task)
-    # row numbers of the whole table, before a split
-    TableEncoder(data["impute"], data["categorical"]).fit(table.X)
-    test = load_table(data["test"], str(table.target.name)) if data["test"] else None
+    target_values(table.target, task, missing=dialect.missing)
+    _encoder(data).fit(table.X)  # row numbers of the whole table, before a split
+    test = None
+    if data["test"]:
+        test = load_table(data["test"], str(table.target.name), dialect=dialect)
     if data["test_size"] is not None:
-        table, test = hold_out(table, data["test_size"], seed, task == "classification")
-    encoder = TableEncoder(data["impute"], data["categorical"]).fit(table.X)
-    X, y = encoder.transform(table.X), target_values(table.target, task)
-    seen = None
-    if test is not None:
-        seen = encoder.transform(test.X), target_values(test.target, task, training=False)
+        table, test = hold_out(table, data["test_size"], seed, task == "classification",
+                               dialect.missing)
+    return table, test, task, reason
+
+
+def _encoder(data: Mapping) -> "TableEncoder":
+    from bstruct.use.data import dialect_of
+    from bstruct.use.encoder import TableEncoder
+
+    return TableEncoder(data["impute"], tuple(data["categorical"]), dialect_of(data).missing)
+
+
+def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) -> tuple:
+    """Encoded rows and targets of the test, without classes that training never saw, and what is
+    said."""
+    from bstruct.use.data import target_values
+    from bstruct.use.predicting import labels_in
+
+    X, said = encoder.transform(test.X), []
+    if task == "regression":
+        return (X, target_values(test.target, task, False, missing)), said
+    import numpy as np
+
+    values, known = labels_in(np.unique(y), test.target, missing)
+    if new := int((~known).sum()):
+        said = [f"{new} of {len(X)} test rows have a class that training never saw; they are "
+                "left out"]
+    return ((X[known], values) if known.any() else None), said
+
+
+def prepare(data: Mapping, seed: int) -> Prepared:
+    "Load, check, split and encode. Raises DataError."
+    from bstruct.use.data import dialect_of, target_values, weight_values
+
+    table, test, task, reason = _loaded(data, seed)
+    missing, encoder = dialect_of(data).missing, _encoder(data).fit(table.X)
+    X, y = encoder.transform(table.X), target_values(table.target, task, missing=missing)
+    weight = None if table.weight is None else weight_values(table.weight)
+    seen, said = (None, []) if test is None else _seen(test, encoder, task, y, missing)
     facts = {"target": str(table.target.name), "task": task, "reason": reason, "rows": len(X),
              "columns": X.shape[1], "fingerprint": table.fingerprint}
-    return Prepared(X, y, seen, encoder, facts)
+    if data["test"]:
+        facts["test_fingerprint"] = test.fingerprint
+    return Prepared(X, y, seen, encoder, facts, weight, (*table.said, *encoder.guesses, *said))
 
 
 def check_ends(graph, prepared: Prepared) -> None:
@@ -78,7 +118,17 @@ def check_ends(graph, prepared: Prepared) -> None:
                          f"row, the encoded table has {columns}: change its shape, or "
                          "--drop columns")
 
-# %% ../../nbs/use/09_flow.ipynb #1c8b23a5
+# %% ../../nbs/use/09_flow.ipynb #2775bed2
+def settings_of(record: Mapping) -> Settings:
+    """The settings of a search that a run kept. ValueError for a field that this version does not
+    know."""
+    known = {f.name for f in fields(Settings)}
+    if later := sorted(set(record) - known):
+        raise ValueError(f"the run has a setting {later[0]!r}, which this bstruct does not "
+                         "know; go on with the version that began it, or fit a new run")
+    return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+
+# %% ../../nbs/use/09_flow.ipynb #7b325c80
 def estimator_of(settings: Mapping, device: str | None, mode: str | None = None):
     """The estimator of a run; in another `mode`, which has no use for what belongs to `enumerate`
     alone."""
@@ -93,20 +143,21 @@ def estimator_of(settings: Mapping, device: str | None, mode: str | None = None)
     other = {"mode": mode, "budget": None, "halving": False} if mode else {}
     if mode in ("grow", "shrink") and settings["search"].get("judge") == "laplace":
         other["judge"] = "prequential"  # the only judge of walks
-    declared = Settings.of(settings["search"] | other)
+    declared = settings_of(settings["search"] | other)
     refuse_unused(declared)
     search = {k: v for k, v in asdict(declared).items() if k != "c_comb"}  # which is 0
+    own = {k: settings[k] for k in ("likelihood", "class_weight", "time_limit") if settings.get(k)}
     return kind(**search, graph=graph, random_state=settings["seed"],
-                device=device or settings["device"], n_jobs=settings.get("jobs", 1))
+                device=device or settings["device"], n_jobs=settings.get("jobs", 1), **own)
 
-# %% ../../nbs/use/09_flow.ipynb #1be6c1bf
+# %% ../../nbs/use/09_flow.ipynb #bfc4fc85
 def candidates_of(settings: Mapping) -> dict[str, tuple[str, ...]]:
     "The candidates of each edge, of the run's own graph or of the default one."
     from bstruct.model import Graph
 
     if settings["graph"]:
         return Graph.from_json(settings["graph"]).candidates
-    search = Settings.of(settings["search"])
+    search = settings_of(settings["search"])
     return Graph.dense(settings["facts"]["columns"], 1, search.hidden, search.candidates).candidates
 
 # %% ../../nbs/use/09_flow.ipynb #bcde231a
@@ -165,6 +216,7 @@ def heeding_interrupts():
 def search_run(run, prepared: Prepared, device: str | None, quiet: bool,
                notes: Sequence[str] = ()) -> int:
     "Fit, and write what was found; exit code 130 if it was interrupted."
+    from bstruct.core.files import sweep
     from bstruct.use.runs import held
 
     model, progress = estimator_of(run.settings, device), Progress(quiet)
@@ -177,17 +229,22 @@ def search_run(run, prepared: Prepared, device: str | None, quiet: bool,
         progress(record, names)
 
     with held(run.folder), heeding_interrupts() as pressed:
+        sweep(run.folder)
         try:
-            model.fit(prepared.X, prepared.y, checkpoint=run.folder / "checkpoint", callback=epoch)
+            model.fit(prepared.X, prepared.y, sample_weight=prepared.weight,
+                      checkpoint=run.folder / "checkpoint", callback=epoch)
             answers = [] if pressed else _answers(run, model, prepared, device, epoch)
         finally:
             progress.close()
-        summary = _summary(run, model, prepared, bool(pressed), notes) | {"answers": answers}
+        stopped = bool(pressed) or bool(model.interrupted_)
+        summary = _summary(run, model, prepared, stopped, notes) | {"answers": answers}
         _write(run, model, prepared.encoder, summary)
-    print(run.folder / "report.html" if quiet else f"{text_of(summary)}\n\nreport: "
-                                                   f"{run.folder / 'report.html'}")
-    if pressed:
-        note(f"interrupted: this is the best so far; go on with bstruct resume {run.folder}", quiet)
+        if not pressed:
+            run.finish()
+    place = run.folder / "report.html"
+    print(printable(str(place) if quiet else f"{text_of(summary)}\n\nreport: {place}"))
+    if stopped:
+        note(f"interrupted: this is the best so far; go on with bstruct resume {run.home}", quiet)
     return 130 if pressed else 0
 
 
@@ -199,8 +256,8 @@ def _answers(run, model, prepared: Prepared, device: str | None, epoch) -> list[
         quick = estimator_of(run.settings, device, mode)
         told = lambda record, mode=mode: epoch(record | {"stage": f"{mode}: {record['stage']}"})
         try:
-            quick.fit(prepared.X, prepared.y, checkpoint=run.folder / f"checkpoint.{mode}",
-                      callback=told)
+            quick.fit(prepared.X, prepared.y, sample_weight=prepared.weight,
+                      checkpoint=run.folder / f"checkpoint.{mode}", callback=told)
         except KeyboardInterrupt:
             return found
         if quick.interrupted_:
@@ -233,7 +290,21 @@ def _summary(run, model, prepared: Prepared, interrupted: bool, notes: Sequence[
                     **({"levels": model.levels_} if model.levels_ else {})},
             "test": assess(model, prepared.test[0], prepared.test[1], prepared.y) if prepared.test
             else None,
-            "interrupted": interrupted, "notes": [*notes, *model.notes_]}
+            **_beside(model, prepared, settings["facts"]["task"], settings["seed"]),
+            "interrupted": interrupted, "notes": [*notes, *prepared.said, *model.notes_]}
+
+
+def _beside(model, prepared: Prepared, task: str, seed: int) -> dict:
+    "What simpler models reach on the same split, and how much each column matters."
+    from bstruct.use.beside import importance, rivals
+
+    columns = list(prepared.encoder.columns_.values())
+    rows = prepared.test or (prepared.X, prepared.y)
+    found = {"importance": importance(model, columns, *rows, seed)}
+    if prepared.test:
+        found["rivals"] = rivals((prepared.X, prepared.y), prepared.test, task, seed,
+                                 prepared.weight)
+    return found
 
 
 def text_of(summary: Mapping, top: int = 8) -> str:
@@ -252,7 +323,7 @@ def _write(run, model, encoder, summary: Mapping) -> None:
     if model.path_:
         write_whole(run.folder / "path.csv", model.to_frame("path").to_csv(index=False))
     write_report(run, summary, model.graph_)
-    run.write("result.json", summary)
+    run.write("result.json", summary)  # the seal
     if not summary["interrupted"]:
         for name in CHECKPOINTS:
             remove(run.folder / name)
@@ -263,6 +334,7 @@ def write_report(run, summary: Mapping, graph) -> None:
     from bstruct.use.page import as_html
     from bstruct.use.plots import as_image
     from bstruct.use.report import figures
+    from bstruct.use.runs import digests
 
     images = {}
     for name, figure in figures(summary, graph).items():
@@ -271,3 +343,4 @@ def write_report(run, summary: Mapping, graph) -> None:
                                                           for name, i in images.items()])
     svg = {name[:-4]: image for name, image in images.items() if name.endswith(".svg")}
     write_whole(run.folder / "report.html", as_html(summary, svg))
+    run.write("checksums.json", digests(run.folder))

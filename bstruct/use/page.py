@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from bstruct.use import plots
 from bstruct.use.report import choices, head, verdict
+from bstruct.use.beside import plain_words
 
 # %% ../../nbs/use/07_page.ipynb #991fece2
 _STYLE = """
@@ -55,7 +56,8 @@ _PAGE = """<!doctype html>
 <header><h1>{{ s.source }}</h1>
 <p class="soft">{{ s.rows }} rows, {{ s.columns }} columns, {{ s.task }}
 {%- if s.run.reason %} ({{ s.run.reason }}){% endif %}</p>
-<p class="lead">{{ verdict }}</p><p>Log evidence {{ s.evidence_text }}.</p>
+<p class="lead">{{ verdict }}{% if words %} {{ words }}{% endif %}</p>
+<p>Log evidence {{ s.evidence_text }}.</p>
 {% for note in s.notes %}<p class="warn">{{ note }}</p>{% endfor %}</header>
 <div class="grid">
 <section class="wide"><h2>The structure</h2>
@@ -71,6 +73,12 @@ _PAGE = """<!doctype html>
 <section><h2>Did the search settle?</h2>
 {{ image("trace", "The bound that is maximised, and, below it, what is left to decide, in nats.") }}
 </section>
+{% if s.importance %}<section><h2>Which columns matter?</h2>
+<table><tr><th>column</th><th class="n">the loss grows by</th></tr>
+{% for r in s.importance[:20] %}<tr><td>{{ r.column }}</td>
+<td class="n">{{ "%.3f ± %.3f"|format(r.loss, r.error) }}</td></tr>{% endfor %}</table>
+<p class="soft">when its values are shuffled among the rows; in nats a row, or as a share of the
+target's variance.</p></section>{% endif %}
 {% if s.ranking %}<section class="wide"><h2>The rivals</h2>
 {{ image("ranking",
 "Log evidence less that of the best, with two standard errors; where bars overlap, "
@@ -119,6 +127,11 @@ beats in one respect without losing in another.</p></section>{% endif %}
 {% for name, value in s.test.metrics.items() %}<tr><td>{{ name }}</td>
 <td class="n">{{ "%.4f"|format(value) }}</td>
 <td class="n">{{ "%.4f"|format(s.test.baseline[name]) }}</td></tr>{% endfor %}</table>
+{% if s.rivals %}<h2>What simpler models reach on the same rows</h2><table><tr><th></th>
+{% for name in (s.rivals.values()|first) %}<th class="n">{{ name }}</th>{% endfor %}</tr>
+{% for model, found in s.rivals.items() %}<tr><td>{{ model }}</td>
+{% for value in found.values() %}<td class="n">{{ "%.4f"|format(value) }}</td>{% endfor %}</tr>
+{% endfor %}</table>{% endif %}
 <p class="soft">The baseline knows the distribution of the training target, and nothing else.
 Log-loss in nats a row.</p></section>
 <section><h2>Do the probabilities come true?</h2>
@@ -143,7 +156,9 @@ def as_html(summary: Mapping, svg: Mapping[str, bytes]) -> str:
     env.filters |= {"arrow": lambda edge: edge.replace("->", "→"), "line": plots.structure_text}
     images = {k: "data:image/svg+xml;base64," + base64.b64encode(v).decode()
               for k, v in svg.items()}
-    s = {"test": None, "notes": [], "ranking": [], "path": [], "answers": [], "run": {}, **summary}
+    s = {"test": None, "notes": [], "ranking": [], "path": [], "answers": [], "run": {},
+         "rivals": {}, "importance": [], **summary}
     s["run"] = {"reason": None, **s["run"]}
     return env.from_string(_PAGE).render(s=s, images=images, verdict=verdict(summary),
-                                         choices=choices(summary), head=head(summary), style=_STYLE)
+                                         choices=choices(summary), head=head(summary), style=_STYLE,
+                                         words=plain_words(summary))

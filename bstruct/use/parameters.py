@@ -74,6 +74,12 @@ class EstimatorParameters(BaseEstimator):
         nats of evidence that shrink may lose, and that grow must gain, in a step.
     graph : Graph or None, default=None
         what is searched; None: a dense graph of the widths `hidden` with the `candidates`.
+    likelihood : str or None, default=None
+        law of a regression's target: gaussian, student, log_normal, poisson, negative_binomial, or auto, which chooses by evidence; None is gaussian.
+    class_weight : dict, 'balanced' or None, default=None
+        how much rows of each class count.
+    time_limit : float or None, default=None
+        seconds after which the best so far is kept.
     random_state : int, RandomState or None, default=None
         seed of everything that is drawn.
     device : str, default="cpu"
@@ -102,13 +108,13 @@ class EstimatorParameters(BaseEstimator):
     history_ : list of dict
         a record an epoch.
     interrupted_ : str or None
-        the stage that Ctrl-C ended.
+        the stage that Ctrl-C or the time limit ended.
     levels_ : str
         how the hyperparameters were fitted.
     notes_ : list of str
         what a reader should know.
     likelihood_ : str
-        gaussian, bernoulli or categorical.
+        the law of the target.
     classes_ : array
         the labels, of a classifier.
     n_features_in_ : int
@@ -131,7 +137,8 @@ class EstimatorParameters(BaseEstimator):
                  epochs=12, min_steps=300, batch_size=128, learning_rate=0.02,
                  structure_learning_rate=0.02, judge="auto", screened=16, finalists=4,
                  blocks=2, replicas=2, samples=32, budget=None, halving=False,
-                 tolerance=3.0, graph=None, random_state=None, device="cpu", n_jobs=None,
+                 tolerance=3.0, graph=None, likelihood=None, class_weight=None,
+                 time_limit=None, random_state=None, device="cpu", n_jobs=None,
                  verbose=False):
         self.mode, self.hidden = mode, hidden
         self.candidates, self.share_weights = candidates, share_weights
@@ -147,8 +154,10 @@ class EstimatorParameters(BaseEstimator):
         self.replicas, self.samples = replicas, samples
         self.budget, self.halving = budget, halving
         self.tolerance, self.graph = tolerance, graph
-        self.random_state, self.device = random_state, device
-        self.n_jobs, self.verbose = n_jobs, verbose
+        self.likelihood, self.class_weight = likelihood, class_weight
+        self.time_limit, self.random_state = time_limit, random_state
+        self.device, self.n_jobs = device, n_jobs
+        self.verbose = verbose
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)

@@ -15,6 +15,7 @@ from scipy.stats import norm
 from bstruct.evidence.core import Scope
 from bstruct.search.result import from_record
 from bstruct.use import plots
+from bstruct.use.beside import plain_words
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
 def assess_classes(p: np.ndarray, classes: np.ndarray, y: np.ndarray) -> tuple[dict, dict]:
@@ -178,7 +179,22 @@ def _path_text(path: list[dict]) -> list[str]:
     return [*lines, f"{len(path)} looked at, {sum(r['pareto'] for r in path)} of them "
                     "Pareto-optimal"]
 
-# %% ../../nbs/use/06_report.ipynb #8ca73d3d
+# %% ../../nbs/use/06_report.ipynb #de5d291b
+def beside(summary: Mapping, most: int = 8) -> list[str]:
+    "What simpler models reach on the same test rows, and how much each column matters, as lines."
+    lines = []
+    for name, found in summary.get("rivals", {}).items():
+        lines.append(f"  {name:9} " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
+    if lines:
+        lines = ["on the same rows:", *lines]
+    if known := summary.get("importance"):
+        lines += ["", "column, and what the loss grows by when it is shuffled:"]
+        lines += [f"  {r['column']:16} {r['loss']:8.3f} ± {r['error']:.3f}" for r in known[:most]]
+        lines += [f"  and {len(known) - most} more"] if len(known) > most else []
+    words = plain_words(summary)
+    return lines + (["", words] if words else [])
+
+# %% ../../nbs/use/06_report.ipynb #02dbc063
 def as_text(summary: Mapping, most: int = 8) -> str:
     "The summary as lines for a terminal."
     width = max(map(len, summary["structure"]))
@@ -205,6 +221,7 @@ def as_text(summary: Mapping, most: int = 8) -> str:
         lines += [f"test, {test['rows']} rows: " + ", ".join(
             f"{k} {v:.3f} (baseline {test['baseline'][k]:.3f})" for k, v in test[
                 "metrics"].items())]
+    lines += beside(summary)
     return "\n".join(lines + [f"note: {n}" for n in summary.get("notes", [])])
 
 # %% ../../nbs/use/06_report.ipynb #eaccf6c2

@@ -73,7 +73,7 @@ def _unpacked(X, y) -> tuple[Any, Any]:
 def _inputs(X) -> tuple[Tensor, Any, str]:
     "x for networks, a table for scikit-learn, and a digest."
     if hasattr(X, "iloc"):
-        from bstruct.use.data import TableEncoder
+        from bstruct.use.encoder import TableEncoder
 
         frame = X.reset_index(drop=True)
         frame.columns = list(map(str, frame.columns))

@@ -6,25 +6,26 @@
 __all__ = ['versions', 'RunFolder']
 
 # %% ../../nbs/use/08_runs.ipynb #c65178e6
-import json
+import hashlib
+import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from bstruct.core.files import write_whole
+from bstruct.core.files import left_beside, mended, swap_folder, sweep, write_whole
 from bstruct.core.journal import Journal
+from bstruct.core.locks import locked
+from bstruct.core.sealed import read_record, sealed
 
 # %% ../../nbs/use/08_runs.ipynb #b76e38f1
 CHECKPOINTS = ("checkpoint", "checkpoint.evidence", "checkpoint.grow", "checkpoint.shrink")
-CONTENTS = ("settings.json", "journal.jsonl", *CHECKPOINTS, "checkpoint.journal",
-            "checkpoint.journal.claims",
-            "encoder.json", "model", "result.json", "ranking.csv", "path.csv", "figures",
-            "report.html", ".journal.jsonl.lock", ".checkpoint.journal.lock")
+CONTENTS = ("journal.jsonl", *CHECKPOINTS, "checkpoint.journal",
+            "checkpoint.journal.claims", "encoder.json", "model", "result.json", "ranking.csv",
+            "path.csv", "figures", "report.html", "checksums.json", ".journal.jsonl.lock",
+            ".checkpoint.journal.lock", "settings.json.part", "settings.json")  # the last goes last
 
 # %% ../../nbs/use/08_runs.ipynb #c31ea6d9
 def versions() -> dict[str, str]:
@@ -33,68 +34,99 @@ def versions() -> dict[str, str]:
     mine = {"bstruct": metadata.version("bstruct"), "python": platform.python_version()}
     return {**mine, "platform": platform.platform(), **{n: metadata.version(n) for n in names}}
 
-# %% ../../nbs/use/08_runs.ipynb #ccf893ca
-class RunFolder:
-    """A run folder that exists; `Run(folder)` opens one, `Run.start` makes one. Raises ValueError,
-    OSError."""
+# %% ../../nbs/use/08_runs.ipynb #c8b8eacf
+_KEYS = {"data": dict, "search": dict, "facts": dict, "seed": int, "device": str, "name": str,
+         "versions": dict}
+_DATA = ("source", "target", "drop", "categorical", "impute", "test", "test_size", "task")
+_FACTS = ("target", "task", "reason", "rows", "columns", "fingerprint")
 
-    def __init__(self, folder: Path | str):
-        self.folder = Path(folder)
-        try:
-            self.settings = self.read("settings.json")
-            self.settings["data"], self.settings["search"]
-        except (FileNotFoundError, NotADirectoryError):
-            raise ValueError(f"{folder} is no run folder (no settings.json in it); give the --out "
-                             "of a fit") from None
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{self.folder / 'settings.json'} is not that of a bstruct run, or "
-                             "damaged; restore it, or start a new run") from None
-        self.journal = Journal(self.folder / "journal.jsonl")
 
-    @classmethod
-    def start(cls, folder: Path | str, settings: Mapping, overwrite: bool = False) -> "RunFolder":
-        "A new run with these settings, a JSON object with keys `data` and `search`."
-        folder = Path(folder)
-        refuse_taken(folder, overwrite)
-        made = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with held(folder):
-                for name in CONTENTS:
-                    remove(folder / name)
-                write_whole(folder / "settings.json", json.dumps(dict(settings), indent=1))
-        except BaseException:
-            shutil.rmtree(folder) if made else None
-            raise
-        return cls(folder)
+def _checked(settings: dict, path: Path) -> dict:
+    "The settings, if they are those of a run that this version can go on with. ValueError."
+    wrong = [k for k, kind in _KEYS.items() if not isinstance(settings.get(k), kind)]
+    wrong += [] if "graph" in settings else ["graph"]
+    if not wrong:
+        wrong = [k for k in _DATA if k not in settings["data"]]
+        wrong += [k for k in _FACTS if k not in settings["facts"]]
+    if wrong:
+        raise ValueError(f"{path} is not that of a bstruct run, or damaged: {wrong[0]!r} is "
+                         "missing or of another type; restore it, or start a new run")
+    return settings
 
-    def read(self, name: str) -> dict:
-        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+# %% ../../nbs/use/08_runs.ipynb #3bc4c032
+NEW = ".new"
 
-    def write(self, name: str, content: Mapping) -> None:
-        write_whole(self.folder / name, json.dumps(dict(content), indent=1))
 
-# %% ../../nbs/use/08_runs.ipynb #f361d0a7
+def next_of(folder: Path) -> Path:
+    "Where the run is written that takes the place of the one in the folder."
+    return folder.with_name(f".{folder.name}.new")
+
+
 def remove(path: Path) -> None:
     "Remove a file or a folder, if there is one."
-    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+    whole = path.is_dir() and not path.is_symlink()
+    shutil.rmtree(path) if whole else path.unlink(missing_ok=True)
 
 
-def discard(run: "RunFolder") -> None:
-    "Remove a run; its folder too, if nothing else is in it."
+def _clear(folder: Path) -> None:
+    "Remove a run from its folder, and the folder if nothing else is in it."
     for name in CONTENTS:
-        remove(run.folder / name)
+        remove(folder / name)
     with suppress(PermissionError):  # Windows keeps a lock that somebody holds
-        remove(run.folder / ".lock")
-    if not any(run.folder.iterdir()):
-        run.folder.rmdir()
+        remove(folder / ".lock")
+    remove(folder / NEW)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
+def _finished(folder: Path) -> bool:
+    "Whether a run has ended, and was not interrupted."
+    with suppress(OSError, ValueError):
+        return not read_record(folder / "result.json").get("interrupted")
+    return False
+
+
+def settled(folder: Path) -> Path:
+    """The folder, after what a kill left of an exchange is brought to its end: a new run that is
+    whole takes its place, and what is left of an old one goes."""
+    folder, beside = mended(folder), next_of(folder)
+    for old in left_beside(folder):
+        _keep_others(old, folder)
+        _clear(old)
+    if not beside.is_dir() or beside.is_symlink():
+        remove(folder / NEW) if folder.is_dir() and (folder / NEW).exists() else None
+        return folder
+    with suppress(ValueError), locked(beside / ".lock", 0):  # who holds it is at work
+        sweep(beside)
+        if not (beside / NEW).exists():
+            _keep_others(beside, folder)
+            _clear(beside)
+            remove(folder / NEW)
+        elif _finished(beside):
+            _promote(beside, folder)
+    return folder
+
+
+def _keep_others(old: Path, folder: Path) -> None:
+    "Files that are no part of a run go with the folder."
+    for file in list(old.iterdir()):
+        if file.name not in (*CONTENTS, ".lock", NEW) and not (folder / file.name).exists():
+            os.replace(file, folder / file.name)
+
+
+def _promote(new: Path, folder: Path) -> None:
+    old = swap_folder(new, folder)
+    if old is not None:
+        _keep_others(old, folder)
+        _clear(old)
+    remove(folder / NEW)
+
+# %% ../../nbs/use/08_runs.ipynb #c3682bb0
 def refuse_taken(folder: Path, overwrite: bool) -> None:
     "ValueError unless the folder is new, empty, or a run to be overwritten."
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; a run needs a folder: choose another --out")
-    if not folder.exists() or not any(f.name != ".lock" for f in folder.iterdir()):
+    if not folder.exists() or not any(map(_counts, folder.iterdir())):
         return
     if not (folder / "settings.json").exists():
         raise ValueError(f"{folder} holds files that are no bstruct run; choose another --out")
@@ -103,16 +135,103 @@ def refuse_taken(folder: Path, overwrite: bool) -> None:
     RunFolder(folder)
 
 
+def _counts(file: Path) -> bool:
+    "Whether a file in a folder stands in the way of a new run: not what a killed start left."
+    return not (file.name in (".lock", NEW, "settings.json.part")
+                or (file.name.startswith(".") and file.name.endswith(".part")))
+
+
 @contextmanager
-def held(folder: Path):
-    "Keep every other process from writing to the run. ValueError if one does."
-    lock = FileLock(folder / ".lock", blocking=False, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ValueError(f"{folder} is being written by another process; wait, or choose "
-                         "another --out") from None
-    try:
+def held(folder: Path) -> Iterator[None]:
+    """Keep every other process from writing to the run. ValueError, which names the other, if one
+    does."""
+    with locked(folder / ".lock", 0):
         yield
-    finally:
-        lock.release()
+
+# %% ../../nbs/use/08_runs.ipynb #7c784887
+class RunFolder:
+    """A run folder that exists; `RunFolder(folder)` opens one, `RunFolder.start` makes one.
+
+    `folder` is where it is written now, `home` where it is when it has ended. Raises ValueError,
+    OSError.
+    """
+
+    def __init__(self, folder: Path | str, home: Path | None = None):
+        self.folder = Path(folder)
+        self.home = self.folder if home is None else home
+        path = self.folder / "settings.json"
+        try:
+            self.settings = _checked(read_record(path), path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(f"{folder} is no run folder (no settings.json in it); give the "
+                             "--out of a fit") from None
+        self.journal = Journal(self.folder / "journal.jsonl")
+
+    @classmethod
+    def latest(cls, folder: Path | str) -> "RunFolder":
+        "The run in the folder, or the one that is being written to take its place."
+        home = settled(Path(folder))
+        unfinished = (next_of(home) / NEW).exists() and (next_of(home) / "settings.json").exists()
+        return cls(next_of(home), home) if unfinished else cls(home)
+
+    @classmethod
+    def start(cls, folder: Path | str, settings: Mapping, overwrite: bool = False) -> "RunFolder":
+        "A new run with these settings, a JSON object with keys `data` and `search`."
+        home = settled(Path(folder))
+        refuse_taken(home, overwrite)
+        own = next_of(home) if (home / "settings.json").exists() else home
+        made = not own.exists()
+        own.mkdir(parents=True, exist_ok=True)
+        try:
+            with held(home) if own != home else suppress(), held(own):
+                sweep(own)
+                for name in CONTENTS:
+                    remove(own / name)
+                if own != home:
+                    write_whole(own / NEW, "a run that takes the place of another\n")
+                write_whole(own / "settings.json", sealed(settings))
+        except BaseException:
+            shutil.rmtree(own) if made else None
+            raise
+        return cls(own, home)
+
+    def finish(self) -> None:
+        "Put the run, which is whole now, into its place."
+        if self.folder != self.home:
+            with held(self.home):
+                _promote(self.folder, self.home)
+            self.folder = self.home
+
+    def read(self, name: str) -> dict:
+        "A sealed file of the run. ValueError where it is damaged."
+        return read_record(self.folder / name)
+
+    def write(self, name: str, content: Mapping) -> None:
+        "Write a sealed file of the run."
+        write_whole(self.folder / name, sealed(content))
+
+# %% ../../nbs/use/08_runs.ipynb #93848db3
+def discard(run: "RunFolder") -> None:
+    "Remove a run; its folder too, if nothing else is in it."
+    _clear(run.folder)
+
+
+DERIVED = ("ranking.csv", "path.csv", "report.html")  # beside the figures
+
+
+def digests(folder: Path) -> dict[str, str]:
+    "SHA-256 of each file that a run has for its readers, by name."
+    files = [f for f in map(folder.__truediv__, DERIVED) if f.is_file()]
+    files += sorted((folder / "figures").glob("*")) if (folder / "figures").is_dir() else []
+    return {f.relative_to(folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest()
+            for f in files if not f.is_symlink()}
+
+
+def changed(run: "RunFolder") -> list[str]:
+    "Files for readers that are not as the run wrote them; none where an earlier version wrote it."
+    if not (run.folder / "checksums.json").exists():
+        return []
+    known, now = run.read("checksums.json"), digests(run.folder)
+    return [f"{name} is not as it was written; bstruct show --overwrite makes report and "
+            "figures anew"
+            for name in known if now.get(name) != known[name]]

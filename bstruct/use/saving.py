@@ -7,9 +7,12 @@ __all__ = ['save']
 
 # %% ../../nbs/use/03_saving.ipynb #75491c7b
 import os
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -25,11 +28,41 @@ STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_", "featur
          "classes_",
          "target_mean_", "target_scale_", "structure_", "structure_probabilities_", "ranking_",
          "path_", "complexity_", "interrupted_", "notes_", "levels_")
-TENSORS = ("input_mean_", "input_scale_")
+TENSORS = ("input_mean_", "input_scale_", "input_span_")
 
 
 def _plain(value):
+    if isinstance(value, np.ndarray) and value.dtype.kind == "S":
+        return np.char.decode(value, "utf-8").tolist()
     return value.tolist() if isinstance(value, np.ndarray | Tensor) else value
+
+
+def kept(value):
+    """A parameter as JSON can hold it: numbers of numpy, dictionaries, devices and random states
+    too."""
+    if isinstance(value, np.generic | np.ndarray | Tensor):
+        return value.tolist()
+    if isinstance(value, np.random.RandomState):
+        name, keys, *rest = value.get_state(legacy=True)
+        return {"RandomState": [name, keys.tolist(), *rest]}
+    if isinstance(value, Mapping):
+        return {"pairs": [[kept(k), kept(v)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return [kept(v) for v in value]
+    return str(value) if isinstance(value, torch.device) else value
+
+
+def given(value):
+    "The parameter that `kept` wrote down."
+    if isinstance(value, list):
+        return tuple(map(given, value))
+    if isinstance(value, dict) and "RandomState" in value:
+        state = np.random.RandomState()
+        state.set_state(tuple(value["RandomState"]))
+        return state
+    if isinstance(value, dict) and "pairs" in value:
+        return {given(k): given(v) for k, v in value["pairs"]}
+    return value
 
 
 def record_of(model) -> dict:
@@ -37,8 +70,7 @@ def record_of(model) -> dict:
     r = model.result_
     params = model.get_params(deep=False)
     params.pop("graph")
-    params["random_state"] = params["random_state"] if isinstance(
-        params["random_state"], int) else None
+    params = {k: kept(v) for k, v in params.items()}
     state = {k: _plain(getattr(model, k)) for k in STATE if hasattr(model, k) and k not in TENSORS}
     classes = {"classes_dtype": model.classes_.dtype.str} if hasattr(model, "classes_") else {}
     plain = lambda rows: [{**dict(q), "evidence": q.evidence.to_dict()} for q in rows]
@@ -51,7 +83,8 @@ def record_of(model) -> dict:
     return {"kind": type(model).__name__, "format": 1, "params": params, "state": state, **classes,
             "graph": model.graph_.to_dict(), "parts": parts, "ranking": plain(r.ranking),
             "path": plain(r.path), "evidence": r.evidence.to_dict(),
-            "history": r.history, "default_graph": model.graph is None, **mixture}
+            "history": r.history, "default_graph": model.graph is None, **mixture,
+            **({"encoder": own.to_dict()} if (own := getattr(model, "encoder_", None)) else {})}
 
 # %% ../../nbs/use/03_saving.ipynb #70333c39
 def save(model, folder: str | Path) -> None:
@@ -61,13 +94,13 @@ def save(model, folder: str | Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not empty: name another folder, or "
                               "remove it")
-    tensors = {k: getattr(model, k) for k in TENSORS}
+    tensors = {k: getattr(model, k) for k in TENSORS if hasattr(model, k)}
     for i, batch in enumerate(model.result_.batches):
         own = batch.params | {"sizes": batch.sizes, "c_reg": batch.c_reg}
         tensors |= {f"{i}|{k}": v for k, v in own.items()}
     if model.result_.mixture is not None:
         tensors |= {f"mixture|{k}": v for k, v in to_tensors(model.result_.mixture)[0].items()}
-    part = folder.with_name(folder.name + f".part{os.getpid()}")
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.part")
     try:
         write_tensors(part / "model.safetensors", tensors, record_of(model))
         if folder.exists():
@@ -105,4 +138,6 @@ def restored(value, name: str, record: dict):
         return as_structure(value)
     if name in ("ranking_", "path_"):
         return [{**q, "structure": as_structure(q["structure"])} for q in value]
+    if name in ("target_mean_", "target_scale_") and isinstance(value, list):
+        return np.array(value)
     return np.array(value, dtype=object) if name == "feature_names_in_" else value
