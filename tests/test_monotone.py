@@ -41,8 +41,8 @@ def test_joint_optima_have_the_least_divergence():
         assert all(a >= b - 1e-12 for a, b in zip(kl, kl[1:])), levels
     for loc, var, kl in found["joint"]:
         assert abs(kl - divergence(loc, var, log_a).min()) < 1e-6
-    loc, var, kl = found["bi-level"][0]
-    assert kl > divergence(loc, var, log_a).min() + 0.01  # the precision is not the best for its q
+    gaps = [kl - divergence(loc, var, log_a).min() for loc, var, kl in found["bi-level"]]
+    assert min(gaps) > -1e-9 and max(gaps) > 0.005  # a precision that is not the best for its q
     assert found["joint"][-1][2] < 1e-9 and found["bi-level"][-1][2] > 1
 
 # %% ../nbs/objectives/12_monotone.ipynb #a88d8e1c
@@ -70,8 +70,8 @@ def test_local_paths_are_monotone():
         x = climb(start, c)
         H = -torch.func.hessian(lambda x: bumps(x) - c * half_square(x))(x)
         assert torch.linalg.eigvalsh(H).min() > 0
-        assert bumps(x) - c * half_square(x) < 0.9 * (bumps(climb(x * 0 + 0.9, c))
-                                                      - c * half_square(climb(x * 0 + 0.9, c)))
+        better = climb(torch.tensor([0.98, 0.0], dtype=torch.float64), c)
+        assert bumps(x) - c * half_square(x) < 0.9 * (bumps(better) - c * half_square(better))
         g = torch.func.grad(half_square)(x)
         slope = -g @ torch.linalg.solve(H, g)
         up, down = climb(x, c + 1e-5), climb(x, c - 1e-5)

@@ -27,8 +27,9 @@ def test_smooth_candidates_have_one_derivative_and_relu_has_two():
     relu = lambda t: through("linear+relu", torch.tensor([t], dtype=torch.float64)).item()
     assert one_sided(relu, 0.0, 1) == 1 and one_sided(relu, 0.0, -1) == 0
     assert one_sided(relu, 0.3, 1) - one_sided(relu, 0.3, -1) < 1e-6
-    pool = candidate("maxpool:2")
-    cells = lambda t: pool.apply({}, torch.tensor([[[0.5 + t, 0.5]]], dtype=torch.float64), (1, 1)).item()
+    pool = candidate("maxpool:3")
+    row = lambda t: torch.tensor([[[0.5 + t, 0.5, -1.0]]], dtype=torch.float64)
+    cells = lambda t: pool.apply({}, row(t), (1, 3))[0, 0, 0].item()
     assert one_sided(cells, 0.0, 1) > 0.99 and one_sided(cells, 0.0, -1) == 0  # where two cells are equal
 
 # %% ../nbs/model/10_smooth.ipynb #5855fc83
