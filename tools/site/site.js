@@ -11,6 +11,21 @@ if (window.katex) for (const m of $$("math")) {
     m.replaceWith(made);
   } catch (e) { console.warn(tex, e.message); }
 }
+// An equation that is wider than its place gets smaller letters, down to two thirds; then it can be moved.
+const fit = () => {
+  for (const e of $$("main .katex-display")) {
+    e.style.fontSize = "";
+    const inner = $(".katex", e);
+    if (!inner || !e.clientWidth || e.scrollWidth <= e.clientWidth) continue;
+    const size = Math.max(0.66, (e.clientWidth - 4) / e.scrollWidth);
+    e.style.fontSize = `${size}em`;
+  }
+};
+let fitting;
+addEventListener("resize", () => { clearTimeout(fitting); fitting = setTimeout(fit, 50); });
+document.fonts?.ready.then(fit);
+document.addEventListener("toggle", fit, true);
+
 if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 
 const keep = (k, v) => { try { localStorage.setItem(k, v); } catch { } };
