@@ -1,5 +1,5 @@
-"""Does anything stick out of a page? `python -m tools.layout [page ...]` looks at the site in `_docs`
-with Chromium, at the width of a laptop and of a telephone, and names page, element and pixels.
+"""Does anything stick out of a page? `python -m tools.layout [page ...]` looks at the site in
+`_docs` with Chromium, as wide as a laptop and as a telephone, and names page, element and pixels.
 
 On a laptop nothing may be wider than its place. On a telephone a long equation or a wide table may
 be moved sideways within its own box, and nothing else; the page itself never.
@@ -21,9 +21,9 @@ LOOK = """(() => {
   document.querySelectorAll("main details").forEach(d => d.open = true);
   window.dispatchEvent(new Event("resize"));
   return new Promise(done => setTimeout(() => {
-    const wide = innerWidth, bad = [], name = e => e.tagName.toLowerCase() +
-      (typeof e.className === "string" && e.className ? "." + e.className.split(" ")[0] : "") + " " +
-      (e.textContent || e.alt || "").trim().slice(0, 40).replace(/\\s+/g, " ");
+    const wide = WIDTH, bad = [], name = e => e.tagName.toLowerCase() +
+      (typeof e.className === "string" && e.className ? "." + e.className.split(" ")[0] : "") +
+      " " + (e.textContent || e.alt || "").trim().slice(0, 40).replace(/\\s+/g, " ");
     const page = document.documentElement.scrollWidth;
     if (page > wide) bad.push(`the page is ${page} pixels wide`);
     const moves = e => { for (let p = e; p && p !== document.body; p = p.parentElement)
@@ -31,7 +31,8 @@ LOOK = """(() => {
     for (const e of document.querySelectorAll("main :is(BOXES)")) {
       if (e.closest(".katex") || e.closest("svg")?.parentElement?.closest?.("svg")) continue;
       const box = moves(e), phone = wide < 600;
-      if (box === e && e.scrollWidth > e.clientWidth + 1 && !(phone && !e.matches("pre")))
+      const tight = e.matches("pre") || (box === e && !phone);
+      if (tight && e.scrollWidth > e.clientWidth + 1)
         bad.push(`${name(e)}: ${e.scrollWidth} pixels in ${e.clientWidth}`);
       if (!box && e.getBoundingClientRect().right > wide + 1)
         bad.push(`${name(e)}: ends at ${Math.round(e.getBoundingClientRect().right)} of ${wide}`);
@@ -62,7 +63,7 @@ def faults(browser: Browser, address: str, widths: tuple[int, ...] = WIDTHS) -> 
     for width in widths:
         browser.size(width)
         browser.go(address)
-        found += [f"at {width}: {what}" for what in browser.run(LOOK)]
+        found += [f"at {width}: {what}" for what in browser.run(LOOK.replace("WIDTH", str(width)))]
     return found
 
 

@@ -96,6 +96,13 @@ input.oninput = async () => {
 };
 $("form", find).onsubmit = e => { if (e.submitter === null || e.submitter === undefined) e.preventDefault(); };
 input.onkeydown = e => { if (e.key === "Enter") { e.preventDefault(); $("a", list)?.click(); } };
+find.onkeydown = e => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[e.key], hits = $$("a", list);
+  if (!step || !hits.length) return;
+  e.preventDefault();
+  const at = hits.indexOf(document.activeElement) + step;
+  (at < 0 ? input : hits[Math.min(at, hits.length - 1)]).focus();
+};
 $(".search").onclick = open;
 addEventListener("keydown", e => { if (e.key === "/" && !/INPUT|TEXTAREA/.test(document.activeElement.tagName)) { e.preventDefault(); open(); } });
 find.onclick = e => { if (e.target === find) find.close(); };
