@@ -97,21 +97,6 @@ def test_kl_compiled():
     finally:
         config.update("jaxtyping_disable", False)
 
-# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #4a32feea
-def test_kl_properties():
-    @given(st.integers(0, 10_000), st.integers(2, 10), st.sampled_from([1e-4, 0.1, 3.0, 100.0]),
-           st.floats(-50, 50))
-    def check(seed, K, scale, shift):
-        q, p = normal(seed, K, scale=scale), normal(seed + 1, K, scale=scale)
-        kl, order = kl_equal_temperature(q, p), torch.randperm(
-            K, generator=torch.Generator().manual_seed(seed))
-        assert kl > 0
-        moved = kl_equal_temperature(q[order] + shift, p[order])
-        assert torch.allclose(kl, moved, rtol=1e-8, atol=1e-12 * (1 + abs(shift)))
-        assert kl_categorical(q, p) <= kl * (1 + 1e-10) + 1e-13
-
-    check()
-
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #139cf84f
 def test_kl_of_many_candidates_in_both_precisions():
     def by_quadrature(q, p):  # E ln Σ r E by scipy, from the logarithms of its products
@@ -145,6 +130,21 @@ def test_kl_in_pieces_is_the_same():
     assert 1000 > 2**22 // 6400
     assert torch.allclose(kl_equal_temperature(q, p),
                           torch.stack([kl_equal_temperature(x, p) for x in q]), rtol=1e-13)
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #4a32feea
+def test_kl_properties():
+    @given(st.integers(0, 10_000), st.integers(2, 10), st.sampled_from([1e-4, 0.1, 3.0, 100.0]),
+           st.floats(-50, 50))
+    def check(seed, K, scale, shift):
+        q, p = normal(seed, K, scale=scale), normal(seed + 1, K, scale=scale)
+        kl, order = kl_equal_temperature(q, p), torch.randperm(
+            K, generator=torch.Generator().manual_seed(seed))
+        assert kl > 0
+        moved = kl_equal_temperature(q[order] + shift, p[order])
+        assert torch.allclose(kl, moved, rtol=1e-8, atol=1e-12 * (1 + abs(shift)))
+        assert kl_categorical(q, p) <= kl * (1 + 1e-10) + 1e-13
+
+    check()
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #103b73b0
 def test_kl_categorical():
