@@ -31,7 +31,7 @@ check: .venv/.ready ## notebook, module, test and limits in step
 	$(PY) -m tools.check
 
 docs: _docs/.ready ## the site, in _docs
-_docs/.ready: .venv/.ready $(NBS) nbs/references.bib _quarto.yml $(wildcard tools/site/*) tools/site.py tools/page.py tools/quarto_filter.py
+_docs/.ready: .venv/.ready $(NBS) nbs/references.bib _quarto.yml $(wildcard tools/site/*) $(wildcard tools/*.py) $(wildcard nbs/*.svg)
 	$(PY) -m tools.site
 	@touch $@
 

@@ -150,15 +150,33 @@ def divergences_along_c_prior():
     best = [(fit - c * kl).argmax() for c in (0.5, 2.0, 1e6)]
     return [kl[i].item() for i in best]
 
+def joint_divergences_along_c_prior():
+    # The same where q maximises Q too: a Gaussian of precision a + 10 / c, by the grid over ln a.
+    t, found = torch.linspace(-6, 3, 9001, dtype=torch.float64), []
+    for c in (0.5, 2.0, 1e6):
+        var = 1 / (t.exp() + 10 / c)
+        loc = 10 / c * var
+        fit = -5 * ((1 - loc) ** 2 + var)
+        kl = 0.5 * (t.exp() * (var + loc**2) - 1 - t - var.log())
+        found.append(kl[(fit - c * kl).argmax()].item())
+    return found
+
 def entropies_at(c):
     "(differential, mixing) entropy of three equal candidates."
     z = torch.zeros(3).double()
     return differential_entropy(z, c).item(), mixing_entropy(z, c).item()
 
 def sides_of_the_printed_difference():
-    # (least left side with mixing entropy, right side) where the mixture fits 10 nats better than
-    # the vertex.
-    return entropies_at(1e-3)[1] - entropies_at(1e6)[1], -10.0
+    # (left side with mixing entropy, right side) for three candidates, the constants -1, 0 and 1,
+    # and 20 observations of 0 with unit noise: a vertex of equal chances pays, the centre does not.
+    def expected_fit(c):
+        draws = GumbelSoftmax(torch.zeros(3).double(), c).rsample(
+            (20_000,), torch.Generator().manual_seed(0))
+        value = draws @ torch.tensor([-1.0, 0.0, 1.0]).double()
+        return 20 * Normal(0.0, 1.0).log_prob(value).mean().item()
+
+    left = entropies_at(1e-3)[1] - entropies_at(1e6)[1]
+    return left, expected_fit(1e-3) - expected_fit(1e6)
 
 def gap_of_the_visits(N, eps):
     "KL(δ_Γ‖p') for a visited less that for a new structure, by the smoothed p' itself."
@@ -169,10 +187,13 @@ def gap_of_the_visits(N, eps):
 def test_complexity_of_the_deck():
     small, large, limit = divergences_along_c_prior()
     assert small > large > limit > 0.1
+    joint = joint_divergences_along_c_prior()
+    assert joint[0] > joint[1] > joint[2] and joint[2] < 1e-9
     (d0, m0), (_, m1), (d2, m2) = (entropies_at(c) for c in (1e-3, 1.0, 1e3))
     assert d0 < -1000 and d2 < -10 and m0 < 0.01 < m1 < m2 < math.log(3)
     left, right = sides_of_the_printed_difference()
     assert left > right and left > -math.log(3) - 1e-9
+    assert abs(right + 20 / 3) < 0.3  # half the mean square of the three constants, 20 times
     assert all(abs(a - b) < 1e-12 for a, b in (gap_of_the_visits(N, e) for N in (2, 9, 216)
                                                for e in (0.01, 0.5)))
     q = torch.tensor([50.0, 0.0, 0.0]).double()

@@ -40,6 +40,19 @@ def test_kl_is_the_integral():
         q, p = normal(K, K), normal(K + 1, K)
         assert abs(kl_equal_temperature(q, p).item() - by_quadrature(q, p)) < 1e-10, K
 
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #3478704e
+def test_both_directions_agree_for_two_candidates_and_sometimes_for_more():
+    ratio = lambda *values: torch.tensor(values, dtype=torch.float64)
+    zero = torch.zeros(3, dtype=torch.float64)
+    forth, back = kl_equal_temperature(zero, ratio(2, 0, -2)), kl_equal_temperature(
+        ratio(2, 0, -2), zero)
+    assert abs(forth - back) < 1e-12 and abs(forth - 2.55105) < 1e-5
+    forth, back = kl_equal_temperature(zero, ratio(2, 0, 0)), kl_equal_temperature(ratio(2, 0, 0), zero)
+    assert abs(forth - back) > 0.05
+    pair = ratio(1.3, -0.4)
+    torch.testing.assert_close(kl_equal_temperature(pair, 0 * pair),
+                               kl_equal_temperature(0 * pair, pair))
+
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #b5452ad9
 def test_kl_is_the_mean_over_samples():
     from bstruct.distributions.gumbel_softmax_density import gumbel_noise, log_prob_log, sample_log
@@ -86,21 +99,6 @@ def test_kl_compiled():
     finally:
         config.update("jaxtyping_disable", False)
 
-# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #4a32feea
-def test_kl_properties():
-    @given(st.integers(0, 10_000), st.integers(2, 10), st.sampled_from([1e-4, 0.1, 3.0, 100.0]),
-           st.floats(-50, 50))
-    def check(seed, K, scale, shift):
-        q, p = normal(seed, K, scale=scale), normal(seed + 1, K, scale=scale)
-        kl, order = kl_equal_temperature(q, p), torch.randperm(
-            K, generator=torch.Generator().manual_seed(seed))
-        assert kl > 0
-        moved = kl_equal_temperature(q[order] + shift, p[order])
-        assert torch.allclose(kl, moved, rtol=1e-8, atol=1e-12 * (1 + abs(shift)))
-        assert kl_categorical(q, p) <= kl * (1 + 1e-10) + 1e-13
-
-    check()
-
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #139cf84f
 def test_kl_of_many_candidates_in_both_precisions():
     def by_quadrature(q, p):  # E ln Σ r E by scipy, from the logarithms of its products
@@ -134,6 +132,21 @@ def test_kl_in_pieces_is_the_same():
     assert 1000 > 2**22 // 6400
     assert torch.allclose(kl_equal_temperature(q, p),
                           torch.stack([kl_equal_temperature(x, p) for x in q]), rtol=1e-13)
+
+# %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #4a32feea
+def test_kl_properties():
+    @given(st.integers(0, 10_000), st.integers(2, 10), st.sampled_from([1e-4, 0.1, 3.0, 100.0]),
+           st.floats(-50, 50))
+    def check(seed, K, scale, shift):
+        q, p = normal(seed, K, scale=scale), normal(seed + 1, K, scale=scale)
+        kl, order = kl_equal_temperature(q, p), torch.randperm(
+            K, generator=torch.Generator().manual_seed(seed))
+        assert kl > 0
+        moved = kl_equal_temperature(q[order] + shift, p[order])
+        assert torch.allclose(kl, moved, rtol=1e-8, atol=1e-12 * (1 + abs(shift)))
+        assert kl_categorical(q, p) <= kl * (1 + 1e-10) + 1e-13
+
+    check()
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #103b73b0
 def test_kl_categorical():

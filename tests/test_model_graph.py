@@ -99,14 +99,6 @@ def test_concatenation_shares_the_units():
                                          "mean 'concat'"):
         Graph((Vertex("x", (4,)), Vertex("y", (4,), "concatenate")), (Edge("x", "y", ("linear",)),))
 
-# %% ../nbs/model/02_graph.ipynb #507dc654
-def test_a_candidate_object_may_stand_for_its_name():
-    double = Candidate("double", lambda i, o: {}, lambda w, x, o: 2 * x)
-    g = Graph({"x": 3, "y": 3}, {"x->y": ("identity", double)})
-    assert g.edges[0].candidates == ("identity", "double") and g == Graph.from_json(g.to_json())
-    assert g == Graph({"x": 3, "y": (3,)}, (Edge("x", "y", ("identity", "double")),))
-    assert hash(g) is not None
-
 # %% ../nbs/model/02_graph.ipynb #da85689f
 def test_structures_are_counted():
     assert Graph({"x": 2, "y": 2}, {"x->y": "linear"}).n_structures == 1
@@ -154,6 +146,14 @@ def test_restriction():
         g.restrict({"x->y": "linaer"})
     with pytest.raises(ValueError, match="unknown edge 'x->z'; did you mean 'x->y'"):
         g.restrict({"x->z": "linear"})
+
+# %% ../nbs/model/02_graph.ipynb #507dc654
+def test_a_candidate_object_may_stand_for_its_name():
+    double = Candidate("double", lambda i, o: {}, lambda w, x, o: 2 * x)
+    g = Graph({"x": 3, "y": 3}, {"x->y": ("identity", double)})
+    assert g.edges[0].candidates == ("identity", "double") and g == Graph.from_json(g.to_json())
+    assert g == Graph({"x": 3, "y": (3,)}, (Edge("x", "y", ("identity", "double")),))
+    assert hash(g) is not None
 
 # %% ../nbs/model/02_graph.ipynb #4e8d2c7c
 @st.composite

@@ -173,3 +173,17 @@ def test_the_order_of_cells_counts_and_slow_cells_give_nothing_to_others():
     assert unknown({"cells": [use, make]}) and not unknown({"cells": [make, use]})
     slow, after = cell("slow", "#| slow\nx = 1"), cell("more", "#| slow\nprint(x)")
     assert len(unknown({"cells": [slow, use]})) == 1 and not unknown({"cells": [slow, after]})
+
+
+def test_what_a_called_function_needs_counts():
+    cell = lambda id, source: {"cell_type": "code", "id": id, "source": source}
+    early = [cell("a", "#| export\ndef f(): return _g()"), cell("b", "#| test f\nf()"),
+             cell("c", "#| exporti\ndef _g(): return 1")]
+    (found,) = unknown({"cells": early})
+    assert found.startswith("cell b uses _g")
+    assert not unknown({"cells": [early[0], early[2], early[1]]})
+    method = [cell("a", "#| export\nclass A:\n    def m(self): return _g()\n    def n(self): "
+                        "return 1"),
+              cell("b", "A().n()"), cell("c", "A().m()"), early[2]]
+    (found,) = unknown({"cells": method})
+    assert found.startswith("cell c uses _g")

@@ -98,54 +98,6 @@ def test_what_cannot_work_is_refused_before_any_work():
     with pytest.raises(ValueError, match="'laplace' has no epochs"):
         check_space(GRAPH, sine(), Settings(**QUICK, halving=True), evidence="laplace")
 
-# %% ../nbs/search/modes/04_enumeration.ipynb #88e59d7c
-def test_every_structure_gets_its_own_evidence():
-    settings = Settings(**QUICK)
-    ranking = enumerate_structures(GRAPH, sine(), settings=settings, seed=3)
-    assert len(ranking) == 27 and ranking.total == 27
-    plan = settings.fit_plan(96)
-    for row in ranking.rows[::5]:
-        alone, = prequential_evidence(GRAPH, [row["structure"]], sine(), plan, seed=3)
-        assert alone == row["evidence"]
-    values = [r["evidence"].value for r in ranking.rows]
-    assert values == sorted(values, reverse=True)
-    assert sorted(r["visit"] for r in ranking.rows) == list(range(1, 28))
-    network = {r.visit: network_of(GRAPH, r.structure) for r in ranking.rows}
-    want = structure_posterior({r.visit: r.evidence for r in ranking.rows}, errors="pooled",
-                               network=network)
-    joint = {n: sum(r.probability for r in ranking.rows if network[r.visit] == n) for n in want.labels}
-    assert list(joint.values()) == pytest.approx(want.probability.tolist())
-    best = ranking.rows[0]["structure"]
-    assert "linear+sin" in best.values()
-    networks = {network_of(GRAPH, s) for s in GRAPH.structures()}
-    assert f"27 structures are {len(networks)} different networks" in ranking.notes
-    assert len(networks) < 27
-
-# %% ../nbs/search/modes/04_enumeration.ipynb #52ef876e
-def test_a_journal_is_resumed_with_a_larger_budget_and_refused_for_other_data():
-    settings, path = Settings(**QUICK), Path(tempfile.mkdtemp()) / "j"
-    whole = enumerate_structures(GRAPH, sine(), settings=settings, seed=3)
-    part = enumerate_structures(GRAPH, sine(), settings=settings, seed=3, budget=6, journal=path)
-    assert len(part) == 6
-    assert part.notes[0] == "the budget covers 6 of 27 structures (0.22), the first in order"
-    assert {tuple(r["structure"].values())
-            for r in part.rows} == {t[0] for t, r in zip(table(whole), whole.rows)
-                                                                   if r["visit"] <= 6}
-    records = []
-    assert table(enumerate_structures(GRAPH, sine(), settings=settings, seed=3, journal=path,
-                                      callback=records.append)
-                 ) == table(whole)
-    assert not any(r["stage"] == "search" for r in records) and records[0]["structures"][0] >= 6
-    assert "structures, " in records[0]["forecast"] and records[-1]["structures"] == [27, 27]
-    for change, what in (({"seed": 4}, "settings"), ({"task": sine(seed=1)}, "data"),
-                         ({"evidence": "laplace"}, "evidence"),
-                         ({"graph": GRAPH.restrict({"x->h1": "linear"})}, "graph")):
-        given = {"graph": GRAPH, "task": sine(), "settings": settings, "seed": 3, "journal": path,
-                 **change}
-        with pytest.raises(ValueError, match=f"journal of other {what} .fingerprints: {what} "
-                                             "[0-9a-f]+, not [0-9a-f]+"):
-            enumerate_structures(given.pop("graph"), given.pop("task"), **given)
-
 # %% ../nbs/search/modes/04_enumeration.ipynb #7bd31086
 def test_failures_are_rows():
     def shy(weights, x, out):
@@ -173,6 +125,54 @@ def test_failures_are_rows():
     notes = enumerate_structures(graph, sine(), settings=Settings(**QUICK), order="given").notes
     assert notes[:2] == ["8 structures are 6 different networks",
                          "4 failed: their errors are in their rows"]
+
+# %% ../nbs/search/modes/04_enumeration.ipynb #52ef876e
+def test_a_journal_is_resumed_with_a_larger_budget_and_refused_for_other_data():
+    settings, path = Settings(**QUICK), Path(tempfile.mkdtemp()) / "j"
+    whole = enumerate_structures(GRAPH, sine(), settings=settings, seed=3)
+    part = enumerate_structures(GRAPH, sine(), settings=settings, seed=3, budget=6, journal=path)
+    assert len(part) == 6
+    assert part.notes[0] == "the budget covers 6 of 27 structures (0.22), the first in order"
+    assert {tuple(r["structure"].values())
+            for r in part.rows} == {t[0] for t, r in zip(table(whole), whole.rows)
+                                                                   if r["visit"] <= 6}
+    records = []
+    assert table(enumerate_structures(GRAPH, sine(), settings=settings, seed=3, journal=path,
+                                      callback=records.append)
+                 ) == table(whole)
+    assert not any(r["stage"] == "search" for r in records) and records[0]["structures"][0] >= 6
+    assert "structures, " in records[0]["forecast"] and records[-1]["structures"] == [27, 27]
+    for change, what in (({"seed": 4}, "settings"), ({"task": sine(seed=1)}, "data"),
+                         ({"evidence": "laplace"}, "evidence"),
+                         ({"graph": GRAPH.restrict({"x->h1": "linear"})}, "graph")):
+        given = {"graph": GRAPH, "task": sine(), "settings": settings, "seed": 3, "journal": path,
+                 **change}
+        with pytest.raises(ValueError, match=f"journal of other {what} .fingerprints: {what} "
+                                             "[0-9a-f]+, not [0-9a-f]+"):
+            enumerate_structures(given.pop("graph"), given.pop("task"), **given)
+
+# %% ../nbs/search/modes/04_enumeration.ipynb #88e59d7c
+def test_every_structure_gets_its_own_evidence():
+    settings = Settings(**QUICK)
+    ranking = enumerate_structures(GRAPH, sine(), settings=settings, seed=3)
+    assert len(ranking) == 27 and ranking.total == 27
+    plan = settings.fit_plan(96)
+    for row in ranking.rows[::5]:
+        alone, = prequential_evidence(GRAPH, [row["structure"]], sine(), plan, seed=3)
+        assert alone == row["evidence"]
+    values = [r["evidence"].value for r in ranking.rows]
+    assert values == sorted(values, reverse=True)
+    assert sorted(r["visit"] for r in ranking.rows) == list(range(1, 28))
+    network = {r.visit: network_of(GRAPH, r.structure) for r in ranking.rows}
+    want = structure_posterior({r.visit: r.evidence for r in ranking.rows}, errors="pooled",
+                               network=network)
+    joint = {n: sum(r.probability for r in ranking.rows if network[r.visit] == n) for n in want.labels}
+    assert list(joint.values()) == pytest.approx(want.probability.tolist())
+    best = ranking.rows[0]["structure"]
+    assert "linear+sin" in best.values()
+    networks = {network_of(GRAPH, s) for s in GRAPH.structures()}
+    assert f"27 structures are {len(networks)} different networks" in ranking.notes
+    assert len(networks) < 27
 
 # %% ../nbs/search/modes/04_enumeration.ipynb #d461f27b
 def test_the_mode_predicts_with_the_best():

@@ -2,13 +2,18 @@
 and names it."""
 import base64
 import io
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
 
 from tools import nb as nbtext
+from tools.check import ROOT
 from tools.page import page_links
 from tools.proof import Facts, check, html_files
 from tools.site import build, entries, katex, stage
@@ -336,3 +341,32 @@ def test_quarto_gets_the_same_pages(copy):
 def test_the_bibliography_is_read_by_key(site):
     assert list(entries(site / "nbs/references.bib")) == ["one", "two"]
     assert entries(site / "no.bib") == {}
+
+
+def as_quarto(root, notebook, filters):
+    """What Quarto does with `ipynb-filters`: each filter is a path below the notebook's folder, run
+    in that folder, with the notebook on its input."""
+    text = notebook.read_text()
+    for name in filters:
+        script = os.path.relpath(root / name, notebook.parent)
+        env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "IN_TEST")}
+        done = subprocess.run([sys.executable, script], cwd=notebook.parent, input=text, text=True,
+                              capture_output=True, env=env | {"PYTHONUNBUFFERED": "1"}, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        text = done.stdout
+    return json.loads(text)
+
+
+def test_the_filter_works_as_quarto_calls_it(tmp_path):
+    config = yaml.safe_load((ROOT / "_quarto.yml").read_text())
+    for name in ("tools", "settings.ini", "_quarto.yml", "bstruct"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "_quarto.yml", tmp_path / "copy.yml")
+    notebook = tmp_path / "nbs/core/03_trees.ipynb"
+    notebook.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "nbs/core/03_trees.ipynb", notebook)
+    made = as_quarto(tmp_path, notebook, config["ipynb-filters"])
+    sources = ["".join(c["source"]) for c in made["cells"]]
+    assert any(s.startswith("show_doc(") for s in sources)
+    assert not any("#| export" in s or "default_exp" in s for s in sources)
+    assert len(config["ipynb-filters"]) == 1 and (ROOT / config["ipynb-filters"][0]).exists()

@@ -44,6 +44,14 @@ def test_subsample_theorem():
         gaps = torch.tensor([subsample_gap(200, c_reg, 2 * s) for s in range(300)])
         assert gaps.mean().abs() < 3 * gaps.std() / math.sqrt(300)  # equal in expectation at every size
 
+# %% ../nbs/objectives/07_theorems.ipynb #53859749
+def test_the_remainder_of_a_sample_that_is_not_whole():
+    # m = 10 and c_reg = 3: a third of an example is left over
+    gaps = torch.tensor([subsample_gap(10, 3.0, 2 * s) for s in range(3000)])
+    share = expected_fit(1.2, math.exp(-1), 400_000, 7).mean() / 3
+    error = gaps.std() / math.sqrt(3000)
+    assert (gaps.mean() - share).abs() < 3 * error and gaps.mean().abs() > 5 * error
+
 # %% ../nbs/objectives/07_theorems.ipynb #acab5931
 def test_half_c_reg_is_the_data_twice():
     X, y = doubles(0, (30, 3), (30,))
@@ -106,6 +114,26 @@ def test_temperature_theorem():
     # uniformly in A and m, at rate c
     assert uniform[0] > 5 * uniform[1] > 25 * uniform[2] and uniform[2] < 0.01
 
+# %% ../nbs/objectives/07_theorems.ipynb #8c57185f
+def test_the_supremum_is_reached_at_finite_locations_where_a_mixture_is_best():
+    best_vertex = max(table[:, 0].max(), table[:, -1].max())
+    for c, value, where in ((3.0, 79.2, 2.25), (1.0, 66.4, 1.5)):
+        found = evidence(c).max(0).values
+        at = int(found.argmax())
+        assert abs(found[at] - value) < 0.05 and abs(log_odds[at, 0] - where) < 0.3
+        assert found[at] > best_vertex + 4 and 0 < at < 240 and found[at] > 1.05 * found[-1]
+
+# %% ../nbs/objectives/07_theorems.ipynb #e73bb9c1
+def test_temperature_rate():
+    # ‖γ - γ'‖₁ is twice the change of γ_1; the constant is that of the tabulated evidence
+    gamma = centres.sigmoid()
+    slopes = (table[:, 1:] - table[:, :-1]).abs() / (2 * (gamma[1:] - gamma[:-1])).clamp(min=1e-12)
+    steps = gamma[1:] - gamma[:-1] > 1e-6
+    bound = slopes[:, steps].max()
+    for c in (3.0, 1.0, 0.3, 0.1, 0.03, 0.01):
+        distance = (evidence(c) - vertex_mixture()).abs().max()
+        assert distance <= c * bound and (c > 0.1 or distance > 0.05 * c * bound), c
+
 # %% ../nbs/objectives/07_theorems.ipynb #65181dbb
 def conjugate(log_a, diagonal=False):
     # (max over θ of Q, ln evidence) of a linear model with prior precision exp(log_a) and noise
@@ -131,3 +159,15 @@ def test_equivalence_theorem():
     assert all(abs(evidence - Q - gap) < 1e-9 for Q, evidence, gap in diagonal)
     where = [max(range(141), key=lambda i: t[i][0]) for t in (full, diagonal)]
     assert where[0] == max(range(141), key=lambda i: full[i][1]) and where[1] - where[0] >= 3
+
+# %% ../nbs/objectives/07_theorems.ipynb #2cb3a45b
+def test_a_family_without_the_posterior_may_maximise_the_evidence():
+    # w ~ N(h, 1), y = w + N(0, 1): the posterior is N((h + y) / 2, 1/2), the family N(θ, 1)
+    y, h = 3.0, torch.linspace(-4, 8, 241).double()
+    theta = torch.linspace(-6, 10, 6401).double()[:, None]
+    fit = -0.5 * (math.log(2 * math.pi) + (y - theta) ** 2 + 1)
+    Q = (fit - 0.5 * (theta - h) ** 2).max(0).values
+    evidence_of = -0.5 * (math.log(4 * math.pi) + (y - h) ** 2 / 2)
+    gap = evidence_of - Q
+    assert (gap - 0.5 * (1 - math.log(2))).abs().max() < 1e-5  # nats, the same for every h
+    assert Q.argmax() == evidence_of.argmax()

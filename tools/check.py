@@ -18,6 +18,7 @@ from tools.execute import FLAGS, digest, directives
 from tools.house import KNOWN, unexcused
 from tools.names import unknown
 from tools.nb import read
+from tools.prose import complaints
 from tools.reading import settled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,7 +113,7 @@ def main() -> None:
     from tools.export import notebooks
 
     bad = [f"{f.relative_to(ROOT)}: {b}" for f in notebooks(ROOT)
-           for b in broken_limits(read(f)) + unreadable(f)]
+           for b in broken_limits(read(f)) + unreadable(f) + complaints(read(f))]
     bad += unexcused(ROOT) + unsynced()
     waiting = f"; {len(KNOWN)} known faults wait in tools/house.py" if KNOWN else ""
     print("\n".join(bad) or "notebooks, modules and tests are in step, and the house "

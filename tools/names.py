@@ -86,16 +86,72 @@ def table(source: str) -> tuple[set[str], set[str], set[str]]:
     return defined, now, later
 
 
+def taken(scope: symtable.SymbolTable) -> set[str]:
+    "The names that a scope and those in it take from outside."
+    own = {
+        s.get_name()
+        for s in scope.get_symbols()
+        if s.is_global() and not s.is_local() and s.is_referenced()
+    }
+    return own.union(*map(taken, scope.get_children()))
+
+
+def attributes(tree: ast.AST) -> set[str]:
+    "What stands behind a dot, with the dot."
+    return {f".{n.attr}" for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+
+
+def bodies(source: str) -> dict[str, set[str]]:
+    """Of each function that a cell defines: the names and attributes that a call of it uses.
+
+    A method stands under its name with a dot before it, and those that Python calls by itself under
+    the name of their class.
+    """
+    found = {}
+    scopes = symtable.symtable(source, "cell", "exec").get_children()
+
+    def add(key: str, scope, node: ast.AST) -> None:
+        found.setdefault(key, set()).update(taken(scope) | attributes(node))
+
+    for node in ast.parse(source).body:
+        mine = [s for s in scopes if s.get_name() == getattr(node, "name", None)]
+        if isinstance(node, ast.FunctionDef):
+            for scope in mine:
+                add(node.name, scope, node)
+        elif isinstance(node, ast.ClassDef):
+            found.setdefault(node.name, set())
+            inner = {s.get_name(): s for c in mine for s in c.get_children()}
+            for part in node.body:
+                if isinstance(part, ast.FunctionDef) and part.name in inner:
+                    dunder = part.name.startswith("__")
+                    add(node.name if dunder else f".{part.name}", inner[part.name], part)
+    return found
+
+
+def reached(names: set[str], needs: dict[str, set[str]]) -> set[str]:
+    "The names, and those that the functions among them take from outside when they are called."
+    seen, todo = set(), set(names)
+    while todo:
+        seen |= todo
+        todo = set().union(*(needs.get(n, set()) for n in todo)) - seen
+    return {n for n in seen if n[0] != "."}
+
+
 def unknown(nb: dict, root: Path = ROOT) -> list[str]:
     "What the cells of a notebook use and nothing in it defines, one line a cell."
-    known, rare, later_uses, bad = set(KNOWN), set(), [], []
+    known, rare, later_uses, needs, bad = set(KNOWN), set(), [], {}, []
     for cell in nb["cells"]:
         if cell["cell_type"] != "code" or cell["source"].startswith("%%"):
             continue
-        source, few = plain(cell["source"]), bool(directives(cell["source"]).keys() & {*FLAGS})
+        source, keys = plain(cell["source"]), directives(cell["source"]).keys()
+        few = bool(keys & {*FLAGS})
         defined, now, later = table(source)
+        needs |= {name: set() for name in defined} | bodies(source)
         (rare if few else known).update(defined | starred(ast.parse(source), root))
-        if missing := sorted(now - known - (rare if few else set())):
+        runs = not keys & {"export", "exports", "exporti", "testi"}
+        calls = now | later | attributes(ast.parse(source))
+        used = reached(calls, needs) if runs else now
+        if missing := sorted(used - known - (rare if few else set())):
             names = ", ".join(missing)
             bad.append(f"cell {cell['id']} uses {names}: import or define it above")
         later_uses.append((cell["id"], few, later))

@@ -29,8 +29,8 @@ def readme(root: Path) -> str:
     div = re.compile(r"^:{3,}.*\n?", flags=re.M)
     texts = [code(c) if c["cell_type"] == "code" else div.sub("", c["source"]) for c in cells]
     text = "\n\n".join(t.strip() for t in texts if t.strip())
-    return re.sub(r"\]\((?![a-z]+:|#|\.\./|nbs/)([^)]+\.ipynb(?:#[^)]*)?)\)", r"](nbs/\1)",
-                  text) + "\n"
+    local = r"\]\((?![a-z]+:|#|\.\./|nbs/)([^)]+\.(?:ipynb|svg|png)(?:#[^)]*)?)\)"
+    return re.sub(local, r"](nbs/\1)", text) + "\n"
 
 
 def write(root: Path = ROOT) -> None:

@@ -1,4 +1,4 @@
-"""Pages that no notebook makes: the index of results and names, the page for a wrong address."""
+"""Pages that no notebook makes: the index of results and names, and the one for a wrong address."""
 import html
 import re
 

@@ -175,6 +175,11 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
     import jinja2
 
     math, address = copy_assets(dest), home(root)
+    for image in [f for kind in ("svg", "png") for f in (root / "nbs").rglob(f"*.{kind}")]:
+        copy = dest / image.relative_to(root / "nbs")
+        if not copy.exists() or copy.read_bytes() != image.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(image, copy)
     template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined,
                                   trim_blocks=True).from_string(
         (ASSETS / "page.html").read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, 
 from bstruct.evidence.traces import lanczos
 
 # %% ../../nbs/evidence/13_multistart.ipynb #81d20a10
-DMA_LIMIT = 0.683803
+DMA_LIMIT = 0.683802  # below the root of ln(1 - x) + x + x², which is 0.6838026
 
 
 def entropy_change(hessian: Float[Tensor, "*batch n n"], lr: float, how: str = "exact",

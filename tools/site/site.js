@@ -11,6 +11,21 @@ if (window.katex) for (const m of $$("math")) {
     m.replaceWith(made);
   } catch (e) { console.warn(tex, e.message); }
 }
+// An equation that is wider than its place gets smaller letters, down to two thirds; then it can be moved.
+const fit = () => {
+  for (const e of $$("main .katex-display")) {
+    e.style.fontSize = "";
+    const inner = $(".katex", e);
+    if (!inner || !e.clientWidth || e.scrollWidth <= e.clientWidth) continue;
+    const size = Math.max(0.66, (e.clientWidth - 4) / e.scrollWidth);
+    e.style.fontSize = `${size}em`;
+  }
+};
+let fitting;
+addEventListener("resize", () => { clearTimeout(fitting); fitting = setTimeout(fit, 50); });
+document.fonts?.ready.then(fit);
+document.addEventListener("toggle", fit, true);
+
 if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 
 const keep = (k, v) => { try { localStorage.setItem(k, v); } catch { } };
@@ -81,6 +96,13 @@ input.oninput = async () => {
 };
 $("form", find).onsubmit = e => { if (e.submitter === null || e.submitter === undefined) e.preventDefault(); };
 input.onkeydown = e => { if (e.key === "Enter") { e.preventDefault(); $("a", list)?.click(); } };
+find.onkeydown = e => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[e.key], hits = $$("a", list);
+  if (!step || !hits.length) return;
+  e.preventDefault();
+  const at = hits.indexOf(document.activeElement) + step;
+  (at < 0 ? input : hits[Math.min(at, hits.length - 1)]).focus();
+};
 $(".search").onclick = open;
 addEventListener("keydown", e => { if (e.key === "/" && !/INPUT|TEXTAREA/.test(document.activeElement.tagName)) { e.preventDefault(); open(); } });
 find.onclick = e => { if (e.target === find) find.close(); };

@@ -1,0 +1,37 @@
+"The prose keeps its limits, and a planted fault of each kind is found."
+import pytest
+
+from tools import nb as nbtext
+from tools.check import ROOT
+from tools.export import notebooks
+from tools.prose import WORDS, complaints, paragraphs
+
+LONG = " ".join(["word"] * (WORDS + 1))
+
+
+def page(text: str) -> dict:
+    return {"cells": [{"cell_type": "markdown", "id": "a", "source": text}]}
+
+
+@pytest.mark.parametrize("path", notebooks(ROOT), ids=lambda f: f.relative_to(ROOT).as_posix())
+def test_notebook_keeps_the_limits(path):
+    assert complaints(nbtext.read(path)) == []
+
+
+@pytest.mark.parametrize("text, complaint", [
+    (LONG, f"a paragraph of {WORDS + 1} words"), (f"Short.\n\n{LONG}\n\nShort.", "a paragraph of"),
+    ("The color of it.", "write 'colour'"), ("To optimize.", "write 'optimise'")])
+def test_a_fault_is_found(text, complaint):
+    (found,) = complaints(page(text))
+    assert complaint in found
+
+
+@pytest.mark.parametrize("text", [
+    LONG[5:], f"{LONG[5:]}\n\n{LONG[5:]}", f"```\n{LONG}\n```", f"| {LONG} |", f"# {LONG}",
+    "The `color` of `optimize`.", f"${LONG}$", "[a](center.html)"])
+def test_what_is_no_fault(text):
+    assert complaints(page(text)) == []
+
+
+def test_mathematics_and_code_are_one_word_each():
+    assert paragraphs("So $a + b$ and\n`x y z` it is.") == ["So M and\nC it is."]
