@@ -20,7 +20,8 @@ def test_functional_is_the_module():
     net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
     x = torch.randn(5, 3)
     f = functional(net)
-    assert f.size == 21 and f.shapes["0.weight"] == (4, 3) and next(iter(f.start.values())).dtype == torch.float64
+    assert f.size == 21 and f.shapes["0.weight"] == (4, 3)
+    assert next(iter(f.start.values())).dtype == torch.float64
     torch.testing.assert_close(f(f.start, x.double()), net.double()(x.double()))
     assert all(p.requires_grad for p in net.parameters())  # the user's own module is as it was
 
@@ -29,7 +30,8 @@ def test_frozen_weights_stay_and_shared_ones_count_once():
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
-            self.a, self.b, self.c = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False), nn.Linear(3, 1)
+            self.a, self.b, self.c = nn.Linear(3, 3,
+                                               bias=False), nn.Linear(3, 3, bias=False), nn.Linear(3, 1)
             self.b.weight = self.a.weight
             self.c.requires_grad_(False)
 
@@ -62,7 +64,8 @@ def test_copies_by_vmap_and_by_the_loop_are_the_modules():
         def forward(self, x): return self.out(self.cell(x)[0][:, -1])
 
     torch.manual_seed(0)
-    for make, shape in ((lambda: nn.Linear(2, 1), (4, 2)), (lambda: Last(nn.LSTM), (4, 5, 2)), (lambda: Last(nn.GRU), (4, 5, 2))):
+    for make, shape in ((lambda: nn.Linear(2, 1), (4, 2)), (lambda: Last(nn.LSTM), (4, 5, 2)),
+                        (lambda: Last(nn.GRU), (4, 5, 2))):
         nets, x = [make().double() for _ in range(3)], torch.randn(3, *shape).double()
         fs = [functional(n) for n in nets]
         stacked = {k: torch.stack([f.start[k] for f in fs]).requires_grad_() for k in fs[0].start}
@@ -73,6 +76,31 @@ def test_copies_by_vmap_and_by_the_loop_are_the_modules():
         want.square().sum().backward()
         name, weight = next(iter(nets[1].named_parameters()))
         torch.testing.assert_close(stacked[name].grad[1], weight.grad)
+
+# %% ../nbs/evidence/22_modules.ipynb #93faaebc
+def test_recurrent_layers_written_out_are_those_of_torch():
+    torch.manual_seed(0)
+    for kind, more in ((nn.LSTM, {}), (nn.LSTM, {"num_layers": 2, "bidirectional": True}),
+                       (nn.GRU, {"bias": False}),
+                       (nn.GRU, {"bidirectional": True}),
+                       (nn.RNN, {"nonlinearity": "relu", "num_layers": 2}), (nn.RNN, {})):
+        cell = kind(2, 3, **more).double()
+        f, x = functional(cell), torch.randn(5, 4, 2).double()
+        torch.testing.assert_close(f.module(x), cell(x))
+
+# %% ../nbs/evidence/22_modules.ipynb #eed6d3ed
+def test_a_module_without_a_rule_goes_through_the_loop():
+    class Asks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(2, 1)
+
+        def forward(self, x): return self.a(x) * (2.0 if self.a.weight.sum().item() > 0 else 1.0)
+
+    nets, x = [Asks().double() for _ in range(3)], torch.randn(3, 4, 2).double()
+    fs = [functional(n) for n in nets]
+    out = row_output(fs[0], x[0])({k: torch.stack([f.start[k] for f in fs]) for k in fs[0].start}, x)
+    torch.testing.assert_close(out, torch.stack([n(row) for n, row in zip(nets, x)]))
 
 # %% ../nbs/evidence/22_modules.ipynb #1647e083
 def test_outputs_that_are_not_of_a_row_are_refused():
@@ -88,7 +116,8 @@ def test_outputs_that_are_not_of_a_row_are_refused():
     with pytest.raises(ValueError, match="changes with the rows beside it"):
         row_output(functional(Whole(lambda a: a - a.mean(0))), torch.randn(4, 2).double())
     with pytest.raises(ValueError, match="changes with the rows beside it, or by chance"):
-        row_output(functional(Whole(lambda a: nn.functional.dropout(a, 0.5))), torch.randn(4, 2).double() * 100)
+        row_output(functional(Whole(lambda a: nn.functional.dropout(a, 0.5))),
+                   torch.randn(4, 2).double() * 100)
 
 # %% ../nbs/evidence/22_modules.ipynb #641a0b25
 def test_fresh_modules_differ_by_seed_alone():
@@ -97,9 +126,12 @@ def test_fresh_modules_differ_by_seed_alone():
     a, b, c = fresh(net, 1), fresh(net, 1), fresh(net, 2)
     assert torch.equal(a[0].weight, b[0].weight) and not torch.equal(a[0].weight, c[0].weight)
     assert torch.equal(net[0].weight, before) and torch.equal(torch.random.get_rng_state(), state)
-    assert torch.equal(fresh(lambda: nn.Linear(2, 1), 3).weight, fresh(lambda: nn.Linear(2, 1), 3).weight)
+    assert torch.equal(fresh(lambda: nn.Linear(2, 1), 3).weight,
+                       fresh(lambda: nn.Linear(2, 1), 3).weight)
     with pytest.raises(ValueError, match="returns int"):
         fresh(lambda: 3, 0)
+    with pytest.raises(ValueError, match="called without arguments"):
+        fresh(nn.Linear, 0)
 
 # %% ../nbs/evidence/22_modules.ipynb #908b9973
 def test_units_of_a_sequential_are_symmetries_of_its_likelihood():
@@ -109,6 +141,7 @@ def test_units_of_a_sequential_are_symmetries_of_its_likelihood():
         f, units = functional(net), exchangeable_units(net)
         prior = GaussianPrior(f.shapes)
         assert len(units) == 2 and group_order(units, prior) == copies
-        check_symmetry(lambda w: -f(w, x).square().sum(), prior, units, group(units, prior), torch.Generator().manual_seed(0))
+        check_symmetry(lambda w: -f(w, x).square().sum(), prior, units, group(units, prior),
+                       torch.Generator().manual_seed(0))
     frozen = nn.Sequential(nn.Linear(2, 3).requires_grad_(False), nn.Tanh(), nn.Linear(3, 1))
     assert exchangeable_units(frozen) == [] and exchangeable_units(nn.Linear(2, 1)) == []

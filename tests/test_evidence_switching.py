@@ -25,7 +25,8 @@ def by_enumeration(log_p, seen=0):
         prior = 1 / K * math.prod(step(a, b, t) for t, (a, b) in enumerate(zip(path, path[1:])))
         joint = prior * math.exp(sum(float(log_p[k, t]) for t, k in enumerate(path)))
         total += joint
-        place += joint * torch.tensor([step(path[-1], k, n - 1) for k in range(K)], dtype=torch.float64)
+        place += joint * torch.tensor([step(path[-1], k, n - 1) for k in range(K)],
+                                      dtype=torch.float64)
     return math.log(total), place / total
 
 # %% ../nbs/evidence/21_switching.ipynb #2a6aee73
@@ -62,7 +63,8 @@ def test_the_bound_holds_for_every_path_and_is_nearly_reached():
             own = sum(float(log_p[k, t]) for t, k in enumerate(path))
             assert whole >= own - path_cost(switches, 3, 6, seen) - 1e-12
 
-    alone = torch.full((2, 50), -60.0, dtype=torch.float64)  # one path has all the mass: the bound is almost an equality
+    # one path has all the mass: the bound is almost an equality
+    alone = torch.full((2, 50), -60.0, dtype=torch.float64)
     alone[0, :20], alone[1, 20:] = 0.0, 0.0
     gap = path_cost([20], 2, 50) + float(switching(alone).log_p.sum())
     assert 0 <= gap < sum(math.log1p(1 / (2 * t)) for t in range(1, 50))
@@ -84,10 +86,12 @@ def test_errors_of_independent_models_are_found_again():
     own = torch.tensor([0.3, 1.0, 2.0, 0.0], dtype=torch.float64)
     variance = own[:, None] ** 2 + own ** 2
     torch.testing.assert_close(quasi_errors(variance.fill_diagonal_(0)), own)
-    torch.testing.assert_close(quasi_errors(torch.tensor([[0.0, 8.0], [8.0, 0.0]]).double()), torch.full((2,), 2.0).double())
+    torch.testing.assert_close(quasi_errors(torch.tensor([[0.0, 8.0], [8.0, 0.0]]).double()),
+                               torch.full((2,), 2.0).double())
 
     noise = torch.randn(400, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    shared = noise[:, :1] * 30 + noise * torch.tensor([1.0, 2.0, 0.5, 1.0])  # 30 nats that all share do not count
+    # 30 nats that all share do not count
+    shared = noise[:, :1] * 30 + noise * torch.tensor([1.0, 2.0, 0.5, 1.0])
     gap = shared[:, 1:, None] - shared[:, None, 1:]
     best = torch.linalg.lstsq(torch.tensor([[1.0, 1, 0], [1, 0, 1], [0, 1, 1]]).double(),
                               gap.var(0)[[0, 0, 1], [1, 2, 2]][:, None]).solution[:, 0]
@@ -100,7 +104,8 @@ def test_decisive_rows_are_where_the_lead_is_two_errors():
     assert found is not None and found.low < found.rows < found.high
     assert abs(lead - 2 * spread / math.sqrt(found.rows)) < 1e-4
     assert decisive_rows(0.01, 0.02, 300) is None and decisive_rows(-1.0, 0.1, 300) is None
-    assert decisive_rows(1.0, 0.0, 100) == (3, 3, 3)  # the sum of the lead must reach ln 19 all the same
+    # the sum of the lead must reach ln 19 all the same
+    assert decisive_rows(1.0, 0.0, 100) == (3, 3, 3)
 
 # %% ../nbs/evidence/21_switching.ipynb #27713688
 def test_as_many_rows_as_were_told_do_decide():

@@ -29,13 +29,15 @@ def test_rows_of_takes_arrays_frames_tensors_and_data_sets():
     frame = pd.DataFrame({"n": X[:, 0], "t": ["u", "v"] * 10})
     e = rows_of(frame, np.array(["no", "yes"] * 10))
     assert e.x.shape == (20, 3) and e.likelihood == "bernoulli" and list(e.classes) == ["no", "yes"]
-    assert e.part(torch.tensor([3, 1]))[0]["t"].tolist() == ["v", "v"] and e.part(torch.tensor([2]))[1][0] == "no"
+    assert e.part(torch.tensor([3, 1]))[0]["t"].tolist() == ["v", "v"]
+    assert e.part(torch.tensor([2]))[1][0] == "no"
 
 # %% ../nbs/use/21_rows.ipynb #87f0782d
 def test_images_are_scaled_as_one_and_tokens_stay():
     images = torch.rand(6, 1, 4, 4) * 255
     rows = rows_of(images, torch.tensor([0, 1, 2, 0, 1, 2]), "categorical")
-    assert rows.x.shape == images.shape and abs(float(rows.x.mean())) < 1e-5 and rows.table.shape == (6, 16)
+    assert rows.x.shape == images.shape and abs(float(rows.x.mean())) < 1e-5
+    assert rows.table.shape == (6, 16)
     tokens = torch.randint(0, 9, (6, 5))
     assert torch.equal(rows_of(tokens, torch.randn(6)).x, tokens)
 
@@ -44,7 +46,8 @@ def test_data_that_cannot_be_compared_are_refused():
     X, y = np.ones((4, 2)) * np.arange(4)[:, None], np.arange(4.0) / 3
     for bad, message in (((X, y[:3]), r"shape \(3,\) and X has 4 rows"), ((X[:, 0], y), "one axis"),
                          ((np.where(X == 2, np.nan, X), y), "in 1 of 4 rows, the first is row 2"),
-                         ((X, y, "gausian"), "did you mean 'gaussian'"), ((X, [0, 1, 2, 1], "bernoulli"), "3 classes"),
+                         ((X, y, "gausian"), "did you mean 'gaussian'"),
+                         ((X, [0, 1, 2, 1], "bernoulli"), "3 classes"),
                          ((X, None), "give y, or a Dataset"), ((X.astype(str), y), "pandas frame")):
         with pytest.raises(ValueError, match=message):
             rows_of(*bad)

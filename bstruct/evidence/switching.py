@@ -16,7 +16,8 @@ from torch import Tensor
 
 # %% ../../nbs/evidence/21_switching.ipynb #1495f8de
 class Switched(NamedTuple):
-    "`log_p` [..., n]: ln of the mixture of each row given the rows before; `log_weights` [..., K]: for the next row."
+    """`log_p` [..., n]: ln of the mixture of each row given the rows before; `log_weights` [...,
+    K]: for the next row."""
 
     log_p: Float[Tensor, "*batch n"]
     log_weights: Float[Tensor, "*batch K"]
@@ -25,7 +26,8 @@ class Switched(NamedTuple):
 def switching(log_p: Float[Tensor, "*batch K n"], seen: int = 0) -> Switched:
     """The mixture over all sequences of K models along n rows, in nats; leading axes are kept.
 
-    `log_p`: ln p of each row under each model, given the rows before it; `seen`: rows before the first of these.
+    `log_p`: ln p of each row under each model, given the rows before it; `seen`: rows before the
+    first of these.
     """
     K, n = log_p.shape[-2:]
     weights, found = log_p.new_full(log_p.shape[:-1], -math.log(K)), []
@@ -39,18 +41,22 @@ def switching(log_p: Float[Tensor, "*batch K n"], seen: int = 0) -> Switched:
 
 # %% ../../nbs/evidence/21_switching.ipynb #638ee0e8
 def path_cost(switches: Sequence[int], models: int, rows: int, seen: int = 0) -> float:
-    """How many nats the switching mixture may be behind a path that switches after these rows: the bound of the theorem.
+    """How many nats the switching mixture may be behind a path that switches after these rows: the
+    bound of the theorem.
 
     ValueError where a switch is not after one of the rows 1 to rows - 1.
     """
     if any(not 1 <= t < rows for t in switches):
-        raise ValueError(f"switches are after rows {list(switches)}, there are {rows} rows: 1 to {rows - 1} are possible")
+        raise ValueError(f"switches are after rows {list(switches)}, there are {rows} rows: 1 to "
+                         f"{rows - 1} are possible")
     stays = math.log((seen + rows) / (seen + 1))
-    return (len(switches) + 1) * math.log(models) + stays + sum(math.log(seen + t) for t in switches)
+    return (len(switches) + 1) * math.log(models) + stays + sum(math.log(seen + t)
+                                                                for t in switches)
 
 # %% ../../nbs/evidence/21_switching.ipynb #8757afec
 def quasi_errors(variance: Float[Tensor, "K K"]) -> Float[Tensor, " K"]:
-    "Errors of K models in nats, whose squares add in pairs to the variances of differences, as nearly as they can."
+    """Errors of K models in nats, whose squares add in pairs to the variances of differences, as
+    nearly as they can."""
     K = len(variance)
     if K < 2:
         return variance.new_zeros(K)
@@ -69,7 +75,8 @@ class Decisive(NamedTuple):
 
 
 def decisive_rows(lead: float, error: float, rows: int) -> Decisive | None:
-    """Rows after which a lead of so many nats a row, ± `error` after `rows` of them, would be told from 0.
+    """Rows after which a lead of so many nats a row, ± `error` after `rows` of them, would be told
+    from 0.
 
     None where the lead is not above its own error, and the number cannot be known.
     """

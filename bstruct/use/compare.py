@@ -19,6 +19,7 @@ from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.core.random import generator_of
 from bstruct.core.refusals import check_choice, check_jobs, refuse
 from bstruct.evidence.switching import switching
+from bstruct.use import comparison_text  # adds texts and figures
 from bstruct.use.comparison import Comparison
 from bstruct.use.rivals import Constant, Linear, Rival, rival_of
 from bstruct.use.rows import Rows, balanced_orders, rows_of
@@ -28,7 +29,8 @@ BLOCKS = 4
 
 # %% ../../nbs/use/26_compare.ipynb #fa45a3f5
 def default_rows(n: int, orders: int) -> tuple[int, ...]:
-    "How many rows each block is predicted from: n - n // orders, its half, and so on, four at most, not below 8."
+    """How many rows each block is predicted from: n - n // orders, its half, and so on, four at
+    most, not below 8."""
     found = [n - n // orders]
     while len(found) < BLOCKS and found[0] >= 16:
         found.insert(0, found[0] // 2)
@@ -39,7 +41,8 @@ def _named(models) -> list[tuple[str, object]]:
     "Pairs of name and model; ValueError for two of one name."
     pairs = list(models.items()) if isinstance(models, Mapping) else list(models)
     if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
-        raise ValueError("models is no dictionary, nor a list of pairs (name, model); write {'a': model, ...}")
+        raise ValueError("models is no dictionary, nor a list of pairs (name, model); write {'a': "
+                         "model, ...}")
     names = [str(name) for name, _ in pairs]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise ValueError(f"two models have the name {twice[0]!r}: rename one of them")
@@ -58,17 +61,20 @@ def _bounds(rows: Sequence[int] | None, n: int, orders: int) -> tuple[int, ...]:
     if not isinstance(orders, int) or orders < 2:
         refuse("orders", orders, "at least 2 are needed, which tell the error", "try orders=5")
     if n < 2 * orders or n < 8:
-        raise ValueError(f"there are {n} rows; {orders} orders need {max(8, 2 * orders)} at least: take fewer orders, or "
+        raise ValueError(f"there are {n} rows; {orders} orders need {max(8, 2 * orders)} at least: "
+                         "take fewer orders, or "
                          "more rows")
     pasts = default_rows(n, orders) if rows is None else tuple(rows)
     good = all(isinstance(p, int) and p >= 2 for p in pasts) and list(pasts) == sorted(set(pasts))
     if not pasts or not good or pasts[-1] >= n:
-        raise ValueError(f"rows is {pasts} and there are {n} rows: give increasing whole numbers from 2 to {n - 1}, from "
+        raise ValueError(f"rows is {pasts} and there are {n} rows: give increasing whole numbers "
+                         f"from 2 to {n - 1}, from "
                          "which the blocks are predicted")
     return *pasts, n
 
 # %% ../../nbs/use/26_compare.ipynb #f6f972d3
-def _unit(rival: Rival, rows: Rows, orders: Tensor, past: int, end: int, seed: int) -> tuple[Tensor, float]:
+def _unit(rival: Rival, rows: Rows, orders: Tensor, past: int, end: int,
+          seed: int) -> tuple[Tensor, float]:
     "The log predictives of a block, and the CPU seconds; on one thread."
     from threadpoolctl import threadpool_limits
 
@@ -92,31 +98,36 @@ def _done(units: list[tuple], n_jobs: int) -> Iterator[tuple[int, Tensor, float]
     else:
         from joblib import Parallel, delayed
 
-        yield from Parallel(n_jobs, return_as="generator_unordered")(delayed(_numbered)(*u) for u in units)
+        yield from Parallel(n_jobs,
+                            return_as="generator_unordered")(delayed(_numbered)(*u) for u in units)
 
 
 def _told(done: int, total: int, started: float, share: float) -> dict:
     "How far the work is, and about how long it will take."
     spent = time.monotonic() - started
-    return {"done": done, "of": total, "seconds": spent, "seconds_left": spent * (1 - share) / share if share else math.nan}
+    return {"done": done, "of": total, "seconds": spent, "seconds_left": spent * (1 - share) / share
+            if share else math.nan}
 
 
 def _line(record: dict) -> None:
     left = record["seconds_left"]
     more = f", about {left:.0f} s left" if left == left else ""
-    print(f"\rcompare: {record['done']} of {record['of']} blocks{more}   ", end="", file=sys.stderr, flush=True)
+    print(f"\rcompare: {record['done']} of {record['of']} blocks{more}   ", end="", file=sys.stderr,
+          flush=True)
     if record["done"] == record["of"]:
         print(file=sys.stderr)
 
 # %% ../../nbs/use/26_compare.ipynb #8e72e7f9
-def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int, ...], seed: int, n_jobs: int,
+def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int, ...],
+                 seed: int, n_jobs: int,
                  kept: Checkpoint, callback: Callable | None) -> dict[tuple[int, int], Tensor]:
     "Log predictives [O, T, m] by model and block; what the checkpoint has is not computed again."
     blocks = [(k, b) for b in reversed(range(len(bounds) - 1)) for k in range(len(rivals))]
     name = lambda k, b: f"{k}/{bounds[b]}"
     found = {u: kept.state(name(*u))["log_p"] for u in blocks if kept.found(name(*u)) is not None}
     left = [u for u in blocks if u not in found]
-    units = [(i, rivals[k], rows, orders, bounds[b], bounds[b + 1], seed) for i, (k, b) in enumerate(left)]
+    units = [(i, rivals[k], rows, orders, bounds[b], bounds[b + 1], seed) for i,
+             (k, b) in enumerate(left)]
     started, work = time.monotonic(), sum(1 + bounds[b] / 100 for _, b in left)
     share = 0.0
     for i, log_p, seconds in _done(units, n_jobs):
@@ -130,23 +141,27 @@ def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[
 
 def _mark(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple, seed: int) -> str:
     "What a checkpoint must be of."
-    told = [[r.name, r.how, repr(getattr(r, "model", ""))[:2000] if "<" not in repr(getattr(r, "model", "")) else ""]
+    told = [[r.name, r.how, repr(getattr(r, "model", ""))[:2000]
+             if "<" not in repr(getattr(r, "model", "")) else ""]
             for r in rivals]
     return fingerprint(rows.fingerprint, rows.likelihood, told, orders, list(bounds), seed)
 
 # %% ../../nbs/use/26_compare.ipynb #0ccde5f0
 def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "auto",
-            rows: Sequence[int] | None = None, replicas: int = 2, orders: int = 5, random_state=0, n_jobs: int = 1,
+            rows: Sequence[int] | None = None, replicas: int = 2, orders: int = 5, random_state=0,
+            n_jobs: int = 1,
             checkpoint: str | Path | None = None, callback: Callable | None = None,
             verbose: bool = False) -> Comparison:
     """Which of the models explain n rows, and which will predict the next ones; with errors.
 
-    models: name to a `torch.nn.Module`, a function that makes one, a `Graph`, a pair (graph, structure), or a
-    scikit-learn estimator. X, y: arrays, frames, tensors, or X alone, a Dataset of pairs. likelihood: gaussian,
-    bernoulli or categorical; None: told by y. method: how graphs predict, auto, fits or laplace. rows: from how many
-    rows each block is predicted, increasing. replicas: starts of a network whose mean predicts; orders: of the rows.
-    checkpoint: file to resume from; callback: gets a record after every block. The answer is the same for every n_jobs.
-    ValueError for data and models that do not go together, before the first fit; TypeError for what is no model.
+    models: name to a `torch.nn.Module`, a function that makes one, a `Graph`, a pair (graph,
+    structure), or a scikit-learn estimator. X, y: arrays, frames, tensors, or X alone, a Dataset of
+    pairs. likelihood: gaussian, bernoulli or categorical; None: told by y. method: how graphs
+    predict, auto, fits or laplace. rows: from how many rows each block is predicted, increasing.
+    replicas: starts of a network whose mean predicts; orders: of the rows. checkpoint: file to
+    resume from; callback: gets a record after every block. The answer is the same for every n_jobs.
+    ValueError for data and models that do not go together, before the first fit; TypeError for what
+    is no model.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)
@@ -156,15 +171,18 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     bounds, rivals = _bounds(rows, len(data), orders), _rivals(models, data, method, replicas)
     seed = _seed(random_state)
     parameters = {r.name: r.check(data, seed) for r in rivals}
-    places = balanced_orders(len(data), orders, generator_of(seed, "compare/orders")).to(data.x.device)
+    places = balanced_orders(len(data), orders,
+                             generator_of(seed, "compare/orders")).to(data.x.device)
     kept = Checkpoint(checkpoint, _mark(rivals, data, places, bounds, seed))
     tell = callback or (_line if verbose else None)
     found = _predictions(rivals, data, places, bounds, seed, n_jobs, kept, tell)
-    mixed = {r.name: switching(torch.cat([found[k, b] for b in range(len(bounds) - 1)], -1), bounds[0])
+    mixed = {r.name: switching(torch.cat([found[k, b] for b in range(len(bounds) - 1)], -1),
+                               bounds[0])
              for k, r in enumerate(rivals)}
     log_p = torch.stack([m.log_p for m in mixed.values()])
     return Comparison(tuple(mixed), log_p, places.cpu(), bounds, data.fingerprint, data.likelihood,
-                      {r.name: r.how for r in rivals}, parameters, {k: m.log_weights for k, m in mixed.items()})
+                      {r.name: r.how for r in rivals}, parameters,
+                      {k: m.log_weights for k, m in mixed.items()})
 
 
 def _seed(random_state) -> int:

@@ -7,18 +7,17 @@ __all__ = ['differences', 'next_weights', 'next_draws', 'Comparison', 'Lead', 'l
 
 # %% ../../nbs/use/24_comparison.ipynb #40119962
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bstruct.core.files import write_whole
 from bstruct.core.random import generator_of
-from bstruct.evidence.core import Evidence, Scope
+from bstruct.evidence.core import Data, Evidence, Scope
 from bstruct.evidence.posterior import StructurePosterior, structure_posterior
 from bstruct.evidence.switching import Decisive, decisive_rows, quasi_errors, switching
 
@@ -33,8 +32,10 @@ def differences(sums: Float[Tensor, "K O"]) -> Float[Tensor, "K K"]:
     return gaps.var(-1) / sums.shape[1]
 
 # %% ../../nbs/use/24_comparison.ipynb #4996da0a
-def next_weights(log_p: Float[Tensor, "*batch K O m"], bounds: tuple[int, ...]) -> Float[Tensor, "*batch K"]:
-    "ln weights of the models for the next row, by switching along the rows, all orders side by side."
+def next_weights(log_p: Float[Tensor, "*batch K O m"],
+                 bounds: tuple[int, ...]) -> Float[Tensor, "*batch K"]:
+    """ln weights of the models for the next row, by switching along the rows, all orders side by
+    side."""
     O, n = log_p.shape[-2], bounds[-1]
     sizes = torch.tensor([b - a for a, b in zip(bounds, bounds[1:])])
     weight = (n / (O * sizes.double())).clamp_max(1.0).repeat_interleave(sizes)
@@ -43,9 +44,11 @@ def next_weights(log_p: Float[Tensor, "*batch K O m"], bounds: tuple[int, ...]) 
 
 def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"], bounds: tuple[int, ...],
                draws: int = DRAWS, parts: tuple[str, ...] = PARTS) -> Float[Tensor, "draws K"]:
-    """Weights of the models for the next row, with rows and orders weighted at random; both, or one of the `parts`."""
+    """Weights of the models for the next row, with rows and orders weighted at random; both, or one
+    of the `parts`."""
     n, O, generator = bounds[-1], len(orders), generator_of(0, "compare/draws")
-    uniform = lambda size: torch.empty(draws, size, dtype=torch.float64).exponential_(generator=generator)
+    uniform = lambda size: torch.empty(draws, size,
+                                       dtype=torch.float64).exponential_(generator=generator)
     whole = lambda w, on: w / w.mean(1, keepdim=True) if on else torch.ones_like(w)
     rows, order = whole(uniform(n), "rows" in parts), whole(uniform(O), "orders" in parts)
     places, found = orders[:, bounds[0]:].cpu(), []
@@ -58,8 +61,9 @@ def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"], bounds
 class Comparison:
     """What K models say of n rows, in O orders of them; made by `compare`.
 
-    `log_p` [K, O, m]: ln p of the rows after the first `bounds[0]` of each order, in nats and the target's unit;
-    `ways` by model: ln weights of the ways to predict, at the end; `how` and `parameters` by model; `notes`.
+    `log_p` [K, O, m]: ln p of the rows after the first `bounds[0]` of each order, in nats and the
+    target's unit; `ways` by model: ln weights of the ways to predict, at the end; `how` and
+    `parameters` by model; `notes`.
     """
 
     names: tuple[str, ...]
@@ -75,11 +79,13 @@ class Comparison:
 
     @cached_property
     def evidence(self) -> dict[str, Evidence]:
-        "Log evidence of all rows given the first, in nats, by model; the errors are those of differences."
+        """Log evidence of all rows given the first, in nats, by model; the errors are those of
+        differences."""
         sums, n = self.log_p.sum(-1), self.bounds[-1]
         of = Scope(self.bounds[0] + 1, n, n, "each model's own predictor", orders=len(self.orders))
-        return {name: Evidence(float(v), float(s), None, False, "prequential", True, {}, of)
-                for name, v, s in zip(self.names, sums.mean(1), quasi_errors(differences(sums)))}
+        value, error, data = sums.mean(1), quasi_errors(differences(sums)), Data(self.fingerprint)
+        return {name: Evidence(float(v), float(e), None, False, "prequential", True, {}, of, data)
+                for name, v, e in zip(self.names, value, error)}
 
 
     @cached_property
@@ -123,41 +129,17 @@ class Comparison:
         "The model that predicts the next rows with the highest probability."
         return self.order[0]
 
-    def __str__(self) -> str:
-        from bstruct.use.comparison_text import as_text
-
-        return as_text(self)
-
-    def to_frame(self):
-        "A row a model, as a pandas table."
-        from bstruct.use.comparison_text import to_frame
-
-        return to_frame(self)
-
-    def plot(self):
-        "The lead of each model by the number of rows, and both probabilities, as a figure."
-        from bstruct.use.comparison_text import plot
-
-        return plot(self)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        "An offline page with text, tables and figure; written to `path`, if given. Raises OSError."
-        from bstruct.use.comparison_text import as_html
-
-        page = as_html(self)
-        write_whole(Path(path), page) if path else None
-        return page
-
-    def to_arviz(self) -> dict:
-        "By model: ln p of every row, as data that arviz takes; needs the extra `arviz`."
-        from bstruct.use.comparison_text import to_arviz
-
-        return to_arviz(self)
+    # the page of texts and figures adds these
+    to_frame: ClassVar[Callable[..., Any]]
+    plot: ClassVar[Callable[..., Any]]
+    to_html: ClassVar[Callable[..., str]]
+    to_arviz: ClassVar[Callable[..., dict]]
 
 # %% ../../nbs/use/24_comparison.ipynb #6fa4c1d8
 @dataclass(frozen=True)
 class Lead:
-    "Nats that each of K models is ahead of `over` after so many `rows` [m], on the mean over orders, and the error."
+    """Nats that each of K models is ahead of `over` after so many `rows` [m], on the mean over
+    orders, and the error."""
 
     over: str
     rows: Int[Tensor, " m"]
@@ -169,7 +151,8 @@ def lead(comparison: Comparison, over: str | None = None) -> Lead:
     "The lead of every model over one of them, by rows; None: over the best."
     over = over or comparison.best
     if over not in comparison.names:
-        raise ValueError(f"{over!r} is no model of this comparison; there are {', '.join(comparison.names)}")
+        raise ValueError(f"{over!r} is no model of this comparison; there are "
+                         f"{', '.join(comparison.names)}")
     gaps = (comparison.log_p - comparison.log_p[comparison.names.index(over)]).cumsum(-1)
     rows = torch.arange(comparison.bounds[0] + 1, comparison.bounds[-1] + 1)
     return Lead(over, rows, gaps.mean(1), gaps.std(1) / math.sqrt(gaps.shape[1]))
@@ -185,21 +168,29 @@ def leaders(comparison: Comparison) -> dict[int, str]:
 
 
 def decisive(comparison: Comparison) -> Decisive | None:
-    "About how many rows decide between the two most probable models; None where that cannot be known."
+    """About how many rows decide between the two most probable models; None where that cannot be
+    known."""
     a, b = (comparison.names.index(k) for k in comparison.order[:2])
     size = comparison.bounds[-1] - comparison.bounds[-2]
     gaps = (comparison.log_p[a] - comparison.log_p[b])[:, -size:]
     by_rows, by_orders = gaps.var() / gaps.numel(), gaps.mean(1).var() / len(gaps)
-    return decisive_rows(float(gaps.mean()), math.sqrt(max(by_rows, by_orders)), comparison.bounds[-1])
+    return decisive_rows(float(gaps.mean()), math.sqrt(max(by_rows, by_orders)),
+                         comparison.bounds[-1])
 
 
 def disagreements(comparison: Comparison, count: int = 10) -> list[dict]:
-    "The rows whose densities differ most: number of the row, nats between, and the models that say most and least."
+    """The rows whose densities differ most: number of the row, nats between, and the models that
+    say most and least."""
     n, first = comparison.bounds[-1], comparison.bounds[0]
     at, K = comparison.orders[:, first:].cpu().flatten(), len(comparison.names)
-    total = torch.zeros(K, n, dtype=torch.float64).index_add(1, at, comparison.log_p.flatten(1).cpu())
-    each = total / torch.zeros(n, dtype=torch.float64).index_add(0, at, torch.ones(len(at), dtype=torch.float64))
+    total = torch.zeros(K, n,
+                        dtype=torch.float64).index_add(1, at, comparison.log_p.flatten(1).cpu())
+    each = total / torch.zeros(n,
+                               dtype=torch.float64).index_add(0, at,
+                                                              torch.ones(len(at),
+                                                                         dtype=torch.float64))
     spread = (each.max(0).values - each.min(0).values).nan_to_num(0.0)
     name = comparison.names.__getitem__
     return [{"row": i, "nats": float(spread[i]), "most": name(int(each[:, i].argmax())),
-             "least": name(int(each[:, i].argmin()))} for i in spread.argsort(descending=True)[:count].tolist()]
+             "least": name(int(each[:, i].argmin()))}
+            for i in spread.argsort(descending=True)[:count].tolist()]

@@ -26,7 +26,8 @@ from bstruct.use.rows import Rows
 # %% ../../nbs/use/22_networks.ipynb #2ac11b9c
 @dataclass(frozen=True)
 class FitSteps:
-    "Adam at `rate`: 2 steps a row, but at least `least` and at most `most`; a batch is a quarter of the rows, 32 to 256."
+    """Adam at `rate`: 2 steps a row, but at least `least` and at most `most`; a batch is a quarter
+    of the rows, 32 to 256."""
 
     rate: float = 0.01
     least: int = 320
@@ -54,7 +55,8 @@ class GraphModule(nn.Module):
         super().__init__()
         one = graph.restrict(structure) if structure else graph
         if one.variables:
-            raise ValueError(f"the graph offers {one.n_structures:,} structures; give one, as (graph, structure), or an "
+            raise ValueError(f"the graph offers {one.n_structures:,} structures; give one, as "
+                             "(graph, structure), or an "
                              "estimator, which searches among them")
         self.net = Supernet(one)
         self.reset_parameters()
@@ -62,7 +64,8 @@ class GraphModule(nn.Module):
     def reset_parameters(self) -> None:
         "Draw the weights anew, from torch's own random numbers."
         seed = int(torch.randint(2**31, ()))
-        for name, value in self.net.init(torch.Generator().manual_seed(seed), (), torch.float32).items():
+        for name, value in self.net.init(torch.Generator().manual_seed(seed), (),
+                                         torch.float32).items():
             setattr(self, f"weight {name}", nn.Parameter(value))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,8 +91,10 @@ def _law_of(name: str, output: Tensor, rows: Rows) -> str:
         return rows.likelihood
     if width == K > 1:
         return "categorical"
-    want = {"gaussian": "[n] or [n, 1]", "bernoulli": "[n], [n, 1] or [n, 2]"}.get(rows.likelihood, f"[n, {K}]")
-    raise ValueError(f"model {name!r} maps {tuple(rows.x.shape)} to {tuple(output.shape)}; for the likelihood "
+    want = {"gaussian": "[n] or [n, 1]", "bernoulli": "[n], [n, 1] or [n, "
+                                                      "2]"}.get(rows.likelihood, f"[n, {K}]")
+    raise ValueError(f"model {name!r} maps {tuple(rows.x.shape)} to {tuple(output.shape)}; for the "
+                     "likelihood "
                      f"{rows.likelihood!r} outputs of shape {want} are needed")
 
 
@@ -97,18 +102,22 @@ def _check_module(name: str, module: nn.Module, rows: Rows) -> None:
     "ValueError where the weights are on another device than the rows."
     for key, p in module.named_parameters():
         if p.device.type != rows.x.device.type:
-            raise ValueError(f"model {name!r} has {key} on {p.device}, the rows are on {rows.x.device}: move one of "
+            raise ValueError(f"model {name!r} has {key} on {p.device}, the rows are on "
+                             f"{rows.x.device}: move one of "
                              f"them, as by .to({str(rows.x.device)!r})")
 
 
 def _check_numbers(name: str, finite: Tensor) -> None:
     if not bool(finite.all()):
         bad = (~finite).nonzero()[:, 0]
-        raise ValueError(f"model {name!r} returns NaN or infinity on {len(bad)} of {len(finite)} rows, the first is row "
-                         f"{int(bad[0])}: look at that row, or bound what the module computes from it")
+        raise ValueError(f"model {name!r} returns NaN or infinity on {len(bad)} of {len(finite)} "
+                         "rows, the first is row "
+                         f"{int(bad[0])}: look at that row, or bound what the module computes from "
+                         "it")
 
 # %% ../../nbs/use/22_networks.ipynb #55f2f8c6
-def _batches(orders: Int[Tensor, "O n"], past: int, size: int, steps: int, seed: int) -> Iterator[Int[Tensor, "O b"]]:
+def _batches(orders: Int[Tensor, "O n"], past: int, size: int, steps: int,
+             seed: int) -> Iterator[Int[Tensor, "O b"]]:
     "Minibatches of the first `past` rows of each order, in a new random order each pass."
     own, left = [generator_of(seed, f"compare/rows/{past}/{o}") for o in range(len(orders))], None
     for _ in range(steps):
@@ -122,9 +131,11 @@ def _batches(orders: Int[Tensor, "O n"], past: int, size: int, steps: int, seed:
 def _densities(f: Callable, law: str, rows: Rows, scale: float) -> Callable:
     "ln p of rows [M, b] under M copies, in nats and the target's own unit."
     each = vmap(LIKELIHOODS[law].log_likelihood)
-    y = rows.y.to(rows.x.dtype if rows.x.is_floating_point() else torch.float32) if law != "categorical" else rows.y
+    y = rows.y.to(rows.x.dtype if rows.x.is_floating_point()
+                  else torch.float32) if law != "categorical" else rows.y
 
-    def log_p(weights: dict[str, Tensor], noise: Tensor, at: Int[Tensor, "M b"]) -> Float[Tensor, "M b"]:
+    def log_p(weights: dict[str, Tensor], noise: Tensor,
+              at: Int[Tensor, "M b"]) -> Float[Tensor, "M b"]:
         out = f(weights, rows.x[at])
         return each(out.reshape(*at.shape, -1), y[at], noise) - math.log(scale)
 
@@ -144,8 +155,10 @@ class Network:
     def how(self) -> str:
         return f"{self.plan}, {self.replicas} starts"
 
-    def copies(self, orders: int, rows: Rows, seed: int) -> tuple[Callable, dict[str, Tensor], str, int]:
-        "The function of all copies, their weights {name: [M, ...]}, the likelihood, and the weights of one."
+    def copies(self, orders: int, rows: Rows,
+               seed: int) -> tuple[Callable, dict[str, Tensor], str, int]:
+        """The function of all copies, their weights {name: [M, ...]}, the likelihood, and the
+        weights of one."""
         made = [fresh(self.model, seed + 7919 * m) for m in range(orders * self.replicas)]
         for module in made[:1]:
             _check_module(self.name, module, rows)
@@ -154,7 +167,8 @@ class Network:
             f = row_output(fs[0], rows.x)
             out = fs[0](fs[0].start, rows.x)
         except (RuntimeError, IndexError, TypeError) as error:
-            raise ValueError(f"model {self.name!r} does not take rows of shape {tuple(rows.x.shape[1:])}: "
+            raise ValueError(f"model {self.name!r} does not take rows of shape "
+                             f"{tuple(rows.x.shape[1:])}: "
                              f"{' '.join(str(error).split())[:150]}") from error
         except ValueError as error:
             raise ValueError(f"model {self.name!r}: {error}") from error
@@ -166,8 +180,10 @@ class Network:
         "The number of free weights; ValueError for what cannot take part."
         return self.copies(1, rows, seed)[-1]
 
-    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int, seed: int) -> Float[Tensor, "O T m"]:
-        "ln p of rows `past` to `end` of each order at the T stops of fits to the rows before, in nats."
+    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
+              seed: int) -> Float[Tensor, "O T m"]:
+        """ln p of rows `past` to `end` of each order at the T stops of fits to the rows before, in
+        nats."""
         return _predicted(self, rows, orders, past, [o[past:end] for o in orders], seed)
 
 # %% ../../nbs/use/22_networks.ipynb #74a89e69
@@ -179,9 +195,11 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int, wanted: Sequ
     leaves = {k: v.requires_grad_() for k, v in weights.items()}
     noise = torch.full((O * R,), -1.0, device=rows.x.device, requires_grad=True)
     log_p, stops, found = _densities(f, law, rows, rows.scale), plan.at(past), {}
-    adam = torch.optim.Adam([{"params": list(leaves.values())}, {"params": [noise], "lr": 3 * plan.rate}], lr=plan.rate)
+    adam = torch.optim.Adam([{"params": list(leaves.values())},
+                             {"params": [noise], "lr": 3 * plan.rate}], lr=plan.rate)
     later = torch.stack(list(wanted)).repeat_interleave(R, 0)
-    for step, batch in enumerate(_batches(orders, past, plan.batch(past), plan.steps(past), seed), 1):
+    for step, batch in enumerate(_batches(orders, past, plan.batch(past), plan.steps(past), seed),
+                                 1):
         loss = -log_p(leaves, noise, batch.repeat_interleave(R, 0)).mean(1).sum()
         adam.zero_grad()
         loss.backward()
@@ -195,6 +213,8 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int, wanted: Sequ
     lost = (out == -math.inf).all(1)
     if bool(lost.any()):
         where = torch.stack(list(wanted))[lost]
-        raise ValueError(f"model {net.name!r} gives no density to {int(lost.sum())} predictions, the first is of row "
-                         f"{int(where[0])}: it returns NaN or infinity there after a fit; bound what it computes")
+        raise ValueError(f"model {net.name!r} gives no density to {int(lost.sum())} predictions, "
+                         "the first is of row "
+                         f"{int(where[0])}: it returns NaN or infinity there after a fit; bound "
+                         "what it computes")
     return out

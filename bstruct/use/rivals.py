@@ -37,7 +37,8 @@ class Rival(Protocol):
         "Free weights, or None; ValueError for what cannot take part."
         ...
 
-    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int, seed: int) -> Float[Tensor, "O T m"]:
+    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
+              seed: int) -> Float[Tensor, "O T m"]:
         "ln p of rows `past` to `end` of each order from the rows before, in nats, in T ways."
         ...
 
@@ -62,10 +63,13 @@ class Constant:
     def check(self, rows: Rows, seed: int) -> int | None:
         return 1 if rows.is_regression else len(rows.classes) - 1
 
-    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int, seed: int) -> Float[Tensor, "O T m"]:
+    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
+              seed: int) -> Float[Tensor, "O T m"]:
         if rows.is_regression:
-            return torch.stack([_closed(rows, o[:past], o[past:end], "constant") for o in orders])[:, None]
-        return torch.stack([_counted(rows.y[o[:past]], rows.y[o[past:end]], len(rows.classes)) for o in orders])[:, None]
+            return torch.stack([_closed(rows, o[:past], o[past:end], "constant")
+                                for o in orders])[:, None]
+        return torch.stack([_counted(rows.y[o[:past]], rows.y[o[past:end]], len(rows.classes))
+                            for o in orders])[:, None]
 
 # %% ../../nbs/use/23_rivals.ipynb #36e362f2
 def _closed(rows: Rows, past: Tensor, new: Tensor, name: str) -> Tensor:
@@ -78,8 +82,10 @@ def _closed(rows: Rows, past: Tensor, new: Tensor, name: str) -> Tensor:
 _STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # variances of the prior of the weights
 
 
-def _mixed(p: np.ndarray, seen: np.ndarray, past: Tensor, new: Tensor, K: int, share: float) -> Tensor:
-    "ln of probabilities of the `seen` classes mixed with the counted law, which gets `share`, at the new classes."
+def _mixed(p: np.ndarray, seen: np.ndarray, past: Tensor, new: Tensor, K: int,
+           share: float) -> Tensor:
+    """ln of probabilities of the `seen` classes mixed with the counted law, which gets `share`, at
+    the new classes."""
     whole = np.zeros((len(p), K))
     whole[:, seen] = p
     own = torch.as_tensor(whole)[torch.arange(len(new)), new].clamp_min(0)
@@ -96,9 +102,11 @@ class Linear:
     def check(self, rows: Rows, seed: int) -> int | None:
         return (rows.x[0].numel() + 1) * (1 if rows.is_regression else len(rows.classes) - 1)
 
-    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int, seed: int) -> Float[Tensor, "O T m"]:
+    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
+              seed: int) -> Float[Tensor, "O T m"]:
         if rows.is_regression:
-            return torch.stack([_closed(rows, o[:past], o[past:end], "linear") for o in orders])[:, None]
+            return torch.stack([_closed(rows, o[:past], o[past:end], "linear")
+                                for o in orders])[:, None]
         return torch.stack([_logistic(rows, o[:past], o[past:end]) for o in orders])
 
 # %% ../../nbs/use/23_rivals.ipynb #cc1788b2
@@ -114,11 +122,13 @@ def _logistic(rows: Rows, past: Tensor, new: Tensor) -> Float[Tensor, "T m"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = LogisticRegression(C=strength, max_iter=200).fit(x[past], before.numpy())
-        found.append(_mixed(model.predict_proba(x[new]), model.classes_, before, after, K, 1 / (past.numel() + 1)))
+        found.append(_mixed(model.predict_proba(x[new]), model.classes_, before, after, K,
+                            1 / (past.numel() + 1)))
     return torch.stack(found)
 
 # %% ../../nbs/use/23_rivals.ipynb #c32da918
-_SHARES = (0.5, 0.2, 0.05, 0.01)  # of the constant beside a classifier, and one more row than there are
+# of the constant beside a classifier, and one more row than there are
+_SHARES = (0.5, 0.2, 0.05, 0.01)
 _WIDTHS = tuple(2.0 ** (-j / 2) for j in range(12))
 
 
@@ -133,7 +143,8 @@ def _has_std(model) -> bool:
 # %% ../../nbs/use/23_rivals.ipynb #5f672e17
 @dataclass(frozen=True)
 class Estimator:
-    "A classifier or regressor in the manner of scikit-learn; a copy of it is fitted for every order and block."
+    """A classifier or regressor in the manner of scikit-learn; a copy of it is fitted for every
+    order and block."""
 
     name: str
     model: Any
@@ -144,50 +155,67 @@ class Estimator:
         return f"{type(self.model).__name__}, {kind}"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        kind, wanted = type(self.model).__name__, "a regressor" if rows.is_regression else "a classifier"
+        kind = type(self.model).__name__
+        wanted = "a regressor" if rows.is_regression else "a classifier"
         if not rows.is_regression and not hasattr(self.model, "predict_proba"):
-            raise ValueError(f"model {self.name!r}, {kind}, has no predict_proba, so it gives no density to a label: wrap "
-                             "it in sklearn.calibration.CalibratedClassifierCV, or take a classifier with probabilities")
-        if not hasattr(self.model, "predict") or rows.is_regression and hasattr(self.model, "predict_proba"):
-            raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: the target needs {wanted}")
+            raise ValueError(f"model {self.name!r}, {kind}, has no predict_proba, so it gives no "
+                             "density to a label: wrap "
+                             "it in sklearn.calibration.CalibratedClassifierCV, or take a "
+                             "classifier with probabilities")
+        if not hasattr(self.model,
+                       "predict") or rows.is_regression and hasattr(self.model, "predict_proba"):
+            raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: the target "
+                             f"needs {wanted}")
         return None
 
-    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int, seed: int) -> Float[Tensor, "O T m"]:
-        return torch.stack([self._one(rows, o[:past], o[past:end], seed + i) for i, o in enumerate(orders)])
+    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
+              seed: int) -> Float[Tensor, "O T m"]:
+        return torch.stack([self._one(rows, o[:past], o[past:end], seed + i) for i,
+                            o in enumerate(orders)])
 
     def _one(self, rows: Rows, past: Tensor, new: Tensor, seed: int) -> Float[Tensor, "T m"]:
         from sklearn.base import clone
 
         model = clone(self.model)
-        seeds = {k: seed for k in model.get_params() if k == "random_state" or k.endswith("__random_state")}
+        seeds = {k: seed for k in model.get_params() if k == "random_state"
+                 or k.endswith("__random_state")}
         model.set_params(**seeds)
         (X, y), (X_new, y_new) = rows.part(past), rows.part(new)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model.fit(X, y) if rows.is_regression else model.fit(X, rows.y[past].cpu().numpy())
-                return self._of_numbers(model, X_new, y, y_new, new) if rows.is_regression else self._of_classes(
+                return self._of_numbers(model, X_new, y, y_new,
+                                        new) if rows.is_regression else self._of_classes(
                     model, X_new, rows.y[past].cpu(), rows.y[new].cpu(), len(rows.classes), new)
         except (ValueError, TypeError, np.linalg.LinAlgError) as error:
-            raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} rows and predict: "
+            raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} rows and "
+                             "predict: "
                              f"{' '.join(str(error).split())[:200]}") from error
 
-    def _of_numbers(self, model, X, past: np.ndarray, target: np.ndarray, new: Tensor) -> Float[Tensor, "T m"]:
+    def _of_numbers(self, model, X, past: np.ndarray, target: np.ndarray,
+                    new: Tensor) -> Float[Tensor, "T m"]:
         told = model.predict(X, return_std=True) if _has_std(model) else (model.predict(X), None)
         mean = torch.as_tensor(np.asarray(told[0], dtype=float).reshape(len(target)))
         y, spread = torch.as_tensor(target), float(past.std()) or 1.0
-        widths = [spread * w for w in _WIDTHS] if told[1] is None else [torch.as_tensor(np.asarray(told[1], float))]
-        found = torch.stack([_normal(mean, torch.as_tensor(w, dtype=torch.float64).square(), y) for w in widths])
+        widths = [spread * w
+                  for w in _WIDTHS] if told[1] is None else [torch.as_tensor(np.asarray(told[1],
+                                                                                        float))]
+        found = torch.stack([_normal(mean, torch.as_tensor(w, dtype=torch.float64).square(), y)
+                             for w in widths])
         return self._checked(found, new)
 
-    def _of_classes(self, model, X, past: Tensor, target: Tensor, K: int, new: Tensor) -> Float[Tensor, "T m"]:
+    def _of_classes(self, model, X, past: Tensor, target: Tensor, K: int,
+                    new: Tensor) -> Float[Tensor, "T m"]:
         p, shares = model.predict_proba(X), (*_SHARES, 1 / (len(past) + 1))
-        return self._checked(torch.stack([_mixed(p, model.classes_, past, target, K, s) for s in shares]), new)
+        return self._checked(torch.stack([_mixed(p, model.classes_, past, target, K, s)
+                                          for s in shares]), new)
 
     def _checked(self, found: Tensor, new: Tensor) -> Tensor:
         lost = (~found.isfinite()).all(0)
         if bool(lost.any()):
-            raise ValueError(f"it returns NaN or infinity on {int(lost.sum())} of {len(new)} rows, the first is row "
+            raise ValueError(f"it returns NaN or infinity on {int(lost.sum())} of {len(new)} rows, "
+                             "the first is row "
                              f"{int(new[lost.to(new.device)][0])}")
         return found
 
@@ -208,18 +236,21 @@ class Curvature:
     def check(self, rows: Rows, seed: int) -> int | None:
         return Network(self.name, as_module((self.graph, self.structure)), 1).check(rows, seed)
 
-    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int, seed: int) -> Float[Tensor, "O T m"]:
+    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
+              seed: int) -> Float[Tensor, "O T m"]:
         found = []
         for i, o in enumerate(orders):
             task = Task(rows.x[o[:past]], rows.y[o[:past]].to(rows.x.dtype), "gaussian")
-            fits = fit_dual(self.graph, [self.structure], task, DualPlan(starts=self.starts), seed + i)
+            fits = fit_dual(self.graph, [self.structure], task, DualPlan(starts=self.starts),
+                            seed + i)
             mean, variance = (v.detach() for v in predict_dual(fits, rows.x[o[past:end]], only=0))
             found.append(_normal(mean, variance, rows.y[o[past:end]]) - math.log(rows.scale))
         return torch.stack(found)[:, None]
 
 # %% ../../nbs/use/23_rivals.ipynb #ba799215
 def rival_of(name: str, model, rows: Rows, method: str = "auto", replicas: int = 2) -> Rival:
-    """A network, graph, pair (graph, structure) or estimator as a rival; `method`: auto, fits or laplace for graphs.
+    """A network, graph, pair (graph, structure) or estimator as a rival; `method`: auto, fits or
+    laplace for graphs.
 
     TypeError for anything else.
     """
@@ -228,14 +259,19 @@ def rival_of(name: str, model, rows: Rows, method: str = "auto", replicas: int =
         as_module(model)
         many = any(not isinstance(c, str) for c in pair[1].values())
         if method == "laplace" or (len(rows) <= 2000 and not many):
-            one = pair[1] or {e.name: e.candidates[0] for e in pair[0].edges if e.name in pair[0].choices}
+            one = pair[1] or {e.name: e.candidates[0] for e in pair[0].edges
+                              if e.name in pair[0].choices}
             return Curvature(name, pair[0], one, replicas)
     if (module := as_module(model)) is not None:
         if method == "laplace":
-            raise ValueError(f"model {name!r}: method 'laplace' takes graphs and numbers; take 'auto' or 'fits'")
+            raise ValueError(f"model {name!r}: method 'laplace' takes graphs and numbers; take "
+                             "'auto' or 'fits'")
         return Network(name, module, replicas)
     if isinstance(model, type) or not hasattr(model, "fit"):
-        made = f"the class {model.__name__}: give an instance" if isinstance(model, type) else type(model).__name__
-        raise TypeError(f"model {name!r} is {made}; a torch.nn.Module, a function that makes one, a Graph, a pair (graph, "
+        made = type(model).__name__
+        if isinstance(model, type):
+            made = f"the class {model.__name__}: give an instance"
+        raise TypeError(f"model {name!r} is {made}; a torch.nn.Module, a function that makes one, "
+                        "a Graph, a pair (graph, "
                         "structure) or a scikit-learn estimator is needed")
     return Estimator(name, model)
