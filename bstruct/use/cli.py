@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
+from bstruct.use.compare_command import Compare
 from bstruct.use.flow import (
     check_ends, estimator_of, note, prepare, search_run, text_of, write_report)
 
@@ -134,7 +135,8 @@ class DrawGraph:
         return draw(self)
 
 
-COMMANDS = {"fit": Fit, "show": Show, "predict": Predict, "resume": Resume, "graph": DrawGraph}
+COMMANDS = {"fit": Fit, "show": Show, "predict": Predict, "resume": Resume, "graph": DrawGraph,
+            "compare": Compare}
 
 # %% ../../nbs/use/10_cli.ipynb #2b95c3cf
 def _unboxed(text: str) -> str:
