@@ -47,7 +47,7 @@ def _would_decide(comparison: Comparison) -> str:
                 "last block is not "
                 "larger than its error.")
     if found.rows <= n:
-        return f" Between {a} and {b} the last block alone would have decided."
+        return f" The lead of {a} over {b} in the last block is above twice its error already."
     about = f"{found.rows} rows ({found.low} to {found.high})"
     return f" About {about} would decide between {a} and {b}."
 
