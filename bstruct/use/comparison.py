@@ -34,27 +34,31 @@ def differences(sums: Float[Tensor, "K O"]) -> Float[Tensor, "K K"]:
 # %% ../../nbs/use/24_comparison.ipynb #4996da0a
 def next_weights(log_p: Float[Tensor, "*batch K O m"],
                  bounds: tuple[int, ...]) -> Float[Tensor, "*batch K"]:
-    """ln weights of the models for the next row, by switching along the rows, all orders side by
-    side."""
-    O, n = log_p.shape[-2], bounds[-1]
+    "ln weights of the models for the next row, by switching along the rows, all orders together."
+    return switching(log_p.sum(-2) * _counts(bounds, log_p.shape[-2]), bounds[0]).log_weights
+
+
+def _counts(bounds: tuple[int, ...], orders: int) -> Float[Tensor, " m"]:
+    "What a prediction counts at every place: less than 1 where rows are predicted twice."
     sizes = torch.tensor([b - a for a, b in zip(bounds, bounds[1:])])
-    weight = (n / (O * sizes.double())).clamp_max(1.0).repeat_interleave(sizes)
-    return switching(log_p.sum(-2) * weight, bounds[0]).log_weights
+    return (bounds[-1] / (orders * sizes.double())).clamp_max(1.0).repeat_interleave(sizes)
 
 
 def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"], bounds: tuple[int, ...],
                draws: int = DRAWS, parts: tuple[str, ...] = PARTS) -> Float[Tensor, "draws K"]:
-    """Weights of the models for the next row, with rows and orders weighted at random; both, or one
-    of the `parts`."""
+    """Weights of the models for the next row, with rows and orders weighted at random; both, or
+    one of the `parts`."""
     n, O, generator = bounds[-1], len(orders), generator_of(0, "compare/draws")
-    uniform = lambda size: torch.empty(draws, size,
-                                       dtype=torch.float64).exponential_(generator=generator)
-    whole = lambda w, on: w / w.mean(1, keepdim=True) if on else torch.ones_like(w)
-    rows, order = whole(uniform(n), "rows" in parts), whole(uniform(O), "orders" in parts)
-    places, found = orders[:, bounds[0]:].cpu(), []
-    for r, o in zip(rows.split(25), order.split(25)):
-        found.append(next_weights(log_p * (r[:, places] * o[:, :, None])[:, None], bounds).exp())
-    return torch.cat(found)
+
+    def weights(size: int, on: bool) -> Tensor:
+        drawn = torch.empty(draws, size, dtype=torch.float64).exponential_(generator=generator)
+        return drawn / drawn.mean(1, keepdim=True) if on else torch.ones_like(drawn)
+
+    rows, order = weights(n, "rows" in parts), weights(O, "orders" in parts)
+    scores: Any = 0.0
+    for o, places in enumerate(orders[:, bounds[0]:].cpu()):
+        scores = scores + (rows[:, places] * order[:, o:o + 1])[:, None] * log_p[:, o]
+    return switching(scores * _counts(bounds, O), bounds[0]).log_weights.exp()
 
 # %% ../../nbs/use/24_comparison.ipynb #9f042491
 @dataclass(frozen=True, eq=False)
