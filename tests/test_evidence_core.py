@@ -56,6 +56,22 @@ def test_an_evidence_says_what_it_is_of():
     with pytest.raises(ValueError, match="take 'prequential' or 'integral'"):
         Scope(1, 3, 3, "plain fits", "sum")
 
+# %% ../nbs/evidence/01_core.ipynb #55ff9f03
+def test_evidence_of_other_data_is_not_compared_and_a_known_jacobian_is_added():
+    y = torch.tensor([0.5, 1.0, 3.0], dtype=torch.float64)
+    law, bent = torch.distributions.Normal(0.0, 1.0), torch.distributions.LogNormal(0.0, 1.0)
+    logs = Evidence(float(law.log_prob(y.log()).sum()),
+                    data=Data("a", "log", float((1 / y).log().sum())))
+    plain = Evidence(-1.0, data=Data("a"))
+    assert abs(as_given(logs).value - float(bent.log_prob(y).sum())) < 1e-6
+    assert as_given(logs).data == plain.data and as_given(plain) is plain
+    one_scale([as_given(logs), plain, Evidence(-2.0)])
+    for other, message in ((Evidence(-1.0, data=Data("b")), "the fingerprints are a and b"),
+                           (Evidence(-1.0, data=Data("a", "rank", None)), "'as given' and 'rank'")):
+        with pytest.raises(ValueError, match=message):
+            one_scale([plain, as_given(other)])
+    assert Evidence.from_dict(logs.to_dict()) == logs and "data" not in Evidence(-1.0).to_dict()
+
 # %% ../nbs/evidence/01_core.ipynb #5f259578
 def test_evidence_on_two_scales_is_not_compared():
     of = Scope(91, 113, 113, "plain fits")

@@ -30,8 +30,8 @@ def test_frozen_weights_stay_and_shared_ones_count_once():
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
-            self.a, self.b, self.c = nn.Linear(3, 3, bias=False), nn.Linear(
-                3, 3, bias=False), nn.Linear(3, 1)
+            self.a, self.b, self.c = nn.Linear(3, 3,
+                                               bias=False), nn.Linear(3, 3, bias=False), nn.Linear(3, 1)
             self.b.weight = self.a.weight
             self.c.requires_grad_(False)
 
@@ -77,6 +77,31 @@ def test_copies_by_vmap_and_by_the_loop_are_the_modules():
         name, weight = next(iter(nets[1].named_parameters()))
         torch.testing.assert_close(stacked[name].grad[1], weight.grad)
 
+# %% ../nbs/evidence/22_modules.ipynb #93faaebc
+def test_recurrent_layers_written_out_are_those_of_torch():
+    torch.manual_seed(0)
+    for kind, more in ((nn.LSTM, {}), (nn.LSTM, {"num_layers": 2, "bidirectional": True}),
+                       (nn.GRU, {"bias": False}),
+                       (nn.GRU, {"bidirectional": True}),
+                       (nn.RNN, {"nonlinearity": "relu", "num_layers": 2}), (nn.RNN, {})):
+        cell = kind(2, 3, **more).double()
+        f, x = functional(cell), torch.randn(5, 4, 2).double()
+        torch.testing.assert_close(f.module(x), cell(x))
+
+# %% ../nbs/evidence/22_modules.ipynb #eed6d3ed
+def test_a_module_without_a_rule_goes_through_the_loop():
+    class Asks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(2, 1)
+
+        def forward(self, x): return self.a(x) * (2.0 if self.a.weight.sum().item() > 0 else 1.0)
+
+    nets, x = [Asks().double() for _ in range(3)], torch.randn(3, 4, 2).double()
+    fs = [functional(n) for n in nets]
+    out = row_output(fs[0], x[0])({k: torch.stack([f.start[k] for f in fs]) for k in fs[0].start}, x)
+    torch.testing.assert_close(out, torch.stack([n(row) for n, row in zip(nets, x)]))
+
 # %% ../nbs/evidence/22_modules.ipynb #1647e083
 def test_outputs_that_are_not_of_a_row_are_refused():
     class Whole(nn.Module):
@@ -105,6 +130,8 @@ def test_fresh_modules_differ_by_seed_alone():
                        fresh(lambda: nn.Linear(2, 1), 3).weight)
     with pytest.raises(ValueError, match="returns int"):
         fresh(lambda: 3, 0)
+    with pytest.raises(ValueError, match="called without arguments"):
+        fresh(nn.Linear, 0)
 
 # %% ../nbs/evidence/22_modules.ipynb #908b9973
 def test_units_of_a_sequential_are_symmetries_of_its_likelihood():

@@ -128,6 +128,11 @@ def test_evidence_of_other_rows_is_refused():
     late, early = Scope(91, 113, 113, "plain fits"), Scope(15, 113, 113, "variational posteriors")
     with pytest.raises(ValueError, match="rows 91-113 of 113.*is not compared with.*rows 15-113"):
         structure_posterior([Evidence(-6.15, of=late), Evidence(-9.99, of=early)])
+    from bstruct.evidence.core import Data
+    logs = Evidence(-6.0, data=Data("a", "log", -2.0))
+    assert structure_posterior([logs, Evidence(-8.0, data=Data("a"))]).probability[0] == 0.5
+    with pytest.raises(ValueError, match="other rows, or of another target"):
+        structure_posterior([logs, Evidence(-8.0, data=Data("b"))])
 
 # %% ../nbs/evidence/16_posterior.ipynb #9d9df82a
 def test_stated_probabilities_are_kept():

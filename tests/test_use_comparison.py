@@ -19,8 +19,8 @@ from bstruct.use.comparison import (
 from bstruct.use.rows import balanced_orders
 
 def made(leads, n=100, O=5, bounds=(10, 20, 40, 80, 100), spread=0.5, seed=0):
-    # A comparison whose models are ahead of the first by so many nats a row in each block, on the
-    # mean.
+    """A comparison whose models are ahead of the first by so many nats a row in each block, on the
+    mean."""
     g = torch.Generator().manual_seed(seed)
     orders = balanced_orders(n, O, g)
     own = torch.randn(len(leads), n, generator=g, dtype=torch.float64) * spread
@@ -94,6 +94,7 @@ def test_two_answers_and_both_are_posteriors():
     assert c.probabilities["m0"] > 0.9 and c.next_probabilities["m1"] > 0.9 and c.best == "m1"
     assert c.evidence["m1"].value == pytest.approx(float(c.log_p[1].sum()) / 5)
     assert "rows 11-100 of 100 given the rows before, mean of 5 orders" in str(c.evidence["m1"])
+    assert c.evidence["m1"].data.rows == "f"
     own = structure_posterior(c.evidence)
     assert c.probabilities == dict(zip(c.names, own.probability.tolist()))
 

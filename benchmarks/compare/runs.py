@@ -30,12 +30,22 @@ def mlp(width: int, depth: int):
     return made
 
 
-def designs() -> dict:
+def designs(kind: str = "networks") -> dict:
     "Five of a user's; with the Bayesian line they are six, and the constant takes part, too."
-    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+    from sklearn.linear_model import BayesianRidge
+    from sklearn.neighbors import KNeighborsRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures
+    from sklearn.tree import DecisionTreeRegressor
 
-    return {"1x4": mlp(4, 1), "1x32": mlp(32, 1), "2x32": mlp(32, 2), "3x32": mlp(32, 3),
-            "forest": RandomForestRegressor(50, min_samples_leaf=3)}
+    if kind == "networks":
+        return {"1x4": mlp(4, 1), "1x32": mlp(32, 1), "2x32": mlp(32, 2), "3x32": mlp(32, 3),
+                "forest": RandomForestRegressor(50, min_samples_leaf=3)}
+    return {"squares": make_pipeline(PolynomialFeatures(2), BayesianRidge()),
+            "neighbours": KNeighborsRegressor(5), "tree": DecisionTreeRegressor(min_samples_leaf=5),
+            "forest": RandomForestRegressor(30, min_samples_leaf=3),
+            "boosting": GradientBoostingRegressor(n_estimators=40)}
 
 
 def truth(found: Comparison, rivals: dict[str, Rival], law: str, n: int,
@@ -79,17 +89,17 @@ def folds(rivals: dict[str, Rival], x: Tensor, y: Tensor, seed: int) -> Tensor:
     return torch.stack([p[:, p.mean((0, 2)).argmax()] for p in found])
 
 
-def one(law: str, seed: int, n: int) -> dict:
+def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
     "Picks, truth, probabilities and CPU seconds of one run."
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     x, y = sample(law, n, seed)
     start = time.process_time()
-    found = compare(designs(), x, y, likelihood="gaussian", random_state=seed, orders=ORDERS)
+    found = compare(designs(kind), x, y, likelihood="gaussian", random_state=seed, orders=ORDERS)
     own = found.next_probabilities
     spent = time.process_time() - start
     rows = rows_of(x, y, "gaussian")
-    rivals = {k: rival_of(k, m, rows) for k, m in designs().items()} | {
+    rivals = {k: rival_of(k, m, rows) for k, m in designs(kind).items()} | {
         r.name: r for r in (Constant(), Linear())}
     last = found.log_p[..., -(n // ORDERS):]
     start = time.process_time()
@@ -108,7 +118,7 @@ def one(law: str, seed: int, n: int) -> dict:
              for k, p in kinds.items()}
     alone = torch.stack([switching(p, found.bounds[0]).log_weights
                          for p in found.log_p.transpose(0, 1)])
-    return {"law": law, "seed": seed, "n": n, "names": names, "truth": worth,
+    return {"law": law, "seed": seed, "n": n, "designs": kind, "names": names, "truth": worth,
             "picks": {"next rows": best(own), "all rows": best(whole),
                       "5-fold, two times": best(cv),
                       "5-fold, once": best(once),
@@ -121,6 +131,6 @@ def one(law: str, seed: int, n: int) -> dict:
             "seconds": {"compare": spent, "one 5-fold": fold_seconds}}
 
 
-def work(task: tuple[str, int, int]) -> dict:
-    "The run of a law, a seed and a number of rows."
+def work(task: tuple[str, int, int, str]) -> dict:
+    "The run of a law, a seed, a number of rows and a set of designs."
     return one(*task)

@@ -59,10 +59,15 @@ def pairs(runs: Sequence[dict], kind: str = "next") -> dict:
 
 
 def report(runs: Sequence[dict], folder: Path) -> dict:
-    "Print the tables and write them to summary.json."
-    if not runs:
-        print("no run has been measured")
-        return {}
+    "Print the tables of every set of designs and write them to summary.json."
+    kinds = sorted({r.get("designs", "networks") for r in runs})
+    found = {k: summary([r for r in runs if r.get("designs", "networks") == k], k) for k in kinds}
+    (folder / "summary.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return found
+
+
+def summary(runs: Sequence[dict], kind: str) -> dict:
+    "Losses, reliability and cost of the runs of one set of designs; printed, too."
     methods = list(runs[0]["picks"])
     found = {"runs": len(runs), "losses": [row(runs, m) for m in methods],
              "by rows": {str(n): [row([r for r in runs if r["n"] == n], m) for m in methods]
@@ -72,7 +77,7 @@ def report(runs: Sequence[dict], folder: Path) -> dict:
              "pairs": {k: pairs(runs, k) for k in ("next", "rows", "orders", "none", "all")},
              "seconds": {k: float(np.mean([r["seconds"][k] for r in runs]))
                          for k in runs[0]["seconds"]}}
-    print(f"{len(runs)} runs; CPU seconds a run: "
+    print(f"{kind}: {len(runs)} runs; CPU seconds a run: "
           + ", ".join(f"{k} {v:.1f}" for k, v in found["seconds"].items()))
     print(f"{'method':20} {'mean loss':>18} {'above .05':>10} {'best':>6} {'worst':>7}")
     for r in found["losses"]:
@@ -86,5 +91,4 @@ def report(runs: Sequence[dict], folder: Path) -> dict:
             told = " ".join(f"{a:.2f}/{b:.2f}" for a, b in zip(c["stated"], c["seen"]))
             print(f"{what} {kind:7} error {c['error']:.3f}, stated {c['mean stated']:.3f}, seen "
                   f"{c['mean seen']:.3f}: {told}")
-    (folder / "summary.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     return found

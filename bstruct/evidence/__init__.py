@@ -2,6 +2,8 @@
 from bstruct.evidence import dual, laplace, mixture, multistart, smc, variational  # registers
 from bstruct.evidence.closed_form import linear_evidence
 from bstruct.evidence.core import Evidence, GaussianPrior, estimate, methods, register
+from bstruct.evidence.of_module import of_module
 from bstruct.evidence.referee import referee
 
-__all__ = ["Evidence", "GaussianPrior", "estimate", "linear_evidence", "methods", "referee", "register"]
+__all__ = ["Evidence", "GaussianPrior", "estimate", "linear_evidence", "methods", "of_module",
+           "referee", "register"]

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,54 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from bstruct.evidence.symmetry import Units
+
+# %% ../../nbs/evidence/22_modules.ipynb #7fdb4d8a
+def _lstm(gates: Tensor, inner: Tensor, state: tuple) -> tuple:
+    i, f, g, o = (gates + inner).chunk(4, -1)
+    c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def _gru(gates: Tensor, inner: Tensor, state: tuple) -> tuple:
+    (r, z, n), (hr, hz, hn) = gates.chunk(3, -1), inner.chunk(3, -1)
+    z = (z + hz).sigmoid()
+    return ((1 - z) * (n + (r + hr).sigmoid() * hn).tanh() + z * state[0],)
+
+
+def _direction(part: nn.RNNBase, x: Tensor, name: str, state: tuple,
+               backward: bool) -> tuple[Tensor, tuple]:
+    """One layer along time [time, n, features], forward or backward: all outputs, and the last
+    state."""
+    weight = lambda kind: getattr(part, f"{kind}_{name}") if part.bias or "weight" in kind else None
+    plain = lambda g, h, s: ((g + h).relu() if part.mode == "RNN_RELU" else (g + h).tanh(),)
+    step = {"LSTM": _lstm, "GRU": _gru}.get(part.mode, plain)
+    gates, out = nn.functional.linear(x, weight("weight_ih"), weight("bias_ih")), []
+    for t in reversed(range(len(x))) if backward else range(len(x)):
+        state = step(gates[t], nn.functional.linear(state[0], weight("weight_hh"),
+                                                    weight("bias_hh")), state)
+        out.append(state[0])
+    return torch.stack(out[::-1] if backward else out), state
+
+
+def _unrolled(part: nn.RNNBase, x: Tensor, hx=None) -> tuple[Tensor, Any]:
+    "What a recurrent layer computes for a batch, written out."
+    x, found, ways = (x.transpose(0, 1) if part.batch_first
+                      else x), [], 2 if part.bidirectional else 1
+    parts = 2 if part.mode == "LSTM" else 1
+    given = hx if isinstance(hx, tuple) else (hx,) * (hx is not None)
+    for layer in range(part.num_layers):
+        both = []
+        for way in range(ways):
+            at = layer * ways + way
+            state = tuple(h[at] for h in given) or (x.new_zeros(x.shape[1], part.hidden_size),
+                                                    ) * parts
+            name = f"l{layer}" + "_reverse" * way
+            out, last = _direction(part, x, name, state, bool(way))
+            both.append(out)
+            found.append(last)
+        x = torch.cat(both, -1)
+    states = tuple(torch.stack(s) for s in zip(*found))
+    return (x.transpose(0, 1) if part.batch_first else x), states if parts == 2 else states[0]
 
 # %% ../../nbs/evidence/22_modules.ipynb #9c8d0ba6
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -33,7 +82,8 @@ def _refuse_chance(module: nn.Module) -> None:
         at = f"{name or 'the module'} is {type(part).__name__} in training mode"
         if isinstance(part, _NORMS):
             raise ValueError(f"{at}: a row's prediction depends on the rows beside it; call "
-                             ".eval() on the module, or use GroupNorm")
+                             ".eval() on the module, or "
+                             "use GroupNorm")
         drops = part.p if isinstance(part, _DROPS) else getattr(part, "dropout", 0.0)
         if isinstance(drops, float) and drops > 0:
             raise ValueError(f"{at} with p = {drops:g}: a prediction is a matter of chance; call "
@@ -67,10 +117,14 @@ def functional(module: nn.Module, dtype: torch.dtype = torch.float64) -> Functio
     random or has no weight."""
     _refuse_chance(module)
     own = copy.deepcopy(module).to(dtype)
+    for part in own.modules():
+        if isinstance(part, nn.RNNBase) and not getattr(part, "proj_size", 0):
+            part.forward = partial(_unrolled, part)
     start = {k: v.detach().clone() for k, v in own.named_parameters() if v.requires_grad}
     if not start:
         raise ValueError(f"{type(module).__name__} has no parameter with requires_grad: nothing is "
-                         "free; unfreeze one, or compare it as a function of the rows")
+                         "free; unfreeze one, "
+                         "or compare it as a function of the rows")
     return Functional(own.requires_grad_(False), start)
 
 # %% ../../nbs/evidence/22_modules.ipynb #5b3adacf
@@ -79,8 +133,8 @@ def _loop(f: Callable, weights: dict[str, Tensor], x: Tensor) -> Tensor:
     return torch.stack([f({k: v[m] for k, v in weights.items()}, x[m]) for m in range(len(x))])
 
 # %% ../../nbs/evidence/22_modules.ipynb #508889e0
-def row_output(f: Functional, x: Float[Tensor, "n *features"]) -> Callable[[
-    dict[str, Tensor], Tensor], Tensor]:
+def row_output(f: Functional,
+               x: Float[Tensor, "n *features"]) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
     """The function ({name: [M, ...]}, x [M, n, ...]) -> [M, n, ...] of M copies; by `vmap`, or by a
     loop where it fails.
 
@@ -97,7 +151,8 @@ def row_output(f: Functional, x: Float[Tensor, "n *features"]) -> Callable[[
         alone = f(f.start, few[:1])
         if not torch.allclose(alone, out[:1], rtol=1e-3, atol=1e-4, equal_nan=True):
             raise ValueError("the output of a row changes with the rows beside it, or by chance; "
-                             "call .eval() on the module, and use GroupNorm or LayerNorm")
+                             "call .eval() on the "
+                             "module, and use GroupNorm or LayerNorm")
         two = {k: torch.stack([v, v]) for k, v in f.start.items()}
         both = torch.stack([few, few])
         try:
@@ -108,12 +163,17 @@ def row_output(f: Functional, x: Float[Tensor, "n *features"]) -> Callable[[
 
 # %% ../../nbs/evidence/22_modules.ipynb #f32e0332
 def fresh(model: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A module with weights of its own, drawn from this seed; torch's own random numbers stay
-    where they were."""
+    """A module with weights of its own, drawn from this seed; torch's own random numbers stay where
+    they were."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if not isinstance(model, nn.Module):
-            made = model()
+            try:
+                made = model()
+            except TypeError as error:
+                raise ValueError(f"the function that makes the module fails: {error}; it is called "
+                                 "without "
+                                 "arguments") from error
             if not isinstance(made, nn.Module):
                 raise ValueError(f"the function returns {type(made).__name__}, not a "
                                  "torch.nn.Module; return the module")
@@ -128,22 +188,23 @@ def fresh(model: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
 # %% ../../nbs/evidence/22_modules.ipynb #040e6eec
 _ODD = (nn.Tanh, nn.Tanhshrink, nn.Softsign, nn.Hardtanh, nn.Softshrink, nn.Hardshrink, nn.Identity)
 _EACH = (*_ODD, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.SELU, nn.CELU, nn.LeakyReLU, nn.Sigmoid,
-         nn.LogSigmoid, nn.Softplus, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.ReLU6)
+         nn.LogSigmoid,
+         nn.Softplus, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.ReLU6)
 
 
 def _odd(part: nn.Module) -> bool:
-    return isinstance(part, _ODD) and not (isinstance(part, nn.Hardtanh)
-                                           and part.min_val != -part.max_val)
+    return isinstance(part, _ODD) and not (isinstance(part, nn.Hardtanh) and part.min_val !=
+                                           -part.max_val)
 
 # %% ../../nbs/evidence/22_modules.ipynb #f37470e9
 def exchangeable_units(module: nn.Module) -> list[Units]:
-    """The exchangeable hidden units of an `nn.Sequential` of linear layers and activations; none
-    of any other module."""
+    """The exchangeable hidden units of an `nn.Sequential` of linear layers and activations; none of
+    any other module."""
     named = module.named_modules(remove_duplicate=False) if type(module) is nn.Sequential else []
     parts = [(name, part) for name, part in named if name]
     layers = [p for _, p in parts if isinstance(p, nn.Linear)]
-    if not all(isinstance(p, (nn.Linear, *_EACH))
-               for _, p in parts) or len(set(layers)) < len(layers):
+    if not all(isinstance(p, (nn.Linear, *_EACH)) for _,
+               p in parts) or len(set(layers)) < len(layers):
         return []
     free = {k for k, p in module.named_parameters() if p.requires_grad}
     linear, found = [i for i, (_, p) in enumerate(parts) if isinstance(p, nn.Linear)], []

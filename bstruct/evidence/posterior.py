@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from bstruct.core.refusals import check_choice
-from bstruct.evidence.core import Evidence, one_scale
+from bstruct.evidence.core import Evidence, as_given, one_scale
 
 # %% ../../nbs/evidence/16_posterior.ipynb #c1095229
 RIVALS = 8  # at least so many structures tell the error that all share
@@ -105,7 +105,8 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
     not on one scale, and for a prior of other length.
     """
     check_choice("errors", errors, ERRORS)
-    by_label = dict(evidences) if isinstance(evidences, Mapping) else dict(enumerate(evidences))
+    pairs = evidences.items() if isinstance(evidences, Mapping) else enumerate(evidences)
+    by_label = {label: as_given(e) for label, e in pairs}
     one_scale(by_label.values())
     prior = torch.zeros(len(by_label)).double() if log_prior is None else log_prior.double()
     if prior.shape != (len(by_label),):

@@ -50,8 +50,8 @@ def path_cost(switches: Sequence[int], models: int, rows: int, seen: int = 0) ->
         raise ValueError(f"switches are after rows {list(switches)}, there are {rows} rows: 1 to "
                          f"{rows - 1} are possible")
     stays = math.log((seen + rows) / (seen + 1))
-    return (len(switches) + 1) * math.log(models) + stays + sum(
-        math.log(seen + t) for t in switches)
+    return (len(switches) + 1) * math.log(models) + stays + sum(math.log(seen + t)
+                                                                for t in switches)
 
 # %% ../../nbs/evidence/21_switching.ipynb #8757afec
 def quasi_errors(variance: Float[Tensor, "K K"]) -> Float[Tensor, " K"]:

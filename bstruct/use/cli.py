@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 
 from bstruct.core.refusals import check_choice, check_jobs, printable
 from bstruct.search.settings import Settings
+from bstruct.use.compare_command import Compare
 from bstruct.use.flow import (
     check_ends, estimator_of, note, prepare, search_run, text_of, write_report)
 from bstruct.use.options import Reads
@@ -164,7 +165,8 @@ class DrawGraph:
 
 LAWS = ("gaussian", "student", "log_normal", "poisson", "negative_binomial", "auto")
 COMMANDS = {"check": Check, "fit": Fit, "show": Show, "predict": Predict, "resume": Resume,
-            "graph": DrawGraph}
+            "graph": DrawGraph, "compare": Compare}
+
 
 # %% ../../nbs/use/10_cli.ipynb #2b95c3cf
 def _unboxed(text: str) -> str:

@@ -19,6 +19,7 @@ from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.core.random import generator_of
 from bstruct.core.refusals import check_choice, check_jobs, refuse
 from bstruct.evidence.switching import switching
+from bstruct.use import comparison_text  # adds texts and figures
 from bstruct.use.comparison import Comparison
 from bstruct.use.rivals import Constant, Linear, Rival, rival_of
 from bstruct.use.rows import Rows, balanced_orders, rows_of
@@ -61,7 +62,8 @@ def _bounds(rows: Sequence[int] | None, n: int, orders: int) -> tuple[int, ...]:
         refuse("orders", orders, "at least 2 are needed, which tell the error", "try orders=5")
     if n < 2 * orders or n < 8:
         raise ValueError(f"there are {n} rows; {orders} orders need {max(8, 2 * orders)} at least: "
-                         "take fewer orders, or more rows")
+                         "take fewer orders, or "
+                         "more rows")
     pasts = default_rows(n, orders) if rows is None else tuple(rows)
     good = all(isinstance(p, int) and p >= 2 for p in pasts) and list(pasts) == sorted(set(pasts))
     if not pasts or not good or pasts[-1] >= n:
@@ -96,15 +98,15 @@ def _done(units: list[tuple], n_jobs: int) -> Iterator[tuple[int, Tensor, float]
     else:
         from joblib import Parallel, delayed
 
-        yield from Parallel(n_jobs, return_as="generator_unordered")(
-            delayed(_numbered)(*u) for u in units)
+        yield from Parallel(n_jobs,
+                            return_as="generator_unordered")(delayed(_numbered)(*u) for u in units)
 
 
 def _told(done: int, total: int, started: float, share: float) -> dict:
     "How far the work is, and about how long it will take."
     spent = time.monotonic() - started
-    return {"done": done, "of": total, "seconds": spent,
-            "seconds_left": spent * (1 - share) / share if share else math.nan}
+    return {"done": done, "of": total, "seconds": spent, "seconds_left": spent * (1 - share) / share
+            if share else math.nan}
 
 
 def _line(record: dict) -> None:
@@ -117,15 +119,15 @@ def _line(record: dict) -> None:
 
 # %% ../../nbs/use/26_compare.ipynb #8e72e7f9
 def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int, ...],
-                 seed: int, n_jobs: int, kept: Checkpoint,
-                 callback: Callable | None) -> dict[tuple[int, int], Tensor]:
+                 seed: int, n_jobs: int,
+                 kept: Checkpoint, callback: Callable | None) -> dict[tuple[int, int], Tensor]:
     "Log predictives [O, T, m] by model and block; what the checkpoint has is not computed again."
     blocks = [(k, b) for b in reversed(range(len(bounds) - 1)) for k in range(len(rivals))]
     name = lambda k, b: f"{k}/{bounds[b]}"
     found = {u: kept.state(name(*u))["log_p"] for u in blocks if kept.found(name(*u)) is not None}
     left = [u for u in blocks if u not in found]
-    units = [(i, rivals[k], rows, orders, bounds[b], bounds[b + 1], seed)
-             for i, (k, b) in enumerate(left)]
+    units = [(i, rivals[k], rows, orders, bounds[b], bounds[b + 1], seed) for i,
+             (k, b) in enumerate(left)]
     started, work = time.monotonic(), sum(1 + bounds[b] / 100 for _, b in left)
     share = 0.0
     for i, log_p, seconds in _done(units, n_jobs):
@@ -147,7 +149,8 @@ def _mark(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple, seed: 
 # %% ../../nbs/use/26_compare.ipynb #0ccde5f0
 def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "auto",
             rows: Sequence[int] | None = None, replicas: int = 2, orders: int = 5, random_state=0,
-            n_jobs: int = 1, checkpoint: str | Path | None = None, callback: Callable | None = None,
+            n_jobs: int = 1,
+            checkpoint: str | Path | None = None, callback: Callable | None = None,
             verbose: bool = False) -> Comparison:
     """Which of the models explain n rows, and which will predict the next ones; with errors.
 
@@ -155,10 +158,10 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     structure), or a scikit-learn estimator. X, y: arrays, frames, tensors, or X alone, a Dataset of
     pairs. likelihood: gaussian, bernoulli or categorical; None: told by y. method: how graphs
     predict, auto, fits or laplace. rows: from how many rows each block is predicted, increasing.
-    replicas: starts of a network whose mean predicts; orders: of the rows.
-    checkpoint: file to resume from; callback: gets a record after every block. The answer is the
-    same for every n_jobs. ValueError for data and models that do not go together, before the first
-    fit; TypeError for what is no model.
+    replicas: starts of a network whose mean predicts; orders: of the rows. checkpoint: file to
+    resume from; callback: gets a record after every block. The answer is the same for every n_jobs.
+    ValueError for data and models that do not go together, before the first fit; TypeError for what
+    is no model.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)
@@ -168,8 +171,8 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     bounds, rivals = _bounds(rows, len(data), orders), _rivals(models, data, method, replicas)
     seed = _seed(random_state)
     parameters = {r.name: r.check(data, seed) for r in rivals}
-    places = balanced_orders(len(data), orders, generator_of(seed, "compare/orders")).to(
-        data.x.device)
+    places = balanced_orders(len(data), orders,
+                             generator_of(seed, "compare/orders")).to(data.x.device)
     kept = Checkpoint(checkpoint, _mark(rivals, data, places, bounds, seed))
     tell = callback or (_line if verbose else None)
     found = _predictions(rivals, data, places, bounds, seed, n_jobs, kept, tell)

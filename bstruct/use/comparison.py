@@ -7,18 +7,17 @@ __all__ = ['differences', 'next_weights', 'next_draws', 'Comparison', 'Lead', 'l
 
 # %% ../../nbs/use/24_comparison.ipynb #40119962
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bstruct.core.files import write_whole
 from bstruct.core.random import generator_of
-from bstruct.evidence.core import Evidence, Scope
+from bstruct.evidence.core import Data, Evidence, Scope
 from bstruct.evidence.posterior import StructurePosterior, structure_posterior
 from bstruct.evidence.switching import Decisive, decisive_rows, quasi_errors, switching
 
@@ -35,12 +34,14 @@ def differences(sums: Float[Tensor, "K O"]) -> Float[Tensor, "K K"]:
 # %% ../../nbs/use/24_comparison.ipynb #4996da0a
 def next_weights(log_p: Float[Tensor, "*batch K O m"],
                  bounds: tuple[int, ...]) -> Float[Tensor, "*batch K"]:
-    """ln weights of the models for the next row, by switching along the rows, all orders side by
-    side."""
-    O, n = log_p.shape[-2], bounds[-1]
+    "ln weights of the models for the next row, by switching along the rows, all orders together."
+    return switching(log_p.sum(-2) * _counts(bounds, log_p.shape[-2]), bounds[0]).log_weights
+
+
+def _counts(bounds: tuple[int, ...], orders: int) -> Float[Tensor, " m"]:
+    "What a prediction counts at every place: less than 1 where rows are predicted twice."
     sizes = torch.tensor([b - a for a, b in zip(bounds, bounds[1:])])
-    weight = (n / (O * sizes.double())).clamp_max(1.0).repeat_interleave(sizes)
-    return switching(log_p.sum(-2) * weight, bounds[0]).log_weights
+    return (bounds[-1] / (orders * sizes.double())).clamp_max(1.0).repeat_interleave(sizes)
 
 
 def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"], bounds: tuple[int, ...],
@@ -48,14 +49,16 @@ def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"], bounds
     """Weights of the models for the next row, with rows and orders weighted at random; both, or
     one of the `parts`."""
     n, O, generator = bounds[-1], len(orders), generator_of(0, "compare/draws")
-    uniform = lambda size: torch.empty(draws, size, dtype=torch.float64).exponential_(
-        generator=generator)
-    whole = lambda w, on: w / w.mean(1, keepdim=True) if on else torch.ones_like(w)
-    rows, order = whole(uniform(n), "rows" in parts), whole(uniform(O), "orders" in parts)
-    places, found = orders[:, bounds[0]:].cpu(), []
-    for r, o in zip(rows.split(25), order.split(25)):
-        found.append(next_weights(log_p * (r[:, places] * o[:, :, None])[:, None], bounds).exp())
-    return torch.cat(found)
+
+    def weights(size: int, on: bool) -> Tensor:
+        drawn = torch.empty(draws, size, dtype=torch.float64).exponential_(generator=generator)
+        return drawn / drawn.mean(1, keepdim=True) if on else torch.ones_like(drawn)
+
+    rows, order = weights(n, "rows" in parts), weights(O, "orders" in parts)
+    scores: Any = 0.0
+    for o, places in enumerate(orders[:, bounds[0]:].cpu()):
+        scores = scores + (rows[:, places] * order[:, o:o + 1])[:, None] * log_p[:, o]
+    return switching(scores * _counts(bounds, O), bounds[0]).log_weights.exp()
 
 # %% ../../nbs/use/24_comparison.ipynb #9f042491
 @dataclass(frozen=True, eq=False)
@@ -84,8 +87,9 @@ class Comparison:
         differences."""
         sums, n = self.log_p.sum(-1), self.bounds[-1]
         of = Scope(self.bounds[0] + 1, n, n, "each model's own predictor", orders=len(self.orders))
-        return {name: Evidence(float(v), float(s), None, False, "prequential", True, {}, of)
-                for name, v, s in zip(self.names, sums.mean(1), quasi_errors(differences(sums)))}
+        value, error, data = sums.mean(1), quasi_errors(differences(sums)), Data(self.fingerprint)
+        return {name: Evidence(float(v), float(e), None, False, "prequential", True, {}, of, data)
+                for name, v, e in zip(self.names, value, error)}
 
 
     @cached_property
@@ -129,36 +133,11 @@ class Comparison:
         "The model that predicts the next rows with the highest probability."
         return self.order[0]
 
-    def __str__(self) -> str:
-        from bstruct.use.comparison_text import as_text
-
-        return as_text(self)
-
-    def to_frame(self):
-        "A row a model, as a pandas table."
-        from bstruct.use.comparison_text import to_frame
-
-        return to_frame(self)
-
-    def plot(self):
-        "The lead of each model by the number of rows, and both probabilities, as a figure."
-        from bstruct.use.comparison_text import plot
-
-        return plot(self)
-
-    def to_html(self, path: str | Path | None = None) -> str:
-        "An offline page with text, tables and figure; written to `path`, if given. Raises OSError."
-        from bstruct.use.comparison_text import as_html
-
-        page = as_html(self)
-        write_whole(Path(path), page) if path else None
-        return page
-
-    def to_arviz(self) -> dict:
-        "By model: ln p of every row, as data that arviz takes; needs the extra `arviz`."
-        from bstruct.use.comparison_text import to_arviz
-
-        return to_arviz(self)
+    # the page of texts and figures adds these
+    to_frame: ClassVar[Callable[..., Any]]
+    plot: ClassVar[Callable[..., Any]]
+    to_html: ClassVar[Callable[..., str]]
+    to_arviz: ClassVar[Callable[..., dict]]
 
 # %% ../../nbs/use/24_comparison.ipynb #6fa4c1d8
 @dataclass(frozen=True)
@@ -208,10 +187,12 @@ def disagreements(comparison: Comparison, count: int = 10) -> list[dict]:
     say most and least."""
     n, first = comparison.bounds[-1], comparison.bounds[0]
     at, K = comparison.orders[:, first:].cpu().flatten(), len(comparison.names)
-    total = torch.zeros(K, n, dtype=torch.float64).index_add(
-        1, at, comparison.log_p.flatten(1).cpu())
-    each = total / torch.zeros(n, dtype=torch.float64).index_add(
-        0, at, torch.ones(len(at), dtype=torch.float64))
+    total = torch.zeros(K, n,
+                        dtype=torch.float64).index_add(1, at, comparison.log_p.flatten(1).cpu())
+    each = total / torch.zeros(n,
+                               dtype=torch.float64).index_add(0, at,
+                                                              torch.ones(len(at),
+                                                                         dtype=torch.float64))
     spread = (each.max(0).values - each.min(0).values).nan_to_num(0.0)
     name = comparison.names.__getitem__
     return [{"row": i, "nats": float(spread[i]), "most": name(int(each[:, i].argmax())),

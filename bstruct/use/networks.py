@@ -56,7 +56,8 @@ class GraphModule(nn.Module):
         one = graph.restrict(structure) if structure else graph
         if one.variables:
             raise ValueError(f"the graph offers {one.n_structures:,} structures; give one, as "
-                             "(graph, structure), or an estimator, which searches among them")
+                             "(graph, structure), or an "
+                             "estimator, which searches among them")
         self.net = Supernet(one)
         self.reset_parameters()
 
@@ -90,10 +91,11 @@ def _law_of(name: str, output: Tensor, rows: Rows) -> str:
         return rows.likelihood
     if width == K > 1:
         return "categorical"
-    want = {"gaussian": "[n] or [n, 1]",
-            "bernoulli": "[n], [n, 1] or [n, 2]"}.get(rows.likelihood, f"[n, {K}]")
+    want = {"gaussian": "[n] or [n, 1]", "bernoulli": "[n], [n, 1] or [n, "
+                                                      "2]"}.get(rows.likelihood, f"[n, {K}]")
     raise ValueError(f"model {name!r} maps {tuple(rows.x.shape)} to {tuple(output.shape)}; for the "
-                     f"likelihood {rows.likelihood!r} outputs of shape {want} are needed")
+                     "likelihood "
+                     f"{rows.likelihood!r} outputs of shape {want} are needed")
 
 
 def _check_module(name: str, module: nn.Module, rows: Rows) -> None:
@@ -101,16 +103,17 @@ def _check_module(name: str, module: nn.Module, rows: Rows) -> None:
     for key, p in module.named_parameters():
         if p.device.type != rows.x.device.type:
             raise ValueError(f"model {name!r} has {key} on {p.device}, the rows are on "
-                             f"{rows.x.device}: move one of them, as by "
-                             f".to({str(rows.x.device)!r})")
+                             f"{rows.x.device}: move one of "
+                             f"them, as by .to({str(rows.x.device)!r})")
 
 
 def _check_numbers(name: str, finite: Tensor) -> None:
     if not bool(finite.all()):
         bad = (~finite).nonzero()[:, 0]
         raise ValueError(f"model {name!r} returns NaN or infinity on {len(bad)} of {len(finite)} "
-                         f"rows, the first is row {int(bad[0])}: look at that row, or bound what "
-                         "the module computes from it")
+                         "rows, the first is row "
+                         f"{int(bad[0])}: look at that row, or bound what the module computes from "
+                         "it")
 
 # %% ../../nbs/use/22_networks.ipynb #55f2f8c6
 def _batches(orders: Int[Tensor, "O n"], past: int, size: int, steps: int,
@@ -152,8 +155,8 @@ class Network:
     def how(self) -> str:
         return f"{self.plan}, {self.replicas} starts"
 
-    def copies(self, orders: int, rows: Rows, seed: int) -> tuple[Callable, dict[str, Tensor], str,
-                                                                  int]:
+    def copies(self, orders: int, rows: Rows,
+               seed: int) -> tuple[Callable, dict[str, Tensor], str, int]:
         """The function of all copies, their weights {name: [M, ...]}, the likelihood, and the
         weights of one."""
         made = [fresh(self.model, seed + 7919 * m) for m in range(orders * self.replicas)]
@@ -192,8 +195,8 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int, wanted: Sequ
     leaves = {k: v.requires_grad_() for k, v in weights.items()}
     noise = torch.full((O * R,), -1.0, device=rows.x.device, requires_grad=True)
     log_p, stops, found = _densities(f, law, rows, rows.scale), plan.at(past), {}
-    adam = torch.optim.Adam(
-        [{"params": list(leaves.values())}, {"params": [noise], "lr": 3 * plan.rate}], lr=plan.rate)
+    adam = torch.optim.Adam([{"params": list(leaves.values())},
+                             {"params": [noise], "lr": 3 * plan.rate}], lr=plan.rate)
     later = torch.stack(list(wanted)).repeat_interleave(R, 0)
     for step, batch in enumerate(_batches(orders, past, plan.batch(past), plan.steps(past), seed),
                                  1):
@@ -211,6 +214,7 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int, wanted: Sequ
     if bool(lost.any()):
         where = torch.stack(list(wanted))[lost]
         raise ValueError(f"model {net.name!r} gives no density to {int(lost.sum())} predictions, "
-                         f"the first is of row {int(where[0])}: it returns NaN or infinity there "
-                         "after a fit; bound what it computes")
+                         "the first is of row "
+                         f"{int(where[0])}: it returns NaN or infinity there after a fit; bound "
+                         "what it computes")
     return out

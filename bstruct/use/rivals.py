@@ -155,8 +155,8 @@ class Estimator:
         return f"{type(self.model).__name__}, {kind}"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        kind, wanted = (type(self.model).__name__, "a regressor" if rows.is_regression
-                        else "a classifier")
+        kind = type(self.model).__name__
+        wanted = "a regressor" if rows.is_regression else "a classifier"
         if not rows.is_regression and not hasattr(self.model, "predict_proba"):
             raise ValueError(f"model {self.name!r}, {kind}, has no predict_proba, so it gives no "
                              "density to a label: wrap it in "
@@ -170,8 +170,8 @@ class Estimator:
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
-        return torch.stack([self._one(rows, o[:past], o[past:end], seed + i)
-                            for i, o in enumerate(orders)])
+        return torch.stack([self._one(rows, o[:past], o[past:end], seed + i) for i,
+                            o in enumerate(orders)])
 
     def _one(self, rows: Rows, past: Tensor, new: Tensor, seed: int) -> Float[Tensor, "T m"]:
         from sklearn.base import clone
@@ -185,20 +185,22 @@ class Estimator:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model.fit(X, y) if rows.is_regression else model.fit(X, rows.y[past].cpu().numpy())
-                return self._of_numbers(
-                    model, X_new, y, y_new, new) if rows.is_regression else self._of_classes(
+                return self._of_numbers(model, X_new, y, y_new,
+                                        new) if rows.is_regression else self._of_classes(
                     model, X_new, rows.y[past].cpu(), rows.y[new].cpu(), len(rows.classes), new)
         except (ValueError, TypeError, np.linalg.LinAlgError) as error:
             raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} rows and "
-                             f"predict: {' '.join(str(error).split())[:200]}") from error
+                             "predict: "
+                             f"{' '.join(str(error).split())[:200]}") from error
 
     def _of_numbers(self, model, X, past: np.ndarray, target: np.ndarray,
                     new: Tensor) -> Float[Tensor, "T m"]:
         told = model.predict(X, return_std=True) if _has_std(model) else (model.predict(X), None)
         mean = torch.as_tensor(np.asarray(told[0], dtype=float).reshape(len(target)))
         y, spread = torch.as_tensor(target), float(past.std()) or 1.0
-        widths = [spread * w for w in _WIDTHS] if told[1] is None else [
-            torch.as_tensor(np.asarray(told[1], float))]
+        widths = [spread * w
+                  for w in _WIDTHS] if told[1] is None else [torch.as_tensor(np.asarray(told[1],
+                                                                                        float))]
         found = torch.stack([_normal(mean, torch.as_tensor(w, dtype=torch.float64).square(), y)
                              for w in widths])
         return self._checked(found, new)
@@ -206,14 +208,15 @@ class Estimator:
     def _of_classes(self, model, X, past: Tensor, target: Tensor, K: int,
                     new: Tensor) -> Float[Tensor, "T m"]:
         p, shares = model.predict_proba(X), (*_SHARES, 1 / (len(past) + 1))
-        return self._checked(torch.stack(
-            [_mixed(p, model.classes_, past, target, K, s) for s in shares]), new)
+        return self._checked(torch.stack([_mixed(p, model.classes_, past, target, K, s)
+                                          for s in shares]), new)
 
     def _checked(self, found: Tensor, new: Tensor) -> Tensor:
         lost = (~found.isfinite()).all(0)
         if bool(lost.any()):
             raise ValueError(f"it returns NaN or infinity on {int(lost.sum())} of {len(new)} rows, "
-                             f"the first is row {int(new[lost.to(new.device)][0])}")
+                             "the first is row "
+                             f"{int(new[lost.to(new.device)][0])}")
         return found
 
 # %% ../../nbs/use/23_rivals.ipynb #e58f4358
@@ -265,8 +268,10 @@ def rival_of(name: str, model, rows: Rows, method: str = "auto", replicas: int =
                              "'auto' or 'fits'")
         return Network(name, module, replicas)
     if isinstance(model, type) or not hasattr(model, "fit"):
-        made = f"the class {model.__name__}: give an instance" if isinstance(model, type) else type(
-            model).__name__
+        made = type(model).__name__
+        if isinstance(model, type):
+            made = f"the class {model.__name__}: give an instance"
         raise TypeError(f"model {name!r} is {made}; a torch.nn.Module, a function that makes one, "
-                        "a Graph, a pair (graph, structure) or a scikit-learn estimator is needed")
+                        "a Graph, a pair (graph, "
+                        "structure) or a scikit-learn estimator is needed")
     return Estimator(name, model)

@@ -64,10 +64,10 @@ def _unpacked(X, y) -> tuple[Any, Any]:
                          "are pairs (x, y)")
     pairs = [X[i] for i in range(len(X))]
     if not pairs or any(not isinstance(p, (tuple, list)) or len(p) != 2 for p in pairs):
-        raise ValueError(f"the items of {type(X).__name__} are not pairs (x, y); give X and "
-                         "y instead")
-    return torch.stack([torch.as_tensor(x) for x, _ in pairs]), torch.stack(
-        [torch.as_tensor(t) for _, t in pairs])
+        raise ValueError(f"the items of {type(X).__name__} are not pairs (x, y); give X and y "
+                         "instead")
+    return torch.stack([torch.as_tensor(x) for x,
+                        _ in pairs]), torch.stack([torch.as_tensor(t) for _, t in pairs])
 
 
 def _inputs(X) -> tuple[Tensor, Any, str]:
@@ -103,8 +103,8 @@ def _numeric(X) -> np.ndarray:
 def _scaled(raw: Tensor, flat: Tensor) -> Tensor:
     if isinstance(raw, Tensor) and not raw.is_floating_point() and raw.dtype != torch.bool:
         return raw.flatten(1)
-    mean, std = (flat.mean(0), flat.std(0, correction=0)) if raw.ndim == 2 else (
-        flat.mean(), flat.std(correction=0))
+    columns = flat if raw.ndim == 2 else flat.reshape(-1, 1)
+    mean, std = columns.mean(0), columns.std(0, correction=0)
     return ((flat - mean) / torch.where(std > 0, std, torch.ones_like(std))).float()
 
 # %% ../../nbs/use/21_rows.ipynb #cdcce0bd
@@ -120,8 +120,8 @@ def _target(y, likelihood: str | None, n: int) -> tuple[np.ndarray, str, np.ndar
         raise ValueError(f"y has shape {values.shape} and X has {n} rows: give one number or one "
                          "label a row")
     series = pd.Series(values, name=getattr(y, "name", None) or "y")
-    task = infer_task(series)[
-        0] if likelihood is None else "regression" if likelihood == "gaussian" else "classification"
+    named = "regression" if likelihood == "gaussian" else "classification"
+    task = named if likelihood else infer_task(series)[0]
     values = target_values(series, task)
     if task == "regression":
         return values, "gaussian", None

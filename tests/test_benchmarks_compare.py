@@ -1,0 +1,74 @@
+"The comparison of ways to choose: the plan is balanced, torn files are read, tables are right."
+import json
+from collections import Counter
+
+import numpy as np
+import torch
+
+from benchmarks.compare.__main__ import SIZES, measured, plan
+from benchmarks.compare.laws import LAWS, sample
+from benchmarks.compare.runs import one, stacked
+from benchmarks.compare.tables import calibration, losses, report, row
+
+
+def run(law, seed, n, truth, picks, p):
+    names = list(truth)
+    return {"law": law, "seed": seed, "n": n, "names": names, "truth": truth, "picks": picks,
+            "next": p, "all": p, "kinds": {k: list(p.values()) for k in ("rows", "orders", "none")},
+            "seconds": {"compare": 1.0, "one 5-fold": 0.5}}
+
+
+def test_every_law_and_size_has_a_seed_before_any_has_the_next():
+    tasks = plan(3)
+    assert len(set(tasks)) == len(tasks) == 12 * len(SIZES) * 3
+    first = tasks[:12 * len(SIZES)]
+    assert {t[1] for t in first} == {0}
+    assert set(Counter((t[0], t[2]) for t in first).values()) == {1}
+    assert set(Counter(t[2] for t in tasks[:12]).values()) == {3}
+
+
+def test_laws_have_a_signal_of_variance_one_and_fresh_rows():
+    for name, law in LAWS.items():
+        x, y = sample(name, 4000, 0)
+        noise = law.noise if not law.tails else law.noise * np.sqrt(3)
+        want = 1 + noise**2 if name != "nothing" else 1.0
+        assert y.var().item() == np.clip(y.var().item(), 0.8 * want, 1.35 * want)
+        assert not torch.equal(x[:100], sample(name, 100, 1)[0])
+        assert torch.equal(y, sample(name, 4000, 0)[1])
+
+
+def test_stacking_weighs_the_better_law_and_halves_two_that_share_the_rows():
+    g = torch.Generator().manual_seed(0)
+    y = torch.randn(4000, generator=g, dtype=torch.float64)
+    right, wrong = (torch.distributions.Normal(m, 1.0).log_prob(y) for m in (0.0, 3.0))
+    assert stacked(torch.stack([right, wrong]))[0] > 0.98
+    both = torch.cat([y, y + 3])
+    each = torch.stack([torch.distributions.Normal(m, 1.0).log_prob(both) for m in (0.0, 3.0)])
+    assert abs(float(stacked(each)[0]) - 0.5) < 0.05
+
+
+def test_losses_and_calibration_and_a_torn_file(tmp_path):
+    truth = {"a": -1.0, "b": -1.2}
+    rows = [run("line", s, 100, truth, {"next rows": "b" if s < 2 else "a", "all rows": "a"},
+                {"a": 0.8, "b": 0.2}) for s in range(10)]
+    assert losses(rows, "next rows").tolist() == [0.19999999999999996] * 2 + [0.0] * 8
+    told = row(rows, "next rows")
+    assert told["above"] == 0.2 and told["best"] == 0.8 and abs(told["mean"] - 0.04) < 1e-12
+    c = calibration(np.array([0.6] * 50 + [0.9] * 50),
+                    np.array([1.0, 1, 1, 0, 0] * 10 + [1.0] * 50))
+    assert abs(c["error"] - 0.05) < 1e-9 and c["counts"] == [20] * 5
+    lines = [json.dumps(r) for r in rows]
+    (tmp_path / "networks.jsonl").write_text("\n".join([*lines, lines[0], lines[1][:40]]))
+    assert len(measured(tmp_path)) == 10
+    found = report(measured(tmp_path), tmp_path)
+    assert found["networks"]["runs"] == 10
+    assert json.loads((tmp_path / "summary.json").read_text()) == json.loads(json.dumps(found))
+
+
+def test_a_run_of_estimators_measures_every_method():
+    found = one("line", 0, 40, "estimators")
+    assert set(found["truth"]) == set(found["names"]) == set(found["next"])
+    assert set(found["picks"].values()) <= set(found["names"]) and len(found["picks"]) == 8
+    best = max(found["truth"], key=found["truth"].get)
+    assert best in ("linear", "squares") and abs(sum(found["next"].values()) - 1) < 1e-9
+    assert json.loads(json.dumps(found)) == found
