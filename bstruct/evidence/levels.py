@@ -17,18 +17,27 @@ from torch import Tensor
 from bstruct.structure.ordered import log_prior
 
 # %% ../../nbs/evidence/23_levels.ipynb #4666579b
-def level_probabilities(log_evidence: Float[Tensor, "K"], levels: Sequence[int], prior: str = "uniform",
-                        *, orders: bool = True) -> Float[Tensor, "K"]:
-    """p(level | rows) from log evidences in nats; with `orders` they are of one order of the units, ln Z - ln n!.
+def level_probabilities(
+    log_evidence: Float[Tensor, "K"],
+    levels: Sequence[int],
+    prior: str = "uniform",
+    *,
+    orders: bool = True,
+) -> Float[Tensor, "K"]:
+    """p(level | rows) from log evidences in nats; with `orders` they are of one order of the units,
+    ln Z - ln n!.
 
-    `prior`: uniform, poisson:RATE or geometric:SHARE. ValueError where the lengths differ or nothing is finite.
+    `prior`: uniform, poisson:RATE or geometric:SHARE. ValueError where the lengths differ or
+    nothing is finite.
     """
     value = torch.as_tensor(log_evidence, dtype=torch.float64)
     if value.shape != (len(levels),):
         raise ValueError(f"log_evidence has shape {tuple(value.shape)}, there are {len(levels)} "
                          "levels: give one number a level")
     if not bool((value > -math.inf).any()) or bool(value.isnan().any()):
-        raise ValueError(f"log_evidence is {value.tolist()}: one number must be finite and none NaN")
+        raise ValueError(
+            f"log_evidence is {value.tolist()}: one number must be finite and none NaN"
+        )
     copies = torch.lgamma(torch.tensor(levels, dtype=torch.float64) + 1) if orders else 0.0
     return (value + copies + log_prior(levels, prior)).softmax(0)
 
@@ -37,8 +46,9 @@ def level_probabilities(log_evidence: Float[Tensor, "K"], levels: Sequence[int],
 class LevelPosterior:
     """p(level | rows) with what it was made of; `notes` tell what a reader should know.
 
-    `log_evidence`: nats by level, of one order of the units (empty for a sampler); `live`: mean number of units
-    that the rows support; `rhat`: of the chains of a sampler; `fits`: what each level keeps.
+    `log_evidence`: nats by level, of one order of the units (empty for a sampler); `live`: mean
+    number of units that the rows support; `rhat`: of the chains of a sampler; `fits`: what each
+    level keeps.
     """
 
     levels: tuple[int, ...]
