@@ -22,8 +22,14 @@ def test_a_study_of_starts_is_complete():
 
 # %% ../nbs/experiments/21_any_start.ipynb #a5327e6c
 def test_settings_are_chosen_on_other_seeds():
-    row = lambda method, seed, gamma: {"data": "stairs 4", "method": method, "seed": seed,
-                                       "gamma": gamma, "width": round(gamma), "cpu_seconds": 1.0}
+    row = lambda method, seed, gamma: {
+        "data": "stairs 4",
+        "method": method,
+        "seed": seed,
+        "gamma": gamma,
+        "width": round(gamma),
+        "cpu_seconds": 1.0,
+    }
     rows = [row("growth, 0", 0, 9.0), row("growth, 0.1", 0, 4.0), row("growth, 0", 1, 4.0),
             row("growth, 0.1", 1, 7.0), row("sweep", 1, 4.2), row("sweep", 0, 4.2)]
     left = tuned(rows, 1)

@@ -14,8 +14,9 @@ from bstruct.evidence.hidden import Hidden
 # %% ../nbs/experiments/20_teachers.ipynb #b276181f
 def test_teachers_have_the_width_they_say():
     rows = stairs(3, 50, 0.0, 1)
-    assert rows.x.shape == (50, 1) and rows.width == 3
-    assert np.array_equal(stairs(3, 50, 0.0, 1).x, rows.x)
+    assert (
+        rows.x.shape == (50, 1) and rows.width == 3 and np.array_equal(stairs(3, 50, 0.0, 1).x, rows.x)
+    )
     turns = np.flatnonzero(np.diff(np.sign(np.diff(rows.new_f[:, 0]))))
     assert len(turns) == 2  # up, down, up: two turning points
     with pytest.raises(ValueError, match="1 to 8 steps"):
@@ -23,11 +24,20 @@ def test_teachers_have_the_width_they_say():
     rows = random_teacher(2, 3, 40, 0.0, 1)
     assert rows.x.shape == (40, 3) and np.abs(rows.new_f).max() <= 3.0
 
-# %% ../nbs/experiments/20_teachers.ipynb #c020428e
-def test_baselines_find_a_clear_step():
+# %% ../nbs/experiments/20_teachers.ipynb #e69d5600
+def test_growth_stops_at_a_gain():
     rows = stairs(1, 60, 0.1, 0)
     assert growth(rows, 0, 0.5) == 1.0  # a second unit does not halve the loss
-    assert 1 <= automatic_relevance(rows, 0, 0.01) <= 4
+    assert growth(rows, 0, 0.0) >= growth(rows, 0, 0.5)
+
+# %% ../nbs/experiments/20_teachers.ipynb #929f9d47
+def test_relevance_counts_what_is_kept():
+    rows = stairs(1, 60, 0.1, 0)
+    assert automatic_relevance(rows, 0, 2.0) == 0 <= automatic_relevance(rows, 0, 0.01) <= 4
+
+# %% ../nbs/experiments/20_teachers.ipynb #08431552
+def test_baselines_find_a_clear_step():
+    rows = stairs(1, 60, 0.1, 0)
     for kind, setting in (("l0", 3.0), ("exponential", 0.1), ("interval", 0.0)):
         found = gated(rows, 0, kind, setting, steps=300)
         assert 0 <= found <= 60, (kind, found)

@@ -172,6 +172,22 @@ def graph_arguments(draw):
                                                                        st.sampled_from(["simplex",
                                                                                         "cube"]))))
 
+# %% ../nbs/model/02_graph.ipynb #7307ffc2
+def test_a_range_is_ordered_and_shrinks_its_vertex():
+    g = Graph({"x": 2, "h": 6, "y": 1}, {"x->h": "linear+tanh:1..6:poisson:1", "h->y": "linear"})
+    v = g.variables["x->h"]
+    assert g.n_structures == 6 and v.levels == (1, 2, 3, 4, 5, 6) and v.prior == "poisson:1"
+    assert g.restrict({"x->h": "linear+tanh:3"}).vertex("h").shape == (3,)
+    assert g.restrict({"x->h": ("linear+tanh:2", "linear+tanh:4")}).vertex("h").shape == (4,)
+    assert Graph.from_json(g.to_json()) == g and g.to_dict()["version"] == 2
+    with_skip = Graph({"x": 6, "h": 6, "y": 1},
+                      {"x->h": ("zero", "linear+tanh:1..6"), "h->y": "linear"})
+    assert with_skip.restrict({"x->h": "zero"}).vertex("h").shape == (6,)  # nothing leads in
+    same = Graph({"x": 2, "h": 6, "y": 1}, {"x->h": tuple(f"linear+tanh:{n}" for n in range(1, 7)),
+                                             "h->y": "linear"})
+    # one of several: as before
+    assert same.restrict({"x->h": "linear+tanh:3"}).vertex("h").shape == (6,)
+
 # %% ../nbs/model/02_graph.ipynb #fa414737
 def test_json_round_trip():
     @given(graph_arguments())

@@ -255,6 +255,17 @@ def test_one_hot_equals_the_individual_network():
 
     check()
 
+# %% ../nbs/model/05_supernet.ipynb #4575f86f
+def test_a_narrow_network_keeps_the_first_units():
+    graph = Graph({"x": 3, "h": 5, "y": 2}, {"x->h": "linear+tanh:1..5", "h->y": "linear"})
+    net, x = Supernet(graph, share=True), torch.randn(4, 3, generator=seeded(1), dtype=f64)
+    weights = net.init(seeded(0), (2,), dtype=f64)
+    for choice in graph.structures():
+        small, cut = net.individual(weights, choice)
+        assert {n: tuple(v.shape[1:]) for n, v in cut.items()} == small.weight_shapes
+        assert_same(small(pick(cut, 1), {}, x), net(pick(weights, 1), encode(graph, choice, f64), x),
+                    1e-12)
+
 # %% ../nbs/model/05_supernet.ipynb #2a14551c
 def test_sharing_is_exact_at_vertices():
     graph = Graph.dense(4, 2, hidden=(4, 3), candidates=("zero", "identity", "linear", "linear+tanh:2",

@@ -39,9 +39,12 @@ def test_the_gradient_is_posterior_less_prior_mean():
 def test_the_flow_ends_at_the_teacher_from_both_ends():
     m = stairs(96, 2)
     ladder = Ladder(m, np.random.default_rng(0), top=12)
-    ends = [evidence_flow(m, np.random.default_rng(s), start=s, top=12, steps=20, refresh=0.05,
-                          ladder=ladder)
-            for s in (1, 10)]
+    ends = [
+        evidence_flow(
+            m, np.random.default_rng(s), start=s, top=12, steps=20, refresh=0.05, ladder=ladder
+        )
+        for s in (1, 10)
+    ]
     assert all(abs(e.gamma - 2) < 0.5 for e in ends), ends
     assert ends[0].trace[0] == 1 and len(ends[0].trace) == 21
     failed = evidence_flow(m, np.random.default_rng(0), start=10, top=12, steps=20, refresh=0.0,

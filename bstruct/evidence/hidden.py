@@ -43,8 +43,10 @@ class HiddenPrior:
         for name in ("noise", "slope", "outgoing", "linear"):
             pair = getattr(self, name)
             if pair is not None and not (len(pair) == 2 and pair[0] > 0 and pair[1] >= 0):
-                raise ValueError(f"{name} is {pair}: a median above 0 and a spread of at "
-                                 "least 0 are needed; take (1.0, 0.5)")
+                raise ValueError(
+                    f"{name} is {pair}: a median above 0 and a spread of at least 0 are "
+                    "needed; take (1.0, 0.5)"
+                )
         if not self.constant > 0:
             raise ValueError(f"constant is {self.constant}: a scale above 0 is needed; take 1.0")
 
@@ -153,8 +155,9 @@ class Hidden:
         mean = inverse @ (F.T @ self.y) * noise**-2
         r = self.y - F @ mean
         norm = rows * (0.5 * math.log(2 * math.pi) + math.log(noise)) + half_log_det
-        return _Parts(-outputs * norm - 0.5 * noise**-2 * float((self.y * r).sum()), F, inverse,
-                      mean, r)
+        return _Parts(
+            -outputs * norm - 0.5 * noise**-2 * float((self.y * r).sum()), F, inverse, mean, r
+        )
 
     def log_likelihood(self, z: np.ndarray) -> float:
         "ln p(y | slopes, scales) in nats."
@@ -199,8 +202,9 @@ def _negative(m: Hidden, z: np.ndarray) -> tuple[float, np.ndarray]:
     return -p.value - log_prior, np.concatenate([-gU.ravel(), slopes])
 
 # %% ../../nbs/evidence/25_hidden.ipynb #9b4c1654
-def birth_gains(m: Hidden, z: np.ndarray,
-                units: Float[np.ndarray, "K d1"]) -> Float[np.ndarray, "K"]:
+def birth_gains(
+    m: Hidden, z: np.ndarray, units: Float[np.ndarray, "K d1"]
+) -> Float[np.ndarray, "K"]:
     "By how much each new unit, added alone, raises the integrated log-likelihood, in nats."
     p, v, precision = m.parts(z), m.scales(z)[2] ** 2, m.scales(z)[0] ** -2
     h = m.unit_features(units, m.x)
@@ -277,10 +281,11 @@ def _copies(m: Hidden, z: np.ndarray, H: np.ndarray) -> float:
     return total
 
 # %% ../../nbs/evidence/25_hidden.ipynb #e3a1e6e4
-def with_off_units(m: Hidden, fits: dict[int, Fit], rng: Generator,
-                   draws: int = 4000) -> dict[int, float]:
-    """C̃ by width in nats: the evidences of `fits` with the mass of units that are off,
-    consecutive widths."""
+def with_off_units(
+    m: Hidden, fits: dict[int, Fit], rng: Generator, draws: int = 4000
+) -> dict[int, float]:
+    """C̃ by width in nats: the evidences of `fits` with the mass of units that are off, consecutive
+    widths."""
     found: dict[int, float] = {}
     mean_gain = 0.0
     for n in sorted(fits):
@@ -289,5 +294,5 @@ def with_off_units(m: Hidden, fits: dict[int, Fit], rng: Generator,
         found[n] = own if below is None else float(np.logaddexp(own, below + mean_gain))
         z = fits[n].z
         gain = birth_gains(m, z, rng.standard_normal((draws, m.x.shape[1] + 1)) * m.spread(z))
-        mean_gain = float(gain.max() + np.log(np.exp(gain - gain.max()).mean()))
+        mean_gain = float(np.log(np.where(gain <= 0, np.exp(gain), 0.0).mean() + 1e-300))
     return found

@@ -92,8 +92,9 @@ class _Chain:
 
     def run(self, moves: int, burn: int) -> "_Chain":
         for t in range(moves):
-            (self.jump, self.renew, self.rescale,
-             self.renew)[self.rng.choice(4, p=(0.35, 0.3, 0.15, 0.2))]()
+            (self.jump, self.renew, self.rescale, self.renew)[
+                self.rng.choice(4, p=(0.35, 0.3, 0.15, 0.2))
+            ]()
             if t >= burn:
                 self.seen.append(self.width)
                 if t % LOOK == 0:
@@ -104,7 +105,7 @@ class _Chain:
 def split_rhat(chains: Sequence[Sequence | np.ndarray]) -> float:
     "R-hat of scalar chains of one length, each cut into halves; 1 where all values are equal."
     half = min(map(len, chains)) // 2
-    x = np.array([c[i * half:(i + 1) * half] for c in chains for i in (0, 1)], dtype=float)
+    x = np.array([c[:2 * half] for c in chains], dtype=float).reshape(-1, half)
     within, between = x.var(1, ddof=1).mean(), half * x.mean(1).var(ddof=1)
     if within == 0:
         return 1.0 if between == 0 else math.inf
@@ -121,16 +122,27 @@ def jump(m: Hidden, rng: Generator, *, levels: Sequence[int] = tuple(range(1, 21
     """
     log_p = dict(zip(levels, log_prior(levels, prior).tolist()))
     if wrong := [n for n in start if n not in log_p]:
-        raise ValueError(f"start is {wrong[0]}, the levels are {levels[0]} to {levels[-1]}: start "
-                         "at one of them")
+        raise ValueError(
+            f"start is {wrong[0]}, the levels are {levels[0]} to {levels[-1]}: start at one of them"
+        )
     if list(levels) != list(range(levels[0], levels[-1] + 1)):
-        raise ValueError(f"levels are {tuple(levels)}: a chain adds or leaves out one unit at "
-                         "a time, so give consecutive ones")
+        raise ValueError(
+            f"levels are {tuple(levels)}: a chain adds or leaves out one unit at a time, "
+            "so give consecutive ones"
+        )
     made = [_Chain(m, m.draw(n, rng), rng, log_p).run(moves, int(burn * moves)) for n in start]
     rhat, seen = split_rhat([c.seen for c in made]), np.concatenate([c.seen for c in made])
     p = torch.tensor(np.array([(seen == n).mean() for n in levels]))
     notes = () if rhat <= AGREE else (f"the chains disagree (R-hat {rhat:.2f}): run more moves",)
-    told = {i: (float(np.mean(c.seen)), int(np.bincount(c.seen).argmax()))
-            for i, c in enumerate(made)}
-    return LevelPosterior(tuple(levels), p, (), float(np.mean([v for c in made for v in c.live])),
-                          rhat, notes, told)
+    told = {
+        i: (float(np.mean(c.seen)), int(np.bincount(c.seen).argmax())) for i, c in enumerate(made)
+    }
+    return LevelPosterior(
+        tuple(levels),
+        p,
+        (),
+        float(np.concatenate([c.live for c in made]).mean()),
+        rhat,
+        notes,
+        told,
+    )

@@ -17,8 +17,13 @@ from torch import Tensor
 from bstruct.structure.ordered import log_prior
 
 # %% ../../nbs/evidence/23_levels.ipynb #4666579b
-def level_probabilities(log_evidence: Float[Tensor, "K"], levels: Sequence[int],
-                        prior: str = "uniform", *, orders: bool = True) -> Float[Tensor, "K"]:
+def level_probabilities(
+    log_evidence: Float[Tensor, "K"],
+    levels: Sequence[int],
+    prior: str = "uniform",
+    *,
+    orders: bool = True,
+) -> Float[Tensor, "K"]:
     """p(level | rows) from log evidences in nats; with `orders` they are of one order of the units,
     ln Z - ln n!.
 
@@ -30,8 +35,9 @@ def level_probabilities(log_evidence: Float[Tensor, "K"], levels: Sequence[int],
         raise ValueError(f"log_evidence has shape {tuple(value.shape)}, there are {len(levels)} "
                          "levels: give one number a level")
     if not bool((value > -math.inf).any()) or bool(value.isnan().any()):
-        raise ValueError(f"log_evidence is {value.tolist()}: one number must be finite and "
-                         "none NaN")
+        raise ValueError(
+            f"log_evidence is {value.tolist()}: one number must be finite and none NaN"
+        )
     copies = torch.lgamma(torch.tensor(levels, dtype=torch.float64) + 1) if orders else 0.0
     return (value + copies + log_prior(levels, prior)).softmax(0)
 

@@ -33,8 +33,13 @@ def _error(m: Hidden, found: LevelPosterior, rows: Rows) -> float:
 
 
 def _told(m: Hidden, found: LevelPosterior, rows: Rows) -> dict:
-    return {"gamma": found.mean, "width": found.width, "live": found.live,
-            "error": _error(m, found, rows), "best": max(found.log_evidence)}
+    return {
+        "gamma": found.mean,
+        "width": found.width,
+        "live": found.live,
+        "error": _error(m, found, rows),
+        "best": max(found.log_evidence),
+    }
 
 
 def _path(rows: Rows, seed: int, start: int = 1, off: bool = False) -> dict:
@@ -48,14 +53,19 @@ def _sweep(rows: Rows, seed: int) -> dict:
 
 
 def _flow(rows: Rows, seed: int, start: int = 1) -> dict:
-    found = evidence_flow(_hidden(rows), np.random.default_rng(1000 * seed + start), start=start,
-                          top=TOP)
+    found = evidence_flow(
+        _hidden(rows), np.random.default_rng(1000 * seed + start), start=start, top=TOP
+    )
     return {"gamma": found.gamma, "width": round(found.gamma)}
 
 
 def _jump(rows: Rows, seed: int, moves: int = 40_000) -> dict:
-    found = jump(_hidden(rows), np.random.default_rng(1000 * seed + 700), levels=range(1, TOP + 1),
-                 moves=moves)
+    found = jump(
+        _hidden(rows),
+        np.random.default_rng(1000 * seed + 700),
+        levels=range(1, TOP + 1),
+        moves=moves,
+    )
     chains = [mean for mean, _ in found.fits.values()]
     return {"gamma": found.mean, "width": found.width, "live": found.live, "rhat": found.rhat,
             "apart": max(chains) - min(chains)}
@@ -92,8 +102,11 @@ def any_start(seed: int = 2000, rivals: bool = True, more: bool = False) -> dict
                for m, d, n in ((3, 2, 200), (4, 5, 300))}
     few = {"path 1", "path 12", "sweep"}
     part = lambda name, method: name in data or method in few or method.startswith("growth")
-    return {"data": data | others if more else data, "methods": widths_found(rivals),
-            "takes_part": part}
+    return {
+        "data": data | others if more else data,
+        "methods": widths_found(rivals),
+        "takes_part": part,
+    }
 
 # %% ../../nbs/experiments/21_any_start.ipynb #26d6fa19
 def tuned(rows: list[dict], first: int) -> list[dict]:
@@ -109,8 +122,11 @@ def tuned(rows: list[dict], first: int) -> list[dict]:
     for name in dict.fromkeys(r["method"] for r in rows):
         families.setdefault(name.partition(",")[0], []).append(name)
     best = {max(names, key=right): family for family, names in families.items()}
-    return [{**r, "method": best[r["method"]]} for r in rows if r["method"] in best
-            and r["seed"] >= first]
+    return [
+        {**r, "method": best[r["method"]]}
+        for r in rows
+        if r["method"] in best and r["seed"] >= first
+    ]
 
 
 def within(rows: list[dict], reference: str = "sweep") -> dict[tuple[str, str], dict[str, float]]:
@@ -130,10 +146,16 @@ def _width(row: Mapping) -> int:
 
 def _shares(group: list[dict], base: dict) -> dict[str, float]:
     mean = lambda values: float(np.mean(values)) if len(values) else float("nan")
-    paired = [abs(r["gamma"] - base[r["data"], r["seed"]]) <= 0.5 for r in group
-              if (r["data"], r["seed"]) in base]
-    return {"runs": float(len(group)),
-            "of teacher": mean([abs(r["gamma"] - _width(r)) <= 0.5 for r in group]),
-            "of reference": mean(paired), "width": mean([r["width"] == _width(r) for r in group]),
-            "gamma": float(np.median([r["gamma"] for r in group])),
-            "cpu_seconds": float(np.median([r["cpu_seconds"] for r in group]))}
+    paired = [
+        abs(r["gamma"] - base[r["data"], r["seed"]]) <= 0.5
+        for r in group
+        if (r["data"], r["seed"]) in base
+    ]
+    return {
+        "runs": float(len(group)),
+        "of teacher": mean([abs(r["gamma"] - _width(r)) <= 0.5 for r in group]),
+        "of reference": mean(paired),
+        "width": mean([r["width"] == _width(r) for r in group]),
+        "gamma": float(np.median([r["gamma"] for r in group])),
+        "cpu_seconds": float(np.median([r["cpu_seconds"] for r in group])),
+    }

@@ -50,19 +50,22 @@ def _immediate(m: Hidden, z: np.ndarray) -> float:
 
 def _predicted(m: Hidden, z: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     mean, variance = m.predict(z, x)
-    return float((-0.5 * ((y - mean) ** 2)[:, 0] / variance - 0.5
-                  * np.log(2 * math.pi * variance)).sum())
+    return float(
+        (-0.5 * ((y - mean) ** 2)[:, 0] / variance - 0.5 * np.log(2 * math.pi * variance)).sum()
+    )
 
-# %% ../../nbs/experiments/23_capacities.ipynb #19555e82
-def learning_curve(rows: Rows, units: int, seed: int, steps: int = 300,
-                   rate: float = 0.05) -> list[float]:
+# %% ../../nbs/experiments/23_capacities.ipynb #2614e176
+def learning_curve(
+    rows: Rows, units: int, seed: int, steps: int = 300, rate: float = 0.05
+) -> list[float]:
     "ln p(rows | weights) in nats after each step of Adam from a random start, noise at its best."
     gen = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=gen).double()
     X, Y = torch.tensor(rows.x), torch.tensor(rows.y)[:, 0]
     d, n = X.shape[1], len(Y)
-    free = [t.requires_grad_() for t in (4 * draw(d, units), 4 * draw(units), draw(units),
-                                         draw(1) * 0)]
+    free = [
+        t.requires_grad_() for t in (4 * draw(d, units), 4 * draw(units), draw(units), draw(1) * 0)
+    ]
     adam, found = torch.optim.Adam(free, lr=rate), []
     for _ in range(steps):
         A, b, W, c = free
@@ -73,20 +76,23 @@ def learning_curve(rows: Rows, units: int, seed: int, steps: int = 300,
         found.append(-0.5 * n * (math.log(2 * math.pi * float(loss.detach())) + 1))
     return found
 
-
+# %% ../../nbs/experiments/23_capacities.ipynb #1f6151ed
 def capacities_of(rows: Rows, seed: int, top: int = 12) -> dict[str, list[float]]:
     "The six capacities of the widths 1 to `top`, in nats, larger is better."
     m, order = Hidden(rows.x, rows.y), np.random.default_rng(seed).permutation(len(rows.y))
     best = _ladder(m, top, seed)
     widths = range(1, top + 1)
-    curves = {n: np.array([learning_curve(rows, n, 10 * seed + k) for k in range(3)])
-              for n in widths}
+    curves = {
+        n: np.array([learning_curve(rows, n, 10 * seed + k) for k in range(3)]) for n in widths
+    }
     found = {"immediate": [_immediate(m, best[n].z) for n in widths],
              "after": [float(curves[n][:, -1].mean()) for n in widths],
              "speed": [float(curves[n].mean()) for n in widths],
              "integrated": [best[n].value for n in widths]}
-    lost = [_gap(_hessian(m, best[n].z)) + _gap(np.linalg.inv(m.parts(best[n].z).inverse))
-            for n in widths]
+    lost = [
+        _gap(_hessian(m, best[n].z)) + _gap(np.linalg.inv(m.parts(best[n].z).inverse))
+        for n in widths
+    ]
     found["elbo"] = [c - g for c, g in zip(found["integrated"], lost)]
     total, ends = np.zeros(top), [len(order) // 2, 3 * len(order) // 4, len(order)]
     for a, b in zip(ends, ends[1:]):

@@ -54,7 +54,7 @@ def random_teacher(width: int, d: int, n: int = 200, noise: float = 0.1, seed: i
     x, new = rng.uniform(-2, 2, (n, d)), rng.uniform(-2, 2, (1000, d))
     return Rows(x, f(x) + noise * rng.standard_normal((n, 1)), new, f(new), width)
 
-# %% ../../nbs/experiments/20_teachers.ipynb #abbeca24
+# %% ../../nbs/experiments/20_teachers.ipynb #837cf36b
 def growth(rows: Rows, seed: int, gain: float = 0.01, top: int = 14, patience: int = 2) -> float:
     "The width at which the loss of a quarter of the rows has stopped to fall by the share `gain`."
     rng = np.random.default_rng(seed)
@@ -76,14 +76,17 @@ def growth(rows: Rows, seed: int, gain: float = 0.01, top: int = 14, patience: i
             break
     return float(width)
 
-
+# %% ../../nbs/experiments/20_teachers.ipynb #6f5ea673
 def automatic_relevance(rows: Rows, seed: int, keep: float = 1e-3, units: int = 14) -> float:
-    """How many of the units have more than the share `keep` of the variance, prior scales learnt
-    by evidence."""
+    """How many of the units have more than the share `keep` of the variance, prior scales learnt by
+    evidence."""
     gen = torch.Generator().manual_seed(seed)
     X, Y, d = torch.tensor(rows.x), torch.tensor(rows.y), rows.x.shape[1]
-    start = [torch.randn(d + 1, units, generator=gen), torch.zeros(1, units),
-             torch.full((1, units), -1.2)]
+    start = [
+        torch.randn(d + 1, units, generator=gen),
+        torch.zeros(1, units),
+        torch.full((1, units), -1.2),
+    ]
     v = torch.cat(start).double().requires_grad_()
 
     def terms() -> tuple[Tensor, Tensor, Tensor]:
@@ -117,24 +120,32 @@ class _Gates:
 
     def __init__(self, kind: str, units: int, start: float, setting: float, n: int):
         self.kind, self.setting, self.k, self.n = kind, setting, torch.arange(units).double(), n
-        first = {"l0": 1.0, "exponential": math.log(-math.log(0.1) / start),
-                 "interval": start}[kind]
+        first = {"l0": 1.0, "exponential": math.log(-math.log(0.1) / start), "interval": start}[
+            kind
+        ]
         self.free = torch.full((units if kind == "l0" else 1,), first).double().requires_grad_()
-        self.range = {"l0": (-8.0, 8.0), "exponential": (math.log(0.1), 1.0),
-                      "interval": (0.1, units - 0.1)}[kind]
+        self.range = {
+            "l0": (-8.0, 8.0),
+            "exponential": (math.log(0.1), 1.0),
+            "interval": (0.1, units - 0.1),
+        }[kind]
 
     def __call__(self, gen: torch.Generator) -> tuple[Tensor, Tensor | float]:
         if self.kind == "l0":
             u = torch.rand(len(self.k), generator=gen).double().clamp(1e-6, 1 - 1e-6)
             soft = torch.sigmoid((u.log() - (-u).log1p() + self.free) / 0.66) * 1.2 - 0.1
-            price = self.setting * math.log(self.n) * torch.sigmoid(
-                self.free - 0.66 * math.log(0.1 / 1.1)).sum()
+            price = (
+                self.setting
+                * math.log(self.n)
+                * torch.sigmoid(self.free - 0.66 * math.log(0.1 / 1.1)).sum()
+            )
             return soft.clamp(0, 1), price
         if self.kind == "exponential":
             rate = self.free.exp()
             inside = self.k < torch.ceil(-math.log(self.setting) / rate)
-            return ((-rate * self.k).exp() - (
-                -rate * (self.k + 1)).exp()) * inside, 0.5 * self.free.square().sum()
+            return (
+                (-rate * self.k).exp() - (-rate * (self.k + 1)).exp()
+            ) * inside, 0.5 * self.free.square().sum()
         return (self.free - self.k).clamp(0, 1), 0.0
 
     @property
@@ -159,10 +170,17 @@ def gated(rows: Rows, seed: int, kind: str, setting: float, start: float = 2.0, 
     gen = torch.Generator().manual_seed(seed)
     X, Y, d = torch.tensor(rows.x), torch.tensor(rows.y)[:, 0], rows.x.shape[1]
     draw = lambda *shape: torch.randn(*shape, generator=gen).double()
-    A, b, W, c, noise = 3 * draw(d, units), 3 * draw(units), 0.5 * draw(units), draw(1) * 0, draw(
-        1) * 0 - 1.2
-    free, gates = [t.requires_grad_() for t in (A, b, W, c, noise)], _Gates(
-        kind, units, start, setting, len(Y))
+    A, b, W, c, noise = (
+        3 * draw(d, units),
+        3 * draw(units),
+        0.5 * draw(units),
+        draw(1) * 0,
+        draw(1) * 0 - 1.2,
+    )
+    free, gates = (
+        [t.requires_grad_() for t in (A, b, W, c, noise)],
+        _Gates(kind, units, start, setting, len(Y)),
+    )
     adam = torch.optim.Adam([*free, gates.free], lr=rate)
     plan = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps, rate / 20)
     wide = 10.0 if kind == "exponential" else 1.5
@@ -193,6 +211,7 @@ def grid() -> dict[str, Callable[[Rows, int], float]]:
     for left in (0.02, 0.1, 0.3, 0.5):
         found[f"truncated exponential, {left:g}"] = partial(gated, kind="exponential", setting=left)
     for start in (1.5, 6.0):
-        found[f"interval and loss, {start:g}"] = partial(gated, kind="interval", setting=0.0,
-                                                         start=start)
+        found[f"interval and loss, {start:g}"] = partial(
+            gated, kind="interval", setting=0.0, start=start
+        )
     return found

@@ -18,7 +18,7 @@ from torch.nn.functional import logsigmoid
 
 from bstruct.experiments.teachers import Rows, stairs
 
-# %% ../../nbs/experiments/22_trap.ipynb #19041be9
+# %% ../../nbs/experiments/22_trap.ipynb #013b7289
 def interval_gates(gamma: Tensor, units: int, sharpness: float | None = None) -> Tensor:
     """The grades of units 0, ..., of an interval that ends at `gamma`; with a sharpness its soft
     form."""
@@ -39,7 +39,7 @@ def waits(places: list[float]) -> dict[str, float]:
     return {"dwell": float(stays.max() / len(cells)), "cells": float(len(set(cells.tolist()))),
             "turns": float((way[1:] != way[:-1]).sum())}
 
-
+# %% ../../nbs/experiments/22_trap.ipynb #171b2355
 def moved_by_loss(rows: Rows, seed: int, *, sharpness: float | None = None, zero: bool = False,
                   adam: bool = True, start: float = 1.5, units: int = 12, steps: int = 4000,
                   rate: float | None = None) -> dict:
@@ -49,8 +49,9 @@ def moved_by_loss(rows: Rows, seed: int, *, sharpness: float | None = None, zero
     draw = lambda *shape: torch.randn(*shape, generator=gen).double()
     X, Y, d = torch.tensor(rows.x), torch.tensor(rows.y)[:, 0], rows.x.shape[1]
     A, b, W = 3 * draw(d, units), 3 * draw(units), (0.0 if zero else 0.5) * draw(units)
-    free = [t.requires_grad_() for t in (A, b, W, torch.zeros(1).double(),
-                                         torch.tensor(start).double())]
+    free = [
+        t.requires_grad_() for t in (A, b, W, torch.zeros(1).double(), torch.tensor(start).double())
+    ]
     kind = torch.optim.Adam if adam else torch.optim.SGD
     step, places, loss = kind(free, lr=rate or (0.01 if adam else 0.05)), [], torch.zeros(())
     for _ in range(steps):
@@ -72,7 +73,10 @@ def trap(seed: int = 3000) -> dict[str, Any]:
     for name, adam in (("Adam", True), ("SGD", False)):
         for end, kappa in (("sharp", None), ("κ 5", 5.0), ("κ 2", 2.0)):
             for first, zero in (("random", False), ("zero", True)):
-                methods[f"{name}, {end}, {first}"] = partial(moved_by_loss, sharpness=kappa,
-                                                             zero=zero, adam=adam)
-    return {"data": {f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s) for m in (4, 2)},
-            "methods": methods}
+                methods[f"{name}, {end}, {first}"] = partial(
+                    moved_by_loss, sharpness=kappa, zero=zero, adam=adam
+                )
+    return {
+        "data": {f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s) for m in (4, 2)},
+        "methods": methods,
+    }

@@ -11,12 +11,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, ClassVar
 
 from bstruct.core.refusals import unknown
 from bstruct.model.candidates import Candidate, candidate, register
 from bstruct.structure import law
 from bstruct.structure.variable import Choice, Structure, Variable, family, family_of, names
+from bstruct.structure.widths import Widths, expanded, with_ranges
 
 Shape = tuple[int, ...]
 
@@ -69,8 +71,8 @@ def _as_edges(given) -> tuple[Edge, ...]:
             if name.count("->") != 1:
                 raise ValueError(f"edge name {name!r} is not of the form 'source->target'")
         lists = {name: (c,) if isinstance(c, str | Candidate) else c for name, c in given.items()}
-        given = [Edge(*name.split("->", 1), candidates=tuple(map(_as_name, cs)))
-                 for name, cs in lists.items()]
+        every = lambda cs: tuple(chain.from_iterable(expanded(_as_name(c))[0] for c in cs))
+        given = [Edge(*name.split("->", 1), candidates=every(cs)) for name, cs in lists.items()]
     return tuple(given)
 
 # %% ../../nbs/model/02_graph.ipynb #939f2f5b
@@ -202,12 +204,10 @@ def _as_variables(graph: "Graph", given: str | Mapping) -> dict[str, Variable]:
 # %% ../../nbs/model/02_graph.ipynb #06cd5eba
 @dataclass(frozen=True, init=False)
 class Graph:
-    """An acyclic graph of vertices (the first is the input, the last the output) and edges with
-    candidates, validated.
+    """An acyclic graph of vertices (first the input, last the output) and edges, validated.
 
     `variables`: how edges choose, a family's word for all of them, or words and variables by edge;
-    afterwards edge to variable. `domain` is another name for the word. ValueError names what is
-    wrong and the remedy.
+    afterwards edge to variable. `domain`: another name of the word. ValueError says the remedy.
     """
 
     vertices: tuple[Vertex, ...]
@@ -231,7 +231,8 @@ class Graph:
         object.__setattr__(self, "edges", _as_edges(edges))
         for check in (_check_names, _check_paths, _check_shapes):
             check(self)
-        object.__setattr__(self, "variables", _as_variables(self, domain or variables))
+        given = with_ranges(edges, domain or variables)
+        object.__setattr__(self, "variables", _as_variables(self, given))
 
     def vertex(self, name: str) -> Vertex:
         return next(v for v in self.vertices if v.name == name)
@@ -335,7 +336,22 @@ def _restricted(graph: Graph, choice: Mapping[str, Choice]) -> Graph:
              and (len(e.candidates) > 1 or e.name not in choice)}
     left = {e: v if e not in choice else replace(v, candidates=all_[e]) for e, v in own.items()
             if e in open_}
-    return replace(graph, edges=edges, variables=left)
+    return replace(graph, vertices=_shrunk(graph, edges), edges=edges, variables=left)
+
+
+def _shrunk(graph: Graph, edges: tuple[Edge, ...]) -> tuple[Vertex, ...]:
+    "The vertices; one that an ordered edge feeds has no more units than its widest candidate."
+    ordered = {e for e, v in graph.variables.items() if isinstance(v, Widths)}
+    real = lambda es: [k for k in (candidate(c) for e in es for c in e.candidates) if k.apply]
+
+    def fitting(v: Vertex) -> Vertex:
+        into = [e for e in edges if e.target == v.name]
+        width = max((k.width or math.inf for k in real(into)), default=math.inf)
+        affine = all(k.group == "linear" for k in real(e for e in edges if e.source == v.name))
+        free = any(e.name in ordered for e in into) and v.aggregation == "sum" and affine
+        return replace(v, shape=(int(width),)) if free and width < v.shape[0] else v
+
+    return tuple(map(fitting, graph.vertices))
 
 # %% ../../nbs/model/02_graph.ipynb #d6a96616
 FIRST_FAMILIES = {"simplex", "cube"}  # those that version 1 of the format knows

@@ -15,6 +15,7 @@ import torch
 from bstruct.model.graph import Edge, Graph, ways
 from bstruct.model.usage import candidate_brings, parameters, weights_of
 from bstruct.structure.variable import Choice, Structure, Variable, names
+from bstruct.structure.widths import Widths
 
 # %% ../../nbs/model/09_reach.ipynb #74a33531
 def narrowed(graph: Graph, structures: Sequence[Structure]) -> Graph:
@@ -94,6 +95,8 @@ def _ears(graph: Graph, ends: set[str]) -> Iterator[list[Edge]]:
 def _options(variable: Variable, now: Choice, single: bool) -> list[Choice]:
     """What an edge may take in a step: any candidate, or one more or one less of a subset;
     `single`: one by itself."""
+    if isinstance(variable, Widths) and not single:
+        return variable.neighbours(now)
     if variable.exclusive:
         return list(variable.values() or ())
     return [variable.harden(row) for row in torch.eye(

@@ -210,4 +210,12 @@ def _individual(net: Supernet, weights: Mapping[str, Tensor],
             axis = cut[name].ndim - len(net.weight_shapes[name])
             cut[name] = cut[name].index_select(axis, torch.tensor(rows, device=cut[name].device))
             cut[name] = cut[name].squeeze(axis) if small.shared[name] else cut[name]
+        cut[name] = _corner(cut[name], small.weight_shapes[name])
     return small, cut
+
+
+def _corner(weight: Tensor, shape: Shape) -> Tensor:
+    "The first entries along each of the last axes: those of the units that a shrunk vertex kept."
+    for axis, size in enumerate(reversed(shape), 1):
+        weight = weight.narrow(-axis, 0, size) if weight.shape[-axis] > size else weight
+    return weight

@@ -33,8 +33,8 @@ class Flow:
 
 def flow_gradient(gamma: float, scale: float, levels: np.ndarray, log_evidence: np.ndarray,
                   objective: str = "evidence") -> float:
-    """dQ/dγ times the squared scale, in levels: for `evidence` posterior less prior mean; `mean`
-    is the form that fails."""
+    """dQ/dγ times the squared scale, in levels: for `evidence` posterior less prior mean; `mean` is
+    the form that fails."""
     at = torch.tensor([gamma, scale], dtype=torch.float64)
     q = law(at[0], at[1], levels.tolist()).numpy()
     C = log_evidence - log_evidence.max()
@@ -54,9 +54,10 @@ def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1
     cannot be.
     """
     if not low <= start <= top or min(scale) <= 0:
-        raise ValueError(f"start is {start} and scale {scale}: take a start from {low} to "
-                         f"{top} and "
-                         "scales above 0")
+        raise ValueError(
+            f"start is {start} and scale {scale}: take a start from {low} to {top} and "
+            "scales above 0"
+        )
     ladder, gamma, trace = ladder or Ladder(m, rng, low, top), float(start), [float(start)]
     for t in range(steps):
         part = t / max(1, steps - 1)

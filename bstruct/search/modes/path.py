@@ -15,7 +15,17 @@ import torch
 from numpy.random import Generator
 
 from bstruct.evidence.hidden import (
-    SCALES, Fit, Hidden, birth_gains, death_gains, drop, fit, insert, live_units, with_off_units)
+    SCALES,
+    Fit,
+    Hidden,
+    birth_gains,
+    death_gains,
+    drop,
+    fit,
+    insert,
+    live_units,
+    with_off_units,
+)
 from bstruct.evidence.levels import LevelPosterior, level_probabilities
 
 SLOPE = SCALES - 1  # the last entries of z that hold the scales of weights
@@ -49,8 +59,8 @@ class Ladder:
                 self.best[n] = found
 
     def fresh(self, n: int) -> np.ndarray:
-        """A random start: with the medians of the scales, or for even widths with those of the
-        best fit."""
+        """A random start: with the medians of the scales, or for even widths with those of the best
+        fit."""
         best = max(self.best.values(), key=lambda f: f.value, default=None)
         return self.m.draw(n, self.rng, None if best is None or n % 2 else best.z)
 
@@ -92,8 +102,9 @@ def _forgetful(z: np.ndarray) -> np.ndarray:
     return np.concatenate([z[:-SLOPE], np.zeros(SLOPE)])
 
 
-def _posterior(m: Hidden, best: dict[int, Fit], prior: str,
-               off: Generator | None) -> LevelPosterior:
+def _posterior(
+    m: Hidden, best: dict[int, Fit], prior: str, off: Generator | None
+) -> LevelPosterior:
     "The law of the width from the fits."
     levels = tuple(sorted(best))
     value = with_off_units(m, best, off) if off else {n: best[n].value for n in levels}
@@ -102,11 +113,22 @@ def _posterior(m: Hidden, best: dict[int, Fit], prior: str,
     live = sum(float(q) * live_units(m, best[n].z) for n, q in zip(levels, p) if float(q) > 1e-6)
     return LevelPosterior(levels, p, tuple(log_evidence.tolist()), live, fits=dict(best))
 
-# %% ../../../nbs/search/modes/07_path.ipynb #d2c5ae4b
-def evidence_path(m: Hidden, rng: Generator, *, start: int | None = None, low: int = 1,
-                  top: int = 20, prior: str = "poisson:1", patience: int = 3, margin: float = 8.0,
-                  rounds: int = 2, off: bool = False, tell: Callable[[Ladder], None] | None = None,
-                  **how) -> LevelPosterior:
+# %% ../../../nbs/search/modes/07_path.ipynb #83a34f57
+def evidence_path(
+    m: Hidden,
+    rng: Generator,
+    *,
+    start: int | None = None,
+    low: int = 1,
+    top: int = 20,
+    prior: str = "poisson:1",
+    patience: int = 3,
+    margin: float = 8.0,
+    rounds: int = 2,
+    off: bool = False,
+    tell: Callable[[Ladder], None] | None = None,
+    **how,
+) -> LevelPosterior:
     """The law of the width by births and deaths with refits, from any `start` (None: `low`).
 
     `margin` in nats; `off`: with the mass of units that are off; `tell` sees the ladder after each
@@ -128,10 +150,18 @@ def evidence_path(m: Hidden, rng: Generator, *, start: int | None = None, low: i
     tell(ladder)
     return _posterior(m, ladder.best, prior, rng if off else None)
 
-
-def evidence_sweep(m: Hidden, rng: Generator, *, low: int = 1, top: int = 8,
-                   prior: str = "poisson:1", starts: int = 12, off: bool = False,
-                   iterations: int = 300) -> LevelPosterior:
+# %% ../../../nbs/search/modes/07_path.ipynb #575f774b
+def evidence_sweep(
+    m: Hidden,
+    rng: Generator,
+    *,
+    low: int = 1,
+    top: int = 8,
+    prior: str = "poisson:1",
+    starts: int = 12,
+    off: bool = False,
+    iterations: int = 300,
+) -> LevelPosterior:
     """The same law by brute force: every width from `low` to `top` from so many random starts, the
     best kept."""
     ladder = Ladder(m, rng, low, top, iterations=iterations)
