@@ -245,7 +245,8 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     """
     good = [f for f in fits if not isinstance(f.evidence, str)]
     if not good:
-        raise RuntimeError(f"no structure could be fitted; the first: {fits[0].evidence}")
+        raise RuntimeError(f"no structure could be fitted; the first failed with "
+                           f"{fits[0].evidence}")
     models = {name: closed_reference(task, name) for name in NAMES}
     of = Scope(1, len(task), len(task), FIT, "integral")
     exact = {name: Evidence(m.evidence, method="closed form", of=of) for name, m in models.items()}
