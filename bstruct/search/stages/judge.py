@@ -259,8 +259,7 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     known = [cast(Evidence, f.evidence) for f in good]
     evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **_beside(good, exact)}
     many = [len(names(f.structure)) for f in good]
-    prior = torch.tensor([k / sum(many) for k in many] + [1.0] * len(exact),
-                         dtype=torch.float64).log()
+    prior = torch.tensor([k / sum(many) for k in many] + [1.0] * len(exact)).double().log()
     dead = {i for i, f in enumerate(good) if f.flat}
     dead |= {"linear"} if _is_flat(models["linear"], task) else set()
     evidences |= dict.fromkeys(dead, evidences["constant"])
