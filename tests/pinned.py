@@ -105,9 +105,10 @@ def machine() -> dict[str, str]:
 
 SMALL = dict(hidden=(4,), candidates=("zero", "linear+tanh", "linear+relu"), epochs=3, min_steps=6,
              starts=2, screened=3, finalists=2, replicas=2, blocks=2, samples=4, batch_size=32,
-             tempering=(1.0, 0.1))
+             tempering=(1.0, 0.1), judge="prequential")
 WIDE = dict(hidden=(4, 4), candidates=("zero", "linear+tanh"), epochs=3, min_steps=0, starts=2,
-            finalists=2, replicas=2, blocks=2, samples=4, batch_size=32, tempering=(1.0,))
+            finalists=2, replicas=2, blocks=2, samples=4, batch_size=32, tempering=(1.0,),
+            judge="prequential")
 
 
 def three_classes():

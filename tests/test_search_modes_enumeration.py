@@ -33,7 +33,7 @@ from bstruct.objectives.task import Task
 
 GRAPH = Graph.dense(2, 1, (16, 16), ("zero", "linear", "linear+sin"))
 QUICK = dict(mode="enumerate", epochs=8, min_steps=60, starts=3, screened=3, finalists=2,
-             replicas=2, samples=4)
+             replicas=2, samples=4, judge="prequential")
 
 
 def sine(n=96, seed=0):

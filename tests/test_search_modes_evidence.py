@@ -15,7 +15,8 @@ from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 
 
-QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2)
+QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2,
+             judge="prequential")
 
 
 def sine(n=120, seed=0):
@@ -52,7 +53,7 @@ def test_collapses_are_noted_and_levels_reported():
 
 # %% ../nbs/search/modes/01_evidence.ipynb #3ed699b6
 def test_the_dual_engine_takes_the_place_of_races_and_posteriors():
-    judged = Settings(**QUICK, judge="laplace")
+    judged = Settings(**QUICK | {"judge": "laplace"})
     r = evidence_mode(small_graph(), sine(), judged)
     assert {h["stage"] for h in r.history} == {"laplace"} and r.batches == [] and r.mixture is not None
     assert r.structures[0] == {"x->h1": "linear+sin"} and r.probabilities[0] > 0.9
@@ -65,7 +66,7 @@ def test_a_supernet_orders_what_is_too_much_for_the_dual_engine():
 
     large = Graph.dense(2, 1, hidden=(6,), candidates=("zero", "linear", "linear+sin", "linear+tanh",
                                                        "linear+relu"))
-    one, seen = Settings(**QUICK | {"screened": 1, "starts": 1}, judge="laplace"), []
+    one, seen = Settings(**QUICK | {"screened": 1, "starts": 1, "judge": "laplace"}), []
     r = evidence_mode(large, sine(60), one)
     assert list(dict.fromkeys(h["stage"] for h in r.history)) == ["search", "laplace"]
     assert len(r.ranking) == 1 + 2

@@ -77,8 +77,6 @@ def test_a_judge_that_cannot_judge_is_refused_before_any_work():
     subsets, two = Graph.cube(2, 1, widths=(4,), columns=True), Graph.dense(2, 2, hidden=(6,))
     cases = [(SMALL, classes, {}, "likelihood is 'bernoulli'"),
              (subsets, sine(), {}, "several candidates at a time"),
-             (SMALL, sine(), dict(mode="grow"), "mode 'grow' compares"),
-             (SMALL, sine(), dict(mode="shrink"), "mode 'shrink' compares"),
              (SMALL, sine(), dict(mode="enumerate", halving=True), "halving=False"),
              (two, sine(), {}, "2 outputs")]
     for graph, task, more, words in cases:

@@ -17,7 +17,8 @@ from bstruct.search.walk import difference, open_run, visits
 from bstruct.search.settings import Settings
 from bstruct.objectives.task import Task
 
-QUICK = dict(mode="grow", epochs=4, min_steps=150, finalists=3, screened=4, replicas=2, samples=8)
+QUICK = dict(mode="grow", epochs=4, min_steps=150, finalists=3, screened=4, replicas=2, samples=8,
+             judge="prequential")
 DIRECT = {"x->h1": "zero", "x->h2": "linear", "h1->h2": "zero"}
 
 

@@ -20,7 +20,7 @@ from bstruct.search.settings import Settings
 from bstruct.objectives.task import Task
 
 QUICK = dict(mode="shrink", epochs=4, min_steps=200, finalists=3, screened=4, replicas=2, samples=8,
-             tempering=(1.0, 0.1))
+             tempering=(1.0, 0.1), judge="prequential")
 
 
 def wave(n=200, seed=0):

@@ -64,7 +64,9 @@ def test_judge_of_asks_the_table():
     s, many = Settings(judge="auto"), table(wave, ROWS + 1)
     assert judge_of(GRAPH, table(wave), s) == "laplace" and judge_of(GRAPH, many, s) == "prequential"
     assert judge_of(GRAPH, many, Settings(judge="laplace")) == "laplace"
-    assert judge_of(GRAPH, table(wave), Settings()) == "prequential"
+    assert judge_of(GRAPH, table(wave), Settings()) == "laplace"
+    for own in ({"c_reg": 0.5}, {"validation": 0.2}, {"judge": "prequential"}):
+        assert judge_of(GRAPH, table(wave), Settings(**own)) == "prequential"
     classes = Task(many.x, (many.y > 0).float(), "bernoulli")
     assert judge_of(GRAPH, classes, s) == "prequential"
     with pytest.raises(ValueError, match="judge is 'laplace', but the likelihood is "

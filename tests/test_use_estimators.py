@@ -26,7 +26,7 @@ from bstruct.use.predictor import ensemble, standardise
 
 
 QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, hidden=(8,),
-             candidates=("zero", "linear+tanh", "linear+relu"))
+             candidates=("zero", "linear+tanh", "linear+relu"), judge="prequential")
 
 
 def moons(n=200, seed=0):

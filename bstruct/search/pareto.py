@@ -19,7 +19,11 @@ GOALS = {"evidence": -1, "complexity": 1, "parameters": 1, "held_out": 1}  # 1: 
 
 
 def pareto_optimal(rows: Sequence[Scored], goals: Sequence[str] = tuple(GOALS)) -> list[bool]:
-    "For each row whether no other row is at least as good in all of `goals` and better in one."
+    """For each row whether no other row is at least as good in all of `goals` and better in one.
+
+    A goal of which no row knows anything counts for nothing.
+    """
+    goals = [k for k in goals if any(k in row.keys() for row in rows)]
     value = lambda row, k: GOALS[k] * (row.evidence.value if k == "evidence" else row[k])
     points = torch.tensor([[value(row, k) for k in goals] for row in rows], dtype=torch.float64)
     points = points.reshape(len(rows), len(goals)).nan_to_num(nan=math.inf)

@@ -118,7 +118,8 @@ target's variance.</p></section>{% endif %}
 <td>{{ "yes" if r.kept }}</td>
 <td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
 <td class="n">{{ "%.1f"|format(r.complexity) }}</td><td class="n">{{ r.parameters }}</td>
-<td class="n">{{ "%.4f"|format(r.held_out) }}</td><td>{{ "yes" if r.pareto }}</td></tr>
+<td class="n">{{ "%.4f"|format(r.held_out) if r.held_out is defined else "–" }}</td>
+<td>{{ "yes" if r.pareto }}</td></tr>
 {% endfor %}</table></div>
 <p class="soft">Complexity in nats, held-out loss in nats a row; Pareto-optimal is what no other
 beats in one respect without losing in another.</p></section>{% endif %}

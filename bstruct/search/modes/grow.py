@@ -6,11 +6,14 @@
 __all__ = ['smallest', 'larger', 'best_gain', 'grow_mode']
 
 # %% ../../../nbs/search/modes/02_grow.ipynb #1bf47af7
+from dataclasses import replace
 from itertools import product
 
 from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
 from bstruct.model.reach import canonical, neighbours
+from bstruct.search.stages.judge import judge_of
+from bstruct.search.stages.steps import Steps
 from bstruct.search.walk import Place, Visit, Walk, difference, multiples, open_run, walk
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result
@@ -54,8 +57,11 @@ def grow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, check
     `Result.path` is the walk. `checkpoint` is the path of a file that makes it resumable; Ctrl-C
     ends it with the best so far.
     """
+    settings = replace(settings, judge=judge_of(graph, task, settings))
     run, c_regs = open_run("grow", graph, task, settings, seed, checkpoint,
                            callback), multiples(settings)
+    if settings.judge == "laplace":
+        return Steps(run, "grow").go([smallest(graph)])
     moves = lambda v: larger(graph, c_regs, v)
     choose = lambda seen, trail: best_gain(seen, trail, settings.tolerance)
     return walk(Walk(run, "grow", moves, choose), [(smallest(graph), c_regs[0])], average=True)

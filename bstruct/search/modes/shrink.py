@@ -6,6 +6,7 @@
 __all__ = ['largest', 'removed_log_density', 'smaller', 'least_loss', 'shrink_mode']
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #b070ed12
+from dataclasses import replace
 from itertools import chain, product
 
 import torch
@@ -16,6 +17,8 @@ from bstruct.model.structure import encode
 from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters, usage
 from bstruct.model.reach import canonical, neighbours
+from bstruct.search.stages.judge import judge_of
+from bstruct.search.stages.steps import Steps
 from bstruct.search.walk import Place, Visit, Walk, difference, multiples, open_run, walk
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result
@@ -93,8 +96,11 @@ def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, che
     The predictor is that of the last structure, alone; `Result.path` is the walk. `checkpoint` is
     the path of a file that makes it resumable; Ctrl-C ends it with the best so far.
     """
+    settings = replace(settings, judge=judge_of(graph, task, settings))
     run, c_regs = open_run("shrink", graph, task, settings, seed, checkpoint,
                            callback), multiples(settings)
+    if settings.judge == "laplace":
+        return Steps(run, "shrink").go(largest(graph))
     moves = lambda v: smaller(graph, c_regs, v, settings.screened)
     choose = lambda seen, trail: least_loss(seen, trail, settings.tolerance)
     start = list(product(largest(graph), c_regs))
