@@ -109,6 +109,13 @@ def test_passes_are_the_supernet_and_its_gradient():
             # nothing but what is live has a gradient
             total = sum(v.abs().sum() for v in by.values())
             torch.testing.assert_close(live, total, rtol=1e-10, atol=0.0)
+            into = {k: torch.zeros_like(v) for k, v in weights.items()}
+            gamma = encode(graph, chosen, torch.float64, "cpu")
+            told, by_noise = passes_of(graph, gamma, task, M).gradient(
+                likelihood, weights, x, y, noise.detach(), into)
+            torch.testing.assert_close(told, want.detach(), rtol=1e-12, atol=1e-13)
+            assert (by_noise is None) == (likelihood != "gaussian")
+            torch.testing.assert_close(into, by, rtol=1e-10, atol=1e-14)
 
 # %% ../nbs/training/12_compact.ipynb #873a6784
 def test_a_part_orders_models_by_activation():

@@ -18,10 +18,12 @@ from torch.func import vmap
 from bstruct.core.random import ahead
 from bstruct.distributions.gaussian import second_moment
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise
+from bstruct.model.paths import Paths
 from bstruct.objectives.coefficients import (
     Coefficients, divergence, inner_objective, scale_minibatch, scheduled)
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, forward_of, structure_kl, weight_kl
+from bstruct.training.compact import Passes, passes_of
 from bstruct.structure import law
 from bstruct.training.precision import Groups
 
@@ -92,6 +94,8 @@ class Trainer:
         self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)  # a single level
         given = batch.structure
         self._forward = None if given is None else forward_of(batch.net, given, len(batch))
+        written = isinstance(self._forward, Paths) and batch.net.share and given is not None
+        self._passes = passes_of(batch.net.graph, given, task, len(batch)) if written else None
         sizes, self._device = batch.sizes.cpu(), batch.sizes.device
         one_each = sizes, torch.arange(len(batch))
         one = isinstance(generator, Generator)
@@ -162,21 +166,35 @@ class Trainer:
         "One Adam step of every model; returns the mean log-likelihood of its minibatch."
         b, task, p, common = self.batch, self.task, self.batch.params, len(rows) == 1
         self._set_rates(progress)
-        w = self._weights(noise[""])
-        rows = rows[0] if common else rows[self._own]
-        output = self._sampled(progress, noise)(w, task.x[rows], common)
-        axes = 0, None if common else 0, 0
-        fit = vmap(task.log_likelihood, in_dims=axes)(output, task.y[rows], p["log_noise"]).mean(1)
-        ramp = min(1.0, 2 * progress)
-        # that of the weights is in `posterior_gradient`
-        kl = structure_kl(b, self.plan.structure_kl)
+        rows, ramp = rows[0] if common else rows[self._own], min(1.0, 2 * progress)
         self.optimiser.zero_grad()
-        (-inner_objective(fit, kl, self._coefficients.at(progress, ramp), b.sizes)).sum().backward()
-        g = torch.cat([(torch.zeros_like(v) if v.grad is None else v.grad).flatten(1)
-                       for v in w.values()], 1)
+        if self._passes is not None:
+            fit, g = self._written(self._passes, rows, noise[""])
+        else:
+            w = self._weights(noise[""])
+            output = self._sampled(progress, noise)(w, task.x[rows], common)
+            each = vmap(task.log_likelihood, in_dims=(0, None if common else 0, 0))
+            fit = each(output, task.y[rows], p["log_noise"]).mean(1)
+            # that of the weights is in `posterior_gradient`
+            kl, c = structure_kl(b, self.plan.structure_kl), self._coefficients.at(progress, ramp)
+            (-inner_objective(fit, kl, c, b.sizes)).sum().backward()
+            g = torch.cat([(torch.zeros_like(v) if v.grad is None else v.grad).flatten(1)
+                           for v in w.values()], 1)
         p["loc"].grad, p["log_scale"].grad = posterior_gradient(b, g, noise[""], ramp)
         self.optimiser.step()
         return fit.detach()
+
+    def _written(self, passes: Passes, rows: Tensor,
+                 noise: Float[Tensor, "*M P"]) -> tuple[Float[Tensor, "M"], Float[Tensor, "M P"]]:
+        "Mean log-likelihood and the gradient of minus it by the weights, without a graph."
+        b, p, task = self.batch, self.batch.params, self.task
+        with torch.no_grad():
+            sample, g = torch.addcmul(p["loc"], p["log_scale"].exp(), noise), torch.zeros_like(
+                p["loc"])
+            fit, p["log_noise"].grad = passes.gradient(
+                task.likelihood, b.named(sample), task.x[rows].flatten(rows.ndim), task.y[rows],
+                p["log_noise"], b.named(g))
+        return fit, g
 
     def _set_rates(self, progress: float) -> None:
         "The learning rates of a step; the structure's is 0 in the first half."
