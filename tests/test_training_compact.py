@@ -140,13 +140,13 @@ def test_a_part_orders_models_by_activation():
 # %% ../nbs/training/12_compact.ipynb #94319382
 def test_graphs_without_a_rule_say_so():
     dense = Graph.dense(3, 1, (4,), SOME)
-    task = task_of("gaussian")
-    assert has_rule(dense, task) and not has_rule(dense, Task(
-        task.x.to("meta"), task.y.to("meta"), "gaussian"))
+    here = torch.device("cpu")
+    assert has_rule(dense, "gaussian", here) and not has_rule(dense, "poisson", here)
+    assert not has_rule(dense, "gaussian", torch.device("meta"))
     for other in (Graph.dense(3, 1, (4,), ("zero", "linear:2")),
                   Graph.dense(3, 1, (4,), ("zero", "polynomial:2")),
                   Graph.cube(3, 1, (4,), "tanh")):
-        assert not has_rule(other, task)
+        assert not has_rule(other, "gaussian", here)
 
 # %% ../nbs/training/12_compact.ipynb #825868f7
 def test_a_step_is_that_of_adam():

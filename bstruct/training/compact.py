@@ -131,16 +131,16 @@ def _part(graph: Graph, edge: Edge, taken: dict[int, str], models: int) -> Part:
                 [RULES[kind] for kind in kinds], counts, (i, o))
 
 # %% ../../nbs/training/12_compact.ipynb #950844a7
-def has_rule(graph: Graph, task: Task) -> bool:
-    "Whether networks of the graph have a written-out derivative for the task, on a processor."
+def has_rule(graph: Graph, likelihood: str, device: torch.device) -> bool:
+    "Whether networks of the graph have a written-out derivative under the likelihood, there."
     def known(name: str) -> bool:
         c = candidate(name)
         return c.apply is None or (c.group == "linear" and c.width is None
                                    and c.activation in RULES)
 
     sums = all(graph.vertex(e.target).aggregation != "concat" for e in graph.edges)
-    return (task.x.device.type == "cpu" and task.likelihood in LIKELIHOODS and graph.exclusive
-            and sums and all(all(map(known, e.candidates)) for e in graph.edges))
+    return (device.type == "cpu" and likelihood in LIKELIHOODS and graph.exclusive and sums
+            and all(all(map(known, e.candidates)) for e in graph.edges))
 
 # %% ../../nbs/training/12_compact.ipynb #a31932f4
 class Passes:
@@ -212,16 +212,19 @@ class Passes:
                                  out=self.room("back", k, mine.shape, a.dtype))
                 self._add(pulls, name, part, back, self.outof)
 
+    def maps_of(self, weights: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        "Weight [r, i, o] and bias [r, 1, o] of every part, of the weights {name: [M, ...]}."
+        pairs = ([_of(weights[name], part.models) for name in part.names] for part in self.parts)
+        return [(w, b[:, None]) for w, b in pairs]
+
     def gradient(self, likelihood: str, weights: dict[str, Tensor], x: Tensor, y: Tensor,
                  log_noise: Float[Tensor, "M"], into: dict[str, Tensor]
                  ) -> tuple[Float[Tensor, "M"], Tensor | None]:
         """ln p in nats, averaged over the rows, and the gradient of minus it by `log_noise`; that
         by the weights {name: [M, ...]} is written into tensors of the same names."""
-        maps, found = [], []
-        for k, part in enumerate(self.parts):
+        maps, found = self.maps_of(weights), []
+        for k, (part, (w, _)) in enumerate(zip(self.parts, maps)):
             r, (i, o) = len(part.order), part.sizes
-            w, b = (_of(weights[name], part.models) for name in part.names)
-            maps.append((w, b[:, None]))
             found.append((self.room("by weight", k, (r, i, o), w.dtype),
                           self.room("by bias", k, (r, 1, o), w.dtype)))
         out, tape = self.forward(maps, x)
@@ -336,7 +339,7 @@ def compact_of(graph: Graph, chosen: Sequence[Structure], task: Task,
                rate: float) -> list[tuple[slice, Compact]] | None:
     """The models of `chosen` in groups of at most `TOGETHER`, with their places; None where the
     graph has no rule, or the task is on an accelerator."""
-    if not has_rule(graph, task):
+    if not has_rule(graph, task.likelihood, task.x.device):
         return None
     starts = range(0, len(chosen), TOGETHER)
     # nobody is alone: a batch of one takes another way through the library

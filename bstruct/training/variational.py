@@ -121,10 +121,10 @@ class Trainer:
         self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)  # a single level
         given = batch.structure
         self._forward = None if given is None else forward_of(batch.net, given, len(batch))
-        self._ruled = batch.net.share and has_rule(batch.net.graph, task)
-        self._passes = Passes(batch.net.graph, chosen_by(
-            batch.net.graph, given, len(batch))) if self._ruled and isinstance(
-                self._forward, Paths) and given is not None else None
+        graph = batch.net.graph
+        self._ruled = batch.net.share and has_rule(graph, task.likelihood, task.x.device)
+        fixed = given is not None and isinstance(self._forward, Paths) and self._ruled
+        self._passes = Passes(graph, chosen_by(graph, given, len(batch))) if fixed else None
         sizes, self._device = batch.sizes.cpu(), batch.sizes.device
         one_each = sizes, torch.arange(len(batch))
         one = isinstance(generator, Generator)

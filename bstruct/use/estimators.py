@@ -37,7 +37,8 @@ from bstruct.structure.law import as_structure, rows
 from bstruct.structure.variable import Structure, names
 from bstruct.training.batch import Batch, prior_log_precision
 from bstruct.use.parameters import EstimatorParameters
-from bstruct.use.predictor import device_of, ensemble, moments, predictive, standardise, to_torch
+from bstruct.use.predictor import (
+    device_of, moments, predictive, ready, standardise, to_torch)
 from bstruct.use.saving import TENSORS, batch_of, mixture_of, restored, save
 
 # %% ../../nbs/use/04_estimators.ipynb #171ab292
@@ -170,8 +171,8 @@ class StructureEstimator(FittedStructure):
         "What `predictive` says of the rows, in pieces that fit in memory."
         check_is_fitted(self, "result_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        members = ensemble(self.result_, self.samples, structures)
-        pieces = torch.tensor(X, device=device_of(members)).split(4096)
+        members = ready(self.result_, self.likelihood_, self.samples, structures)
+        pieces = torch.tensor(X, device=device_of(members)).split(1024)
         return torch.cat([predictive(self, members, x) for x in pieces]).cpu().numpy()
 
 # %% ../../nbs/use/04_estimators.ipynb #c60bbef1
