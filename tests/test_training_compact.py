@@ -77,7 +77,7 @@ def test_likelihood_pull_is_the_gradient_of_the_mean():
         if by_noise is not None:
             torch.testing.assert_close(of_noise, by_noise, rtol=1e-12, atol=1e-14)
 
-# %% ../nbs/training/12_compact.ipynb #b1ba67ff
+# %% ../nbs/training/12_compact.ipynb #8f1398e1
 def test_passes_are_the_supernet_and_its_gradient():
     for likelihood, outputs in (("categorical", 4), ("bernoulli", 1), ("gaussian", 1)):
         for own_rows in (False, True):
@@ -109,6 +109,21 @@ def test_passes_are_the_supernet_and_its_gradient():
             # nothing but what is live has a gradient
             total = sum(v.abs().sum() for v in by.values())
             torch.testing.assert_close(live, total, rtol=1e-10, atol=0.0)
+            into = {k: torch.zeros_like(v) for k, v in weights.items()}
+            gamma = encode(graph, chosen, torch.float64, "cpu")
+            assert chosen_by(graph, gamma) == chosen
+            told, by_noise = passes.gradient(
+                likelihood, weights, x, y, noise.detach(), into)
+            torch.testing.assert_close(told, want.detach(), rtol=1e-12, atol=1e-13)
+            assert (by_noise is None) == (likelihood != "gaussian")
+            torch.testing.assert_close(into, by, rtol=1e-10, atol=1e-14)
+
+# %% ../nbs/training/12_compact.ipynb #250ae4f1
+def test_chosen_by_reads_what_encode_writes():
+    graph = Graph.dense(3, 1, (4, 5), SOME)
+    chosen = list(graph.structures())
+    assert chosen_by(graph, encode(graph, chosen, torch.float64, "cpu")) == chosen
+    assert chosen_by(graph.restrict(chosen[7]), {}, 3) == [{}, {}, {}]
 
 # %% ../nbs/training/12_compact.ipynb #873a6784
 def test_a_part_orders_models_by_activation():
@@ -125,11 +140,13 @@ def test_a_part_orders_models_by_activation():
 # %% ../nbs/training/12_compact.ipynb #94319382
 def test_graphs_without_a_rule_say_so():
     dense = Graph.dense(3, 1, (4,), SOME)
-    assert has_rule(dense, "gaussian") and not has_rule(dense, "poisson")
+    here = torch.device("cpu")
+    assert has_rule(dense, "gaussian", here) and not has_rule(dense, "poisson", here)
+    assert not has_rule(dense, "gaussian", torch.device("meta"))
     for other in (Graph.dense(3, 1, (4,), ("zero", "linear:2")),
                   Graph.dense(3, 1, (4,), ("zero", "polynomial:2")),
                   Graph.cube(3, 1, (4,), "tanh")):
-        assert not has_rule(other, "gaussian")
+        assert not has_rule(other, "gaussian", here)
 
 # %% ../nbs/training/12_compact.ipynb #825868f7
 def test_a_step_is_that_of_adam():

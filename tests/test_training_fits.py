@@ -44,7 +44,11 @@ def in_company(width, size, structures, task, outputs):
 # %% ../nbs/training/04_fits.ipynb #a60a727e
 def test_a_plan_counts_its_rows():
     plan = FitPlan((100, 200, 400), epochs=3, min_steps=8, batch_size=50)
-    assert plan.steps(100) == (64, 8) and plan.steps(200) == (64, 12) and plan.rows == 64 * 20
+    assert plan.steps(100) == (48, 9) and plan.steps(200) == (64, 12) and plan.rows == 432 + 768
+    few = FitPlan((120, 150), epochs=12, min_steps=300, batch_size=128)
+    assert few.steps(120) == (32, 300) and few.steps(20) == (32, 300) and few.steps(5) == (16, 300)
+    assert few.steps(862) == (48, 300) and few.steps(3200) == (128, 300)
+    assert few.steps(10**4) == (128, 12 * 79)
     for n in (2, 3, 10, 977):
         bounds = late_bounds(n, 9)
         assert bounds[0] >= 1 and bounds[-1] == n and all(a < b for a, b in zip(bounds, bounds[1:]))

@@ -91,6 +91,44 @@ def test_a_prediction_is_the_sum_over_networks():
         total = total + q.probability * on.mean(0)
     np.testing.assert_allclose(predictive(m, members, x)[:, 1:], total, rtol=1e-6)
 
+# %% ../nbs/use/02_predictor.ipynb #4b7ab021
+def test_a_ready_mixture_is_the_sum_in_float32():
+    import copy as copies
+    import pickle
+
+    from bstruct.use.predictor import Ready
+
+    X, y = moons()
+    for kind, target in ((StructureClassifier, y), (StructureClassifier, y + (X[:, 0] > 1)),
+                         (StructureRegressor, X[:, 0] + 3 * y)):
+        m = kind(random_state=0, **QUICK).fit(X, target)
+        if m.result_.mixture is not None:
+            continue  # judged by the dual engine, which has no samples
+        quick, x = ready(m.result_, m.likelihood_, m.samples), torch.tensor(X)
+        assert isinstance(quick, Ready) and ready(m.result_, m.likelihood_, m.samples) is quick
+        full = ensemble(m.result_, m.samples)
+        few = [Member(q.probability, q.batch, q.weights[:max(1, math.ceil(
+            m.samples * q.probability / len(q.batch)))]) for q in full]
+        found, same, all_of_them = (predictive(m, v, x) for v in (quick, few, full))
+        assert found.dtype == torch.float64 and found.shape == same.shape
+        torch.testing.assert_close(found, same, rtol=2e-5, atol=1e-5 * float(same.abs().max()))
+        count = [sum(len(w) for w, _ in (maps[0] for _, maps in groups)) for _, groups, _ in
+                 quick.parts]
+        assert count == [len(q.weights) * len(q.batch) for q in few]
+        assert (found - all_of_them).abs().mean() < 0.02 * float(same.abs().max())
+        again = pickle.loads(pickle.dumps(m.result_))
+        assert not again._ready and not copies.deepcopy(m.result_)._ready
+        one = ready(m.result_, m.likelihood_, m.samples, "best")
+        assert len(one.parts) == 1 and one.parts[0][0] == 1
+
+# %% ../nbs/use/02_predictor.ipynb #be2a759a
+def test_what_has_no_rule_is_asked_as_before():
+    X, y = moons()
+    m = StructureClassifier(random_state=0, **(QUICK | dict(candidates=("zero", "linear:4")))).fit(X, y)
+    members = ready(m.result_, m.likelihood_, m.samples)
+    assert isinstance(members, list) and members is ready(m.result_, m.likelihood_, m.samples)
+    np.testing.assert_array_equal(m.predict_proba(X), predictive(m, members, torch.tensor(X)))
+
 # %% ../nbs/use/02_predictor.ipynb #ae738412
 def test_predictive_std_is_that_of_the_mixture():
     X, y = moons()
@@ -104,7 +142,7 @@ def test_predictive_std_is_that_of_the_mixture():
         eps = torch.randn(len(pick), 3, generator=torch.Generator().manual_seed(1))
         draws.append(out[pick] + noise[pick, None].sqrt() * eps)
     draws = torch.cat(draws) * m.target_scale_ + m.target_mean_
-    mean, std = m.predict(X[:3], return_std=True)
+    mean, std = predictive(m, members, torch.tensor(X[:3])).numpy().T
     np.testing.assert_allclose(draws.mean(0), mean, atol=4 * (std / 200).max())
     np.testing.assert_allclose(draws.std(0), std, rtol=0.03)
 
@@ -115,7 +153,8 @@ def test_to_torch_agrees_and_needs_no_bstruct():
     X, y = moons()
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
     module = m.to_torch()
-    np.testing.assert_allclose(module(torch.tensor(X)).numpy(), m.predict_proba(X), rtol=1e-12)
+    told = predictive(m, ensemble(m.result_, m.samples), torch.tensor(X))
+    np.testing.assert_allclose(module(torch.tensor(X)).numpy(), told, rtol=1e-12)
     with tempfile.TemporaryDirectory() as tmp:
         torch.save(module, f"{tmp}/m.pt")
         code = ("import sys; sys.modules['bstruct'] = None; import torch; m = torch.load(sys.argv[1], "

@@ -41,7 +41,10 @@ def late_bounds(n: int, blocks: int) -> tuple[int, ...]:
         found.insert(0, found[0] - max(1, round(found[0] / 5)))
     return tuple(found)
 
-# %% ../../nbs/training/04_fits.ipynb #1a2189b9
+# %% ../../nbs/training/04_fits.ipynb #7fe45c28
+LEAST = 32  # rows of a step, if there are so many
+
+# %% ../../nbs/training/04_fits.ipynb #93ab5c99
 @dataclass(frozen=True)
 class FitPlan:
     """How each structure is fitted: to the rows before each of the `bounds`, by Adam, from `starts`
@@ -60,8 +63,10 @@ class FitPlan:
     stops: tuple[float, ...] = (0.0, 0.1, 0.2, 0.5, 1.0)
 
     def steps(self, past: int) -> tuple[int, int]:
-        "Rows of a step and steps of a fit to `past` rows."
-        size = -(-min(self.batch_size, past) // LANES) * LANES
+        """Rows of a step and steps of a fit to `past` rows: fewer rows, not more passes than
+        `epochs`, where `min_steps` ask for it, but at least `LEAST`."""
+        enough = math.ceil(self.epochs * past / self.min_steps) if self.min_steps else past
+        size = rounded(min(self.batch_size, past, max(LEAST, enough)))
         return size, max(self.min_steps, self.epochs * math.ceil(past / size))
 
     @property

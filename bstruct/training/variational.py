@@ -18,10 +18,12 @@ from torch.func import vmap
 from bstruct.core.random import ahead
 from bstruct.distributions.gaussian import second_moment
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise
+from bstruct.model.paths import Paths
 from bstruct.objectives.coefficients import (
     Coefficients, divergence, inner_objective, scale_minibatch, scheduled)
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, forward_of, structure_kl, weight_kl
+from bstruct.training.compact import Passes, chosen_by, has_rule
 from bstruct.structure import law
 from bstruct.training.precision import Groups
 
@@ -67,7 +69,34 @@ def annealed(progress: float) -> float:
     "The share of a learning rate at `progress` in [0, 1]: a cosine from 1 down to a hundredth."
     return 0.01 + 0.99 * math.cos(0.5 * math.pi * progress) ** 2
 
-# %% ../../nbs/training/03_variational.ipynb #3c259be4
+# %% ../../nbs/training/03_variational.ipynb #8cb57e5c
+def _leaves(b: Batch, noise: Float[Tensor, "*N P"]) -> dict[str, Tensor]:
+    "A sample of the weights of every model, as leaves by name."
+    loc, log_scale = b.params["loc"].detach(), b.params["log_scale"].detach()
+    named = b.named(torch.addcmul(loc, log_scale.exp(), noise))
+    return {k: v.requires_grad_() for k, v in named.items()}
+
+
+def _gradient(leaves: dict[str, Tensor]) -> Float[Tensor, "M P"]:
+    "Their gradients side by side, 0 where there is none."
+    return torch.cat([(torch.zeros_like(v) if v.grad is None else v.grad).flatten(1)
+                      for v in leaves.values()], 1)
+
+
+def _written(b: Batch, task: Task, passes: Passes, rows: Int[Tensor, "*R b"],
+             noise: Float[Tensor, "*N P"]) -> tuple[Float[Tensor, "M"], Float[Tensor, "M P"]]:
+    """Mean log-likelihood of the rows at a sample of the weights, and the gradient of minus it,
+    without a graph; that by the log noise goes to its place."""
+    p = b.params
+    with torch.no_grad():
+        sample = torch.addcmul(p["loc"], p["log_scale"].exp(), noise)
+        g = torch.zeros_like(sample)
+        fit, p["log_noise"].grad = passes.gradient(
+            task.likelihood, b.named(sample), task.x[rows].flatten(rows.ndim), task.y[rows],
+            p["log_noise"], b.named(g))
+    return fit, g
+
+# %% ../../nbs/training/03_variational.ipynb #6296a8d5
 class Trainer:
     """Trains a `Batch` on a `Task`, one epoch a call; its state is a dictionary of tensors, and
     resumes to the bit.
@@ -92,6 +121,10 @@ class Trainer:
         self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)  # a single level
         given = batch.structure
         self._forward = None if given is None else forward_of(batch.net, given, len(batch))
+        graph = batch.net.graph
+        self._ruled = batch.net.share and has_rule(graph, task.likelihood, task.x.device)
+        fixed = given is not None and isinstance(self._forward, Paths) and self._ruled
+        self._passes = Passes(graph, chosen_by(graph, given, len(batch))) if fixed else None
         sizes, self._device = batch.sizes.cpu(), batch.sizes.device
         one_each = sizes, torch.arange(len(batch))
         one = isinstance(generator, Generator)
@@ -124,7 +157,7 @@ class Trainer:
         keys = drawn(torch.rand, (n,) if one else (len(self._sizes), n), self.generator).cpu()
         order = (keys + (torch.arange(n) >= self._sizes[:, None])).argsort(1)
         at = torch.arange(self.plan.steps * size) % self._sizes[:, None]
-        return order.gather(1, at).to(self._device, non_blocking=True).split(size, 1)
+        return order.gather(1, at).to(self._device).split(size, 1)
 
     def _noise(self) -> dict[str, Tensor]:
         "What a step draws: noise of the weights (by no name) and of the structure, by edge."
@@ -137,43 +170,42 @@ class Trainer:
         return found | law.noise(b.net.graph.variables, b.laws, gumbel, (len(b),))
 
     def _sampled(self, progress: float,
-                 noise: dict[str, Tensor]) -> Callable[..., Float[Tensor, "M n C"]]:
-        "The forward pass at the given structures, or at vertices drawn from their posterior."
+                 noise: dict[str, Tensor]) -> Passes | Callable[..., Float[Tensor, "M n C"]]:
+        """The forward pass at the given structures, or at vertices drawn from their posterior;
+        where the derivative is written out and by the weights alone, both passes."""
         b = self.batch
         if self._forward:
-            return self._forward
+            return self._passes or self._forward
         own, t, early = b.net.graph.variables, scheduled(
             self.plan.temperature, progress), progress < 0.5
         gamma = law.sample(own, b.laws, noise, t, hard=True)
         if early:
             gamma = {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}
         if early and self._device.type == "cpu":
-            return forward_of(b.net, gamma, len(b))
+            return Passes(b.net.graph, chosen_by(b.net.graph, gamma)) if self._ruled else (
+                forward_of(b.net, gamma, len(b)))
         return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(w, gamma, x)
-
-    def _weights(self, noise: Float[Tensor, "*M P"]) -> dict[str, Tensor]:
-        "A sample of the weights of every model, as leaves by name."
-        loc, log_scale = self.batch.params["loc"].detach(), self.batch.params["log_scale"].detach()
-        named = self.batch.named(torch.addcmul(loc, log_scale.exp(), noise))
-        return {k: v.requires_grad_() for k, v in named.items()}
 
     def _step(self, rows: Int[Tensor, "U b"], progress: float,
               noise: dict[str, Tensor]) -> Float[Tensor, "M"]:
         "One Adam step of every model; returns the mean log-likelihood of its minibatch."
         b, task, p, common = self.batch, self.task, self.batch.params, len(rows) == 1
         self._set_rates(progress)
-        w = self._weights(noise[""])
-        rows = rows[0] if common else rows[self._own]
-        output = self._sampled(progress, noise)(w, task.x[rows], common)
-        axes = 0, None if common else 0, 0
-        fit = vmap(task.log_likelihood, in_dims=axes)(output, task.y[rows], p["log_noise"]).mean(1)
-        ramp = min(1.0, 2 * progress)
-        # that of the weights is in `posterior_gradient`
-        kl = structure_kl(b, self.plan.structure_kl)
+        rows, ramp = rows[0] if common else rows[self._own], min(1.0, 2 * progress)
         self.optimiser.zero_grad()
-        (-inner_objective(fit, kl, self._coefficients.at(progress, ramp), b.sizes)).sum().backward()
-        g = torch.cat([(torch.zeros_like(v) if v.grad is None else v.grad).flatten(1)
-                       for v in w.values()], 1)
+        run, w, g = self._sampled(progress, noise), {}, b.params["loc"]
+        if isinstance(run, Passes):
+            fit, g = _written(b, task, run, rows, noise[""])
+        else:
+            w = _leaves(b, noise[""])
+            each = vmap(task.log_likelihood, in_dims=(0, None if common else 0, 0))
+            fit = each(run(w, task.x[rows], common), task.y[rows], p["log_noise"]).mean(1)
+        # that of the weights is in `posterior_gradient`
+        kl, c = structure_kl(b, self.plan.structure_kl), self._coefficients.at(progress, ramp)
+        loss = -inner_objective(fit, kl, c, b.sizes).sum()
+        if loss.requires_grad:
+            loss.backward()
+        g = _gradient(w) if w else g
         p["loc"].grad, p["log_scale"].grad = posterior_gradient(b, g, noise[""], ramp)
         self.optimiser.step()
         return fit.detach()

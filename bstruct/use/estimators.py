@@ -41,12 +41,13 @@ from bstruct.use.encoder import TableEncoder
 from bstruct.use.inputs import plain, rows_to_learn, rows_to_predict, said_of, surroundings, within
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
-    device_of, distance, ensemble, moments, predictive, span_of, standardise, to_torch)
+    device_of, distance, ensemble, moments, predictive, ready, span_of, standardise, to_torch)
 from bstruct.use.saving import TENSORS, batch_of, given, mixture_of, restored, save
 from bstruct.use.targets import (
     LAWS, behind_a_line, likely_law, number_target, row_weights, with_weights)
 
 DOUBTED = 500  # rows of the fit that its predictions are compared on
+
 
 # %% ../../nbs/use/04_estimators.ipynb #171ab292
 def _processes(n_jobs) -> int:
@@ -163,7 +164,7 @@ def _at_once(model) -> int:
     outputs = math.prod(model.graph_.vertices[-1].shape)
     widest = max(math.prod(v.shape) for v in model.graph_.vertices)
     samples = max(1, int(plain(model.samples)))
-    return max(1, min(4096, 2**27 // (samples * max(outputs, widest))))
+    return max(1, min(1024, 2**27 // (samples * max(outputs, widest))))
 
 
 def _doubt(model, X, y, over: list[float]) -> None:
@@ -239,7 +240,8 @@ class StructureEstimator(FittedStructure):
         check_is_fitted(self, "result_")
         X = rows_to_predict(self, X)
         with surroundings():
-            members = ensemble(self.result_, plain(self.samples), structures)
+            members = ready(self.result_, self.likelihood_, plain(self.samples),
+                            structures)
             pieces = torch.tensor(X, device=device_of(members)).split(_at_once(self))
             with torch.no_grad():
                 return torch.cat([predictive(self, members, x) for x in pieces]).cpu().numpy()
