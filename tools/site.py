@@ -159,6 +159,7 @@ def linked(body: str, here: str, known: dict[str, set[str]]) -> str:
         return f'<a class="doc" href="{relative(target, here)}">{m[0]}</a>' if target else m[0]
 
     skipped = "|".join(rf"<{tag}\b.*?</{tag}>" for tag in ("a", "pre", "h3", "h4", "h2", "summary"))
+    skipped += r"|<table>\s*<thead>\s*<tr[^>]*>\s*<th[^>]*>parameter</th>.*?</table>"
     pattern = rf"{skipped}|<code>(?P<name>[A-Za-z][\w.]*)(?:\(\))?</code>"
     return re.sub(pattern, link, body, flags=re.S)
 
