@@ -212,8 +212,10 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
             next=links[order[i + 1]] if i + 1 < len(listed) else None,
             address=address and f"{address}/{here}",
             notebook=PurePosixPath(here).with_suffix(".ipynb").name if path.exists() else ""))
-        if path.exists():
-            write((dest / here).with_suffix(".ipynb"), path.read_text(encoding="utf-8"))
+        if path.exists():  # under the name of its page, and so are those it links to
+            text = path.read_text(encoding="utf-8")
+            write((dest / here).with_suffix(".ipynb"),
+                  re.sub(r"(?<=[(/])\d+_([\w-]+\.ipynb)(?=[#)])", r"\1", text))
 
 
 def home(root: Path) -> str:
