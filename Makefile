@@ -5,7 +5,7 @@ PY := $(BIN)/python
 export OMP_NUM_THREADS ?= 1
 NBS := $(shell find nbs -name '*.ipynb' -not -path '*/.*')
 .DEFAULT_GOAL := help
-.PHONY: help setup run test export notebooks check docs bench lint clean
+.PHONY: help setup run test export notebooks check docs look bench lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t12
@@ -34,6 +34,9 @@ docs: _docs/.ready ## the site, in _docs
 _docs/.ready: .venv/.ready $(NBS) nbs/references.bib _quarto.yml $(wildcard tools/site/*) $(wildcard tools/*.py) $(wildcard nbs/*.svg)
 	$(PY) -m tools.site
 	@touch $@
+
+look: _docs/.ready ## the site in Chromium: layout, search, keys
+	$(PY) -m pytest -n 0 tests/test_layout.py
 
 bench: .venv/.ready ## every benchmark, or one (BENCH=search), or a try of it (QUICK=1)
 	$(PY) -m benchmarks $(BENCH) $(if $(QUICK),--quick)

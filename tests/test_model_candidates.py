@@ -17,40 +17,6 @@ from hypothesis import given, strategies as st
 CASES = {"linear": ((3,), (4,)), "linear+tanh:2": ((2, 3), (4,)), "polynomial:3": ((2,), (3,)),
          "conv1d+relu:3": ((2, 7), (3, 4)), "conv2d:3": ((2, 5, 4), (3, 5, 4))}
 
-# %% ../nbs/model/01_candidates.ipynb #004ee37d
-def test_activations_follow_their_formulas():
-    from math import erf, exp, log1p, sin, sqrt, tanh
-
-    formulas = {"relu": lambda z: max(z, 0), "tanh": tanh, "sin": sin,
-                "sigmoid": lambda z: 1 / (1 + exp(-z)),
-                "silu": lambda z: z / (1 + exp(-z)), "softplus": lambda z: log1p(exp(z)),
-                "gelu": lambda z: z * (1 + erf(z / sqrt(2))) / 2}
-    assert formulas.keys() == ACTIVATIONS.keys()
-    z = torch.linspace(-4, 4, 33, dtype=torch.float64)
-    for name, f in formulas.items():
-        want = torch.tensor([f(v) for v in z.tolist()], dtype=z.dtype)
-        torch.testing.assert_close(candidate(f"linear+{name}").activate(z), want, rtol=1e-12,
-                                   atol=1e-12)
-
-# %% ../nbs/model/01_candidates.ipynb #444bb8ef
-def test_rectifier_keeps_the_second_moment():
-    z = torch.randn(200_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    relu = candidate("linear+relu")
-    moment = relu.activate(relu.gain * z).square().mean()
-    assert abs(moment - 1) < 5 * (5 / len(z)) ** 0.5  # Var(relu(√2 z)²) = 5: five standard errors
-
-# %% ../nbs/model/01_candidates.ipynb #d1fc4ebb
-def test_unknown_names_are_told():
-    with pytest.raises(ValueError, match=r"unknown candidate 'linaer'; did you mean 'linear'.* known: "
-                                         r".*conv1d, conv2d, "):
-        candidate("linaer")
-    with pytest.raises(ValueError, match="did you mean 'linear.relu'"):
-        candidate("relu")
-    with pytest.raises(ValueError, match="unknown activation 'tan'; did you mean 'tanh'"):
-        candidate("linear+tan")
-    with pytest.raises(ValueError, match="whole number, not 'wide'"):
-        candidate("linear:wide")
-
 # %% ../nbs/model/01_candidates.ipynb #ae194018
 def test_identity_needs_equal_shapes():
     assert candidate("identity").weights((3, 4), (3, 4)) == {} and candidate("zero").apply is None
@@ -81,6 +47,28 @@ def test_linear_equals_torch_nn():
     shapes = candidate("linear").weights((3, 4), (5,))
     assert {k: v.shape for k, v in shapes.items()} == {k: tuple(v.shape) for k, v in w.items()}
     assert shapes["weight"].fan_in == 12 and shapes["bias"].gain == 0
+
+# %% ../nbs/model/01_candidates.ipynb #004ee37d
+def test_activations_follow_their_formulas():
+    from math import erf, exp, log1p, sin, sqrt, tanh
+
+    formulas = {"relu": lambda z: max(z, 0), "tanh": tanh, "sin": sin,
+                "sigmoid": lambda z: 1 / (1 + exp(-z)),
+                "silu": lambda z: z / (1 + exp(-z)), "softplus": lambda z: log1p(exp(z)),
+                "gelu": lambda z: z * (1 + erf(z / sqrt(2))) / 2}
+    assert formulas.keys() == ACTIVATIONS.keys()
+    z = torch.linspace(-4, 4, 33, dtype=torch.float64)
+    for name, f in formulas.items():
+        want = torch.tensor([f(v) for v in z.tolist()], dtype=z.dtype)
+        torch.testing.assert_close(candidate(f"linear+{name}").activate(z), want, rtol=1e-12,
+                                   atol=1e-12)
+
+# %% ../nbs/model/01_candidates.ipynb #444bb8ef
+def test_rectifier_keeps_the_second_moment():
+    z = torch.randn(200_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    relu = candidate("linear+relu")
+    moment = relu.activate(relu.gain * z).square().mean()
+    assert abs(moment - 1) < 5 * (5 / len(z)) ** 0.5  # Var(relu(√2 z)²) = 5: five standard errors
 
 # %% ../nbs/model/01_candidates.ipynb #5160781d
 def test_random_start_keeps_the_variance():
@@ -159,6 +147,18 @@ def test_pooling_errors():
     for i, o in [((2, 9), (2, 4)), ((9,), (9,)), ((2, 9, 9), (2, 9))]:
         with pytest.raises(ValueError, match=r"meanpool needs shapes \(channels, "):
             candidate("meanpool").weights(i, o)
+
+# %% ../nbs/model/01_candidates.ipynb #d1fc4ebb
+def test_unknown_names_are_told():
+    with pytest.raises(ValueError, match=r"unknown candidate 'linaer'; did you mean 'linear'.* known: "
+                                         r".*conv1d, conv2d, "):
+        candidate("linaer")
+    with pytest.raises(ValueError, match="did you mean 'linear.relu'"):
+        candidate("relu")
+    with pytest.raises(ValueError, match="unknown activation 'tan'; did you mean 'tanh'"):
+        candidate("linear+tan")
+    with pytest.raises(ValueError, match="whole number, not 'wide'"):
+        candidate("linear:wide")
 
 # %% ../nbs/model/01_candidates.ipynb #3ada7996
 def test_stacks_are_their_members():

@@ -149,7 +149,8 @@ def test_notebook_shows_no_raw_syntax(path):
 
 
 RUNS = {
-    "print(x)": "cell a uses x", "def f(): return y": "cell a uses y in a function",
+    "print(x)": "cell a uses x", "def f(): return y": "cell a uses y",
+    "#| export\ndef f(): return y": "cell a uses y in a function",
     "[k for k in ks]": "cell a uses ks", "class A:\n    b = c": "cell a uses c",
     "def f(a: B): pass": "cell a uses B",
         "from os.path import *\njoin, nothing": "cell a uses nothing",

@@ -367,6 +367,23 @@ def test_the_filter_works_as_quarto_calls_it(tmp_path):
     shutil.copy(ROOT / "nbs/core/03_trees.ipynb", notebook)
     made = as_quarto(tmp_path, notebook, config["ipynb-filters"])
     sources = ["".join(c["source"]) for c in made["cells"]]
-    assert any(s.startswith("show_doc(") for s in sources)
+    assert any("show_doc(" in s for s in sources)
     assert not any("#| export" in s or "default_exp" in s for s in sources)
     assert len(config["ipynb-filters"]) == 1 and (ROOT / config["ipynb-filters"][0]).exists()
+
+
+def test_the_index_lists_results_and_names(site):
+    text = (site / "_docs/register.html").read_text()
+    assert '<a href="room/first.html#thm-x">Pythagoras</a> <small>First page</small>' in text
+    assert '<a href="room/first.html#def-y">Y</a>' in text
+    assert '<a href="room/first.html#double"><code>double</code>' in text
+    assert "There is no such page" in (site / "_docs/404.html").read_text()
+
+
+def test_a_parameter_is_no_link(copy):
+    save(copy, "room/02_second", "%% md\n# Second\n\n%% code\n#| default_exp second\n\n%% code\n"
+         "#| export\ndef other(double: int):\n    '`double`: a number.'\n    return double\n")
+    assert build(copy, pandoc=True)[2] == []
+    page = (copy / "_docs/room/second.html").read_text()
+    row = re.search(r"<td[^>]*>(<code>double</code>)</td>.*?<td[^>]*>a number</td>", page, re.S)
+    assert row and 'href="first.html#double"' not in page

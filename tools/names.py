@@ -154,7 +154,7 @@ def unknown(nb: dict, root: Path = ROOT) -> list[str]:
         if missing := sorted(used - known - (rare if few else set())):
             names = ", ".join(missing)
             bad.append(f"cell {cell['id']} uses {names}: import or define it above")
-        later_uses.append((cell["id"], few, later))
+        later_uses.append((cell["id"], few, set() if runs else later))
     for id, few, later in later_uses:
         if missing := sorted(later - known - (rare if few else set())):
             names = ", ".join(missing)

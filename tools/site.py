@@ -151,14 +151,26 @@ def symbols(pages: dict[Path, Page], root: Path) -> dict[str, set[str]]:
 
 
 def linked(body: str, here: str, known: dict[str, set[str]]) -> str:
-    "Inline code that is a documented name becomes a link to its documentation."
+    """Inline code that is a documented name becomes a link to its documentation; in the
+    documentation of a function the names of its own parameters do not."""
+    section = re.compile(r'(<section id="[^"]+" class="api api-doc.*?</section>)', re.S)
+    own = lambda part: set(re.findall(r"<tr>\s*<td[^>]*><code>(\w+)</code>", part))
+    return "".join(links(part, here, known, own(part) if i % 2 else set())
+                   for i, part in enumerate(section.split(body)))
+
+
+def links(body: str, here: str, known: dict[str, set[str]], own: set[str]) -> str:
+    "A part of a page with its links; `own` names stay as they are."
     def link(m: re.Match) -> str:
+        if m["name"] in own:
+            return m[0]
         places = known.get(m["name"] or "", set())
-        own = [p for p in places if p.startswith(here + "#")]
-        target = own[0] if own else next(iter(places)) if len(places) == 1 else None
+        near = [p for p in places if p.startswith(here + "#")]
+        target = near[0] if near else next(iter(places)) if len(places) == 1 else None
         return f'<a class="doc" href="{relative(target, here)}">{m[0]}</a>' if target else m[0]
 
     skipped = "|".join(rf"<{tag}\b.*?</{tag}>" for tag in ("a", "pre", "h3", "h4", "h2", "summary"))
+    skipped += r"|<table>\s*<thead>\s*<tr[^>]*>\s*<th[^>]*>parameter</th>.*?</table>"
     pattern = rf"{skipped}|<code>(?P<name>[A-Za-z][\w.]*)(?:\(\))?</code>"
     return re.sub(pattern, link, body, flags=re.S)
 
@@ -200,8 +212,10 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
             next=links[order[i + 1]] if i + 1 < len(listed) else None,
             address=address and f"{address}/{here}",
             notebook=PurePosixPath(here).with_suffix(".ipynb").name if path.exists() else ""))
-        if path.exists():
-            write((dest / here).with_suffix(".ipynb"), path.read_text(encoding="utf-8"))
+        if path.exists():  # under the name of its page, and so are those it links to
+            text = path.read_text(encoding="utf-8")
+            write((dest / here).with_suffix(".ipynb"),
+                  re.sub(r"(?<=[(/])\d+_([\w-]+\.ipynb)(?=[#)])", r"\1", text))
 
 
 def home(root: Path) -> str:

@@ -149,9 +149,8 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: 
              outer_optimiser: Callable | None = None, patience: int | None = None,
              gradient_tolerance: float = 0.0, checkpoint: str | None = None,
              callback: Callable | None = None, progress: bool = False,
-             generator: torch.Generator | None = None, momentum: Any = 0.0,
-             optimiser: Any = "sgd", buffers: dict[str, Tensor] | None = None,
-             **options) -> Outcome:
+             generator: torch.Generator | None = None, momentum: Any = 0.0, optimiser: Any = "sgd",
+             buffers: dict[str, Tensor] | None = None, **options) -> Outcome:
     """Minimise the outer loss over hyper with hypergradients of the named method.
 
     `outer_optimiser(parameters)`: any torch optimiser (Adam, 0.1; LBFGS records every call).

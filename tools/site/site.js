@@ -11,14 +11,15 @@ if (window.katex) for (const m of $$("math")) {
     m.replaceWith(made);
   } catch (e) { console.warn(tex, e.message); }
 }
-// An equation that is wider than its place gets smaller letters, down to two thirds; then it can be moved.
+// An equation that is wider than its place gets smaller letters, down to about half; then it can be moved.
 const fit = () => {
   for (const e of $$("main .katex-display")) {
-    e.style.fontSize = "";
+    e.style.fontSize = "", e.removeAttribute("tabindex");
     const inner = $(".katex", e);
     if (!inner || !e.clientWidth || e.scrollWidth <= e.clientWidth) continue;
-    const size = Math.max(0.66, (e.clientWidth - 4) / e.scrollWidth);
+    const size = Math.max(0.55, (e.clientWidth - 4) / e.scrollWidth);
     e.style.fontSize = `${size}em`;
+    if (e.scrollWidth > e.clientWidth) e.tabIndex = 0;
   }
 };
 let fitting;
@@ -78,6 +79,7 @@ const open = async () => {
   find.showModal(); input.select();
   if (location.protocol === "file:") return void (hint.textContent = "Search needs a web server: python -m http.server -d _docs");
   index ??= await import(new URL(root + "pagefind/pagefind.js", location.href)).catch(() => (hint.textContent = "The search index is missing.", null));
+  if (input.value.trim()) input.dispatchEvent(new Event("input"));  // typed before the index was there
 };
 const item = (hit, part) => {
   const a = document.createElement("a"), p = document.createElement("p"), li = document.createElement("li");
