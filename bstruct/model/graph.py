@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from bstruct.core.refusals import unknown
 from bstruct.model.candidates import Candidate, candidate, register
+from bstruct.model.filed import check_types
 from bstruct.structure import law
 from bstruct.structure.variable import Choice, Structure, Variable, family, family_of, names
 
@@ -360,40 +361,7 @@ def _as_dict(graph: Graph) -> dict:
     own = {e: _own_fields(v) for e, v in graph.variables.items()}
     return {"format": "bstruct.graph", "version": 2, **head, "variables": own}
 
-# %% ../../nbs/model/02_graph.ipynb #0d29dee2
-def _typed(place: str, value, kind: type | tuple[type, ...]) -> None:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        known = kind if isinstance(kind, type) else kind[0]
-        raise ValueError(f"a damaged graph: {place} is {str(value)[:60]!r}, and not of type "
-                         f"{known.__name__}; see Graph.to_json for the form")
-
-
-def _list_of(place: str, values, kind: type | tuple[type, ...]) -> None:
-    _typed(place, values, (list, tuple))
-    for at, value in enumerate(values):
-        _typed(f"{place}[{at}]", value, kind)
-
-
-def _check_types(data: Mapping) -> None:
-    "ValueError for a field of a graph file that is of another type than it should be."
-    for part in ("vertices", "edges"):
-        _list_of(part, data[part], Mapping)
-    for v in data["vertices"]:
-        _typed("the name of a vertex", v["name"], str)
-        _list_of(f"the shape of {v['name']!r}", v["shape"], int)
-        _typed(f"the aggregation of {v['name']!r}", v.get("aggregation", "sum"), str)
-    for e in data["edges"]:
-        for end in ("source", "target"):
-            _typed(f"the {end} of an edge", e[end], str)
-        _list_of(f"the candidates of {e['source']}->{e['target']}", e["candidates"], str)
-        _typed("fixed", e.get("fixed", False), bool)
-    _typed("domain", data.get("domain", "simplex"), str)
-    _typed("variables", data.get("variables", {}), Mapping)
-    for name, own in data.get("variables", {}).items():
-        _typed(f"the variable of {name}", own, Mapping)
-        _typed(f"the family of {name}", own.get("family", ""), str)
-
-# %% ../../nbs/model/02_graph.ipynb #eb78ae10
+# %% ../../nbs/model/02_graph.ipynb #8fea6478
 def _parts_of(source: str | Mapping) -> tuple:
     "Vertices, edges and variables of a JSON text or dictionary."
     try:
@@ -408,7 +376,7 @@ def _parts_of(source: str | Mapping) -> tuple:
         raise ValueError(f"graph format version {data.get('version')!r}, this release reads "
                          "version 1 and 2; update bstruct")
     try:
-        _check_types(data)
+        check_types(data)
         vertices = [Vertex(v["name"], tuple(v["shape"]), v.get("aggregation", "sum"))
                     for v in data["vertices"]]
         edges = [Edge(e["source"], e["target"], tuple(e["candidates"]), e.get("fixed", False))
