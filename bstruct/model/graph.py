@@ -75,6 +75,7 @@ def _as_edges(given) -> tuple[Edge, ...]:
     return tuple(given)
 
 # %% ../../nbs/model/02_graph.ipynb #939f2f5b
+LARGEST = 2**36  # units of a vertex; no machine holds a row of more
 AGGREGATIONS = ("sum", "concat")
 
 
@@ -89,9 +90,9 @@ def _check_names(graph: "Graph") -> None:
         if not v.name or any(mark in v.name for mark in ("->", "/")) or names.count(v.name) > 1:
             raise ValueError(f"vertex name {v.name!r} must be unique, and without '->' and '/'")
         whole = all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in v.shape)
-        if not v.shape or not whole or math.prod(v.shape) >= 2**62:
+        if not v.shape or not whole or math.prod(v.shape) > LARGEST:
             raise ValueError(f"vertex {v.name!r} has shape {v.shape}; it takes positive "
-                             "whole numbers, of a product below 2^62")
+                             "whole numbers, of a product of at most 2^36 (256 GB a row)")
         if v.aggregation not in AGGREGATIONS:
             raise unknown(f"aggregation of vertex {v.name!r}", v.aggregation, AGGREGATIONS)
     for e in graph.edges:
