@@ -49,11 +49,8 @@ TABLES = {
     "NaN": (rows(a=[0.0, "nan", *range(10)]), ["'a' has 1 missing values", "row 2", "--impute"]),
     "infinity": (rows(a=[0.0, 1.0, "inf", *range(9)]),
                  ["'a' is infinite in row 3", "remove the row"]),
-    "missing target": (rows(t=["yes", "no", "", *["yes"] * 9]),
-                       ["target 't' has 1 missing", "row 3", "remove those rows"]),
     "stray text": (rows(b=[*range(11), "n/a?"]),
                    ["'b' is numeric but for 'n/a?' in row 12", "--categorical b"]),
-    "duplicate column": (rows().replace("a,b,t", "a,a,t", 1), ["'a' occurs 2 times", "rename"]),
     "cut line": (rows()[:-6], ["line 13 has 2 fields, the header has 3", "complete"]),
     "no target column": (rows().replace("a,b,t", "a,b,tt", 1), ["no column 't'", "'tt'"]),
 }
@@ -73,7 +70,8 @@ FILES = {
     "t.csv.gz": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03cut", "cannot be read as .csv.gz"),
     "t.parquet": (b"PAR1 cut", "cannot be read as .parquet"),
     "t.npz": (b"PK\x03\x04 cut", "cannot be read as .npz"),
-    "t.xlsx": (b"PK", "files of kind .xlsx are not read"),
+    "t.xlsx": (b"PK", ".xlsx"),
+    "t.sas7bdat": (b"", "files of kind .sas7bdat are not read"),
 }
 
 
@@ -181,11 +179,37 @@ def test_other_columns_at_predict(run, tmp_path, capsys):
     for text, parts in [(rows().replace("a,b,t", "A,b,t", 1),
                          ["column 'a' is missing", "did you mean 'A'"]),
                         (rows(b=["x", *range(11)]), ["'b' is numeric but for 'x' in row 1"]),
-                        (rows(a=["", *range(11)]), ["'a' has 1 missing values", "--impute"]),
-                        (rows(t=["perhaps", *["yes"] * 11]), ["the class 'perhaps'", "no, yes"])]:
+                        (rows(a=[""] * 12), ["every row has a missing value", "--impute"])]:
         (tmp_path / "p.csv").write_text(text)
         refused(capsys, ["predict", run, tmp_path / "p.csv", "--out", tmp_path / "out.csv"], *parts)
         assert not (tmp_path / "out.csv").exists()
+
+
+USED = {
+    "missing target": (rows(t=["yes", "no", "", *["yes"] * 9]),
+                       "1 of 12 rows have no target, the first in row 3; left out"),
+    "duplicate column": (rows().replace("a,b,t", "a,a,t", 1), "column 2 is called 'a.2'"),
+    "semicolons": (rows().replace(",", ";"), "separated by semicolons"),
+}
+
+
+@pytest.mark.parametrize("name", USED)
+def test_a_table_that_is_used_as_it_is(name, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(USED[name][0])
+    args = ["fit", tmp_path / "t.csv", "--target", "t", "--out", tmp_path / "run", *SHORT]
+    assert cli.main([str(a) for a in args]) == 0
+    assert USED[name][1] in capsys.readouterr().err
+
+
+def test_rows_to_predict_that_are_not_whole(run, tmp_path, capsys):
+    for text, part in [(rows(a=["", *range(11)]), "1 rows have missing values, the first row 1"),
+                       (rows(t=["perhaps", *["yes"] * 11]),
+                        "a class of 't' that training never saw"),
+                       (rows(t=[""] * 12), "no row has a 't' that can be compared")]:
+        (tmp_path / "p.csv").write_text(text)
+        assert cli.main(["predict", str(run), str(tmp_path / "p.csv")]) == 0
+        out, err = capsys.readouterr()
+        assert part in err and len(out.splitlines()) == 13
 
 
 def test_a_damaged_run(run, tmp_path, capsys):
@@ -272,7 +296,7 @@ def test_a_file_that_may_not_grow(finished, tmp_path):
 def test_a_run_in_use(run, finished, capsys):
     with runs.held(run):
         args = ["fit", finished / "t.csv", "--target", "t", "--out", run, "--overwrite", *SHORT]
-        refused(capsys, args, "being written by another process")
+        refused(capsys, args, "being written by process", "since 20")
 
 
 def test_predicting_with_an_unfinished_run(run, capsys):

@@ -102,7 +102,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_folder():
                 except Killed:
                     pass
             assert (mended(path) / "w").read_text() in ("old", "new")
-            assert at < 2 and not own or (path / "w").read_text() == "new"
+            assert (at < 2 and not own) or (path / "w").read_text() == "new"
 
 # %% ../nbs/core/04_files.ipynb #dfde387a
 def test_what_killed_writes_left_is_swept_and_nothing_else():

@@ -57,3 +57,10 @@ def test_a_file_is_read_or_refused_by_its_name():
     (path.parent / "link.json").symlink_to(path)
     with pytest.raises(ValueError, match="symbolic link"):
         read_record(path.parent / "link.json")
+
+# %% ../nbs/core/12_sealed.ipynb #c698bb3c
+def test_sealed_text_without_its_seal_is_the_record():
+    text = sealed({"a": [1, 2]})
+    assert unsealed(text.encode()) == {"a": [1, 2]} == json.loads(text.rpartition(",\n")[0] + "\n}")
+    # written by hand: the key is not the record's
+    assert unsealed(b'{"a": 1, "sha256": 5}') == {"a": 1}

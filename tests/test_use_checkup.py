@@ -15,11 +15,15 @@ def test_a_finding_can_be_pasted_into_a_shell():
     assert str(Finding("so it is")) == "so it is"
     assert str(Finding("x", ("--drop", "it's"))) == "x: --drop 'it'\\''s'"
 
-# %% ../nbs/use/17_checkup.ipynb #0eb765dd
+# %% ../nbs/use/17_checkup.ipynb #76146617
 BARE = {"target": None, "drop": [], "categorical": [], "impute": False, "task": None}
-FAULTS = ("id;a;b;c;d;y\n" + "".join(
-    f"row{i};{'?' if i == 3 else i};{'' if i % 7 == 0 else i % 5};{i / 2 if i % 3 else 'word' + str(i)};;{'' if i == 9 else i * .5}\n"
-    for i in range(60)))
+def a_line(i):
+    cells = [f"row{i}", "?" if i == 3 else i, "" if i % 7 == 0 else i % 5,
+             i / 2 if i % 3 else f"word{i}", "", "" if i == 9 else i * 0.5]
+    return ";".join(map(str, cells))
+
+
+FAULTS = "id;a;b;c;d;y\n" + "".join(f"{a_line(i)}\n" for i in range(60))
 
 
 def test_all_faults_are_found_at_once_and_cured(tmp_path):
@@ -46,3 +50,14 @@ def test_what_has_no_cure_is_said_too(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\x00\x01")
     assert len(checkup(data)) == 1 and checkup(BARE | {"source": "nowhere.csv"})[0].wrong
     assert not [f for f in checkup(BARE | {"source": "iris"}) if f.wrong]
+
+# %% ../nbs/use/17_checkup.ipynb #d7e9b701
+def test_a_set_of_scikit_learn_needs_no_cure():
+    for name in ("iris", "diabetes"):
+        data = BARE | {"source": name}
+        assert not [f for f in checkup(data) if f.wrong] and cured(data) == (data, [])
+
+# %% ../nbs/use/17_checkup.ipynb #a3c9c0fb
+def test_a_cure_is_an_option_of_fit():
+    data = BARE | {"source": "nowhere.csv"}
+    assert checkup(data)[0].wrong and not checkup(data)[0].cure and cured(data) == (data, [])

@@ -14,6 +14,22 @@ import pytest
 
 from bstruct.use.reading import DataError, Dialect
 
+# %% ../nbs/use/01_data.ipynb #a64a9920
+def test_rows_of_a_table_stay_together():
+    table = Table(pd.DataFrame({"a": [1, 2, 3]}), pd.Series(["x", "y", "z"]), "memory", "",
+                  weight=pd.Series([1.0, 2.0, 3.0]))
+    some = table.rows([2, 0])
+    assert some.X.a.tolist() == [3, 1] and some.target.tolist() == ["z", "x"]
+    assert some.weight.tolist() == [3.0, 1.0]
+    with pytest.raises(ValueError, match="no target"):
+        Table(table.X, None, "memory", "").target
+
+# %% ../nbs/use/01_data.ipynb #c58d7d8a
+def test_a_set_has_its_target_and_its_fingerprint():
+    table = load_table("iris")
+    assert table.X.shape == (150, 4) and table.target.nunique() == 3
+    assert table.fingerprint == load_table("iris").fingerprint != load_table("wine").fingerprint
+
 # %% ../nbs/use/01_data.ipynb #e871c0f5
 PLAIN = pd.DataFrame({"a": [1.5, 2.5, 3.0], "b": [1, 2, 3], "t": ["x", "y", "x"]})
 

@@ -153,7 +153,79 @@ def test_rank_of_is_the_place_in_the_ranking():
     with pytest.raises(ValueError, match=r"did you mean .linear.tanh."):
         m.rank_of({"x->h1": "linear+than"})
 
-# %% ../nbs/use/04_estimators.ipynb #5728ee4e
+# %% ../nbs/use/04_estimators.ipynb #b303c8dd
+SHORT = dict(epochs=1, min_steps=40, starts=1, tempering=(1.0,), screened=2, finalists=1,
+             replicas=1, samples=4, hidden=(8,), candidates=("linear", "linear+relu"),
+             random_state=0)
+
+# %% ../nbs/use/04_estimators.ipynb #24790a70
+def test_tables_of_every_make_and_settings_of_numpy():
+    from scipy import sparse
+
+    g = np.random.default_rng(0)
+    X = g.normal(size=(60, 2))
+    y = np.where(X[:, 0] > 0, "b", "a")
+    plain = StructureClassifier(**SHORT).fit(X, y)
+    own = StructureClassifier(
+        **SHORT | dict(epochs=np.int64(1), hidden=np.array([8]), random_state=np.int64(0)))
+    np.testing.assert_array_equal(own.fit(sparse.csr_array(X), y).predict_proba(X),
+                                  plain.predict_proba(X))
+    mixed = pd.DataFrame({"n": X[:, 0], "w": np.where(X[:, 1] > 0, "u", "v")})
+    mixed.loc[3, "n"] = np.nan
+    m = StructureClassifier(**SHORT).fit(mixed, y)
+    assert m.predict(mixed).shape == (60,) and any("missing values" in n for n in m.notes_)
+    with tempfile.TemporaryDirectory() as folder:
+        own.save(Path(folder) / "a")
+        m.save(Path(folder) / "b")
+        assert load(Path(folder) / "a").random_state == 0
+        np.testing.assert_array_equal(load(Path(folder) / "b").predict(mixed), m.predict(mixed))
+
+# %% ../nbs/use/04_estimators.ipynb #e82e783c
+def test_targets_of_several_kinds():
+    g = np.random.default_rng(0)
+    X = g.normal(size=(80, 2))
+    two = np.stack([2 * X[:, 0], 100 + X[:, 1]], 1)
+    m = StructureRegressor(**SHORT | dict(min_steps=200)).fit(X, two)
+    mean, std = m.predict(X, return_std=True)
+    assert mean.shape == std.shape == (80, 2) and m.score(X, two) > 0.5
+    counts = g.poisson(np.exp(1 + 0.5 * X[:, 0])).astype(float)
+    for law in ("student", "poisson", "negative_binomial"):
+        m = StructureRegressor(**SHORT, likelihood=law).fit(X, counts)
+        mean, std = m.predict(X, return_std=True)
+        assert np.isfinite(mean).all() and (std > 0).all() and m.likelihood_ == law
+        assert law == "student" or (mean > 0).all()
+    m = StructureRegressor(**SHORT, likelihood="log_normal").fit(X, np.exp(X[:, 0]))
+    assert (m.predict(X) > 0).all()
+    with pytest.raises(ValueError, match="likelihood is 'poisson': it needs"):
+        StructureRegressor(**SHORT, likelihood="poisson").fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="MultiOutputClassifier"):
+        StructureClassifier(**SHORT).fit(X, (two > 0).astype(int))
+
+# %% ../nbs/use/04_estimators.ipynb #69a590b3
+def test_a_unit_changes_nothing_and_a_limit_of_time_keeps_the_best():
+    g = np.random.default_rng(0)
+    X = g.normal(size=(60, 2))
+    y = 2 * X[:, 0] + 0.1 * g.normal(size=60)
+    m = StructureRegressor(**SHORT).fit(X, y)
+    for unit in (2.0**-40, 2.0**40):
+        other = StructureRegressor(**SHORT).fit(X * unit, y / unit)
+        np.testing.assert_array_equal(other.predict(X * unit) * unit, m.predict(X))
+    late = StructureRegressor(**SHORT | dict(epochs=50, min_steps=2000, starts=2),
+                              time_limit=0.5).fit(X, y)
+    assert late.interrupted_ and any("by time_limit" in n for n in late.notes_)
+    assert np.isfinite(late.predict(X)).all()
+    with pytest.raises(ValueError, match="diverged.*learning_rate"):
+        StructureRegressor(**SHORT | dict(learning_rate=1e308)).fit(X, y)
+
+# %% ../nbs/use/04_estimators.ipynb #9b200b03
+def test_rows_beyond_the_fit_are_told_and_their_deviation_grows():
+    m = StructureRegressor(**SHORT | dict(min_steps=200)).fit(
+        X := np.random.default_rng(0).normal(size=(80, 1)), 3 * X[:, 0])
+    mean, std = m.predict([[0.0], [6.0], [600.0]], return_std=True)
+    assert m.far([[0.0], [6.0], [600.0]]).tolist() == [False, True, True]
+    assert mean[2] != mean[1] and std[0] < std[1] < std[2]
+
+# %% ../nbs/use/04_estimators.ipynb #a0ec6e0f
 def test_every_parameter_is_in_the_signature_and_has_its_text():
     import inspect
     from dataclasses import fields
@@ -163,7 +235,8 @@ def test_every_parameter_is_in_the_signature_and_has_its_text():
     for kind in (StructureClassifier, StructureRegressor):
         known = inspect.signature(kind).parameters
         assert {n: p.default for n, p in known.items() if n in declared} == declared
-        assert set(known) - set(declared) == {"graph", "random_state", "device", "n_jobs", "verbose"}
+        assert set(known) - set(declared) == {"graph", "likelihood", "class_weight", "time_limit",
+                                              "random_state", "device", "n_jobs", "verbose"}
         assert all(p.kind is p.KEYWORD_ONLY for p in known.values())
         assert kind._get_param_names() == sorted(known)
         doc = inspect.getdoc(kind)

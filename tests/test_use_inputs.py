@@ -56,6 +56,16 @@ def test_every_make_of_a_table_becomes_one_matrix():
     with pytest.raises(ValueError, match="keep fewer columns"):
         rows_to_learn(BaseEstimator(), sparse.csr_array((6, 10**9)), y)
 
+# %% ../nbs/use/20_inputs.ipynb #5b2defba
+def test_new_rows_need_the_columns_of_the_fit():
+    from sklearn.base import BaseEstimator
+
+    model = BaseEstimator()
+    rows_to_learn(model, pd.DataFrame({"a": [1.0, 2.0], "g": ["u", "v"]}), [0.0, 1.0])
+    assert rows_to_predict(model, pd.DataFrame({"g": ["v"], "a": [1.5]})).tolist() == [[0.0, 0.0, 1.0]]
+    with pytest.raises(ValueError, match="column 'a' is missing"):
+        rows_to_predict(model, pd.DataFrame({"g": ["v"]}))
+
 # %% ../nbs/use/20_inputs.ipynb #37dad705
 def test_time_is_over_once():
     seen = []

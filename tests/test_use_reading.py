@@ -8,6 +8,8 @@ from bstruct.use.reading import *
 # %% ../nbs/use/12_reading.ipynb #e9a1faa2
 import gzip
 import io
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,11 @@ def test_nearest_name_first_or_the_list():
     assert hint("zzz", ["target", "x0"]) == "there are 'target', 'x0'"
     assert hint("zzz", [f"x{i}" for i in range(9)]).endswith("…")
 
+# %% ../nbs/use/12_reading.ipynb #bd73742a
+def test_a_complaint_about_data_is_a_value_error():
+    with pytest.raises(ValueError, match="a is empty"):
+        raise DataError("a is empty; fill it in")
+
 # %% ../nbs/use/12_reading.ipynb #75d9f878
 def test_a_dialect_refuses_what_no_file_has():
     for wrong in ({"separator": ";;"}, {"separator": ""}, {"decimal": "x"}):
@@ -26,7 +33,7 @@ def test_a_dialect_refuses_what_no_file_has():
             Dialect(**wrong)
     assert Dialect(";", ",").separator == ";"
 
-# %% ../nbs/use/12_reading.ipynb #791d8408
+# %% ../nbs/use/12_reading.ipynb #a44f59cc
 WANTED = [["1", "2.5", "a b"], ["-3", None, "c"], ["10", "0.5", "Zürich"]]
 DIALECTS = {
     "commas": ("n,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n", "utf-8"),
@@ -72,6 +79,13 @@ def test_a_file_without_names(tmp_path):
     assert len(read_file(written(tmp_path, "a,b\n1,2\n3,4\n"), Dialect(header=False)).frame) == 3
 
 
+def test_lines_above_the_table(tmp_path):
+    found = read_file(written(tmp_path, "3,2,u,v\n" + "1,2,3,4,5,6\n" * 4))
+    assert found.frame.shape == (4, 6) and "no part of the table" in found.said[0]
+    years = read_file(written(tmp_path, "land,1960,1961,1962\nA,1,2,3\nB,4,5,6\n"))
+    assert list(years.frame) == ["land", "1960", "1961", "1962"] and len(years.frame) == 2
+
+
 def test_what_the_user_says_counts(tmp_path):
     path = written(tmp_path, "a;b\n1,5;2\n2,5;3\n")
     assert read_file(path).frame.a.tolist() == ["1.5", "2.5"]
@@ -84,7 +98,7 @@ def test_what_the_user_says_counts(tmp_path):
     with pytest.raises(DataError, match="no encoding 'klingon'"):
         read_file(path, Dialect(encoding="klingon"))
 
-# %% ../nbs/use/12_reading.ipynb #3611bcd5
+# %% ../nbs/use/12_reading.ipynb #ff4ee2ec
 def test_names_are_made_unique(tmp_path):
     found = read_file(written(tmp_path, "a,a,\n1,2,3\n4,5,6\n"))
     assert list(found.frame) == ["a", "a.2", "column3"] and len(found.said) == 2
@@ -132,3 +146,17 @@ def test_arrays_that_are_no_columns_are_refused(tmp_path):
     np.savez(tmp_path / "t.npz", X=np.zeros(3))
     with pytest.raises(DataError, match="X has shape"):
         read_file(tmp_path / "t.npz")
+
+# %% ../nbs/use/12_reading.ipynb #0bdec159
+def test_a_frame_says_how_it_was_read():
+    path = Path(tempfile.mkdtemp()) / "t.csv"
+    path.write_text("a;b\n1;2\n")
+    found = read_file(path)
+    assert found.dialect.separator == ";" and found.dialect.header and "semicolons" in found.said[0]
+    assert isinstance(found, Frame)
+
+# %% ../nbs/use/12_reading.ipynb #2dbbe82a
+def test_a_file_is_read_by_its_kind():
+    for name in ("t.doc", "t"):
+        with pytest.raises(DataError, match="are not read"):
+            read_file(Path(tempfile.mkdtemp()) / name)

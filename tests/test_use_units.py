@@ -28,3 +28,9 @@ def test_no_unit_is_special():
                                    atol=1e-13)
     assert centre_and_scale(np.full(5, 7.5)) == (7.5, 1.0)
     assert centre_and_scale(np.zeros(3)) == (0.0, 1.0)
+
+# %% ../nbs/use/13_units.ipynb #3638128d
+def test_a_constant_and_a_column_of_noughts_have_scale_1():
+    for value in (0.0, 7.5, 1e-300, -1e300):
+        mean, scale = centre_and_scale(np.full(4, value))
+        assert scale == 1.0 and abs(mean - value) <= 1e-15 * abs(value)

@@ -20,8 +20,7 @@ OWN = {"graph": ("Graph or None", "None",
                  "what is searched; None: a dense graph of the widths `hidden` with the "
                  "`candidates`"),
        "likelihood": ("str or None", "None",
-                      "law of a regression's target: gaussian, student, log_normal, poisson, "
-                      "negative_binomial, or auto, which chooses by evidence; None is gaussian"),
+                      "law of a regression's target; auto chooses by evidence, None is gaussian"),
        "class_weight": ("dict, 'balanced' or None", "None", "how much rows of each class count"),
        "time_limit": ("float or None", "None",
                       "seconds after which the best so far is kept"),

@@ -35,7 +35,7 @@ def _locked(path: Path, writes: bool = True):
     if not writes and not beside.exists():
         yield
         return
-    lock = locked(beside, PATIENCE)
+    lock = locked(beside, PATIENCE, writes)
     try:
         lock.__enter__()
     except PermissionError:

@@ -49,15 +49,15 @@ def holder(path: Path) -> str:
 
 # %% ../../nbs/core/13_locks.ipynb #6ab4d3df
 @contextmanager
-def locked(path: Path, patience: float | int = PATIENCE, poll: float = 0.005) -> Iterator[None]:
+def locked(path: Path, patience: float | int = PATIENCE, sign: bool = True) -> Iterator[None]:
     """Hold the lock of that file. ValueError after `patience` seconds, which names the holder;
     OSError.
 
-    With no patience the first refusal counts.
+    With no patience the first refusal counts. Who holds it only to read need not `sign`.
     """
     if path.is_symlink():
         raise ValueError(f"{path} is {LINKS}")
-    lock = FileLock(path, timeout=patience, poll_interval=poll, thread_local=False)
+    lock = FileLock(path, timeout=patience, poll_interval=0.005, thread_local=False)
     try:
         lock.acquire()
     except Timeout:
@@ -65,7 +65,7 @@ def locked(path: Path, patience: float | int = PATIENCE, poll: float = 0.005) ->
         raise ValueError(f"{path.parent} is being written by {holder(path)}{waited}; wait, stop "
                          "that process, or choose another folder") from None
     try:
-        _sign(path)
+        _sign(path) if sign else None
         yield
     finally:
         lock.release()

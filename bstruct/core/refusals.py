@@ -83,6 +83,6 @@ def check_jobs(jobs, said: str = "n_jobs is {!r}", remedy: str = "try n_jobs=2")
 
 # %% ../../nbs/core/02_refusals.ipynb #82eaf584
 def printable(text: str) -> str:
-    "The text with every control character but the end of a line and the tab written out, as \\x1b is."
+    "The text with control characters written out by their numbers, but for ends of lines and tabs."
     odd = lambda c: unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\t"
     return "".join(c.encode("unicode_escape").decode() if odd(c) else c for c in text)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from bstruct.core.refusals import unknown
 from bstruct.model.candidates import Candidate, candidate, register
+from bstruct.model.filed import check_types
 from bstruct.structure import law
 from bstruct.structure.variable import Choice, Structure, Variable, family, family_of, names
 from bstruct.structure.widths import Widths, expanded, with_ranges
@@ -76,6 +77,7 @@ def _as_edges(given) -> tuple[Edge, ...]:
     return tuple(given)
 
 # %% ../../nbs/model/02_graph.ipynb #939f2f5b
+LARGEST = 2**36  # units of a vertex; no machine holds a row of more
 AGGREGATIONS = ("sum", "concat")
 
 
@@ -90,9 +92,9 @@ def _check_names(graph: "Graph") -> None:
         if not v.name or any(mark in v.name for mark in ("->", "/")) or names.count(v.name) > 1:
             raise ValueError(f"vertex name {v.name!r} must be unique, and without '->' and '/'")
         whole = all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in v.shape)
-        if not v.shape or not whole or math.prod(v.shape) >= 2**62:
+        if not v.shape or not whole or math.prod(v.shape) > LARGEST:
             raise ValueError(f"vertex {v.name!r} has shape {v.shape}; it takes positive "
-                             "whole numbers, of a product below 2^62")
+                             "whole numbers, of a product of at most 2^36 (256 GB a row)")
         if v.aggregation not in AGGREGATIONS:
             raise unknown(f"aggregation of vertex {v.name!r}", v.aggregation, AGGREGATIONS)
     for e in graph.edges:
@@ -376,40 +378,7 @@ def _as_dict(graph: Graph) -> dict:
     own = {e: _own_fields(v) for e, v in graph.variables.items()}
     return {"format": "bstruct.graph", "version": 2, **head, "variables": own}
 
-# %% ../../nbs/model/02_graph.ipynb #0d29dee2
-def _typed(place: str, value, kind: type | tuple[type, ...]) -> None:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        known = kind if isinstance(kind, type) else kind[0]
-        raise ValueError(f"a damaged graph: {place} is {str(value)[:60]!r}, and not of type "
-                         f"{known.__name__}; see Graph.to_json for the form")
-
-
-def _list_of(place: str, values, kind: type | tuple[type, ...]) -> None:
-    _typed(place, values, (list, tuple))
-    for at, value in enumerate(values):
-        _typed(f"{place}[{at}]", value, kind)
-
-
-def _check_types(data: Mapping) -> None:
-    "ValueError for a field of a graph file that is of another type than it should be."
-    for part in ("vertices", "edges"):
-        _list_of(part, data[part], Mapping)
-    for v in data["vertices"]:
-        _typed("the name of a vertex", v["name"], str)
-        _list_of(f"the shape of {v['name']!r}", v["shape"], int)
-        _typed(f"the aggregation of {v['name']!r}", v.get("aggregation", "sum"), str)
-    for e in data["edges"]:
-        for end in ("source", "target"):
-            _typed(f"the {end} of an edge", e[end], str)
-        _list_of(f"the candidates of {e['source']}->{e['target']}", e["candidates"], str)
-        _typed("fixed", e.get("fixed", False), bool)
-    _typed("domain", data.get("domain", "simplex"), str)
-    _typed("variables", data.get("variables", {}), Mapping)
-    for name, own in data.get("variables", {}).items():
-        _typed(f"the variable of {name}", own, Mapping)
-        _typed(f"the family of {name}", own.get("family", ""), str)
-
-# %% ../../nbs/model/02_graph.ipynb #eb78ae10
+# %% ../../nbs/model/02_graph.ipynb #8fea6478
 def _parts_of(source: str | Mapping) -> tuple:
     "Vertices, edges and variables of a JSON text or dictionary."
     try:
@@ -424,7 +393,7 @@ def _parts_of(source: str | Mapping) -> tuple:
         raise ValueError(f"graph format version {data.get('version')!r}, this release reads "
                          "version 1 and 2; update bstruct")
     try:
-        _check_types(data)
+        check_types(data)
         vertices = [Vertex(v["name"], tuple(v["shape"]), v.get("aggregation", "sum"))
                     for v in data["vertices"]]
         edges = [Edge(e["source"], e["target"], tuple(e["candidates"]), e.get("fixed", False))

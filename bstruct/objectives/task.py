@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-import bstruct.objectives.laws  # noqa: F401  # it registers them
+import bstruct.objectives.laws  # it registers them
 from bstruct.objectives.likelihoods import LIKELIHOODS, Likelihood
 
 # %% ../../nbs/objectives/02_task.ipynb #8487c46f

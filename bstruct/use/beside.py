@@ -7,6 +7,7 @@ __all__ = ['rivals', 'importance', 'plain_words']
 
 # %% ../../nbs/use/28_beside.ipynb #1647bd19
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Float
@@ -99,8 +100,8 @@ def importance(model, columns: Sequence[Column], X: Float[np.ndarray, "n d"], y:
 # %% ../../nbs/use/28_beside.ipynb #d2c5f32e
 def plain_words(summary: Mapping) -> str:
     "A sentence where the chosen network is linear or constant; empty where it is neither."
-    taken = [c for one in summary["structure"].values()
-             for c in ([one] if isinstance(one, str) else one)]
+    each = [[one] if isinstance(one, str) else one for one in summary["structure"].values()]
+    taken = list(chain(*each))
     if not taken or any(c.partition(":")[0] not in ("linear", "zero", "identity") for c in taken):
         return ""
     if all(c == "zero" for c in taken):

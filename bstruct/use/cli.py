@@ -163,7 +163,7 @@ class DrawGraph:
         return draw(self)
 
 
-LAWS = ("gaussian", "student", "log_normal", "poisson", "negative_binomial", "auto")
+_LAWS = ("gaussian", "student", "log_normal", "poisson", "negative_binomial", "auto")
 COMMANDS = {"check": Check, "fit": Fit, "show": Show, "predict": Predict, "resume": Resume,
             "graph": DrawGraph, "compare": Compare}
 
@@ -236,7 +236,7 @@ def _line(error: BaseException | str) -> str:
     return f"{text}; make room, then go on with bstruct resume"
 
 # %% ../../nbs/use/10_cli.ipynb #ca5f0541
-REPORT = "https://github.com/bstruct/bstruct/issues"
+_REPORT = "https://github.com/bstruct/bstruct/issues"
 
 
 def _fault(error: Exception) -> str:
@@ -247,7 +247,7 @@ def _fault(error: Exception) -> str:
     own = [f for f in frames if f"{os.sep}bstruct{os.sep}" in f.filename]
     at = f"{Path(own[-1].filename).stem}, line {own[-1].lineno}" if own else "an unknown place"
     return (f"a fault of bstruct: {type(error).__name__} in {at} ({_line(error)[:120]}); please "
-            f"report it at {REPORT} with the command and the output under BSTRUCT_TRACEBACK=1")
+            f"report it at {_REPORT} with the command and the output under BSTRUCT_TRACEBACK=1")
 
 # %% ../../nbs/use/10_cli.ipynb #d57d2425
 def _read_graph(file: Path):
@@ -289,7 +289,7 @@ def _chosen(options: Fit) -> dict:
     if options.time_limit is not None and not 0 < options.time_limit < float("inf"):
         raise ValueError(f"--time-limit {options.time_limit}: seconds above 0 are needed; try 600")
     if options.likelihood is not None:
-        check_choice("likelihood", options.likelihood, LAWS)
+        check_choice("likelihood", options.likelihood, _LAWS)
     if options.class_weight is not None:
         check_choice("class-weight", options.class_weight, ("balanced",))
     own = {k: getattr(options, k) for k in ("likelihood", "class_weight", "time_limit")}
@@ -388,7 +388,7 @@ def _open(options, latest: bool = False) -> "RunFolder":
     return run
 
 
-RESULT = ("source", "rows", "columns", "task", "structure", "probabilities", "evidence",
+_RESULT = ("source", "rows", "columns", "task", "structure", "probabilities", "evidence",
           "evidence_text", "ranking", "n_structures", "complexity", "history", "interrupted")
 
 
@@ -396,7 +396,7 @@ def _result(run) -> dict | None:
     if not (run.folder / "result.json").exists():
         return None
     found = run.read("result.json")
-    if lost := [k for k in RESULT if k not in found]:
+    if lost := [k for k in _RESULT if k not in found]:
         raise ValueError(f"{run.folder / 'result.json'} is damaged: {lost[0]!r} is missing; "
                          "restore it, or fit again")
     return found

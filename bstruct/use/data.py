@@ -174,7 +174,7 @@ def infer_task(y: pd.Series, missing: Sequence[str] = ()) -> tuple[str, str]:
 # %% ../../nbs/use/01_data.ipynb #383d8d80
 def _labels(own: Sequence[str]) -> np.ndarray:
     "Texts as labels: whole numbers where all are, and are no larger than 64 bits hold."
-    if all(t.lstrip("-").isdigit() and t.lstrip("-") == t.lstrip("-0") or t == "0" for t in own):
+    if all((t.lstrip("-").isdigit() and t.lstrip("-") == t.lstrip("-0")) or t == "0" for t in own):
         if all(abs(int(t)) < 2**63 for t in own):
             return np.array([int(t) for t in own], dtype=np.int64)
     return np.array(own, dtype=str)

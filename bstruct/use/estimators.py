@@ -89,7 +89,7 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     shuffled = None if weight is None else weight[order.numpy()]
     target, model.likelihood_, outputs = model._target(y, weight, lambda y: likely_law(
         inputs, y[order.numpy()], settings, seed, shuffled))
-    model._said = [*said_of(model, table), *said, *model._law_said]
+    model.said_ = [*said_of(model, table), *said, *model._law_said]
     graph = _graph_for(model.graph, settings, X.shape[1], outputs)
     values, law = with_weights(target, model.likelihood_, weight)
     return graph, Task(inputs, values[order].to(model.device), law), settings, seed, n_jobs
@@ -158,7 +158,7 @@ class FittedStructure(EstimatorParameters):
         "A module that predicts with torch alone, for standardised tables of any number of rows."
         return to_torch(self, structures=structures)
 
-# %% ../../nbs/use/04_estimators.ipynb #0e65cca0
+# %% ../../nbs/use/04_estimators.ipynb #79379caf
 def _at_once(model) -> int:
     "Rows that are predicted at a time, so that outputs of all classes and samples fit."
     outputs = math.prod(model.graph_.vertices[-1].shape)
@@ -181,8 +181,8 @@ def _doubt(model, X, y, over: list[float]) -> None:
     line = behind_a_line(inputs, y, predicted, classes)
     late = [f"stopped after {over[0]:.0f} s, by time_limit; this is the "
             "best so far"] if over else []
-    model.notes_ = [*model.notes_, *model._said, *([line] if line else []), *late]
-    del model._rows, model._answers, model._said, model._law_said
+    model.notes_ = [*model.notes_, *model.said_, *([line] if line else []), *late]
+    del model._rows, model._answers, model.said_, model._law_said
 
 
 def _unencoded(model, Z: np.ndarray) -> np.ndarray:
@@ -191,7 +191,7 @@ def _unencoded(model, Z: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         return predictive(model, members, torch.tensor(Z, device=device_of(members))).cpu().numpy()
 
-# %% ../../nbs/use/04_estimators.ipynb #c0acc936
+# %% ../../nbs/use/04_estimators.ipynb #945c8799
 class StructureEstimator(FittedStructure):
     "What the classifier and the regressor share; use one of these."
 
@@ -251,7 +251,7 @@ class StructureEstimator(FittedStructure):
         tags.input_tags.sparse = True
         return tags
 
-# %% ../../nbs/use/04_estimators.ipynb #8a9e4eb6
+# %% ../../nbs/use/04_estimators.ipynb #dab83a05
 class StructureClassifier(ClassifierMixin, StructureEstimator):
     "The most plausible network for classes; `predict_proba` averages over weights and structures."
 

@@ -212,7 +212,7 @@ def heeding_interrupts():
     finally:
         signal.signal(signal.SIGINT, before)
 
-# %% ../../nbs/use/09_flow.ipynb #8e0589a7
+# %% ../../nbs/use/09_flow.ipynb #83ef355b
 def search_run(run, prepared: Prepared, device: str | None, quiet: bool,
                notes: Sequence[str] = ()) -> int:
     "Fit, and write what was found; exit code 130 if it was interrupted."

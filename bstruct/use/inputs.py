@@ -96,7 +96,7 @@ def said_of(model, X) -> list[str]:
               "commonest texts"]
     return model.encoder_.guesses + (filled if holes else [])
 
-# %% ../../nbs/use/20_inputs.ipynb #03bfd410
+# %% ../../nbs/use/20_inputs.ipynb #069b372d
 def within(seconds, callback: Callable | None) -> tuple[Callable | None, list[float]]:
     """A callback that interrupts when the seconds are over, and a list that holds the time when it
     did."""

@@ -75,7 +75,7 @@ class EstimatorParameters(BaseEstimator):
     graph : Graph or None, default=None
         what is searched; None: a dense graph of the widths `hidden` with the `candidates`.
     likelihood : str or None, default=None
-        law of a regression's target: gaussian, student, log_normal, poisson, negative_binomial, or auto, which chooses by evidence; None is gaussian.
+        law of a regression's target; auto chooses by evidence, None is gaussian.
     class_weight : dict, 'balanced' or None, default=None
         how much rows of each class count.
     time_limit : float or None, default=None

@@ -141,8 +141,14 @@ def _has_header(rows: list[list[str]]) -> bool:
         return True
     columns = [[r[j] for r in rest if j < len(r) and r[j].strip()] for j in range(len(first))]
     numeric = [bool(c) and sum(map(_is_number, c)) > len(c) / 2 for c in columns]
-    over = [_is_number(cell) for cell, n in zip(first, numeric) if n and cell.strip()]
-    return not over or not all(over)
+    over = [cell for cell, n in zip(first, numeric) if n and cell.strip()]
+    return not over or not all(map(_is_number, over)) or _count_on(over)
+
+
+def _count_on(cells: list[str]) -> bool:
+    "Whether three or more cells are whole numbers in a row, as years over columns are."
+    whole = all(re.fullmatch(r"\d{1,9}", c.strip()) for c in cells) and len(cells) > 2
+    return whole and {int(b) - int(a) for a, b in zip(cells, cells[1:])} == {1}
 
 # %% ../../nbs/use/12_reading.ipynb #e46fd659
 def _decimal(rows: list[list[str]], separator: str) -> str:
@@ -198,6 +204,15 @@ class Frame:
     said: tuple[str, ...] = ()
 
 # %% ../../nbs/use/12_reading.ipynb #abb3d285
+def _without_preamble(rows: list[tuple[int, list[str]]]) -> tuple[list, list[str]]:
+    "The rows without a first line of its own form, which tells of the table and is no part of it."
+    rest = {len(r) for _, r in rows[1:]}
+    if len(rows) > 3 and len(rest) == 1 and len(rows[0][1]) < min(rest) - 1:
+        return rows[1:], [f"the first line, {','.join(rows[0][1])[:40]!r}, is no part of the table "
+                          "and is left out"]
+    return rows, []
+
+
 def _header(rows: list[tuple[int, list[str]]], dialect: Dialect) -> tuple[list[str], list, bool]:
     "Names of the columns, the rows below them, and whether there was a header."
     header = _has_header([r for _, r in rows]) if dialect.header is None else dialect.header
@@ -220,19 +235,21 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
     rows = _split(text, separator)
     if not rows:
         raise DataError(f"{path}: the file is empty; a header and at least 2 rows are needed")
+    rows, preamble = _without_preamble(rows)
     raw_names, below, header = _header(rows, dialect)
     _whole_rows(below, raw_names, path)
     decimal = dialect.decimal or _decimal([r for _, r in below], separator)
     names, said = _named(raw_names)
     index = names[0] if not raw_names[0].strip() and len(names) > 1 else None
-    said = [f"column 1 has no name and is taken for the names of the rows; --header and --index overrule it"
-            if index and "column 1 has no name" in s else s for s in said]
+    if index:
+        told = "column 1 has no name and is taken for the names of the rows (--index, --header)"
+        said = [told if "column 1 has no name" in s else s for s in said]
     columns = {n: pd.Series([_pointed(r[j].strip(), decimal) or None for _, r in below],
                             dtype=object)
                for j, n in enumerate(names)}
     found = replace(dialect, separator=separator, decimal=decimal, encoding=encoding, header=header,
                     index=dialect.index or index)
-    return Frame(pd.DataFrame(columns), found, (*_told(found, dialect), *said))
+    return Frame(pd.DataFrame(columns), found, (*preamble, *_told(found, dialect), *said))
 
 
 def _told(found: Dialect, given: Dialect) -> list[str]:
@@ -294,7 +311,7 @@ READERS: dict[str, Callable[[Path, Dialect], Frame]] = {
     ".feather": _with_pandas(pd.read_feather, "pyarrow", "parquet"),
     ".xlsx": _with_pandas(lambda path: pd.read_excel(path, dtype=object), "openpyxl", "tables")}
 
-# %% ../../nbs/use/12_reading.ipynb #8f1f975c
+# %% ../../nbs/use/12_reading.ipynb #bceea98e
 def read_file(path: Path, dialect: Dialect = Dialect()) -> Frame:
     """The table of a file. `DataError` for what is no file, of no known kind, damaged, or has
     lines of different lengths."""

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor
 
 from bstruct.core.refusals import check_choice
@@ -96,7 +95,13 @@ def row_weights(y: np.ndarray, sample_weight=None,
     negative ones."""
     if sample_weight is None and class_weight is None:
         return None, []
-    weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(
+        sample_weight, dtype=np.float64)
+    weight = np.broadcast_to(weight, (len(y),)).copy() if weight.ndim == 0 else weight
+    if weight.shape != (len(y),) or not (weight >= 0).all() or not np.isfinite(weight).all():
+        raise ValueError(f"sample_weight has shape {weight.shape} and least value "
+                         f"{weight.min() if weight.size else None}: one finite number of at least "
+                         f"0 a row is needed, for {len(y)} rows")
     if class_weight is not None:
         weight = weight * compute_sample_weight(class_weight, y)
     if not weight.sum() > 0:

@@ -26,7 +26,7 @@ def centre_and_scale(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
     unit = unit_of(float(np.nanmax(np.abs(values))) if len(values) else 0.0)
     found = StandardScaler().fit((values / unit)[:, None])
     mean, scale = float(found.mean_[0]) * unit, float(found.scale_[0])
-    constant = float(found.var_[0]) <= 0 or scale == 1.0 and np.ptp(values / unit) == 0
+    constant = float(found.var_[0]) <= 0 or (scale == 1.0 and np.ptp(values / unit) == 0)
     return mean, 1.0 if constant else scale * unit
 
 # %% ../../nbs/use/13_units.ipynb #f1fdd24b
