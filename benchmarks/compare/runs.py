@@ -58,7 +58,8 @@ def truth(found: Comparison, rivals: dict[str, Rival], law: str, n: int,
         repeats = 2 if hasattr(rival, "model") else 1
         orders = torch.cat([all_, all_, later]).expand(repeats, -1)
         log_p = rival.log_p(rows, orders, n, 2 * n + FRESH, seed + 77)
-        weights = found.ways[name].exp().mean(0)  # of the ways at the end, over the orders
+        ways = found.ways[name].exp().mean(0)  # at the end, over the orders
+        weights = (ways + 1 / (n * len(ways))) / (1 + 1 / n)
         whole = (log_p[..., n:] + weights.log()[None, :, None]).logsumexp(1)
         worth[name] = float(whole.mean())
         if found.parameters[name] is not None:

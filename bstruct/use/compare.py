@@ -150,9 +150,9 @@ def _mark(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple, seed: 
 def _compared(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int, ...],
               parameters: dict[str, int | None],
               found: dict[tuple[int, int], Tensor]) -> Comparison:
-    "The ways of every rival mixed along the rows; they may change where a block ends."
-    ends, blocks = [b - bounds[0] for b in bounds[1:-1]], range(len(bounds) - 1)
-    mixed = {r.name: switching(torch.cat([found[k, b] for b in blocks], -1), bounds[0], ends)
+    "The ways of every rival mixed along the rows; they may change after every row."
+    blocks = range(len(bounds) - 1)
+    mixed = {r.name: switching(torch.cat([found[k, b] for b in blocks], -1), bounds[0])
              for k, r in enumerate(rivals)}
     log_p = torch.stack([m.log_p for m in mixed.values()])
     return Comparison(tuple(mixed), log_p, orders, bounds, rows.fingerprint, rows.likelihood,
