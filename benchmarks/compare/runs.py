@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from benchmarks.compare.laws import COLUMNS, sample
 from bstruct.core.random import generator_of
-from bstruct.evidence.switching import switching
 from bstruct.use.compare import compare, default_rows
 from bstruct.use.comparison import Comparison, next_draws
 from bstruct.use.rivals import Constant, Linear, Rival, rival_of
@@ -60,7 +59,8 @@ def truth(found: Comparison, rivals: dict[str, Rival], law: str, n: int,
         repeats = 2 if hasattr(rival, "model") else 1
         orders = torch.cat([all_, all_, later]).expand(repeats, -1)
         log_p = rival.log_p(rows, orders, n, 2 * n + FRESH, seed + 77)
-        weights = found.ways[name].exp().mean(0)  # of the ways at the end, over the orders
+        ways = found.ways[name].exp().mean(0)  # at the end, over the orders
+        weights = (ways + 1 / (n * len(ways))) / (1 + 1 / n)
         whole = (log_p[..., n:] + weights.log()[None, :, None]).logsumexp(1)
         worth[name] = float(whole.mean())
         if found.parameters[name] is not None:
@@ -116,8 +116,8 @@ def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
     drawn = {k: next_draws(found.log_p, found.orders, found.bounds,
                            *([] if p is None else [400, p])).mean(0).tolist()
              for k, p in kinds.items()}
-    alone = torch.stack([switching(p, found.bounds[0]).log_weights
-                         for p in found.log_p.transpose(0, 1)])
+    sizes = [b - a for a, b in zip(found.bounds, found.bounds[1:])]
+    sums = torch.stack([b.sum(-1) for b in found.log_p.split(sizes, -1)], -1)
     return {"law": law, "seed": seed, "n": n, "designs": kind, "names": names, "truth": worth,
             "picks": {"next rows": best(own), "all rows": best(whole),
                       "5-fold, two times": best(cv),
@@ -125,9 +125,8 @@ def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
                       "last block": best(dict(zip(names, last.mean((1, 2)).tolist()))),
                       "AIC": best(aic), "BIC": best(bic), "stacking": best(stack)},
             "next": own, "all": found.probabilities, "kinds": drawn, "cv": cv,
-            "orders alone": alone.exp().mean(0).tolist(), "pasts": list(default_rows(n, ORDERS)),
-            "blocks": torch.stack([b.mean((1, 2)) for b in found.log_p.split(
-                [b - a for a, b in zip(found.bounds, found.bounds[1:])], -1)], 1).tolist(),
+            "sums": [[[round(v, 3) for v in o] for o in k] for k in sums.tolist()],
+            "pasts": list(default_rows(n, ORDERS)),
             "seconds": {"compare": spent, "one 5-fold": fold_seconds}}
 
 

@@ -78,6 +78,12 @@ def _mean(same: list[Evidence]) -> Evidence:
                     all(e.reliable for e in different), {}, different[0].of)
 
 
+def _labelled(evidences: Mapping | Sequence[Evidence]) -> dict[Hashable, Evidence]:
+    "By label, or by number; of the target as it was given, where a Jacobian is known."
+    pairs = evidences.items() if isinstance(evidences, Mapping) else enumerate(evidences)
+    return {label: as_given(e) for label, e in pairs}
+
+
 def _notes(value: Tensor, known: Tensor, error: Tensor) -> tuple[str, ...]:
     "What is missing from the estimates."
     lost, notes = int((~known).sum()), []
@@ -105,8 +111,7 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
     not on one scale, and for a prior of other length.
     """
     check_choice("errors", errors, ERRORS)
-    pairs = evidences.items() if isinstance(evidences, Mapping) else enumerate(evidences)
-    by_label = {label: as_given(e) for label, e in pairs}
+    by_label = _labelled(evidences)
     one_scale(by_label.values())
     prior = torch.zeros(len(by_label)).double() if log_prior is None else log_prior.double()
     if prior.shape != (len(by_label),):

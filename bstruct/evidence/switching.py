@@ -17,41 +17,46 @@ from torch import Tensor
 # %% ../../nbs/evidence/21_switching.ipynb #1495f8de
 class Switched(NamedTuple):
     """`log_p` [..., n]: ln of the mixture of each row given the rows before; `log_weights` [...,
-    K]: for the next row."""
+    K]:
+    of the models at the last row, given all."""
 
     log_p: Float[Tensor, "*batch n"]
     log_weights: Float[Tensor, "*batch K"]
 
 
-def switching(log_p: Float[Tensor, "*batch K n"], seen: int = 0) -> Switched:
+def switching(log_p: Float[Tensor, "*batch K n"], seen: int = 0,
+              ends: Sequence[int] | None = None) -> Switched:
     """The mixture over all sequences of K models along n rows, in nats; leading axes are kept.
 
-    `log_p`: ln p of each row under each model, given the rows before it; `seen`: rows before the
-    first of these.
+    `log_p`: ln p of each row under each model, given rows before it; `seen`: rows before the first
+    of these. `ends`: numbers of rows after which the model may change; None: after every row.
     """
     K, n = log_p.shape[-2:]
+    stops = [*(range(1, n) if ends is None else ends), n]
     weights, found = log_p.new_full(log_p.shape[:-1], -math.log(K)), []
-    for t, row in enumerate(log_p.unbind(-1), 1):
-        joint = weights + row
-        found.append(joint.logsumexp(-1))
-        share = math.log(seen + t + 1)
-        stay = joint - found[-1][..., None] + math.log(seen + t) - share
-        weights = torch.logaddexp(stay, stay.new_full((), -math.log(K) - share))
-    return Switched(torch.stack(found, -1), weights)
+    for first, end in zip([0, *stops], stops):
+        along = log_p[..., first:end].cumsum(-1)
+        total = (weights[..., None] + along).logsumexp(-2)
+        found.append(total.diff(dim=-1, prepend=torch.zeros_like(total[..., :1])))
+        weights = weights + along[..., -1] - total[..., -1:]
+        if end < n:
+            share = (end - first) / (seen + end + 1)
+            fresh = weights.new_full((), math.log(share / K))
+            weights = torch.logaddexp(weights + math.log1p(-share), fresh)
+    return Switched(torch.cat(found, -1), weights)
 
-# %% ../../nbs/evidence/21_switching.ipynb #638ee0e8
-def path_cost(switches: Sequence[int], models: int, rows: int, seen: int = 0) -> float:
-    """How many nats the switching mixture may be behind a path that switches after these rows: the
-    bound of the theorem.
-
-    ValueError where a switch is not after one of the rows 1 to rows - 1.
-    """
-    if any(not 1 <= t < rows for t in switches):
-        raise ValueError(f"switches are after rows {list(switches)}, there are {rows} rows: 1 to "
-                         f"{rows - 1} are possible")
-    stays = math.log((seen + rows) / (seen + 1))
-    return (len(switches) + 1) * math.log(models) + stays + sum(math.log(seen + t)
-                                                                for t in switches)
+# %% ../../nbs/evidence/21_switching.ipynb #b8cbd03a
+def path_cost(switches: Sequence[int], models: int, rows: int, seen: int = 0,
+              ends: Sequence[int] | None = None) -> float:
+    """How many nats the switching mixture may be behind a path that switches after these numbers of
+    rows: the bound of the theorem. ValueError where a switch is at none of the ends."""
+    stops = list(range(1, rows)) if ends is None else list(ends)
+    before = dict(zip(stops, [0, *stops]))
+    if wrong := [t for t in switches if t not in before]:
+        raise ValueError(f"a switch after {wrong[0]} rows; the model may change after {stops[:5]}…")
+    stays = math.log((seen + stops[-1] + 1) / (seen + 1)) if stops else 0.0
+    leaps = [models * (seen + before[t] + 1) / (t - before[t]) for t in switches]
+    return math.log(models) + stays + sum(map(math.log, leaps))
 
 # %% ../../nbs/evidence/21_switching.ipynb #8757afec
 def quasi_errors(variance: Float[Tensor, "K K"]) -> Float[Tensor, " K"]:

@@ -146,12 +146,24 @@ def _mark(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple, seed: 
             for r in rivals]
     return fingerprint(rows.fingerprint, rows.likelihood, told, orders, list(bounds), seed)
 
+# %% ../../nbs/use/26_compare.ipynb #cbb454d1
+def _compared(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int, ...],
+              parameters: dict[str, int | None],
+              found: dict[tuple[int, int], Tensor]) -> Comparison:
+    "The ways of every rival mixed along the rows; they may change after every row."
+    blocks = range(len(bounds) - 1)
+    mixed = {r.name: switching(torch.cat([found[k, b] for b in blocks], -1), bounds[0])
+             for k, r in enumerate(rivals)}
+    log_p = torch.stack([m.log_p for m in mixed.values()])
+    return Comparison(tuple(mixed), log_p, orders, bounds, rows.fingerprint, rows.likelihood,
+                      {r.name: r.how for r in rivals}, parameters,
+                      {k: m.log_weights for k, m in mixed.items()})
+
 # %% ../../nbs/use/26_compare.ipynb #0ccde5f0
 def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "auto",
             rows: Sequence[int] | None = None, replicas: int = 2, orders: int = 5, random_state=0,
-            n_jobs: int = 1,
-            checkpoint: str | Path | None = None, callback: Callable | None = None,
-            verbose: bool = False) -> Comparison:
+            n_jobs: int = 1, checkpoint: str | Path | None = None,
+            callback: Callable | None = None, verbose: bool = False) -> Comparison:
     """Which of the models explain n rows, and which will predict the next ones; with errors.
 
     models: name to a `torch.nn.Module`, a function that makes one, a `Graph`, a pair (graph,
@@ -176,13 +188,7 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     kept = Checkpoint(checkpoint, _mark(rivals, data, places, bounds, seed))
     tell = callback or (_line if verbose else None)
     found = _predictions(rivals, data, places, bounds, seed, n_jobs, kept, tell)
-    mixed = {r.name: switching(torch.cat([found[k, b] for b in range(len(bounds) - 1)], -1),
-                               bounds[0])
-             for k, r in enumerate(rivals)}
-    log_p = torch.stack([m.log_p for m in mixed.values()])
-    return Comparison(tuple(mixed), log_p, places.cpu(), bounds, data.fingerprint, data.likelihood,
-                      {r.name: r.how for r in rivals}, parameters,
-                      {k: m.log_weights for k, m in mixed.items()})
+    return _compared(rivals, data, places.cpu(), bounds, parameters, found)
 
 
 def _seed(random_state) -> int:

@@ -35,7 +35,15 @@ def differences(sums: Float[Tensor, "K O"]) -> Float[Tensor, "K K"]:
 def next_weights(log_p: Float[Tensor, "*batch K O m"],
                  bounds: tuple[int, ...]) -> Float[Tensor, "*batch K"]:
     "ln weights of the models for the next row, by switching along the rows, all orders together."
-    return switching(log_p.sum(-2) * _counts(bounds, log_p.shape[-2]), bounds[0]).log_weights
+    return _switched(log_p.sum(-2), bounds, log_p.shape[-2])
+
+
+def _switched(scores: Float[Tensor, "*batch K m"], bounds: tuple[int, ...],
+              orders: int) -> Float[Tensor, "*batch K"]:
+    "ln weights at the end, from the sums over orders of the log predictives."
+    first = bounds[0]
+    ends = [b - first for b in bounds[1:-1]]
+    return switching(scores * _counts(bounds, orders), first, ends).log_weights
 
 
 def _counts(bounds: tuple[int, ...], orders: int) -> Float[Tensor, " m"]:
@@ -58,7 +66,7 @@ def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"], bounds
     scores: Any = 0.0
     for o, places in enumerate(orders[:, bounds[0]:].cpu()):
         scores = scores + (rows[:, places] * order[:, o:o + 1])[:, None] * log_p[:, o]
-    return switching(scores * _counts(bounds, O), bounds[0]).log_weights.exp()
+    return _switched(scores, bounds, O).exp()
 
 # %% ../../nbs/use/24_comparison.ipynb #9f042491
 @dataclass(frozen=True, eq=False)

@@ -118,7 +118,7 @@ def plot(comparison: Comparison, most: int = 8):
     from matplotlib.figure import Figure
 
     c, found, shown = comparison, lead(comparison), comparison.order[:most]
-    figure = Figure(figsize=(6.4, 4.6), dpi=80, layout="constrained")
+    figure = Figure(figsize=(6.0, 4.2), dpi=72, layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[2, 1])
     for i, name in enumerate(shown):
         k = c.names.index(name)
