@@ -25,6 +25,7 @@ from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.distributions.gumbel_softmax_kl import kl_categorical
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
+from bstruct.model.ordered import default_graph
 from bstruct.model.presets import dense
 from bstruct.objectives.complexity import complexity
 from bstruct.objectives.task import Task
@@ -39,6 +40,7 @@ from bstruct.training.batch import Batch, prior_log_precision
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import device_of, ensemble, moments, predictive, standardise, to_torch
 from bstruct.use.saving import TENSORS, batch_of, mixture_of, restored, save
+from bstruct.use.widths import widths_of
 
 # %% ../../nbs/use/04_estimators.ipynb #171ab292
 def _processes(n_jobs) -> int:
@@ -54,7 +56,7 @@ def _processes(n_jobs) -> int:
 def _graph_for(graph: Graph | None, settings: Settings, inputs: int, outputs: int) -> Graph:
     "The user's graph, checked against the table, or the default one."
     if graph is None:
-        return Graph.dense(inputs, outputs, settings.hidden, settings.candidates)
+        return default_graph(inputs, outputs, settings.hidden, settings.candidates)
     have = math.prod(graph.vertices[0].shape), math.prod(graph.vertices[-1].shape)
     if have != (inputs, outputs):
         raise ValueError(f"the graph maps {have[0]} inputs to {have[1]} outputs, the table has "
@@ -93,6 +95,9 @@ class FittedStructure(EstimatorParameters):
     history_: list[dict]
     interrupted_: str | None
     levels_: str
+    widths_: dict[str, int]
+    live_widths_: dict[str, float]
+    width_probabilities_: dict[str, dict[int, float]]
     notes_: list[str]
     likelihood_: str
     classes_: np.ndarray
@@ -292,6 +297,11 @@ def _explain(model, graph: Graph) -> None:
     model.ranking_ = [as_record(q) for q in scored[:len(r.ranking)]]
     model.path_ = [as_record(q) for q in r.path]
     model.evidence_ = r.evidence
+    widths = widths_of(graph, model.structure_probabilities_, r.ranking, r.live)
+    model.widths_ = {vertex: w["width"] for vertex, w in widths.items()}
+    model.live_widths_ = dict(r.live)
+    model.width_probabilities_ = {vertex: dict(zip(w["levels"], w["probability"]))
+                                  for vertex, w in widths.items()}
     if r.mixture is None:
         model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_,
                                         model.temperature[1])
@@ -345,7 +355,8 @@ def load(folder: str | Path, device: str = "cpu"):
         **{**params, "graph": None if record["default_graph"] else graph, "device": device})
     for name in TENSORS:
         setattr(model, name, tensors.pop(name))
-    for name, value in ({"path_": [], "notes_": [], "levels_": ""} | record["state"]).items():
+    for name, value in ({"path_": [], "notes_": [], "levels_": "", "widths_": {},
+                         "live_widths_": {}, "width_probabilities_": {}} | record["state"]).items():
         setattr(model, name, restored(value, name, record))
     tensors = {k: v.to(device) for k, v in tensors.items()}
     parts = record["parts"]

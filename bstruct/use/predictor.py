@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.search.result import Result
 from bstruct.training.batch import Batch, forward_of, weight_samples
+from bstruct.training.hidden_mixture import HiddenMixture
 from bstruct.training.mixture import Mixture
 
 # %% ../../nbs/use/02_predictor.ipynb #6b456728
@@ -76,7 +77,7 @@ class Member:
 class Judged:
     "A mixture of linearised posteriors, or the best network of it alone."
 
-    mixture: Mixture
+    mixture: Mixture | HiddenMixture
     best: bool
 
 
