@@ -106,7 +106,8 @@ class Result:
     `ranking` holds the structures that were compared, best first; `path` those that a growing or
     shrinking search went through, in that order. `mixture` predicts where the dual engine judged
     or widths were walked, and `batches` is empty. `live`: mean number of live units by vertex.
-    `levels` says how the hyperparameters were fitted, `notes` what a reader should know, a collapse above all.
+    `levels` says how the hyperparameters were fitted, `notes` what a reader should know,
+    a collapse above all.
     """
 
     graph: Graph
