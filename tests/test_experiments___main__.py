@@ -6,22 +6,17 @@ import pytest  # noqa: F401
 from bstruct.experiments.__main__ import *
 
 # %% ../nbs/experiments/29___main__.ipynb #e66860be
-import json
-
-import pytest
+import tempfile
+import warnings
+from pathlib import Path
 
 from bstruct.experiments.__main__ import EXPERIMENTS
 from bstruct.experiments.study import read_study
 
-# %% ../nbs/experiments/29___main__.ipynb #e07b0d8a
+# %% ../nbs/experiments/29___main__.ipynb #c3752e97
 def test_an_experiment_is_kept_and_goes_on():
-    import warnings
-
     tiny = {"data": {"d": lambda s: {"s": s}}, "methods": {"m": lambda made, s: {"v": float(s)}}}
     EXPERIMENTS.register("tiny", lambda: tiny)
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         out = Path(folder) / "tiny.json"
@@ -30,5 +25,11 @@ def test_an_experiment_is_kept_and_goes_on():
         whole = measure("tiny", seeds=3, out=out)
         assert [r["v"] for r in whole.rows] == [0.0, 1.0, 2.0] and whole.complete
         assert not out.with_suffix(".journal").exists() and len(read_study(out).rows) == 3
-        assert main(["tiny", "--seeds", "1", "--out", str(out)]) == 0
-    assert main(["tony"]) == 2
+
+# %% ../nbs/experiments/29___main__.ipynb #2cf14c6b
+def test_the_command_tells_how_it_went():
+    EXPERIMENTS.register("less", lambda: {"data": {"d": lambda s: {"s": s}},
+                                          "methods": {"m": lambda made, s: {"v": float(s)}}})
+    with tempfile.TemporaryDirectory() as folder:
+        assert main(["less", "--seeds", "1", "--out", f"{folder}/less.json"]) == 0
+    assert main(["loss"]) == 2

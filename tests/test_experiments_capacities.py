@@ -13,7 +13,7 @@ import numpy as np
 from bstruct.evidence.hidden import Hidden
 from bstruct.experiments.teachers import stairs
 
-# %% ../nbs/experiments/23_capacities.ipynb #dfe69143
+# %% ../nbs/experiments/23_capacities.ipynb #525f94b7
 def test_capacities_are_what_they_say():
     rows = stairs(2, 48, 0.1, 0)
     found = capacities_of(rows, 0, 4)
@@ -21,6 +21,10 @@ def test_capacities_are_what_they_say():
     assert all(len(v) == 4 and np.isfinite(v).all() for v in found.values())
     assert int(np.argmax(found["integrated"])) == 1  # width 2
     assert all(e <= c + 1e-9 for e, c in zip(found["elbo"], found["integrated"]))  # a bound is below
+
+# %% ../nbs/experiments/23_capacities.ipynb #670b11a3
+def test_a_network_learns():
+    rows = stairs(2, 48, 0.1, 0)
     curve = learning_curve(rows, 2, 0, 40)
     assert curve[-1] > curve[0] and len(curve) == 40
 

@@ -11,7 +11,7 @@ import pytest
 
 from bstruct.evidence.hidden import Hidden
 
-# %% ../nbs/experiments/20_teachers.ipynb #b276181f
+# %% ../nbs/experiments/20_teachers.ipynb #77d06d10
 def test_teachers_have_the_width_they_say():
     rows = stairs(3, 50, 0.0, 1)
     assert (
@@ -21,6 +21,9 @@ def test_teachers_have_the_width_they_say():
     assert len(turns) == 2  # up, down, up: two turning points
     with pytest.raises(ValueError, match="1 to 8 steps"):
         stairs(9)
+
+# %% ../nbs/experiments/20_teachers.ipynb #8d43482c
+def test_random_teachers_are_bounded():
     rows = random_teacher(2, 3, 40, 0.0, 1)
     assert rows.x.shape == (40, 3) and np.abs(rows.new_f).max() <= 3.0
 

@@ -12,12 +12,15 @@ import torch
 
 from bstruct.experiments.teachers import stairs
 
-# %% ../nbs/experiments/22_trap.ipynb #9d6cf323
+# %% ../nbs/experiments/22_trap.ipynb #ee4af157
 def test_an_interval_waits_and_is_seen_to():
     g = interval_gates(torch.tensor(2.4, dtype=torch.float64), 5)
     assert torch.allclose(g, torch.tensor([1, 1, 0.4, 0, 0], dtype=torch.float64))
     soft = interval_gates(torch.tensor(2.4, dtype=torch.float64), 400, 5.0)
     assert abs(float(soft.sum()) - math.log1p(math.exp(12.0)) / 5) < 1e-9  # the sum telescopes
+
+# %% ../nbs/experiments/22_trap.ipynb #5c5775d9
+def test_stays_and_turns_are_counted():
     told = waits([1.5, 1.6, 2.1, 1.9, 1.8, 1.7])
     assert told == {"dwell": 0.5, "cells": 2.0, "turns": 1.0}, told
     found = moved_by_loss(stairs(2, 40), 0, steps=50)

@@ -19,7 +19,7 @@ def stairs(n=96, m=2, noise=0.1, seed=0):
     f = (sign * np.tanh(6 * (x - np.linspace(-1.5, 1.5, m)))).sum(1, keepdims=True)
     return Hidden(x, f + noise * rng.standard_normal((n, 1)))
 
-# %% ../nbs/search/modes/07_path.ipynb #30073111
+# %% ../nbs/search/modes/07_path.ipynb #4e90af42
 def test_the_path_ends_at_the_teacher_from_both_ends():
     m = stairs(96, 2)
     low = evidence_path(m, np.random.default_rng(1), start=1, top=12, rounds=1)
@@ -29,6 +29,10 @@ def test_the_path_ends_at_the_teacher_from_both_ends():
     assert max(abs(p.mean - swept.mean) for p in (low, high)) < 0.5
     assert abs(low.log_evidence[1] - swept.log_evidence[1]) < 0.5  # the mode itself is the same
     assert 1.5 < low.live < 2.5
+
+# %% ../nbs/search/modes/07_path.ipynb #9a494102
+def test_a_ladder_steps_by_one_unit():
+    m = stairs(60, 2)
     ladder = Ladder(m, np.random.default_rng(0), top=8)
     ladder.put(6, [m.draw(6, ladder.rng)])
     assert m.width(ladder.best[6].z) == 6 and all(m.width(z) == 5 for z in ladder.fallen(6))

@@ -101,7 +101,7 @@ class _Chain:
                     self.live.append(int((death_gains(self.m, self.z) < 0).sum()))
         return self
 
-# %% ../../nbs/evidence/26_jump.ipynb #8408ba83
+# %% ../../nbs/evidence/26_jump.ipynb #6db316e8
 def split_rhat(chains: Sequence[Sequence | np.ndarray]) -> float:
     "R-hat of scalar chains of one length, each cut into halves; 1 where all values are equal."
     half = min(map(len, chains)) // 2
@@ -111,7 +111,7 @@ def split_rhat(chains: Sequence[Sequence | np.ndarray]) -> float:
         return 1.0 if between == 0 else math.inf
     return math.sqrt((half - 1) / half + between / half / within)
 
-
+# %% ../../nbs/evidence/26_jump.ipynb #493beae8
 def jump(m: Hidden, rng: Generator, *, levels: Sequence[int] = tuple(range(1, 21)),
          prior: str = "poisson:1", start: Sequence[int] = (1, 12, 1, 12), moves: int = 40_000,
          burn: float = 0.3) -> LevelPosterior:

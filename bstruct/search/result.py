@@ -9,13 +9,13 @@ __all__ = ['Scored', 'as_record', 'from_record', 'to_frame', 'Result']
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.structure.law import as_structure
 from bstruct.structure.variable import Structure, text
 from bstruct.training.batch import Batch
-from bstruct.training.mixture import Mixture
 
 # %% ../../nbs/search/02_result.ipynb #decac18b
 @dataclass(frozen=True)
@@ -104,9 +104,10 @@ class Result:
     whole ranking.
 
     `ranking` holds the structures that were compared, best first; `path` those that a growing or
-    shrinking search went through, in that order. `mixture` predicts where the dual engine judged,
-    and `batches` is empty. `levels` says how the hyperparameters were fitted, `notes` what a reader
-    should know, a collapse above all.
+    shrinking search went through, in that order. `mixture` predicts where the dual engine judged
+    or widths were walked, and `batches` is empty. `live`: mean number of live units by vertex.
+    `levels` says how the hyperparameters were fitted, `notes` what a reader should know,
+    a collapse above all.
     """
 
     graph: Graph
@@ -120,4 +121,5 @@ class Result:
     path: list[Scored] = field(default_factory=list)
     levels: str = ""
     notes: list[str] = field(default_factory=list)
-    mixture: Mixture | None = None
+    mixture: Any = None
+    live: dict[str, float] = field(default_factory=dict)

@@ -15,13 +15,14 @@ from bstruct.core.refusals import check_all_positive, check_at_least, check_choi
 from bstruct.core.registry import Registry
 from bstruct.hypergradient.call import methods
 from bstruct.objectives.coefficients import Coefficients
+from bstruct.structure.widths import expanded
 from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.fits import FitPlan, late_bounds
 from bstruct.training.variational import Plan
 
 # %% ../../nbs/search/01_settings.ipynb #015fd68a
 MODES: Registry[Callable[..., Any]] = Registry("mode")  # search/modes/family fills it
-NAMES = ("evidence", "grow", "shrink", "enumerate")  # of the library's own modes
+NAMES = ("evidence", "grow", "shrink", "enumerate", "path", "flow")  # of the library's own modes
 KLS = ("categorical", "gumbel")
 JUDGES = ("prequential", "laplace", "auto")
 
@@ -61,6 +62,18 @@ def _check_enumeration(settings) -> None:
                 "try mode='enumerate', or leave it out")
 
 
+def _check_hidden(hidden: Any) -> None:
+    "Refuse widths that are neither whole numbers above 0 nor ranges."
+    width = lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0
+    good = isinstance(hidden, tuple) and all(width(v) or isinstance(v, str) for v in hidden)
+    if not hidden or not good:
+        refuse("hidden", hidden, "a sequence of whole numbers above 0 or ranges is needed",
+               "write for example hidden=(1,) or hidden=('1..16',)")
+    for v in hidden:
+        if isinstance(v, str) and not expanded(v)[0][-1].isdigit():
+            refuse("hidden", v, "a range has whole numbers at its ends", "try hidden=('1..16',)")
+
+
 def _check(settings) -> None:
     "Every refusal, in the order of the fields' importance; lists become tuples."
     for name in ("hidden", "candidates", "temperature", "tempering", "c_train", "c_prior",
@@ -75,7 +88,7 @@ def _check(settings) -> None:
     check_at_least(settings, 1, counts, True)
     check_at_least(settings, 0, ("min_steps",), True)
     check_at_least(settings, 0, ("c_reg", "learning_rate", "structure_learning_rate"), False)
-    check_all_positive(settings, ("hidden",), True)
+    _check_hidden(settings.hidden)
     check_all_positive(settings, ("temperature", "tempering"), False)
     if len(settings.temperature) != 2:
         refuse("temperature", settings.temperature, "two are needed, the first and the last",
@@ -96,8 +109,9 @@ class Settings:
     of Q, `tolerance` is in nats, learning rates are those of Adam.
     """
 
-    mode: str = "evidence"  # evidence, grow, shrink or enumerate
-    hidden: tuple[int, ...] = (64, 64)  # widths of the hidden vertices of the default graph
+    mode: str = "evidence"  # evidence, grow, shrink, enumerate, path or flow
+    # widths of the hidden vertices of the default graph, or ranges such as 1..16:poisson:1
+    hidden: tuple[int | str, ...] = (64, 64)
     # what each of its edges offers: an affine map, a nonlinearity behind it, or nothing
     candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu",
                                    "linear+sin")

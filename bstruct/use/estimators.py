@@ -25,6 +25,7 @@ from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.distributions.gumbel_softmax_kl import kl_categorical
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
+from bstruct.model.ordered import default_graph
 from bstruct.model.presets import dense
 from bstruct.objectives.complexity import complexity
 from bstruct.objectives.task import Task
@@ -45,6 +46,7 @@ from bstruct.use.predictor import (
 from bstruct.use.saving import TENSORS, batch_of, given, mixture_of, restored, save
 from bstruct.use.targets import (
     LAWS, behind_a_line, likely_law, number_target, row_weights, with_weights)
+from bstruct.use.widths import widths_of
 
 DOUBTED = 500  # rows of the fit that its predictions are compared on
 
@@ -63,7 +65,7 @@ def _processes(n_jobs) -> int:
 def _graph_for(graph: Graph | None, settings: Settings, inputs: int, outputs: int) -> Graph:
     "The user's graph, checked against the table, or the default one."
     if graph is None:
-        return Graph.dense(inputs, outputs, settings.hidden, settings.candidates)
+        return default_graph(inputs, outputs, settings.hidden, settings.candidates)
     have = math.prod(graph.vertices[0].shape), math.prod(graph.vertices[-1].shape)
     if have != (inputs, outputs):
         raise ValueError(f"the graph maps {have[0]} inputs to {have[1]} outputs, the table has "
@@ -108,6 +110,9 @@ class FittedStructure(EstimatorParameters):
     history_: list[dict]
     interrupted_: str | None
     levels_: str
+    widths_: dict[str, int]
+    live_widths_: dict[str, float]
+    width_probabilities_: dict[str, dict[int, float]]
     notes_: list[str]
     likelihood_: str
     classes_: np.ndarray
@@ -390,6 +395,11 @@ def _explain(model, graph: Graph) -> None:
     model.ranking_ = [as_record(q) for q in scored[:len(r.ranking)]]
     model.path_ = [as_record(q) for q in r.path]
     model.evidence_ = r.evidence
+    widths = widths_of(graph, model.structure_probabilities_, r.ranking, r.live)
+    model.widths_ = {vertex: w["width"] for vertex, w in widths.items()}
+    model.live_widths_ = dict(r.live)
+    model.width_probabilities_ = {vertex: dict(zip(w["levels"], w["probability"]))
+                                  for vertex, w in widths.items()}
     if r.mixture is None:
         model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_,
                                         model.temperature[1])
@@ -443,7 +453,8 @@ def load(folder: str | Path, device: str = "cpu"):
     for name in TENSORS:
         if name in tensors:
             setattr(model, name, tensors.pop(name))
-    for name, value in ({"path_": [], "notes_": [], "levels_": ""} | record["state"]).items():
+    for name, value in ({"path_": [], "notes_": [], "levels_": "", "widths_": {},
+                         "live_widths_": {}, "width_probabilities_": {}} | record["state"]).items():
         setattr(model, name, restored(value, name, record))
     tensors = {k: v.to(device) for k, v in tensors.items()}
     parts = record["parts"]

@@ -154,11 +154,12 @@ def estimator_of(settings: Mapping, device: str | None, mode: str | None = None)
 def candidates_of(settings: Mapping) -> dict[str, tuple[str, ...]]:
     "The candidates of each edge, of the run's own graph or of the default one."
     from bstruct.model import Graph
+    from bstruct.model.ordered import default_graph
 
     if settings["graph"]:
         return Graph.from_json(settings["graph"]).candidates
-    search = settings_of(settings["search"])
-    return Graph.dense(settings["facts"]["columns"], 1, search.hidden, search.candidates).candidates
+    search, columns = settings_of(settings["search"]), settings["facts"]["columns"]
+    return default_graph(columns, 1, search.hidden, search.candidates).candidates
 
 # %% ../../nbs/use/09_flow.ipynb #bcde231a
 class Progress:

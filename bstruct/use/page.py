@@ -62,6 +62,7 @@ _PAGE = """<!doctype html>
 <div class="grid">
 <section class="wide"><h2>The structure</h2>
 {{ image("structure", "The graph; each edge, by itself, with its most probable candidate.") }}
+{{ image("widths", "Probability of each number of units, and log evidence of one order of them.") }}
 <div class="scroll"><table><tr><th>edge</th><th>candidate</th><th class="n">probability</th></tr>
 {% for edge, c, p in choices %}<tr><td>{{ edge|arrow }}</td><td>{{ c }}</td>
 <td class="n">{{ "%.3f"|format(p) }}</td></tr>{% endfor %}

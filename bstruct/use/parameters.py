@@ -18,9 +18,9 @@ class EstimatorParameters(BaseEstimator):
     Parameters
     ----------
     mode : str, default="evidence"
-        evidence, grow, shrink or enumerate.
-    hidden : tuple[int, ...], default=(64, 64)
-        widths of the hidden vertices of the default graph.
+        evidence, grow, shrink, enumerate, path or flow.
+    hidden : tuple[int | str, ...], default=(64, 64)
+        widths of the hidden vertices of the default graph, or ranges such as 1..16:poisson:1.
     candidates : tuple[str, ...], default=("zero", "linear", "linear+relu", "linear+tanh",
         "linear+silu", "linear+sin")
         what each of its edges offers: an affine map, a nonlinearity behind it, or nothing.
@@ -111,6 +111,12 @@ class EstimatorParameters(BaseEstimator):
         the stage that Ctrl-C or the time limit ended.
     levels_ : str
         how the hyperparameters were fitted.
+    widths_ : dict
+        vertex to its most probable number of units, where a range was given.
+    live_widths_ : dict
+        vertex to the mean number of units that the rows support.
+    width_probabilities_ : dict
+        vertex to number of units to probability.
     notes_ : list of str
         what a reader should know.
     likelihood_ : str

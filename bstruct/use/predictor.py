@@ -24,6 +24,7 @@ from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.search.result import Result
 from bstruct.training.batch import Batch, forward_of, weight_samples
 from bstruct.training.compact import TOGETHER, Passes, chosen_by, has_rule
+from bstruct.training.hidden_mixture import HiddenMixture
 from bstruct.training.mixture import Mixture
 from bstruct.use.units import unit_of
 
@@ -107,7 +108,7 @@ class Member:
 class Judged:
     "A mixture of linearised posteriors, or the best network of it alone."
 
-    mixture: Mixture
+    mixture: Mixture | HiddenMixture
     best: bool
 
 

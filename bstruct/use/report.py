@@ -16,6 +16,8 @@ from bstruct.evidence.core import Scope
 from bstruct.search.result import from_record
 from bstruct.use import plots
 from bstruct.use.beside import plain_words
+from bstruct.use.widths import plot_widths, sentence, widths_of
+
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
 def assess_classes(p: np.ndarray, classes: np.ndarray, y: np.ndarray) -> tuple[dict, dict]:
@@ -80,12 +82,21 @@ def _path(model) -> list[dict]:
         model.path_, pareto_optimal(model.result_.path))]
 
 
+def _widths(model) -> dict[str, dict]:
+    "The laws of the widths that were chosen, by vertex."
+    if not getattr(model, "widths_", {}):
+        return {}
+    return widths_of(model.graph_, model.structure_probabilities_, model.result_.ranking,
+                     model.live_widths_)
+
+
 def summarise(model) -> dict:
     "What a fitted estimator found, as JSON can hold it."
     ranking = [{k: (v.item() if isinstance(v, np.generic) else v) for k, v in r.items()}
                for r in model.ranking_]
     mine, _ = _rivals({"structure": model.structure_, "ranking": ranking})
-    return {"structure": dict(model.structure_),
+    widths = _widths(model)
+    return {"structure": dict(model.structure_), **({"widths": widths} if widths else {}),
             "probabilities": {e: dict(p) for e, p in model.structure_probabilities_.items()},
             "evidence": model.evidence_.to_dict(), "evidence_text": str(model.evidence_),
             "ranking": ranking,
@@ -141,6 +152,8 @@ def verdict(summary: Mapping) -> str:
         clear = (abs(lead) if named else lead) > 2 * error
         said += ("." if clear else f", within two standard errors ({2 * error:.1f}): their order "
                                    "is open.")
+    if summary.get("widths"):
+        said += f" {sentence(summary['widths'])}"
     if not summary["evidence"].get("reliable", True):
         reason = summary["evidence"].get("diagnostics", {}).get("reason", "its estimator says so")
         said += f" This evidence is not reliable: {reason}."
@@ -258,6 +271,8 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
     if len(ranking) > 12:
         made["ranks"] = plots.plot_ranks(ranking, summary.get("answers", []))
         made["pareto"] = plots.plot_pareto(ranking, summary.get("answers", []))
+    if summary.get("widths"):
+        made["widths"] = plot_widths(summary["widths"])
     if summary.get("path"):
         made["path"] = _path_figure(summary["path"])
     if summary.get("test"):

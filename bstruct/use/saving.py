@@ -21,14 +21,21 @@ from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.structure.law import as_structure
 from bstruct.training.batch import Batch, one_hot
+from bstruct.training.hidden_mixture import HiddenMixture, hidden_mixture
 from bstruct.training.mixture import Mixture, from_tensors, to_tensors
 
 # %% ../../nbs/use/03_saving.ipynb #e70f72c6
 STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_", "feature_names_in_",
          "classes_",
          "target_mean_", "target_scale_", "structure_", "structure_probabilities_", "ranking_",
-         "path_", "complexity_", "interrupted_", "notes_", "levels_")
+         "path_", "complexity_", "interrupted_", "notes_", "levels_", "widths_", "live_widths_",
+         "width_probabilities_")
 TENSORS = ("input_mean_", "input_scale_", "input_span_")
+
+
+def _tensors_of(mixture: Mixture | HiddenMixture) -> tuple[dict[str, Tensor], dict]:
+    "A mixture of either kind as tensors and a record."
+    return mixture.to_tensors() if isinstance(mixture, HiddenMixture) else to_tensors(mixture)
 
 
 def _plain(value):
@@ -79,7 +86,7 @@ def record_of(model) -> dict:
              for s, p, b in zip(r.structures, r.probabilities, r.batches)]
     mixture = {} if r.mixture is None else {
         "structures": [[s, p] for s, p in zip(r.structures, r.probabilities)],
-                                            "mixture": to_tensors(r.mixture)[1]}
+                                            "mixture": _tensors_of(r.mixture)[1]}
     return {"kind": type(model).__name__, "format": 1, "params": params, "state": state, **classes,
             "graph": model.graph_.to_dict(), "parts": parts, "ranking": plain(r.ranking),
             "path": plain(r.path), "evidence": r.evidence.to_dict(),
@@ -99,7 +106,7 @@ def save(model, folder: str | Path) -> None:
         own = batch.params | {"sizes": batch.sizes, "c_reg": batch.c_reg}
         tensors |= {f"{i}|{k}": v for k, v in own.items()}
     if model.result_.mixture is not None:
-        tensors |= {f"mixture|{k}": v for k, v in to_tensors(model.result_.mixture)[0].items()}
+        tensors |= {f"mixture|{k}": v for k, v in _tensors_of(model.result_.mixture)[0].items()}
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.part")
     try:
         write_tensors(part / "model.safetensors", tensors, record_of(model))
@@ -124,9 +131,12 @@ def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor], i: int) -> Ba
     return Batch(net, own, gamma, sizes, c_reg)
 
 
-def mixture_of(graph: Graph, tensors: dict[str, Tensor], record: dict) -> Mixture | None:
-    "The saved mixture of the dual engine, where it judged."
+def mixture_of(graph: Graph, tensors: dict[str, Tensor],
+               record: dict) -> Mixture | HiddenMixture | None:
+    "The saved mixture of the dual engine, where it judged, or of a search over widths."
     own = {k.removeprefix("mixture|"): v for k, v in tensors.items() if k.startswith("mixture|")}
+    if own and "widths" in record["mixture"]:
+        return hidden_mixture(graph, own, record["mixture"])
     return from_tensors(graph, own, record["mixture"]) if own else None
 
 
@@ -136,6 +146,8 @@ def restored(value, name: str, record: dict):
                         else object)
     if name == "structure_":
         return as_structure(value)
+    if name == "width_probabilities_":
+        return {vertex: {int(n): p for n, p in law.items()} for vertex, law in value.items()}
     if name in ("ranking_", "path_"):
         return [{**q, "structure": as_structure(q["structure"])} for q in value]
     if name in ("target_mean_", "target_scale_") and isinstance(value, list):

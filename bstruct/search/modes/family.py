@@ -7,6 +7,7 @@ __all__ = ['search', 'check']
 
 # %% ../../../nbs/search/modes/06_family.ipynb #1352265b
 from collections.abc import Callable
+from functools import partial
 from os import PathLike
 
 from bstruct.model.graph import Graph
@@ -15,22 +16,27 @@ from bstruct.search.modes.enumeration import check_space, enumerate_mode
 from bstruct.search.modes.evidence import evidence_mode
 from bstruct.search.modes.grow import grow_mode
 from bstruct.search.modes.shrink import shrink_mode
+from bstruct.search.modes.widths import applies, layout, widths_mode
 from bstruct.search.result import Result
 from bstruct.search.settings import MODES, Settings
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.walk import open_run
 from bstruct.structure import law
 
-# %% ../../../nbs/search/modes/06_family.ipynb #3d40fb14
+# %% ../../../nbs/search/modes/06_family.ipynb #a6870d61
 for _name, _mode in {"evidence": evidence_mode, "grow": grow_mode, "shrink": shrink_mode,
-                     "enumerate": enumerate_mode}.items():
+                     "enumerate": enumerate_mode, "path": widths_mode,
+                     "flow": partial(widths_mode, walk="flow")}.items():
     MODES.register(_name, _mode)
 
-# %% ../../../nbs/search/modes/06_family.ipynb #6176f7d2
+# %% ../../../nbs/search/modes/06_family.ipynb #180506df
+WALKS = ("grow", "shrink", "path", "flow")  # modes without an outer objective
+
+
 def refuse_unused(settings: Settings) -> None:
     "No mode is told of structures to keep away from, and walks have no outer objective."
     for name in ("c_train", "c_prior", "validation",
-                 "hypergradient") if settings.mode in ("grow", "shrink") else ():
+                 "hypergradient") if settings.mode in WALKS else ():
         if getattr(settings, name) != getattr(Settings, name):
             raise ValueError(f"{name} is {getattr(settings, name)!r}, but mode {settings.mode!r} "
                              "compares structures by evidence and has no outer objective: leave "
@@ -40,7 +46,7 @@ def refuse_unused(settings: Settings) -> None:
         raise ValueError(f"c_comb is {c}, but there is no structure to keep away from: set "
                          "c_comb=0, or give bilevel an OuterPlan that names some in `known`")
 
-# %% ../../../nbs/search/modes/06_family.ipynb #357ac496
+# %% ../../../nbs/search/modes/06_family.ipynb #86b793b4
 def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
            checkpoint: str | PathLike | None = None, callback: Callable[[dict], None] | None = None,
            n_jobs: int = 1) -> Result:
@@ -50,7 +56,8 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     `n_jobs` processes fit the structures of `enumerate`, and change no result. Rows are expected in
     random order.
     """
-    mode = MODES[settings.mode]
+    by_width = settings.mode == "evidence" and applies(graph, task)
+    mode = MODES["path" if by_width else settings.mode]
     refuse_unused(settings)
     law.n_structures(graph.variables)  # every mode lists or counts
     judge_of(graph, task, settings)
@@ -65,5 +72,7 @@ def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None
     judge_of(graph, task, settings)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
+    if settings.mode in ("path", "flow"):
+        layout(graph, task)
     if settings.mode == "enumerate":
         check_space(graph, task, settings, n_jobs)

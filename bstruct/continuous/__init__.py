@@ -1,0 +1,1 @@
+"What the note on continuous structures needs beside variables, objectives and modes."
