@@ -309,6 +309,7 @@ def test_walks_have_a_path_and_are_saved_whole():
 # %% ../nbs/use/04_estimators.ipynb #bc3a6e5e
 def test_laws_of_edges_are_even_where_no_network_is_supported():
     from bstruct.search.result import Scored
+    from bstruct.evidence.core import Evidence
     from bstruct.use.estimators import _laws
 
     graph, none = Graph.dense(2, 1, (4,), ("zero", "linear")), Evidence(0.0)
