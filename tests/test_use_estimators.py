@@ -383,13 +383,27 @@ def test_walks_have_a_path_and_are_saved_whole():
         assert again.mode == mode and again.plot("path").get_xlabel() == m.plot("path").get_xlabel()
         pd.testing.assert_frame_equal(again.to_frame(), m.to_frame())
 
-# %% ../nbs/use/04_estimators.ipynb #8edd190c
+# %% ../nbs/use/04_estimators.ipynb #bc3a6e5e
+def test_laws_of_edges_are_even_where_no_network_is_supported():
+    from bstruct.search.result import Scored
+    from bstruct.evidence.core import Evidence
+    from bstruct.use.estimators import _laws
+
+    graph, none = Graph.dense(2, 1, (4,), ("zero", "linear")), Evidence(0.0)
+    row = lambda c, p: Scored({"x->h1": c}, none, probability=p)
+    model = Scored({}, none, probability=0.6, name="constant")
+    assert _laws(graph, [row("linear", 0.75), row("zero", 0.25)])["x->h1"]["linear"] == 0.75
+    law = _laws(graph, [model, row("linear", 0.3), row("zero", 0.1)])["x->h1"]
+    assert law == pytest.approx({"zero": 0.4, "linear": 0.6})
+
+# %% ../nbs/use/04_estimators.ipynb #9e7689fe
 def test_what_the_dual_engine_judged_it_predicts():
     import pickle
 
     X = np.random.default_rng(0).normal(size=(160, 3))
     y = 5 + 2 * np.sin(1.5 * X[:, 0]) + X[:, 1] + 0.2 * np.random.default_rng(1).normal(size=160)
-    judged = QUICK | dict(judge="laplace", hidden=(16,), candidates=("zero", "linear", "linear+tanh"))
+    judged = QUICK | dict(judge="laplace", min_steps=300, hidden=(16,),
+                          candidates=("zero", "linear", "linear+tanh"))
     models = [StructureRegressor(random_state=seed, **judged).fit(X[:100], y[:100])
               for seed in range(3)]
     scores = [m.score(X[100:], y[100:]) for m in models]

@@ -1,6 +1,6 @@
 """Does the seed decide? `python -m benchmarks.evidence.seeds [--jobs N] [--seconds S]`.
 
-Fourteen tables that need scikit-learn alone, each with one split of its rows; every judge fits the
+Fifteen tables that need scikit-learn alone, each with one split of its rows; every judge fits the
 same rows with every seed. `noises` and `lines` draw new rows with every seed instead: targets that
 know nothing of the columns, and targets that are linear in them. Cells (table, judge, seed) are
 worked off seed by seed, so that an interrupted run has seen all tables and judges alike; each is
@@ -20,10 +20,8 @@ import json
 import math
 import time
 import warnings
-from collections import defaultdict
-from itertools import combinations, product
+from itertools import product
 from pathlib import Path
-from statistics import fmean, stdev
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -38,6 +36,7 @@ from threadpoolctl import threadpool_limits
 from bstruct import StructureClassifier, StructureRegressor
 from bstruct.core.files import write_whole
 from bstruct.experiments.collection import load_entry
+from bstruct.experiments.seeds import markdown, summary
 
 RESULTS = Path(__file__).parent / "results" / "seeds.json"
 NUMBERS = ("diabetes", "friedman1", "friedman2", "friedman3", "friedman1-100", "linear", "noise",
@@ -106,69 +105,6 @@ def _timely(until: float, *given) -> dict | None:
     return cell(*given) if time.time() < until else None
 
 
-def covered(cells: list[dict]) -> tuple[float, float, int]:
-    """Of estimates of structures that three seeds or more have: how many of ± two errors hold the
-    mean over seeds; deviation over seeds by stated error, median; and how many they are."""
-    found = defaultdict(list)
-    for r in (r for c in cells for r in c["rows"] if not r["model"]):
-        if r["value"] is not None and r["error"]:
-            found[r["key"]].append((r["value"], r["error"]))
-    inside, ratios = [], []
-    for same in (v for v in found.values() if len(v) > 2):
-        mean = fmean(v for v, _ in same)
-        inside += [abs(v - mean) <= 2 * e for v, e in same]
-        ratios.append(stdev(v for v, _ in same) / fmean(e for _, e in same))
-    if not inside:
-        return math.nan, math.nan, 0
-    return fmean(inside), float(np.median(ratios)), len(inside)
-
-
-def variation(cells: list[dict]) -> float:
-    "Mean total variation of the laws of edges between two seeds."
-    far = [fmean(0.5 * sum(abs(p - b["edges"][e][c]) for c, p in law.items())
-                 for e, law in a["edges"].items()) for a, b in combinations(cells, 2)]
-    return fmean(far) if far else math.nan
-
-
-def share(cells: list[dict], key: str) -> float:
-    "Share of the seeds in which the model of this name has more than .8."
-    found = [r["probability"] for c in cells for r in c["rows"] if r["model"] and r["key"] == key]
-    return fmean(p > 0.8 for p in found) if found else math.nan
-
-
-def summary(cells: list[dict]) -> list[dict]:
-    "A row a table and a judge."
-    made = []
-    for name, judge in product(NUMBERS + CLASSES, JUDGES):
-        own = [c for c in cells if (c["table"], c["judge"]) == (name, judge)]
-        if not own:
-            continue
-        inside, ratio, many = covered(own) if name not in ("lines", "noises") else (math.nan,) * 3
-        scores = [c["score"] for c in own]
-        made.append({"table": name, "judge": judge, "seeds": len(own), "mean": fmean(scores),
-                     "least": min(scores), "most": max(scores),
-                     "usual": fmean(c["usual"] for c in own), "inside": inside, "ratio": ratio,
-                     "many": many, "tv": variation(own), "constant": share(own, "constant"),
-                     "linear": share(own, "linear model"), "cpu": fmean(c["cpu"] for c in own)})
-    return made
-
-
-def table(rows: list[dict]) -> str:
-    "The summary in Markdown."
-    head = ("table", "judge", "seeds", "score", "least … most", "ridge or logistic",
-            "within 2 errors", "deviation / error", "TV", "P(const) > .8", "P(linear) > .8",
-            "CPU s")
-    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
-    plain = lambda v: "–" if isinstance(v, float) and math.isnan(v) else f"{v:.2f}"
-    for r in rows:
-        cells = [r["table"], r["judge"], str(r["seeds"]), f"{r['mean']:.3f}",
-                 f"{r['least']:.3f} … {r['most']:.3f}", f"{r['usual']:.3f}",
-                 *(plain(r[k]) for k in ("inside", "ratio", "tv", "constant", "linear")),
-                 f"{r['cpu']:.1f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence.seeds",
                                      description=__doc__,
@@ -188,8 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parse(arguments)
     cells = json.loads(given.out.read_text()) if given.out.exists() else []
     done = {(c["table"], c["judge"], c["seed"]) for c in cells}
-    wanted = [(n, j, s) for s in range(given.seeds) for n in given.only or NUMBERS + CLASSES
-              for j in given.judge or JUDGES if (n, j, s) not in done]
+    every = product(range(given.seeds), given.only or NUMBERS + CLASSES, given.judge or JUDGES)
+    wanted = [(n, j, s) for s, n, j in every if (n, j, s) not in done]
     until = time.time() + given.seconds
     work = Parallel(given.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
     for found in work(delayed(_timely)(until, *w, given.quick) for w in wanted):
@@ -197,7 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
             cells.append(found)
             given.out.parent.mkdir(parents=True, exist_ok=True)
             write_whole(given.out, json.dumps(cells).encode())
-    print(table(summary(cells)))
+    print(markdown(summary(cells, ("lines", "noises"))))
 
 
 if __name__ == "__main__":

@@ -356,11 +356,13 @@ def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]
     return found
 
 
-def _of_networks(scored: list[Scored]) -> list[Scored]:
-    """The rows of structures, with probabilities among each other; where they are all 0, the first
-    has all of it."""
-    own = [r for r in scored if r.name is None]
-    return own if len(own) == len(scored) else _shared(own)
+def _laws(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]]:
+    """The law of every edge; what a model without structure has of the probability says nothing of
+    an edge, so that all its candidates have an equal part of it."""
+    found = _marginals(graph, [r for r in scored if r.name is None])
+    nothing = sum(cast(float, r.probability) for r in scored if r.name is not None)
+    even = lambda law: {c: p + nothing / len(law) for c, p in law.items()}
+    return {e: even(law) for e, law in found.items()} if nothing else found
 
 
 def _shared(rows: list[Scored]) -> list[Scored]:
@@ -388,7 +390,7 @@ def _explain(model, graph: Graph) -> None:
     scored = _ranked(r) or [Scored(r.structures[0], r.evidence, probability=1.0)]
     model.graph_, model.history_, model.interrupted_ = graph, r.history, r.interrupted
     model.notes_, model.levels_ = list(r.notes), r.levels
-    model.structure_probabilities_ = _marginals(graph, _of_networks(scored))
+    model.structure_probabilities_ = _laws(graph, scored)
     best = int(np.argmax(r.probabilities))
     alone = {e: c[0] if len(c) == 1 else c for e, c in graph.candidates.items()}
     model.structure_ = {e: r.structures[best].get(e, c) for e, c in alone.items()}

@@ -141,8 +141,6 @@ def estimator_of(settings: Mapping, device: str | None, mode: str | None = None)
         settings["facts"]["task"]]
     graph = None if settings["graph"] is None else Graph.from_json(settings["graph"])
     other = {"mode": mode, "budget": None, "halving": False} if mode else {}
-    if mode in ("grow", "shrink") and settings["search"].get("judge") == "laplace":
-        other["judge"] = "prequential"  # the only judge of walks
     declared = settings_of(settings["search"] | other)
     refuse_unused(declared)
     search = {k: v for k, v in asdict(declared).items() if k != "c_comb"}  # which is 0
