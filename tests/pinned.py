@@ -157,7 +157,13 @@ def unlabelled(record: dict) -> dict:
 
 
 def timeless(history: list[dict]) -> list[dict]:
-    return [{k: v for k, v in r.items() if k not in ("seconds", "forecast")} for r in history]
+    left_out = ("seconds", "forecast", "crc")
+    return [{k: v for k, v in r.items() if k not in left_out} for r in history]
+
+
+def unsealed(path: Path) -> dict:
+    "A file of a run without its checksum, in which the time of the run is."
+    return {k: v for k, v in json.loads(path.read_text()).items() if k != "sha256"}
 
 
 def tensors_of(batches) -> str:
@@ -577,8 +583,7 @@ def command(*args) -> tuple[int, str, str]:
 
 def outcome(run: Path) -> dict:
     "What is in a run folder, but for times, versions, figures and notes of other versions."
-    result = json.loads((run / "result.json").read_text())
-    settings = json.loads((run / "settings.json").read_text())
+    result, settings = unsealed(run / "result.json"), unsealed(run / "settings.json")
     left_out = ("versions", "history", "settings", "notes")
     model = bstruct.load(run / "model")
     result["ranking"], result["evidence"] = [unlabelled(r) for r in result["ranking"]], unlabelled(
@@ -590,7 +595,7 @@ def outcome(run: Path) -> dict:
             "history": digest(timeless(result["history"])),
             "weights": tensors_of(model.result_.batches),
             "search": settings["search"], "facts": settings["facts"], "seed": settings["seed"],
-            "encoder": json.loads((run / "encoder.json").read_text()),
+            "encoder": unsealed(run / "encoder.json"),
             "table": digest(table.to_csv(index=False).encode()),
             "predicted": model.predict_proba(three_classes()[0][:5])}
 
@@ -647,7 +652,7 @@ def finished_run_read():
 def interrupted_run_resumed():
     with tempfile.TemporaryDirectory() as folder:
         run = copy_of("interrupted", folder)
-        before = json.loads((run / "result.json").read_text())
+        before = unsealed(run / "result.json")
         stage = before["interrupted"] and json.loads(
             (run / "journal.jsonl").read_text().splitlines()[-1])["stage"]
         shown = command("show", run)[1].replace(folder, "").splitlines()

@@ -138,7 +138,7 @@ def whole(run: Path) -> bool:
     names = {f.name for f in home.folder.iterdir()}
     return ({"model", "encoder.json", "ranking.csv", "report.html", "result.json"} <= names
             and not home.read("result.json")["interrupted"]
-            and bool(home.read("encoder.json")["columns"])
+            and bool(home.read("encoder.json")["fitted"])
             and load(home.folder / "model").n_features_in_ == 2)
 
 

@@ -23,6 +23,11 @@ ONE_MOMENT = "the mean second moment behind the best precision has one formula, 
 SPREAD = ("the divergence of structure laws is summed so that many spread candidates keep "
           "their digits")
 LABEL = "an evidence says which rows it is of and by which fit"
+POOR = "a fit that explains the rows worse than a straight line says so in its notes"
+SEALED = ("journals and files of a run carry checksums, the encoder a version, results what "
+          "simpler models reach")
+FAR = ("estimators have likelihood, class_weight and time_limit; rows in other units are far "
+       "beyond those of the fit")
 EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pins/changed.json
     **dict.fromkeys(("evidence_of_three_classes", "evidence_of_two_classes", "evidence_of_numbers",
                      "evidence_that_decides", "evidence_of_a_graph_of_ones_own",
@@ -52,6 +57,17 @@ EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pin
     "saved_estimator_read": "estimators have no parameter c_comb, which no mode of theirs uses, "
                             "and have judge",
 }
+for _names, _why in (
+        (("evidence_of_three_classes", "evidence_of_numbers", "evidence_of_a_graph_of_ones_own",
+          "evidence_on_two_levels",
+          "evidence_with_rows_held_out", "grown_for_three_classes", "grown_for_numbers",
+          "shrunk_for_two_classes", "shrunk_for_numbers", "enumerated_for_numbers"), POOR),
+        (("enumeration_and_its_journal", "saved_enumeration_continued", "run_at_the_command_line",
+          "interrupted_run_resumed"),
+         SEALED), (("saved_estimator_read", "run_at_the_command_line", "interrupted_run_resumed"),
+                   FAR)):
+    for _name in _names:
+        EXCEPTIONS[_name] = "; ".join(filter(None, (EXCEPTIONS.get(_name), _why)))
 
 HERE = machine()
 RECORDED = json.loads((PINS_FOLDER / "pins.json").read_text())

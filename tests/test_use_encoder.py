@@ -48,7 +48,15 @@ def test_state_survives_json():
         np.testing.assert_array_equal(again.transform(frame), encoder.transform(frame))  # to the bit
         assert list(again.get_feature_names_out()) == list(encoder.get_feature_names_out())
 
-# %% ../nbs/use/16_encoder.ipynb #bf8900c8
+# %% ../nbs/use/16_encoder.ipynb #00a4f298
+def test_a_file_without_one_of_its_keys_is_refused():
+    state = json.loads(json.dumps(TableEncoder().fit(MIXED).to_dict()))
+    for key in state:
+        if key not in ("version", "categorical"):
+            with pytest.raises(ValueError, match="encoder of the run is damaged"):
+                TableEncoder.from_dict({k: v for k, v in state.items() if k != key})
+
+# %% ../nbs/use/16_encoder.ipynb #f0d3e0ad
 FIRST = {"impute": True, "categorical": ["zone"],
          "kinds": {"zone": "category", "age": "number", "on": "number"},
          "levels": {"zone": ["1.0", "2.0"]},
@@ -56,7 +64,7 @@ FIRST = {"impute": True, "categorical": ["zone"],
                                "scale_": [10.0, 0.5]},
                     "category": {"statistics_": ["2.0"]}}}
 
-# %% ../nbs/use/16_encoder.ipynb #c0cc929c
+# %% ../nbs/use/16_encoder.ipynb #1663b259
 def test_a_file_of_the_first_version_is_read():
     encoder = TableEncoder.from_dict(FIRST)
     table = pd.DataFrame({"zone": ["1", None, "2"], "age": ["40", "20", None],
@@ -68,7 +76,7 @@ def test_a_file_of_the_first_version_is_read():
             with pytest.raises(ValueError, match="damaged"):
                 TableEncoder.from_dict({k: v for k, v in FIRST.items() if k != key})
     for wrong in ([], None, 5, {"version": 3}, {"version": 2},
-                  {"version": 2, "columns": [5], "impute": True}):
+                  {"version": 2, "fitted": [5], "impute": True}):
         with pytest.raises(ValueError, match="encoder"):
             TableEncoder.from_dict(wrong)
 

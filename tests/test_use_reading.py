@@ -80,7 +80,7 @@ def test_a_file_without_names(tmp_path):
 
 
 def test_lines_above_the_table(tmp_path):
-    found = read_file(written(tmp_path, "3,2,u,v\n" + "1,2,3,4,5,6\n" * 4))
+    found = read_file(written(tmp_path, "3,2,u,v\n" + "1,5,3,4,5,6\n" * 4))
     assert found.frame.shape == (4, 6) and "no part of the table" in found.said[0]
     years = read_file(written(tmp_path, "land,1960,1961,1962\nA,1,2,3\nB,4,5,6\n"))
     assert list(years.frame) == ["land", "1960", "1961", "1962"] and len(years.frame) == 2

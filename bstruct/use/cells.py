@@ -11,6 +11,7 @@ import numbers
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def _number_text(value: float) -> str:
     return str(int(value)) if value % 1 == 0 and abs(value) < 1e16 else repr(float(value))
 
 
+@lru_cache(maxsize=1 << 17)
 def _text_of(value: str) -> str | None:
     text = value.strip()
     if _WHOLE.fullmatch(text):
@@ -62,29 +64,21 @@ CODES = ("NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "nan", "NaN", "NAN", "-nan",
 
 def texts(column: pd.Series, missing: Sequence[str] = ()) -> pd.Series:
     "The normal texts of a column, None where a value is missing."
-    gone = {normal(code) for code in missing} | {code for code in missing}
-    known: dict[Any, str | None] = {}
+    gone = {normal(code) for code in missing} | set(missing)
 
-    def of(value):
-        key = (type(value), value)
-        if key not in known:
-            text = normal(value)
-            known[key] = None if text in gone or value in gone else text
-        return known[key]
+    def of(value) -> str | None:
+        text = normal(value)
+        return None if text in gone or (isinstance(value, str) and value in gone) else text
 
-    return pd.Series([of(v) if isinstance(v, str | int) else _lasting(normal(v), gone)
-                      for v in column], dtype=object)
-
-
-def _lasting(text: str | None, gone: set) -> str | None:
-    return None if text in gone else text
+    cells = column.to_numpy(dtype=object).tolist()
+    return pd.Series(list(map(of if gone else normal, cells)), dtype=object)
 
 
 def plain_column(column: pd.Series) -> pd.Series:
     "The column without the memory of pandas' own categories and indices."
     return pd.Series(column.astype(object).to_numpy()
                      if isinstance(column.dtype, pd.CategoricalDtype)
-                     else column.array)
+                     else column.array, dtype=object if column.dtype == object else None)
 
 # %% ../../nbs/use/14_cells.ipynb #161b7630
 _FAR = ("inf", "-inf", "Infinity", "-Infinity", "infinity", "-infinity", "Inf", "-Inf", "+inf")

@@ -330,7 +330,9 @@ def check_table(options: Check) -> int:
     wrong = [f for f in found if f.wrong]
     if any(f.cure for f in wrong):
         cures = " ".join(str(f).rpartition(": ")[2] for f in cured(data)[1])
-        print(printable(f"\nbstruct fit {options.data} {cures}\nbstruct fit {options.data} --yes"))
+        begin = f"bstruct fit {options.data}" + (f" --target {options.target}" if options.target
+                                                 else "")
+        print(printable(f"\n{begin} {cures}\n{begin} --yes"))
     elif not wrong:
         print("nothing is wrong with it")
     return 1 if wrong else 0

@@ -96,7 +96,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         "What was learnt, as JSON can hold it."
         return {"version": 2, "impute": bool(self.impute), "categorical": list(self.categorical),
                 "missing": list(self.missing),
-                "columns": [dict(c.__dict__) for c in self.columns_.values()],
+                "fitted": [dict(c.__dict__) for c in self.columns_.values()],
                 "kinds": {c.name: c.kind for c in self.columns_.values()},
                 "levels": {c.name: list(c.levels) for c in self.columns_.values()
                            if c.kind == "category"}}
@@ -167,8 +167,10 @@ def _restored(cls, state: Any) -> TableEncoder:
         if state.get("version", 1) not in (1, 2):
             raise ValueError(f"it has version {state['version']!r}, this bstruct reads 1 and 2: "
                              "update bstruct")
-        columns = ([column_from(c) for c in state["columns"]] if "version" in state
-                   else _first_version(state))
+        own = "version" in state
+        if lost := [k for k in ("levels", "kinds", "missing") if own and k not in state]:
+            raise ValueError(f"{lost[0]!r} is missing")
+        columns = [column_from(c) for c in state["fitted"]] if own else _first_version(state)
         listed = [list(map(str, state.get(k, []))) for k in ("categorical", "missing")]
         encoder = cls(bool(state["impute"]), *listed)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
