@@ -190,6 +190,15 @@ def told(model, X) -> dict:
             "weights": tensors_of(model.result_.batches)}
 
 
+def summed(model, X) -> dict:
+    "Probabilities by all samples of all structures in float64, as every earlier version had them."
+    from bstruct.use.predictor import ensemble, predictive
+
+    by = {k: predictive(model, ensemble(model.result_, model.samples, of), torch.tensor(X))
+          for k, of in (("proba", "all"), ("best", "best"))}
+    return {k: v.numpy() for k, v in by.items()}
+
+
 def fitted(kind, table, **settings):
     X, y = table
     return kind(**settings, random_state=0).fit(X, y)
@@ -597,7 +606,7 @@ def outcome(run: Path) -> dict:
             "search": settings["search"], "facts": settings["facts"], "seed": settings["seed"],
             "encoder": unsealed(run / "encoder.json"),
             "table": digest(table.to_csv(index=False).encode()),
-            "predicted": model.predict_proba(three_classes()[0][:5])}
+            "predicted": summed(model, three_classes()[0][:5])["proba"]}
 
 
 def copy_of(name: str, folder: str) -> Path:
@@ -629,7 +638,7 @@ def saved_graph_read():
 @pin
 def saved_estimator_read():
     model = bstruct.load(PINS_FOLDER / "estimator")
-    return {**told(model, three_classes()[0][:5]),
+    return {**told(model, three_classes()[0][:5]), "summed": summed(model, three_classes()[0][:5]),
             "params": {k: v for k, v in model.get_params(deep=False).items()
                                                               if k != "graph"}}
 

@@ -28,21 +28,26 @@ SEALED = ("journals and files of a run carry checksums, the encoder a version, r
           "simpler models reach")
 FAR = ("estimators have likelihood, class_weight and time_limit; rows in other units are far "
        "beyond those of the fit")
+# the steps of every search
+STEPS = ("the step of affine networks is written out, whose sums have another order; small tables "
+         "take smaller minibatches; a settled race ends; predictions are in float32, by a share of "
+         "the samples")
 EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pins/changed.json
     **dict.fromkeys(("evidence_of_three_classes", "evidence_of_two_classes", "evidence_of_numbers",
                      "evidence_that_decides", "evidence_of_a_graph_of_ones_own",
                      "evidence_on_two_levels",
-                     "evidence_with_rows_held_out", "interrupted_run_resumed"), TEMPERATURE),
+                     "evidence_with_rows_held_out", "interrupted_run_resumed"),
+                    f"{STEPS}; {TEMPERATURE}"),
     **dict.fromkeys(("grown_for_three_classes", "grown_for_numbers", "shrunk_for_two_classes",
                      "shrunk_for_numbers"),
-                    PAIRED),
+                    f"{STEPS}; {PAIRED}"),
     **dict.fromkeys(("enumerated_for_numbers", "enumerated_for_three_classes_on_a_budget",
-                     "enumerated_for_two_classes_by_halving"), f"{NAMES}; {TEMPERATURE}"),
+                     "enumerated_for_two_classes_by_halving"), f"{STEPS}; {NAMES}; {TEMPERATURE}"),
     **dict.fromkeys(("enumerated_in_random_order", "saved_enumeration_continued"),
                     f"{NAMES}; {LABEL}"),
     **dict.fromkeys(("enumerated_by_laplace_in_the_order_given", "enumeration_and_its_journal"),
                     LABEL),
-    "run_at_the_command_line": f"{LABEL}; {TEMPERATURE}",
+    "run_at_the_command_line": f"{STEPS}; {LABEL}; {TEMPERATURE}",
     "gaussians": ONE_MOMENT,
     "bilevel_on_the_cube": "the law was a categorical one over the switches; it is now that of "
                            "independent switches",
@@ -55,7 +60,8 @@ EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pin
                              "follows the larger variance",
     "evidence_in_closed_form": "the list of estimators has laplace_dual",
     "saved_estimator_read": "estimators have no parameter c_comb, which no mode of theirs uses, "
-                            "and have judge",
+                            "and have judge; predictions are in float32, by a share of the samples",
+    "finished_run_read": "its table of predictions is by the kept mixture in float32",
 }
 for _names, _why in (
         (("evidence_of_three_classes", "evidence_of_numbers", "evidence_of_a_graph_of_ones_own",
@@ -170,19 +176,28 @@ def test_a_saved_graph_is_the_graph():
 
 def test_a_saved_estimator_predicts_what_it_predicted_when_it_was_fitted():
     fresh, read = RECORDED["pins"]["evidence_of_three_classes"], now("saved_estimator_read")
-    assert not differences(fresh, {k: v for k, v in read.items() if k in fresh}, SAME_MACHINE)
+    # what it predicts is in float32 since, and with fewer samples of improbable structures
+    read = {k: v for k, v in read.items() if k in fresh} | read["summed"]
+    assert not differences(fresh, read, SAME_MACHINE)
 
 
 @pytest.mark.parametrize("name", ["finished_run_read", "interrupted_run_resumed"])
 def test_a_saved_run_ends_as_a_run_without_interruption(name):
-    whole, found = now("run_at_the_command_line"), now(name)
+    "The saved runs are of the version that recorded the pins, and so is the whole run here."
+    whole, found = RECORDED["pins"]["run_at_the_command_line"], now(name)
     shared = ("result", "history", "weights", "search", "facts", "seed", "encoder", "table",
               "predicted")
+    if name == "interrupted_run_resumed":  # the last stage goes on as it trains today
+        shared = ("result", "search", "facts", "seed", "encoder", "table")
 
     def part(r):
         "What both have, but for the mixing entropy, which saved runs tell at temperature 1."
         complexity = {k: v for k, v in r["result"]["complexity"].items() if k != "mixing entropy"}
-        return {k: r[k] for k in shared} | {"result": r["result"] | {"complexity": complexity}}
+        if "weights" in shared:
+            result = r["result"] | {"complexity": complexity}
+        else:  # without what the last stage decides
+            result = {k: v for k, v in r["result"].items() if k not in ("complexity", "test")}
+        return {k: r[k] for k in shared} | {"result": result}
 
     assert not differences(part(whole), part(found), SAME_MACHINE)
     if name == "finished_run_read":

@@ -18,7 +18,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.race import rounds
-from bstruct.training.fits import FitPlan, pooled, prequential_evidence
+from bstruct.training.fits import FitPlan, _mean_of_starts, pooled, prequential_evidence
 
 
 QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2)
@@ -68,3 +68,34 @@ def test_screening_drops_the_worst_after_each_round():
     starts = [e.diagnostics["replicas"] for e in found]
     assert sorted(starts) == [1, 2, 4] and all(math.isfinite(e.stderr) and e.reliable for e in found)
     assert [h["epoch"] for h in run.history if h["stage"] == "screening"] == [3, 5, 6]
+
+# %% ../nbs/search/stages/05_screening.ipynb #5359f223
+def test_a_settled_race_is_over():
+    from unittest.mock import patch
+
+    from bstruct.search.stages import screening as module
+
+
+    def told(gap):
+        "Evidence of five structures with gaps of so many nats, and how many starts each has got."
+        calls, structures = [], [{"x->h1": str(i)} for i in range(5)]
+
+        def fits(graph, some, task, plan, seed):
+            "As `prequential_evidence`, with starts that differ by a nat."
+            calls.append(len(some))
+            g = torch.Generator().manual_seed(seed)
+            luck = torch.randn(5, plan.starts, generator=g)
+            own = [(luck[int(s["x->h1"])] - gap * int(s["x->h1"])).tolist() for s in some]
+            return [_mean_of_starts(v, 1, 1, None) for v in own]
+
+        records = []
+        with patch.object(module, "prequential_evidence", fits):
+            found = screened(small_graph(), structures, sine(), FitPlan((1, 2)),
+                             [(5, 1), (4, 3), (3, 4)], seed=0, tell=records.append)
+        assert [r["epoch"] for r in records][-1] == 12 == records[0]["epochs"]
+        return calls, [e.diagnostics["replicas"] for e in found]
+
+
+    assert told(0.0)[0] == [5, 4, 3] and told(1000.0) == ([5, 4], [4, 4, 4, 4, 1])
+    calls, starts = told(0.9)
+    assert calls == [5, 4, 2] and starts == [8, 8, 4, 4, 1]

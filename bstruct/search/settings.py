@@ -17,7 +17,7 @@ from bstruct.hypergradient.call import methods
 from bstruct.objectives.coefficients import Coefficients
 from bstruct.structure.widths import expanded
 from bstruct.training.outer_plan import OuterPlan
-from bstruct.training.fits import FitPlan, late_bounds
+from bstruct.training.fits import FitPlan, late_bounds, rows_of_step
 from bstruct.training.variational import Plan
 
 # %% ../../nbs/search/01_settings.ipynb #015fd68a
@@ -151,8 +151,9 @@ class Settings:
         _check(self)
 
     def plan(self, n: int) -> Plan:
-        "How a supernet or a posterior trains on n rows: at least `min_steps` steps in all."
-        size = min(self.batch_size, n)
+        """How a supernet or a posterior trains on n rows: at least `min_steps` steps in all, on
+        fewer rows each where the table is small."""
+        size = rows_of_step(n, self.epochs, self.min_steps, self.batch_size)
         steps = max(math.ceil(n / size), math.ceil(self.min_steps / self.epochs))
         return Plan(self.epochs, steps, size, self.learning_rate, self.structure_learning_rate,
                     cast(tuple[float, float], tuple(self.temperature)), self.structure_kl)

@@ -9,6 +9,7 @@ __all__ = ['Rule', 'likelihood_pull', 'Part', 'has_rule', 'Passes', 'Compact', '
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import get_ident
 from typing import NamedTuple
 
 import torch
@@ -166,11 +167,17 @@ class Passes:
                     self.into[edge.target] = self.into.get(edge.target, 0) + 1
                     self.outof[edge.source] = self.outof.get(edge.source, 0) + 1
 
-    def room(self, *key) -> Tensor:
-        "A tensor that is always the same for a key, which ends with its shape and its dtype."
-        if key not in self.rooms:
-            self.rooms[key] = torch.empty(key[-2], dtype=key[-1])
-        return self.rooms[key]
+    def room(self, role: str, part: int | str, shape: tuple[int, ...],
+             dtype: torch.dtype) -> Tensor:
+        """A tensor of that shape, in a place that is the same for every call of a role and a part;
+        each thread has its own."""
+        key = get_ident(), role, part, dtype
+        held = self.rooms.get(key)
+        if held is None or held[0].shape != shape:
+            size = math.prod(shape)
+            place = held[1] if held and len(held[1]) >= size else torch.empty(size, dtype=dtype)
+            held = self.rooms[key] = place[:size].view(shape), place
+        return held[0]
 
     def forward(self, maps: list[tuple[Tensor, Tensor]],
                 x: Tensor) -> tuple[Float[Tensor, "M n C"], list[tuple]]:
@@ -246,7 +253,8 @@ class Passes:
             sums[name] = v
             return
         if new:
-            sums[name] = self.room(name, many is self.into, (self.models, *v.shape[1:]), v.dtype)
+            role = "sum" if many is self.into else "pull"
+            sums[name] = self.room(role, name, (self.models, *v.shape[1:]), v.dtype)
             sums[name].copy_(v) if full else sums[name].zero_()
         if not full:
             sums[name].index_add_(0, part.models, v)

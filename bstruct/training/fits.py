@@ -44,6 +44,13 @@ def late_bounds(n: int, blocks: int) -> tuple[int, ...]:
 # %% ../../nbs/training/04_fits.ipynb #7fe45c28
 LEAST = 32  # rows of a step, if there are so many
 
+
+def rows_of_step(n: int, epochs: int, min_steps: int, batch_size: int) -> int:
+    """Rows of a step on n rows: as many as `epochs` passes in `min_steps` steps need, between
+    `LEAST` and `batch_size`."""
+    enough = math.ceil(epochs * n / min_steps) if min_steps else n
+    return min(batch_size, n, max(LEAST, enough))
+
 # %% ../../nbs/training/04_fits.ipynb #93ab5c99
 @dataclass(frozen=True)
 class FitPlan:
@@ -65,8 +72,7 @@ class FitPlan:
     def steps(self, past: int) -> tuple[int, int]:
         """Rows of a step and steps of a fit to `past` rows: fewer rows, not more passes than
         `epochs`, where `min_steps` ask for it, but at least `LEAST`."""
-        enough = math.ceil(self.epochs * past / self.min_steps) if self.min_steps else past
-        size = rounded(min(self.batch_size, past, max(LEAST, enough)))
+        size = rounded(rows_of_step(past, self.epochs, self.min_steps, self.batch_size))
         return size, max(self.min_steps, self.epochs * math.ceil(past / size))
 
     @property

@@ -8,7 +8,6 @@ __all__ = ['standardise', 'distance', 'Member', 'ensemble', 'Ready', 'ready', 'p
 # %% ../../nbs/use/02_predictor.ipynb #f6d9d83b
 import math
 from collections.abc import Callable, Iterator
-from copy import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -135,7 +134,10 @@ def ensemble(result: Result, samples: int, structures: str = "all") -> "list[Mem
             list(weight_samples(batch, each, generator))).detach()))
     return members
 
-# %% ../../nbs/use/02_predictor.ipynb #2ab06b90
+# %% ../../nbs/use/02_predictor.ipynb #6048461d
+PIECE = 256  # rows whose activations stay in the cache of a core
+
+# %% ../../nbs/use/02_predictor.ipynb #5afb7bac
 @dataclass
 class Ready:
     """A mixture in float32: of each structure its probability, the groups of its networks, and the
@@ -148,12 +150,17 @@ class Ready:
         """For each structure its probability, the outputs [C, S, n] of its networks at
         standardised rows, and their noise variances [S]."""
         for p, groups, noise in self.parts:
-            found = [copy(passes).forward(maps, z.float().contiguous())[0].permute(2, 0, 1)
+            found = [passes.forward(maps, z)[0].permute(2, 0, 1).contiguous()
                      for passes, maps in groups]
             yield p, torch.cat(found, 1), noise
 
     def __call__(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "k n"]:
         "Probabilities of the classes, or mean and variance of a standardised number, in float64."
+        with torch.no_grad():
+            return torch.cat([self.moments(part) for part in z.float().split(PIECE)], 1)
+
+    def moments(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "k n"]:
+        "The same of a piece, in float32."
         total = 0.0
         for p, out, noise in self.outputs(z):
             if self.likelihood == "categorical":

@@ -17,7 +17,7 @@ from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.objectives.task import Task
-from bstruct.search.stages.race import compared
+from bstruct.search.stages.race import compared, within_reach
 from bstruct.training.fits import FitPlan, pooled, prequential_evidence
 
 # %% ../../../nbs/search/stages/05_screening.ipynb #884125de
@@ -39,14 +39,17 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf
     going, done, total = list(range(len(structures))), 0, sum(n for n, _ in rounds)
     for turn, (n, starts) in enumerate(rounds):
-        going, known = going[:n], [e for e in found if e]
+        going, known = _further(going, found)[:n] if turn else going[:n], [e for e in found if e]
+        if turn and len(going) < min(2, n):
+            tell(_record(total, total, known))
+            break  # the order is settled
         part, new = [structures[i] for i in going], []
         work = partial(prequential_evidence, graph, task=task, plan=replace(plan, starts=starts),
                        seed=1000 * seed + turn)
-        for i, first in enumerate(range(0, n, TILE)):
+        for i, first in enumerate(range(0, len(going), TILE)):
             new += _tile(f"screening/{turn}/{i}", part[first:first + TILE], work, stage)
-            tell(_record(done + len(new), total, known + new))
-        done += len(new)
+            tell(_record(done + len(new) + n - len(going), total, known + new))
+        done += n
         for i, e in zip(going, new):
             found[i] = pooled(found[i], e) if found[i] and isinstance(e, Evidence) else e
         going = sorted((i for i in going if value(i) > -math.inf), key=lambda i: -value(i))
@@ -56,6 +59,13 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
     return found
 
 # %% ../../../nbs/search/stages/05_screening.ipynb #0c7b5b03
+def _further(going: list[int], found: list) -> list[int]:
+    "Those of `going` that may still be the best; all whose evidence has starts are compared."
+    known = [i for i, e in enumerate(found) if isinstance(e, Evidence) and e.value > -math.inf]
+    reach = dict(zip(known, within_reach([found[i] for i in known])))
+    return [i for i in going if reach.get(i)]
+
+
 def _tile(name: str, structures: list[Structure], work: Callable, stage: Callable) -> list:
     "Evidence of the structures of a tile, or their errors; in JSON, so that a stage can keep it."
     def plain():
