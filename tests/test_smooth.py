@@ -30,7 +30,8 @@ def test_smooth_candidates_have_one_derivative_and_relu_has_two():
     pool = candidate("maxpool:3")
     row = lambda t: torch.tensor([[[0.5 + t, 0.5, -1.0]]], dtype=torch.float64)
     cells = lambda t: pool.apply({}, row(t), (1, 3))[0, 0, 0].item()
-    assert one_sided(cells, 0.0, 1) > 0.99 and one_sided(cells, 0.0, -1) == 0  # where two cells are equal
+    # where two cells are equal
+    assert one_sided(cells, 0.0, 1) > 0.99 and one_sided(cells, 0.0, -1) == 0
 
 # %% ../nbs/model/10_smooth.ipynb #5855fc83
 def test_the_structure_meets_a_kink_through_two_edges():
