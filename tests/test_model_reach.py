@@ -47,9 +47,9 @@ def test_canonical_structures_compute_the_same():
     # biases are zero, so that an edge without input adds nothing
     w = net.init(torch.Generator().manual_seed(0))
     f = lambda s: net(w, {e: g[0] for e, g in one_hot(net, [s]).items()}, x)
-    names = {tuple(canonical(graph, s).items()) for s in graph.structures()}
+    distinct = {tuple(canonical(graph, s).items()) for s in graph.structures()}
     # h1 idle, h1 beside or before h2, and nothing at all
-    assert len(names) == 2 * (1 + 2 * 2) + 2 * 2 + 1
+    assert len(distinct) == 2 * (1 + 2 * 2) + 2 * 2 + 1
     for s in graph.structures():
         small = canonical(graph, s)
         assert canonical(graph, small) == small

@@ -103,7 +103,7 @@ def test_divergence_is_the_mean_log_ratio():
     # a prior N(0, γ²/a) of all four weights, with the γ of the first candidate
     for coupled in (False, True):
         a = coupled_log_precision(log_a, log_gamma[:, :1]) if coupled else log_a.expand(n, 1)
-        w = Normal(loc, log_scale.exp()).sample((n,))
+        w = loc + log_scale.exp() * torch.randn(n, *loc.shape, generator=g, dtype=loc.dtype)
         ratio = Normal(loc, log_scale.exp()).log_prob(w) - Normal(0 * loc, (-0.5 * a).exp()).log_prob(w)
         ratio = ratio.sum(-1) + q.log_prob_log(log_gamma) - p.log_prob_log(log_gamma)
         each = torch.func.vmap(kl_diagonal, (None, None, 0))(loc, log_scale, a)

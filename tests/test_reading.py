@@ -7,7 +7,7 @@ import pytest
 from tools import nb as nbtext
 from tools.check import ROOT, unreadable
 from tools.export import notebooks
-from tools.names import unknown
+from tools.names import rebound, unknown
 from tools.reading import CODE, bibliography, settle, settled, short_authors, to_jupyter, to_quarto
 
 QUARTO = r"""# Page
@@ -188,3 +188,13 @@ def test_what_a_called_function_needs_counts():
               cell("b", "A().n()"), cell("c", "A().m()"), early[2]]
     (found,) = unknown({"cells": method})
     assert found.startswith("cell c uses _g")
+
+
+def test_a_name_of_the_module_with_another_meaning_is_found():
+    cell = lambda id, source: {"cell_type": "code", "id": id, "source": source}
+    module = [cell("a", "#| exporti\nfrom os.path import join"),
+              cell("b", "#| export\ndef f(x): return join(x, 'y')")]
+    (found,) = rebound({"cells": [*module, cell("c", "#| test f\njoin = {1}\nf('x')")]})
+    assert found.startswith("cell c gives join another meaning")
+    for fine in ("from os.path import join", "joined = {1}", "f = 1", "[join for join in [1]]"):
+        assert not rebound({"cells": [*module, cell("c", fine)]}), fine

@@ -54,10 +54,10 @@ def test_names_of_one_network_share_its_luck():
     from scipy.stats import norm
     off = {"x->h2": "zero", "h1->h2": "zero"}  # whatever is on the third edge, the network is the same
     other = {"x->h1": "zero", "x->h2": "linear", "h1->h2": "zero"}
-    names = [off | {"x->h1": c} for c in GRAPH.choices["x->h1"]]
-    alike = [(s, i, Evidence(-4.0, 2.0), {}) for i, s in enumerate(names)]
+    called = [off | {"x->h1": c} for c in GRAPH.choices["x->h1"]]
+    alike = [(s, i, Evidence(-4.0, 2.0), {}) for i, s in enumerate(called)]
     rows = ranked(GRAPH, [*alike, (other, 9, Evidence(-3.0, 2.0), {})])
-    want = quad(lambda z: norm.pdf(z) / (1 + len(names) * math.exp(-1 + 8**0.5 * z)), -9, 9)[0]
+    want = quad(lambda z: norm.pdf(z) / (1 + len(called) * math.exp(-1 + 8**0.5 * z)), -9, 9)[0]
     assert rows[0].visit == 9
     assert abs(rows[0].probability - want) < 4 * rows[0].probability_error / 4096**0.5
     assert len({r.probability for r in rows[1:]}) == 1

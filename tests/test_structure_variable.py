@@ -34,6 +34,8 @@ def test_families_have_the_interface():
 
 # %% ../nbs/structure/01_variable.ipynb #f148354e
 def test_families_by_word():
+    from bstruct.structure.variable import family, family_of, register
+
     assert family("simplex") is Simplex and family("cube") is Cube and family("ordered") is Ordered
     assert family_of(Cube(("a",))) == "cube"
     with pytest.raises(ValueError, match="unknown family of variables 'cubes'; did you mean 'cube'"):

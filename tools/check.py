@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools.execute import FLAGS, digest, directives
 from tools.house import KNOWN, unexcused
-from tools.names import unknown
+from tools.names import complaints as unrunnable
 from tools.nb import read
 from tools.prose import complaints
 from tools.reading import settled
@@ -106,7 +106,7 @@ def unreadable(path: Path, root: Path = ROOT) -> list[str]:
         return [str(e)]
     new = [a["id"] for a, b in zip(nb["cells"], cells, strict=True) if a != b]
     raw = [f"cell {id} is not as Jupyter shows it; run `make export`" for id in new]
-    return raw + unknown(nb, root)
+    return raw + unrunnable(nb, root)
 
 
 def main() -> None:

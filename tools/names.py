@@ -162,11 +162,37 @@ def unknown(nb: dict, root: Path = ROOT) -> list[str]:
     return bad
 
 
+def complaints(nb: dict, root: Path = ROOT) -> list[str]:
+    "What stops a Run all, or misleads it."
+    return unknown(nb, root) + rebound(nb)
+
+
+def rebound(nb: dict) -> list[str]:
+    """Cells outside of the module that give another meaning to a name that its functions use: what
+    is a function's own in a test is everybody's in a notebook."""
+    cells = [c for c in nb["cells"] if c["cell_type"] == "code"]
+    own = [c for c in cells if directives(c["source"]).keys() & {"export", "exports", "exporti"}]
+    uses, makes = set(), set()
+    for cell in own:
+        uses |= set().union(*bodies(plain(cell["source"])).values())
+        makes |= table(plain(cell["source"]))[0]
+    bad = []
+    for cell in cells:
+        if cell in own or cell["source"].startswith("%%"):
+            continue
+        top = symtable.symtable(plain(cell["source"]), "cell", "exec")
+        given = {s.get_name() for s in top.get_symbols() if s.is_assigned() and not s.is_imported()}
+        if names := sorted(given & uses & makes):
+            bad.append(f"cell {cell['id']} gives {', '.join(names)} another meaning, which the "
+                       "module's functions would take: choose another name")
+    return bad
+
+
 def main(args: list[str]) -> None:
     from tools.export import notebooks
 
     files = [Path(a).resolve() for a in args] or notebooks(ROOT)
-    bad = [f"{f.relative_to(ROOT)}: {b}" for f in files for b in unknown(nbtext.read(f))]
+    bad = [f"{f.relative_to(ROOT)}: {b}" for f in files for b in complaints(nbtext.read(f))]
     print("\n".join(bad) or f"{len(files)} notebooks import what they use")
     sys.exit(bool(bad))
 
