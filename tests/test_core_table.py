@@ -20,8 +20,8 @@ def test_one_value():
 def test_text_and_html_hold_the_same_cells():
     import re
 
-    table = Table.of([{"name": "a<b", "nats": -1.234}, {"name": "c", "nats": 10}],
-                     forms={"nats": ".1f"})
+    rows = [{"name": "a<b", "nats": -1.234}, {"name": "c", "nats": 10}]
+    table = Table.of(rows, forms={"nats": ".1f"})
     assert str(table) == "name  nats\na<b   -1.2\nc     10.0"
     cells = re.findall(r"<(?:th|td)(?: [^>]*)?>(.*?)</t[hd]>", table._repr_html_())
     assert cells == ["name", "nats", "a&lt;b", "-1.2", "c", "10.0"]

@@ -44,10 +44,10 @@ def test_kl_is_the_integral():
 def test_both_directions_agree_for_two_candidates_and_sometimes_for_more():
     ratio = lambda *values: torch.tensor(values, dtype=torch.float64)
     zero = torch.zeros(3, dtype=torch.float64)
-    forth, back = kl_equal_temperature(zero, ratio(2, 0, -2)), kl_equal_temperature(
-        ratio(2, 0, -2), zero)
+    both = lambda r: (kl_equal_temperature(zero, r), kl_equal_temperature(r, zero))
+    forth, back = both(ratio(2, 0, -2))
     assert abs(forth - back) < 1e-12 and abs(forth - 2.55105) < 1e-5
-    forth, back = kl_equal_temperature(zero, ratio(2, 0, 0)), kl_equal_temperature(ratio(2, 0, 0), zero)
+    forth, back = both(ratio(2, 0, 0))
     assert abs(forth - back) > 0.05
     pair = ratio(1.3, -0.4)
     torch.testing.assert_close(kl_equal_temperature(pair, 0 * pair),

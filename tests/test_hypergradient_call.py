@@ -168,7 +168,7 @@ def test_state_goes_on():
 
 # %% ../nbs/hypergradient/02_call.ipynb #afd6510a
 def test_prepare_and_report():
-    from bstruct.hypergradient.call import prepare, report
+    from bstruct.hypergradient.call import Hypergradient, prepare, report
     inner, outer, theta, hyper = _toy()
     run, state, h = prepare(inner, outer, {"w": theta["w"].requires_grad_()}, hyper, steps=2, lr=0.1)
     assert not state.theta["w"].requires_grad and run.optimiser == SGD()

@@ -173,7 +173,9 @@ def test_judged_is_the_determinant_over_all_weights():
 
 # %% ../nbs/training/07_lanes.ipynb #6270b5fc
 def test_judged_by_either_side_and_by_counted_rows():
-    import bstruct.training.lanes as module
+    import inspect
+
+    space = inspect.unwrap(judged).__globals__  # of the module, or of this notebook
     task = sine(400, dtype=torch.float64)
     fit = fitted(TWO, task)  # 121 weights, fewer than rows
     by_weights, _ = judged(fit, task, torch.arange(400))
@@ -181,11 +183,11 @@ def test_judged_by_either_side_and_by_counted_rows():
     half = half_log_det(tensor_kernels(taps, torch.ones(2, 400, 1, 1).double()), fit.log_precision,
                         fit.log_noise)
     assert torch.allclose(by_weights, log_joint(fit, task, out) - half, atol=1e-8)
-    module.LARGEST, kept = 50, module.LARGEST
+    kept, space["LARGEST"] = space["LARGEST"], 50
     draws = [torch.randperm(400, generator=torch.Generator().manual_seed(s))[:100] for s in range(5)]
     high = torch.stack([judged(fit, task, rows)[0] for rows in draws])
     _, low = judged(fit, task, torch.arange(400))
-    module.LARGEST = kept
+    space["LARGEST"] = kept
     assert (high.mean(0) > by_weights).all() and (low < by_weights).all()
 
 # %% ../nbs/training/07_lanes.ipynb #6108a585
