@@ -54,7 +54,8 @@ def test_losses_and_calibration_and_a_torn_file(tmp_path):
     assert losses(rows, "next rows").tolist() == [0.19999999999999996] * 2 + [0.0] * 8
     told = row(rows, "next rows")
     assert told["above"] == 0.2 and told["best"] == 0.8 and abs(told["mean"] - 0.04) < 1e-12
-    c = calibration(np.array([0.6] * 50 + [0.9] * 50), np.array([1.0, 1, 1, 0, 0] * 10 + [1.0] * 50))
+    c = calibration(np.array([0.6] * 50 + [0.9] * 50),
+                    np.array([1.0, 1, 1, 0, 0] * 10 + [1.0] * 50))
     assert abs(c["error"] - 0.05) < 1e-9 and c["counts"] == [20] * 5
     lines = [json.dumps(r) for r in rows]
     (tmp_path / "networks.jsonl").write_text("\n".join([*lines, lines[0], lines[1][:40]]))

@@ -1,20 +1,22 @@
-"""Does `bstruct.compare` pick well? 12 laws, 10 seeds, n in 100, 300, 1000, 3000, six designs and the constant.
+"""Does `bstruct.compare` pick well? 12 laws, 10 seeds, n in 100, 300, 1000, 3000, six designs.
 
-    python -m benchmarks.compare                       go on with what is missing, on one core, and print the tables
-    python -m benchmarks.compare --jobs 16 --seconds 150 --out FOLDER      as much as that time permits
+    python -m benchmarks.compare                       go on with what is missing, print the tables
+    python -m benchmarks.compare --jobs 16 --seconds 150 --out FOLDER    as much as time permits
     python -m benchmarks.compare --shard 2/4           the third quarter of the runs alone
     python -m benchmarks.compare --designs estimators  five of scikit-learn instead of the networks
     python -m benchmarks.compare --show                the tables of what has been measured
 
-Every run draws n rows of a law, compares the designs by `bstruct.compare`, and asks what each method's pick is worth:
-the mean log density, nats a row, that the design fitted to all n rows gives to 20,000 fresh ones. Beside it stand the
-sum over all rows (the code length of prequential coding), 5-fold cross-validation once and two times, AIC, BIC, and the
-largest weight of stacking, all by the same fits, so that the methods differ in how they choose and in nothing else.
-Cross-validation takes the best stop of every network in hindsight; `compare` mixes the stops along the rows.
+Every run draws n rows of a law, compares the designs by `bstruct.compare`, and asks what each
+method's pick is worth: the mean log density, nats a row, that the design fitted to all n rows gives
+to 20,000 fresh ones. Beside it stand the sum over all rows (the code length of prequential coding),
+5-fold cross-validation once and two times, AIC, BIC, and the largest weight of stacking, all by the
+same fits, so that the methods differ in how they choose and in nothing else. Cross-validation takes
+the best stop of every network in hindsight; `compare` mixes the stops along the rows.
 
-The runs come in an order in which every law and every n has had a seed before any has the next one. A run is written to
-NAME.jsonl of --out as soon as it is done, and what is there is not run again. A run takes about half
-a minute of CPU with networks, and a few seconds with estimators. Tables go to summary.json.
+The runs come in an order in which every law and every n has had a seed before any has the next one.
+A run is written to NAME.jsonl of --out as soon as it is done, and what is there is not run again. A
+run takes about half a minute of CPU with networks, and a few seconds with estimators. Tables go to
+summary.json.
 """
 import argparse
 import json
@@ -61,7 +63,8 @@ def run(tasks: list[tuple[str, int, int, str]], jobs: int, seconds: float, path:
     from benchmarks.compare.runs import work
 
     end, done = time.monotonic() + seconds, 0
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool, open(path, "a", encoding="utf-8") as file:
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(jobs) as pool, open(path, "a", encoding="utf-8") as file:
         results = pool.imap_unordered(work, tasks)
         while done < len(tasks) and time.monotonic() < end:
             try:
@@ -71,7 +74,8 @@ def run(tasks: list[tuple[str, int, int, str]], jobs: int, seconds: float, path:
             file.write(json.dumps(found) + "\n")
             file.flush()
             done += 1
-            print(f"{done} of {len(tasks)}: {found['law']}, {found['n']} rows, seed {found['seed']}", flush=True)
+            told = f"{found['law']}, {found['n']} rows, seed {found['seed']}"
+            print(f"{done} of {len(tasks)}: {told}", flush=True)
         pool.terminate()
     return done
 
@@ -79,7 +83,8 @@ def run(tasks: list[tuple[str, int, int, str]], jobs: int, seconds: float, path:
 def main() -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th run from the i-th on")

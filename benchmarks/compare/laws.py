@@ -1,4 +1,4 @@
-"""Twelve laws of six standard normal inputs; the signal has variance 1, and the noise a deviation of its own."""
+"""Twelve laws of six standard normal inputs; the signal has variance 1, the noise its own."""
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ COLUMNS = 6
 
 @dataclass(frozen=True)
 class Law:
-    "A signal of x [n, 6], standardised over many rows, and the deviation of its noise; `tails`: Student's t of 3."
+    """A signal of x [n, 6], standardised over many rows, and the deviation of its noise; `tails`:
+    Student's t of 3."""
     signal: Callable[[Tensor], Tensor]
     noise: float = 0.4
     tails: bool = False

@@ -1,4 +1,5 @@
-"""One run: a law, a seed and a number of rows; what every method picks, and what the picks are worth."""
+"""One run: a law, a seed and a number of rows; what every method picks, and what picks are
+worth."""
 import math
 import time
 import warnings
@@ -69,7 +70,8 @@ def truth(found: Comparison, rivals: dict[str, Rival], law: str, n: int,
 
 
 def stacked(each: Tensor) -> Tensor:
-    "Weights [K] that maximise the log density of the mixture of rows with log densities [K, n], by EM."
+    """Weights [K] that maximise the log density of the mixture of rows with log densities [K, n],
+    by EM."""
     weights = torch.full((len(each),), -math.log(len(each)), dtype=each.dtype)
     for _ in range(500):
         joint = weights[:, None] + each
@@ -78,7 +80,8 @@ def stacked(each: Tensor) -> Tensor:
 
 
 def folds(rivals: dict[str, Rival], x: Tensor, y: Tensor, seed: int) -> Tensor:
-    "Log densities [K, O, m] of another cross-validation of as many folds, each fit at its best stop over all folds."
+    """Log densities [K, O, m] of another cross-validation of as many folds, each fit at its best
+    stop over all folds."""
     n = len(x)
     rows = rows_of(x, y, "gaussian")
     orders = balanced_orders(n, ORDERS, generator_of(seed, "benchmark/folds"))
@@ -96,7 +99,8 @@ def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
     own = found.next_probabilities
     spent = time.process_time() - start
     rows = rows_of(x, y, "gaussian")
-    rivals = {k: rival_of(k, m, rows) for k, m in designs(kind).items()} | {r.name: r for r in (Constant(), Linear())}
+    rivals = {k: rival_of(k, m, rows) for k,
+              m in designs(kind).items()} | {r.name: r for r in (Constant(), Linear())}
     last = found.log_p[..., -(n // ORDERS):]
     start = time.process_time()
     again = folds(rivals, x, y, seed)
@@ -109,13 +113,16 @@ def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
     best = lambda of: max(of, key=of.__getitem__)
     whole = {k: e.value for k, e in found.evidence.items()}
     kinds = {"both": None, "rows": ("rows",), "orders": ("orders",), "none": ()}
-    drawn = {k: next_draws(found.log_p, found.orders, found.bounds, *([] if p is None else [400, p])).mean(0).tolist()
+    drawn = {k: next_draws(found.log_p, found.orders, found.bounds,
+                           *([] if p is None else [400, p])).mean(0).tolist()
              for k, p in kinds.items()}
     sizes = [b - a for a, b in zip(found.bounds, found.bounds[1:])]
     sums = torch.stack([b.sum(-1) for b in found.log_p.split(sizes, -1)], -1)
     return {"law": law, "seed": seed, "n": n, "designs": kind, "names": names, "truth": worth,
-            "picks": {"next rows": best(own), "all rows": best(whole), "5-fold, two times": best(cv),
-                      "5-fold, once": best(once), "last block": best(dict(zip(names, last.mean((1, 2)).tolist()))),
+            "picks": {"next rows": best(own), "all rows": best(whole),
+                      "5-fold, two times": best(cv),
+                      "5-fold, once": best(once),
+                      "last block": best(dict(zip(names, last.mean((1, 2)).tolist()))),
                       "AIC": best(aic), "BIC": best(bic), "stacking": best(stack)},
             "next": own, "all": found.probabilities, "kinds": drawn, "cv": cv,
             "sums": [[[round(v, 3) for v in o] for o in k] for k in sums.tolist()],

@@ -1,4 +1,5 @@
-"""What the runs say: how much each method's pick loses, and whether the stated probabilities come true."""
+"""What the runs say: how much each method's pick loses, and whether the stated probabilities come
+true."""
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ def losses(runs: Sequence[dict], method: str) -> np.ndarray:
 
 
 def row(runs: Sequence[dict], method: str) -> dict:
-    "Mean loss with its error, the share of runs that lose more than the limit, and the share of best picks."
+    """Mean loss with its error, the share of runs that lose more than the limit, and the share of
+    best picks."""
     lost = losses(runs, method)
     error = lost.std(ddof=1) / np.sqrt(len(lost)) if len(lost) > 1 else float("nan")
     return {"method": method, "runs": len(lost), "mean": lost.mean(), "error": error,
@@ -33,7 +35,8 @@ def calibration(p: np.ndarray, right: np.ndarray, bins: int = 5) -> dict:
 
 
 def reliability(runs: Sequence[dict], kind: str = "next", near: float = 0.0) -> dict:
-    "Whether the probability of the pick is the share of runs where it is best, or within `near` nats a row of it."
+    """Whether the probability of the pick is the share of runs where it is best, or within `near`
+    nats a row of it."""
     stated, right = [], []
     for r in runs:
         p = r[kind] if kind in r else dict(zip(r["names"], r["kinds"][kind]))
@@ -44,7 +47,8 @@ def reliability(runs: Sequence[dict], kind: str = "next", near: float = 0.0) -> 
 
 
 def pairs(runs: Sequence[dict], kind: str = "next") -> dict:
-    "The same for every pair of designs that together have a probability of 1/2: is the likelier of the two better?"
+    """The same for every pair of designs that together have a probability of 1/2: is the likelier
+    of the two better?"""
     stated, right = [], []
     for r in runs:
         p = r[kind] if kind in r else dict(zip(r["names"], r["kinds"][kind]))
@@ -68,17 +72,23 @@ def summary(runs: Sequence[dict], kind: str) -> dict:
     found = {"runs": len(runs), "losses": [row(runs, m) for m in methods],
              "by rows": {str(n): [row([r for r in runs if r["n"] == n], m) for m in methods]
                          for n in sorted({r["n"] for r in runs})},
-             "reliability": {k: reliability(runs, k) for k in ("next", "rows", "orders", "none", "all")},
+             "reliability": {k: reliability(runs, k)
+                             for k in ("next", "rows", "orders", "none", "all")},
              "pairs": {k: pairs(runs, k) for k in ("next", "rows", "orders", "none", "all")},
-             "seconds": {k: float(np.mean([r["seconds"][k] for r in runs])) for k in runs[0]["seconds"]}}
-    print(f"{kind}: {len(runs)} runs; CPU seconds a run: " + ", ".join(f"{k} {v:.1f}" for k, v in found["seconds"].items()))
+             "seconds": {k: float(np.mean([r["seconds"][k] for r in runs]))
+                         for k in runs[0]["seconds"]}}
+    print(f"{kind}: {len(runs)} runs; CPU seconds a run: "
+          + ", ".join(f"{k} {v:.1f}" for k, v in found["seconds"].items()))
     print(f"{'method':20} {'mean loss':>18} {'above .05':>10} {'best':>6} {'worst':>7}")
     for r in found["losses"]:
-        print(f"{r['method']:20} {r['mean']:9.4f} ± {r['error']:.4f} {r['above']:10.3f} {r['best']:6.2f} {r['worst']:7.3f}")
+        print(f"{r['method']:20} {r['mean']:9.4f} ± {r['error']:.4f} {r['above']:10.3f} "
+              f"{r['best']:6.2f} {r['worst']:7.3f}")
     for n, rows in found["by rows"].items():
-        print(f"n = {n} ({rows[0]['runs']} runs): " + ", ".join(f"{r['method']} {r['mean']:.4f}" for r in rows))
+        print(f"n = {n} ({rows[0]['runs']} runs): "
+              + ", ".join(f"{r['method']} {r['mean']:.4f}" for r in rows))
     for what in ("reliability", "pairs"):
         for kind, c in found[what].items():
             told = " ".join(f"{a:.2f}/{b:.2f}" for a, b in zip(c["stated"], c["seen"]))
-            print(f"{what} {kind:7} error {c['error']:.3f}, stated {c['mean stated']:.3f}, seen {c['mean seen']:.3f}: {told}")
+            print(f"{what} {kind:7} error {c['error']:.3f}, stated {c['mean stated']:.3f}, seen "
+                  f"{c['mean seen']:.3f}: {told}")
     return found

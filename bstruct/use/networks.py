@@ -85,7 +85,7 @@ def as_module(model) -> nn.Module | Callable[[], nn.Module] | None:
 # %% ../../nbs/use/22_networks.ipynb #dcd1b26c
 def _law_of(name: str, output: Tensor, rows: Rows) -> str:
     "The likelihood that the outputs [n, ...] fit; ValueError names their shape."
-    K = 1 if rows.classes is None else len(rows.classes)
+    K = max(1, rows.n_classes)
     width = 1 if output.ndim == 1 else output.shape[1] if output.ndim == 2 else 0
     if width == 1 and rows.likelihood != "categorical":
         return rows.likelihood

@@ -61,14 +61,14 @@ class Constant:
     how: str = "closed form"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        return 1 if rows.is_regression else len(rows.classes) - 1
+        return 1 if rows.is_regression else rows.n_classes - 1
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
         if rows.is_regression:
             return torch.stack([_closed(rows, o[:past], o[past:end], "constant")
                                 for o in orders])[:, None]
-        return torch.stack([_counted(rows.y[o[:past]], rows.y[o[past:end]], len(rows.classes))
+        return torch.stack([_counted(rows.y[o[:past]], rows.y[o[past:end]], rows.n_classes)
                             for o in orders])[:, None]
 
 # %% ../../nbs/use/23_rivals.ipynb #36e362f2
@@ -100,7 +100,7 @@ class Linear:
     how: str = "closed form"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        return (rows.x[0].numel() + 1) * (1 if rows.is_regression else len(rows.classes) - 1)
+        return (rows.x[0].numel() + 1) * (1 if rows.is_regression else rows.n_classes - 1)
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
@@ -113,7 +113,7 @@ class Linear:
 def _logistic(rows: Rows, past: Tensor, new: Tensor) -> Float[Tensor, "T m"]:
     from sklearn.linear_model import LogisticRegression
 
-    x, y, K = rows.x.detach().cpu().flatten(1).double().numpy(), rows.y.cpu(), len(rows.classes)
+    x, y, K = rows.x.detach().cpu().flatten(1).double().numpy(), rows.y.cpu(), rows.n_classes
     before, after = y[past], y[new]
     if len(before.unique()) < 2:
         return _counted(before, after, K).expand(len(_STRENGTHS), -1)
@@ -187,7 +187,7 @@ class Estimator:
                 model.fit(X, y) if rows.is_regression else model.fit(X, rows.y[past].cpu().numpy())
                 return self._of_numbers(model, X_new, y, y_new,
                                         new) if rows.is_regression else self._of_classes(
-                    model, X_new, rows.y[past].cpu(), rows.y[new].cpu(), len(rows.classes), new)
+                    model, X_new, rows.y[past].cpu(), rows.y[new].cpu(), rows.n_classes, new)
         except (ValueError, TypeError, np.linalg.LinAlgError) as error:
             raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} rows and "
                              "predict: "
