@@ -49,7 +49,9 @@ def test_a_file_of_models_is_a_dictionary_or_makes_one():
 
 # %% ../nbs/use/27_compare_command.ipynb #ae7baa66
 def test_the_command_prints_writes_and_resumes():
-    import contextlib, io, tempfile
+    import contextlib
+    import io
+    import tempfile
     def said(*args):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -78,7 +80,9 @@ def test_the_command_prints_writes_and_resumes():
 
 # %% ../nbs/use/27_compare_command.ipynb #4f8d3b56
 def test_two_runs_are_compared_on_the_same_rows_alone():
-    import contextlib, io, tempfile
+    import contextlib
+    import io
+    import tempfile
     def said(*args):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -9,6 +9,7 @@ __all__ = ['FitSteps', 'GraphModule', 'as_module', 'Network']
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -72,7 +73,7 @@ class GraphModule(nn.Module):
         return self.net({k.removeprefix("weight "): v for k, v in self.named_parameters()}, {}, x)
 
 
-def as_module(model) -> nn.Module | Callable[[], nn.Module] | None:
+def as_module(model: Any) -> nn.Module | Callable[[], nn.Module] | None:
     "The module of a network, or the function that makes it; None for what is no network."
     if isinstance(model, Graph):
         return GraphModule(model)

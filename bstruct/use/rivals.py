@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bstruct.objectives.task import Task
 from bstruct.training.laplace import DualPlan, closed_reference, fit_dual, predict_dual
-from bstruct.use.networks import Network, as_module
+from bstruct.use.networks import GraphModule, Network, as_module
 from bstruct.use.rows import Rows
 
 # %% ../../nbs/use/23_rivals.ipynb #4fcecf47
@@ -162,8 +162,8 @@ class Estimator:
                              "density to a label: wrap "
                              "it in sklearn.calibration.CalibratedClassifierCV, or take a "
                              "classifier with probabilities")
-        if not hasattr(self.model,
-                       "predict") or rows.is_regression and hasattr(self.model, "predict_proba"):
+        probable = rows.is_regression and hasattr(self.model, "predict_proba")
+        if probable or not hasattr(self.model, "predict"):
             raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: the target "
                              f"needs {wanted}")
         return None
@@ -176,7 +176,7 @@ class Estimator:
     def _one(self, rows: Rows, past: Tensor, new: Tensor, seed: int) -> Float[Tensor, "T m"]:
         from sklearn.base import clone
 
-        model = clone(self.model)
+        model: Any = clone(self.model)
         seeds = {k: seed for k in model.get_params() if k == "random_state"
                  or k.endswith("__random_state")}
         model.set_params(**seeds)
@@ -234,7 +234,7 @@ class Curvature:
         return f"linearised posterior, {self.starts} starts"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        return Network(self.name, as_module((self.graph, self.structure)), 1).check(rows, seed)
+        return Network(self.name, GraphModule(self.graph, self.structure), 1).check(rows, seed)
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
