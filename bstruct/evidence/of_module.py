@@ -152,7 +152,7 @@ def _start(problem: Problem, precision, noise: float | None, seed: int,
            starts: int) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
     "Weights from the prior, log precisions of the fan-in, and the log noise."
     g, shapes = generator_of(seed, "of_module", problem.x.device), problem.f.shapes
-    given = precision if isinstance(precision, Mapping) else dict.fromkeys(shapes, precision)
+    given: Any = precision if isinstance(precision, Mapping) else dict.fromkeys(shapes, precision)
     lam = {k: float(given[k] if given[k] is not None else max(1, math.prod(s[1:]))) for k,
            s in shapes.items()}
     like: Any = {"dtype": torch.float64, "device": problem.x.device}

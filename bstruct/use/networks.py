@@ -81,7 +81,8 @@ def as_module(model: Any) -> nn.Module | Callable[[], nn.Module] | None:
         return GraphModule(*model)
     other = isinstance(model, type) and not issubclass(model, nn.Module)
     makes = callable(model) and not hasattr(model, "fit") and not other
-    return model if isinstance(model, nn.Module) or makes else None
+    found: Any = model if isinstance(model, nn.Module) or makes else None
+    return found
 
 # %% ../../nbs/use/22_networks.ipynb #dcd1b26c
 def _law_of(name: str, output: Tensor, rows: Rows) -> str:
