@@ -32,7 +32,7 @@ def test_every_mode_chooses_subsets():
     x = torch.randn(90, 3, generator=g)
     task = Task(x, torch.sin(1.5 * x[:, 0]) + 0.1 * torch.randn(90, generator=g), "gaussian")
     columns = Graph.cube(3, 1, widths=(4,), columns=True)
-    for mode in MODES:
+    for mode in NAMES[:4]:  # those for every graph
         settings = Settings(mode=mode, **QUICK | {"min_steps": 60, "tempering": (1.0,)})
         assert check(columns, task, settings) is None
         r = search(columns, task, settings)
@@ -50,7 +50,7 @@ def test_check_raises_what_the_search_would_raise():
 
     sizes, edges = {"x": 2, "y": 1}, {"x->y": ("zero", "linear")}
     endless = Graph(sizes, edges, {"x->y": Endless(edges["x->y"])})
-    for mode in MODES:
+    for mode in NAMES[:4]:  # those for every graph
         for refuse in (check, search):
             with pytest.raises(ValueError, match="choices of x->y cannot be counted"):
                 refuse(endless, sine(), Settings(mode=mode, **QUICK))

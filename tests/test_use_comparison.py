@@ -27,7 +27,7 @@ def made(leads, n=100, O=5, bounds=(10, 20, 40, 80, 100), spread=0.5, seed=0):
     own[0] = 0.0
     shared = 3 * torch.randn(n, generator=g, dtype=torch.float64)
     sizes = [b - a for a, b in zip(bounds, bounds[1:])]
-    along = torch.tensor([sum(([v] * m for v, m in zip(lead, sizes)), []) for lead in leads],
+    along = torch.tensor([np.repeat(lead, sizes).tolist() for lead in leads],
                          dtype=torch.float64)
     log_p = (own + shared)[:, orders[:, bounds[0]:]] + along[:, None]
     return Comparison(tuple(f"m{k}" for k in range(len(leads))), log_p, orders, bounds, "f",

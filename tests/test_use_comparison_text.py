@@ -10,6 +10,7 @@ import math
 import re
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,7 +23,7 @@ def made(leads, spread=0.5, seed=0):
     g, bounds = torch.Generator().manual_seed(seed), (10, 20, 40, 80, 100)
     orders = balanced_orders(100, 5, g)
     own = torch.randn(len(leads), 100, generator=g, dtype=torch.float64) * spread
-    along = torch.tensor([sum(([v] * m for v, m in zip(r, (10, 20, 40, 20))), []) for r in leads],
+    along = torch.tensor([np.repeat(r, (10, 20, 40, 20)).tolist() for r in leads],
                          dtype=torch.float64)
     names = ("constant", "small <net>", "large")[:len(leads)]
     return Comparison(names, own[:, orders[:, 10:]] + along[:, None], orders, bounds, "f",

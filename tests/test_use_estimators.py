@@ -165,11 +165,11 @@ def test_tables_of_every_make_and_settings_of_numpy():
     g = np.random.default_rng(0)
     X = g.normal(size=(60, 2))
     y = np.where(X[:, 0] > 0, "b", "a")
-    plain = StructureClassifier(**SHORT).fit(X, y)
+    once = StructureClassifier(**SHORT).fit(X, y)
     own = StructureClassifier(
         **SHORT | dict(epochs=np.int64(1), hidden=np.array([8]), random_state=np.int64(0)))
     np.testing.assert_array_equal(own.fit(sparse.csr_array(X), y).predict_proba(X),
-                                  plain.predict_proba(X))
+                                  once.predict_proba(X))
     mixed = pd.DataFrame({"n": X[:, 0], "w": np.where(X[:, 1] > 0, "u", "v")})
     mixed.loc[3, "n"] = np.nan
     m = StructureClassifier(**SHORT).fit(mixed, y)

@@ -87,9 +87,9 @@ def test_the_verdict_doubts_a_small_lead():
     assert "x→h1 relu, h1→y linear is the most plausible, with probability 0.70." in verdict(SUMMARY)
     assert ("0.9 nats of evidence less, within two standard errors (1.1): their order is open"
             in verdict(SUMMARY))
-    beside = SUMMARY | {"ranking": [r | {"comparison": 0.1} for r in SUMMARY["ranking"]]}
+    nearby = SUMMARY | {"ranking": [r | {"comparison": 0.1} for r in SUMMARY["ranking"]]}
     # they ran from the same starts, and differ less than each errs
-    assert "0.9 nats of evidence less." in verdict(beside)
+    assert "0.9 nats of evidence less." in verdict(nearby)
     sure = [SUMMARY["ranking"][0], SUMMARY["ranking"][1] | {"log_evidence": -60.0}]
     assert "18.5 nats of evidence less." in verdict(SUMMARY | {"ranking": sure})
     behind = [SUMMARY["ranking"][0], SUMMARY["ranking"][1] | {"log_evidence": -41.0}]

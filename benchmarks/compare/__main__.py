@@ -1,12 +1,10 @@
-"""Does `bstruct.compare` pick well? 12 laws, 10 seeds, n in 100, 300, 1000, 3000, six designs and
-the constant.
+"""Does `bstruct.compare` pick well? 12 laws, 10 seeds, n in 100, 300, 1000, 3000, six designs.
 
-    python -m benchmarks.compare                       go on with what is missing, on one core, and
-    print the tables python -m benchmarks.compare --jobs 16 --seconds 150 --out FOLDER      as much
-    as that time permits python -m benchmarks.compare --shard 2/4           the third quarter of the
-    runs alone python -m benchmarks.compare --designs estimators  five of scikit-learn instead of
-    the networks python -m benchmarks.compare --show                the tables of what has been
-    measured
+    python -m benchmarks.compare                       go on with what is missing, print the tables
+    python -m benchmarks.compare --jobs 16 --seconds 150 --out FOLDER    as much as time permits
+    python -m benchmarks.compare --shard 2/4           the third quarter of the runs alone
+    python -m benchmarks.compare --designs estimators  five of scikit-learn instead of the networks
+    python -m benchmarks.compare --show                the tables of what has been measured
 
 Every run draws n rows of a law, compares the designs by `bstruct.compare`, and asks what each
 method's pick is worth: the mean log density, nats a row, that the design fitted to all n rows gives
@@ -65,8 +63,8 @@ def run(tasks: list[tuple[str, int, int, str]], jobs: int, seconds: float, path:
     from benchmarks.compare.runs import work
 
     end, done = time.monotonic() + seconds, 0
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool, open(
-        path, "a", encoding="utf-8") as file:
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(jobs) as pool, open(path, "a", encoding="utf-8") as file:
         results = pool.imap_unordered(work, tasks)
         while done < len(tasks) and time.monotonic() < end:
             try:
@@ -76,8 +74,8 @@ def run(tasks: list[tuple[str, int, int, str]], jobs: int, seconds: float, path:
             file.write(json.dumps(found) + "\n")
             file.flush()
             done += 1
-            print(f"{done} of {len(tasks)}: {found['law']}, {found['n']} rows, seed "
-                  f"{found['seed']}", flush=True)
+            told = f"{found['law']}, {found['n']} rows, seed {found['seed']}"
+            print(f"{done} of {len(tasks)}: {told}", flush=True)
         pool.terminate()
     return done
 

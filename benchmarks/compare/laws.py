@@ -1,5 +1,4 @@
-"""Twelve laws of six standard normal inputs; the signal has variance 1, and the noise a deviation
-of its own."""
+"""Twelve laws of six standard normal inputs; the signal has variance 1, the noise its own."""
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One run: a law, a seed and a number of rows; what every method picks, and what the picks are
+"""One run: a law, a seed and a number of rows; what every method picks, and what picks are
 worth."""
 import math
 import time
@@ -99,8 +99,8 @@ def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
     own = found.next_probabilities
     spent = time.process_time() - start
     rows = rows_of(x, y, "gaussian")
-    rivals = {k: rival_of(k, m, rows) for k, m in designs(kind).items()} | {
-        r.name: r for r in (Constant(), Linear())}
+    rivals = {k: rival_of(k, m, rows) for k,
+              m in designs(kind).items()} | {r.name: r for r in (Constant(), Linear())}
     last = found.log_p[..., -(n // ORDERS):]
     start = time.process_time()
     again = folds(rivals, x, y, seed)

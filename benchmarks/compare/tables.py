@@ -72,8 +72,8 @@ def summary(runs: Sequence[dict], kind: str) -> dict:
     found = {"runs": len(runs), "losses": [row(runs, m) for m in methods],
              "by rows": {str(n): [row([r for r in runs if r["n"] == n], m) for m in methods]
                          for n in sorted({r["n"] for r in runs})},
-             "reliability": {k: reliability(runs, k) for k in ("next", "rows", "orders", "none",
-                                                               "all")},
+             "reliability": {k: reliability(runs, k)
+                             for k in ("next", "rows", "orders", "none", "all")},
              "pairs": {k: pairs(runs, k) for k in ("next", "rows", "orders", "none", "all")},
              "seconds": {k: float(np.mean([r["seconds"][k] for r in runs]))
                          for k in runs[0]["seconds"]}}

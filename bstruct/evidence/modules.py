@@ -37,7 +37,9 @@ def _direction(part: nn.RNNBase, x: Tensor, name: str, state: tuple,
                backward: bool) -> tuple[Tensor, tuple]:
     """One layer along time [time, n, features], forward or backward: all outputs, and the last
     state."""
-    weight = lambda kind: getattr(part, f"{kind}_{name}") if part.bias or "weight" in kind else None
+    def weight(kind: str) -> Any:
+        return getattr(part, f"{kind}_{name}") if part.bias or "weight" in kind else None
+
     plain = lambda g, h, s: ((g + h).relu() if part.mode == "RNN_RELU" else (g + h).tanh(),)
     step = {"LSTM": _lstm, "GRU": _gru}.get(part.mode, plain)
     gates, out = nn.functional.linear(x, weight("weight_ih"), weight("bias_ih")), []
@@ -53,7 +55,7 @@ def _unrolled(part: nn.RNNBase, x: Tensor, hx=None) -> tuple[Tensor, Any]:
     x, found, ways = (x.transpose(0, 1) if part.batch_first
                       else x), [], 2 if part.bidirectional else 1
     parts = 2 if part.mode == "LSTM" else 1
-    given = hx if isinstance(hx, tuple) else (hx,) * (hx is not None)
+    given: Any = hx if isinstance(hx, tuple) else () if hx is None else (hx,)
     for layer in range(part.num_layers):
         both = []
         for way in range(ways):

@@ -152,10 +152,10 @@ def _start(problem: Problem, precision, noise: float | None, seed: int,
            starts: int) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
     "Weights from the prior, log precisions of the fan-in, and the log noise."
     g, shapes = generator_of(seed, "of_module", problem.x.device), problem.f.shapes
-    given = precision if isinstance(precision, Mapping) else dict.fromkeys(shapes, precision)
+    given: Any = precision if isinstance(precision, Mapping) else dict.fromkeys(shapes, precision)
     lam = {k: float(given[k] if given[k] is not None else max(1, math.prod(s[1:]))) for k,
            s in shapes.items()}
-    like = dict(dtype=torch.float64, device=problem.x.device)
+    like: Any = {"dtype": torch.float64, "device": problem.x.device}
     w = {k: (torch.randn(starts, *s, generator=g, **like) / math.sqrt(lam[k])).requires_grad_()
          for k, s in shapes.items()}
     spread = 0.3 * float(problem.y.double().var()) if problem.noisy else 1.0
@@ -218,7 +218,8 @@ def of_module(module: nn.Module, X, y, *, likelihood: str,
     that of y. ValueError for modules and data that do not go together.
     """
     problem, data = _problem(module, X, y, likelihood, transform)
-    given = [None if isinstance(v, str) else v for v in (prior_precision, noise_variance)]
+    given: list[Any] = [None if isinstance(v, str) else v
+                        for v in (prior_precision, noise_variance)]
     for name, value in (("prior_precision", prior_precision), ("noise_variance", noise_variance)):
         if isinstance(value, str) and value != "learn":
             raise ValueError(f"{name} is {value!r}; give a number, or 'learn'")

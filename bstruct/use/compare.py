@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -98,8 +99,8 @@ def _done(units: list[tuple], n_jobs: int) -> Iterator[tuple[int, Tensor, float]
     else:
         from joblib import Parallel, delayed
 
-        yield from Parallel(n_jobs,
-                            return_as="generator_unordered")(delayed(_numbered)(*u) for u in units)
+        run: Any = Parallel(n_jobs, return_as="generator_unordered")
+        yield from run(delayed(_numbered)(*u) for u in units)
 
 
 def _told(done: int, total: int, started: float, share: float) -> dict:

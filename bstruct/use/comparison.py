@@ -103,7 +103,7 @@ class Comparison:
     @cached_property
     def posterior(self) -> StructurePosterior:
         "Which model explains all rows."
-        return structure_posterior(self.evidence)
+        return structure_posterior(dict(self.evidence.items()))
 
     @cached_property
     def next_posterior(self) -> StructurePosterior:

@@ -209,7 +209,7 @@ def to_arviz(comparison: Comparison) -> dict:
     """By model, the log predictive of the rows that were predicted in every order, as arviz reads
     it; ImportError without."""
     try:
-        import arviz
+        import arviz  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ImportError("to_arviz needs arviz; pip install 'bstruct[arviz]'") from None
     c, first = comparison, comparison.bounds[0]

@@ -9,6 +9,7 @@ __all__ = ['FitSteps', 'GraphModule', 'as_module', 'Network']
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -72,7 +73,7 @@ class GraphModule(nn.Module):
         return self.net({k.removeprefix("weight "): v for k, v in self.named_parameters()}, {}, x)
 
 
-def as_module(model) -> nn.Module | Callable[[], nn.Module] | None:
+def as_module(model: Any) -> nn.Module | Callable[[], nn.Module] | None:
     "The module of a network, or the function that makes it; None for what is no network."
     if isinstance(model, Graph):
         return GraphModule(model)
@@ -80,12 +81,13 @@ def as_module(model) -> nn.Module | Callable[[], nn.Module] | None:
         return GraphModule(*model)
     other = isinstance(model, type) and not issubclass(model, nn.Module)
     makes = callable(model) and not hasattr(model, "fit") and not other
-    return model if isinstance(model, nn.Module) or makes else None
+    found: Any = model if isinstance(model, nn.Module) or makes else None
+    return found
 
 # %% ../../nbs/use/22_networks.ipynb #dcd1b26c
 def _law_of(name: str, output: Tensor, rows: Rows) -> str:
     "The likelihood that the outputs [n, ...] fit; ValueError names their shape."
-    K = 1 if rows.classes is None else len(rows.classes)
+    K = max(1, rows.n_classes)
     width = 1 if output.ndim == 1 else output.shape[1] if output.ndim == 2 else 0
     if width == 1 and rows.likelihood != "categorical":
         return rows.likelihood

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bstruct.objectives.task import Task
 from bstruct.training.laplace import DualPlan, closed_reference, fit_dual, predict_dual
-from bstruct.use.networks import Network, as_module
+from bstruct.use.networks import GraphModule, Network, as_module
 from bstruct.use.rows import Rows
 
 # %% ../../nbs/use/23_rivals.ipynb #4fcecf47
@@ -61,14 +61,14 @@ class Constant:
     how: str = "closed form"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        return 1 if rows.is_regression else len(rows.classes) - 1
+        return 1 if rows.is_regression else rows.n_classes - 1
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
         if rows.is_regression:
             return torch.stack([_closed(rows, o[:past], o[past:end], "constant")
                                 for o in orders])[:, None]
-        return torch.stack([_counted(rows.y[o[:past]], rows.y[o[past:end]], len(rows.classes))
+        return torch.stack([_counted(rows.y[o[:past]], rows.y[o[past:end]], rows.n_classes)
                             for o in orders])[:, None]
 
 # %% ../../nbs/use/23_rivals.ipynb #36e362f2
@@ -100,7 +100,7 @@ class Linear:
     how: str = "closed form"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        return (rows.x[0].numel() + 1) * (1 if rows.is_regression else len(rows.classes) - 1)
+        return (rows.x[0].numel() + 1) * (1 if rows.is_regression else rows.n_classes - 1)
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
@@ -113,7 +113,7 @@ class Linear:
 def _logistic(rows: Rows, past: Tensor, new: Tensor) -> Float[Tensor, "T m"]:
     from sklearn.linear_model import LogisticRegression
 
-    x, y, K = rows.x.detach().cpu().flatten(1).double().numpy(), rows.y.cpu(), len(rows.classes)
+    x, y, K = rows.x.detach().cpu().flatten(1).double().numpy(), rows.y.cpu(), rows.n_classes
     before, after = y[past], y[new]
     if len(before.unique()) < 2:
         return _counted(before, after, K).expand(len(_STRENGTHS), -1)
@@ -159,11 +159,11 @@ class Estimator:
         wanted = "a regressor" if rows.is_regression else "a classifier"
         if not rows.is_regression and not hasattr(self.model, "predict_proba"):
             raise ValueError(f"model {self.name!r}, {kind}, has no predict_proba, so it gives no "
-                             "density to a label: wrap it in "
-                             "sklearn.calibration.CalibratedClassifierCV, or take a classifier "
-                             "with probabilities")
-        if not hasattr(self.model, "predict") or (rows.is_regression and hasattr(
-            self.model, "predict_proba")):
+                             "density to a label: wrap "
+                             "it in sklearn.calibration.CalibratedClassifierCV, or take a "
+                             "classifier with probabilities")
+        probable = rows.is_regression and hasattr(self.model, "predict_proba")
+        if probable or not hasattr(self.model, "predict"):
             raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: the target "
                              f"needs {wanted}")
         return None
@@ -176,7 +176,7 @@ class Estimator:
     def _one(self, rows: Rows, past: Tensor, new: Tensor, seed: int) -> Float[Tensor, "T m"]:
         from sklearn.base import clone
 
-        model = clone(self.model)
+        model: Any = clone(self.model)
         seeds = {k: seed for k in model.get_params() if k == "random_state"
                  or k.endswith("__random_state")}
         model.set_params(**seeds)
@@ -187,7 +187,7 @@ class Estimator:
                 model.fit(X, y) if rows.is_regression else model.fit(X, rows.y[past].cpu().numpy())
                 return self._of_numbers(model, X_new, y, y_new,
                                         new) if rows.is_regression else self._of_classes(
-                    model, X_new, rows.y[past].cpu(), rows.y[new].cpu(), len(rows.classes), new)
+                    model, X_new, rows.y[past].cpu(), rows.y[new].cpu(), rows.n_classes, new)
         except (ValueError, TypeError, np.linalg.LinAlgError) as error:
             raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} rows and "
                              "predict: "
@@ -234,7 +234,7 @@ class Curvature:
         return f"linearised posterior, {self.starts} starts"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        return Network(self.name, as_module((self.graph, self.structure)), 1).check(rows, seed)
+        return Network(self.name, GraphModule(self.graph, self.structure), 1).check(rows, seed)
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:

@@ -44,6 +44,11 @@ class Rows:
         return len(self.y)
 
     @property
+    def n_classes(self) -> int:
+        "How many classes there are; 0 for numbers."
+        return 0 if self.classes is None else len(self.classes)
+
+    @property
     def is_regression(self) -> bool:
         return self.classes is None
 
