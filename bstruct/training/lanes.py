@@ -275,7 +275,9 @@ def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Ta
     roots = likelihood_roots(out, task.likelihood)
     kernels = tensor_kernels(taps, roots)
     half = half_log_det(kernels, fit.log_precision, fit.log_noise)
-    g = torch.autograd.grad(-half.sum(), list(w.values()), allow_unused=True)
+    g = [None] * len(w)
+    if half.requires_grad:  # the Jacobian of a linear network is the same everywhere
+        g = torch.autograd.grad(-half.sum(), list(w.values()), allow_unused=True)
     g = {k: torch.zeros_like(v) if d is None else d for (k, v), d in zip(w.items(), g)}
     kernels = {k: v.detach() for k, v in kernels.items()}
     return out.detach(), {k: _detached(t) for k, t in taps.items()}, roots.detach(), kernels, g
