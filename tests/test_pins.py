@@ -47,7 +47,8 @@ EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pin
                     f"{NAMES}; {LABEL}"),
     **dict.fromkeys(("enumerated_by_laplace_in_the_order_given", "enumeration_and_its_journal"),
                     LABEL),
-    "run_at_the_command_line": f"{STEPS}; {LABEL}; {TEMPERATURE}",
+    "run_at_the_command_line": f"{STEPS}; {LABEL}; {TEMPERATURE}; the record of a run names its "
+                               "judge",
     "gaussians": ONE_MOMENT,
     "bilevel_on_the_cube": "the law was a categorical one over the switches; it is now that of "
                            "independent switches",
@@ -60,7 +61,8 @@ EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pin
                              "follows the larger variance",
     "evidence_in_closed_form": "the list of estimators has laplace_dual",
     "saved_estimator_read": "estimators have no parameter c_comb, which no mode of theirs uses, "
-                            "and have judge; predictions are in float32, by a share of the samples",
+                            "and have judge, whose default is auto; predictions are in float32, by "
+                            "a share of the samples",
     "finished_run_read": "its table of predictions is by the kept mixture in float32",
 }
 for _names, _why in (

@@ -292,9 +292,10 @@ def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Ta
     roots = likelihood_roots(out, task.likelihood)
     kernels = tensor_kernels(taps, roots)
     half = half_log_det(kernels, fit.log_precision, fit.log_noise)
-    own = list(w.values())  # of a linear network the determinant does not move with the weights
-    g = torch.autograd.grad(-half.sum(), own, allow_unused=True) if half.requires_grad else own
-    g = {k: torch.zeros_like(v) if d is None or d is v else d for (k, v), d in zip(w.items(), g)}
+    g = [None] * len(w)
+    if half.requires_grad:  # the Jacobian of a linear network is the same everywhere
+        g = torch.autograd.grad(-half.sum(), list(w.values()), allow_unused=True)
+    g = {k: torch.zeros_like(v) if d is None else d for (k, v), d in zip(w.items(), g)}
     kernels = {k: v.detach() for k, v in kernels.items()}
     return out.detach(), {k: _detached(t) for k, t in taps.items()}, roots.detach(), kernels, g
 
