@@ -49,6 +49,8 @@ ATTRIBUTES = {
     "classes_": ("array", "the labels, of a classifier"),
     "n_features_in_": ("int", "columns of the table"),
     "feature_names_in_": ("array", "their names, where the table has names"),
+    "encoder_": ("TableEncoder or None", "how a frame with words, dates or holes was read"),
+    "input_span_": ("tensor", "least and largest standardised value of each column of the fit"),
     "result_": ("Result", "all that the search returned")}
 
 

@@ -98,7 +98,7 @@ def settled(folder: Path) -> Path:
         return folder
     with suppress(ValueError), locked(beside / ".lock", 0):  # who holds it is at work
         sweep(beside)
-        if not (beside / NEW).exists():
+        if not ((beside / NEW).exists() and (beside / "settings.json").exists()):
             _keep_others(beside, folder)
             _clear(beside)
             remove(folder / NEW)
