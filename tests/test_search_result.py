@@ -78,6 +78,8 @@ from bstruct.search.settings import Settings
 
 # %% ../nbs/search/02_result.ipynb #5126f27b
 def test_a_result_of_any_mode_is_one():
+    from bstruct.search.result import Result  # the class that searches return
+
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(60, 2, generator=generator)
     task = Task(x, (x[:, 0] > 0).long(), "categorical")
