@@ -127,6 +127,10 @@ class EstimatorParameters(BaseEstimator):
         columns of the table.
     feature_names_in_ : array
         their names, where the table has names.
+    encoder_ : TableEncoder or None
+        how a frame with words, dates or holes was read.
+    input_span_ : tensor
+        least and largest standardised value of each column of the fit.
     result_ : Result
         all that the search returned.
     """
