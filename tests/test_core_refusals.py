@@ -88,5 +88,6 @@ def test_processes_are_counted_from_one_or_all():
 # %% ../nbs/core/02_refusals.ipynb #74085fe9
 def test_control_characters_are_written_out():
     assert printable("x\x1b]0;owned\x07") == "x\\x1b]0;owned\\x07"
-    assert printable("a\nb\tc é → 漢") == "a\nb\tc é → 漢" and printable("\u202eabc\r") == "\\u202eabc\\r"
+    assert printable("a\nb\tc é → 漢") == "a\nb\tc é → 漢"
+    assert printable("\u202eabc\r") == "\\u202eabc\\r"
     assert printable("\ud800").isascii()

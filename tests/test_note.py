@@ -30,7 +30,7 @@ def slope_and_two_readings(gamma=2.4):
 
 def drift(rates=(0.7, 0.2), steps=2000):
     "Change of the conserved quantity along a flow, with the rates and without."
-    gamma, w, change = 0.4, 0.9, []
+    gamma, w = 0.4, 0.9
     kept = [lambda g, w: g**2 / rates[0] - w**2 / rates[1], lambda g, w: g**2 - w**2]
     start = [f(gamma, w) for f in kept]
     for _ in range(steps):

@@ -35,7 +35,7 @@ def chosen_of(graph, step=7):
     chosen = [s for i, s in enumerate(graph.structures()) if i % step == 1]
     net = Supernet(graph, share=True)
     weights = net.init(Generator().manual_seed(1), (len(chosen),), torch.float64)
-    for k, v in weights.items():
+    for v in weights.values():
         v += 0.1 * torch.randn(v.shape, generator=Generator().manual_seed(2), dtype=v.dtype)
     return chosen, net, weights
 
@@ -102,7 +102,7 @@ def test_passes_are_the_supernet_and_its_gradient():
                 passes.backward(tape, maps, g, found)
             torch.testing.assert_close(fit, want.detach(), rtol=1e-12, atol=1e-13)
             live = 0
-            for part, (weight, bias), (b, c) in zip(passes.parts, take(by), found):
+            for (weight, bias), (b, c) in zip(take(by), found, strict=True):
                 torch.testing.assert_close(b, weight, rtol=1e-10, atol=1e-14)
                 torch.testing.assert_close(c, bias, rtol=1e-10, atol=1e-14)
                 live += weight.abs().sum() + bias.abs().sum()

@@ -139,7 +139,7 @@ def test_what_is_no_table_is_refused_in_one_line(name, tmp_path):
 def test_arrays_that_are_no_columns_are_refused(tmp_path):
     odd = {"structured": np.zeros(3, dtype=[("a", "f8")]), "scalar": np.float64(1),
            "cube": np.zeros((2, 2, 2))}
-    for name, array in odd.items():
+    for _name, array in odd.items():
         np.savez(tmp_path / "t.npz", a=np.zeros(3), b=array)
         with pytest.raises(DataError, match="t.npz"):
             read_file(tmp_path / "t.npz")

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import cast
 
 import torch
@@ -59,8 +60,8 @@ class Lanes:
             group, members = self.parts[edge]
             rows = list(_kinds(members).values())
             widths = [group.out[0] if c.width is None else c.width for c in members]
-            order, at = torch.tensor(sum(rows, [])).argsort(), [torch.tensor(r, device=device)
-                                                                for r in rows]
+            order = torch.tensor([*chain.from_iterable(rows)]).argsort()
+            at = [torch.tensor(r, device=device) for r in rows]
             self._on[edge, device] = at, order.to(device), torch.tensor(widths, device=device)
         return self._on[edge, device]
 

@@ -70,7 +70,7 @@ def column_from(state) -> Column:
     "The column that JSON kept. ValueError names the field that is missing or of another type."
     if not isinstance(state, dict):
         raise ValueError(f"a column is {type(state).__name__}, and not an object")
-    known = {f for f in Column.__dataclass_fields__}
+    known = set(Column.__dataclass_fields__)
     wrong = [f for f, kind in _FIELDS.items() if not isinstance(state.get(f), kind)]
     wrong += [f for f in ("levels", "circles") if not _all_of(str, state.get(f))]
     wrong += [f for f in ("centre", "scale") if not _all_of((int, float), state.get(f))]

@@ -69,6 +69,9 @@ def is_set(source) -> bool:
     return str(source) in SETS and not Path(source).exists()
 
 
+_FOUND = Dialect()  # all of it, by looking
+
+
 def _read(source: str | Path, dialect: Dialect) -> tuple[Frame, str]:
     "The frame of a set or a file, and its fingerprint."
     if is_set(source):
@@ -110,7 +113,7 @@ def dialect_of(data: Mapping) -> Dialect:
 
 # %% ../../nbs/use/01_data.ipynb #8fa73395
 def load_table(source: str | Path, target: str | None = None, *, drop: Sequence[str] = (),
-               labelled: bool = True, dialect: Dialect = Dialect(), keep: Sequence[str] = (),
+               labelled: bool = True, dialect: Dialect = _FOUND, keep: Sequence[str] = (),
                weight: str | None = None) -> Table:
     """The table of a file or of a set of scikit-learn (digits, iris, wine, ...).
 

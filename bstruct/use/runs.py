@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -183,7 +183,7 @@ class RunFolder:
         made = not own.exists()
         own.mkdir(parents=True, exist_ok=True)
         try:
-            with held(home) if own != home else suppress(), held(own):
+            with held(home) if own != home else nullcontext(), held(own):
                 sweep(own)
                 for name in CONTENTS:
                     remove(own / name)
