@@ -14,7 +14,7 @@ import pytest
 
 import bstruct
 from bstruct.use import cli, flow
-from bstruct.use.data import load_table
+from bstruct.use.table.data import load_table
 
 SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 "
          "--finalists 2 --replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()

@@ -14,7 +14,7 @@ import pytest
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
-from bstruct.use.data import DataError
+from bstruct.use.table.data import DataError
 
 # %% ../nbs/experiments/01_collection.ipynb #c6f7b3c6
 def at_hand():

@@ -23,9 +23,9 @@ from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.search.work.room import forecast_search
-from bstruct.use.checkup import checkup, cured
+from bstruct.use.table.checkup import checkup, cured
 from bstruct.use.cli import main
-from bstruct.use.data import load_table
+from bstruct.use.table.data import load_table
 from bstruct.use.flow import prepare
 
 FAST = ("--hidden 3 --candidates linear linear+relu --epochs 1 --min-steps 2 --starts 1 "

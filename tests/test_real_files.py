@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bstruct.use.checkup import cured
+from bstruct.use.table.checkup import cured
 from bstruct.use.cli import main
 from bstruct.use.flow import prepare
 

@@ -9,7 +9,7 @@ from bstruct.use.beside import *
 import numpy as np
 import pandas as pd
 
-from bstruct.use.encoder import TableEncoder
+from bstruct.use.table.encoder import TableEncoder
 
 # %% ../nbs/use/28_beside.ipynb #1ba05fe2
 def test_rivals_reach_what_they_must():

@@ -8,7 +8,7 @@ from bstruct.use.options import *
 # %% ../nbs/use/18_options.ipynb #214bad84
 import pytest
 
-from bstruct.use.data import dialect_of
+from bstruct.use.table.data import dialect_of
 
 # %% ../nbs/use/18_options.ipynb #1074647a
 def test_what_was_given_is_kept_and_overrules():

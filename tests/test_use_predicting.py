@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from bstruct.use.predicting import labels_in
-from bstruct.use.data import Table
-from bstruct.use.encoder import TableEncoder
+from bstruct.use.table.data import Table
+from bstruct.use.table.encoder import TableEncoder
 
 # %% ../nbs/use/19_predicting.ipynb #24dcbac0
 def test_labels_are_matched_by_their_one_spelling():

@@ -16,10 +16,9 @@ PACKAGE = "bstruct"
 # `testing` is for a user's own extensions: it may use every room but the last two. "" is the
 # package itself.
 FLOORS = {"core": 1, "distributions": 1, "structure": 2, "hypergradient": 2, "model": 3,
-          "objectives": 3, "evidence": 4,
-          "training": 5, "search": 6, "search/stages": 6, "search/work": 6, "search/modes": 6,
-          "testing": 6.5,
-          "continuous": 7, "use": 7, "experiments": 8, "": 9}
+          "objectives": 3, "evidence": 4, "training": 5, "search": 6, "search/stages": 6,
+          "search/work": 6, "search/modes": 6, "testing": 6.5,
+          "use/table": 6.8, "continuous": 7, "use": 7, "experiments": 8, "": 9}
 FUNCTION, MODULE, PUBLIC, LINE = 40, 400, 15, 100   # lines, lines, names, characters
 FOREIGN = {"_foreach_norm": "torch has no public name for it",
            "_exit": "the documented way to end a process at once",

@@ -28,7 +28,7 @@ from benchmarks.store import store
 from bstruct.evidence.multistart import DMA_LIMIT
 from bstruct.evidence.traces import hessian_product
 from bstruct.experiments.collection import load_entry
-from bstruct.use.data import DataError
+from bstruct.use.table.data import DataError
 
 HERE = Path(__file__).parent
 PUBLISHED = {

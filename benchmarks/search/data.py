@@ -5,7 +5,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 from bstruct.experiments.collection import load_entry
-from bstruct.use.data import DataError
+from bstruct.use.table.data import DataError
 
 NAMES = ("digits", "diabetes", "mnist1d")
 

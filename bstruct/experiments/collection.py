@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 
 from bstruct.core.refusals import check_choice
 from bstruct.core.refusals import nearest
-from bstruct.use.data import DataError, Table
+from bstruct.use.table.data import DataError, Table
 
 # %% ../../nbs/experiments/01_collection.ipynb #777c1f59
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Float
 
-from bstruct.use.columns import Column
+from bstruct.use.table.columns import Column
 
 # %% ../../nbs/use/28_beside.ipynb #fbd8fcf1
 def _of_classes(p: np.ndarray, classes: np.ndarray, y: np.ndarray) -> dict[str, float]:

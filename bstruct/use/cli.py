@@ -311,7 +311,7 @@ def _data_of(options) -> dict:
 
 def _cured(data: dict, quiet: bool) -> dict:
     "The settings with all the advice that `check` would give."
-    from bstruct.use.checkup import cured
+    from bstruct.use.table.checkup import cured
 
     data, taken = cured(data)
     for finding in taken:
@@ -321,7 +321,7 @@ def _cured(data: dict, quiet: bool) -> dict:
 
 def check_table(options: Check) -> int:
     "The command `bstruct check`; 1 where a fit would stop."
-    from bstruct.use.checkup import checkup, cured
+    from bstruct.use.table.checkup import checkup, cured
 
     data = _data_of(options)
     found = checkup(data)
@@ -481,8 +481,8 @@ def _load(run, device: str | None):
 def predict(options: Predict) -> int:
     "The command `bstruct predict`."
     from bstruct.core.files import write_whole
-    from bstruct.use.data import dialect_of, is_set, load_table
-    from bstruct.use.encoder import TableEncoder
+    from bstruct.use.table.data import dialect_of, is_set, load_table
+    from bstruct.use.table.encoder import TableEncoder
     from bstruct.use.predicting import answer
 
     run = _open(options)

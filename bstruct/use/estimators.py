@@ -38,13 +38,14 @@ from bstruct.search.settings import Settings
 from bstruct.structure.law import as_structure, rows
 from bstruct.structure.variable import Structure, names
 from bstruct.training.batch import Batch, prior_log_precision
-from bstruct.use.encoder import TableEncoder
-from bstruct.use.inputs import plain, rows_to_learn, rows_to_predict, said_of, surroundings, within
+from bstruct.use.table.encoder import TableEncoder
+from bstruct.use.table.inputs import (
+    plain, rows_to_learn, rows_to_predict, said_of, surroundings, within)
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
     device_of, distance, ensemble, moments, predictive, ready, span_of, standardise, to_torch)
 from bstruct.use.saving import TENSORS, batch_of, given, mixture_of, restored, save
-from bstruct.use.targets import (
+from bstruct.use.table.targets import (
     LAWS, behind_a_line, likely_law, number_target, row_weights, with_weights)
 from bstruct.use.widths import widths_of
 

@@ -21,7 +21,7 @@ from bstruct.search.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
 
-    from bstruct.use.encoder import TableEncoder
+    from bstruct.use.table.encoder import TableEncoder
 
 # %% ../../nbs/use/09_flow.ipynb #5a2c895e
 def note(text: str, quiet: bool = False) -> None:
@@ -43,7 +43,7 @@ class Prepared:
 
 def _loaded(data: Mapping, seed: int):
     "The table to learn from, the table of the test or None, the task and its reason."
-    from bstruct.use.data import (
+    from bstruct.use.table.data import (
         DataError, dialect_of, hold_out, infer_task, load_table, target_values)
 
     if data["test"] and data["test_size"] is not None:
@@ -65,8 +65,8 @@ def _loaded(data: Mapping, seed: int):
 
 
 def _encoder(data: Mapping) -> "TableEncoder":
-    from bstruct.use.data import dialect_of
-    from bstruct.use.encoder import TableEncoder
+    from bstruct.use.table.data import dialect_of
+    from bstruct.use.table.encoder import TableEncoder
 
     return TableEncoder(data["impute"], tuple(data["categorical"]), dialect_of(data).missing)
 
@@ -74,7 +74,7 @@ def _encoder(data: Mapping) -> "TableEncoder":
 def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) -> tuple:
     """Encoded rows and targets of the test, without classes that training never saw, and what is
     said."""
-    from bstruct.use.data import target_values
+    from bstruct.use.table.data import target_values
     from bstruct.use.predicting import labels_in
 
     X, said = encoder.transform(test.X), []
@@ -91,7 +91,7 @@ def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) ->
 
 def prepare(data: Mapping, seed: int) -> Prepared:
     "Load, check, split and encode. Raises DataError."
-    from bstruct.use.data import dialect_of, target_values, weight_values
+    from bstruct.use.table.data import dialect_of, target_values, weight_values
 
     table, test, task, reason = _loaded(data, seed)
     missing, encoder = dialect_of(data).missing, _encoder(data).fit(table.X)

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 
-from bstruct.use.cells import normal, plain_column, texts
-from bstruct.use.data import Table, target_known, target_values
-from bstruct.use.encoder import TableEncoder
-from bstruct.use.reading import DataError
+from bstruct.use.table.cells import normal, plain_column, texts
+from bstruct.use.table.data import Table, target_known, target_values
+from bstruct.use.table.encoder import TableEncoder
+from bstruct.use.table.reading import DataError
 from bstruct.use.report import assess
 
 # %% ../../nbs/use/19_predicting.ipynb #9aaed3cf

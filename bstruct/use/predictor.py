@@ -25,7 +25,7 @@ from bstruct.training.batch import Batch, forward_of, weight_samples
 from bstruct.training.compact import TOGETHER, Passes, chosen_by, has_rule
 from bstruct.training.hidden_mixture import HiddenMixture
 from bstruct.training.mixture import Mixture
-from bstruct.use.units import unit_of
+from bstruct.use.table.units import unit_of
 
 # %% ../../nbs/use/02_predictor.ipynb #19962128
 def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor, limit: float = 5.0,

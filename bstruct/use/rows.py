@@ -78,7 +78,7 @@ def _unpacked(X, y) -> tuple[Any, Any]:
 def _inputs(X) -> tuple[Tensor, Any, str]:
     "x for networks, a table for scikit-learn, and a digest."
     if hasattr(X, "iloc"):
-        from bstruct.use.encoder import TableEncoder
+        from bstruct.use.table.encoder import TableEncoder
 
         frame = X.reset_index(drop=True)
         frame.columns = list(map(str, frame.columns))
@@ -117,7 +117,7 @@ def _target(y, likelihood: str | None, n: int) -> tuple[np.ndarray, str, np.ndar
     "Target as an array, the likelihood, and the classes or None."
     import pandas as pd
 
-    from bstruct.use.data import infer_task, target_values
+    from bstruct.use.table.data import infer_task, target_values
 
     values = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values

@@ -1,0 +1,1 @@
+"Tables as people have them: files, columns, units, encoders and targets."
