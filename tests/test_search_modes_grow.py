@@ -13,7 +13,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
 from bstruct.model.reach import connected
 from bstruct.model.reach import canonical
-from bstruct.search.walk import difference, open_run, visits
+from bstruct.search.modes.walk import difference, open_run, visits
 from bstruct.search.settings import Settings
 from bstruct.objectives.task import Task
 

@@ -31,9 +31,6 @@ FOREIGN = {"_foreach_norm": "torch has no public name for it",
 # Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they
 # are there.
 KNOWN: dict[str, str] = {
-    "rooms: bstruct/search/walk.py search search/stages":
-        "a walk ends with a stage, and three stages have a function that takes the session beside "
-        "the pure one",
     **dict.fromkeys((f"module: bstruct/{name}.py" for name in (
         "evidence/dual", "model/graph", "search/modes/enumeration", "training/bilevel",
         "training/laplace", "use/cli", "use/estimators")),

@@ -20,7 +20,7 @@ from bstruct.search.modes.widths import applies, layout, widths_mode
 from bstruct.search.result import Result
 from bstruct.search.settings import MODES, Settings
 from bstruct.search.stages.judge import judge_of
-from bstruct.search.walk import open_run
+from bstruct.search.modes.walk import open_run
 from bstruct.structure import law
 
 # %% ../../../nbs/search/modes/06_family.ipynb #a6870d61

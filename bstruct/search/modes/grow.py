@@ -14,7 +14,7 @@ from bstruct.model.usage import parameters
 from bstruct.model.reach import canonical, neighbours
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.stages.steps import Steps
-from bstruct.search.walk import Place, Visit, Walk, difference, multiples, open_run, walk
+from bstruct.search.modes.walk import Place, Visit, Walk, difference, multiples, open_run, walk
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result
 from bstruct.search.settings import Settings
