@@ -51,7 +51,7 @@ def test_next_weights_are_those_of_switching():
         S[:, t] = sum(c.log_p[:, o, t] for o in range(5)) * min(1, 100 / (5 * size))
     torch.testing.assert_close(next_weights(c.log_p, c.bounds),
                                switching(S, 10, [10, 30, 70]).log_weights)
-    again = made(((0, 0, 0, 0), (-1, -0.3, 0.2, 0.5)), O=2, bounds=(25, 50, 100))
+    again = made(((0, 0), (-1, 0.5)), O=2, bounds=(25, 50, 100))
     torch.testing.assert_close(next_weights(again.log_p, again.bounds),
                                switching(again.log_p.sum(1), 25, [25]).log_weights)
 

@@ -7,7 +7,6 @@ __all__ = ['search', 'check']
 
 # %% ../../../nbs/search/modes/06_family.ipynb #1352265b
 from collections.abc import Callable
-from functools import partial
 from os import PathLike
 
 from bstruct.model.graph import Graph
@@ -16,7 +15,7 @@ from bstruct.search.modes.enumeration import check_space, enumerate_mode
 from bstruct.search.modes.evidence import evidence_mode
 from bstruct.search.modes.grow import grow_mode
 from bstruct.search.modes.shrink import shrink_mode
-from bstruct.search.modes.widths import applies, layout, widths_mode
+from bstruct.search.modes.widths import applies, flow_mode, layout, widths_mode
 from bstruct.search.result import Result
 from bstruct.search.settings import MODES, Settings
 from bstruct.search.stages.judge import judge_of
@@ -26,7 +25,7 @@ from bstruct.structure import law
 # %% ../../../nbs/search/modes/06_family.ipynb #a6870d61
 for _name, _mode in {"evidence": evidence_mode, "grow": grow_mode, "shrink": shrink_mode,
                      "enumerate": enumerate_mode, "path": widths_mode,
-                     "flow": partial(widths_mode, walk="flow")}.items():
+                     "flow": flow_mode}.items():
     MODES.register(_name, _mode)
 
 # %% ../../../nbs/search/modes/06_family.ipynb #180506df

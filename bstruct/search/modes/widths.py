@@ -163,3 +163,9 @@ def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, che
                   [rows[i] for i in order], rows[order[0]].evidence, history,
                   levels="noise and scales with the slopes, on the integrated likelihood",
                   mixture=HiddenMixture(graph, task, parts), live={vertex: live})
+
+# %% ../../../nbs/search/modes/09_widths.ipynb #5d0a6e31
+def flow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
+              callback=None) -> Result:
+    "Search one ordered hidden layer by the gradient of the evidence; else as `widths_mode`."
+    return widths_mode(graph, task, settings, seed, checkpoint, callback, walk="flow")
