@@ -64,8 +64,8 @@ PLANTED = {  # kind of fault: file, text, where it is seen, and words of the mes
                              "a higher floor"),
     "upward, relative": ("core/more.py", "from ..model import graph", 1,
                          "imports bstruct.model.graph, a higher"),
-    "upward, by a string": ("core/more.py", 'MODES = {"a": "bstruct.search.modes.walk.walk"}', 1,
-                            "imports bstruct.search.modes.walk"),
+    "upward, by a string": ("core/more.py", 'MODES = {"a": "bstruct.search.walk.walk"}', 1,
+                            "imports bstruct.search.walk"),
     "upward to the top": ("core/more.py", "from bstruct import __version__", 1,
                           "imports bstruct, a higher floor"),
     "room": ("attic/box.py", "x = 1", 1, "the room 'attic' has no floor; move the file"),
@@ -149,7 +149,7 @@ ALLOWED = {
     "a nested comprehension that has a name": "def f(xs):\n    inner = [x for x in xs]\n    return "
                                               "[y for y in inner]",
     "long words in a docstring": '"' + "a" * 200 + '"',
-    "names in a docstring": 'def f():\n    "bstruct.search.modes.walk"',
+    "names in a docstring": 'def f():\n    "bstruct.search.walk"',
 }
 
 

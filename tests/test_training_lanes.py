@@ -235,7 +235,7 @@ def test_the_determinant_of_a_linear_network_does_not_move_with_its_weights():
     task = sine(12, dtype=torch.float64)
     fit = fitted([structure("linear", "zero", "zero")], task)
     assert all(bool((v == 0).all()) for v in _determinant_gradient(fit, task)[4].values())
-    _, noise = implicit_step(fit, task)
+    _, noise, _ = implicit_step(fit, task)
     assert bool(noise.isfinite().all())
 
 # %% ../nbs/training/07_lanes.ipynb #45070d2a
