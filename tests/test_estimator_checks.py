@@ -1,4 +1,4 @@
-"scikit-learn's own suite, whole: no check is expected to fail."
+"""scikit-learn's own suite: what is expected to fail is named with its reason."""
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -9,10 +9,17 @@ from bstruct.use.estimators import StructureClassifier, StructureRegressor
 TINY = dict(epochs=1, min_steps=1, starts=2, tempering=(0.1, 0.01), screened=2, finalists=1,
             blocks=1, samples=4, hidden=(4,), candidates=("linear", "linear+tanh"),
             learning_rate=0.05)
-LEARNED = ("check_classifiers_train", "check_regressors_train")
+LEARNED = ("check_classifiers_train", "check_regressors_train", "check_class_weight_classifiers")
 LONGER = dict(epochs=2, min_steps=60, hidden=(16,))
+# The objective of a row of weight 2 is that of the row twice (tests/test_use_table_targets.py), and
+# the fits differ: their minibatches are drawn from tables of different lengths, and the order of the
+# rows, which their evidence depends on, has more places. The check asks for 7 digits.
+WEIGHTS = dict.fromkeys(
+    (f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")),
+    "minibatches and orders of rows are drawn from a table of another length")
 
 
-@parametrize_with_checks([StructureClassifier(**TINY), StructureRegressor(**TINY)])
+@parametrize_with_checks([StructureClassifier(**TINY), StructureRegressor(**TINY)],
+                         expected_failed_checks=lambda estimator: WEIGHTS)
 def test_scikit_learn_agrees(estimator, check):
     check(clone(estimator).set_params(**LONGER) if check.func.__name__ in LEARNED else estimator)

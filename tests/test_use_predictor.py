@@ -6,6 +6,7 @@ import pytest  # noqa: F401
 from bstruct.use.predictor import *
 
 # %% ../nbs/use/02_predictor.ipynb #9ae5c2c5
+import math
 import tempfile
 
 import numpy as np

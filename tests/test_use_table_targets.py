@@ -41,8 +41,9 @@ def test_weights_multiply_and_ones_are_none():
     np.testing.assert_allclose(weight, [2 * 2 / 3, 2 / 3, 2 / 3, 2])
     shares, said = row_weights(y, np.full(4, 0.25))
     assert shares.tolist() == [1, 1, 1, 1] and "shares" in said[0]
-    for wrong in ([-1, 1, 1, 1], [0, 0, 0, 0], [1, 1]):
-        with pytest.raises(ValueError):
+    for wrong, told in (([-1, 1, 1, 1], "least value -1"), ([0, 0, 0, 0], "weights are zero"),
+                        ([1, 1], "for 4 rows")):
+        with pytest.raises(ValueError, match=told):
             row_weights(y, wrong)
     values, law = with_weights(torch.tensor([1.0, 2.0]), "gaussian", np.array([2.0, 1.0]))
     assert values.tolist() == [[1, 2], [2, 1]] and law == "weighted gaussian"

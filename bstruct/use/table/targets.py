@@ -105,7 +105,7 @@ def row_weights(y: np.ndarray, sample_weight=None,
     if class_weight is not None:
         weight = weight * compute_sample_weight(class_weight, y)
     if not weight.sum() > 0:
-        raise ValueError("all sample weights are 0: there is no row to learn from; leave "
+        raise ValueError("all sample weights are zero: there is no row to learn from; leave "
                          "sample_weight out")
     if weight.max() <= 1 and weight.sum() <= 1.001 and len(y) > 1:
         return weight * (len(y) / weight.sum()), ["the weights sum to 1 and were taken as shares "
