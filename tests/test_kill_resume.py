@@ -53,8 +53,9 @@ def ended(process):
 
 
 def outcome(run):
-    "All of the result but the clock, and the weights."
+    "All of the result but the clock and the seal, which covers the clock, and the weights."
     result = json.loads((run / "result.json").read_text())
+    assert len(result.pop("sha256")) == 64
     result["history"] = [{k: v for k, v in r.items() if k != "seconds"} for r in result["history"]]
     weights = {f.name: load_file(f) for f in (run / "model").glob("*.safetensors")}
     return result, weights

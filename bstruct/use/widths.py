@@ -8,12 +8,9 @@ __all__ = ['widths_of', 'sentence', 'plot_widths']
 # %% ../../nbs/use/30_widths.ipynb #1169edba
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
 from bstruct.model.graph import Graph
 from bstruct.search.result import Scored
 from bstruct.structure.widths import Widths, level_of
-from bstruct.use.plots import new_figure
 
 # %% ../../nbs/use/30_widths.ipynb #58de7c08
 def widths_of(
@@ -59,8 +56,11 @@ def sentence(widths: Mapping[str, Mapping]) -> str:
     return " ".join(said)
 
 
-def plot_widths(widths: Mapping[str, Mapping]) -> Figure:
-    "p(n) as bars, and C_n less its best in nats as points, a panel a layer."
+def plot_widths(widths: Mapping[str, Mapping]):
+    """p(n) as bars, and C_n less its best in nats as points, a panel a layer, as a matplotlib
+    figure."""
+    from bstruct.use.plots import new_figure  # matplotlib is not needed for numbers
+
     figure, axes = new_figure(5.6, 2.4 * len(widths), len(widths))
     for ax, (vertex, w) in zip(axes, widths.items()):
         ax.bar(w["levels"], w["probability"], color="C0", alpha=0.5, width=0.8)
