@@ -38,7 +38,8 @@ def _checksum(tensors: dict[str, Tensor], record: str) -> str:
     for name in sorted(tensors):
         t = tensors[name].contiguous()
         found = zlib.crc32(f"{name} {t.dtype} {tuple(t.shape)}".encode(), found)
-        found = zlib.crc32(t.reshape(-1).view(torch.uint8).numpy(), found) if t.numel() else found
+        if t.numel():
+            found = zlib.crc32(t.reshape(-1).view(torch.uint8).numpy().data, found)
     return f"{found:08x}"
 
 # %% ../../nbs/core/07_checkpoint.ipynb #0f3c0d9b

@@ -199,7 +199,7 @@ def _negative(m: Hidden, z: np.ndarray) -> tuple[float, np.ndarray]:
                          squares - U.size, of_scale[k:].sum(), of_scale[1:k].sum()])
     log_prior = -0.5 * squares - U.size * math.log(rho) - 0.5 * z[-SCALES:] @ z[-SCALES:]
     slopes = z[-SCALES:] - by_scale * m.prior.table[1]
-    return -p.value - log_prior, np.concatenate([-gU.ravel(), slopes])
+    return float(-p.value - log_prior), np.concatenate([-gU.ravel(), slopes])
 
 # %% ../../nbs/evidence/25_hidden.ipynb #9b4c1654
 def birth_gains(

@@ -41,12 +41,12 @@ def ordered(inputs: int | Shape, outputs: int, hidden: Sequence[int | str] = ("1
     return Graph(sizes, edges, own)
 
 
-ordered = Graph.ordered
+ordered = Graph.ordered  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def default_graph(inputs: int, outputs: int, hidden: Sequence[int | str],
                   candidates: Sequence[str]) -> Graph:
     "The dense graph of the widths, or where one of them is a range the graph of ordered layers."
     if any(isinstance(h, str) for h in hidden):
-        return ordered(inputs, outputs, hidden)
+        return ordered(inputs, outputs, hidden)  # pyright: ignore[reportOptionalCall]
     return Graph.dense(inputs, outputs, tuple(int(h) for h in hidden), tuple(candidates))

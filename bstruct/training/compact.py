@@ -256,7 +256,7 @@ class Passes:
             role = "sum" if many is self.into else "pull"
             sums[name] = self.room(role, name, (self.models, *v.shape[1:]), v.dtype)
             sums[name].copy_(v) if full else sums[name].zero_()
-        if not full:
+        if part.models is not None:
             sums[name].index_add_(0, part.models, v)
         elif not new:
             sums[name].add_(v)

@@ -123,8 +123,8 @@ class Trainer:
         self._forward = None if given is None else forward_of(batch.net, given, len(batch))
         graph = batch.net.graph
         self._ruled = batch.net.share and has_rule(graph, task.likelihood, task.x.device)
-        fixed = given is not None and isinstance(self._forward, Paths) and self._ruled
-        self._passes = Passes(graph, chosen_by(graph, given, len(batch))) if fixed else None
+        fixed = given if isinstance(self._forward, Paths) and self._ruled else None
+        self._passes = None if fixed is None else Passes(graph, chosen_by(graph, fixed, len(batch)))
         sizes, self._device = batch.sizes.cpu(), batch.sizes.device
         one_each = sizes, torch.arange(len(batch))
         one = isinstance(generator, Generator)

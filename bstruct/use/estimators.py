@@ -118,6 +118,9 @@ class FittedStructure(EstimatorParameters):
     likelihood_: str
     classes_: np.ndarray
     result_: Result
+    input_mean_: torch.Tensor
+    input_scale_: torch.Tensor
+    encoder_: TableEncoder | None
 
     def sample(self, n: int = 1, random_state=None) -> list[Structure]:
         "n structures (edge to candidate) from their posterior."

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bstruct.core.refusals import printable
 from bstruct.search.settings import Settings
@@ -100,7 +100,7 @@ def prepare(data: Mapping, seed: int) -> Prepared:
     seen, said = (None, []) if test is None else _seen(test, encoder, task, y, missing)
     facts = {"target": str(table.target.name), "task": task, "reason": reason, "rows": len(X),
              "columns": X.shape[1], "fingerprint": table.fingerprint}
-    if data["test"]:
+    if data["test"] and test is not None:
         facts["test_fingerprint"] = test.fingerprint
     return Prepared(X, y, seen, encoder, facts, weight, (*table.said, *encoder.guesses, *said))
 
@@ -126,7 +126,8 @@ def settings_of(record: Mapping) -> Settings:
     if later := sorted(set(record) - known):
         raise ValueError(f"the run has a setting {later[0]!r}, which this bstruct does not "
                          "know; go on with the version that began it, or fit a new run")
-    return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+    own: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+    return Settings(**own)
 
 # %% ../../nbs/use/09_flow.ipynb #7b325c80
 def estimator_of(settings: Mapping, device: str | None, mode: str | None = None):
@@ -298,8 +299,8 @@ def _beside(model, prepared: Prepared, task: str, seed: int) -> dict:
     from bstruct.use.beside import importance, rivals
 
     columns = list(prepared.encoder.columns_.values())
-    rows = prepared.test or (prepared.X, prepared.y)
-    found = {"importance": importance(model, columns, *rows, seed)}
+    X, y = prepared.test or (prepared.X, prepared.y)
+    found: dict[str, Any] = {"importance": importance(model, columns, X, y, seed)}
     if prepared.test:
         found["rivals"] = rivals((prepared.X, prepared.y), prepared.test, task, seed,
                                  prepared.weight)

@@ -7,6 +7,7 @@ __all__ = ['answer']
 
 # %% ../../nbs/use/19_predicting.ipynb #fae60a29
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def _figures(model, X: np.ndarray, y: pd.Series, task: str, missing: Sequence[st
     else:
         seen, said = target_known(y, missing), []
         try:
-            values = target_values(y[seen], task, False, missing)
+            values = target_values(cast(pd.Series, y[seen]), task, False, missing)
         except DataError as error:
             return [f"no figures: {error}"]
     if not len(values):

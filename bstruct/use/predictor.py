@@ -241,7 +241,8 @@ def _mixed(parts: list[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 def _numbers(model, members: "list[Member] | Judged | Ready", z: Tensor, far: Tensor) -> Tensor:
     "Mean and deviation of a number, in its own units."
     if isinstance(members, Ready):
-        return _affine(model, *members(z), far)
+        mean, variance = members(z)
+        return _affine(model, mean, variance, far)
     law, natural = LIKELIHOODS[model.likelihood_], natural_moments(model.likelihood_)
     judged = isinstance(members, Judged)
     if natural is None:

@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def kept(value):
     if isinstance(value, np.generic | np.ndarray | Tensor):
         return value.tolist()
     if isinstance(value, np.random.RandomState):
-        name, keys, *rest = value.get_state(legacy=True)
+        name, keys, *rest = cast(tuple, value.get_state(legacy=True))
         return {"RandomState": [name, keys.tolist(), *rest]}
     if isinstance(value, Mapping):
         return {"pairs": [[kept(k), kept(v)] for k, v in value.items()]}

@@ -119,11 +119,12 @@ class Steps:
     def _row(self, key: tuple, step: int, what: str) -> Scored:
         run, fit = self.run, self.fit(key)
         none = Evidence(math.nan, math.inf, method="none", reliable=False)
-        failed = isinstance(fit.evidence, str)
+        found = fit.evidence
+        failed = isinstance(found, str)
         size = Mixture(run.graph, run.task, [Kept(fit.structure, 1.0, fit.starts)], {}).complexity()
-        return Scored(fit.structure, none if failed else fit.evidence, step=step, what=what,
+        return Scored(fit.structure, none if failed else found, step=step, what=what,
                       complexity=size["weight_kl"], parameters=parameters(run.graph, fit.structure),
-                      error=fit.evidence if failed else None, kept=key in self.trail)
+                      error=found if failed else None, kept=key in self.trail)
 
 # %% ../../../nbs/search/stages/09_steps.ipynb #4a34a35f
 def _value(fit: Fit) -> float:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -156,8 +155,8 @@ def date_values(name: str, column: pd.Series, form: str,
     "Seconds since 1970, NaN where a value is missing. DataError for what is no date of that form."
     plain = plain_column(column)
     if types.is_datetime64_any_dtype(plain):
-        own: Sequence[Any] = [None if pd.isna(v) else v.isoformat() for v in plain]
-        return _dates(own, "ISO8601").to_numpy()
+        stamps = [None if pd.isna(v) else v.isoformat() for v in plain]
+        return _dates(stamps, "ISO8601").to_numpy()
     own = texts(plain, missing)
     found = _dates([None if t in CODES else t for t in own], form)
     if found.isna().any():

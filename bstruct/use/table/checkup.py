@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def _of_target(y: pd.Series, data: Mapping) -> list[Finding]:
                                             wrong=False)]
     if not known.any():
         return [Finding(f"the target {str(y.name)!r} has no value at all")]
-    own = y[known].reset_index(drop=True)
+    own = cast(pd.Series, y[known]).reset_index(drop=True)
     if kind_of(str(y.name), own, (), missing)[0] == "number" and (
         strays := _strays(texts(plain_column(own), missing))):
         return found + _stray_cures(f"the target {str(y.name)!r}", strays, n,
@@ -124,8 +125,9 @@ def _holes(X: pd.DataFrame, data: Mapping, dropped: set[str]) -> list[Finding]:
     "One line for all columns with holes."
     found, missing = {}, dialect_of(data).missing
     for name in X:
-        own = texts(plain_column(X[name]), missing)
-        number = name not in dropped and kind_of(name, X[name], data["categorical"],
+        column = cast(pd.Series, X[name])
+        own = texts(plain_column(column), missing)
+        number = name not in dropped and kind_of(name, column, data["categorical"],
                                                  missing)[0] == "number"
         found[name] = sum(t is None or (number and t in CODES) for t in own)
     holed = {n: k for n, k in found.items() if k and n not in dropped}
@@ -164,13 +166,15 @@ def _of_frame(frame: pd.DataFrame, data: Mapping, index: str | None) -> list[Fin
         found += [Finding(f"there is no column {c!r}, which --{key} names") for c in data[key] if c
                   and c not in columns]
     if target is not None:
-        found += _of_target(frame[target], data)
-        frame = frame[target_known(frame[target], dialect_of(data).missing)].reset_index(drop=True)
+        y = cast(pd.Series, frame[target])
+        found += _of_target(y, data)
+        known = target_known(y, dialect_of(data).missing)
+        frame = cast(pd.DataFrame, frame[known]).reset_index(drop=True)
     X = frame.drop(columns=[c for c in {target, index, data.get("weight"), *data["drop"]}
                             if c in columns])
     if not len(frame):
         return found
-    each = {name: _of_column(name, X[name], data) for name in X}
+    each = {name: _of_column(name, cast(pd.Series, X[name]), data) for name in X}
     gone = {n for n, fs in each.items() if any(f.cure[:1] == ("--drop",) for f in fs)}
     return [*found, *(f for fs in each.values() for f in fs), *_holes(X, data, gone)]
 

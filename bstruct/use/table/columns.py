@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,9 @@ def column_from(state) -> Column:
     if wrong or (extra := state.keys() - known) or state["kind"] not in KINDS:
         raise ValueError(f"field {(wrong or sorted(extra) or ['kind'])[0]!r} of a column is "
                          "missing, of another type, or not known to this version")
-    found = Column(**state | {f: tuple(state[f]) for f in ("levels", "circles", "centre", "scale")})
+    tuples = {f: tuple(state[f]) for f in ("levels", "circles", "centre", "scale")}
+    own: dict[str, Any] = state | tuples
+    found = Column(**own)
     numbers_of = 0 if found.kind == "category" else 1 + 2 * len(found.circles)
     fill = str if found.kind == "category" else float | int
     if set(found.circles) - CIRCLES.keys() or not isinstance(found.fill, fill) or not (
@@ -200,10 +203,11 @@ def coded(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:
     """The numbers that `values_of` become, holes filled: standardised numbers, or a column of 0
     and 1 for each level."""
     if column.kind != "category":
-        filled = np.where(np.isnan(values), column.fill, values).astype(np.float64)
+        filled = np.where(np.isnan(values), cast(float, column.fill), values).astype(np.float64)
         parts = zip(_matrix(column, filled).T, column.centre, column.scale)
         return np.stack([standardised(v, c, s) for v, c, s in parts], 1)
     at = {level: j for j, level in enumerate(column.levels)}
     rest = len(at) if column.pooled else -1
-    places = np.array([at.get(column.fill if v is None else v, rest) for v in values], dtype=int)
+    fill = cast(str, column.fill)
+    places = np.array([at.get(fill if v is None else v, rest) for v in values], dtype=int)
     return (places[:, None] == np.arange(len(column.outputs))).astype(np.float64)

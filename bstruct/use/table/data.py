@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,8 +109,9 @@ def target_known(y: pd.Series, missing: Sequence[str] = ()) -> Bool[np.ndarray, 
 # %% ../../../nbs/use/table/05_data.ipynb #62cca961
 def dialect_of(data: Mapping) -> Dialect:
     "The dialect that the settings of a run name."
-    own = dict(data.get("dialect") or {})
-    return Dialect(**own | {"missing": tuple(own.get("missing", ()))})
+    own: dict[str, Any] = dict(data.get("dialect") or {})
+    own["missing"] = tuple(own.get("missing", ()))
+    return Dialect(**own)
 
 # %% ../../../nbs/use/table/05_data.ipynb #8fa73395
 def load_table(source: str | Path, target: str | None = None, *, drop: Sequence[str] = (),

@@ -9,6 +9,7 @@ __all__ = ['plain', 'surroundings', 'rows_to_learn', 'rows_to_predict', 'within'
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from bstruct.search.work.forecast import as_bytes, available_memory
 from bstruct.use.table.encoder import TableEncoder, as_frame
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #06cb8d28
-def plain(value):
+def plain(value) -> Any:
     "The value in Python's own types: numbers of numpy and of torch, arrays and sequences of them."
     if isinstance(value, np.generic):
         return value.item()
@@ -69,13 +70,14 @@ def dense(X) -> Float[np.ndarray, "n d"]:
 def rows_to_learn(model, X, y, **how) -> tuple[Float[np.ndarray, "n d"], np.ndarray]:
     "The matrix and the target of a fit, checked; the model keeps the encoder of a mixed frame."
     model.encoder_ = None
+    checked: Any = validate_data  # it has no annotations
     if not is_mixed(X):
-        X, y = validate_data(model, X, y, dtype=np.float64, ensure_min_samples=2,
-                             accept_sparse="csr", **how)
+        X, y = checked(model, X, y, dtype=np.float64, ensure_min_samples=2,
+                       accept_sparse="csr", **how)
         return dense(X), y
     model.encoder_ = TableEncoder(impute=True).fit(X)
-    Z, y = validate_data(model, model.encoder_.transform(X), y, dtype=np.float64,
-                         ensure_min_samples=2, **how)
+    Z, y = checked(model, model.encoder_.transform(X), y, dtype=np.float64,
+                   ensure_min_samples=2, **how)
     model.n_features_in_, model.feature_names_in_ = X.shape[1], model.encoder_.feature_names_in_
     return Z, y
 

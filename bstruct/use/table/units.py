@@ -7,6 +7,7 @@ __all__ = ['unit_of', 'centre_and_scale', 'standardised']
 
 # %% ../../../nbs/use/table/02_units.ipynb #40d37fc3
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +25,7 @@ def centre_and_scale(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
     """Mean and standard deviation; the scale of a constant is 1. In any unit, 1e-300 or 1e300, the
     same digits."""
     unit = unit_of(float(np.nanmax(np.abs(values))) if len(values) else 0.0)
-    found = StandardScaler().fit((values / unit)[:, None])
+    found: Any = StandardScaler().fit((values / unit)[:, None])
     mean, scale = float(found.mean_[0]) * unit, float(found.scale_[0])
     constant = float(found.var_[0]) <= 0 or (scale == 1.0 and np.ptp(values / unit) == 0)
     return mean, 1.0 if constant else scale * unit
