@@ -54,8 +54,8 @@ def steps_of(entered: Counter) -> int:
     return entered["coefficients", "inner_objective"]
 
 
-# path and flow have neither L nor Q: they integrate the output layer and climb the Laplace evidence
-# of the hidden one (bstruct.evidence.hidden), with no posterior of the weights to train
+# path and flow train no weights by L: they integrate the output layer and compare widths by the
+# Laplace evidence of bstruct.evidence.hidden; flow's gradient is in closed form
 TRAINING = [m for m in MODES if m not in ("path", "flow")]
 
 
