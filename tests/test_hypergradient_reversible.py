@@ -95,7 +95,8 @@ def test_long_runs_spill():
         momentum=0.9,
     )  # raises unless theta_0 is recovered to the bit
     for i in range(3):  # theta - h obeys a linear recurrence: its 2000th power in closed form
-        step = torch.tensor([[1 - lr * scale[i], -lr * mu], [scale[i], mu]], dtype=torch.float64)
+        s = float(scale[i])
+        step = torch.tensor([[1 - lr * s, -lr * mu], [s, mu]], dtype=torch.float64)
         torch.testing.assert_close(
             result.grads["h"][i], 1 - torch.linalg.matrix_power(step, 2000)[0, 0], rtol=1e-10,
                                    atol=1e-10
