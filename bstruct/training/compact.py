@@ -121,15 +121,16 @@ class Part:
         return any(rule.keeps for rule in self.rules)
 
 # %% ../../nbs/training/12_compact.ipynb #8f96e4ac
-def _part(graph: Graph, edge: Edge, taken: dict[int, str], models: int) -> Part:
+def _part(graph: Graph, edge: Edge, taken: dict[int, str], models: int,
+          device: torch.device | str) -> Part:
     "The part of an edge, where the models of `taken` chose those candidates."
     acts = {m: candidate(name).activation for m, name in taken.items()}
     kinds = sorted(set(acts.values()), key=str)
     order = [m for kind in kinds for m in acts if acts[m] == kind]
     counts = [sum(a == kind for a in acts.values()) for kind in kinds]
     i, o = (math.prod(s) for s in graph.shapes(edge))
-    return Part(edge, order, None if order == list(range(models)) else torch.tensor(order),
-                [RULES[kind] for kind in kinds], counts, (i, o))
+    some = None if order == list(range(models)) else torch.tensor(order, device=device)
+    return Part(edge, order, some, [RULES[kind] for kind in kinds], counts, (i, o))
 
 # %% ../../nbs/training/12_compact.ipynb #950844a7
 def has_rule(graph: Graph, likelihood: str, device: torch.device) -> bool:
@@ -148,8 +149,9 @@ class Passes:
     """M networks of affine maps, forward and backward; `parts`: the live edges, in the order of the
     forward pass."""
 
-    def __init__(self, graph: Graph, chosen: Sequence[Structure]):
-        self.graph, self.models = graph, len(chosen)
+    def __init__(self, graph: Graph, chosen: Sequence[Structure],
+                 device: torch.device | str = "cpu"):
+        self.graph, self.models, self.device = graph, len(chosen), device
         known: dict[tuple, dict[str, str]] = {}
         networks = []
         for s in chosen:
@@ -163,7 +165,7 @@ class Passes:
             for edge in graph.incoming(name):
                 taken = {m: own[edge.name] for m, own in enumerate(networks) if edge.name in own}
                 if taken:
-                    self.parts.append(_part(graph, edge, taken, self.models))
+                    self.parts.append(_part(graph, edge, taken, self.models, device))
                     self.into[edge.target] = self.into.get(edge.target, 0) + 1
                     self.outof[edge.source] = self.outof.get(edge.source, 0) + 1
 
@@ -175,7 +177,8 @@ class Passes:
         held = self.rooms.get(key)
         if held is None or held[0].shape != shape:
             size = math.prod(shape)
-            place = held[1] if held and len(held[1]) >= size else torch.empty(size, dtype=dtype)
+            place = held[1] if held and len(held[1]) >= size else torch.empty(
+                size, dtype=dtype, device=self.device)
             held = self.rooms[key] = place[:size].view(shape), place
         return held[0]
 

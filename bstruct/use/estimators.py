@@ -51,7 +51,6 @@ from bstruct.use.widths import widths_of
 
 DOUBTED = 500  # rows of the fit that its predictions are compared on
 
-
 # %% ../../nbs/use/04_estimators.ipynb #171ab292
 def _processes(n_jobs) -> int:
     "How many processes: None is one, -1 is one a core."

@@ -114,7 +114,7 @@ class Judged:
 def device_of(members: "list[Member] | Judged | Ready") -> torch.device:
     "Where predictions are made."
     if isinstance(members, Ready):
-        return torch.device("cpu")
+        return members.parts[0][2].device
     return members.mixture.task.x.device if isinstance(
         members, Judged) else members[0].weights.device
 
@@ -192,7 +192,7 @@ def _groups(m: Member, samples: int) -> tuple[list, Tensor]:
     one = chosen_by(m.batch.net.graph, m.batch.structure or {}, len(m.batch))
     made = []
     for part in weights.split(TOGETHER):
-        passes = Passes(m.batch.net.graph, [one[0]] * len(part))
+        passes = Passes(m.batch.net.graph, [one[0]] * len(part), part.device)
         made.append((passes, [(w.contiguous(), b.contiguous())
                               for w, b in passes.maps_of(m.batch.named(part))]))
     return made, m.noise[:len(weights)]
@@ -201,7 +201,7 @@ def _groups(m: Member, samples: int) -> tuple[list, Tensor]:
 def _ready(result: Result, members: list[Member], likelihood: str, samples: int) -> Ready | None:
     "The members in float32, or None where one of them has no rule."
     known = lambda m: (isinstance(m.forward, Paths) and m.batch.net.share and has_rule(
-        m.batch.net.graph, likelihood, m.weights.device))
+        m.batch.net.graph, likelihood, torch.device("cpu")))  # the pass forward runs anywhere
     if not all(map(known, members)):
         return None
     return Ready(likelihood, [(m.probability, *_groups(m, samples)) for m in members])

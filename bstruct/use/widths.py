@@ -7,6 +7,7 @@ __all__ = ['widths_of', 'sentence', 'plot_widths']
 
 # %% ../../nbs/use/30_widths.ipynb #1169edba
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from bstruct.model.graph import Graph
 from bstruct.search.result import Scored
@@ -36,9 +37,10 @@ def widths_of(
                 for c in v.candidates
             ]
             vertex = edge.partition("->")[2]
-            found[vertex] = {"levels": list(v.levels), "probability": p,
+            levels = cast(Widths, v).levels
+            found[vertex] = {"levels": list(levels), "probability": p,
                              "log_evidence": [max(b) if b else None for b in best],
-                             "width": v.levels[p.index(max(p))], "live": live.get(vertex)}
+                             "width": levels[p.index(max(p))], "live": live.get(vertex)}
     return found
 
 # %% ../../nbs/use/30_widths.ipynb #ff40b1fd
