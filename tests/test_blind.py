@@ -16,7 +16,8 @@ from bstruct.evidence.problems import spike_problem
 
 
 def chance_to_miss(width, draws, d=2, at=1.0, share=0.9):
-    "That none of so many draws of the prior falls where the spike exceeds the flat part."
+    # That none of so many draws of the prior falls where the spike exceeds the flat
+    # part.
     height = share / (1 - share) * (1 + width**2) ** (d / 2) * math.exp(
         d * at**2 / 2 / (1 + width**2)) / width**d
     return (1 - ncx2.cdf(2 * width**2 * math.log(height), d, d * at**2)) ** draws
@@ -30,9 +31,11 @@ def smc(p, seed, **kw):
 def test_the_chance_to_miss_is_the_share_of_missed_runs():
     for width in (0.03, 0.003):
         p, chance = spike_problem(width), chance_to_miss(width, 8 * 32)
-        z = torch.randn(400, 8 * 32, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        z = torch.randn(400, 8 * 32, 2, generator=torch.Generator().manual_seed(0),
+                        dtype=torch.float64)
         t = make_target(p.log_likelihood, p.prior)
-        spiked = t.batch(z.reshape(-1, 2)).reshape(400, -1) > math.log(0.2)  # twice the flat part
+        # twice the flat part
+        spiked = t.batch(z.reshape(-1, 2)).reshape(400, -1) > math.log(0.2)
         missed = float((~spiked.any(1)).double().mean())
         assert abs(missed - chance) < 4 * math.sqrt(chance * (1 - chance) / 400), (
             width, missed, chance)
@@ -47,7 +50,8 @@ def test_another_likelihood_gives_the_same_result():
         a, b = (estimate(f, GaussianPrior({"w": (2,)}), method=method,
                          generator=torch.Generator().manual_seed(0))
                 for f in (flat, spike_problem(1e-7).log_likelihood))
-        assert a.reliable and b.reliable and b.value == pytest.approx(math.log(0.1), abs=4 * b.stderr
+        assert a.reliable and b.reliable and b.value == pytest.approx(
+            math.log(0.1), abs=4 * b.stderr
                                                                       + 1e-9), (method, b)
     # nine tenths of Z are elsewhere
     assert smc(spike_problem(1e-7), 3).value == pytest.approx(math.log(0.1), abs=1e-12)

@@ -21,7 +21,8 @@ def make(seeds, m=40, test=1000):
         g = torch.Generator().manual_seed(seed)
         x = 2 * torch.rand(m + test, generator=g, dtype=torch.float64) - 1
         y = x + torch.randn(m + test, generator=g, dtype=torch.float64)
-        parts.append((features(x), y, -2 + 12 * torch.rand(12, generator=g, dtype=torch.float64)))
+        parts.append((features(x), y, -2 + 12 * torch.rand(
+            12, generator=g, dtype=torch.float64)))
     X, y, h = (torch.stack(p) for p in zip(*parts))
     return X[:, :m], y[:, :m], X[:, m:], y[:, m:], h
 
@@ -32,7 +33,8 @@ def bound(X, y, w, h):
     "The mean-field bound at means w, its scales at their best, for each seed."
     fit = ((y - (X @ w[..., None])[..., 0]) ** 2).sum(-1) / 2
     scales = torch.log1p((X**2).sum(-2) * (-h).exp()).sum(-1) / 2
-    return -(fit + (h.exp() * w**2).sum(-1) / 2 + scales + y.shape[-1] / 2 * math.log(2 * math.pi))
+    return -(fit + (h.exp() * w**2).sum(-1) / 2 + scales + y.shape[-1] / 2
+             * math.log(2 * math.pi))
 
 def solve(X, y, h):
     "The inner minimiser."
@@ -41,20 +43,23 @@ def solve(X, y, h):
 
 def elbo(X, y):
     inner = lambda t, h, s: -bound(X, y, weights(t["u"], h["h"]), h["h"]).sum()
-    return inner, lambda t, h: inner(t, h, 0), {"u": torch.zeros(len(X), 12, dtype=X.dtype)}
+    return inner, lambda t, h: inner(t, h, 0), {
+        "u": torch.zeros(len(X), 12, dtype=X.dtype)}
 
 def cross_validation(X, y, folds=4):
     part = torch.arange(X.shape[1]) % folds
     mask = torch.stack([(part == k) for k in range(folds)]).to(X.dtype)
     error = lambda t, h: (y[:, None] - (
         X[:, None] @ weights(t["u"], h["h"][:, None])[..., None])[..., 0]) ** 2 / 2
-    decay = lambda t, h: (h["h"].exp()[:, None] * weights(t["u"], h["h"][:, None]) ** 2).sum() / 2
+    decay = lambda t, h: (h["h"].exp()[:, None] * weights(
+        t["u"], h["h"][:, None]) ** 2).sum() / 2
     inner = lambda t, h, s: (error(t, h) * (1 - mask)).sum() + decay(t, h)
     return inner, lambda t, h: (error(t, h) * mask).sum(), {
         "u": torch.zeros(len(X), folds, 12, dtype=X.dtype)}
 
 def rmse(X, y, w, noise):
-    "Expected root of the mean squared error, each weight disturbed by a share `noise` of itself."
+    # Expected root of the mean squared error, each weight disturbed by a share `noise`
+    # of itself.
     fit = ((y - (X @ w[..., None])[..., 0]) ** 2).mean(-1)
     return (fit + noise**2 * ((X**2).mean(-2) * w**2).sum(-1)).sqrt()
 
@@ -65,7 +70,8 @@ def test_bound_is_a_bound():
     exact = torch.stack(
         [
             torch.distributions.MultivariateNormal(
-                torch.zeros(40).double(), a @ torch.diag((-b).exp()) @ a.T + torch.eye(40).double()
+                torch.zeros(40).double(), a @ torch.diag((-b).exp()) @ a.T + torch.eye(
+                    40).double()
             ).log_prob(c)
             for a, b, c in zip(X, h, y)
         ]
@@ -90,8 +96,8 @@ def test_noise_and_training():
     simulated = ((yt - draws @ Xt[0].T) ** 2).mean().sqrt()
     assert abs(simulated - rmse(Xt, yt, w, 0.5)) < 0.01
     inner, outer, theta = elbo(X, y)
-    trained = hypergradient(inner, outer, theta, {"h": h}, method="greedy", steps=3000, lr=0.08,
-                            momentum=0.9)
+    trained = hypergradient(inner, outer, theta, {"h": h}, method="greedy", steps=3000,
+                            lr=0.08, momentum=0.9)
     torch.testing.assert_close(weights(trained.theta["u"], h), w, rtol=1e-4, atol=1e-5)
 
 # %% ../nbs/hypergradient/14_comparison.ipynb #be53d2a4
@@ -102,8 +108,8 @@ def test_seeds_do_not_mix():
         for X, y, _, _, h in (both, one):
             inner, outer, theta = problem(X, y)
             found.append(
-                hypergradient(inner, outer, theta, {"h": h}, method="unroll", steps=20, lr=0.05,
-                              momentum=0.9).grads[
+                hypergradient(inner, outer, theta, {"h": h}, method="unroll", steps=20,
+                              lr=0.05, momentum=0.9).grads[
                     "h"
                 ]
             )

@@ -28,10 +28,12 @@ def test_neighbouring_evidences_by_births_and_deaths():
     weights = np.exp(L1 - L1.max()) / np.exp(L1 - L1.max()).sum()
     births = [np.exp(birth_gains(m, one[i], rng.standard_normal((50, 2)))).mean()
               for i in rng.choice(3000, 1500, p=weights)]
-    assert abs(math.log(np.mean(births)) - direct) < 0.08, (direct, math.log(np.mean(births)))
+    assert abs(math.log(np.mean(births)) - direct) < 0.08, (
+        direct, math.log(np.mean(births)))
     weights = np.exp(L2 - L2.max()) / np.exp(L2 - L2.max()).sum()
     deaths = [np.exp(death_gains(m, two[i])[0]) for i in rng.choice(3000, 1500, p=weights)]
-    assert abs(math.log(np.mean(deaths)) + direct) < 0.08, (direct, math.log(np.mean(deaths)))
+    assert abs(math.log(np.mean(deaths)) + direct) < 0.08, (
+        direct, math.log(np.mean(deaths)))
 
 # %% ../nbs/continuous/02_births.ipynb #16116f47
 def test_idle_units_cost_the_same_at_every_width():
@@ -48,7 +50,8 @@ def test_evidence_is_the_sum_over_rows():
         30, generator=gen, dtype=torch.float64)
     C = F @ F.T + 0.09 * torch.eye(30, dtype=torch.float64)
     rows = one_step_ahead(C, y)
-    assert abs(float(rows.sum() - linear_log_evidence(F, y, precision=1.0, noise_variance=0.09))) < 1e-9
+    assert abs(float(rows.sum() - linear_log_evidence(
+        F, y, precision=1.0, noise_variance=0.09))) < 1e-9
     k = C[:7, 7]  # the eighth row by conditioning
     mean = k @ torch.linalg.solve(C[:7, :7], y[:7])
     variance = C[7, 7] - k @ torch.linalg.solve(C[:7, :7], k)

@@ -26,9 +26,11 @@ def stairs(n=96, m=4, noise=0.1, seed=0):
 
 def layer(width, seed=0, m=4):
     "A layer at a mode, with fixed scales, and what its integral is made of."
-    model = Hidden(*stairs(m=m, seed=seed), HiddenPrior(slope=(4.0, 0.0), outgoing=(1.5, 0.0)))
+    model = Hidden(*stairs(m=m, seed=seed), HiddenPrior(
+        slope=(4.0, 0.0), outgoing=(1.5, 0.0)))
     rng = np.random.default_rng(seed)
-    best = max((fit(model, model.draw(width, rng)) for _ in range(4)), key=lambda f: f.value)
+    best = max((fit(model, model.draw(width, rng)) for _ in range(4)),
+               key=lambda f: f.value)
     return model, best.z, rng
 
 # %% ../nbs/continuous/01_trap.ipynb #e566782d
@@ -43,7 +45,8 @@ def test_the_end_of_an_interval_is_a_weight():
     slopes = torch.func.grad(loss, argnums=(0, 1))
     g, gW = slopes(gamma, W)
     assert abs(float((W[2] * gW[2]).sum() - (gamma - 2) * g)) < 1e-14
-    kept = lambda gamma, W: float((gamma - 2) ** 2 / rates[0] - W[2].square().sum() / rates[1])
+    kept = lambda gamma, W: float((gamma - 2) ** 2 / rates[0] - W[2].square().sum()
+                                  / rates[1])
     start, step = kept(gamma, W), 1e-4
     for _ in range(500):
         g, gW = slopes(gamma, W)
@@ -59,8 +62,8 @@ def test_the_slope_is_a_coin_toss_and_the_gain_is_not():
             units = rng.standard_normal((400, 2))
             p, h = m.parts(z), m.unit_features(units, m.x)
             slope += [one_sided_slopes(p.residual[:, 0], h, 1.5 * rng.standard_normal(400))]
-            _, q, s = birth_gain(torch.tensor(p.features), torch.tensor(m.y), torch.tensor(h),
-                                 noise_variance=float(m.scales(z)[0] ** 2))
+            _, q, s = birth_gain(torch.tensor(p.features), torch.tensor(m.y),
+                                 torch.tensor(h), noise_variance=float(m.scales(z)[0] ** 2))
             gain += [(q[:, 0] ** 2 - s).numpy()]
             need += [np.full(400, width < 4)]
             best += [birth_gains(m, z, units).max()]
@@ -75,7 +78,8 @@ def test_the_escape_time_is_met():
     h2, g, rate, grade = 0.6, 0.15, 0.05, 0.02
     for variance in (0.25, 1.0):
         mean, spread, steps = 0.0, variance, 0
-        while 0.5 * grade**2 * (spread + mean**2) * h2 + grade * mean * g >= 0:  # moments, exactly
+        # moments, exactly
+        while 0.5 * grade**2 * (spread + mean**2) * h2 + grade * mean * g >= 0:
             mean, spread = mean - rate * (grade * g + grade**2 * h2 * mean), spread * (
                 1 - rate * grade**2 * h2) ** 2
             steps += 1
@@ -95,7 +99,9 @@ def test_the_curvature_is_information():
     assert torch.allclose(gain, 0.5 * 2.25 * (q[:, 0] ** 2 - s), rtol=1e-3, atol=2e-2)
     C = F @ F.T + noise * torch.eye(len(y), dtype=torch.float64)
     fake = torch.linalg.cholesky(C) @ torch.randn(96, 4000, dtype=torch.float64,
-                                                  generator=torch.Generator().manual_seed(0))
+                                                  generator=torch.Generator().manual_seed(
+                                                      0))
     _, q, s = birth_gain(F, fake, h[:, :1], noise_variance=noise)
     ratio = q[0] ** 2 / s
-    assert abs(float((ratio > 1).double().mean()) - 0.317) < 0.03 and abs(float(ratio.mean()) - 1) < 0.1
+    assert abs(float((ratio > 1).double().mean()) - 0.317) < 0.03
+    assert abs(float(ratio.mean()) - 1) < 0.1

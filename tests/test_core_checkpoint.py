@@ -26,10 +26,12 @@ import torch
 def test_tensors_and_record_return():
     with tempfile.TemporaryDirectory() as tmp:
         path = Path(tmp) / "deep" / "a.safetensors"
-        t = {"x": torch.randn(2, 3), "i": torch.arange(4), "rng": torch.Generator().get_state()}
+        t = {"x": torch.randn(2, 3), "i": torch.arange(4),
+             "rng": torch.Generator().get_state()}
         write_tensors(path, t, {"stage": "search", "epoch": 3})
         back, record = read_tensors(path)
-        assert record == {"stage": "search", "epoch": 3} and all(torch.equal(t[k], back[k]) for k in t)
+        assert record == {"stage": "search", "epoch": 3}
+        assert all(torch.equal(t[k], back[k]) for k in t)
         assert [p.name for p in path.parent.iterdir()] == ["a.safetensors"]
 
 # %% ../nbs/core/07_checkpoint.ipynb #16ce8148
@@ -70,7 +72,8 @@ def test_a_full_disk_keeps_the_old_file():
         patch.setattr(os, "replace", full)
         with pytest.raises(OSError):
             write_tensors(path, {"x": torch.zeros(3)}, {})
-        assert read_tensors(path)[0]["x"].tolist() == [1, 1, 1] and len(list(Path(tmp).iterdir())) == 1
+        assert read_tensors(path)[0]["x"].tolist() == [1, 1, 1]
+        assert len(list(Path(tmp).iterdir())) == 1
 
 # %% ../nbs/core/07_checkpoint.ipynb #d3c5814b
 def test_checkpoint_remembers_and_refuses():
@@ -81,8 +84,10 @@ def test_checkpoint_remembers_and_refuses():
         c.finish("search", {"order": [1, 2]}, {"z": torch.ones(1)})
         c.save("finalists", {"x": torch.ones(2)})
         again = Checkpoint(path, "one")
-        assert again.found("search") == {"order": [1, 2]} and again.found("finalists") is None
-        assert again.state("finalists")["x"].tolist() == [1, 1] and list(again.state("search")) == ["z"]
+        assert again.found("search") == {"order": [1, 2]}
+        assert again.found("finalists") is None
+        assert again.state("finalists")["x"].tolist() == [1, 1]
+        assert list(again.state("search")) == ["z"]
         with pytest.raises(ValueError, match="other data, graph or settings"):
             Checkpoint(path, "two")
 

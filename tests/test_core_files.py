@@ -26,10 +26,12 @@ def test_a_failed_write_leaves_the_old_file():
     path = folder().parent / "a.txt"
     write_whole(path, "old")
     for broken in ("replace", "fsync"):
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(
+            OSError, match="No space left"):
             patch.setattr(os, broken, full_disk)
             write_whole(path, "new and longer")
-        assert path.read_text() == "old" and [f.name for f in path.parent.iterdir()] == ["a.txt"]
+        assert path.read_text() == "old"
+        assert [f.name for f in path.parent.iterdir()] == ["a.txt"]
     write_whole(path, b"new")
     assert path.read_text() == "new"
 
@@ -40,7 +42,8 @@ def test_a_link_is_replaced_and_not_followed():
     victim.write_text("precious")
     path.symlink_to(victim)
     write_whole(path, "new")
-    assert path.read_text() == "new" and not path.is_symlink() and victim.read_text() == "precious"
+    assert path.read_text() == "new" and not path.is_symlink()
+    assert victim.read_text() == "precious"
 
 # %% ../nbs/core/04_files.ipynb #76a80a21
 def test_a_link_is_not_read():
@@ -62,7 +65,8 @@ def test_a_failed_folder_leaves_the_old_one():
         full_disk()
     with pytest.raises(OSError, match="No space left"):
         write_whole_folder(path, half)
-    assert (path / "w").read_text() == "old" and [f.name for f in path.parent.iterdir()] == ["run"]
+    assert (path / "w").read_text() == "old"
+    assert [f.name for f in path.parent.iterdir()] == ["run"]
     write_whole_folder(path, lambda f: (f / "v").write_text("new"))
     assert [f.name for f in path.iterdir()] == ["v"]
     assert [f.name for f in path.parent.iterdir()] == ["run"]
@@ -73,7 +77,8 @@ class Killed(BaseException):
 
 
 def dying(at):
-    "A stand-in for the system's rename that lets `at` calls through, and then the process is gone."
+    # A stand-in for the system's rename that lets `at` calls through, and then the
+    # process is gone.
     real, calls = os.replace, []
 
     def replace(a, b):
@@ -95,7 +100,8 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_folder():
             new.mkdir()
             (new / "w").write_text("new")
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(files, "_exchanged", files._exchanged if own else lambda *_: False)
+                patch.setattr(files, "_exchanged", files._exchanged if own
+                              else lambda *_: False)
                 patch.setattr(os, "replace", dying(at))
                 try:
                     swap_folder(new, path)
@@ -107,8 +113,8 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_folder():
 # %% ../nbs/core/04_files.ipynb #dfde387a
 def test_what_killed_writes_left_is_swept_and_nothing_else():
     home = folder().parent
-    for name in (".a.txt.0123456789ab.part", ".run.ba9876543210.old", "mine.part", ".run.part",
-                 "a.old"):
+    for name in (".a.txt.0123456789ab.part", ".run.ba9876543210.old", "mine.part",
+                 ".run.part", "a.old"):
         (home / name).mkdir() if "run.ba" in name else (home / name).write_text("x")
     sweep(home)
     assert sorted(f.name for f in home.iterdir()) == [".run.part", "a.old", "mine.part"]

@@ -48,12 +48,14 @@ def test_a_journal_damaged_in_the_middle_is_refused():
 def test_a_journal_of_something_else_is_refused_with_both_fingerprints():
     path = fresh()
     Journal(path, {"journal": "enumeration", "data": "d1", "graph": "g1"}).append({"x": 1})
-    with pytest.raises(ValueError, match=r"of other data \(fingerprints: data d1, not d2\); name "
+    with pytest.raises(ValueError, match=r"of other data \(fingerprints: data d1, not "
+                                         r"d2\); name "
                                          r"another file"):
         Journal(path, {"journal": "enumeration", "data": "d2", "graph": "g1"})
     with pytest.raises(ValueError, match=r"other data and graph .*graph g1, not g2"):
         Journal(path, {"journal": "enumeration", "data": "d2", "graph": "g2"})
-    assert Journal(path, {"journal": "enumeration", "data": "d1", "graph": "g1"}).records == [{"x": 1}]
+    assert Journal(path, {"journal": "enumeration", "data": "d1",
+                          "graph": "g1"}).records == [{"x": 1}]
     path.write_text('{"some": "line"}\n')
     with pytest.raises(ValueError, match="is no journal of 'enumeration'"):
         Journal(path, {"journal": "enumeration", "data": "d1"})
@@ -67,7 +69,8 @@ def test_an_append_that_fails_half_way_leaves_the_journal_as_it_was():
     before, write = path.read_bytes(), os.write
     def full_disk(*args):
         raise OSError(28, "No space left on device")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(
+        OSError, match="No space left"):
         patch.setattr(os, "write", lambda fd, data: write(fd, data[:5]) if len(data) > 10
                       else full_disk())
         journal.append({"b": 2})

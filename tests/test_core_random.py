@@ -19,7 +19,8 @@ def test_generators_of_stages_are_independent_and_repeatable():
     a, b, c = (torch.rand(3, generator=generator_of(s, stage))
                for s, stage in ((0, "x"), (0, "x"), (0, "y")))
     assert torch.equal(a, b) and not torch.equal(a, c)
-    assert generator_of(7, "search").initial_seed() == int(hashlib.sha256(b"7/search").hexdigest()[:14],
+    assert generator_of(7, "search").initial_seed() == int(
+        hashlib.sha256(b"7/search").hexdigest()[:14],
                                                            16)
     streams = [torch.randn(500, generator=generator_of(s, stage)) for s in range(6)
                for stage in ("starts", "order", "x")]
@@ -29,13 +30,16 @@ def test_generators_of_stages_are_independent_and_repeatable():
 
 # %% ../nbs/core/05_random.ipynb #739ce115
 def test_draws_ahead_leave_the_stream_where_draws_in_turn_leave_it():
-    draws = lambda g: lambda: {"a": torch.randn(2, 3, generator=g), "b": torch.rand(5, generator=g)}
+    draws = lambda g: lambda: {"a": torch.randn(2, 3, generator=g),
+                               "b": torch.rand(5, generator=g)}
     here, ahead_of = generator_of(0, "x"), generator_of(0, "x")
     own = list(ahead(draws(here), 7, "cpu"))
     # tensors of this device have a shape and no numbers
     moved = list(ahead(draws(ahead_of), 7, "meta", room=25))
-    assert torch.equal(here.get_state(), ahead_of.get_state()) and len(own) == len(moved) == 7
-    assert all({k: v.shape for k, v in d.items()} == {"a": (2, 3), "b": (5,)} for d in own + moved)
+    assert torch.equal(here.get_state(), ahead_of.get_state())
+    assert len(own) == len(moved) == 7
+    assert all({k: v.shape for k, v in d.items()} == {"a": (2, 3), "b": (5,)}
+               for d in own + moved)
     assert all(v.device.type == "meta" for d in moved for v in d.values())
     g = generator_of(0, "x")
     assert all(torch.equal(d["a"], torch.randn(2, 3, generator=g))
@@ -46,5 +50,6 @@ def test_draws_ahead_leave_the_stream_where_draws_in_turn_leave_it():
 def test_another_process_has_the_same_stream():
     code = ("from bstruct.core.random import generator_of; print(generator_of(3, "
             "'order').initial_seed())")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          check=True)
     assert int(done.stdout) == generator_of(3, "order").initial_seed()

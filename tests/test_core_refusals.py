@@ -44,24 +44,28 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
     assert str(unknown("method", "?", iter(
         ["smc", "laplace"]))) == "unknown method '?'; known: laplace, smc"
     check_choice("mode", "grow", ("grow", "shrink"))
-    with pytest.raises(ValueError, match=r"^mode is 'Grwo': known are grow, shrink; did you mean "
+    with pytest.raises(ValueError, match=r"^mode is 'Grwo': known are grow, shrink; did "
+                                         r"you mean "
                                          r"'grow'\?$"):
         check_choice("mode", "Grwo", ("grow", "shrink"))
-    with pytest.raises(ValueError, match=r"^mode is None: known are grow, shrink; take one of "
+    with pytest.raises(ValueError, match=r"^mode is None: known are grow, shrink; "
+                                         r"take one of "
                                          r"grow, shrink$"):
         check_choice("mode", None, ("grow", "shrink"))
 
 # %% ../nbs/core/02_refusals.ipynb #ed9917e3
 def test_what_is_no_number_in_range_is_refused_and_the_remedy_is_accepted():
     for least, whole, good, bad in [(1, True, (1, 10**6), (0, -1, 1.0, True, "1", None)),
-                                    (0.5, False, (0.5, 3), (0.49, math.nan, math.inf, False, "1"))]:
+                                    (0.5, False, (0.5, 3), (0.49, math.nan, math.inf, False,
+                                                            "1"))]:
         for value in good:
             check_at_least(SimpleNamespace(n=value), least, ("n",), whole)
         for value in bad:
-            with pytest.raises(ValueError, match=r"^n is .* number of at least .*; try n=\S+$") as info:
+            with pytest.raises(ValueError, match=r"^n is .* number of at least .*; "
+                                                 r"try n=\S+$") as info:
                 check_at_least(SimpleNamespace(n=value), least, ("n",), whole)
-            check_at_least(SimpleNamespace(n=int(str(info.value).rpartition("=")[2])), least, ("n",),
-                           whole)
+            check_at_least(SimpleNamespace(n=int(str(info.value).rpartition("=")[2])),
+                           least, ("n",), whole)
 
 # %% ../nbs/core/02_refusals.ipynb #b8a1faa7
 def test_a_sequence_is_refused_for_any_of_its_entries():
@@ -69,7 +73,8 @@ def test_a_sequence_is_refused_for_any_of_its_entries():
         check_all_positive(SimpleNamespace(hidden=(1, 64)), ("hidden",), whole)
         for bad in ((), [1], 1, (1, 0), (1, True), (1, math.nan), (math.inf,), ("1",),
                     *([(1.5,)] if whole else [])):
-            with pytest.raises(ValueError, match=r"^hidden is .* above 0 is needed; write for example "
+            with pytest.raises(ValueError, match=r"^hidden is .* above 0 is needed; write "
+                                                 r"for example "
                                                  r"hidden=\(1,\)$"):
                 check_all_positive(SimpleNamespace(hidden=bad), ("hidden",), whole)
     check_all_positive(SimpleNamespace(rates=(0.5,)), ("rates",), False)
@@ -79,10 +84,12 @@ def test_processes_are_counted_from_one_or_all():
     for good in (1, 2, -1, np.int64(3)):
         check_jobs(good)
     for bad in (0, -2, 1.0, True, "2", None, math.nan):
-        with pytest.raises(ValueError, match=r"^n_jobs is .*at least 1 is needed, or -1 .*; try "
+        with pytest.raises(ValueError, match=r"^n_jobs is .*at least 1 is needed, or -1 "
+                                             r".*; try "
                                              r"n_jobs=2$"):
             check_jobs(bad)
-    with pytest.raises(ValueError, match=r"^--jobs 0: a whole number of at least 1 .*; try --jobs 2$"):
+    with pytest.raises(ValueError, match=r"^--jobs 0: a whole number of at least 1 .*; try "
+                                         r"--jobs 2$"):
         check_jobs(0, "--jobs {}", "try --jobs 2")
 
 # %% ../nbs/core/02_refusals.ipynb #74085fe9

@@ -27,8 +27,10 @@ def test_a_registry_is_read_in_the_order_of_registration():
         return r
 
 
-    assert shapes["circle"] is circle and list(shapes) == ["square", "circle"] and len(shapes) == 2
-    assert "circle" in shapes and "triangle" not in shapes and "square, circle" in repr(shapes)
+    assert shapes["circle"] is circle and list(shapes) == ["square", "circle"]
+    assert len(shapes) == 2
+    assert "circle" in shapes and "triangle" not in shapes
+    assert "square, circle" in repr(shapes)
     del shapes["square"]
     assert list(shapes) == ["circle"]
 
@@ -37,7 +39,8 @@ def test_a_taken_name_is_refused_and_its_holder_stays():
     shapes, first, second = Registry("shape"), (lambda: 1), (lambda: 2)
     shapes.register("square", first)
     assert shapes.register("square", first) is first
-    with pytest.raises(ValueError, match=r"^shape 'square' is taken by .*; register yours under "
+    with pytest.raises(ValueError, match=r"^shape 'square' is taken by .*; register "
+                                         r"yours under "
                                          r"another name$"):
         shapes.register("square", second)
     with pytest.raises(ValueError, match="is taken"):
@@ -58,7 +61,8 @@ def test_a_cell_that_runs_again_replaces_its_function():
         inside.register("square", defined("page", "f.<locals>.square"))
     methods = Registry("method")
     methods.register("upper", "word".upper)
-    with pytest.raises(ValueError, match="taken"):  # one method of two objects is two things
+    # one method of two objects is two things
+    with pytest.raises(ValueError, match="taken"):
         methods.register("upper", "other".upper)
 
 # %% ../nbs/core/01_registry.ipynb #a6f5a5cc
@@ -83,10 +87,12 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     shapes = Registry("shape")
     for name in ("square", "circle"):
         shapes.register(name, abs)
-    with pytest.raises(ValueError, match=r"^unknown shape 'sqare'; did you mean 'square'. known: "
+    with pytest.raises(ValueError, match=r"^unknown shape 'sqare'; did you mean "
+                                         r"'square'. known: "
                                          r"circle, square$"):
         shapes["sqare"]
-    with pytest.raises(ValueError, match=r"^unknown shape 'hexagon'; known: circle, square$"):
+    with pytest.raises(ValueError, match=r"^unknown shape 'hexagon'; known: "
+                                         r"circle, square$"):
         del shapes["hexagon"]
 
 # %% ../nbs/core/01_registry.ipynb #5857ca59

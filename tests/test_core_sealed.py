@@ -17,9 +17,11 @@ def test_every_changed_byte_of_a_line_is_noticed():
     for record in ({"evidence": {"value": -11.5}, "key": "0/1"}, {},
                    {"a": "é\n, \"crc\": \"00000000\"}"}):
         line = sealed_line(record).encode()
-        assert unsealed_line(line) == (record, True) and json.loads(line).keys() == {*record, "crc"}
+        assert unsealed_line(line) == (record, True)
+        assert json.loads(line).keys() == {*record, "crc"}
         for at in range(len(line) - 1):
-            for other in {*b'0159-."{},: xe', *(line[at] ^ (1 << bit) for bit in range(8))} - {
+            for other in {*b'0159-."{},: xe', *(
+                line[at] ^ (1 << bit) for bit in range(8))} - {
                 line[at]}:
                 with pytest.raises(ValueError):
                     unsealed_line(line[:at] + bytes([other]) + line[at + 1:])
@@ -61,6 +63,7 @@ def test_a_file_is_read_or_refused_by_its_name():
 # %% ../nbs/core/12_sealed.ipynb #c698bb3c
 def test_sealed_text_without_its_seal_is_the_record():
     text = sealed({"a": [1, 2]})
-    assert unsealed(text.encode()) == {"a": [1, 2]} == json.loads(text.rpartition(",\n")[0] + "\n}")
+    assert unsealed(text.encode()) == {"a": [1, 2]} == json.loads(text.rpartition(",\n")[0]
+                                                                  + "\n}")
     # written by hand: the key is not the record's
     assert unsealed(b'{"a": 1, "sha256": 5}') == {"a": 1}

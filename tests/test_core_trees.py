@@ -25,10 +25,12 @@ def test_operations_are_those_of_the_vector():
     torch.testing.assert_close(tree_dot(a, b), flat(a) @ flat(b), rtol=1e-14, atol=1e-14)
     factor = torch.tensor(-0.3, dtype=torch.float64, requires_grad=True)
     for by in (1, -0.3, factor):
-        torch.testing.assert_close(flat(tree_add(a, b, by)), flat(a) + by * flat(b), rtol=1e-15, atol=0)
+        torch.testing.assert_close(flat(tree_add(a, b, by)), flat(a) + by * flat(b),
+                                   rtol=1e-15, atol=0)
     (slope,) = torch.autograd.grad(tree_dot(a, tree_add(a, b, factor)), factor)
     torch.testing.assert_close(slope, flat(a) @ flat(b), rtol=1e-14, atol=1e-14)
-    assert flat(tree_zeros(a)).count_nonzero() == 0 and tree_zeros(a)["w"].dtype == torch.float64
+    assert flat(tree_zeros(a)).count_nonzero() == 0
+    assert tree_zeros(a)["w"].dtype == torch.float64
     leaves = tree_leaves({"w": a["w"] * factor})
     assert leaves["w"].is_leaf and leaves["w"].requires_grad
     assert torch.equal(leaves["w"], a["w"] * factor)

@@ -10,7 +10,8 @@ import torch
 from torch.distributions import MultivariateNormal, Normal
 
 from bstruct.distributions.gumbel_softmax import GumbelSoftmax, kl_equal_temperature
-from bstruct.distributions.gumbel_softmax_moments import differential_entropy, mixing_entropy
+from bstruct.distributions.gumbel_softmax_moments import (
+    differential_entropy, mixing_entropy)
 
 def conjugate(x, y, loc, scale):
     """For y = w x + N(0, 1), prior p = N(0, 1), q = N(loc, scale²), all in nats:
@@ -22,39 +23,43 @@ def conjugate(x, y, loc, scale):
                   + ((y - loc * x) ** 2 + (scale * x) ** 2).sum().item())
     forward = 0.5 * (scale**2 + loc**2 - 1) - math.log(scale)
     backward = 0.5 * ((1 + loc**2) / scale**2 - 1) + math.log(scale)
-    return evidence, fit, forward, backward, 0.5 * math.log(2 * math.pi * math.e * scale**2)
+    return evidence, fit, forward, backward, 0.5 * math.log(
+        2 * math.pi * math.e * scale**2)
 
 # %% ../nbs/errata/01_deck.ipynb #f10e65f6
 def printed_density_mass(cut):
-    # Mass of the printed density for K = 2, α = (1, 1), c = 1 on (cut, 1 - cut), by the trapezoid
-    # rule in log-odds.
+    # Mass of the printed density for K = 2, α = (1, 1), c = 1 on (cut, 1 - cut), by the
+    # trapezoid rule in log-odds.
     z = torch.linspace(math.log(cut / (1 - cut)), -math.log(cut / (1 - cut)), 100_001,
                        dtype=torch.float64)
     g = torch.sigmoid(z)
     return torch.trapezoid(g**-2 * (1 / g + 1 / (1 - g)) * g * (1 - g), z).item()
 
 def share_without_a_value(alpha):
-    # P(α + Gumbel < 0) = exp(-exp(α)): how often the printed sample takes the logarithm of a
-    # negative number.
+    # P(α + Gumbel < 0) = exp(-exp(α)): how often the printed sample takes the logarithm
+    # of a negative number.
     return math.exp(-math.exp(alpha))
 
 def bound_with_p_q():
-    # (printed bound with KL(p‖q), ln evidence, right bound): one observation y = 6 at x = 1, q =
+    # (printed bound with KL(p‖q), ln evidence, right bound): one observation y = 6 at x
+    # = 1, q =
     # N(3, 1.2²).
     evidence, fit, forward, backward, _ = conjugate([1.0], [6.0], 3.0, 1.2)
     return fit - backward, evidence, fit - forward
 
 def bound_with_minus():
-    # (printed bound, ln evidence, right bound): one observation y = 1 at x = 1, q the exact
-    # posterior N(½, ½).
+    # (printed bound, ln evidence, right bound): one observation y = 1 at x = 1, q the
+    # exact posterior N(½, ½).
     evidence, fit, forward, *_ = conjugate([1.0], [1.0], 0.5, math.sqrt(0.5))
     return fit + forward, evidence, fit - forward
 
 # %% ../nbs/errata/01_deck.ipynb #302e5f10
 def test_distributions_of_the_deck():
-    assert printed_density_mass(1e-4) > 50 * printed_density_mass(1e-3) > 2500 * printed_density_mass(
+    assert printed_density_mass(1e-4) > 50 * printed_density_mass(
+        1e-3) > 2500 * printed_density_mass(
         1e-2) > 2500
-    uniform = torch.rand(100_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    uniform = torch.rand(100_000, generator=torch.Generator().manual_seed(0),
+                         dtype=torch.float64)
     negative = (1.0 - (-uniform.log()).log() < 0).double().mean()
     assert abs(negative - share_without_a_value(1.0)) < 0.003
     printed, evidence, right = bound_with_p_q()
@@ -64,16 +69,18 @@ def test_distributions_of_the_deck():
 
 # %% ../nbs/errata/01_deck.ipynb #95bceab5
 def precision_of_the_maximiser(sum_of_squares, c_reg):
-    # Posterior precision that maximises L for noise variance 1 and prior N(0, 1), by a grid over ln
-    # precision.
+    # Posterior precision that maximises L for noise variance 1 and prior N(0, 1), by a
+    # grid over ln precision.
     t = torch.linspace(-2, 8, 100_001, dtype=torch.float64)
     L = -0.5 * sum_of_squares / t.exp() - c_reg * 0.5 * ((-t).exp() - 1 + t)
     return t[L.argmax()].exp().item()
 
 def a_step_on_the_printed_repulsion(c_comb=1.0):
-    "Change of the distance from the visited structure after one ascent step on -c_comb KL."
+    # Change of the distance from the visited structure after one ascent step on -c_comb
+    # KL.
     visited, logits = torch.tensor([4.0, 0.0, 0.0]).double(), torch.zeros(3).double()
-    distance = lambda l: (l.softmax(-1) * (l.log_softmax(-1) - visited.log_softmax(-1))).sum()
+    distance = lambda l: (l.softmax(-1) * (
+        l.log_softmax(-1) - visited.log_softmax(-1))).sum()
     slope = torch.func.grad(lambda l: -c_comb * distance(l))(logits)
     return (distance(logits + 0.1 * slope) - distance(logits)).item()
 
@@ -82,8 +89,8 @@ def limits_at_finite_logits(vertex_evidences=(1.0, 0.2)):
     return sum(vertex_evidences) / 2, max(vertex_evidences)
 
 def maxima_with_one_posterior():
-    # ln a at the maximum of Q, q fixed to the posterior for a = 1, and at that of the evidence, for
-    # y = 3 at x = 1.
+    # ln a at the maximum of Q, q fixed to the posterior for a = 1, and at that of the
+    # evidence, for y = 3 at x = 1.
     grid = torch.linspace(-6, 3, 9001, dtype=torch.float64)
     a, loc, variance = grid.exp(), 1.5, 0.5
     Q = -0.5 * (a * (loc**2 + variance) - grid)
@@ -98,7 +105,8 @@ def test_objectives_of_the_deck():
     x = GumbelSoftmax(torch.zeros(2).double(), 1e-3).rsample(
         (100_000,), torch.Generator().manual_seed(0))
     limit, best = limits_at_finite_logits()
-    assert abs((x @ torch.tensor([1.0, 0.2]).double()).mean() - limit) < 0.005 and limit < best
+    assert abs((x @ torch.tensor([1.0, 0.2]).double()).mean() - limit) < 0.005
+    assert limit < best
     at_q, at_evidence = maxima_with_one_posterior()
     assert abs(at_q - at_evidence) > 0.5
 
@@ -109,20 +117,23 @@ def a_printed_step(theta=0.0, beta=0.1):
     return L(theta - beta * -2 * (theta - 1.0)) - L(theta)
 
 def one_step_and_implicit(curvature, beta):
-    # dθ̂/dh after one step from the optimum of -L = λ(θ - h)²/2, by finite differences, and at
-    # convergence.
+    # dθ̂/dh after one step from the optimum of -L = λ(θ - h)²/2, by finite differences,
+    # and at convergence.
     step = lambda h: 0.0 - beta * curvature * (0.0 - h)
     return (step(1e-6) - step(-1e-6)) / 2e-6, 1.0
 
 def printed_multistart_bound():
-    "(printed, ln evidence, right): 400 observations y = 0.3 at x = 1, q the exact posterior."
+    # (printed, ln evidence, right): 400 observations y = 0.3 at x = 1, q the exact
+    # posterior.
     scale = 401**-0.5
-    evidence, fit, forward, _, entropy = conjugate([1.0] * 400, [0.3] * 400, 400 * 0.3 / 401, scale)
+    evidence, fit, forward, _, entropy = conjugate([1.0] * 400, [0.3] * 400,
+                                                   400 * 0.3 / 401, scale)
     joint = fit - forward - entropy
     return joint - entropy, evidence, joint + entropy
 
 def entropy_steps(x):
-    "(printed change, exact change, lower bound) of the entropy for one eigenvalue, x = βλ."
+    # (printed change, exact change, lower bound) of the entropy for one eigenvalue, x =
+    # βλ.
     return x - x**2, math.log(1 - x), -x - x**2
 
 # %% ../nbs/errata/01_deck.ipynb #0b20af61
@@ -140,8 +151,8 @@ def test_descent_of_the_deck():
 
 # %% ../nbs/errata/01_deck.ipynb #83c9ff42
 def divergences_along_c_prior():
-    # KL at the optimum of Q for c = 0.5 and 2: one weight with m = 1, unit noise, ten observations
-    # at x = 1.
+    # KL at the optimum of Q for c = 0.5 and 2: one weight with m = 1, unit noise, ten
+    # observations at x = 1.
     t = torch.linspace(-6, 3, 9001, dtype=torch.float64)
     precision = t.exp() + 10
     loc, var = 10 / precision, 1 / precision
@@ -151,7 +162,8 @@ def divergences_along_c_prior():
     return [kl[i].item() for i in best]
 
 def joint_divergences_along_c_prior():
-    # The same where q maximises Q too: a Gaussian of precision a + 10 / c, by the grid over ln a.
+    # The same where q maximises Q too: a Gaussian of precision a + 10 / c, by the grid
+    # over ln a.
     t, found = torch.linspace(-6, 3, 9001, dtype=torch.float64), []
     for c in (0.5, 2.0, 1e6):
         var = 1 / (t.exp() + 10 / c)
@@ -167,8 +179,9 @@ def entropies_at(c):
     return differential_entropy(z, c).item(), mixing_entropy(z, c).item()
 
 def sides_of_the_printed_difference():
-    # (left side with mixing entropy, right side) for three candidates, the constants -1, 0 and 1,
-    # and 20 observations of 0 with unit noise: a vertex of equal chances pays, the centre does not.
+    # (left side with mixing entropy, right side) for three candidates, the constants
+    # -1, 0 and 1, and 20 observations of 0 with unit noise: a vertex of equal chances
+    # pays, the centre does not.
     def expected_fit(c):
         draws = GumbelSoftmax(torch.zeros(3).double(), c).rsample(
             (20_000,), torch.Generator().manual_seed(0))
@@ -193,8 +206,10 @@ def test_complexity_of_the_deck():
     assert d0 < -1000 and d2 < -10 and m0 < 0.01 < m1 < m2 < math.log(3)
     left, right = sides_of_the_printed_difference()
     assert left > right and left > -math.log(3) - 1e-9
-    assert abs(right + 20 / 3) < 0.3  # half the mean square of the three constants, 20 times
+    # half the mean square of the three constants, 20 times
+    assert abs(right + 20 / 3) < 0.3
     assert all(abs(a - b) < 1e-12 for a, b in (gap_of_the_visits(N, e) for N in (2, 9, 216)
                                                for e in (0.01, 0.5)))
     q = torch.tensor([50.0, 0.0, 0.0]).double()
-    assert kl_equal_temperature(q, torch.zeros(3).double()) > 40  # a vertex has no finite price there
+    # a vertex has no finite price there
+    assert kl_equal_temperature(q, torch.zeros(3).double()) > 40

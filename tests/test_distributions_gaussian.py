@@ -23,19 +23,24 @@ def doubles(seed, *shapes):
 # %% ../nbs/distributions/01_gaussian.ipynb #ce08f5cd
 def test_kl_diagonal_is_torchs_where_torch_has_it():
     loc, log_scale, log_precision = doubles(0, (5, 3), (5, 3), (5, 1))
-    want = torch_kl(Normal(loc, log_scale.exp()), Normal(0., (-0.5 * log_precision).exp())).sum()
+    want = torch_kl(Normal(loc, log_scale.exp()),
+                    Normal(0., (-0.5 * log_precision).exp())).sum()
     assert torch.allclose(kl_diagonal(loc, log_scale, log_precision), want, rtol=1e-13)
 
 # %% ../nbs/distributions/01_gaussian.ipynb #a7dc2283
 def test_kl_diagonal_is_the_integral():
     def integral(mu, sd, prior_sd):
-        log_n = lambda x, m, sd: -0.5 * ((x - m) / sd) ** 2 - math.log(sd * math.sqrt(2 * math.pi))
-        f = lambda w: math.exp(log_n(w, mu, sd)) * (log_n(w, mu, sd) - log_n(w, 0, prior_sd))
-        return integrate.quad(f, mu - 12 * sd, mu + 12 * sd, epsabs=1e-13, epsrel=1e-13, limit=200)[0]
+        log_n = lambda x, m, sd: -0.5 * ((x - m) / sd) ** 2 - math.log(
+            sd * math.sqrt(2 * math.pi))
+        f = lambda w: math.exp(log_n(w, mu, sd)) * (
+            log_n(w, mu, sd) - log_n(w, 0, prior_sd))
+        return integrate.quad(f, mu - 12 * sd, mu + 12 * sd, epsabs=1e-13, epsrel=1e-13,
+                              limit=200)[0]
 
     for mu, s, a in [(0.3, -0.5, 0.7), (-2.0, 1.0, -1.0), (0.0, 0.0, 3.0)]:
         got = kl_diagonal(*torch.tensor([[mu], [s], [a]], dtype=torch.float64))
-        assert abs(got.item() - integral(mu, math.exp(s), math.exp(-a / 2))) < 1e-10, (mu, s, a)
+        assert abs(got.item() - integral(mu, math.exp(s), math.exp(-a / 2))) < 1e-10, (
+            mu, s, a)
 
 # %% ../nbs/distributions/01_gaussian.ipynb #c95786c4
 def test_kl_diagonal_keeps_its_digits_near_equality():
@@ -59,14 +64,16 @@ def test_kl_diagonal_nonnegative():
 def test_kl_diagonal_under_vmap():
     loc, log_scale, a = doubles(1, (4, 3, 2), (4, 3, 2), (4, 1, 1))
     got = torch.func.vmap(kl_diagonal)(loc, log_scale, a)
-    assert torch.allclose(got, torch.stack([kl_diagonal(*t) for t in zip(loc, log_scale, a)]))
+    assert torch.allclose(got, torch.stack(
+        [kl_diagonal(*t) for t in zip(loc, log_scale, a)]))
 
 # %% ../nbs/distributions/01_gaussian.ipynb #5e7b4926
 def test_kl_weights():
-    loc, log_scale, a = ({"a": x, "b": y} for x, y in (doubles(i, (2, 3), (4,)) for i in (0, 1, 2)))
+    loc, log_scale, a = ({"a": x, "b": y} for x, y in (doubles(i, (2, 3), (4,))
+                                                       for i in (0, 1, 2)))
     cat = lambda d: torch.cat([v.flatten() for v in d.values()])
-    assert torch.allclose(kl_weights(loc, log_scale, a), kl_diagonal(cat(loc), cat(log_scale), cat(a)),
-                          rtol=1e-13)
+    assert torch.allclose(kl_weights(loc, log_scale, a),
+                          kl_diagonal(cat(loc), cat(log_scale), cat(a)), rtol=1e-13)
 
 # %% ../nbs/distributions/01_gaussian.ipynb #6e0e87a6
 def test_kl_diagonal_gradient():
@@ -85,7 +92,8 @@ def test_reparameterise():
 # %% ../nbs/distributions/01_gaussian.ipynb #968157fa
 def test_second_moment_is_that_of_samples():
     loc, log_scale = doubles(3, (5,), (5,))
-    noise = torch.randn(100_000, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = torch.randn(100_000, 5, generator=torch.Generator().manual_seed(0),
+                        dtype=torch.float64)
     squares = reparameterise(loc, log_scale, noise).square()
     assert ((squares.mean(0) - second_moment(loc, log_scale)).abs() < 4 * squares.std(0)
             / 100_000**0.5).all()
@@ -109,7 +117,8 @@ def test_graves_prior():
     mean, a = graves_prior(loc + 3, log_scale, (0,))
     f = lambda m, a: kl_diagonal(loc + 3 - m, log_scale, a)
     assert all(g.abs().max() < 1e-10 for g in torch.func.grad(f, (0, 1))(mean, a))
-    assert f(mean, a) < kl_diagonal(loc + 3, log_scale, optimal_log_precision(loc + 3, log_scale, (0,)))
+    assert f(mean, a) < kl_diagonal(
+        loc + 3, log_scale, optimal_log_precision(loc + 3, log_scale, (0,)))
     want = torch_kl(Normal(loc + 3, log_scale.exp()), Normal(mean, (-a / 2).exp())).sum()
     assert torch.allclose(f(mean, a), want, rtol=1e-12)
 
@@ -130,7 +139,8 @@ def test_keep_mask():
         assert sum(int(k.sum()) for k in keep.values()) == 50 - round(share * 50)
     ratio = {k: signal_to_noise(loc[k], log_scale[k]) for k in loc}
     keep = keep_mask(loc, log_scale, 0.3)
-    assert max(ratio[k][~keep[k]].max() for k in loc) <= min(ratio[k][keep[k]].min() for k in loc)
+    assert max(ratio[k][~keep[k]].max()
+               for k in loc) <= min(ratio[k][keep[k]].min() for k in loc)
     with pytest.raises(ValueError, match="must be between"):
         keep_mask(loc, log_scale, 1.5)
 
@@ -140,23 +150,29 @@ def test_linear_local():
     n = 40_000
     local = torch.func.vmap(linear_local, (None, None, None, 0))(
         x, loc, log_scale, doubles(1, (n, 3, 2)))
-    direct = torch.einsum("ni,sio->sno", x, reparameterise(loc, log_scale, doubles(2, (n, 4, 2))))
+    direct = torch.einsum("ni,sio->sno", x, reparameterise(
+        loc, log_scale, doubles(2, (n, 4, 2))))
     spread = direct.std(0)
     assert ((local.mean(0) - x @ loc).abs() < 4 * spread / math.sqrt(n)).all()
     assert ((local.std(0) / spread - 1).abs() < 4 * math.sqrt(1 / n)).all()
-    slope = torch.func.grad(lambda s: linear_local(0 * x, loc, s, doubles(3, (3, 2))).sum())(log_scale)
+    slope = torch.func.grad(
+        lambda s: linear_local(0 * x, loc, s, doubles(3, (3, 2))).sum())(log_scale)
     assert slope.isfinite().all()  # also where an input is all zero
 
 # %% ../nbs/distributions/01_gaussian.ipynb #86d8b31a
 def test_coupled_prior_has_one_log_gamma_for_each_weight():
     loc, log_scale = doubles(0, (4, 3), (4, 3))
-    a, log_gamma = torch.tensor(0.3, dtype=torch.float64), torch.tensor(-1.2, dtype=torch.float64)
-    want = torch_kl(Normal(loc, log_scale.exp()), Normal(0.0, (log_gamma - a / 2).exp())).sum()
+    a, log_gamma = torch.tensor(0.3, dtype=torch.float64), torch.tensor(
+        -1.2, dtype=torch.float64)
+    want = torch_kl(Normal(loc, log_scale.exp()),
+                    Normal(0.0, (log_gamma - a / 2).exp())).sum()
     got = kl_diagonal(loc, log_scale, coupled_log_precision(a, log_gamma))
     assert torch.allclose(got, want, rtol=1e-13)
-    rest = 0.5 * ((a - 2 * log_gamma).exp() * (loc.square() + (2 * log_scale).exp()) - 2 * log_scale
+    rest = 0.5 * ((a - 2 * log_gamma).exp() * (loc.square() + (2 * log_scale).exp()) - 2
+                  * log_scale
                   - 1).sum()
-    assert torch.allclose(got, rest + 0.5 * (12 * 2 * log_gamma - 12 * a))  # n_l ln γ² with n_l = 12
+    # n_l ln γ² with n_l = 12
+    assert torch.allclose(got, rest + 0.5 * (12 * 2 * log_gamma - 12 * a))
 
 # %% ../nbs/distributions/01_gaussian.ipynb #734ee4d7
 def test_scaling_both_sides_cancels():

@@ -9,7 +9,8 @@ from bstruct.distributions.gaussian_families import *
 import math
 
 import torch
-from torch.distributions import LowRankMultivariateNormal, MultivariateNormal, kl_divergence
+from torch.distributions import (
+    LowRankMultivariateNormal, MultivariateNormal, kl_divergence)
 from bstruct.distributions.gaussian import kl_diagonal
 
 def doubles(seed, *shapes):
@@ -34,8 +35,8 @@ def test_kl_full():
     want = kl_divergence(MultivariateNormal(loc, scale_tril=L), prior(a))
     assert torch.allclose(kl_full(loc, L, a), want, rtol=1e-12)
     scale = L.diagonal()
-    assert torch.allclose(kl_full(loc, torch.diag(scale), a[0]), kl_diagonal(loc, scale.log(), a[0]),
-                          rtol=1e-12)
+    assert torch.allclose(kl_full(loc, torch.diag(scale), a[0]),
+                          kl_diagonal(loc, scale.log(), a[0]), rtol=1e-12)
     assert torch.autograd.gradcheck(lambda l, t: kl_full(l, t.tril(), a),
                                     (loc.requires_grad_(), L.requires_grad_()))
 
@@ -54,7 +55,8 @@ def test_kl_low_rank():
     loc, F, s, a = doubles(0, (6,), (6, 2), (6,), (6,))
     want = kl_divergence(LowRankMultivariateNormal(loc, F, (2 * s).exp()), prior(a))
     assert torch.allclose(kl_low_rank(loc, F, s, a), want, rtol=1e-11)
-    assert torch.allclose(kl_low_rank(loc, 0 * F, s, a[:1]), kl_diagonal(loc, s, a[:1]), rtol=1e-12)
+    assert torch.allclose(kl_low_rank(loc, 0 * F, s, a[:1]), kl_diagonal(loc, s, a[:1]),
+                          rtol=1e-12)
     L = torch.linalg.cholesky(F @ F.T + torch.diag((2 * s).exp()))
     assert torch.allclose(kl_low_rank(loc, F, s, a), kl_full(loc, L, a), rtol=1e-11)
 
@@ -73,10 +75,12 @@ def test_mean_field_gap():
     X[:, 3] = X[:, 2] + 0.1 * X[:, 3]
     precision = torch.eye(4).double() + X.T @ X / s2
     mean = torch.linalg.solve(precision, X.T @ y / s2)
-    evidence = MultivariateNormal(torch.zeros(20).double(), X @ X.T + s2 * torch.eye(20)).log_prob(y)
+    evidence = MultivariateNormal(torch.zeros(20).double(),
+                                  X @ X.T + s2 * torch.eye(20)).log_prob(y)
     def elbo(loc, log_scale):
         spread = X.square() @ (2 * log_scale).exp()
-        fit = -0.5 * (math.log(2 * math.pi * s2) + ((y - X @ loc).square() + spread) / s2).sum()
+        fit = -0.5 * (math.log(2 * math.pi * s2) + ((y - X @ loc).square() + spread)
+                      / s2).sum()
         return fit - kl_diagonal(loc, log_scale, torch.zeros(1).double())
 
     best = (mean, -0.5 * precision.diagonal().log())

@@ -26,11 +26,13 @@ def generator(seed=0):
 # %% ../nbs/distributions/06_gumbel_softmax.ipynb #caad85bb
 def test_shapes_expand_and_generator():
     d = GumbelSoftmax(normal(0, 3, 5), torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
-    assert d.batch_shape == (3,) and d.event_shape == (5,) and d.rsample((2, 4)).shape == (2, 4, 3, 5)
+    assert d.batch_shape == (3,) and d.event_shape == (5,)
+    assert d.rsample((2, 4)).shape == (2, 4, 3, 5)
     assert torch.equal(d.sample((2,), generator()), d.sample((2,), generator()))
     assert not d.sample().requires_grad and not torch.equal(d.sample(), d.sample())
     wide = d.expand((7, 3))
-    assert wide.batch_shape == (7, 3) and torch.equal(wide.log_prob(d.mean)[2], d.log_prob(d.mean))
+    assert wide.batch_shape == (7, 3)
+    assert torch.equal(wide.log_prob(d.mean)[2], d.log_prob(d.mean))
     for value in (d.mean.sum(-1), d.vertex_entropy(), d.mixing_entropy(), d.entropy(),
                   d.log_prob(d.sample())):
         assert value.shape == (3,)
@@ -93,7 +95,8 @@ def test_bad_tensors_are_refused_in_one_line():
     with pytest.raises(ValueError, match="logits are NaN at 2 of 6 places") as e:
         GumbelSoftmax(torch.tensor([[0.0, math.nan, 1.0], [math.nan, 0.0, 0.0]]))
     assert "\n" not in str(e.value)
-    assert GumbelSoftmax(torch.tensor([0.0, math.nan]), validate_args=False).logits.isnan().any()
+    assert GumbelSoftmax(torch.tensor([0.0, math.nan]),
+                         validate_args=False).logits.isnan().any()
     # a candidate that is ruled out
     assert GumbelSoftmax(torch.tensor([0.0, -math.inf])).vertex_probs[0] == 1
 
@@ -106,7 +109,8 @@ def test_kl_with_a_batch_of_temperatures_under_vmap():
     want = torch.stack([f(*row) for row in zip(q, c, p, d)])
     assert torch.allclose(torch.func.vmap(f)(q, c, p, d), want, rtol=1e-9, atol=1e-11)
     assert torch.allclose(f(q, c, p, d), want, rtol=1e-9, atol=1e-11)
-    assert (torch.func.vmap(f)(q, c, q, c) == 0).all()  # equal temperatures still take the exact form
+    # equal temperatures still take the exact form
+    assert (torch.func.vmap(f)(q, c, q, c) == 0).all()
     shared = torch.func.vmap(lambda q, p: f(q, 0.5, p, 0.5))(q, p)
     assert torch.allclose(shared, f(q, 0.5, p, 0.5), rtol=1e-12)
     slope = torch.func.vmap(torch.func.grad(f, (0, 1)))(q, c, p, d)
@@ -122,7 +126,8 @@ def test_kl_with_a_batch_of_temperatures_compiled():
         c, d = torch.tensor([0.5, 1.0, 2.0, 0.5, 1.0, 2.0]).double(), torch.tensor(
             [0.5, 1.0, 1.0, 2.0, 1.0, 2.0]).double()
         f = lambda q, c, p, d: kl_divergence(GumbelSoftmax(q, c), GumbelSoftmax(p, d))
-        assert torch.allclose(torch.compile(f)(q, c, p, d), f(q, c, p, d), rtol=1e-8, atol=1e-10)
+        assert torch.allclose(torch.compile(f)(q, c, p, d), f(q, c, p, d), rtol=1e-8,
+                              atol=1e-10)
     finally:
         config.update("jaxtyping_disable", False)
 
@@ -130,7 +135,8 @@ def test_kl_with_a_batch_of_temperatures_compiled():
 def test_kl_is_registered():
     for c_p in (0.5, 0.2, 3.0):
         q, p = GumbelSoftmax(normal(0, 3, 4), 0.5), GumbelSoftmax(normal(1, 3, 4), c_p)
-        exact, (value, stderr) = kl_divergence(q, p), kl_monte_carlo(q, p, 50_000, generator())
+        exact, (value, stderr) = kl_divergence(q, p), kl_monte_carlo(
+            q, p, 50_000, generator())
         assert exact.shape == (3,) and ((exact - value).abs() < 3 * stderr).all(), c_p
         assert kl_divergence(q, q).abs().max() == 0
 

@@ -22,7 +22,8 @@ def test_gumbel_noise():
     g = gumbel_noise((100_000,), torch.Generator().manual_seed(0), torch.float64)
     euler = 0.5772156649015329
     assert abs(g.mean() - euler) < 3 * math.pi / math.sqrt(6 * len(g))
-    assert torch.equal(g, gumbel_noise((100_000,), torch.Generator().manual_seed(0), torch.float64))
+    assert torch.equal(g, gumbel_noise((100_000,), torch.Generator().manual_seed(0),
+                                       torch.float64))
     cdf = torch.exp(-torch.exp(-g.sort().values))
     steps = torch.arange(1, len(g) + 1, dtype=torch.float64) / len(g)
     # Kolmogorov: exceeded once in a thousand seeds
@@ -39,10 +40,11 @@ def test_gumbel_noise():
 def test_sample_log():
     logits, noise = normal(0, 5), normal(1, 7, 5)
     x = (logits.exp() * noise.exp()) ** (1 / 0.7)
-    assert torch.allclose(sample_log(logits, 0.7, noise).exp(), x / x.sum(-1, keepdim=True), rtol=1e-13)
-    many = noise.expand(200, 7, 5)  # large enough for the other way
-    assert torch.allclose(sample_log(logits, 0.7, many), sample_log(logits, 0.7, noise).expand_as(many),
+    assert torch.allclose(sample_log(logits, 0.7, noise).exp(), x / x.sum(-1, keepdim=True),
                           rtol=1e-13)
+    many = noise.expand(200, 7, 5)  # large enough for the other way
+    assert torch.allclose(sample_log(logits, 0.7, many),
+                          sample_log(logits, 0.7, noise).expand_as(many), rtol=1e-13)
     slopes = [torch.func.grad(lambda l, e=e: sample_log(l, 0.7, e)[..., 0].sum())(logits)
               for e in (noise, many)]
     assert torch.allclose(200 * slopes[0], slopes[1], rtol=1e-10)
@@ -52,14 +54,16 @@ def test_density_integrates_to_one():
     a2, a3 = normal(0, 2), normal(1, 3)
     log_p = lambda z, a, c: log_prob_log(
         a, c, torch.tensor([*z, 0.0], dtype=torch.float64).log_softmax(-1)).exp().item()
-    line = lambda c: integrate.quad(lambda z: log_p([z], a2, c), -60 / c, 60 / c, points=[0.0],
-                                    limit=500)[0]
+    line = lambda c: integrate.quad(lambda z: log_p([z], a2, c), -60 / c, 60 / c,
+                                    points=[0.0], limit=500)[0]
     assert all(abs(line(c) - 1) < 1e-10 for c in (0.3, 1.0, 4.0))
     # the trapezoid rule, exponentially exact here
     t = torch.linspace(-45, 45, 451, dtype=torch.float64)
-    z = torch.stack([*torch.meshgrid(t, t, indexing="ij"), torch.zeros(451, 451, dtype=torch.float64)],
+    z = torch.stack([*torch.meshgrid(t, t, indexing="ij"),
+                     torch.zeros(451, 451, dtype=torch.float64)],
                     -1)
-    mass = lambda c: log_prob_log(a3, c, (z / c).log_softmax(-1)).exp().sum() * (0.2 / c) ** 2
+    mass = lambda c: log_prob_log(a3, c, (z / c).log_softmax(-1)).exp().sum() * (
+        0.2 / c) ** 2
     assert all(abs(mass(c) - 1) < 1e-10 for c in (0.3, 1.0, 4.0))
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #eb310e95
@@ -68,16 +72,18 @@ def test_density_is_torchs_where_torchs_is_finite():
     for c in (0.5, 2.0):
         want = RelaxedOneHotCategorical(torch.tensor(c, dtype=torch.float64),
                                         logits=logits).log_prob(gamma)
-        assert torch.allclose(log_prob_log(logits, c, gamma.log()) - gamma.log().sum(-1), want,
-                              rtol=1e-12)
+        assert torch.allclose(log_prob_log(logits, c, gamma.log()) - gamma.log().sum(-1),
+                              want, rtol=1e-12)
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #c0c578b6
 def test_samples_follow_the_density():
     c, n = 0.6, 20_000
     logits = normal(0, 2)
-    draws = sample_log(logits, c, gumbel_noise((n, 2), torch.Generator().manual_seed(0), torch.float64))
+    draws = sample_log(logits, c, gumbel_noise((n, 2), torch.Generator().manual_seed(0),
+                                               torch.float64))
     ratio = (draws[:, 0] - draws[:, 1]).sort().values
-    density = lambda z: log_prob_log(logits, c, torch.stack([z, 0 * z], -1).log_softmax(-1)).exp()
+    density = lambda z: log_prob_log(
+        logits, c, torch.stack([z, 0 * z], -1).log_softmax(-1)).exp()
     grid = torch.linspace(-80, 80, 32_001, dtype=torch.float64)
     cdf = torch.cumulative_trapezoid(density(grid), grid)
     at = cdf[((ratio + 80) / 0.005).long().clamp(0, 31_999)]
@@ -108,8 +114,10 @@ def test_straight_through():
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #c8784b73
 def test_a_million_float32_draws_are_finite():
     logits = torch.zeros(1_000_000, 4)
-    log_gamma = sample_log(logits, 0.01, gumbel_noise(logits.shape, torch.Generator().manual_seed(0)))
-    assert log_gamma.isfinite().all() and log_prob_log(logits, 0.01, log_gamma).isfinite().all()
+    log_gamma = sample_log(logits, 0.01, gumbel_noise(
+        logits.shape, torch.Generator().manual_seed(0)))
+    assert log_gamma.isfinite().all()
+    assert log_prob_log(logits, 0.01, log_gamma).isfinite().all()
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #e6661f86
 def extremes():
@@ -126,22 +134,26 @@ def test_finite_at_the_extremes():
         value, grads = density(logits, c), torch.func.grad(lambda *a: density(*a).sum(),
                                                            (0, 1))(logits, torch.tensor(c))
         assert value.isfinite().all() and all(g.isfinite().all() for g in grads), c
-        assert torch.allclose(torch.func.vmap(density, (0, None, 0))(logits, c, noise), value)
+        assert torch.allclose(torch.func.vmap(density, (0, None, 0))(logits, c, noise),
+                              value)
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #f9fca36a
 @pytest.mark.slow
 def test_compiled_is_the_same():
     import inspect
     # no type checks
-    sample_log, log_prob_log = map(inspect.unwrap, (globals()["sample_log"], globals()["log_prob_log"]))
+    sample_log, log_prob_log = map(
+        inspect.unwrap, (globals()["sample_log"], globals()["log_prob_log"]))
     noise = gumbel_noise((4, 3), torch.Generator().manual_seed(0))
-    both = lambda l, c: (sample_log(l, c, noise), log_prob_log(l, c, sample_log(l, c, noise)))
+    both = lambda l, c: (sample_log(l, c, noise), log_prob_log(
+        l, c, sample_log(l, c, noise)))
     compiled = torch.compile(both)
     for logits, c in extremes():
         for a, b in zip(compiled(logits, torch.tensor(c)), both(logits, torch.tensor(c))):
             # what rounding a logit of 1000 does after the division
             ulp = 1e3 * torch.finfo(a.dtype).eps / c
-            assert a.isfinite().all() and torch.allclose(a, b, rtol=1e-4, atol=1e-3 + 3 * ulp), c
+            assert a.isfinite().all() and torch.allclose(a, b, rtol=1e-4, atol=1e-3 + 3
+                                                         * ulp), c
 
 # %% ../nbs/distributions/03_gumbel_softmax_density.ipynb #a6700dc1
 def test_invariances():
@@ -152,11 +164,12 @@ def test_invariances():
         logits, noise, c = normal(seed, K, scale=3.0), normal(seed + 1, K), math.exp(log_c)
         order = torch.randperm(K, generator=torch.Generator().manual_seed(seed))
         x = sample_log(logits, c, noise)
-        assert torch.allclose(x[order], sample_log(logits[order], c, noise[order]), rtol=1e-9,
-                              atol=1e-9)
+        assert torch.allclose(x[order], sample_log(logits[order], c, noise[order]),
+                              rtol=1e-9, atol=1e-9)
         assert torch.allclose(x, sample_log(logits + shift, c, noise), rtol=1e-9, atol=1e-9)
         p = log_prob_log(logits, c, x)
-        assert torch.allclose(p, log_prob_log(logits[order] + shift, c, x[order]), rtol=1e-8, atol=1e-8)
+        assert torch.allclose(p, log_prob_log(logits[order] + shift, c, x[order]),
+                              rtol=1e-8, atol=1e-8)
         assert abs(x.exp().sum() - 1) < 1e-12 and (x <= 0).all()
 
     check()

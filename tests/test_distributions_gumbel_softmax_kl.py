@@ -23,7 +23,8 @@ def normal(seed, *shape, scale=1.0):
 def test_kl_of_two_candidates_in_closed_form():
     q, p = normal(0, 200, 2, scale=3.0), normal(1, 200, 2, scale=3.0)
     d = (q - p)[:, 0] - (q - p)[:, 1]
-    assert torch.allclose(kl_equal_temperature(q, p), d / torch.tanh(d / 2) - 2, rtol=1e-12, atol=1e-13)
+    assert torch.allclose(kl_equal_temperature(q, p), d / torch.tanh(d / 2) - 2, rtol=1e-12,
+                          atol=1e-13)
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #73ac8ab7
 def test_kl_is_the_integral():
@@ -55,10 +56,12 @@ def test_both_directions_agree_for_two_candidates_and_sometimes_for_more():
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #b5452ad9
 def test_kl_is_the_mean_over_samples():
-    from bstruct.distributions.gumbel_softmax_density import gumbel_noise, log_prob_log, sample_log
+    from bstruct.distributions.gumbel_softmax_density import (
+        gumbel_noise, log_prob_log, sample_log)
     q, p, n = normal(0, 4), normal(1, 4), 100_000
     for c in (0.2, 3.0):
-        x = sample_log(q, c, gumbel_noise((n, 4), torch.Generator().manual_seed(1), torch.float64))
+        x = sample_log(q, c, gumbel_noise((n, 4), torch.Generator().manual_seed(1),
+                                          torch.float64))
         f = log_prob_log(q, c, x) - log_prob_log(p, c, x)
         assert abs(f.mean() - kl_equal_temperature(q, p)) < 3 * f.std() / math.sqrt(n), c
 
@@ -72,18 +75,20 @@ def test_kl_gradients_and_digits_near_equality():
     for size, tolerance in ((1e-3, 2e-3), (1e-5, 2e-5), (1e-6, 1e-4)):
         want = 0.5 * 5 / 6 * (size * d).square().sum()
         assert abs(kl_equal_temperature(p + size * d, p) / want - 1) < tolerance, size
-    assert kl_equal_temperature(p, p) == 0 and kl_equal_temperature(p.float(), p.float() + 1) < 1e-6
+    assert kl_equal_temperature(p, p) == 0
+    assert kl_equal_temperature(p.float(), p.float() + 1) < 1e-6
     assert torch.func.grad(kl_equal_temperature)(p, p).abs().max() < 1e-14
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #5be05e3c
 def test_kl_at_the_extremes():
-    rows = torch.tensor([[1e3, -1e3, 0.0], [-1e3, -1e3, -1e3], [1e3, 1e3, -1e3], [0.0, 1e-3, -1e-3]])
+    rows = torch.tensor([[1e3, -1e3, 0.0], [-1e3, -1e3, -1e3], [1e3, 1e3, -1e3],
+                         [0.0, 1e-3, -1e-3]])
     pairs = [(q, p) for q in rows for p in rows]
     q, p = (torch.stack(x) for x in zip(*pairs))
     exact = kl_equal_temperature(q.double(), p.double())
     assert torch.allclose(kl_equal_temperature(q, p).double(), exact, rtol=1e-6, atol=1e-6)
-    assert torch.allclose(torch.func.vmap(kl_equal_temperature)(q, p), kl_equal_temperature(q, p),
-                          rtol=1e-6, atol=1e-6)
+    assert torch.allclose(torch.func.vmap(kl_equal_temperature)(q, p),
+                          kl_equal_temperature(q, p), rtol=1e-6, atol=1e-6)
     slope = torch.func.grad(lambda q: kl_equal_temperature(q, p).sum())(q)
     assert slope.isfinite().all() and (exact >= 0).all()
 
@@ -106,22 +111,27 @@ def test_kl_of_many_candidates_in_both_precisions():
         product = lambda u: torch.nn.functional.softplus(u + r).sum().item()
         f = lambda u: math.exp(-math.exp(u)) - math.exp(-product(torch.tensor(u).double()))
         parts = pairwise((-60, -20, -8, -3, 0, 3, 60))
-        log_S = sum(integrate.quad(f, a, b, epsabs=1e-12, epsrel=1e-12, limit=400)[0] for a, b in parts)
+        log_S = sum(integrate.quad(f, a, b, epsabs=1e-12, epsrel=1e-12, limit=400)[0]
+                    for a, b in parts)
         K = len(q)
-        return K * (log_S + 0.5772156649015329 - sum(1 / j for j in range(1, K))) - r.sum().item()
+        return K * (log_S + 0.5772156649015329
+                    - sum(1 / j for j in range(1, K))) - r.sum().item()
 
     for K, scale in ((12, 0.1), (100, 0.1), (1000, 0.1), (1000, 30.0)):
         q, p = normal(K, K, scale=scale).float(), normal(K + 1, K, scale=scale).float()
         want = by_quadrature(q.double(), p.double())
         double = kl_equal_temperature(q.double(), p.double()).item()
-        assert abs(double - want) < 1e-9 * K * max(1, want), (K, scale)  # the reference's own error
+        # the reference's own error
+        assert abs(double - want) < 1e-9 * K * max(1, want), (K, scale)
         single = kl_equal_temperature(q, p)
-        assert single.dtype == torch.float32 and abs(single.item() - want) < 1e-6 * max(1, want), (
+        assert single.dtype == torch.float32 and abs(single.item() - want) < 1e-6 * max(
+            1, want), (
             K, scale, want)
     for K in (2, 3, 4, 5, 8, 16):
         q, p = (normal(s, 400, K, scale=0.5).float() for s in (K, K + 1))
         exact = kl_equal_temperature(q.double(), p.double())
-        assert ((kl_equal_temperature(q, p) - exact).abs() < 2e-6 * exact.clamp(min=1)).all(), K
+        assert ((kl_equal_temperature(q, p) - exact).abs() < 2e-6
+                * exact.clamp(min=1)).all(), K
     slope = torch.func.grad(lambda q: kl_equal_temperature(q, q.new_zeros(3000)))(
         normal(0, 3000, scale=30.0))
     assert slope.isfinite().all()
@@ -135,8 +145,8 @@ def test_kl_in_pieces_is_the_same():
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #4a32feea
 def test_kl_properties():
-    @given(st.integers(0, 10_000), st.integers(2, 10), st.sampled_from([1e-4, 0.1, 3.0, 100.0]),
-           st.floats(-50, 50))
+    @given(st.integers(0, 10_000), st.integers(2, 10),
+           st.sampled_from([1e-4, 0.1, 3.0, 100.0]), st.floats(-50, 50))
     def check(seed, K, scale, shift):
         q, p = normal(seed, K, scale=scale), normal(seed + 1, K, scale=scale)
         kl, order = kl_equal_temperature(q, p), torch.randperm(
@@ -161,8 +171,10 @@ def test_kl_structure():
     q, p = ({"x": normal(s, 3), "y": normal(s + 1, 5)} for s in (0, 2))
     assert torch.allclose(kl_structure(q, p), kl_equal_temperature(q["x"], p["x"])
                           + kl_equal_temperature(q["y"], p["y"]))
-    by_torch = sum(kl_divergence(Categorical(logits=q[e]), Categorical(logits=p[e])) for e in q)
-    assert torch.allclose(kl_structure(q, p, kl_categorical), by_torch) and kl_structure({}, {}) == 0
+    by_torch = sum(kl_divergence(Categorical(logits=q[e]), Categorical(logits=p[e]))
+                   for e in q)
+    assert torch.allclose(kl_structure(q, p, kl_categorical), by_torch)
+    assert kl_structure({}, {}) == 0
 
 # %% ../nbs/distributions/04_gumbel_softmax_kl.ipynb #3ac3a60d
 def test_the_order_of_the_two_divergences():
@@ -170,7 +182,8 @@ def test_the_order_of_the_two_divergences():
     q = torch.tensor([[10.0, 0, 0], [100, 0, 0], [1000, 0, 0]], dtype=torch.float64)
     assert (kl_categorical(q, p) <= math.log(3) + 1e-12).all()
     steps = kl_equal_temperature(q, p)
-    assert abs((steps[2] - steps[1]) / 900 - 1) < 1e-6  # linear: one nat for each nat of log-odds
+    # linear: one nat for each nat of log-odds
+    assert abs((steps[2] - steps[1]) / 900 - 1) < 1e-6
     assert torch.autograd.gradcheck(
         kl_categorical, (normal(0, 3).requires_grad_(), normal(1, 3).requires_grad_()))
 
@@ -178,5 +191,5 @@ def test_the_order_of_the_two_divergences():
 def test_the_two_directions_differ():
     q, p = normal(0, 6), normal(1, 6)
     assert abs(kl_equal_temperature(q, p) - kl_equal_temperature(p, q)) > 0.05
-    assert torch.allclose(kl_equal_temperature(q[:2], p[:2]), kl_equal_temperature(p[:2], q[:2]),
-                          rtol=1e-12)
+    assert torch.allclose(kl_equal_temperature(q[:2], p[:2]),
+                          kl_equal_temperature(p[:2], q[:2]), rtol=1e-12)

@@ -12,7 +12,8 @@ import torch
 from hypothesis import given, settings, strategies as st
 from scipy import integrate
 from itertools import pairwise
-from bstruct.distributions.gumbel_softmax_density import gumbel_noise, log_prob_log, sample_log
+from bstruct.distributions.gumbel_softmax_density import (
+    gumbel_noise, log_prob_log, sample_log)
 from bstruct.distributions.gumbel_softmax_kl import kl_equal_temperature
 
 euler = 0.5772156649015329
@@ -30,20 +31,24 @@ def draws(logits, c, n, seed=0):
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #cf11df91
 def test_expected_max():
     logits = normal(0, 3, 5, scale=2.0)
-    assert torch.allclose(expected_max(logits, 1e-9), logits.logsumexp(-1) + euler, atol=1e-8)
-    assert torch.allclose(expected_max(logits[:, :1], 0.7), logits[:, 0] + 1.7 * euler, atol=1e-12)
+    assert torch.allclose(expected_max(logits, 1e-9), logits.logsumexp(-1) + euler,
+                          atol=1e-8)
+    assert torch.allclose(expected_max(logits[:, :1], 0.7), logits[:, 0] + 1.7 * euler,
+                          atol=1e-12)
     g = gumbel_noise((2, 100_000, 3, 5), torch.Generator().manual_seed(0), torch.float64)
     for c in (0.3, 4.0):
         best = (logits + g[0] + c * g[1]).amax(-1)
         assert ((best.mean(0) - expected_max(logits, c)).abs() < 3 * best.std(0)
                 / math.sqrt(len(best))).all()
-    assert torch.allclose(expected_max(logits, 2.5), 2.5 * expected_max(logits / 2.5, 0.4), rtol=1e-13)
+    assert torch.allclose(expected_max(logits, 2.5), 2.5 * expected_max(logits / 2.5, 0.4),
+                          rtol=1e-13)
 
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #9263f9cc
 def test_mean_weights():
     def two(d, c):
         "E σ((d + L)/c) with a logistic L, by quadrature."
-        f = lambda x: 1 / (1 + math.exp(-max(-700.0, min(700.0, (d + x) / c)))) / (2 + 2 * math.cosh(x))
+        f = lambda x: 1 / (1 + math.exp(-max(-700.0, min(700.0, (d + x) / c)))) / (
+            2 + 2 * math.cosh(x))
         ends = (-60, -d - 20 * c, -d, -d + 20 * c, 60)
         piece = lambda a, b: integrate.quad(f, a, b, epsabs=1e-14, epsrel=1e-13,
                                             limit=400)[0] if a < b else 0.0
@@ -54,8 +59,10 @@ def test_mean_weights():
         assert abs(got[0].item() - two(1.1, c)) < 1e-10 and abs(got.sum() - 1) < 1e-10, c
     logits = normal(0, 6)
     x = draws(logits, 0.5, 100_000).exp()
-    assert ((x.mean(0) - mean_weights(logits, 0.5)).abs() < 3 * x.std(0) / math.sqrt(len(x))).all()
-    assert torch.autograd.gradcheck(lambda l: mean_weights(l, 0.5), normal(1, 3).requires_grad_())
+    assert ((x.mean(0) - mean_weights(logits, 0.5)).abs() < 3 * x.std(0)
+            / math.sqrt(len(x))).all()
+    assert torch.autograd.gradcheck(lambda l: mean_weights(l, 0.5),
+                                    normal(1, 3).requires_grad_())
 
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #c8848135
 def test_mixing_entropy():
@@ -63,8 +70,10 @@ def test_mixing_entropy():
     for c in (0.05, 0.5, 5.0):
         x = draws(logits, c, 100_000)
         h = -(x.exp() * x).sum(-1)
-        assert abs(h.mean() - mixing_entropy(logits, c)) < 3 * h.std() / math.sqrt(len(h)), c
-    assert mixing_entropy(logits, 1e-3) < 5e-3 and math.log(6) - mixing_entropy(logits, 1e3) < 1e-5
+        assert abs(h.mean() - mixing_entropy(logits, c)) < 3 * h.std() / math.sqrt(
+            len(h)), c
+    assert mixing_entropy(logits, 1e-3) < 5e-3
+    assert math.log(6) - mixing_entropy(logits, 1e3) < 1e-5
     rows = torch.stack([logits, 2 * logits]).float()
     assert torch.allclose(torch.func.vmap(lambda l: mixing_entropy(l, 0.5))(rows),
                           mixing_entropy(rows, 0.5))
@@ -105,16 +114,18 @@ def test_differential_entropy():
     a = normal(1, 2)
     log_p = lambda z: log_prob_log(
         a, 0.8, torch.tensor([z, 0.0], dtype=torch.float64).log_softmax(-1)).item()
-    want = integrate.quad(lambda z: -math.exp(log_p(z)) * log_p(z), -80, 80, points=[-5, 0, 5],
-                          epsabs=1e-13, limit=500)[0]
+    want = integrate.quad(lambda z: -math.exp(log_p(z)) * log_p(z), -80, 80,
+                          points=[-5, 0, 5], epsabs=1e-13, limit=500)[0]
     assert abs(differential_entropy(a, 0.8, simplex=False).item() - want) < 1e-10
-    assert differential_entropy(logits, 1e-2) < -100 and differential_entropy(logits, 1e6) < -30
+    assert differential_entropy(logits, 1e-2) < -100
+    assert differential_entropy(logits, 1e6) < -30
     assert differential_entropy(logits, 1.0) > -10  # it rises, then falls
 
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #5216a9b5
 def test_kl_any_temperature():
     q, p = normal(0, 4), normal(1, 4)
-    assert torch.allclose(kl_any_temperature(q, 0.7, p, 0.7), kl_equal_temperature(q, p), atol=1e-10)
+    assert torch.allclose(kl_any_temperature(q, 0.7, p, 0.7), kl_equal_temperature(q, p),
+                          atol=1e-10)
     for c_q, c_p in ((0.5, 0.2), (0.5, 0.9), (1.0, 5.0), (2.0, 0.1)):
         x = draws(q, c_q, 100_000)
         f = log_prob_log(q, c_q, x) - log_prob_log(p, c_p, x)
@@ -128,9 +139,11 @@ def test_kl_does_not_depend_on_a_common_temperature():
     @given(st.integers(0, 10_000), st.integers(2, 5), st.floats(-4, 4), st.floats(-2, 2))
     def check(seed, K, log_c, log_r):
         q, p, c, r = normal(seed, K), normal(seed + 1, K), math.exp(log_c), math.exp(log_r)
-        assert torch.allclose(kl_any_temperature(q, c, p, c), kl_equal_temperature(q, p), atol=1e-9)
+        assert torch.allclose(kl_any_temperature(q, c, p, c), kl_equal_temperature(q, p),
+                              atol=1e-9)
         moved = kl_any_temperature(q, c, p, r * c)
-        assert moved > -1e-9 and torch.allclose(moved, kl_any_temperature(q, 1.0, p, r), atol=1e-9)
+        assert moved > -1e-9
+        assert torch.allclose(moved, kl_any_temperature(q, 1.0, p, r), atol=1e-9)
 
     check()
 
@@ -138,17 +151,20 @@ def test_kl_does_not_depend_on_a_common_temperature():
 def test_kl_any_temperature_is_the_integral():
     q, p = normal(0, 2), normal(1, 2)
     def log_density(z, a, c):
-        return log_prob_log(a, c, torch.tensor([z, 0.0], dtype=torch.float64).log_softmax(-1)).item()
+        return log_prob_log(a, c, torch.tensor([z, 0.0], dtype=torch.float64).log_softmax(
+            -1)).item()
 
     for c_q, c_p in ((0.8, 0.4), (0.8, 1.0), (0.8, 2.0)):
         f = lambda z, s=c_q, t=c_p: math.exp(log_density(z, q, s)) * (
             log_density(z, q, s) - log_density(z, p, t))
-        want = integrate.quad(f, -80, 80, points=[-5, 0, 5], epsabs=1e-13, epsrel=1e-12, limit=500)[0]
+        want = integrate.quad(f, -80, 80, points=[-5, 0, 5], epsabs=1e-13, epsrel=1e-12,
+                              limit=500)[0]
         assert abs(kl_any_temperature(q, c_q, p, c_p).item() - want) < 1e-10, c_p
 
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #096fe9a4
 def test_all_finite_at_the_extremes():
-    rows = torch.tensor([[1e3, -1e3, 0.0], [-1e3, -1e3, -1e3], [1e3, 1e3, -1e3], [0.0, 1e-3, -1e-3]])
+    rows = torch.tensor([[1e3, -1e3, 0.0], [-1e3, -1e3, -1e3], [1e3, 1e3, -1e3],
+                         [0.0, 1e-3, -1e-3]])
     c = torch.tensor([1e-3, 0.1, 10.0, 1e3])[:, None, None]
     for f in (mean_weights, mixing_entropy, differential_entropy):
         value = f(rows, c)

@@ -31,31 +31,37 @@ def test_linear_log_evidence_is_the_marginal_gaussian():
         covariance = x @ torch.diag(1 / a) @ x.T + 0.3 * torch.eye(n, dtype=torch.float64)
         marginal = MultivariateNormal(torch.zeros(n, dtype=torch.float64), covariance)
         got = linear_log_evidence(x, y, precision=a, noise_variance=0.3)
-        assert abs(got - marginal.log_prob(y)) < 1e-10, (n, d)  # float64, condition below 1e3
-        two = linear_log_evidence(x, torch.stack([y, 2 * y], 1), precision=a, noise_variance=0.3)
+        # float64, condition below 1e3
+        assert abs(got - marginal.log_prob(y)) < 1e-10, (n, d)
+        two = linear_log_evidence(x, torch.stack([y, 2 * y], 1), precision=a,
+                                  noise_variance=0.3)
         assert abs(two - marginal.log_prob(y) - marginal.log_prob(2 * y)) < 1e-10
 
 # %% ../nbs/evidence/02_closed_form.ipynb #cc228729
 def test_linear_log_evidence_by_direct_integration():
     x, y = data(6, 2)
     t = torch.linspace(-8, 8, 801, dtype=torch.float64)
-    w = torch.cartesian_prod(t, t)  # trapezoid rule: exponentially exact for a Gaussian integrand
+    # trapezoid rule: exponentially exact for a Gaussian integrand
+    w = torch.cartesian_prod(t, t)
     density = log_normal(w, 1.0).sum(1) + log_normal(y - w @ x.T, 0.49).sum(1)
     direct = density.logsumexp(0) + 2 * math.log(t[1] - t[0])
-    assert abs(linear_log_evidence(x, y, precision=1.0, noise_variance=0.49) - direct) < 1e-8
+    assert abs(linear_log_evidence(x, y, precision=1.0, noise_variance=0.49)
+               - direct) < 1e-8
 
 # %% ../nbs/evidence/02_closed_form.ipynb #a16a7027
 def test_linear_log_evidence_keeps_its_digits_and_has_gradients():
     x, y = data(8, 3)
     f = lambda s: linear_log_evidence(x, y, precision=1.0, noise_variance=s)
-    assert torch.autograd.gradcheck(f, torch.tensor(0.4, dtype=torch.float64, requires_grad=True))
+    assert torch.autograd.gradcheck(
+        f, torch.tensor(0.4, dtype=torch.float64, requires_grad=True))
     g = lambda x: linear_log_evidence(x, y, precision=2.0, noise_variance=0.1)
     batched = torch.func.vmap(g)(torch.stack([x, -x, 2 * x]))
     assert torch.allclose(batched[0], batched[1], atol=1e-12)
     exact = x @ torch.ones(3, dtype=torch.float64)  # no residual: fit term must not cancel
     m, lam = linear_posterior(x, exact, precision=1e-6, noise_variance=1e-8)
     got = linear_log_evidence(x, exact, precision=1e-6, noise_variance=1e-8)
-    want = -4 * math.log(2 * math.pi * 1e-8) + 1.5 * math.log(1e-6) - 0.5 * torch.linalg.slogdet(
+    want = -4 * math.log(2 * math.pi * 1e-8) + 1.5 * math.log(
+        1e-6) - 0.5 * torch.linalg.slogdet(
         lam)[1] - 0.5 * 3e-6
     assert abs(got - want) < 1e-5 and torch.allclose(m, torch.ones(3).double(), atol=1e-7)
 
@@ -73,7 +79,8 @@ def test_linear_posterior_solves_the_ridge_problem():
 def test_linear_evidence_refuses_bad_input():
     x, y = data(5, 2)
     assert linear_evidence(x.float(), y, precision=1.0, noise_variance=1.0).stderr == 0
-    for kw, word in [({"precision": 0.0}, "precision"), ({"noise_variance": -1.0}, "noise_variance")]:
+    for kw, word in [({"precision": 0.0}, "precision"),
+                     ({"noise_variance": -1.0}, "noise_variance")]:
         with pytest.raises(ValueError, match=word):
             linear_evidence(x, y, **{"precision": 1.0, "noise_variance": 1.0, **kw})
     wrong = [((x, y[:3]), "features of .n, d."), ((x[:, 0], y), "features of .n, d."),
@@ -92,7 +99,8 @@ def test_integrate_output_equals_the_double_integral():
     log_joint = log_normal(t, 1.0)[:, None] + log_normal(t, 0.5)[None]
     log_joint = log_joint + log_normal(y - v * torch.tanh(u * x[:, 0]), 0.25).sum(-1)
     double = log_joint.logsumexp((0, 1)) + 2 * math.log(t[1] - t[0])
-    f = integrate_output(lambda w: torch.tanh(x * w["u"]), y, precision=2.0, noise_variance=0.25)
+    f = integrate_output(lambda w: torch.tanh(x * w["u"]), y, precision=2.0,
+                         noise_variance=0.25)
     inner = torch.func.vmap(f)({"u": t})
     single = (inner + log_normal(t, 1.0)).logsumexp(0) + math.log(t[1] - t[0])
     assert abs(double - single) < 1e-8
@@ -108,7 +116,8 @@ def small_network():
     x, y = data(9, 1)
     f = lambda w: log_normal(y - torch.tanh(x * w["a"]) @ w["c"] - w["d"], 0.3).sum()
     return x, y, make_target(
-        f, GaussianPrior({"a": (2,), "c": (2,), "d": ()}, {"a": 1.0, "c": 0.5, "d": 2.0}))
+        f, GaussianPrior({"a": (2,), "c": (2,), "d": ()},
+                         {"a": 1.0, "c": 0.5, "d": 2.0}))
 
 # %% ../nbs/evidence/02_closed_form.ipynb #ffe915a5
 def test_quadratic_names_finds_the_output_layer_only():
@@ -137,7 +146,8 @@ def test_what_looks_quadratic_on_lines_is_not_taken_for_it():
                                       log_normal(w["w"] + 90, 1e-2).sum())
     # linear where the probes are
     steep = lambda w: torch.nn.functional.logsigmoid(1e6 * (w["w"] - 9)).sum()
-    root = lambda w: -torch.linalg.vector_norm(w["w"]) ** 2  # quadratic, in a roundabout way
+    # quadratic, in a roundabout way
+    root = lambda w: -torch.linalg.vector_norm(w["w"]) ** 2
     for f in (bumps, steep, root):
         t = make_target(f, prior)
         assert _looks_quadratic(t, ["w"], g) and quadratic_names(t, g) == []
@@ -150,20 +160,26 @@ def test_quadratic_names_sees_through_the_ways_of_writing():
     x, y = data(6, 3)
     D, F, one = torch.distributions, torch.nn.functional, torch.ones(6, dtype=torch.float64)
     net = torch.nn.Linear(3, 1).double()
-    call = lambda w: torch.func.functional_call(net, {"weight": w["w"][None], "bias": w["b"][None]},
+    call = lambda w: torch.func.functional_call(
+        net, {"weight": w["w"][None], "bias": w["b"][None]},
                                                 (x,))[:, 0]
     for f in (lambda w: D.Normal(x @ w["w"] + w["b"], 0.5).log_prob(y).sum(),
               lambda w: -F.mse_loss(call(w), y),
-              lambda w: D.MultivariateNormal(x @ w["w"] + w["b"], torch.diag(one)).log_prob(y),
+              lambda w: D.MultivariateNormal(x @ w["w"] + w["b"], torch.diag(one)).log_prob(
+                  y),
               lambda w: -F.gaussian_nll_loss(call(w), y, one, reduction="sum"),
               lambda w: -((torch.einsum("nd,d->n", x, w["w"]) + w["b"] - y) ** 2).sum(),
-              lambda w: -torch.func.vmap(lambda r, t: (r @ w["w"] + w["b"] - t).square())(x, y).mean(),
-              lambda w: -(w["w"][torch.tensor([0, 2])] - y[:2]).pow(2).sum() - w["b"] * w["w"].sum()):
-        assert sorted(quadratic_names(make_target(f, GaussianPrior({"w": (3,), "b": ()})), g)) == [
+              lambda w: -torch.func.vmap(lambda r, t: (r @ w["w"] + w["b"] - t).square())(
+                  x, y).mean(),
+              lambda w: -(w["w"][torch.tensor([0, 2])] - y[:2]).pow(2).sum() - w["b"]
+              * w["w"].sum()):
+        assert sorted(quadratic_names(make_target(f, GaussianPrior({"w": (3,), "b": ()})),
+                                      g)) == [
             "b", "w"]
     for f in (lambda w: (w["w"] ** 3).sum(), lambda w: (w["w"] * w["w"] * w["b"]).sum(),
               lambda w: -w["w"].abs().sum(), lambda w: -F.mse_loss(w["w"] ** 2, y[:3]),
-              lambda w: -(w["w"] @ w["w"]) ** 2, lambda w: -(w["w"] / (2 + w["w"].sum())).sum(),
+              lambda w: -(w["w"] @ w["w"]) ** 2,
+              lambda w: -(w["w"] / (2 + w["w"].sum())).sum(),
               lambda w: torch.zeros_like(w["w"])[:2].add_(w["w"][1:].exp()).sum()):
         assert _degree(make_target(f, GaussianPrior({"b": (), "w": (3,)})), ["b", "w"]) > 2
 
@@ -171,11 +187,14 @@ def test_quadratic_names_sees_through_the_ways_of_writing():
 def test_integrate_quadratic_is_integrate_output():
     x, y, t = small_network()
     reduced = integrate_quadratic(t, ["c", "d"])
-    features = lambda w: torch.cat([torch.tanh(x * w["a"]), torch.ones(9, 1, dtype=torch.float64)], 1)
+    features = lambda w: torch.cat(
+        [torch.tanh(x * w["a"]), torch.ones(9, 1, dtype=torch.float64)], 1)
     precision = torch.tensor([0.5, 0.5, 2.0], dtype=torch.float64)
     want = integrate_output(features, y, precision=precision, noise_variance=0.3)
-    w = {"a": torch.randn(5, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)}
-    assert torch.allclose(torch.func.vmap(reduced.likelihood)(w), torch.func.vmap(want)(w), atol=1e-10)
+    w = {"a": torch.randn(5, 2, generator=torch.Generator().manual_seed(1),
+                          dtype=torch.float64)}
+    assert torch.allclose(torch.func.vmap(reduced.likelihood)(w), torch.func.vmap(want)(w),
+                          atol=1e-10)
 
 # %% ../nbs/evidence/02_closed_form.ipynb #e31d3db6
 def test_integrate_quadratic_takes_losses_that_refuse_a_second_batch_axis():
@@ -190,7 +209,8 @@ def test_integrate_quadratic_takes_losses_that_refuse_a_second_batch_axis():
     assert torch.allclose(one.batch(z), two.batch(z), atol=1e-10)
     slope = lambda t: torch.func.vmap(torch.func.grad(t.log_likelihood))(z)
     assert torch.allclose(slope(one), slope(two), atol=1e-9)
-    rising = make_target(lambda w: 0.6 * w["c"] ** 2 - w["a"] ** 2, GaussianPrior({"a": (), "c": ()}))
+    rising = make_target(lambda w: 0.6 * w["c"] ** 2 - w["a"] ** 2,
+                         GaussianPrior({"a": (), "c": ()}))
     rising = integrate_quadratic(rising, ["c"])
     # e^{0.6c²} against a prior of e^{-c²/2}
     assert bool(rising.batch(torch.zeros(1, 1).double()).isinf())

@@ -16,7 +16,8 @@ from bstruct.objectives.likelihoods import categorical_log_likelihood
 
 
 def normal(seed, *shape):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                       dtype=torch.float64)
 
 # %% ../nbs/evidence/17_dual.ipynb #173af438
 def test_likelihood_roots_are_roots_of_the_second_derivatives():
@@ -25,7 +26,8 @@ def test_likelihood_roots_are_roots_of_the_second_derivatives():
     for m in range(2):
         for i in range(5):
             f = lambda o: categorical_log_likelihood(o[None], torch.tensor([1]))[0]
-            assert torch.allclose(S[m, i].T @ S[m, i], -hessian(f)(out[m, i]), atol=1e-12)  # rounding
+            # rounding
+            assert torch.allclose(S[m, i].T @ S[m, i], -hessian(f)(out[m, i]), atol=1e-12)
     assert S.shape == (2, 5, 3, 4)
     one = likelihood_roots(out[..., :1], "bernoulli")[..., 0]
     bend = vmap(vmap(hessian(torch.nn.functional.softplus)))(out[..., 0])
@@ -56,7 +58,8 @@ def hand_taps(w, x):
 
 def two_networks(C=3, n=10):
     shapes = SHAPES | {"V": (4, C), "c": (C,)}
-    return {k: normal(i, 2, *s) for i, (k, s) in enumerate(shapes.items())}, normal(9, n, 3)
+    return {k: normal(i, 2, *s) for i, (k, s) in enumerate(shapes.items())}, normal(
+        9, n, 3)
 
 
 LAM = {k: torch.tensor([0.3 * i, 1.0 - 0.4 * i]).double() for i, k in enumerate(SHAPES)}
@@ -96,9 +99,11 @@ def test_jacobian_taps_of_a_convolution():
         flat = torch.cat([w[k][m].flatten() for k in w])
         g = lambda v: f({"k": v[:18].view(3, 2, 3), "V": v[18:].view(18, 2)})
         step = 1e-5 * torch.eye(54).double()
-        J = torch.stack([(g(flat + s) - g(flat - s)) / 2e-5 for s in step], -1)  # by differences
+        # by differences
+        J = torch.stack([(g(flat + s) - g(flat - s)) / 2e-5 for s in step], -1)
         SJ = (S[m] @ J).flatten(0, 1)
-        want = 0.5 * torch.linalg.slogdet(torch.eye(5).double() + SJ @ SJ.T / lam["k"][m].exp())[1]
+        want = 0.5 * torch.linalg.slogdet(torch.eye(5).double() + SJ @ SJ.T
+                                          / lam["k"][m].exp())[1]
         assert abs(got[m] - want) < 1e-7  # error of the differences
 
 # %% ../nbs/evidence/17_dual.ipynb #2eef5f33
@@ -114,15 +119,18 @@ def test_the_dual_evidence_of_a_linear_model_is_exact():
         K = tensor_kernels(taps, torch.ones(1, 12, 1, 1).double())
         ld = half_log_det(K, {"w": lam[:1].log(), "b": lam[3:].log()},
                           torch.full((1,), noise, dtype=torch.float64).log())
-        fit = -0.5 * (((y - phi @ mode) ** 2).sum() / noise + 12 * math.log(2 * math.pi * noise))
+        fit = -0.5 * (((y - phi @ mode) ** 2).sum() / noise + 12
+                      * math.log(2 * math.pi * noise))
         Q = fit - 0.5 * (lam * mode ** 2).sum() - ld[0]
         # rounding
-        assert abs(Q - linear_log_evidence(phi, y, precision=lam, noise_variance=noise)) < 1e-10
+        assert abs(Q - linear_log_evidence(
+            phi, y, precision=lam, noise_variance=noise)) < 1e-10
 
 # %% ../nbs/evidence/17_dual.ipynb #1d7420cc
 def test_row_blocks_and_tensors_bound_from_above():
     w, x = two_networks(3, 12)
-    S, taps = likelihood_roots(vmap(network, (0, None))(w, x), "categorical"), hand_taps(w, x)
+    S, taps = likelihood_roots(vmap(network, (0, None))(w, x),
+                               "categorical"), hand_taps(w, x)
     K = tensor_kernels(taps, S)
     exact = half_log_det(K, LAM, 0 * NOISE)
     repeat = lambda d, B: {k: v.repeat_interleave(B) for k, v in d.items()}
@@ -130,7 +138,8 @@ def test_row_blocks_and_tensors_bound_from_above():
     for m in (6, 3, 1):
         few = tensor_kernels(*row_blocks(taps, S, torch.arange(12).view(-1, m)))
         B = 12 // m
-        bound = half_log_det(few, repeat(LAM, B), torch.zeros(2 * B).double()).view(2, B).sum(1)
+        bound = half_log_det(few, repeat(LAM, B), torch.zeros(2 * B).double()).view(
+            2, B).sum(1)
         assert (bound > before).all()  # nested blocks: each finer partition is looser
         before = bound
     by_tensor = sum(half_log_det({k: v}, LAM, 0 * NOISE) for k, v in K.items())
@@ -140,12 +149,15 @@ def test_row_blocks_and_tensors_bound_from_above():
 def test_counted_rows_are_an_upper_estimate():
     from itertools import combinations
     w, x = two_networks(3, 6)
-    S, taps = likelihood_roots(vmap(network, (0, None))(w, x), "categorical"), hand_taps(w, x)
-    exact, before = half_log_det(tensor_kernels(taps, S), LAM, 0 * NOISE), torch.zeros(2).double()
+    S, taps = likelihood_roots(vmap(network, (0, None))(w, x),
+                               "categorical"), hand_taps(w, x)
+    exact, before = half_log_det(tensor_kernels(taps, S), LAM,
+                                 0 * NOISE), torch.zeros(2).double()
     for m in (2, 3, 5, 6):
         # all of them: the expectation itself
         subsets = [torch.tensor(s) for s in combinations(range(6), m)]
-        each = [half_log_det(tensor_kernels(*counted(taps, S, s, 6)), LAM, 0 * NOISE) for s in subsets]
+        each = [half_log_det(tensor_kernels(*counted(taps, S, s, 6)), LAM, 0 * NOISE)
+                for s in subsets]
         mean = torch.stack(each).mean(0)
         assert (mean < exact + 1e-12).all() and (mean > before).all()
         before = mean
@@ -157,13 +169,16 @@ def test_kronecker_is_exact_where_its_assumption_holds():
     # every input with every column: independent
     rows = torch.cartesian_prod(torch.arange(3), torch.arange(4))
     tap = Tap(D[rows[:, 1]][None], a[rows[:, 0]][None])
-    S, lam, zero = torch.ones(1, 12, 1, 1).double(), {"W": torch.tensor([0.3]).double()}, torch.zeros(
+    S, lam, zero = torch.ones(1, 12, 1, 1).double(), {
+        "W": torch.tensor([0.3]).double()}, torch.zeros(
         1).double()
     for taps in ({"W": tap}, {"W": Tap(tap.columns)}):
         exact = half_log_det(tensor_kernels(taps, S), lam, zero)
-        assert torch.allclose(half_log_det(kronecker(taps, S), lam, zero), exact, atol=1e-10)
+        assert torch.allclose(half_log_det(kronecker(taps, S), lam, zero), exact,
+                              atol=1e-10)
     shuffled = {"W": Tap(tap.columns * (1 + tap.inputs[:, :, None, :1] ** 2), tap.inputs)}
-    gap = half_log_det(kronecker(shuffled, S), lam, zero) - half_log_det(tensor_kernels(shuffled, S),
+    gap = half_log_det(kronecker(shuffled, S), lam,
+                       zero) - half_log_det(tensor_kernels(shuffled, S),
                                                                          lam, zero)
     assert gap.abs() > 0.01  # and an approximation elsewhere
 
@@ -172,7 +187,8 @@ def test_effective_numbers_and_the_fixed_point_are_derivatives_of_Q():
     w, x = two_networks(1, 10)
     y, out = normal(5, 10), vmap(network, (0, None))(w, x)[..., 0]
     K = tensor_kernels(hand_taps(w, x), likelihood_roots(out[..., None], "gaussian"))
-    squares, rss = {k: v.square().flatten(1).sum(1) for k, v in w.items()}, (y - out).square().sum(1)
+    squares, rss = {k: v.square().flatten(1).sum(1)
+                    for k, v in w.items()}, (y - out).square().sum(1)
 
 
     def Q(kernels, lam, noise):
@@ -185,10 +201,13 @@ def test_effective_numbers_and_the_fixed_point_are_derivatives_of_Q():
         lam, noise = {k: v.clone().requires_grad_()
                       for k, v in LAM.items()}, NOISE.clone().requires_grad_()
         gamma = effective_numbers(kernels, LAM, NOISE)
-        *by_lam, by_noise = torch.autograd.grad(Q(kernels, lam, noise).sum(), [*lam.values(), noise])
+        *by_lam, by_noise = torch.autograd.grad(Q(kernels, lam, noise).sum(),
+                                                [*lam.values(), noise])
         for k, g in zip(lam, by_lam):
-            assert torch.allclose(g, 0.5 * (gamma[k] - LAM[k].exp() * squares[k]), atol=1e-10)
-        assert torch.allclose(by_noise, 0.5 * (rss / NOISE.exp() - 10 + sum(gamma.values())),
+            assert torch.allclose(g, 0.5 * (gamma[k] - LAM[k].exp() * squares[k]),
+                                  atol=1e-10)
+        assert torch.allclose(by_noise, 0.5 * (
+            rss / NOISE.exp() - 10 + sum(gamma.values())),
                               atol=1e-10)
     lam, noise = dict(LAM), NOISE
     for _ in range(3000):
@@ -200,7 +219,8 @@ def test_effective_numbers_and_the_fixed_point_are_derivatives_of_Q():
 # %% ../nbs/evidence/17_dual.ipynb #69478e10
 def test_posterior_solver_is_the_inverse_over_the_weights():
     w, x = two_networks(3, 7)
-    S, taps = likelihood_roots(vmap(network, (0, None))(w, x), "categorical"), hand_taps(w, x)
+    S, taps = likelihood_roots(vmap(network, (0, None))(w, x),
+                               "categorical"), hand_taps(w, x)
     u = {k: normal(20 + i, *v.shape) for i, (k, v) in enumerate(w.items())}
     flat = lambda d: torch.cat([v.flatten(1) for v in d.values()], 1)
     lam = torch.cat([LAM[k][:, None].expand(2, w[k][0].numel()) for k in w], 1)
@@ -219,8 +239,8 @@ from torch.func import grad
 
 
 class TwoLevels:
-    # Softmax regression or a tanh network, small enough to find its mode by Newton's method at
-    # every h.
+    # Softmax regression or a tanh network, small enough to find its mode by Newton's
+    # method at every h.
 
     def __init__(self, kind):
         self.kind, self.x = kind, normal(3, 12, 2)
@@ -228,7 +248,8 @@ class TwoLevels:
             "W": (2, 2), "b": (2,), "V": (2, 1)}
         self.y = torch.arange(12) % 3 if kind == "softmax" else torch.sin(
             2 * self.x[:, 0]) + 0.3 * normal(4, 12)
-        self.start = {k: 0.5 * normal(5 + i, 1, *s) for i, (k, s) in enumerate(self.shapes.items())}
+        self.start = {k: 0.5 * normal(5 + i, 1, *s)
+                      for i, (k, s) in enumerate(self.shapes.items())}
         self.likelihood = "categorical" if kind == "softmax" else "gaussian"
 
     def outputs(self, w):
@@ -243,7 +264,8 @@ class TwoLevels:
         out = self.outputs(self.named(flat))
         if self.kind == "softmax":
             return categorical_log_likelihood(out, self.y).sum()
-        return -0.5 * (12 * (math.log(2 * math.pi) + noise) + ((self.y - out[:, 0]) ** 2).sum()
+        return -0.5 * (12 * (math.log(2 * math.pi) + noise)
+                       + ((self.y - out[:, 0]) ** 2).sum()
                        * torch.exp(-noise))
 
     def joint(self, flat, h):
@@ -279,7 +301,8 @@ class TwoLevels:
         return self.joint(flat, h) - self.determinant(flat, h)[0]
 
     def whole(self, h, exact):
-        "dQ/dh, with the exact Hessian or with the Gauss-Newton matrix; and the direct part alone."
+        # dQ/dh, with the exact Hessian or with the Gauss-Newton matrix; and the direct
+        # part alone.
         flat = self.mode(h)
         direct = grad(self.Q, 1)(flat, h)
         by_w = -grad(lambda f: self.determinant(f, h)[0])(flat)
@@ -288,7 +311,8 @@ class TwoLevels:
         v = posterior_solver(taps, S, lam, noise)(batch(by_w))
         if exact:
             v = batch(torch.linalg.solve(-hessian(self.joint)(flat, h), by_w))
-        terms, last = missing_term(v, batch(flat), lam, batch(grad(self.fit)(flat, h[-1])))
+        terms, last = missing_term(
+            v, batch(flat), lam, batch(grad(self.fit)(flat, h[-1])))
         return direct + torch.cat([*terms.values(), last]), direct
 
     def differences(self, h, step=1e-4):
@@ -311,7 +335,8 @@ def test_missing_term_completes_the_gradient_of_the_whole_map():
 
 # %% ../nbs/evidence/17_dual.ipynb #9e91b9ec
 from bstruct.evidence.core import GaussianPrior, estimate
-from bstruct.evidence.problems import grid_log_evidence, logistic_problem, polynomial_problem
+from bstruct.evidence.problems import (
+    grid_log_evidence, logistic_problem, polynomial_problem)
 
 
 def seeded(seed=0):
@@ -322,21 +347,24 @@ def of_polynomial(degree, **options):
     p = polynomial_problem(degree)
     phi, y = p.data
     head = lambda o: -0.5 * ((y - o) ** 2 / 0.09 + math.log(2 * math.pi * 0.09)).sum()
-    return p.exact, estimate(p.log_likelihood, p.prior, method="laplace_dual", generator=seeded(),
-                             outputs=lambda w: phi @ w["w"], head=head, **options)
+    return p.exact, estimate(p.log_likelihood, p.prior, method="laplace_dual",
+                             generator=seeded(), outputs=lambda w: phi @ w["w"],
+                             head=head, **options)
 
 # %% ../nbs/evidence/17_dual.ipynb #a540104c
 def test_laplace_dual_is_exact_for_linear_models():
     for degree in (0, 2, 3):
         exact, e = of_polynomial(degree, steps=20)
-        assert abs(e.value - exact) < 1e-8 and e.reliable and e.diagnostics["spread"] < 1e-6  # rounding
+        # rounding
+        assert abs(e.value - exact) < 1e-8 and e.reliable and e.diagnostics["spread"] < 1e-6
         assert 0 < e.diagnostics["gamma"]["w"][0] < degree + 1
 
 # %% ../nbs/evidence/17_dual.ipynb #a605f073
 def test_laplace_dual_brackets_where_rows_are_counted():
     exact, e = of_polynomial(3, steps=20, rows=8)
     low, high = e.diagnostics["bracket"]
-    assert low < exact and high > low and not e.reliable and "bracket" in e.diagnostics["reason"]
+    assert low < exact and high > low and not e.reliable
+    assert "bracket" in e.diagnostics["reason"]
     again = of_polynomial(3, steps=20, rows=8)[1]
     assert again.value == e.value  # the same generator, the same rows
 
@@ -346,7 +374,8 @@ def test_laplace_dual_of_logistic_regression_and_of_a_net():
     x, sign = p.data
     options = {"outputs": lambda w: x @ w["w"],
                "head": lambda o: torch.nn.functional.logsigmoid(sign * o).sum()}
-    e = estimate(p.log_likelihood, p.prior, method="laplace_dual", generator=seeded(), **options)
+    e = estimate(p.log_likelihood, p.prior, method="laplace_dual", generator=seeded(),
+                 **options)
     truth = grid_log_evidence(p)
     assert abs(e.value - truth) < 0.05, (e, truth)  # a Gaussian at the mode, 60 rows
     w, x = two_networks(1, 10)
@@ -354,8 +383,8 @@ def test_laplace_dual_of_logistic_regression_and_of_a_net():
     prior = GaussianPrior(SHAPES | {"V": (4, 1), "c": (1,)})
     head = lambda o: -0.5 * ((y - o[:, 0]) ** 2 / 0.1 + math.log(2 * math.pi * 0.1)).sum()
     f = lambda w: network(w, x)
-    e = estimate(lambda w: head(f(w)), prior, method="laplace_dual", generator=seeded(), outputs=f,
-                 head=head, steps=100)
+    e = estimate(lambda w: head(f(w)), prior, method="laplace_dual", generator=seeded(),
+                 outputs=f, head=head, steps=100)
     assert not e.reliable and "log weights" in e.diagnostics["reason"]
 
 # %% ../nbs/evidence/17_dual.ipynb #430fcceb
@@ -366,5 +395,5 @@ def test_laplace_dual_refuses_what_it_cannot_judge():
     x, sign = p.data
     joined = lambda o: -(sign * o).sum() ** 2
     with pytest.raises(ValueError, match="joins rows"):
-        estimate(lambda w: joined(x @ w["w"]), p.prior, method="laplace_dual", generator=seeded(),
-                 steps=5, outputs=lambda w: x @ w["w"], head=joined)
+        estimate(lambda w: joined(x @ w["w"]), p.prior, method="laplace_dual",
+                 generator=seeded(), steps=5, outputs=lambda w: x @ w["w"], head=joined)

@@ -36,18 +36,21 @@ def test_the_integral_and_its_gradient():
         )
         assert abs(m.log_likelihood(z) - float(wanted)) < 1e-8
         value, gradient = m.negative(z)
-        near = [(m.negative(z + e)[0] - m.negative(z - e)[0]) / 2e-6 for e in np.eye(len(z)) * 1e-6]
+        near = [(m.negative(z + e)[0] - m.negative(z - e)[0]) / 2e-6
+                for e in np.eye(len(z)) * 1e-6]
         assert abs(gradient - near).max() < 1e-5 * max(1, abs(gradient).max())
         mean, variance = m.predict(z, x[:5])
         w = torch.linalg.solve(
             torch.eye(F.shape[1]) * m.scales(z)[0] ** 2 + F.T @ F, F.T @ torch.tensor(m.y)
         )
-        assert np.allclose(mean, (F[:5] @ w).numpy()) and (variance > m.scales(z)[0] ** 2).all()
+        assert np.allclose(mean, (F[:5] @ w).numpy())
+        assert (variance > m.scales(z)[0] ** 2).all()
 
 # %% ../nbs/evidence/25_hidden.ipynb #23b82d9b
 def test_what_cannot_be_is_refused():
     x, y = stairs(5)
-    for wrong, said in ((dict(slope=(0.0, 1.0)), "slope is"), (dict(noise=(1.0, -1.0)), "noise is"),
+    for wrong, said in ((dict(slope=(0.0, 1.0)), "slope is"),
+                        (dict(noise=(1.0, -1.0)), "noise is"),
                         (dict(constant=0.0), "constant is")):
         with pytest.raises(ValueError, match=said):
             HiddenPrior(**wrong)
@@ -76,7 +79,8 @@ def test_births_and_deaths_are_exact():
 def test_one_unit_against_a_grid():
     x, y = stairs(60, 1, 0.3)
     m = Hidden(x, y, HiddenPrior(noise=(0.3, 0.5), slope=(4.0, 0.0), outgoing=(1.5, 0.0)))
-    best = max((fit(m, m.draw(1, np.random.default_rng(s))) for s in range(4)), key=lambda f: f.value)
+    best = max((fit(m, m.draw(1, np.random.default_rng(s))) for s in range(4)),
+               key=lambda f: f.value)
     axis = np.linspace(-1, 1, 25)
     grid = [best.z[:3] + np.array([a, b, c]) for a in 1.2 * axis for b in 0.5 * axis
             for c in 0.8 * axis[::2]]
@@ -84,8 +88,10 @@ def test_one_unit_against_a_grid():
     pad = np.zeros((len(points), 3))
     value = np.array([-m.negative(np.concatenate([p, q]))[0] for p, q in zip(points, pad)])
     cell = (2.4 / 24) * (1.0 / 24) * (1.6 / 12) / (2 * math.pi) ** 1.5
-    exact = value.max() + math.log(np.exp(value - value.max()).sum() * cell) + math.log(2)  # two signs
-    assert abs(best.value - exact) < 0.15, (best.value, exact)  # Laplace is off by that much here
+    # two signs
+    exact = value.max() + math.log(np.exp(value - value.max()).sum() * cell) + math.log(2)
+    # Laplace is off by that much here
+    assert abs(best.value - exact) < 0.15, (best.value, exact)
     with pytest.raises(ValueError, match="use evidence 'prequential'"):
         level_evidence(m, m.draw(400, np.random.default_rng(0)))
 
@@ -104,10 +110,12 @@ def test_off_units_add_mass_and_take_none():
     x, y = stairs(96, 2)
     m, rng = Hidden(x, y), np.random.default_rng(0)
     fits = {
-        n: max((fit(m, m.draw(n, rng)) for _ in range(6)), key=lambda f: f.value) for n in (1, 2, 3)
+        n: max((fit(m, m.draw(n, rng)) for _ in range(6)), key=lambda f: f.value)
+            for n in (1, 2, 3)
     }
     more = with_off_units(m, fits, rng)
     assert more[1] == fits[1].value and all(more[n] >= fits[n].value for n in fits)
     gain = birth_gains(m, fits[2].z, rng.standard_normal((4000, 2)) * m.spread(fits[2].z))
-    assert more[3] - more[2] > math.log(np.exp(gain[gain <= 0]).sum() / 4000) - 0.1  # at least that
+    # at least that
+    assert more[3] - more[2] > math.log(np.exp(gain[gain <= 0]).sum() / 4000) - 0.1
     assert more[3] - more[2] < 0  # and under Poisson(1) it is no gain

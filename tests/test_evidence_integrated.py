@@ -33,13 +33,15 @@ def test_prefixes_are_separate_models():
 def test_a_birth_is_worth_the_difference():
     F, y, h = double(30, 4), double(30, 2, seed=1), double(30, 3, seed=2)
     gain, q, s = birth_gain(F, y, h, precision=2.0, new_precision=0.7, noise_variance=0.3)
-    evidence = lambda F, p: float(linear_log_evidence(F, y, precision=p, noise_variance=0.3))
+    evidence = lambda F, p: float(
+        linear_log_evidence(F, y, precision=p, noise_variance=0.3))
     p = torch.tensor([2.0, 2, 2, 2, 0.7], dtype=torch.float64)
     for j in range(3):
         wanted = evidence(torch.cat([F, h[:, j:j + 1]], 1), p) - evidence(F, p[:4])
         assert abs(float(gain[j]) - wanted) < 1e-9
     grade = 1e-4
-    small = birth_gain(F, y, grade * h, precision=2.0, new_precision=0.7, noise_variance=0.3)[0]
+    small = birth_gain(F, y, grade * h, precision=2.0, new_precision=0.7,
+                       noise_variance=0.3)[0]
     slope = (q.square().sum(1) - 2 * s) / 1.4
     assert torch.allclose(small / grade**2, slope, rtol=1e-4)
 
@@ -54,7 +56,8 @@ def test_output_layers_by_quadrature():
     grid = torch.linspace(-9, 9, 4001, dtype=torch.float64)
     for a in double(3, 2, seed=3):
         density = torch.stack([loglik({"a": a, "w": g[None]}) - 0.5 * g**2 for g in grid])
-        exact = float(density.logsumexp(0)) + math.log(18 / 4000) - 0.5 * math.log(2 * math.pi)
+        exact = float(density.logsumexp(0)) + math.log(18 / 4000) - 0.5 * math.log(
+            2 * math.pi)
         assert abs(float(left.log_likelihood(a)) - exact) < 0.06
     a = double(2, seed=5)  # first and second derivatives by central differences
     f, e = left.log_likelihood, torch.tensor([1e-4, 0.0], dtype=torch.float64)
@@ -70,16 +73,19 @@ def test_integrated_against_importance_sampling():
         shapes = {"a": (1, h), "b": (h,), "w": (h,), "c": ()}
         f = lambda w: torch.tanh(3 * (x @ w["a"] + w["b"])) @ w["w"] + w["c"]
         normal = torch.distributions.Normal
-        return (lambda w: normal(f(w), noise).log_prob(y).sum()), GaussianPrior(shapes, 1.0), [
+        return (lambda w: normal(f(w), noise).log_prob(y).sum()), GaussianPrior(
+            shapes, 1.0), [
             Units({"a": 1, "b": 0, "w": 0}, odd=True)]
     for h in (1, 2):
         loglik, prior, units = network(h)
         gen = torch.Generator().manual_seed(0)
-        found = estimate(loglik, prior, method="integrated", generator=gen, units=units, starts=6)
+        found = estimate(loglik, prior, method="integrated", generator=gen, units=units,
+                         starts=6)
         wanted = estimate(loglik, prior, method="mixture", generator=gen, units=units)
         assert wanted.reliable and found.diagnostics["inner"] == "exact"
         assert abs(found.value - wanted.value) < 0.5, (h, found, wanted)
-        assert set(found.diagnostics["integrated"]) == {"w", "c"} and found.diagnostics["off"] >= 0
+        assert set(found.diagnostics["integrated"]) == {"w", "c"}
+        assert found.diagnostics["off"] >= 0
     assert found.diagnostics["laplace"] < found.value  # Laplace alone is further below
 
 # %% ../nbs/evidence/24_integrated.ipynb #43f78003
@@ -90,7 +96,8 @@ def test_integrated_for_classes():
     def loglik(w):
         logit = torch.tanh(x @ w["a"] + w["b"]) @ w["w"] + w["c"]
         return (y * logit - torch.nn.functional.softplus(logit)).sum()
-    units, gen = [Units({"a": 1, "b": 0, "w": 0}, odd=True)], torch.Generator().manual_seed(0)
+    units, gen = [Units({"a": 1, "b": 0, "w": 0}, odd=True)], torch.Generator().manual_seed(
+        0)
     found = estimate(
         loglik,
         prior,

@@ -18,13 +18,16 @@ def test_the_chain_returns_the_prior_and_brute_force():
     rng = np.random.default_rng(0)
     x = rng.uniform(-2, 2, (12, 1))
     y = np.tanh(3 * x) + 0.6 * rng.standard_normal((12, 1))
-    dull = Hidden(x, 0 * y, HiddenPrior(noise=(1e4, 0.0), slope=(4.0, 0.5), outgoing=(1.5, 0.5)))
-    found = jump(dull, rng, levels=range(1, 9), prior="poisson:2", start=(1, 8), moves=8_000)
+    dull = Hidden(x, 0 * y, HiddenPrior(noise=(1e4, 0.0), slope=(4.0, 0.5),
+                                        outgoing=(1.5, 0.5)))
+    found = jump(dull, rng, levels=range(1, 9), prior="poisson:2", start=(1, 8),
+                 moves=8_000)
     prior = np.array([2.0**n / math.factorial(n) for n in range(1, 9)])
     assert np.abs(found.probability.numpy() - prior / prior.sum()).max() < 0.05
     m = Hidden(x, y, HiddenPrior(noise=(0.6, 0.0), slope=(4.0, 0.0), outgoing=(1.5, 0.0)))
     levels, draws = (1, 2, 3, 4), 4_000
-    value = np.array([[m.log_likelihood(m.draw(n, rng)) for _ in range(draws)] for n in levels])
+    value = np.array([[m.log_likelihood(m.draw(n, rng)) for _ in range(draws)]
+                      for n in levels])
     p = np.exp(value - value.max()).mean(1) / np.array([1, 2, 6, 24])
     found = jump(m, rng, levels=levels, start=(1, 4), moves=8_000)
     assert np.abs(found.probability.numpy() - p / p.sum()).max() < 0.05
@@ -35,10 +38,13 @@ def test_chains_that_disagree_are_flagged():
     rng = np.random.default_rng(0)
     same = [rng.standard_normal(2000) for _ in range(4)]
     assert abs(split_rhat(same) - 1) < 0.01
-    assert abs(split_rhat([same[0], same[1] + 1]) - (1 + 1 / 3) ** 0.5) < 0.03  # means 0, 0, 1, 1
-    assert split_rhat([[1] * 10, [1] * 10]) == 1.0 and split_rhat([[1] * 10, [2] * 10]) == math.inf
+    # means 0, 0, 1, 1
+    assert abs(split_rhat([same[0], same[1] + 1]) - (1 + 1 / 3) ** 0.5) < 0.03
+    assert split_rhat([[1] * 10, [1] * 10]) == 1.0
+    assert split_rhat([[1] * 10, [2] * 10]) == math.inf
     x = rng.uniform(-2, 2, (60, 1))
-    m = Hidden(x, np.tanh(6 * x + 6) - np.tanh(6 * x - 6) + 0.1 * rng.standard_normal((60, 1)))
+    m = Hidden(x, np.tanh(6 * x + 6) - np.tanh(6 * x - 6) + 0.1
+               * rng.standard_normal((60, 1)))
     short = jump(m, rng, start=(1, 16), moves=60, burn=0.0)
     assert short.rhat > 1.05 and "disagree" in short.notes[0]
     with pytest.raises(ValueError, match="start is 30"):

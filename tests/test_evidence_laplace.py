@@ -29,7 +29,8 @@ def test_climb_and_find_modes_reach_maxima():
     f = torch.func.vmap(t.log_joint)
     assert torch.allclose(value, f(z))
     assert torch.allclose(grad, torch.func.vmap(torch.func.grad(t.log_joint))(z))
-    assert torch.allclose(h, -torch.func.vmap(torch.func.hessian(t.log_joint))(z), atol=1e-8)
+    assert torch.allclose(h, -torch.func.vmap(torch.func.hessian(t.log_joint))(z),
+                          atol=1e-8)
 
 # %% ../nbs/evidence/06_laplace.ipynb #78cbe22b
 def test_a_flat_mode_is_taken_no_wider_than_the_clamp():
@@ -38,10 +39,12 @@ def test_a_flat_mode_is_taken_no_wider_than_the_clamp():
     t = make_target(f, GaussianPrior({"w": (2,)}))
     m = find_modes(t, torch.Generator().manual_seed(0), 8)
     assert len(m.z) == 1 and m.z.abs().max() < 1e-6
-    assert torch.allclose(m.precision[0], torch.diag(torch.tensor([0.3, 0.5]).double()), atol=1e-6)
+    assert torch.allclose(m.precision[0], torch.diag(torch.tensor([0.3, 0.5]).double()),
+                          atol=1e-6)
     grid = torch.linspace(-6, 6, 2401, dtype=torch.float64)[:, None]
     joint = torch.tensor([0.45, 0.25]).double() * grid**2 - grid**4 - 0.5 * grid**2
-    truth = float((joint.logsumexp(0) + math.log(0.005) - 0.5 * math.log(2 * math.pi)).sum())
+    truth = float((joint.logsumexp(0) + math.log(0.005) - 0.5
+                   * math.log(2 * math.pi)).sum())
     unclamped = float(m.log_mass[0] + 0.5 * math.log(3))
     assert abs(float(m.log_mass[0]) - truth) < abs(unclamped - truth)
 
@@ -49,14 +52,15 @@ def test_a_flat_mode_is_taken_no_wider_than_the_clamp():
 def test_find_modes_and_laplace_refuse_what_has_no_mode():
     prior = GaussianPrior({"w": (3,)})
     g = torch.Generator().manual_seed(0)
-    for f, word in ((lambda w: w["w"].sum() * 0 - math.inf, "-inf or NaN at all 16 starts; mask"),
+    for f, word in ((lambda w: w["w"].sum() * 0 - math.inf,
+                     "-inf or NaN at all 16 starts; mask"),
                     (lambda w: (w["w"].sum() * 0).log(),
                      "derivative of it, is -inf or NaN at all 16 starts; mask")):
         with pytest.raises(ValueError, match=word):
             estimate(f, prior, method="laplace", generator=g)
     for starts in (0, -1):
-        with pytest.raises(ValueError, match=f"starts is {starts}; modes are searched from 1 start "
-                                             "at least"):
+        with pytest.raises(ValueError, match=f"starts is {starts}; modes are searched from "
+                                             "1 start at least"):
             estimate(lambda w: -(w["w"] ** 4).sum(), prior, method="laplace", generator=g,
                      starts=starts)
 
@@ -78,7 +82,8 @@ def test_a_dead_start_does_not_count():
     # NaN derivatives all about the maximum
     ball = lambda w: whole(w) + 0 * ((far(w) > 0.04) * far(w)).sqrt()
     m = find_modes(make_target(ball, prior), g, start=start)
-    assert m.dead == 0 and all(0.2 <= (z - 0.8).norm() < 0.6 for z in m.z)  # no step goes in
+    # no step goes in
+    assert m.dead == 0 and all(0.2 <= (z - 0.8).norm() < 0.6 for z in m.z)
     start[0] = 0.8
     assert find_modes(make_target(kink, prior), g, start=start).dead == 1
     z, value, grad, h = climb(make_target(kink, prior), start, steps=3)
@@ -94,11 +99,11 @@ def test_laplace_is_exact_for_linear_models_and_diagonal_loses_what_theory_says(
     t = make_target(p.log_likelihood, p.prior)
     lam = -torch.func.hessian(t.log_joint)(torch.zeros(5, dtype=torch.float64))
     loss = 0.5 * (lam.diagonal().log().sum() - torch.linalg.slogdet(lam)[1])
-    diagonal = estimate(p.log_likelihood, p.prior, method="laplace", generator=g, structure="diagonal",
-                        starts=4)
+    diagonal = estimate(p.log_likelihood, p.prior, method="laplace", generator=g,
+                        structure="diagonal", starts=4)
     assert abs(full.value - diagonal.value - loss) < 1e-8 and loss > 1
-    layer = estimate(p.log_likelihood, p.prior, method="laplace", generator=g, structure="layer",
-                     starts=4)
+    layer = estimate(p.log_likelihood, p.prior, method="laplace", generator=g,
+                     structure="layer", starts=4)
     assert abs(layer.value - full.value) < 1e-10  # one tensor, one block
 
 # %% ../nbs/evidence/06_laplace.ipynb #6c3fdeee
@@ -112,7 +117,8 @@ def test_laplace_agrees_with_the_published_formula():
         w = w - torch.linalg.solve(torch.func.hessian(f)(w), torch.func.grad(f)(w))
     posterior = -torch.func.hessian(f)(w)
     # ln|A| = 0
-    published = p.log_likelihood({"w": w}) - 0.5 * (torch.linalg.slogdet(posterior)[1] + (w * w).sum())
+    published = p.log_likelihood({"w": w}) - 0.5 * (torch.linalg.slogdet(posterior)[1]
+                                                    + (w * w).sum())
     assert abs(e.value - published) < 1e-8 and not e.reliable and math.isnan(e.stderr)
 
 # %% ../nbs/evidence/06_laplace.ipynb #98e21e44
@@ -125,7 +131,8 @@ def test_ggn_equals_the_naive_jacobian_and_the_hessian_of_a_linear_model():
     z = t.draw(torch.Generator().manual_seed(0))
     jacobian = torch.func.jacrev(lambda z: outputs(to_weights(t.prior, z)))(z)
     curve = torch.func.hessian(head)(outputs(to_weights(t.prior, z)))
-    assert torch.allclose(ggn(outputs, head, t, z), -jacobian.T @ curve @ jacobian, atol=1e-12)
+    assert torch.allclose(ggn(outputs, head, t, z), -jacobian.T @ curve @ jacobian,
+                          atol=1e-12)
     p = logistic_problem(4)
     x = torch.randn(9, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     both = [estimate(lambda w: head(x @ w["w"]), p.prior, method="laplace",
@@ -134,8 +141,8 @@ def test_ggn_equals_the_naive_jacobian_and_the_hessian_of_a_linear_model():
     # outputs linear in the weights: nothing is forgotten
     assert abs(both[0].value - both[1].value) < 1e-8
     with pytest.raises(ValueError, match="needs outputs"):
-        estimate(lambda w: head(x @ w["w"]), p.prior, method="laplace", generator=torch.Generator(),
-                 curvature="ggn")
+        estimate(lambda w: head(x @ w["w"]), p.prior, method="laplace",
+                 generator=torch.Generator(), curvature="ggn")
 
 # %% ../nbs/evidence/06_laplace.ipynb #c060729a
 def test_block_log_det_of_blocks():

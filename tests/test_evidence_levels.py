@@ -18,7 +18,8 @@ def test_poisson_cancels_the_orders_of_the_units():
     p = level_probabilities(c, (1, 2, 3, 4), "poisson:1")
     assert (p - c.softmax(0)).abs().max() < 1e-14
     p = level_probabilities(c, (1, 2, 3, 4), "uniform")
-    assert (p - (c + torch.tensor([1.0, 2, 6, 24]).double().log()).softmax(0)).abs().max() < 1e-14
+    assert (p - (c + torch.tensor([1.0, 2, 6, 24]).double().log()).softmax(
+        0)).abs().max() < 1e-14
     p = level_probabilities(c, (1, 2, 3, 4), "poisson:2.5", orders=False)
     wanted = c + torch.tensor(stats.poisson.logpmf([1, 2, 3, 4], 2.5))
     assert (p - wanted.softmax(0)).abs().max() < 1e-14
@@ -32,8 +33,10 @@ def test_a_posterior_of_levels_tells_mode_and_mean():
     p = torch.tensor([0.1, 0.6, 0.3], dtype=torch.float64)
     post = LevelPosterior((1, 2, 4), p, tuple(p.log().tolist()), live=1.9)
     assert post.width == 2 and abs(post.mean - (0.1 + 1.2 + 1.2)) < 1e-12
-    assert str(post) == "units: 2 (0.60), 4 (0.30), 1 (0.10); mean 2.50; the rows support 1.9"
+    assert (str(post) == "units: 2 (0.60), 4 (0.30), 1 (0.10); mean 2.50; the rows "
+                         "support 1.9")
     more = post.under("uniform")
-    assert more.width == 4 and abs(float(more.probability[2] / more.probability[0]) - 3 * 24) < 1e-9
+    assert more.width == 4
+    assert abs(float(more.probability[2] / more.probability[0]) - 3 * 24) < 1e-9
     with pytest.raises(ValueError, match="a sampler has no evidences"):
         LevelPosterior((1, 2), torch.tensor([0.5, 0.5])).under("uniform")

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from bstruct.evidence.core import GaussianPrior
-from bstruct.evidence.modules import Functional, exchangeable_units, functional, fresh, row_output
+from bstruct.evidence.modules import (
+    Functional, exchangeable_units, functional, fresh, row_output)
 from bstruct.evidence.symmetry import check_symmetry, group, group_order
 
 # %% ../nbs/evidence/22_modules.ipynb #8323396b
@@ -23,7 +24,8 @@ def test_functional_is_the_module():
     assert f.size == 21 and f.shapes["0.weight"] == (4, 3)
     assert next(iter(f.start.values())).dtype == torch.float64
     torch.testing.assert_close(f(f.start, x.double()), net.double()(x.double()))
-    assert all(p.requires_grad for p in net.parameters())  # the user's own module is as it was
+    # the user's own module is as it was
+    assert all(p.requires_grad for p in net.parameters())
 
 # %% ../nbs/evidence/22_modules.ipynb #63c3ba42
 def test_frozen_weights_stay_and_shared_ones_count_once():
@@ -41,13 +43,16 @@ def test_frozen_weights_stay_and_shared_ones_count_once():
     f = functional(net)
     assert f.shapes == {"a.weight": (3, 3)}
     x, w = torch.randn(4, 3).double(), torch.randn(3, 3).double()
-    torch.testing.assert_close(f({"a.weight": w}, x), x @ w.T @ w.T @ net.c.weight.T + net.c.bias)
+    torch.testing.assert_close(f({"a.weight": w}, x), x @ w.T @ w.T @ net.c.weight.T
+                               + net.c.bias)
 
 # %% ../nbs/evidence/22_modules.ipynb #04c3205a
 def test_what_joins_rows_or_is_random_is_refused_with_the_remedy():
-    with pytest.raises(ValueError, match=r"1 is BatchNorm1d in training mode.*\.eval\(\).*GroupNorm"):
+    with pytest.raises(ValueError, match=r"1 is BatchNorm1d in training "
+                                         r"mode.*\.eval\(\).*GroupNorm"):
         functional(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)))
-    with pytest.raises(ValueError, match=r"Dropout in training mode with p = 0.5.*\.eval\(\)"):
+    with pytest.raises(ValueError, match=r"Dropout in training mode with p = "
+                                         r"0.5.*\.eval\(\)"):
         functional(nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5)))
     with pytest.raises(ValueError, match="nothing is free"):
         functional(nn.Linear(3, 1).requires_grad_(False))
@@ -64,11 +69,13 @@ def test_copies_by_vmap_and_by_the_loop_are_the_modules():
         def forward(self, x): return self.out(self.cell(x)[0][:, -1])
 
     torch.manual_seed(0)
-    for make, shape in ((lambda: nn.Linear(2, 1), (4, 2)), (lambda: Last(nn.LSTM), (4, 5, 2)),
+    for make, shape in ((lambda: nn.Linear(2, 1), (4, 2)),
+                        (lambda: Last(nn.LSTM), (4, 5, 2)),
                         (lambda: Last(nn.GRU), (4, 5, 2))):
         nets, x = [make().double() for _ in range(3)], torch.randn(3, *shape).double()
         fs = [functional(n) for n in nets]
-        stacked = {k: torch.stack([f.start[k] for f in fs]).requires_grad_() for k in fs[0].start}
+        stacked = {k: torch.stack([f.start[k] for f in fs]).requires_grad_()
+                   for k in fs[0].start}
         out = row_output(fs[0], x[0])(stacked, x)
         want = torch.stack([n(row) for n, row in zip(nets, x)])
         torch.testing.assert_close(out, want)
@@ -95,11 +102,13 @@ def test_a_module_without_a_rule_goes_through_the_loop():
             super().__init__()
             self.a = nn.Linear(2, 1)
 
-        def forward(self, x): return self.a(x) * (2.0 if self.a.weight.sum().item() > 0 else 1.0)
+        def forward(self, x):
+            return self.a(x) * (2.0 if self.a.weight.sum().item() > 0 else 1.0)
 
     nets, x = [Asks().double() for _ in range(3)], torch.randn(3, 4, 2).double()
     fs = [functional(n) for n in nets]
-    out = row_output(fs[0], x[0])({k: torch.stack([f.start[k] for f in fs]) for k in fs[0].start}, x)
+    out = row_output(fs[0], x[0])(
+        {k: torch.stack([f.start[k] for f in fs]) for k in fs[0].start}, x)
     torch.testing.assert_close(out, torch.stack([n(row) for n, row in zip(nets, x)]))
 
 # %% ../nbs/evidence/22_modules.ipynb #1647e083
@@ -124,8 +133,10 @@ def test_fresh_modules_differ_by_seed_alone():
     net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
     before, state = net[0].weight.clone(), torch.random.get_rng_state()
     a, b, c = fresh(net, 1), fresh(net, 1), fresh(net, 2)
-    assert torch.equal(a[0].weight, b[0].weight) and not torch.equal(a[0].weight, c[0].weight)
-    assert torch.equal(net[0].weight, before) and torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(a[0].weight, b[0].weight)
+    assert not torch.equal(a[0].weight, c[0].weight)
+    assert torch.equal(net[0].weight, before)
+    assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.equal(fresh(lambda: nn.Linear(2, 1), 3).weight,
                        fresh(lambda: nn.Linear(2, 1), 3).weight)
     with pytest.raises(ValueError, match="returns int"):
@@ -137,11 +148,13 @@ def test_fresh_modules_differ_by_seed_alone():
 def test_units_of_a_sequential_are_symmetries_of_its_likelihood():
     x = torch.randn(6, 2, generator=torch.Generator().manual_seed(0)).double()
     for act, copies in ((nn.Tanh(), 3 * 2 * 8 * 2 * 4), (nn.SiLU(), 3 * 2 * 2)):
-        net = nn.Sequential(nn.Linear(2, 3), act, nn.Linear(3, 2, bias=False), act, nn.Linear(2, 1))
+        net = nn.Sequential(nn.Linear(2, 3), act, nn.Linear(3, 2, bias=False), act,
+                            nn.Linear(2, 1))
         f, units = functional(net), exchangeable_units(net)
         prior = GaussianPrior(f.shapes)
         assert len(units) == 2 and group_order(units, prior) == copies
         check_symmetry(lambda w: -f(w, x).square().sum(), prior, units, group(units, prior),
                        torch.Generator().manual_seed(0))
-    frozen = nn.Sequential(nn.Linear(2, 3).requires_grad_(False), nn.Tanh(), nn.Linear(3, 1))
+    frozen = nn.Sequential(nn.Linear(2, 3).requires_grad_(False), nn.Tanh(),
+                           nn.Linear(3, 1))
     assert exchangeable_units(frozen) == [] and exchangeable_units(nn.Linear(2, 1)) == []

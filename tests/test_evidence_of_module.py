@@ -21,7 +21,8 @@ from bstruct.evidence.posterior import structure_posterior
 def table(n=40, seed=0):
     g = torch.Generator().manual_seed(seed)
     X = torch.randn(n, 2, generator=g, dtype=torch.float64)
-    return X, X[:, 0] - 0.5 * X[:, 1] + 0.3 * torch.randn(n, generator=g, dtype=torch.float64)
+    return X, X[:, 0] - 0.5 * X[:, 1] + 0.3 * torch.randn(
+        n, generator=g, dtype=torch.float64)
 
 # %% ../nbs/evidence/27_of_module.ipynb #e6336b24
 def test_learnt_precisions_are_near_the_maximum_of_the_exact_evidence():
@@ -31,7 +32,8 @@ def test_learnt_precisions_are_near_the_maximum_of_the_exact_evidence():
     found = learnt(problem, steps=1000)
     grid = [(a, s) for a in np.geomspace(0.05, 50, 31) for s in np.geomspace(0.02, 1, 31)]
     top = max(linear_evidence(X, y, precision=a, noise_variance=s).value for a, s in grid)
-    at = linear_evidence(X, y, precision=found.precision["weight"], noise_variance=found.noise).value
+    at = linear_evidence(X, y, precision=found.precision["weight"],
+                         noise_variance=found.noise).value
     assert top - 0.1 < at < top + 0.1
     assert max(found.q) <= at + 1e-6  # Q where the weights are not quite at the mode
 
@@ -40,32 +42,38 @@ def test_a_linear_module_has_the_closed_form():
     X, y = table()
     net = nn.Linear(2, 1)
     for method in ("auto", "laplace_dual"):
-        found = of_module(net, X, y, likelihood="gaussian", prior_precision=2.0, noise_variance=0.1,
-                          method=method)
+        found = of_module(net, X, y, likelihood="gaussian", prior_precision=2.0,
+                          noise_variance=0.1, method=method)
         ones = torch.cat([X, torch.ones(40, 1).double()], 1)
         want = linear_evidence(ones, y, precision=2.0, noise_variance=0.1).value
         assert found.value == pytest.approx(want, abs=1e-6)
-        assert found.of.kind == "integral" and found.data.rows and found.diagnostics["weights"] == 3
-    own = of_module(net, X, y, likelihood="gaussian", prior_precision={"weight": 2.0, "bias": 5.0},
-                    noise_variance=0.1)
+        assert found.of.kind == "integral" and found.data.rows
+        assert found.diagnostics["weights"] == 3
+    own = of_module(net, X, y, likelihood="gaussian",
+                    prior_precision={"weight": 2.0, "bias": 5.0}, noise_variance=0.1)
     lam = torch.tensor([2.0, 2.0, 5.0], dtype=torch.float64)
-    assert own.value == pytest.approx(linear_evidence(ones, y, precision=lam, noise_variance=0.1).value,
+    assert own.value == pytest.approx(
+        linear_evidence(ones, y, precision=lam, noise_variance=0.1).value,
                                       abs=1e-6)
 
 # %% ../nbs/evidence/27_of_module.ipynb #b813da94
 def test_a_small_network_against_quadrature_and_all_copies():
     X = torch.linspace(-2, 2, 12, dtype=torch.float64)[:, None]
-    y = torch.tanh(X[:, 0]) + 0.1 * torch.randn(12, generator=torch.Generator().manual_seed(0),
+    y = torch.tanh(X[:, 0]) + 0.1 * torch.randn(
+        12, generator=torch.Generator().manual_seed(0),
                                                 dtype=torch.float64)
     net = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Tanh(), nn.Linear(1, 1, bias=False))
-    found = of_module(net, X, y, likelihood="gaussian", prior_precision=1.0, noise_variance=0.2)
+    found = of_module(net, X, y, likelihood="gaussian", prior_precision=1.0,
+                      noise_variance=0.2)
     v = torch.linspace(-7, 7, 1401, dtype=torch.float64)
     a, b = torch.meshgrid(v, v, indexing="ij")
     log = -0.5 * (a**2 + b**2) - math.log(2 * math.pi)
     for xi, yi in zip(X[:, 0], y):
-        log = log + torch.distributions.Normal(b * torch.tanh(a * xi), math.sqrt(0.2)).log_prob(yi)
+        log = log + torch.distributions.Normal(
+            b * torch.tanh(a * xi), math.sqrt(0.2)).log_prob(yi)
     want = float(log.flatten().logsumexp(0)) + 2 * math.log(float(v[1] - v[0]))
-    assert abs(found.value - want) < max(0.05, 4 * found.stderr) and found.method == "mixture"
+    assert abs(found.value - want) < max(0.05, 4 * found.stderr)
+    assert found.method == "mixture"
     assert found.diagnostics["log_copies"] == pytest.approx(math.log(2))
 
 # %% ../nbs/evidence/27_of_module.ipynb #22c6f8ba
@@ -83,7 +91,8 @@ def test_classes_by_quadrature():
     assert abs(found.value - want) < 0.1  # Laplace's error at one weight
     two = of_module(nn.Linear(1, 2), X, label, likelihood="categorical")
     assert set(two.diagnostics["precision"]) == {"weight",
-                                                 "bias"} and two.diagnostics["learnt"] == ["precision",
+                                                 "bias"} and two.diagnostics["learnt"] == [
+                                                     "precision",
                                                                                            "noise"]
 
 # %% ../nbs/evidence/27_of_module.ipynb #aff74235
@@ -98,7 +107,8 @@ def test_frozen_and_shared_weights_stay_out_of_the_integral():
 
     X, y = table()
     net = Half().double()
-    found = of_module(net, X, y, likelihood="gaussian", prior_precision=1.0, noise_variance=0.1)
+    found = of_module(net, X, y, likelihood="gaussian", prior_precision=1.0,
+                      noise_variance=0.1)
     rest = y - net.b(X)[:, 0].detach()
     assert found.value == pytest.approx(linear_evidence(X, rest, precision=1.0,
                                                         noise_variance=0.1).value, abs=1e-6)
@@ -109,7 +119,8 @@ def test_a_transformed_target_gets_its_jacobian():
     y = y.exp()
     net = nn.Linear(2, 1)
     same = dict(likelihood="gaussian", prior_precision=1.0, noise_variance=0.1)
-    logs, plain = of_module(net, X, y, transform=torch.log, **same), of_module(net, X, y, **same)
+    logs, plain = of_module(net, X, y, transform=torch.log,
+                            **same), of_module(net, X, y, **same)
     assert logs.data.log_jacobian == pytest.approx(-float(y.log().sum()))
     assert logs.data.rows == plain.data.rows
     p = structure_posterior({"log": logs, "plain": plain})
@@ -124,7 +135,8 @@ def test_a_transformed_target_gets_its_jacobian():
 def test_modules_and_data_that_do_not_go_together():
     X, y = table()
     for module, change, message in (
-            (nn.Linear(2, 3), {}, r"maps \(40, 2\) to \(40, 3\); 'gaussian' needs \[n, 1\]"),
+            (nn.Linear(2, 3), {}, r"maps \(40, 2\) to \(40, 3\); 'gaussian' needs "
+                                  r"\[n, 1\]"),
             (nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1)), {},
              r"BatchNorm1d in training mode.*GroupNorm"),
             (nn.Linear(2, 1), {"prior_precision": "lern"}, "give a number, or 'learn'"),

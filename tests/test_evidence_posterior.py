@@ -18,7 +18,8 @@ from bstruct.evidence.core import Evidence
 def test_exact_evidence_is_the_rule_itself():
     values = torch.tensor([-10.0, -11, -14], dtype=torch.float64)
     for errors in ("own", "pooled"):
-        post = structure_posterior([Evidence(v, 0.0) for v in values.tolist()], errors=errors)
+        post = structure_posterior([Evidence(v, 0.0) for v in values.tolist()],
+                                   errors=errors)
         torch.testing.assert_close(post.probability, values.softmax(0))
         assert post.stderr.max() < 1e-12 and post.reliable and post.notes == ()
         assert post.labels == (0, 1, 2)
@@ -38,8 +39,8 @@ def test_two_structures_against_quadrature_own_and_pooled():
     for (a, sa), (b, sb) in (((0.0, 1.5), (-1.0, 2.0)), ((-640.6, 29.3), (-645.6, 12.2))):
         first, second = (at(k, a - b, math.hypot(sa, sb)) for k in (1, 2))
         for errors in ("own", "pooled"):
-            post = structure_posterior({"a": Evidence(a, sa), "b": Evidence(b, sb)}, errors=errors,
-                                       draws=200_000)
+            post = structure_posterior({"a": Evidence(a, sa), "b": Evidence(b, sb)},
+                                       errors=errors, draws=200_000)
             assert abs(post.probability[0].item() - first) < 4 * 0.5 / 200_000**0.5
             assert abs(post.stderr[0].item() - math.sqrt(second - first**2)) < 0.005
     assert 0.55 < post.probability[0] < 0.58  # they cannot be told apart
@@ -47,19 +48,24 @@ def test_two_structures_against_quadrature_own_and_pooled():
 # %% ../nbs/evidence/16_posterior.ipynb #28f8d03a
 def test_log_prior_against_enumeration():
     from itertools import product
-    values, prior, sd = (-3.0, -3.5, -5.0), torch.tensor([0.1, 0.6, 0.3], dtype=torch.float64).log(), (
+    values, prior, sd = (-3.0, -3.5, -5.0), torch.tensor(
+        [0.1, 0.6, 0.3], dtype=torch.float64).log(), (
         0.4, 0.8, 1.2)
     exact = structure_posterior([Evidence(v) for v in values], prior + 7).probability
-    torch.testing.assert_close(exact, (torch.tensor(values, dtype=torch.float64) + prior).softmax(0))
+    torch.testing.assert_close(
+        exact, (torch.tensor(values, dtype=torch.float64) + prior).softmax(0))
     nodes, weights = np.polynomial.hermite_e.hermegauss(12)
     weights, want = weights / weights.sum(), torch.zeros(3, dtype=torch.float64)
     for i in product(range(12), repeat=3):
-        ell = torch.tensor([v + s * nodes[k] for v, s, k in zip(values, sd, i)], dtype=torch.float64)
+        ell = torch.tensor([v + s * nodes[k] for v, s, k in zip(values, sd, i)],
+                           dtype=torch.float64)
         want += float(np.prod(weights[list(i)])) * (ell + prior).softmax(0)
-    post = structure_posterior([Evidence(v, s) for v, s in zip(values, sd)], prior, draws=200_000)
+    post = structure_posterior([Evidence(v, s) for v, s in zip(values, sd)], prior,
+                               draws=200_000)
     assert (post.probability - want).abs().max() < 4 * post.stderr.max() / 200_000**0.5
     assert abs(post.probability.sum() - 1) < 1e-12
-    with pytest.raises(ValueError, match=r"log_prior has shape \(2,\), there are 3 evidences"):
+    with pytest.raises(ValueError, match=r"log_prior has shape \(2,\), there are 3 "
+                                         r"evidences"):
         structure_posterior([Evidence(v) for v in values], prior[:2])
     with pytest.raises(ValueError, match="pooled"):
         structure_posterior([Evidence(-1.0)], errors="poled")
@@ -71,28 +77,35 @@ def test_what_has_no_estimate_is_left_out_and_told():
     assert lost.probability.tolist() == [1, 0, 0]
     assert "1 of 3 structures have no estimate" in lost.notes[0]
     for evidence in (math.nan, math.inf, -math.inf):
-        none = structure_posterior([Evidence(evidence, math.inf)] * 2, torch.tensor([0.25, 0.75]).log())
-        assert none.probability.tolist() == pytest.approx([0.25, 0.75]) and not none.reliable
+        none = structure_posterior([Evidence(evidence, math.inf)] * 2,
+                                   torch.tensor([0.25, 0.75]).log())
+        assert none.probability.tolist() == pytest.approx([0.25, 0.75])
+        assert not none.reliable
         assert "prior" in none.notes[0]
     single = structure_posterior(
-        [Evidence(-1.0, math.inf, reliable=False), Evidence(-2.0, math.inf, reliable=False)])
+        [Evidence(-1.0, math.inf, reliable=False),
+         Evidence(-2.0, math.inf, reliable=False)])
     assert single.probability[0].item() == pytest.approx(1 / (1 + math.exp(-1)))
     assert "no error" in single.notes[0]
     assert not single.reliable and len(structure_posterior([]).labels) == 0
-    some = structure_posterior([Evidence(-1.0, math.inf), Evidence(-2.0, 20.0), Evidence(-2.0, 20.0)])
-    assert some.probability.max() < 0.4 and some.notes == ()  # the pooled error of the others
-    assert not structure_posterior([Evidence(-3.0), Evidence(-3.0, reliable=False)]).reliable
+    some = structure_posterior(
+        [Evidence(-1.0, math.inf), Evidence(-2.0, 20.0), Evidence(-2.0, 20.0)])
+    # the pooled error of the others
+    assert some.probability.max() < 0.4 and some.notes == ()
+    assert not structure_posterior(
+        [Evidence(-3.0), Evidence(-3.0, reliable=False)]).reliable
     # it has no say
     assert structure_posterior([Evidence(-3.0), Evidence(-30.0, reliable=False)]).reliable
 
 # %% ../nbs/evidence/16_posterior.ipynb #ca8c7c24
 def test_names_of_one_network_are_one_entry():
-    named = {"a": Evidence(-3.0, 2.0), "a'": Evidence(-3.0, 2.0), "a''": Evidence(-3.0, 2.0),
-             "b": Evidence(-2.0, 2.0)}
+    named = {"a": Evidence(-3.0, 2.0), "a'": Evidence(-3.0, 2.0),
+             "a''": Evidence(-3.0, 2.0), "b": Evidence(-2.0, 2.0)}
     joint = structure_posterior(named, network=lambda label: label[0], draws=200_000)
-    want = structure_posterior({"a": named["a"], "b": named["b"]}, torch.tensor([3.0, 1.0]).log(),
-                               draws=200_000)
-    assert joint.labels == ("a", "b") and torch.allclose(joint.probability, want.probability)
+    want = structure_posterior({"a": named["a"], "b": named["b"]},
+                               torch.tensor([3.0, 1.0]).log(), draws=200_000)
+    assert joint.labels == ("a", "b")
+    assert torch.allclose(joint.probability, want.probability)
     # as if each name had its own luck
     assert structure_posterior(named, draws=200_000).stderr[3] < joint.stderr[1]
     twice = structure_posterior({"a": Evidence(-3.0, 2.0), "b": Evidence(-5.0, 2.0)},
@@ -119,14 +132,18 @@ def test_the_luck_of_two_starts_does_not_make_a_winner():
 def test_an_error_that_all_have_in_common_cancels():
     beside = [Evidence(v, 50.0, diagnostics={"comparison": 0.5}) for v in (-10.0, -12.0)]
     alone = [Evidence(v, 0.5) for v in (-10.0, -12.0)]
-    assert torch.equal(structure_posterior(beside).probability, structure_posterior(alone).probability)
-    assert structure_posterior([Evidence(v, 50.0) for v in (-10.0, -12.0)]).probability[0] < 0.6
+    assert torch.equal(structure_posterior(beside).probability,
+                       structure_posterior(alone).probability)
+    assert structure_posterior(
+        [Evidence(v, 50.0) for v in (-10.0, -12.0)]).probability[0] < 0.6
 
 # %% ../nbs/evidence/16_posterior.ipynb #e186b709
 def test_evidence_of_other_rows_is_refused():
     from bstruct.evidence.core import Scope
-    late, early = Scope(91, 113, 113, "plain fits"), Scope(15, 113, 113, "variational posteriors")
-    with pytest.raises(ValueError, match="rows 91-113 of 113.*is not compared with.*rows 15-113"):
+    late, early = Scope(91, 113, 113, "plain fits"), Scope(
+        15, 113, 113, "variational posteriors")
+    with pytest.raises(ValueError, match="rows 91-113 of 113.*is not compared "
+                                         "with.*rows 15-113"):
         structure_posterior([Evidence(-6.15, of=late), Evidence(-9.99, of=early)])
     from bstruct.evidence.core import Data
     logs = Evidence(-6.0, data=Data("a", "log", -2.0))
@@ -141,14 +158,16 @@ def test_stated_probabilities_are_kept():
     exact = tau * draw()
     true = torch.multinomial(exact.softmax(1), 1, generator=generator)[:, 0]
     seen, w = exact + s * draw(), tau**2 / (tau**2 + s**2)
-    told = lambda row, error: structure_posterior([Evidence(v, error) for v in row.tolist()],
+    told = lambda row, error: structure_posterior(
+        [Evidence(v, error) for v in row.tolist()],
                                                   draws=512).probability
     def worst(p):
         "The largest gap between stated probabilities and frequencies, in standard errors."
         hit, gaps = torch.nn.functional.one_hot(true, 6).double(), []
         for a, b in zip((0.0, 0.2, 0.4, 0.6, 0.8), (0.2, 0.4, 0.6, 0.8, 1.01)):
             at = (p >= a) & (p < b)
-            gaps.append(float((hit[at] - p[at]).mean().abs() / (p[at] * (1 - p[at])).mean().sqrt()
+            gaps.append(float((hit[at] - p[at]).mean().abs()
+                              / (p[at] * (1 - p[at])).mean().sqrt()
                               * at.sum() ** 0.5))
         return max(gaps)
     assert worst(torch.stack([told(w * row, w**0.5 * s) for row in seen])) < 4

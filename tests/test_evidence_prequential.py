@@ -66,7 +66,8 @@ def test_log_mean_of_far_apart_members():
 
 # %% ../nbs/evidence/10_prequential.ipynb #60b7f98c
 def test_mixture_over_stops_loses_at_most_the_logarithm():
-    lp = 3 * torch.randn(4, 6, 2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    lp = 3 * torch.randn(4, 6, 2, 5, generator=torch.Generator().manual_seed(0),
+                         dtype=torch.float64)
     by_hand = (lp.exp().mean(2).prod(-1)).mean(1).log()
     assert torch.allclose(mixture_over_stops(lp), by_hand, atol=1e-12)
     best = log_mean(lp.transpose(0, 2)).sum(-1).amax(0)
@@ -74,7 +75,8 @@ def test_mixture_over_stops_loses_at_most_the_logarithm():
     one = prequential(lp[0], past=3)
     assert one.value == pytest.approx(float(by_hand[0]))
     assert sum(one.diagnostics["stops"]) == pytest.approx(1)
-    assert prequential(lp[0, 2], past=3).value == pytest.approx(prequential(lp[0, 2:3], past=3).value)
+    assert prequential(lp[0, 2], past=3).value == pytest.approx(
+        prequential(lp[0, 2:3], past=3).value)
 
 # %% ../nbs/evidence/10_prequential.ipynb #eba09c50
 def logistic_rows(x, y):
@@ -92,9 +94,10 @@ def test_blocks_see_their_past_only_and_batches_fit_each_member_alone():
     x, y = small_logistic(24)
     g = lambda: torch.Generator().manual_seed(3)
     start = {"w": torch.randn(5, 2, generator=g(), dtype=torch.float64)}
-    run = lambda y, start: block_predictions(torch.func.vmap(logistic_rows(x, y), in_dims=(0, None)),
-                                             start, [3, 6, 12, 24], stops=(0, 2, 7), generator=g(),
-                                             batch_size=4, lr=0.1)
+    run = lambda y, start: block_predictions(
+        torch.func.vmap(logistic_rows(x, y), in_dims=(0, None)),
+                                             start, [3, 6, 12, 24], stops=(0, 2, 7),
+                                             generator=g(), batch_size=4, lr=0.1)
     found = run(y, start)
     assert found.shape == (3, 5, 21)
     flipped = run(torch.cat([y[:12], -y[12:]]), start)
@@ -102,8 +105,10 @@ def test_blocks_see_their_past_only_and_batches_fit_each_member_alone():
     assert not torch.equal(found[..., 9:], flipped[..., 9:])
     alone = torch.cat([run(y, {"w": start["w"][i:i + 1]}) for i in range(5)], 1)
     assert torch.allclose(found, alone, atol=1e-12)
-    untrained = torch.func.vmap(logistic_rows(x, y), in_dims=(0, None))(start, torch.arange(3, 24))
-    assert torch.allclose(found[0], untrained, atol=1e-12) and found[2].mean() > found[0].mean()
+    untrained = torch.func.vmap(logistic_rows(x, y), in_dims=(0, None))(
+        start, torch.arange(3, 24))
+    assert torch.allclose(found[0], untrained, atol=1e-12)
+    assert found[2].mean() > found[0].mean()
 
 # %% ../nbs/evidence/10_prequential.ipynb #c1e4e03f
 def test_probabilities_of_all_data_sum_to_one():
@@ -112,10 +117,10 @@ def test_probabilities_of_all_data_sum_to_one():
     for i in range(64):
         y = torch.tensor([2.0 * (i >> k & 1) - 1 for k in range(6)], dtype=torch.float64)
         rows = logistic_rows(x, y)
-        e = estimate(lambda w, rows=rows: rows(w, torch.arange(6)).sum(), GaussianPrior({"w": (2,)}),
-                     rows=6, method="prequential",
-                     row_log_likelihood=rows, replicas=3, stops=(0, 1, 4), batch_size=2, lr=0.3,
-                     generator=torch.Generator().manual_seed(0))
+        e = estimate(lambda w, rows=rows: rows(w, torch.arange(6)).sum(),
+                     GaussianPrior({"w": (2,)}), rows=6, method="prequential",
+                     row_log_likelihood=rows, replicas=3, stops=(0, 1, 4), batch_size=2,
+                     lr=0.3, generator=torch.Generator().manual_seed(0))
         total.append(e.value)
     assert abs(float(torch.tensor(total).logsumexp(0))) < 1e-9, total
 
@@ -133,7 +138,8 @@ def test_prequential_estimate_stays_near_the_exact_predictive():
         exact, bounds = 0.0, [0, *growing_blocks(48, 5)]
         for past, end in zip(bounds, bounds[1:]):
             m, v = predictive(x[:past], y[:past], x[past:end], precision, noise)
-            exact += torch.distributions.Normal(m, v.sqrt()).log_prob(y[past:end]).sum().item()
+            exact += torch.distributions.Normal(m, v.sqrt()).log_prob(
+                y[past:end]).sum().item()
         gaps.append(e.value - exact)
     assert -4 < sum(gaps) / 3 < 0.5, gaps
 
@@ -152,12 +158,14 @@ def test_prequential_needs_rows_that_add_up():
 def test_stderr_covers():
     x, y, precision, noise = linear_problem(40)
     a = precision * torch.eye(3, dtype=x.dtype) + x[:20].T @ x[:20] / noise
-    post = MultivariateNormal(torch.linalg.solve(a, x[:20].T @ y[:20] / noise), precision_matrix=a)
+    post = MultivariateNormal(torch.linalg.solve(a, x[:20].T @ y[:20] / noise),
+                              precision_matrix=a)
     torch.manual_seed(0)
     draws = post.sample((200, 8))
     lp = torch.distributions.Normal(draws @ x[20:].T, noise**0.5).log_prob(y[20:])
     runs = [prequential(lp[i], past=20) for i in range(200)]
-    values, errors = (torch.tensor([getattr(r, k) for r in runs]) for k in ("value", "stderr"))
+    values, errors = (torch.tensor([getattr(r, k) for r in runs])
+                      for k in ("value", "stderr"))
     inside = ((values - values.mean()).abs() < 2 * errors).float().mean()
     assert 0.85 < inside < 0.995, inside
 

@@ -22,7 +22,8 @@ def test_linear_problem_states_its_likelihood_and_exact_value():
     w = torch.tensor([0.5, 1.0, -1.0], dtype=torch.float64)
     y = 1 - x + 2 * x**2 + 0.3 * torch.randn(20, generator=torch.Generator().manual_seed(3),
                                              dtype=torch.float64)
-    want = torch.distributions.Normal(0.5 + x - x**2, torch.tensor(0.3, dtype=torch.float64)).log_prob(
+    want = torch.distributions.Normal(
+        0.5 + x - x**2, torch.tensor(0.3, dtype=torch.float64)).log_prob(
         y).sum()
     assert abs(p.log_likelihood({"w": w}) - want) < 1e-10
     assert abs(p.exact - linear_evidence(polynomial_features(x, 2), y, precision=1.0,
@@ -33,11 +34,13 @@ def test_subset_problem_drops_its_columns():
     mask = torch.tensor([1, 0, 1, 1, 0, 0, 1, 0], dtype=torch.float64)
     p = subset_problem(mask)
     full = subset_problem(torch.ones(8, dtype=torch.float64))
-    x = torch.func.jacrev(lambda w: -full.log_likelihood({"w": w}))(torch.zeros(8, dtype=torch.float64))
+    x = torch.func.jacrev(lambda w: -full.log_likelihood({"w": w}))(
+        torch.zeros(8, dtype=torch.float64))
     w = torch.linspace(-1, 1, 8, dtype=torch.float64)
     assert abs(p.log_likelihood({"w": w}) - full.log_likelihood({"w": w * mask})) < 1e-12
     assert p.exact != full.exact and x.shape == (8,)
-    assert torch.equal(p.data[0], full.data[0] * mask) and torch.equal(p.data[1], full.data[1])
+    assert torch.equal(p.data[0], full.data[0] * mask)
+    assert torch.equal(p.data[1], full.data[1])
 
 # %% ../nbs/evidence/04_problems.ipynb #eaeddf62
 def test_likelihoods_against_torch_distributions():
@@ -50,7 +53,8 @@ def test_likelihoods_against_torch_distributions():
     assert q.prior.size == 7 and set(q.prior.shapes) == {"a", "b", "c", "d"}
     for problem in (q, tanh_problem(2, seed=1, integrated=True)):
         units = list(problem.units)
-        check_symmetry(problem.log_likelihood, problem.prior, units, group(units, problem.prior), g)
+        check_symmetry(problem.log_likelihood, problem.prior, units,
+                       group(units, problem.prior), g)
 
 # %% ../nbs/evidence/04_problems.ipynb #82bb5269
 def test_grid_agrees_with_the_closed_form_and_with_itself():
@@ -77,10 +81,12 @@ def test_tanh_problem_integrated_is_the_same_model():
 
 # %% ../nbs/evidence/04_problems.ipynb #879aa42e
 def test_misleading_problems_have_their_exact_values():
-    for p, points in ((square_problem(1), 4001), (square_problem(2), 1201), (bump_problem(d=1), 8001),
+    for p, points in ((square_problem(1), 4001), (square_problem(2), 1201),
+                      (bump_problem(d=1), 8001),
                       (bump_problem(0.1), 2001), (outlier_problem(), 40_001),
                       (steep_problem(), 100_001),
-                      (spike_problem(0.05), 1201), (spike_problem(0.01, d=1, share=0.5), 40_001)):
+                      (spike_problem(0.05), 1201),
+                      (spike_problem(0.01, d=1, share=0.5), 40_001)):
         assert abs(grid_log_evidence(p, points) - p.exact) < 1e-5, (
             p.name, grid_log_evidence(p, points), p.exact)
     assert square_problem(7).exact == pytest.approx(7 * square_problem(1).exact)

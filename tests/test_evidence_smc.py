@@ -13,19 +13,22 @@ import torch
 
 from bstruct.evidence.core import GaussianPrior, estimate, make_target
 from bstruct.evidence.problems import (
-    grid_log_evidence, linear_problem, logistic_problem, polynomial_problem, tanh_problem)
+    grid_log_evidence, linear_problem, logistic_problem, polynomial_problem,
+    tanh_problem)
 from bstruct.evidence.smc import FEW, _quantile, _scale, _value_and_gradient
 
 # %% ../nbs/evidence/08_smc.ipynb #d9c70150
 def test_next_temperature_keeps_its_share():
-    ll = 30 * torch.randn(4, 500, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ll = 30 * torch.randn(4, 500, generator=torch.Generator().manual_seed(0),
+                          dtype=torch.float64)
     for beta in (0.0, 0.3):
         b = next_temperature(ll, beta, 0.7)
         lw = (b - beta) * ll
         p = lw.softmax(-1)
         assert abs(float((1 / (p * p).sum(-1)).mean()) / 500 - 0.7) < 1e-6 and beta < b < 1
     assert next_temperature(1e-3 * ll, 0.5, 0.7) == 1.0
-    assert next_temperature(1e9 * ll, 0.0, 0.7) < 1e-8  # a wild likelihood only means many steps
+    # a wild likelihood only means many steps
+    assert next_temperature(1e9 * ll, 0.0, 0.7) < 1e-8
 
 # %% ../nbs/evidence/08_smc.ipynb #74ee0528
 def test_systematic_resampling_rounds_expected_counts():
@@ -34,7 +37,8 @@ def test_systematic_resampling_rounds_expected_counts():
     expected = 50 * lw.softmax(-1)
     for _ in range(20):
         counts = torch.stack([torch.bincount(i, minlength=50) for i in systematic(lw, g)])
-        assert ((counts >= expected.floor() - 1e-9) & (counts <= expected.ceil() + 1e-9)).all()
+        assert ((counts >= expected.floor() - 1e-9)
+                & (counts <= expected.ceil() + 1e-9)).all()
 
 # %% ../nbs/evidence/08_smc.ipynb #7d26d618
 def test_gradients_stay_the_same_when_they_become_a_graph():
@@ -67,7 +71,8 @@ def test_hmc_leaves_the_target_invariant():
     g = torch.Generator().manual_seed(0)
     t = make_target(p.log_likelihood, p.prior)
     h = -torch.func.hessian(t.log_joint)(torch.zeros(2, dtype=torch.float64))
-    mean = torch.linalg.solve(h, torch.func.grad(t.log_joint)(torch.zeros(2, dtype=torch.float64)))
+    mean = torch.linalg.solve(
+        h, torch.func.grad(t.log_joint)(torch.zeros(2, dtype=torch.float64)))
     noise = torch.randn(2, 8000, generator=g, dtype=torch.float64)
     draws = torch.linalg.solve_triangular(torch.linalg.cholesky(h).T, noise, upper=True)
     z = (mean + draws.T)[None]
@@ -83,7 +88,8 @@ def test_hmc_leaves_the_target_invariant():
 
 # %% ../nbs/evidence/08_smc.ipynb #6f0a6dac
 def test_scale_is_the_covariance_of_the_other_half():
-    z = torch.randn(5, 40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = torch.randn(5, 40, 3, generator=torch.Generator().manual_seed(0),
+                    dtype=torch.float64)
     z[:2] *= 2
     cov = _scale(z) @ _scale(z).mT
     for own, other in ((slice(2), z[2:]), (slice(2, 5), z[:2])):
@@ -97,18 +103,23 @@ def test_temper_ends_in_the_posterior():
     p = polynomial_problem(3, seed=2)
     t = make_target(p.log_likelihood, p.prior)
     h = -torch.func.hessian(t.log_joint)(torch.zeros(4, dtype=torch.float64))
-    mean = torch.linalg.solve(h, torch.func.grad(t.log_joint)(torch.zeros(4, dtype=torch.float64)))
-    z, ll, log_z, history = temper(t, torch.Generator().manual_seed(0), islands=4, particles=500)
+    mean = torch.linalg.solve(
+        h, torch.func.grad(t.log_joint)(torch.zeros(4, dtype=torch.float64)))
+    z, ll, log_z, history = temper(t, torch.Generator().manual_seed(0), islands=4,
+                                   particles=500)
     assert z.shape == (4, 500, 4)
     assert torch.allclose(ll.reshape(-1), t.batch(z.reshape(-1, 4)), atol=1e-9)
     deviation = (z.reshape(-1, 4) - mean) @ torch.linalg.cholesky(h)
     # 2000 correlated particles
-    assert deviation.mean(0).abs().max() < 0.25 and (deviation.std(0) - 1).abs().max() < 0.15
-    assert history[-1]["beta"] == 1.0 and torch.tensor([h["beta"] for h in history]).diff().min() > 0
+    assert deviation.mean(0).abs().max() < 0.25
+    assert (deviation.std(0) - 1).abs().max() < 0.15
+    assert history[-1]["beta"] == 1.0
+    assert torch.tensor([h["beta"] for h in history]).diff().min() > 0
 
 # %% ../nbs/evidence/08_smc.ipynb #06fdcb15
 def test_smc_meets_exact_values():
-    for p in (polynomial_problem(2), polynomial_problem(10, seed=1), tanh_problem(1, integrated=True)):
+    for p in (polynomial_problem(2), polynomial_problem(10, seed=1),
+              tanh_problem(1, integrated=True)):
         truth = p.exact if p.exact is not None else grid_log_evidence(p)
         e = estimate(p.log_likelihood, p.prior, method="smc",
                      generator=torch.Generator().manual_seed(1))
@@ -137,16 +148,19 @@ def test_the_error_of_few_islands_is_students():
     p = polynomial_problem(2)
     for islands in (4, 12):
         e = estimate(p.log_likelihood, p.prior, method="smc",
-                     generator=torch.Generator().manual_seed(0), islands=islands, particles=32)
+                     generator=torch.Generator().manual_seed(0), islands=islands,
+                     particles=32)
         share = (torch.tensor(e.diagnostics["log_z"]).double() - e.value).exp()
         # of 95 % of the estimates
-        half_width = student.ppf(0.975, islands - 1) * float(share.std()) / math.sqrt(islands)
+        half_width = student.ppf(0.975, islands - 1) * float(share.std()) / math.sqrt(
+            islands)
         # what the expansion is off by at 3 degrees
         assert e.stderr == pytest.approx(half_width / 1.959964, rel=2e-3)
 
 # %% ../nbs/evidence/08_smc.ipynb #8d5304f5
 def test_smc_refuses_where_its_moves_are_rejected():
-    rough = lambda w: 0.3 * torch.sin(1e5 * w["w"]).sum()  # hardly any likelihood, and a force of 3e4
+    # hardly any likelihood, and a force of 3e4
+    rough = lambda w: 0.3 * torch.sin(1e5 * w["w"]).sum()
     e = estimate(rough, GaussianPrior({"w": (2,)}), method="smc",
                  generator=torch.Generator().manual_seed(0))
     assert e.stderr < 0.05 and e.diagnostics["acceptance"] < 0.1
@@ -156,17 +170,23 @@ def test_smc_refuses_where_its_moves_are_rejected():
 # %% ../nbs/evidence/08_smc.ipynb #4b607134
 def test_smc_says_when_it_fails():
     p = polynomial_problem(4)
-    bad = estimate(p.log_likelihood, p.prior, method="smc", generator=torch.Generator().manual_seed(0),
-                   islands=4, particles=8, moves=1, leapfrog=1, fraction=0.2)
+    bad = estimate(p.log_likelihood, p.prior, method="smc",
+                   generator=torch.Generator().manual_seed(0), islands=4, particles=8,
+                   moves=1, leapfrog=1, fraction=0.2)
     assert not bad.reliable and "more" in bad.diagnostics["reason"]
     steep = lambda edge: lambda w: torch.where(w["w"][0] > edge, -(w["w"] ** 2).sum(),
                                                torch.tensor(-math.inf).double())
-    with pytest.raises(ValueError, match="-inf at all 128"):  # where it would temper for ever
-        estimate(steep(9.0), p.prior, method="smc", generator=torch.Generator().manual_seed(0))
+    # where it would temper for ever
+    with pytest.raises(ValueError, match="-inf at all 128"):
+        estimate(steep(9.0), p.prior, method="smc",
+                 generator=torch.Generator().manual_seed(0))
     # half the prior
-    half = estimate(steep(0.0), p.prior, method="smc", generator=torch.Generator().manual_seed(0))
+    half = estimate(steep(0.0), p.prior, method="smc",
+                    generator=torch.Generator().manual_seed(0))
     assert abs(half.value - (-2.5 * math.log(3) - math.log(2))) < 4 * half.stderr
     with pytest.raises(ValueError, match="islands"):
-        estimate(p.log_likelihood, p.prior, method="smc", generator=torch.Generator(), islands=1)
+        estimate(p.log_likelihood, p.prior, method="smc", generator=torch.Generator(),
+                 islands=1)
     from scipy.stats import t as student
-    assert all(abs(_quantile(df) / student.ppf(0.975, df) - 1) < 2e-3 for df in (3, 5, 11, 23, 99))
+    assert all(abs(_quantile(df) / student.ppf(0.975, df) - 1) < 2e-3
+               for df in (3, 5, 11, 23, 99))

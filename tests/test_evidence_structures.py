@@ -26,20 +26,23 @@ def wave(n=96, inputs=3, seed=0):
     "The first input counts, through a sine; the others are noise."
     g = Generator().manual_seed(seed)
     x = torch.randn(n, inputs, generator=g)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g), "gaussian")
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g),
+                "gaussian")
 
 # %% ../nbs/evidence/12_structures.ipynb #ea2611a7
 def test_other_estimators_score_a_structure():
     task, graph = wave(40, inputs=1), Graph.polynomial(3)
     low, high = ({"x->y": f"polynomial:{d}"} for d in (0, 3))
-    smc = [structure_estimate(graph, s, task, "smc", seed=0, particles=64) for s in (low, high)]
+    smc = [structure_estimate(graph, s, task, "smc", seed=0, particles=64)
+           for s in (low, high)]
     assert smc[1].value > smc[0].value + 3
     def at_zero(log_likelihood, prior, *, generator):
         value = log_likelihood({k: torch.zeros(s, dtype=torch.float64)
                                 for k, s in prior.shapes.items()})
         return Evidence(float(value), diagnostics={"shapes": sorted(prior.shapes)})
     found = structure_estimate(graph, low, task, at_zero, seed=0)
-    expected = float(task.log_likelihood(torch.zeros(40, 1), task.y, torch.tensor(-1.0)).sum())
+    expected = float(task.log_likelihood(torch.zeros(40, 1), task.y,
+                                         torch.tensor(-1.0)).sum())
     assert math.isclose(found.value, expected, rel_tol=1e-5)
     assert found.diagnostics["shapes"] == ["log_noise", "x->y/polynomial:0/weight"]
 
@@ -49,7 +52,8 @@ def test_graph_symmetries_are_those_of_the_function():
     cases = [({"x->h": "linear+tanh", "h->y": "linear"}, 48),
              ({"x->h": "linear+relu", "h->y": "linear"}, 6),
              ({"x->h": "linear+tanh", "h->g": "linear+sin", "g->y": "linear"}, 48 * 48),
-             ({"x->h": "linear+tanh", "h->g": "identity", "x->g": "linear+sin", "g->y": "linear"}, 48),
+             ({"x->h": "linear+tanh", "h->g": "identity", "x->g": "linear+sin",
+               "g->y": "linear"}, 48),
              ({"x->h": "linear+tanh:2", "h->y": "linear"}, 1),
              ({"x->h": "linear+tanh", "h->y": "polynomial:2"}, 1)]
     for edges, order in cases:
@@ -60,21 +64,24 @@ def test_graph_symmetries_are_those_of_the_function():
         units = graph_symmetries(net)
         assert group_order(units, prior) == order, edges
         f = lambda w, net=net: net(w, {}, x).square().sum()
-        check_symmetry(f, prior, units, group(units, prior), torch.Generator().manual_seed(1))
+        check_symmetry(f, prior, units, group(units, prior),
+                       torch.Generator().manual_seed(1))
     with pytest.raises(ValueError, match="offer a choice"):
         graph_symmetries(Supernet(Graph.dense(2, 1, hidden=(3,))))
 
 # %% ../nbs/evidence/12_structures.ipynb #cc24124a
 def test_structure_evidences_of_polynomials_are_exact():
     x = torch.linspace(-1, 1, 12, dtype=torch.float64)[:, None]
-    y = (1 - x + 2 * x**2)[:, 0] + 0.3 * torch.randn(12, generator=torch.Generator().manual_seed(0),
+    y = (1 - x + 2 * x**2)[:, 0] + 0.3 * torch.randn(
+        12, generator=torch.Generator().manual_seed(0),
                                                      dtype=torch.float64)
-    f = lambda out: -0.5 * ((y - out[:, 0]) ** 2 / 0.09 + math.log(2 * math.pi * 0.09)).sum()
+    f = lambda out: -0.5 * ((y - out[:, 0]) ** 2 / 0.09
+                            + math.log(2 * math.pi * 0.09)).sum()
     graph = Graph.polynomial(4)
     found = structure_evidences(graph, x, f, method="mixture",
                                 generator=torch.Generator().manual_seed(0))
-    exact = lambda d: linear_log_evidence(x ** torch.arange(d + 1), y, precision=float(d + 1),
-                                          noise_variance=0.09)
+    exact = lambda d: linear_log_evidence(x ** torch.arange(d + 1), y,
+                                          precision=float(d + 1), noise_variance=0.09)
     want = torch.stack([exact(d) for d in range(5)])
     got = torch.tensor([e.value for e in found.values()], dtype=torch.float64)
     assert torch.allclose(got, want, atol=1e-7)

@@ -23,7 +23,8 @@ def by_enumeration(log_p, seen=0, ends=None):
     step = lambda a, b, t: (1 - rate.get(t, 0)) * (a == b) + rate.get(t, 0) / K
     total, place = 0.0, torch.zeros(K, dtype=torch.float64)
     for path in product(range(K), repeat=n):
-        prior = math.prod(step(a, b, t) for t, (a, b) in enumerate(zip(path, path[1:]), 1)) / K
+        prior = math.prod(step(a, b, t) for t, (a, b) in enumerate(
+            zip(path, path[1:]), 1)) / K
         joint = prior * math.exp(sum(float(log_p[k, t]) for t, k in enumerate(path)))
         total += joint
         place[path[-1]] += joint
@@ -31,8 +32,10 @@ def by_enumeration(log_p, seen=0, ends=None):
 
 # %% ../nbs/evidence/21_switching.ipynb #2a6aee73
 def test_switching_is_the_sum_over_all_paths():
-    for seed, K, n, seen, ends in ((0, 2, 6, 0, None), (1, 3, 5, 0, None), (2, 3, 6, 7, None),
-                                   (3, 1, 4, 2, None), (4, 3, 6, 2, [2, 4]), (5, 2, 7, 0, [3]),
+    for seed, K, n, seen, ends in ((0, 2, 6, 0, None), (1, 3, 5, 0, None),
+                                   (2, 3, 6, 7, None),
+                                   (3, 1, 4, 2, None), (4, 3, 6, 2, [2, 4]),
+                                   (5, 2, 7, 0, [3]),
                                    (6, 3, 5, 1, [])):
         g = torch.Generator().manual_seed(seed)
         log_p = torch.randn(K, n, dtype=torch.float64, generator=g)
@@ -43,7 +46,8 @@ def test_switching_is_the_sum_over_all_paths():
 
 # %% ../nbs/evidence/21_switching.ipynb #54949f4d
 def test_switching_predicts_each_row_without_having_seen_it():
-    log_p = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    log_p = torch.randn(3, 8, dtype=torch.float64,
+                        generator=torch.Generator().manual_seed(0))
     other = log_p.clone()
     other[:, 5] += 3.0
     torch.testing.assert_close(switching(log_p).log_p[:5], switching(other).log_p[:5])
@@ -52,7 +56,8 @@ def test_switching_predicts_each_row_without_having_seen_it():
 
 # %% ../nbs/evidence/21_switching.ipynb #436f16b2
 def test_a_density_of_zero_is_survived():
-    log_p = torch.tensor([[0.0, -math.inf, 0.0, 0.0], [-1.0, -1.0, -1.0, -1.0]], dtype=torch.float64)
+    log_p = torch.tensor([[0.0, -math.inf, 0.0, 0.0], [-1.0, -1.0, -1.0, -1.0]],
+                         dtype=torch.float64)
     found = switching(log_p)
     assert bool(found.log_p.isfinite().all()) and bool(found.log_weights.isfinite().all())
 
@@ -83,10 +88,12 @@ def test_path_cost_refuses_rows_that_are_no_ends():
 # %% ../nbs/evidence/21_switching.ipynb #931818fe
 def test_one_bad_row_counts_in_full_where_only_blocks_end():
     log_p = torch.zeros(2, 60, dtype=torch.float64)
-    log_p[1] = 0.05  # model 2 is ahead but for one row in the last block, where it loses 10 nats
+    # model 2 is ahead but for one row in the last block, where it loses 10 nats
+    log_p[1] = 0.05
     log_p[1, 45] = -10.0
     by_row, by_block = switching(log_p), switching(log_p, ends=[15, 30])
-    assert float(by_block.log_weights.exp()[1]) < 0.01 < 0.05 < float(by_row.log_weights.exp()[1])
+    assert float(by_block.log_weights.exp()[1]) < 0.01 < 0.05 < float(
+        by_row.log_weights.exp()[1])
 
 # %% ../nbs/evidence/21_switching.ipynb #c17f1fcf
 def test_the_mixture_follows_a_lead_that_changes_hands():
@@ -100,10 +107,12 @@ def test_errors_of_independent_models_are_found_again():
     own = torch.tensor([0.3, 1.0, 2.0, 0.0], dtype=torch.float64)
     variance = own[:, None] ** 2 + own ** 2
     torch.testing.assert_close(quasi_errors(variance.fill_diagonal_(0)), own)
-    torch.testing.assert_close(quasi_errors(torch.tensor([[0.0, 8.0], [8.0, 0.0]]).double()),
+    torch.testing.assert_close(
+        quasi_errors(torch.tensor([[0.0, 8.0], [8.0, 0.0]]).double()),
                                torch.full((2,), 2.0).double())
 
-    noise = torch.randn(400, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(400, 4, dtype=torch.float64,
+                        generator=torch.Generator().manual_seed(0))
     # 30 nats that all share do not count
     shared = noise[:, :1] * 30 + noise * torch.tensor([1.0, 2.0, 0.5, 1.0])
     gap = shared[:, 1:, None] - shared[:, None, 1:]
@@ -124,7 +133,8 @@ def test_decisive_rows_are_where_the_lead_is_two_errors():
 # %% ../nbs/evidence/21_switching.ipynb #27713688
 def test_as_many_rows_as_were_told_do_decide():
     generator, decided = torch.Generator().manual_seed(0), 0
-    for _ in range(400):  # of leads that are just told, the number of rows named is right on the middle
+    # of leads that are just told, the number of rows named is right on the middle
+    for _ in range(400):
         draw = 0.05 + 0.6 * torch.randn(4000, generator=generator, dtype=torch.float64)
         n = decisive_rows(0.05, 0.6 / math.sqrt(300), 300).rows
         decided += float(draw[:n].mean()) > 2 * 0.6 / math.sqrt(n)

@@ -14,7 +14,8 @@ import torch
 from bstruct.evidence.core import GaussianPrior, to_vector, to_weights
 
 shapes = {"w": (2, 3), "b": (3,), "v": (3, 3), "c": (3,), "o": (3,)}
-layers = [Units({"w": 1, "b": 0, "v": 0}, odd=True), Units({"v": 1, "c": 0, "o": 0}, odd=True)]
+layers = [Units({"w": 1, "b": 0, "v": 0}, odd=True),
+          Units({"v": 1, "c": 0, "o": 0}, odd=True)]
 
 
 def network(w, f=torch.tanh):
@@ -35,7 +36,8 @@ def test_group_elements_are_distinct_and_leave_the_network_alone():
     table = group(layers, prior)
     assert len(table[0]) == 2304 and (table[0][0] == torch.arange(prior.size)).all()
     assert (table[1][0] == 1).all()
-    z = torch.randn(2, prior.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = torch.randn(2, prior.size, generator=torch.Generator().manual_seed(0),
+                    dtype=torch.float64)
     copies = act(table, z)
     assert len({tuple(c.tolist()) for c in copies[0]}) == 2304
     values = torch.func.vmap(lambda c: network(to_weights(prior, c)))(copies[1])
@@ -58,6 +60,7 @@ def test_check_symmetry_catches_a_wrong_claim():
     check_symmetry(lambda w: network(w, torch.relu), prior, even, group(even, prior), g)
     # one unit of two layers weighs a thousandth more
     with pytest.raises(ValueError, match="no symmetry"):
-        check_symmetry(lambda w: network(w) + 1e-3 * w["c"][0] ** 2, prior, layers, table, g)
+        check_symmetry(lambda w: network(w) + 1e-3 * w["c"][0] ** 2, prior, layers, table,
+                       g)
     # rounding is no wrong claim
     check_symmetry(lambda w: network(w) + 1e-9 * w["c"][0] ** 2, prior, layers, table, g)

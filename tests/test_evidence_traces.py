@@ -43,11 +43,13 @@ def test_xtrace_is_unbiased_and_beats_hutchinson_where_the_spectrum_decays():
     runs = torch.stack([xtrace(lambda v: m @ v, 60, 8, torch.Generator().manual_seed(s))[0]
                         for s in range(300)])
     assert abs(runs.mean() - m.trace()) < 4 * runs.std() / math.sqrt(300)
-    plain = torch.stack([hutchinson(lambda v: m @ v, 60, 16, torch.Generator().manual_seed(s))[0][0]
+    plain = torch.stack([hutchinson(
+        lambda v: m @ v, 60, 16, torch.Generator().manual_seed(s))[0][0]
                          for s in range(300)])
     assert runs.std() < 0.35 * plain.std()
     low = symmetric(60, 0.0)  # rank one: found exactly
-    assert abs(xtrace(lambda v: low @ v, 60, 3, torch.Generator().manual_seed(0))[0] - 10) < 1e-6
+    assert abs(xtrace(lambda v: low @ v, 60, 3, torch.Generator().manual_seed(0))[0]
+               - 10) < 1e-6
     with pytest.raises(ValueError, match="probes"):
         xtrace(lambda v: m @ v, 60, 60, torch.Generator())
 
@@ -59,10 +61,12 @@ def test_lanczos_is_gauss_quadrature():
     power = v.clone()
     for degree in range(1, 10):  # exact up to degree 2·5 - 1
         power = m @ power
-        assert abs((nodes**degree * weights).sum() / (v @ power / (v @ v)) - 1) < 1e-8, degree
+        assert abs((nodes**degree * weights).sum() / (v @ power / (v @ v))
+                   - 1) < 1e-8, degree
     assert abs(weights.sum() - 1) < 1e-12
     nodes, _ = lanczos(lambda u: 2 * u, v, 5)
-    assert len(nodes) == 1 and abs(nodes[0] - 2) < 1e-12  # stops when the space is exhausted
+    # stops when the space is exhausted
+    assert len(nodes) == 1 and abs(nodes[0] - 2) < 1e-12
 
 # %% ../nbs/evidence/05_traces.ipynb #bf9b2256
 def test_lanczos_keeps_its_basis_orthogonal_from_a_start_that_is_almost_an_eigenvector():

@@ -13,8 +13,9 @@ import bstruct.evidence as evidence
 from bstruct.evidence.closed_form import linear_log_evidence
 from bstruct.evidence.core import Evidence, GaussianPrior, estimate, make_target
 from bstruct.evidence.problems import (
-    Problem, bump_problem, grid_log_evidence, logistic_problem, outlier_problem, polynomial_problem,
-    spike_problem, square_problem, steep_problem, subset_problem, tanh_problem)
+    Problem, bump_problem, grid_log_evidence, logistic_problem, outlier_problem,
+    polynomial_problem, spike_problem, square_problem, steep_problem, subset_problem,
+    tanh_problem)
 from bstruct.evidence.referee import combine, referee
 from bstruct.evidence.posterior import structure_posterior, total_variation
 
@@ -25,7 +26,8 @@ def seeded(s=0):
 
 def run(p, method, seed=0, **kw):
     units = {"units": p.units} if method == "mixture" else {}
-    return estimate(p.log_likelihood, p.prior, method=method, generator=seeded(seed), **units, **kw)
+    return estimate(p.log_likelihood, p.prior, method=method, generator=seeded(seed),
+                    **units, **kw)
 
 
 def promise(e, truth, error=0.0):
@@ -40,7 +42,8 @@ def test_polynomials_of_every_degree():
         assert exact.stderr == 0 and abs(exact.value - p.exact) < 1e-7, degree
         assert abs(run(p, "laplace", starts=2).value - p.exact) < 1e-7, degree
         sampled = run(p, "mixture", integrate=False, particles=512, batch=2000)
-        assert sampled.reliable and promise(sampled, p.exact), (degree, str(sampled), p.exact)
+        assert sampled.reliable and promise(sampled, p.exact), (
+            degree, str(sampled), p.exact)
 
 # %% ../nbs/evidence/14_exactness.ipynb #fce1e632
 def test_smc_on_polynomials():
@@ -52,13 +55,15 @@ def test_smc_on_polynomials():
 # %% ../nbs/evidence/14_exactness.ipynb #4bce6bbf
 def test_bounds_are_below():
     p = polynomial_problem(5, seed=2)
-    runs = [("variational", {"family": f, "steps": 60}) for f in ("mean_field", "low_rank", "full")]
+    runs = [("variational", {"family": f, "steps": 60})
+            for f in ("mean_field", "low_rank", "full")]
     for method, kw in [*runs, ("multistart", {"steps": 50, "lr": 5e-4})]:
         e = run(p, method, **kw)
         assert e.is_lower_bound and e.value <= p.exact + 3 * e.stderr + 1e-9, (
             method, kw, str(e), p.exact)
         if "elbo" in e.diagnostics:
-            assert e.diagnostics["elbo"] <= p.exact + 3 * e.diagnostics["elbo_stderr"] + 1e-9
+            assert e.diagnostics["elbo"] <= p.exact + 3 * e.diagnostics[
+                "elbo_stderr"] + 1e-9
     q = tanh_problem(1, seed=5, integrated=True)
     truth = grid_log_evidence(q)
     for family in ("mean_field", "low_rank", "full"):
@@ -71,7 +76,8 @@ def test_bounds_are_below():
 
 # %% ../nbs/evidence/14_exactness.ipynb #60082106
 def test_subset_selection():
-    masks = torch.tensor([[i >> k & 1 for k in range(8)] for i in range(256)], dtype=torch.float64)
+    masks = torch.tensor([[i >> k & 1 for k in range(8)] for i in range(256)],
+                         dtype=torch.float64)
     exact = torch.tensor([subset_problem(m).exact for m in masks], dtype=torch.float64)
     assert abs(float(exact.softmax(0).sum()) - 1) < 1e-12 and len(exact.unique()) == 256
     found = {(i,): run(subset_problem(m), "mixture") for i, m in enumerate(masks)}
@@ -79,10 +85,12 @@ def test_subset_selection():
 
 # %% ../nbs/evidence/14_exactness.ipynb #4ee8f641
 def test_subset_selection_by_smc():
-    masks = torch.tensor([[i >> k & 1 for k in range(8)] for i in range(256)], dtype=torch.float64)
+    masks = torch.tensor([[i >> k & 1 for k in range(8)] for i in range(256)],
+                         dtype=torch.float64)
     exact = torch.tensor([subset_problem(m).exact for m in masks], dtype=torch.float64)
     best = exact.argsort(descending=True)[:6]
-    found = {(int(i),): run(subset_problem(masks[i]), "smc", seed=int(i), particles=64) for i in best}
+    found = {(int(i),): run(subset_problem(masks[i]), "smc", seed=int(i), particles=64)
+             for i in best}
     post = structure_posterior(found)
     gap = (post.probability - exact[best].softmax(0)).abs()
     assert (gap <= 4 * post.stderr + 1e-3).all()
@@ -97,8 +105,9 @@ def nested(p, live=250, seed=0, sample="rwalk", maxcall=None, **options):
     def log_likelihood(z):
         with torch.no_grad():
             return float(t.log_likelihood(torch.from_numpy(z)))
-    sampler = dynesty.NestedSampler(log_likelihood, lambda u: ndtri(u), t.size, nlive=live,
-                                    sample=sample, rstate=np.random.default_rng(seed), **options)
+    sampler = dynesty.NestedSampler(log_likelihood, lambda u: ndtri(u), t.size,
+                                    nlive=live, sample=sample,
+                                    rstate=np.random.default_rng(seed), **options)
     sampler.run_nested(print_progress=False, dlogz=0.1, maxcall=maxcall)
     return float(sampler.results.logz[-1]), float(sampler.results.logzerr[-1])
 
@@ -115,7 +124,8 @@ def test_logistic_regression_two_methods():
     for d in (3, 10, 30):
         p = logistic_problem(d, seed=d)
         a, b = run(p, "mixture"), run(p, "smc")
-        assert a.reliable and a.stderr < 0.03 and promise(a, b.value, b.stderr), (d, str(a), str(b))
+        assert a.reliable and a.stderr < 0.03 and promise(a, b.value, b.stderr), (
+            d, str(a), str(b))
 
 # %% ../nbs/evidence/14_exactness.ipynb #3b90a838
 def test_one_tanh_unit_against_the_grid():
@@ -130,7 +140,8 @@ def test_one_tanh_unit_against_the_grid():
 def test_tanh_networks_two_methods():
     for units, seed in ((1, 5), (2, 0), (3, 1), (4, 7)):
         p, q = tanh_problem(units, seed), tanh_problem(units, seed, integrated=True)
-        other = Evidence(grid_log_evidence(q)) if units == 1 else run(q, "smc", seed=1, particles=64)
+        other = Evidence(grid_log_evidence(q)) if units == 1 else run(
+            q, "smc", seed=1, particles=64)
         assert other.reliable and other.stderr < 0.15, (units, str(other))
         good = {m: e for m in ("mixture", "smc") if (e := run(p, m)).reliable}
         assert good and ("mixture" in good or units == 4), (units, list(good))
@@ -203,7 +214,8 @@ def test_misleading_problems_mislead_nobody_silently():
               spike_problem(0.3)):
         found = [run(p, "smc"), run(p, "mixture"), run(p, "variational", steps=60)]
         found.append(combine(*found[:2]))
-        near = lambda e: abs(e.value - p.exact) < max(4 * e.stderr, 0.1 if e.is_lower_bound else 0)
+        near = lambda e: abs(e.value - p.exact) < max(4 * e.stderr, 0.1 if e.is_lower_bound
+                                                      else 0)
         assert all(near(e) for e in found if e.reliable), (p.name, p.exact, found)
         assert found[1].reliable and found[3].reliable, (p.name, p.exact, found)
         assert not run(p, "laplace", starts=4).reliable
@@ -226,25 +238,32 @@ def test_likelihoods_in_every_style():
     two = lambda w: torch.stack([torch.zeros(12).double(), logits(w)], 1)
     net, loss = nn.Linear(2, 1, bias=False).double(), nn.BCEWithLogitsLoss(reduction="sum")
     styles = {
-        "torch.distributions": lambda w: torch.distributions.Bernoulli(logits=logits(w)).log_prob(
+        "torch.distributions": lambda w: torch.distributions.Bernoulli(
+            logits=logits(w)).log_prob(
             y.double()).sum(),
-        "categorical": lambda w: torch.distributions.Categorical(logits=two(w)).log_prob(y).sum(),
+        "categorical": lambda w: torch.distributions.Categorical(logits=two(w)).log_prob(
+            y).sum(),
         "a module": lambda w: -loss(
-            torch.func.functional_call(net, {"weight": w["w"][None]}, (x,))[:, 0], y.double()),
+            torch.func.functional_call(net, {"weight": w["w"][None]}, (x,))[:, 0],
+                                    y.double()),
         "a loss": lambda w: -nn.functional.cross_entropy(two(w), y, reduction="sum"),
         "by hand": lambda w: -nn.functional.softplus((1 - 2 * y) * logits(w)).sum(),
         "an index": lambda w: two(w).log_softmax(1)[torch.arange(12), y].sum()}
     prior = GaussianPrior({"w": (2,)})
     truth = grid_log_evidence(Problem("logistic", styles["by hand"], prior))
-    small = {"smc": {"islands": 8, "particles": 64}, "variational": {"steps": 40, "starts": 2},
-             "laplace": {"starts": 2}, "mixture": {"particles": 256}, "multistart": {"steps": 5}}
+    small = {"smc": {"islands": 8, "particles": 64},
+             "variational": {"steps": 40, "starts": 2},
+             "laplace": {"starts": 2}, "mixture": {"particles": 256},
+             "multistart": {"steps": 5}}
     for name, f in styles.items():
-        found = [estimate(f, prior, method=m, generator=seeded(), **kw) for m, kw in small.items()]
+        found = [estimate(f, prior, method=m, generator=seeded(), **kw)
+                 for m, kw in small.items()]
         found.append(referee(f, prior, generator=seeded(), effort=0.5))
         assert all(promise(e, truth) for e in found if e.reliable
                    and e.method != "multistart"), (name, truth, found)
         # laplace never
-        assert sum(e.reliable for e in found) == 5 and "nan" not in "".join(map(str, found)), (
+        assert sum(e.reliable for e in found) == 5 and "nan" not in "".join(
+            map(str, found)), (
             name, found)
 
 # %% ../nbs/evidence/14_exactness.ipynb #9333af67
@@ -256,22 +275,24 @@ def test_bad_input_is_refused():
         with pytest.raises(ValueError, match="scalar"):
             estimate(lambda w: w["w"], prior, method=method, generator=seeded())
         with pytest.raises(ValueError, match="nan"):
-            estimate(lambda w: w["w"].sum() * float("nan"), prior, method=method, generator=seeded())
-        with pytest.raises(ValueError, match="prior's shapes"):
-            estimate(lambda w: (torch.ones(2, 4).double() @ w["w"]).sum(), prior, method=method,
+            estimate(lambda w: w["w"].sum() * float("nan"), prior, method=method,
                      generator=seeded())
+        with pytest.raises(ValueError, match="prior's shapes"):
+            estimate(lambda w: (torch.ones(2, 4).double() @ w["w"]).sum(), prior,
+                     method=method, generator=seeded())
         with pytest.raises(ValueError, match="asks for weight"):
             estimate(lambda w: w["v"].sum(), prior, method=method, generator=seeded())
         with pytest.raises(ValueError, match=r"torch.func.vmap.*\.item\(\)"):
-            estimate(lambda w: torch.tensor(-(w["w"].sum().item() ** 2)), prior, method=method,
-                     generator=seeded())
+            estimate(lambda w: torch.tensor(-(w["w"].sum().item() ** 2)), prior,
+                     method=method, generator=seeded())
     for method in ("laplace", "mixture", "smc", "variational"):
         with pytest.raises(ValueError, match=r"-inf (or NaN )?at all"):
-            estimate(lambda w: w["w"].sum() * 0 - math.inf, prior, method=method, generator=seeded())
+            estimate(lambda w: w["w"].sum() * 0 - math.inf, prior, method=method,
+                     generator=seeded())
     with pytest.raises(ValueError, match="positive"):
         GaussianPrior({"w": (3,)}, -1.0)
     for method, size in (("laplace", 2001), ("variational", 1001), ("mixture", 201),
                          ("multistart", 2001)):
         with pytest.raises(ValueError, match=r"use '|can do more"):
-            estimate(lambda w: -(w["w"] ** 4).sum(), GaussianPrior({"w": (size,)}), method=method,
-                     generator=seeded())
+            estimate(lambda w: -(w["w"] ** 4).sum(), GaussianPrior({"w": (size,)}),
+                     method=method, generator=seeded())

@@ -46,7 +46,8 @@ def test_losses_are_the_sums_written_out():
 def test_a_split_loses_no_row():
     seen, held = split(20, 0.15, Generator().manual_seed(0))
     assert sorted([*seen.tolist(), *held.tolist()]) == list(range(20)) and len(held) == 3
-    assert len(split(5, 0.01, Generator())[1]) == 1  # a fit without validation rows would never stop
+    # a fit without validation rows would never stop
+    assert len(split(5, 0.01, Generator())[1]) == 1
 
 # %% ../nbs/experiments/03_baselines.ipynb #b7c219ff
 def test_fit_keeps_the_epoch_with_the_best_validation_loss():
@@ -62,7 +63,8 @@ def test_fit_keeps_the_epoch_with_the_best_validation_loss():
 # %% ../nbs/experiments/03_baselines.ipynb #a3aab439
 def test_a_network_predicts_what_its_outputs_say():
     x, y = moons()
-    found = fit(dense(2, 2, (6,)), {"x->h1": "linear+relu"}, x, y, Generator().manual_seed(0), TINY)
+    found = fit(dense(2, 2, (6,)), {"x->h1": "linear+relu"}, x, y,
+                Generator().manual_seed(0), TINY)
     logits = found.outputs(x.numpy()).double().numpy()
     odds = np.exp(logits)
     assert np.allclose(found.predict_proba(x.numpy()), odds / odds.sum(1, keepdims=True))
@@ -73,7 +75,8 @@ def test_a_network_predicts_what_its_outputs_say():
 def test_random_structures_are_different_connected_and_uniform():
     graph = dense(2, 2, (4, 4), ("zero", "linear"))
     good = [s for s in graph.structures() if connected(graph, s)]
-    assert len(good) == 5  # of 8: the skip edge (4), or both edges of the long way without it (1)
+    # of 8: the skip edge (4), or both edges of the long way without it (1)
+    assert len(good) == 5
     g = Generator().manual_seed(0)
     assert len(random_structures(graph, 10, g)) == 5
     counts = [0] * 5
@@ -81,7 +84,8 @@ def test_random_structures_are_different_connected_and_uniform():
         one, two = random_structures(graph, 2, g)
         assert one != two
         counts[good.index(one)] += 1
-    assert max(abs(c - 160) for c in counts) < 5 * (800 * 0.2 * 0.8) ** 0.5  # five standard deviations
+    # five standard deviations
+    assert max(abs(c - 160) for c in counts) < 5 * (800 * 0.2 * 0.8) ** 0.5
 
 # %% ../nbs/experiments/03_baselines.ipynb #2f795f39
 def test_random_search_takes_the_smallest_validation_loss():
@@ -94,7 +98,8 @@ def test_random_search_takes_the_smallest_validation_loss():
 # %% ../nbs/experiments/03_baselines.ipynb #7bbf482d
 def test_strongest_leaves_zero_out():
     graph = dense(2, 2, (4,), ("zero", "linear", "linear+relu"))
-    assert strongest(graph, {"x->h1": torch.tensor([9.0, -3.0, -2.0])}) == {"x->h1": "linear+relu"}
+    assert strongest(graph, {"x->h1": torch.tensor([9.0, -3.0, -2.0])}) == {
+        "x->h1": "linear+relu"}
 
 # %% ../nbs/experiments/03_baselines.ipynb #fc666ad4
 def test_searches_choose_admissible_structures_and_repeat():

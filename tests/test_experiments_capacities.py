@@ -17,10 +17,12 @@ from bstruct.experiments.teachers import stairs
 def test_capacities_are_what_they_say():
     rows = stairs(2, 48, 0.1, 0)
     found = capacities_of(rows, 0, 4)
-    assert set(found) == {"immediate", "after", "speed", "integrated", "elbo", "prequential"}
+    assert set(found) == {"immediate", "after", "speed", "integrated", "elbo",
+                          "prequential"}
     assert all(len(v) == 4 and np.isfinite(v).all() for v in found.values())
     assert int(np.argmax(found["integrated"])) == 1  # width 2
-    assert all(e <= c + 1e-9 for e, c in zip(found["elbo"], found["integrated"]))  # a bound is below
+    # a bound is below
+    assert all(e <= c + 1e-9 for e, c in zip(found["elbo"], found["integrated"]))
 
 # %% ../nbs/experiments/23_capacities.ipynb #670b11a3
 def test_a_network_learns():
@@ -31,4 +33,5 @@ def test_a_network_learns():
 # %% ../nbs/experiments/23_capacities.ipynb #1bcc6b8e
 def test_three_teachers_have_capacities():
     plan = capacities()
-    assert plan["data"]["stairs 4"](1).width == 4 and list(plan["methods"]) == ["capacities"]
+    assert plan["data"]["stairs 4"](1).width == 4
+    assert list(plan["methods"]) == ["capacities"]

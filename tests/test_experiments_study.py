@@ -39,9 +39,10 @@ def test_fingerprints_differ_where_content_does():
     a = np.arange(6.0)
     assert fingerprint(a) == fingerprint(a.copy()) == fingerprint(
         torch.arange(6.0, dtype=torch.float64))
-    different = [a, a.reshape(2, 3), a.astype("float32"), -a, [a], [a, a], {"x": a}, {"y": a}, None,
-                 "a", 1, 1.0, pd.DataFrame({"x": a}), [[1], 2], [1, [2]], load_entry("linear", 0),
-                 load_entry("linear", 1)]
+    different = [a, a.reshape(2, 3), a.astype("float32"), -a, [a], [a, a], {"x": a},
+                 {"y": a}, None,
+                 "a", 1, 1.0, pd.DataFrame({"x": a}), [[1], 2], [1, [2]],
+                 load_entry("linear", 0), load_entry("linear", 1)]
     assert len({fingerprint(d) for d in different}) == len(different)
     with pytest.raises(ValueError, match="type function have no fingerprint"):
         fingerprint(lambda: 0)
@@ -81,7 +82,8 @@ class Counting:
 
 # %% ../nbs/experiments/02_study.ipynb #9b1dae17
 def test_an_interrupted_loop_does_only_what_is_left():
-    path, first, second, third = folder() / "a.journal", Counting(stop=2), Counting(), Counting()
+    path, first, second, third = folder() / "a.journal", Counting(
+        stop=2), Counting(), Counting()
     with pytest.raises(KeyboardInterrupt):
         list(visit(CELLS, first, journal=path))
     rows = list(visit(CELLS, second, journal=path))
@@ -98,7 +100,8 @@ def test_a_killed_process_leaves_what_it_finished():
     died = subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=120)
     assert died.returncode == -signal.SIGKILL
     work = Counting()
-    assert [r["seed"] for r in visit([{"seed": s} for s in range(4)], work, journal=path)][:2] == [0, 1]
+    assert [r["seed"] for r in visit([{"seed": s} for s in range(4)], work,
+                                     journal=path)][:2] == [0, 1]
     assert work.calls == [{"seed": 2}, {"seed": 3}]
 
 # %% ../nbs/experiments/02_study.ipynb #6976f3dd
@@ -122,21 +125,24 @@ def test_processes_answer_as_one_process_does():
 
 # %% ../nbs/experiments/02_study.ipynb #bdec3f06
 METHODS = {"one": lambda d, seed: {"score": d["x"].sum() + seed},
-           "two": lambda d, seed: {"score": 2.0 * seed}, "three": lambda d, seed: {"score": -1.0}}
+           "two": lambda d, seed: {"score": 2.0 * seed},
+           "three": lambda d, seed: {"score": -1.0}}
 
 
 def data_of(seed):
     return {"x": np.random.default_rng(seed).normal(size=5)}
 
 
-HAND = [{"data": "d", "method": m, "seed": s, "score": v, "cpu_seconds": c} for m, s, v, c in (
+HAND = [{"data": "d", "method": m, "seed": s, "score": v, "cpu_seconds": c}
+        for m, s, v, c in (
     ("a", 0, 1.0, 2.0), ("a", 1, 4.0, 4.0), ("a", 2, 4.0, 3.0),
     ("b", 0, 0.5, 1.0), ("b", 1, 2.5, 1.0), ("b", 2, 1.5, 6.0), ("c", 1, 7.0, 8.0))]
 
 # %% ../nbs/experiments/02_study.ipynb #8ff64dd0
 def test_every_method_sees_the_same_data_and_seed():
     seen = []
-    spy = lambda name: lambda d, seed: seen.append((seed, name, d["x"].tobytes())) or {"score": 0.0}
+    spy = lambda name: lambda d, seed: seen.append((seed, name, d["x"].tobytes())) or {
+        "score": 0.0}
     names = ("one", "two", "three")
     found = study({"d": data_of}, {m: spy(m) for m in names}, range(4))
     assert len(found.rows) == 12 and found.complete
@@ -146,7 +152,8 @@ def test_every_method_sees_the_same_data_and_seed():
                 if r["seed"] == seed} == {fingerprint(data_of(seed))}
     first = [next(m for s, m, _ in seen if s == seed) for seed in range(4)]
     assert first == ["one", "two", "three", "one"]  # they take turns
-    assert [(r["method"], r["seed"]) for r in found.rows] == [(m, s) for m in names for s in range(4)]
+    assert [(r["method"], r["seed"])
+            for r in found.rows] == [(m, s) for m in names for s in range(4)]
 
 # %% ../nbs/experiments/02_study.ipynb #3d583729
 def test_methods_that_change_their_data_and_unpaired_rows_are_refused():
@@ -185,9 +192,11 @@ def test_who_takes_no_part_is_left_out_and_the_unit_is_timed():
         return {"score": 0.0}
     found = study({"d": data_of, "e": data_of}, {"a": burn, "b": burn}, [0], unit=burn,
                   takes_part=lambda name, method: (name, method) != ("e", "b"))
-    assert [(r["data"], r["method"]) for r in found.rows] == [("d", "a"), ("d", "b"), ("e", "a")]
+    assert [(r["data"], r["method"])
+            for r in found.rows] == [("d", "a"), ("d", "b"), ("e", "a")]
     for r in found.rows:
-        assert r["cpu_ratio"] == r["cpu_seconds"] / r["unit_seconds"] and r["unit_seconds"] >= 0.02
+        assert r["cpu_ratio"] == r["cpu_seconds"] / r["unit_seconds"]
+        assert r["unit_seconds"] >= 0.02
 
 # %% ../nbs/experiments/02_study.ipynb #97e47b3b
 def test_several_processes_make_the_same_study():
@@ -204,7 +213,8 @@ def test_summaries_by_hand():
     nested = summarise(HAND, ("data", "method"), ["score"])
     assert nested["d"]["b"] == {"score": found["b"]["score"]}
     line = Study(HAND).summary().loc[("d", "a")]
-    assert line.score == 3.0 and line["score ±"] == pytest.approx(3**0.5) and line.seeds == 3
+    assert line.score == 3.0 and line["score ±"] == pytest.approx(3**0.5)
+    assert line.seeds == 3
 
 # %% ../nbs/experiments/02_study.ipynb #103aeaed
 def test_paired_differences_by_hand_and_by_a_t_test():
@@ -225,12 +235,14 @@ def test_paired_differences_by_hand_and_by_a_t_test():
 # %% ../nbs/experiments/02_study.ipynb #23fe64da
 def test_ratios_are_of_the_same_seed():
     found = {(r["method"], r["seed"]): r.get("cpu_ratio") for r in ratios(HAND, "b")}
-    assert found == {("a", 0): 2.0, ("a", 1): 4.0, ("a", 2): 0.5, ("b", 0): 1.0, ("b", 1): 1.0,
+    assert found == {("a", 0): 2.0, ("a", 1): 4.0, ("a", 2): 0.5, ("b", 0): 1.0,
+                     ("b", 1): 1.0,
                      ("b", 2): 1.0,
                      ("c", 1): 8.0}
     mean, spread = summarise(ratios(HAND, "b"))["a"]["cpu_ratio"]
     assert mean == pytest.approx(6.5 / 3)
-    assert spread == pytest.approx((((2 - mean) ** 2 + (4 - mean) ** 2 + (0.5 - mean) ** 2) / 2) ** 0.5)
+    assert spread == pytest.approx(
+        (((2 - mean) ** 2 + (4 - mean) ** 2 + (0.5 - mean) ** 2) / 2) ** 0.5)
     assert not any("cpu_ratio" in r for r in ratios(HAND, "c") if r["seed"] != 1)
 
 # %% ../nbs/experiments/02_study.ipynb #bffea1a9
@@ -238,10 +250,12 @@ def test_a_file_holds_what_was_measured_and_with_what():
     where = folder()
     path, journal = where / "new" / "s.json", where / "s.journal"
     found = study({"d": data_of}, METHODS, range(2), journal=journal, packages=["scipy"])
-    Study(found.rows, found.about, more={"budget": {"epochs": 3}}).save(path, journal=journal)
+    Study(found.rows, found.about, more={"budget": {"epochs": 3}}).save(
+        path, journal=journal)
     told = json.loads(path.read_text())
     assert told["study"] == 1 and told["about"]["versions"]["scipy"] == version("scipy")
-    assert told["rows"] == found.rows and told["summary"] == summarise(found.rows, ("data", "method"))
+    assert told["rows"] == found.rows
+    assert told["summary"] == summarise(found.rows, ("data", "method"))
     assert not journal.exists() and all(len(r["fingerprint"]) == 64 for r in told["rows"])
     # rows of another kind, with their own summary
     write_study(path, [{"seed": 0, "v": 1.0}], {}, summary={"v": 1.0})
@@ -258,7 +272,8 @@ def test_earlier_files_are_read():
     path = folder() / "old.json"
     path.write_text(json.dumps({"torch": "2.9", "quick": False, "rows": HAND}))
     old = read_study(path)
-    assert old.rows == HAND and old.about == {} and old.more == {"torch": "2.9", "quick": False}
+    assert old.rows == HAND and old.about == {}
+    assert old.more == {"torch": "2.9", "quick": False}
     path.write_text("[1]")
     with pytest.raises(ValueError, match="is no study"):
         read_study(path)
@@ -267,8 +282,10 @@ def test_earlier_files_are_read():
 def test_rings_are_at_the_means():
     figure = plot_scores(ratios(HAND, "b"), ["score"])
     (axis,) = figure.axes
-    rings = {line.get_label(): line.get_xydata()[0] for line in axis.lines if line.get_marker() == "o"}
-    assert rings["a"] == pytest.approx([6.5 / 3, 3.0]) and rings["c"] == pytest.approx([8.0, 7.0])
+    rings = {line.get_label(): line.get_xydata()[0] for line in axis.lines
+             if line.get_marker() == "o"}
+    assert rings["a"] == pytest.approx([6.5 / 3, 3.0])
+    assert rings["c"] == pytest.approx([8.0, 7.0])
     dots = [line for line in axis.lines if line.get_marker() == "."]
     assert [len(d.get_xydata()) for d in dots] == [3, 3, 1]
     both = plot_scores([{**r, "data": name} for r in ratios(HAND, "b") for name in "de"],

@@ -15,7 +15,8 @@ from bstruct.evidence.hidden import Hidden
 def test_teachers_have_the_width_they_say():
     rows = stairs(3, 50, 0.0, 1)
     assert (
-        rows.x.shape == (50, 1) and rows.width == 3 and np.array_equal(stairs(3, 50, 0.0, 1).x, rows.x)
+        rows.x.shape == (50, 1) and rows.width == 3
+            and np.array_equal(stairs(3, 50, 0.0, 1).x, rows.x)
     )
     turns = np.flatnonzero(np.diff(np.sign(np.diff(rows.new_f[:, 0]))))
     assert len(turns) == 2  # up, down, up: two turning points

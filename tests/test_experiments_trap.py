@@ -17,7 +17,8 @@ def test_an_interval_waits_and_is_seen_to():
     g = interval_gates(torch.tensor(2.4, dtype=torch.float64), 5)
     assert torch.allclose(g, torch.tensor([1, 1, 0.4, 0, 0], dtype=torch.float64))
     soft = interval_gates(torch.tensor(2.4, dtype=torch.float64), 400, 5.0)
-    assert abs(float(soft.sum()) - math.log1p(math.exp(12.0)) / 5) < 1e-9  # the sum telescopes
+    # the sum telescopes
+    assert abs(float(soft.sum()) - math.log1p(math.exp(12.0)) / 5) < 1e-9
 
 # %% ../nbs/experiments/22_trap.ipynb #5c5775d9
 def test_stays_and_turns_are_counted():
@@ -25,7 +26,8 @@ def test_stays_and_turns_are_counted():
     assert told == {"dwell": 0.5, "cells": 2.0, "turns": 1.0}, told
     found = moved_by_loss(stairs(2, 40), 0, steps=50)
     assert 0 < found["dwell"] <= 1 and math.isfinite(found["loss"])
-    still = moved_by_loss(stairs(2, 40), 0, steps=5, start=3.0 - 1e-9, rate=1e-12, zero=True)
+    still = moved_by_loss(stairs(2, 40), 0, steps=5, start=3.0 - 1e-9, rate=1e-12,
+                          zero=True)
     assert still["dwell"] == 1.0
 
 # %% ../nbs/experiments/22_trap.ipynb #d82f9b53

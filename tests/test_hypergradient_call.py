@@ -44,7 +44,8 @@ def test_register_and_call():
     assert result.diagnostics["gradient_evaluations"] == 3 and "direct" in methods()
     with pytest.raises(ValueError, match="method 'direct' is taken by"):
         register("direct")(lambda run, state, hyper: None)
-    with pytest.raises(ValueError, match="method 'unroll' is taken by bstruct.hypergradient.unroll"):
+    with pytest.raises(ValueError, match="method 'unroll' is taken by "
+                                         "bstruct.hypergradient.unroll"):
         register("unroll")(lambda run, state, hyper: None)
     del METHODS["direct"]
 
@@ -53,8 +54,8 @@ def test_bad_input():
     import bstruct.hypergradient
 
     inner, outer, theta, hyper = _toy()
-    good = {"inner": inner, "outer": outer, "theta": theta, "hyper": hyper, "method": "unroll",
-            "steps": 3, "lr": 0.1}
+    good = {"inner": inner, "outer": outer, "theta": theta, "hyper": hyper,
+            "method": "unroll", "steps": 3, "lr": 0.1}
     bad = {
         "non-empty": {"theta": {}},
         "torch.int64": {"hyper": {"n": torch.tensor(3)}},
@@ -70,7 +71,8 @@ def test_bad_input():
         "inner returned shape": {"inner": lambda t, h, s: t["w"]},
         "outer returned shape": {"outer": lambda t, h: t["w"]},
         "inner does not depend on theta": {"inner": lambda t, h, s: torch.tensor(1.0)},
-        "not depend on theta": {"inner": lambda t, h, s: h["log_l2"].sum(), "storage": "full"},
+        "not depend on theta": {"inner": lambda t, h, s: h["log_l2"].sum(),
+                                "storage": "full"},
         "outer does not depend": {"outer": lambda t, h: torch.tensor(0.0)},
         "draws random numbers": {"inner": lambda t, h, s: inner(t, h, s) * torch.rand(())},
     }
@@ -86,12 +88,14 @@ def test_bad_input():
     assert all(torch.equal(seen.grads[k], unseen.grads[k]) for k in seen.grads)
     assert abs(seen.diagnostics["inner_gradient_norm"]
                - float(unseen.diagnostics["inner_gradient_norm"])) < 1e-6
-    assert hypergradient(**{**good, "inner": blow}, checked=False).value.isnan()  # the caller's to find
+    # the caller's to find
+    assert hypergradient(**{**good, "inner": blow}, checked=False).value.isnan()
 
 # %% ../nbs/hypergradient/02_call.ipynb #05f5c96f
 def test_draws_replay():
     inner, outer, theta, hyper = _toy()
-    noisy = lambda t, h, s: inner({"w": t["w"] + 0.1 * torch.randn(6, dtype=torch.float64)}, h, s)
+    noisy = lambda t, h, s: inner({"w": t["w"] + 0.1 * torch.randn(6, dtype=torch.float64)},
+                                  h, s)
     call = lambda seed: hypergradient(
         noisy,
         outer,
@@ -120,7 +124,8 @@ def test_each_step_has_its_own_draw():
         seen.append((s, float(torch.randn(()))))
         return inner({"w": t["w"] * (1 + 0.1 * seen[-1][1])}, h, s)
 
-    kw = {"steps": 5, "lr": 0.1, "momentum": 0.5, "generator": torch.Generator().manual_seed(0)}
+    kw = {"steps": 5, "lr": 0.1, "momentum": 0.5,
+          "generator": torch.Generator().manual_seed(0)}
     hypergradient(noisy, outer, theta, hyper, method="unroll", **kw)
     assert len(seen) == 10 and len(set(seen)) == len({draw for _, draw in seen}) == 5
 
@@ -129,16 +134,19 @@ def test_starts_have_their_own_draws():
     import bstruct.hypergradient
 
     inner, outer, theta, hyper = _toy()
-    noisy = lambda t, h, s: inner({"w": t["w"] + 0.1 * torch.randn(6, dtype=torch.float64)}, h, s)
+    noisy = lambda t, h, s: inner({"w": t["w"] + 0.1 * torch.randn(6, dtype=torch.float64)},
+                                  h, s)
     starts = torch.stack([theta["w"], theta["w"]])
 
     def both(h, **kw):
-        call = lambda w: hypergradient(noisy, outer, {"w": w}, {"log_l2": h}, method="unroll", steps=4,
-                                       lr=0.1, generator=torch.Generator().manual_seed(1))
+        call = lambda w: hypergradient(noisy, outer, {"w": w}, {"log_l2": h},
+                                       method="unroll", steps=4, lr=0.1,
+                                       generator=torch.Generator().manual_seed(1))
         found = lambda w: (call(w).value, call(w).grads["log_l2"])
         return torch.func.vmap(found, **kw)(starts)
 
-    (value, grads), (_, same) = (both(hyper["log_l2"], randomness=r) for r in ("different", "same"))
+    (value, grads), (_, same) = (both(hyper["log_l2"], randomness=r)
+                                 for r in ("different", "same"))
     assert not torch.allclose(grads[0], grads[1]) and torch.equal(same[0], same[1])
     for i in (0, 5):
         e = 1e-5 * torch.eye(6, dtype=torch.float64)[i]
@@ -153,24 +161,26 @@ def test_state_goes_on():
             inner, outer, th, hyper, method="unroll", steps=n, lr=0.1, resume=resume, **kw
         )
         half = call(theta, 3)
-        torch.testing.assert_close(call(half.theta, 3, half).theta, call(theta, 6).theta, rtol=1e-12,
-                                   atol=1e-14)
+        torch.testing.assert_close(call(half.theta, 3, half).theta, call(theta, 6).theta,
+                                   rtol=1e-12, atol=1e-14)
     with_b = lambda t, h, s, b: (inner(t, h, s) + b["m"] * t["w"].sum(),
                                  {"m": 0.9 * b["m"] + 0.1 * t["w"].mean()})
     judge = lambda t, h, b: outer(t, h) + b["m"] ** 2
-    call = lambda th, n, resume=None: hypergradient(with_b, judge, th, hyper, method="unroll", steps=n,
-                                                    lr=0.1, resume=resume, buffers={
+    call = lambda th, n, resume=None: hypergradient(with_b, judge, th, hyper,
+                                                    method="unroll", steps=n, lr=0.1,
+                                                    resume=resume, buffers={
                                                         "m": torch.tensor(0.3, dtype=torch.float64)})
     half, whole = call(theta, 3), call(theta, 6)
     assert whole.step == 6 and call(half.theta, 3, half).step == 6
-    torch.testing.assert_close(call(half.theta, 3, half).state.buffers, whole.state.buffers, rtol=1e-12,
-                               atol=1e-14)
+    torch.testing.assert_close(call(half.theta, 3, half).state.buffers, whole.state.buffers,
+                               rtol=1e-12, atol=1e-14)
 
 # %% ../nbs/hypergradient/02_call.ipynb #afd6510a
 def test_prepare_and_report():
     from bstruct.hypergradient.call import Hypergradient, prepare, report
     inner, outer, theta, hyper = _toy()
-    run, state, h = prepare(inner, outer, {"w": theta["w"].requires_grad_()}, hyper, steps=2, lr=0.1)
+    run, state, h = prepare(inner, outer, {"w": theta["w"].requires_grad_()}, hyper,
+                            steps=2, lr=0.1)
     assert not state.theta["w"].requires_grad and run.optimiser == SGD()
     run.notes["heard"] = True
     result = report(run, torch.tensor(2.0), h, state, warning=None)

@@ -31,16 +31,18 @@ def test_all_knots_are_exact():
     kw = {"steps": 17, "lr": 0.1, "momentum": 0.9}
     exact = hypergradient(inner, outer, theta, hyper, method="unroll", **kw)
     for knots, fit in ((16, False), (15, True), (40, True), (40, False)):
-        found = hypergradient(inner, outer, theta, hyper, method="drmad", knots=knots, fit=fit, **kw)
+        found = hypergradient(inner, outer, theta, hyper, method="drmad", knots=knots,
+                              fit=fit, **kw)
         torch.testing.assert_close(found.grads, exact.grads, rtol=1e-10, atol=1e-13)
     one = {"steps": 1, "lr": 0.1}
     truth = hypergradient(inner, outer, theta, hyper, method="unroll", **one).grads
     for fit in (True, False):
         torch.testing.assert_close(
-            hypergradient(inner, outer, theta, hyper, method="drmad", fit=fit, **one).grads, truth,
-                                   rtol=1e-10, atol=1e-13
+            hypergradient(inner, outer, theta, hyper, method="drmad", fit=fit, **one).grads,
+                                   truth, rtol=1e-10, atol=1e-13
         )
-    quadratic = lambda t, h, s: ((t["w"] - h["log_l2"]) ** 2 * torch.arange(1.0, 6.0)).sum() / 5
+    quadratic = lambda t, h, s: ((t["w"] - h["log_l2"]) ** 2
+                                 * torch.arange(1.0, 6.0)).sum() / 5
     line, true = (
         hypergradient(quadratic, outer, theta, hyper, method=m, **kw, **o)
         for m, o in (("drmad", {"knots": 0}), ("unroll", {}))
@@ -53,8 +55,8 @@ def test_second_order_in_knots():
     kw = {"steps": 256, "lr": 0.004, "momentum": 0.5}
     exact = hypergradient(inner, outer, theta, hyper, method="unroll", **kw).grads["log_l2"]
     for fit in (True, False):
-        call = lambda k: hypergradient(inner, outer, theta, hyper, method="drmad", knots=k - 1, fit=fit,
-                                       **kw)
+        call = lambda k: hypergradient(inner, outer, theta, hyper, method="drmad",
+                                       knots=k - 1, fit=fit, **kw)
         errors = [(call(k).grads["log_l2"] - exact).norm() for k in (16, 32, 64)]
         assert errors[0] > errors[1] > errors[2] and 8 < errors[0] / errors[2] < 32, errors
 
@@ -84,28 +86,32 @@ def test_residual_is_what_the_polygon_misses():
     share = off / torch.stack([w - path[0] for w in path]).norm()
     with pytest.warns(UserWarning, match="take more knots"):
         found = hypergradient(inner, outer, theta, hyper, method="drmad", knots=2, **kw)
-    torch.testing.assert_close(torch.tensor(found.diagnostics["residual"]).double(), share, rtol=1e-6,
-                               atol=1e-9)
+    torch.testing.assert_close(torch.tensor(found.diagnostics["residual"]).double(), share,
+                               rtol=1e-6, atol=1e-9)
     assert hypergradient(inner, outer, theta, hyper, method="drmad", knots=39,
                          **kw).diagnostics["residual"] < 1e-6
-    published = hypergradient(inner, outer, theta, hyper, method="drmad", knots=0, fit=False, **kw)
+    published = hypergradient(inner, outer, theta, hyper, method="drmad", knots=0,
+                              fit=False, **kw)
     assert found.diagnostics["bytes_stored"] == 4 * 5 * 8
     assert published.diagnostics["bytes_stored"] == 4 * 5 * 8
     run, state, h = prepare(inner, outer, theta, hyper, **kw)
     path.append(train(run, state, h).theta["w"])
     line = torch.stack([torch.lerp(path[0], path[-1], t / 40) for t in range(41)])
-    share = (line - torch.stack(path)).norm() / torch.stack([w - path[0] for w in path]).norm()
-    torch.testing.assert_close(torch.tensor(published.diagnostics["residual"]).double(), share,
-                               rtol=1e-6, atol=1e-9)
+    share = (line - torch.stack(path)).norm() / torch.stack(
+        [w - path[0] for w in path]).norm()
+    torch.testing.assert_close(torch.tensor(published.diagnostics["residual"]).double(),
+                               share, rtol=1e-6, atol=1e-9)
 
 # %% ../nbs/hypergradient/08_drmad.ipynb #4ebf8e3c
 def test_no_reversed_gradient_without_a_warning():
     import warnings
     def network(seed, n=6, units=5):
         g = torch.Generator().manual_seed(seed)
-        x, y = torch.randn(20, n, generator=g).double(), torch.randn(20, generator=g).double()
+        x, y = torch.randn(20, n, generator=g).double(), torch.randn(
+            20, generator=g).double()
         f = lambda t: torch.tanh(x @ t["w"]) @ t["c"]
-        inner = lambda t, h, s: ((f(t) - y) ** 2).mean() + (h["l2"].exp() * t["w"] ** 2).sum()
+        inner = lambda t, h, s: ((f(t) - y) ** 2).mean() + (
+            h["l2"].exp() * t["w"] ** 2).sum()
         outer = lambda t, h: ((f(t) - y + 0.1) ** 2).mean()
         theta = {"w": torch.randn(n, units, generator=g).double(),
                  "c": torch.randn(units, generator=g).double()}
@@ -120,10 +126,12 @@ def test_no_reversed_gradient_without_a_warning():
                 with warnings.catch_warnings(record=True) as said:
                     warnings.simplefilter("always")
                     found = call("drmad", knots=knots, fit=fit)
-                cosine = float(torch.cosine_similarity(found.grads["l2"].flatten(), exact, 0))
+                cosine = float(torch.cosine_similarity(found.grads["l2"].flatten(), exact,
+                                                       0))
                 (wrong if any("take more knots" in str(w.message) for w in said)
                  else quiet).append(cosine)
-    assert len(quiet) >= 4 and min(quiet) > 0.9 and min(wrong) < 0, (sorted(quiet), sorted(wrong))
+    assert len(quiet) >= 4 and min(quiet) > 0.9 and min(wrong) < 0, (
+        sorted(quiet), sorted(wrong))
 
 # %% ../nbs/hypergradient/08_drmad.ipynb #672c16bc
 def test_fitted_knots_survive_minibatches():
@@ -133,7 +141,8 @@ def test_fitted_knots_survive_minibatches():
     kw = {"steps": 90, "lr": 0.05, "momentum": 0.5}
     exact = hypergradient(noisy, outer, theta, hyper, method="unroll", **kw).grads["log_l2"]
     fitted, on_path = (
-        (hypergradient(noisy, outer, theta, hyper, method="drmad", fit=fit, **kw).grads["log_l2"]
+        (hypergradient(noisy, outer, theta, hyper, method="drmad", fit=fit,
+                       **kw).grads["log_l2"]
          - exact).norm()
         for fit in (True, False)
     )
@@ -152,7 +161,8 @@ def test_drmad_tunes_rates():
     half = hypergradient(inner, outer, theta, both, method="unroll", steps=5,
                          **{k: kw[k] for k in ("lr", "momentum")})
     a, b = (
-        hypergradient(inner, outer, half.theta, both, method=m, resume=half, **kw, **o).grads
+        hypergradient(inner, outer, half.theta, both, method=m, resume=half, **kw,
+                      **o).grads
         for m, o in (("drmad", {"knots": 19}), ("unroll", {}))
     )
     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
@@ -160,11 +170,14 @@ def test_drmad_tunes_rates():
 # %% ../nbs/hypergradient/08_drmad.ipynb #f98e5593
 def test_drmad_refuses_and_vmaps():
     inner, outer, theta, hyper = _problem()
-    for message, kw in {"needs SGD": {"optimiser": "adam"}, "0 or more": {"knots": -1}}.items():
+    for message, kw in {"needs SGD": {"optimiser": "adam"},
+                        "0 or more": {"knots": -1}}.items():
         with pytest.raises(ValueError, match=message):
             hypergradient(inner, outer, theta, hyper, method="drmad", steps=4, lr=0.1, **kw)
     call = lambda w: hypergradient(
-        inner, outer, {"w": w}, hyper, method="drmad", steps=9, lr=0.1, momentum=0.9, knots=2
+        inner, outer, {"w": w}, hyper, method="drmad", steps=9, lr=0.1, momentum=0.9,
+                                   knots=2
     ).grads["log_l2"]
     batch = torch.stack([theta["w"], -theta["w"]])
-    torch.testing.assert_close(torch.func.vmap(call)(batch)[1], call(batch[1]), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(torch.func.vmap(call)(batch)[1], call(batch[1]), rtol=1e-10,
+                               atol=1e-12)

@@ -23,7 +23,8 @@ def _problem(seed=0, n=4):
         return (residual**2).mean() + (hyper["log_l2"].exp() * theta["w"] ** 2).sum()
 
     outer = lambda theta, hyper: (
-        (torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean() + hyper["momentum"] ** 2
+        (torch.tanh(x @ theta["w"] + theta["b"])
+         - y) ** 2).mean() + hyper["momentum"] ** 2
     theta = {"w": torch.randn(n, generator=g, dtype=torch.float64),
              "b": torch.zeros((), dtype=torch.float64)}
     hyper = {
@@ -40,7 +41,8 @@ _tuned = {"lr": lambda h, t: h["log_lr"].exp() / (1 + 0.1 * t),
 # %% ../nbs/hypergradient/04_forward.ipynb #efb6b3d4
 def test_forward_is_reverse():
     inner, outer, theta, hyper = _problem()
-    for kw in (_tuned, {"optimiser": Adam(), "lr": _tuned["lr"]}, {"lr": 0.1, "momentum": 0.9}):
+    for kw in (_tuned, {"optimiser": Adam(), "lr": _tuned["lr"]},
+               {"lr": 0.1, "momentum": 0.9}):
         a, b = (hypergradient(inner, outer, theta, hyper, method=m, steps=12, **kw)
                 for m in ("forward", "unroll"))
         torch.testing.assert_close(a.grads, b.grads, rtol=1e-9, atol=1e-12)
@@ -56,11 +58,13 @@ def test_forward_carries_buffers_and_vmaps():
     judge = lambda t, h, b: outer(t, h) + b["mean"] ** 2
     kw = {"steps": 6, "lr": 0.2, "momentum": 0.5,
           "buffers": {"mean": torch.tensor(0.3, dtype=torch.float64)}}
-    a, b = (hypergradient(with_b, judge, theta, hyper, method=m, **kw) for m in ("forward", "unroll"))
+    a, b = (hypergradient(with_b, judge, theta, hyper, method=m, **kw)
+            for m in ("forward", "unroll"))
     torch.testing.assert_close(a.grads, b.grads, rtol=1e-9, atol=1e-12)
-    call = lambda w: hypergradient(inner, outer, {**theta, "w": w}, hyper, method="forward", steps=5,
-                                   **_tuned).grads[
+    call = lambda w: hypergradient(inner, outer, {**theta, "w": w}, hyper, method="forward",
+                                   steps=5, **_tuned).grads[
         "log_l2"
     ]
     batch = torch.stack([theta["w"], theta["w"] + 1])
-    torch.testing.assert_close(torch.func.vmap(call)(batch)[1], call(batch[1]), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(torch.func.vmap(call)(batch)[1], call(batch[1]), rtol=1e-10,
+                               atol=1e-12)

@@ -26,10 +26,12 @@ def test_greedy_is_the_last_step():
     kw = {"method": "greedy", "lr": lambda h, t: h["lr"], "momentum": 0.8}
     result = hypergradient(inner, outer, theta, hyper, steps=5, **kw)
     before = hypergradient(inner, outer, theta, hyper, steps=4, **kw)
-    last = lambda h: hypergradient(inner, outer, before.theta, h, steps=1, resume=before, **kw).value
+    last = lambda h: hypergradient(inner, outer, before.theta, h, steps=1, resume=before,
+                                   **kw).value
     for k in hyper:
         up, down = (last({**hyper, k: hyper[k] + e}) for e in (1e-5, -1e-5))
-        torch.testing.assert_close(result.grads[k], (up - down) / 2e-5, rtol=1e-7, atol=1e-10)
+        torch.testing.assert_close(result.grads[k], (up - down) / 2e-5, rtol=1e-7,
+                                   atol=1e-10)
     assert result.diagnostics["second_order_products"] == 1
 
 # %% ../nbs/hypergradient/05_greedy.ipynb #b893085c
@@ -58,19 +60,21 @@ def test_kantorovich():
         assert abs(worst - bound) < 1e-12
         for _ in range(50):
             a = torch.randn(8, generator=g, dtype=torch.float64)
-            assert (a @ (spectrum * a)) / (a.norm() * (spectrum * a).norm()) >= bound - 1e-12
+            assert (a @ (spectrum * a)) / (
+                a.norm() * (spectrum * a).norm()) >= bound - 1e-12
 
 # %% ../nbs/hypergradient/05_greedy.ipynb #39111292
 def test_greedy_vmaps():
     inner = lambda t, h, s: ((t["w"] - h["h"]) ** 2).sum() * (s + 1)
     outer = lambda t, h: (t["w"] ** 3).sum() + (h["h"] ** 2).sum()
     hyper = {"h": torch.tensor([1.0, 2.0]).double()}
-    call = lambda w: hypergradient(inner, outer, {"w": w}, hyper, method="greedy", steps=3, lr=0.1,
-                                   momentum=0.5).grads[
+    call = lambda w: hypergradient(inner, outer, {"w": w}, hyper, method="greedy", steps=3,
+                                   lr=0.1, momentum=0.5).grads[
         "h"
     ]
     batch = torch.randn(3, 2, generator=torch.Generator().manual_seed(0)).double()
-    torch.testing.assert_close(torch.func.vmap(call)(batch), torch.stack([call(w) for w in batch]))
+    torch.testing.assert_close(torch.func.vmap(call)(batch),
+                               torch.stack([call(w) for w in batch]))
 
 # %% ../nbs/hypergradient/05_greedy.ipynb #03c41514
 def test_greedy_is_truncation_to_one_step():
@@ -82,9 +86,10 @@ def test_greedy_is_truncation_to_one_step():
     outer = lambda t, h: ((torch.tanh(x @ t["w"]) - y) ** 2).mean() + h["log_l2"] ** 2
     theta, hyper = {"w": torch.ones(4).double()}, {"log_l2": torch.tensor(-1.0).double()}
     for kw in ({"momentum": 0.8}, {"optimiser": "adam"}):
-        call = lambda m, **o: hypergradient(inner, outer, theta, hyper, method=m, steps=4, lr=0.1, **kw,
-                                            **o)
+        call = lambda m, **o: hypergradient(inner, outer, theta, hyper, method=m, steps=4,
+                                            lr=0.1, **kw, **o)
         with pytest.warns(UserWarning, match="window of 1"):
             walked = call("truncated", window=1)
-        torch.testing.assert_close(call("greedy").grads, walked.grads, rtol=1e-10, atol=1e-13)
+        torch.testing.assert_close(call("greedy").grads, walked.grads, rtol=1e-10,
+                                   atol=1e-13)
         assert 0.1 < walked.diagnostics["residual"]

@@ -27,13 +27,14 @@ def test_neumann_is_truncation():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for K in (1, 4, 60):
-            series = hypergradient(inner, outer, theta, hyper, method="neumann", steps=1, lr=0.5,
-                                   iterations=K)
-            walk = hypergradient(inner, outer, theta, hyper, method="truncated", steps=K, lr=0.5,
-                                 window=K)
+            series = hypergradient(inner, outer, theta, hyper, method="neumann", steps=1,
+                                   lr=0.5, iterations=K)
+            walk = hypergradient(inner, outer, theta, hyper, method="truncated", steps=K,
+                                 lr=0.5, window=K)
             torch.testing.assert_close(series.grads, walk.grads, rtol=1e-12, atol=1e-12)
             slope = 2 * (theta["w"] - 3)
-            torch.testing.assert_close(series.grads["h"], slope * (1 - (1 - 0.5 * _scale) ** K),
+            torch.testing.assert_close(series.grads["h"], slope
+                                       * (1 - (1 - 0.5 * _scale) ** K),
                                        rtol=1e-12, atol=1e-12)
             left = ((1 - 0.5 * _scale) ** K * slope).norm() / slope.norm()
             assert abs(series.diagnostics["residual"] - left) < 1e-12
@@ -42,8 +43,8 @@ def test_neumann_is_truncation():
 def test_neumann_warns_of_a_series_cut_too_early():
     import warnings
     inner, outer, theta, hyper = _fixed_point()
-    call = lambda k: hypergradient(inner, outer, theta, hyper, method="neumann", steps=1, lr=0.05,
-                                   iterations=k)
+    call = lambda k: hypergradient(inner, outer, theta, hyper, method="neumann", steps=1,
+                                   lr=0.05, iterations=k)
     for k in (1, 20, 60):
         with pytest.warns(UserWarning, match="more iterations, or a larger alpha"):
             cut = call(k)
@@ -60,17 +61,18 @@ def test_neumann_warns_of_a_series_cut_too_early():
 def test_neumann_warns_of_divergence():
     inner, outer, theta, hyper = _fixed_point()
     with pytest.warns(UserWarning, match="indefinite|solved to"):
-        result = hypergradient(inner, outer, theta, hyper, method="neumann", steps=1, lr=0.5, alpha=2.5,
-                               iterations=30)
+        result = hypergradient(inner, outer, theta, hyper, method="neumann", steps=1,
+                               lr=0.5, alpha=2.5, iterations=30)
     assert result.diagnostics["residual"] > 1
     with pytest.raises(ValueError, match="iterations is 0"):
-        hypergradient(inner, outer, theta, hyper, method="neumann", steps=1, lr=0.5, iterations=0)
+        hypergradient(inner, outer, theta, hyper, method="neumann", steps=1, lr=0.5,
+                      iterations=0)
     call = lambda w: hypergradient(
         inner, outer, {"w": w}, hyper, method="neumann", steps=3, lr=0.5, iterations=9
     ).grads["h"]
     batch = torch.stack([theta["w"], theta["w"] + 1])
     torch.testing.assert_close(
         torch.func.vmap(call)(batch)[1],
-        hypergradient(inner, outer, {"w": batch[1]}, hyper, method="neumann", steps=3, lr=0.5,
-                      iterations=9).grads["h"],
+        hypergradient(inner, outer, {"w": batch[1]}, hyper, method="neumann", steps=3,
+                      lr=0.5, iterations=9).grads["h"],
     )

@@ -42,9 +42,11 @@ def test_adjoints_are_the_derivatives_of_the_steps():
         slots = {k: {n: v.abs() for n, v in draw().items()} for k in optimiser.init(theta)}
         slots_bar = {k: draw() for k in slots}
         rates = torch.tensor([0.3, momentum], dtype=torch.float64)
-        step = lambda a, b, c, r, o=optimiser, m=momentum: o.update(a, b, c, r[0], r[1] if m else m, 3)
+        step = lambda a, b, c, r, o=optimiser, m=momentum: o.update(
+            a, b, c, r[0], r[1] if m else m, 3)
         want = torch.func.vjp(step, theta, slots, g, rates)[1]((theta_bar, slots_bar))
-        *found, rates_bar = optimiser.adjoint(theta, slots, g, 0.3, momentum, 3, theta_bar, slots_bar)
+        *found, rates_bar = optimiser.adjoint(theta, slots, g, 0.3, momentum, 3, theta_bar,
+                                              slots_bar)
         torch.testing.assert_close(tuple(found), want[:3], rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(torch.stack(rates_bar), want[3], rtol=1e-10, atol=1e-12)
 
@@ -54,8 +56,8 @@ def test_sgd_is_torch_sgd():
     run = Training(inner, outer, 12, 0.1, 0.9)
     last = train(run, run.start(theta), hyper)
     torch.testing.assert_close(
-        last.theta["w"], _as_torch(lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)), rtol=1e-12,
-                               atol=1e-14
+        last.theta["w"], _as_torch(lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
+                               rtol=1e-12, atol=1e-14
     )
 
 # %% ../nbs/hypergradient/01_operator.ipynb #232b4567
@@ -63,7 +65,8 @@ def test_adam_is_torch_adam():
     inner, outer, theta, hyper = _toy()
     run = Training(inner, outer, 12, 0.1, optimiser=Adam())
     last = train(run, run.start(theta), hyper)
-    torch.testing.assert_close(last.theta["w"], _as_torch(lambda p: torch.optim.Adam(p, 0.1)),
+    torch.testing.assert_close(
+        last.theta["w"], _as_torch(lambda p: torch.optim.Adam(p, 0.1)),
                                rtol=1e-10, atol=1e-12)
 
 # %% ../nbs/hypergradient/01_operator.ipynb #0d44c199

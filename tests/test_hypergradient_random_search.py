@@ -17,12 +17,13 @@ def test_best_of_n():
     inner = lambda t, h, s: (t["w"] - h["h"]) ** 2
     outer = lambda t, h: t["w"]
     search = lambda: random_search(
-        inner, outer, {"w": torch.tensor(0.5)}, sample, budget=19, steps=1, lr=0.5, generator=g
+        inner, outer, {"w": torch.tensor(0.5)}, sample, budget=19, steps=1, lr=0.5,
+                                   generator=g
     )
     values = torch.tensor(
         [
-            random_search(inner, outer, {"w": torch.tensor(0.5)}, sample, budget=10, steps=1, lr=0.5,
-                          generator=g).value
+            random_search(inner, outer, {"w": torch.tensor(0.5)}, sample, budget=10,
+                          steps=1, lr=0.5, generator=g).value
             for _ in range(100)
         ]
     )
@@ -39,7 +40,8 @@ def test_best_of_n():
 def test_random_search_survives_and_refuses():
     g = torch.Generator().manual_seed(0)
     sample = lambda g: {"h": torch.rand((), generator=g)}
-    wild = lambda t, h, s: (t["w"] - h["h"]) ** 2 * torch.where(h["h"] > 0.5, torch.nan, 1.0)
+    wild = lambda t, h, s: (t["w"] - h["h"]) ** 2 * torch.where(
+        h["h"] > 0.5, torch.nan, 1.0)
     found = random_search(
         wild,
         lambda t, h: t["w"] + 0 * h["h"],
@@ -53,12 +55,13 @@ def test_random_search_survives_and_refuses():
     assert any(r["value"] == float("inf") for r in found.history) and found.value < 0.5
     with pytest.raises(ValueError, match="one trial needs 5"):
         random_search(
-            wild, lambda t, h: t["w"], {"w": torch.tensor(0.5)}, sample, budget=4, steps=5, lr=0.5,
-                      generator=g
+            wild, lambda t, h: t["w"], {"w": torch.tensor(0.5)}, sample, budget=4, steps=5,
+                      lr=0.5, generator=g
         )
     assert type(found).__name__ == "Outcome" and not found.interrupted
-    call = lambda f, j: random_search(f, j, {"w": torch.tensor(0.5)}, sample, budget=12, steps=2,
-                                      lr=0.1, generator=torch.Generator().manual_seed(0))
+    call = lambda f, j: random_search(f, j, {"w": torch.tensor(0.5)}, sample, budget=12,
+                                      steps=2, lr=0.1,
+                                      generator=torch.Generator().manual_seed(0))
     noisy = lambda t, h, s: (t["w"] - h["h"]) ** 2 + t["w"] * torch.randn(())
     quiet = lambda t, h, s: (t["w"] - h["h"]) ** 2
     a, b, c = call(noisy, lambda t, h: t["w"]), call(noisy, lambda t, h: t["w"]), call(

@@ -20,7 +20,8 @@ def test_decay_is_undone():
     for n in (1, 6554, 58982, 65536):
         small = info >> 24 if n == 1 else info
         v2, i2 = _decay(v, small, n)
-        assert ((v2.double() - v.double() * n / 2**16).abs() <= n + 1).all() and (i2 >= 0).all()
+        assert ((v2.double() - v.double() * n / 2**16).abs() <= n + 1).all()
+        assert (i2 >= 0).all()
         back = _grow(v2, i2, n)
         assert torch.equal(back[0], v) and torch.equal(back[1], small)
 
@@ -33,7 +34,8 @@ def _problem(seed=0, n=5):
     def inner(theta, hyper, step):
         residual = torch.tanh(x[rows[step]] @ theta["w"] + theta["b"]) - y[rows[step]]
         return (residual ** 2).mean() + (hyper["log_l2"].exp() * theta["w"] ** 2).sum()
-    outer = lambda theta, hyper: ((torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean()
+    outer = lambda theta, hyper: (
+        (torch.tanh(x @ theta["w"] + theta["b"]) - y) ** 2).mean()
     theta = {"w": torch.randn(n, generator=g, dtype=torch.float64),
              "b": torch.zeros((), dtype=torch.float64)}
     hyper = {"log_l2": torch.full((n,), -2.0, dtype=torch.float64),
@@ -44,22 +46,23 @@ def _problem(seed=0, n=5):
 def test_reversible_is_exact():
     inner, outer, theta, hyper = _problem()
     lr = lambda h, t: h["log_lr"].exp()
-    call = lambda h: hypergradient(inner, outer, theta, h, method="reversible", steps=25, lr=lr,
-                                   momentum=0.9)
+    call = lambda h: hypergradient(inner, outer, theta, h, method="reversible", steps=25,
+                                   lr=lr, momentum=0.9)
     result = call(hyper)
     quantised = round(0.9 * 2**16) / 2**16
     exact = hypergradient(inner, outer, theta, hyper, method="unroll", steps=25, lr=lr,
                           momentum=quantised)
     torch.testing.assert_close(result.grads, exact.grads, rtol=1e-9, atol=1e-11)
     up, down = (call({**hyper, "log_lr": hyper["log_lr"] + e}).value for e in (1e-4, -1e-4))
-    torch.testing.assert_close(result.grads["log_lr"], (up - down) / 2e-4, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(result.grads["log_lr"], (up - down) / 2e-4, rtol=1e-6,
+                               atol=1e-8)
 
 # %% ../nbs/hypergradient/07_reversible.ipynb #26681c10
 def test_error_by_momentum_and_bits():
     inner, outer, theta, hyper = _problem()
     call = lambda method, mu, **o: hypergradient(
-        inner, outer, theta, {"log_l2": hyper["log_l2"]}, method=method, steps=60, lr=0.02, momentum=mu,
-                                                 **o
+        inner, outer, theta, {"log_l2": hyper["log_l2"]}, method=method, steps=60, lr=0.02,
+                                                 momentum=mu, **o
     ).grads["log_l2"]
     n = round(0.9 * 2**16)
     gap, e = call("reversible", 0.9) - call("unroll", 0.9), 1e-5
@@ -75,7 +78,8 @@ def test_error_by_momentum_and_bits():
     torch.testing.assert_close(gap, (n / 2**16 - 0.9) * slope, rtol=2e-2, atol=1e-9)
     exact = call("unroll", n / 2**16)
     errors = [(call("reversible", 0.9, bits=b) - exact).norm() for b in (26, 36, 46, 56)]
-    assert errors == sorted(errors, reverse=True) and 2**27 < errors[0] / errors[-1] < 2**33, errors
+    assert errors == sorted(
+        errors, reverse=True) and 2**27 < errors[0] / errors[-1] < 2**33, errors
 
 # %% ../nbs/hypergradient/07_reversible.ipynb #3da3e7a9
 def test_long_runs_spill():
@@ -94,12 +98,13 @@ def test_long_runs_spill():
         lr=lr,
         momentum=0.9,
     )  # raises unless theta_0 is recovered to the bit
-    for i in range(3):  # theta - h obeys a linear recurrence: its 2000th power in closed form
+    # theta - h obeys a linear recurrence: its 2000th power in closed form
+    for i in range(3):
         s = float(scale[i])
         step = torch.tensor([[1 - lr * s, -lr * mu], [s, mu]], dtype=torch.float64)
         torch.testing.assert_close(
-            result.grads["h"][i], 1 - torch.linalg.matrix_power(step, 2000)[0, 0], rtol=1e-10,
-                                   atol=1e-10
+            result.grads["h"][i], 1 - torch.linalg.matrix_power(step, 2000)[0, 0],
+                                   rtol=1e-10, atol=1e-10
         )
     spills, seen = len(_spills(dict.fromkeys(range(2000), 58982))), result.diagnostics
     assert spills >= 7 and seen["bytes_stored"] == 3 * (8 + 4 * spills)
@@ -112,18 +117,22 @@ def test_momentum_as_hyperparameter():
         **hyper,
         "mu": torch.tensor(0.75, dtype=torch.float64),
     }  # a multiple of 2^-16: both methods run the same program
-    kw = {"steps": 30, "lr": lambda h, t: h["log_lr"].exp(), "momentum": lambda h, t: h["mu"]}
-    a, b = (hypergradient(inner, outer, theta, both, method=m, **kw) for m in ("reversible", "unroll"))
+    kw = {"steps": 30, "lr": lambda h, t: h["log_lr"].exp(),
+          "momentum": lambda h, t: h["mu"]}
+    a, b = (hypergradient(inner, outer, theta, both, method=m, **kw)
+            for m in ("reversible", "unroll"))
     torch.testing.assert_close(a.grads, b.grads, rtol=1e-9, atol=1e-11)
 
 # %% ../nbs/hypergradient/07_reversible.ipynb #5a604c7e
 def test_reversible_in_float32_and_vmap():
     inner, outer, theta, hyper = _problem()
     call = lambda w: hypergradient(
-        inner, outer, {**theta, "w": w}, hyper, method="reversible", steps=20, lr=0.1, momentum=0.9
+        inner, outer, {**theta, "w": w}, hyper, method="reversible", steps=20, lr=0.1,
+                                   momentum=0.9
     ).grads["log_l2"]
     batch = torch.stack([theta["w"], theta["w"] + 0.5])
-    torch.testing.assert_close(torch.func.vmap(call)(batch)[1], call(batch[1]), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(torch.func.vmap(call)(batch)[1], call(batch[1]), rtol=1e-9,
+                               atol=1e-12)
     single = torch.randn(5, generator=torch.Generator().manual_seed(3))
     loss = lambda t, h, s: ((t["w"] - h["h"]) ** 4).sum() + (t["w"] ** 2).sum()
     result = hypergradient(
@@ -146,7 +155,8 @@ def test_reversible_in_float32_and_vmap():
         lr=0.01,
         momentum=0.9,
     )
-    torch.testing.assert_close(result.grads["h"].double(), exact.grads["h"], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(result.grads["h"].double(), exact.grads["h"], rtol=1e-4,
+                               atol=1e-6)
 
 # %% ../nbs/hypergradient/07_reversible.ipynb #71990c4b
 def test_reversible_refuses():
@@ -171,5 +181,6 @@ def test_reversible_refuses():
         call(inner=lambda t, h, s: inner(t, h, s) * (float("nan") if s == 3 else 1.0))
     seen = []
     with pytest.raises(RuntimeError, match="not deterministic"):
-        call(inner=lambda t, h, s: inner(t, h, s) * (1 + 1e-3 * len(seen)) if seen.append(0) is None
+        call(inner=lambda t, h, s: inner(t, h, s) * (1 + 1e-3 * len(seen))
+             if seen.append(0) is None
              else 0)

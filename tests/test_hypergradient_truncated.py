@@ -33,7 +33,8 @@ def test_truncation_error_is_bounded():
         for window in (1, 5, 20, 40):
             result = call(window)
             gap = (result.grads["h"] - exact).norm()
-            bound = (1 / 0.2) * (1 - 0.5 * 0.2) ** window * (2 * (result.theta["w"] - 3)).norm()
+            bound = (1 / 0.2) * (1 - 0.5 * 0.2) ** window * (
+                2 * (result.theta["w"] - 3)).norm()
             assert 0 < gap <= bound
             slope = 2 * (result.theta["w"] - 3)
             # the closed form of the window's derivative
@@ -53,13 +54,15 @@ def test_truncated_is_the_last_steps():
     theta, hyper = {"w": torch.ones(4).double()}, {"log_l2": torch.tensor(-1.0).double()}
     for kw in ({"momentum": 0.8}, {"optimiser": "adam"}):
         run = lambda h, **more: hypergradient(
-            inner, outer, more.pop("theta", theta), h, lr=0.1, **{**{"method": "unroll"}, **kw, **more}
+            inner, outer, more.pop("theta", theta), h, lr=0.1,
+                                              **{**{"method": "unroll"}, **kw, **more}
         )
         before = run(hyper, steps=5)
         last = lambda h: run(h, theta=before.theta, steps=4, resume=before).value
         up, down = (last({"log_l2": hyper["log_l2"] + e}) for e in (1e-5, -1e-5))
         with pytest.warns(UserWarning, match="widen it"):
             result = run(hyper, steps=9, method="truncated", window=4)
-        torch.testing.assert_close(result.grads["log_l2"], (up - down) / 2e-5, rtol=1e-6, atol=1e-10)
+        torch.testing.assert_close(result.grads["log_l2"], (up - down) / 2e-5, rtol=1e-6,
+                                   atol=1e-10)
     with pytest.raises(ValueError, match=r"window is 12, but must lie in 1..9"):
         run(hyper, steps=9, method="truncated", window=12)

@@ -54,8 +54,8 @@ def _differences(f, hyper, eps=1e-5):
 # %% ../nbs/hypergradient/03_unroll.ipynb #21d2be9f
 def test_exact_with_tuned_rates():
     inner, outer, theta, hyper = _problem()
-    call = lambda h, **kw: hypergradient(inner, outer, theta, h, method="unroll", steps=15, **_rates,
-                                         **kw)
+    call = lambda h, **kw: hypergradient(inner, outer, theta, h, method="unroll", steps=15,
+                                         **_rates, **kw)
     truth = _differences(lambda h: call(h).value, hyper)
     for storage in ("full", "trajectory", "sqrt"):
         result = call(hyper, storage=storage)
@@ -66,17 +66,20 @@ def test_exact_with_tuned_rates():
 def test_exact_with_adam():
     inner, outer, theta, hyper = _problem()
     call = lambda h, **kw: hypergradient(
-        inner, outer, theta, h, method="unroll", steps=15, optimiser=Adam(), lr=_rates["lr"], **kw
+        inner, outer, theta, h, method="unroll", steps=15, optimiser=Adam(),
+                                         lr=_rates["lr"], **kw
     )
     truth = _differences(lambda h: call(h).value, hyper)
     for storage in ("full", "trajectory", "sqrt"):
-        torch.testing.assert_close(call(hyper, storage=storage).grads, truth, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(call(hyper, storage=storage).grads, truth, rtol=1e-6,
+                                   atol=1e-9)
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #5a49140e
 def test_one_step_by_hand():
     from bstruct.hypergradient.unroll import Bars, Point, step_back, sweep
 
-    run = Training(lambda t, h, s: h["h"] * t["w"] ** 2 / 2, lambda t, h: 3 * t["w"], 1, 0.1)
+    run = Training(lambda t, h, s: h["h"] * t["w"] ** 2 / 2, lambda t, h: 3 * t["w"], 1,
+                   0.1)
     one = lambda x: {"w": torch.tensor(x, dtype=torch.float64)}
     hyper = {"h": torch.tensor(0.5, dtype=torch.float64)}
     value, bars = sweep(run, run.start(one(1.9)), hyper, [Point(0, one(2.0), None, {})])
@@ -87,7 +90,8 @@ def test_one_step_by_hand():
         hyper,
         Bars(one(3.0), {"velocity": one(0.0)}, {"h": torch.zeros(()).double()}, {}),
     )
-    assert abs(again.hyper["h"] + 0.6) < 1e-12 and abs(again.theta["w"] - 3 * (1 - 0.05)) < 1e-12
+    assert abs(again.hyper["h"] + 0.6) < 1e-12
+    assert abs(again.theta["w"] - 3 * (1 - 0.05)) < 1e-12
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #c7611882
 def test_buffers_are_carried():
@@ -112,39 +116,45 @@ def test_buffers_are_carried():
     )
     truth = _differences(lambda h: call(h).value, {"log_l2": hyper["log_l2"]})
     for storage in ("full", "trajectory", "sqrt"):
-        torch.testing.assert_close(call({"log_l2": hyper["log_l2"]}, storage).grads, truth, rtol=1e-7,
-                                   atol=1e-9)
+        torch.testing.assert_close(call({"log_l2": hyper["log_l2"]}, storage).grads, truth,
+                                   rtol=1e-7, atol=1e-9)
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #bfd29d20
 def test_batch_normalisation_is_exact():
     def normalise(z, seen, training):
-        mean, var = (z.mean(0), z.var(0, correction=0)) if training else (seen["mean"], seen["var"])
+        mean, var = (z.mean(0), z.var(0, correction=0)) if training else (
+            seen["mean"], seen["var"])
         now = {"mean": z.mean(0), "var": z.var(0)}
-        return (z - mean) / (var + 1e-5).sqrt(), {k: 0.9 * seen[k] + 0.1 * now[k] for k in now}
+        return (z - mean) / (var + 1e-5).sqrt(), {k: 0.9 * seen[k] + 0.1 * now[k]
+                                                  for k in now}
 
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(16, 4, generator=g, dtype=torch.float64), torch.randn(
         16, generator=g, dtype=torch.float64)
     w = torch.randn(4, 3, generator=g, dtype=torch.float64)
-    seen = {"mean": torch.zeros(3, dtype=torch.float64), "var": torch.ones(3, dtype=torch.float64)}
+    seen = {"mean": torch.zeros(3, dtype=torch.float64),
+            "var": torch.ones(3, dtype=torch.float64)}
     layer = torch.nn.BatchNorm1d(3, affine=False).double()
     for _ in range(2):
         out, seen = normalise(x @ w, seen, True)
         torch.testing.assert_close(out, layer(x @ w))
-    torch.testing.assert_close([seen["mean"], seen["var"]], [layer.running_mean, layer.running_var])
+    torch.testing.assert_close([seen["mean"], seen["var"]],
+                               [layer.running_mean, layer.running_var])
     torch.testing.assert_close(normalise(x @ w, seen, False)[0], layer.eval()(x @ w))
 
     def inner(t, h, s, b):
         rows = torch.arange(4 * (s % 4), 4 * (s % 4) + 4)
         z, b = normalise(x[rows] @ t["w"], b, True)
-        return ((torch.tanh(z).sum(1) - y[rows]) ** 2).mean() + h["l"].exp() * (t["w"] ** 2).sum(), b
+        return ((torch.tanh(z).sum(1) - y[rows]) ** 2).mean() + h["l"].exp() * (
+            t["w"] ** 2).sum(), b
 
     outer = lambda t, h, b: (
         (torch.tanh(normalise(x.flip(0) @ t["w"], b, False)[0]).sum(1) - y) ** 2).mean()
-    call = lambda h: hypergradient(inner, outer, {"w": w}, h, method="unroll", steps=12, lr=0.1,
-                                   buffers=seen)
+    call = lambda h: hypergradient(inner, outer, {"w": w}, h, method="unroll", steps=12,
+                                   lr=0.1, buffers=seen)
     hyper = {"l": torch.tensor(-2.0, dtype=torch.float64)}
-    torch.testing.assert_close(call(hyper).grads, _differences(lambda h: call(h).value, hyper),
+    torch.testing.assert_close(
+        call(hyper).grads, _differences(lambda h: call(h).value, hyper),
                                rtol=1e-6, atol=1e-9)
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #38e2c73d
@@ -169,10 +179,11 @@ def test_vmap_over_starts():
 def test_storage_is_checked():
     inner, outer, theta, hyper = _problem()
     with pytest.raises(ValueError, match="storage 'disk' is unknown"):
-        hypergradient(inner, outer, theta, hyper, method="unroll", steps=2, lr=0.1, storage="disk")
+        hypergradient(inner, outer, theta, hyper, method="unroll", steps=2, lr=0.1,
+                      storage="disk")
     with pytest.raises(ValueError, match="compile needs"):
-        hypergradient(inner, outer, theta, hyper, method="unroll", steps=2, lr=0.1, storage="full",
-                      compile=True)
+        hypergradient(inner, outer, theta, hyper, method="unroll", steps=2, lr=0.1,
+                      storage="full", compile=True)
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #f817a41b
 def test_bytes_are_counted():
@@ -185,8 +196,10 @@ def test_bytes_are_counted():
     assert size("sqrt") == 3 * 96 + 5 * 48
     assert size("full", 30) == 2 * size("full") > 4 * size("trajectory")
     last = hypergradient(inner, outer, theta, hyper, method="unroll", steps=15, lr=0.1)
-    before = hypergradient(inner, outer, theta, hyper, method="unroll", steps=14, lr=0.1).theta
-    norm = torch.cat([v.reshape(-1) for v in torch.func.grad(inner)(before, hyper, 14).values()]).norm()
+    before = hypergradient(inner, outer, theta, hyper, method="unroll", steps=14,
+                           lr=0.1).theta
+    norm = torch.cat([v.reshape(-1) for v in torch.func.grad(inner)(
+        before, hyper, 14).values()]).norm()
     assert abs(last.diagnostics["inner_gradient_norm"] - norm) < 1e-12 * norm
     assert last.diagnostics["gradient_evaluations"] == 30
     assert last.diagnostics["second_order_products"] == 15
@@ -195,20 +208,22 @@ def test_bytes_are_counted():
 @pytest.mark.slow
 def test_compiled_is_exact():
     inner, outer, theta, hyper = _problem()
-    call = lambda **kw: hypergradient(inner, outer, theta, hyper, method="unroll", steps=15, **_rates,
-                                      **kw)
+    call = lambda **kw: hypergradient(inner, outer, theta, hyper, method="unroll", steps=15,
+                                      **_rates, **kw)
     plain = call()
     # 15 steps: three fours and three ones
     for storage, together in (("trajectory", True), ("trajectory", 4), ("sqrt", 1)):
         result = call(storage=storage, compile=together)
         torch.testing.assert_close(result.grads, plain.grads, rtol=1e-9, atol=1e-12)
-        counts = [{k: r.diagnostics[k] for k in ("gradient_evaluations", "second_order_products")}
+        counts = [{k: r.diagnostics[k] for k in (
+            "gradient_evaluations", "second_order_products")}
                   for r in (plain, result)]
         assert storage == "sqrt" or counts[0] == counts[1]
     kw = {"method": "unroll", "steps": 3, **_rates}
     for scale in torch.arange(1.0, 6.0):  # more graphs than torch allows one piece of code
         other = lambda t, h, s: scale * inner(t, h, s)
-        found = [hypergradient(other, outer, theta, hyper, compile=c, **kw).grads for c in (1, 0)]
+        found = [hypergradient(other, outer, theta, hyper, compile=c, **kw).grads
+                 for c in (1, 0)]
         torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
 
 # %% ../nbs/hypergradient/03_unroll.ipynb #92d5c814
@@ -216,16 +231,17 @@ def test_compiled_is_exact():
 def test_compiled_says_what_it_does_not_hear():
     inner, outer, theta, hyper = _problem()
     deaf = lambda t, h, s: inner(t, {"log_l2": -torch.ones(5).double()}, s)
-    bad = lambda t, h, s: inner(t, h, s) * torch.where(torch.as_tensor(s) == 2, torch.nan, 1.0)
-    call = lambda f, **kw: hypergradient(f, outer, theta, hyper, method="unroll", steps=5, lr=0.1,
-                                         compile=1, **kw)
+    bad = lambda t, h, s: inner(t, h, s) * torch.where(torch.as_tensor(s) == 2, torch.nan,
+                                                       1.0)
+    call = lambda f, **kw: hypergradient(f, outer, theta, hyper, method="unroll", steps=5,
+                                         lr=0.1, compile=1, **kw)
     with pytest.warns(UserWarning, match="inner ignores hyper"):
         found = call(deaf).grads["log_l2"]
     torch.testing.assert_close(found, 0.02 * hyper["log_l2"])
     with pytest.raises(FloatingPointError, match="step 2 of 5"):
         call(bad)
-    adam, plain = (hypergradient(inner, outer, theta, hyper, method="unroll", steps=5, lr=0.1,
-                                 optimiser="adam", compile=c)
+    adam, plain = (hypergradient(inner, outer, theta, hyper, method="unroll", steps=5,
+                                 lr=0.1, optimiser="adam", compile=c)
                    for c in (1, 0))
     torch.testing.assert_close(adam.grads, plain.grads, rtol=1e-9, atol=1e-12)
     assert adam.diagnostics.get("warning") is None

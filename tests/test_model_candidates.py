@@ -14,13 +14,16 @@ import torch
 from hypothesis import given, strategies as st
 
 
-CASES = {"linear": ((3,), (4,)), "linear+tanh:2": ((2, 3), (4,)), "polynomial:3": ((2,), (3,)),
+CASES = {"linear": ((3,), (4,)), "linear+tanh:2": ((2, 3), (4,)),
+         "polynomial:3": ((2,), (3,)),
          "conv1d+relu:3": ((2, 7), (3, 4)), "conv2d:3": ((2, 5, 4), (3, 5, 4))}
 
 # %% ../nbs/model/01_candidates.ipynb #ae194018
 def test_identity_needs_equal_shapes():
-    assert candidate("identity").weights((3, 4), (3, 4)) == {} and candidate("zero").apply is None
-    with pytest.raises(ValueError, match=r"equal shapes, not \(3,\) and \(4,\); 'linear' changes "
+    assert candidate("identity").weights((3, 4), (3, 4)) == {}
+    assert candidate("zero").apply is None
+    with pytest.raises(ValueError, match=r"equal shapes, not \(3,\) and \(4,\); 'linear' "
+                                         r"changes "
                                          r"the shape"):
         candidate("identity").weights((3,), (4,))
     with pytest.raises(ValueError, match="takes no number"):
@@ -41,11 +44,13 @@ def test_columns_add_up_to_the_identity():
 # %% ../nbs/model/01_candidates.ipynb #a8eac691
 def test_linear_equals_torch_nn():
     layer = torch.nn.Linear(12, 5).double()
-    x = torch.randn(7, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.randn(7, 3, 4, generator=torch.Generator().manual_seed(0),
+                    dtype=torch.float64)
     w = {"weight": layer.weight.T, "bias": layer.bias}
     torch.testing.assert_close(candidate("linear").apply(w, x, (5,)), layer(x.flatten(1)))
     shapes = candidate("linear").weights((3, 4), (5,))
-    assert {k: v.shape for k, v in shapes.items()} == {k: tuple(v.shape) for k, v in w.items()}
+    assert {k: v.shape for k, v in shapes.items()} == {
+        k: tuple(v.shape) for k, v in w.items()}
     assert shapes["weight"].fan_in == 12 and shapes["bias"].gain == 0
 
 # %% ../nbs/model/01_candidates.ipynb #004ee37d
@@ -60,15 +65,17 @@ def test_activations_follow_their_formulas():
     z = torch.linspace(-4, 4, 33, dtype=torch.float64)
     for name, f in formulas.items():
         want = torch.tensor([f(v) for v in z.tolist()], dtype=z.dtype)
-        torch.testing.assert_close(candidate(f"linear+{name}").activate(z), want, rtol=1e-12,
-                                   atol=1e-12)
+        torch.testing.assert_close(candidate(f"linear+{name}").activate(z), want,
+                                   rtol=1e-12, atol=1e-12)
 
 # %% ../nbs/model/01_candidates.ipynb #444bb8ef
 def test_rectifier_keeps_the_second_moment():
-    z = torch.randn(200_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = torch.randn(200_000, generator=torch.Generator().manual_seed(0),
+                    dtype=torch.float64)
     relu = candidate("linear+relu")
     moment = relu.activate(relu.gain * z).square().mean()
-    assert abs(moment - 1) < 5 * (5 / len(z)) ** 0.5  # Var(relu(√2 z)²) = 5: five standard errors
+    # Var(relu(√2 z)²) = 5: five standard errors
+    assert abs(moment - 1) < 5 * (5 / len(z)) ** 0.5
 
 # %% ../nbs/model/01_candidates.ipynb #5160781d
 def test_random_start_keeps_the_variance():
@@ -88,15 +95,20 @@ def test_polynomial_equals_numpy():
         c, a = candidate(f"polynomial:{degree}"), rng.normal(size=(degree + 1, 1))
         assert c.weights((1,), (1,))["weight"].shape == a.shape
         got = c.apply({"weight": torch.from_numpy(a)}, x[:, None], (1,))[:, 0]
-        np.testing.assert_allclose(got, np.polynomial.Polynomial(a[:, 0])(x.numpy()), rtol=1e-12)
+        np.testing.assert_allclose(got, np.polynomial.Polynomial(a[:, 0])(x.numpy()),
+                                   rtol=1e-12)
 
 # %% ../nbs/model/01_candidates.ipynb #516b649a
 def test_convolutions_equal_torch_nn():
     g = torch.Generator().manual_seed(0)
-    for layer, spec, i, o in [(torch.nn.Conv1d(2, 3, 5, padding=2), "conv1d:5", (2, 9), (3, 9)),
-                              (torch.nn.Conv1d(2, 3, 3, stride=2, padding=1), "conv1d", (2, 9), (3, 5)),
-                              (torch.nn.Conv2d(2, 3, 3, padding=1), "conv2d:3", (2, 6, 5), (3, 6, 5)),
-                              (torch.nn.Conv2d(2, 3, 1, stride=2), "conv2d:1", (2, 6, 5), (3, 3, 3))]:
+    for layer, spec, i, o in [
+        (torch.nn.Conv1d(2, 3, 5, padding=2), "conv1d:5", (2, 9), (3, 9)),
+                              (torch.nn.Conv1d(2, 3, 3, stride=2, padding=1), "conv1d",
+                               (2, 9), (3, 5)),
+                              (torch.nn.Conv2d(2, 3, 3, padding=1), "conv2d:3", (2, 6, 5),
+                               (3, 6, 5)),
+                              (torch.nn.Conv2d(2, 3, 1, stride=2), "conv2d:1", (2, 6, 5),
+                               (3, 3, 3))]:
         c, x = candidate(spec), torch.randn(4, *i, generator=g)
         w = {"weight": layer.weight, "bias": layer.bias}
         assert {k: v.shape for k, v in c.weights(i, o).items()} == {
@@ -107,23 +119,27 @@ def test_convolutions_equal_torch_nn():
 def test_convolution_errors():
     with pytest.raises(ValueError, match="must be odd; take 5"):
         candidate("conv2d:4")
-    with pytest.raises(ValueError, match=r"conv1d needs shapes \(channels, length\).* not \(2, 9\) and "
+    with pytest.raises(ValueError, match=r"conv1d needs shapes \(channels, length\).* not "
+                                         r"\(2, 9\) and "
                                          r"\(3, 4\)"):
         candidate("conv1d").weights((2, 9), (3, 4))
-    with pytest.raises(ValueError, match=r"conv2d needs shapes \(channels, height, width\)"):
+    with pytest.raises(ValueError, match=r"conv2d needs shapes \(channels, "
+                                         r"height, width\)"):
         candidate("conv2d").weights((9,), (3,))
 
 # %% ../nbs/model/01_candidates.ipynb #448512b0
 def test_pooling_takes_the_window_apart():
-    x = torch.randn(4, 2, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.randn(4, 2, 9, generator=torch.Generator().manual_seed(0),
+                    dtype=torch.float64)
     for spec, reduce in [("maxpool:3", torch.amax), ("meanpool:3", torch.mean),
                          ("meanpool:5", torch.mean)]:
         c, reach = candidate(spec), int(spec[-1]) // 2
         for length, stride in [(9, 1), (5, 2), (3, 3)]:
-            want = [reduce(x[..., max(0, j - reach):j + reach + 1], -1) for j in range(0, 9, stride)]
+            want = [reduce(x[..., max(0, j - reach):j + reach + 1], -1)
+                    for j in range(0, 9, stride)]
             assert c.weights((2, 9), (2, length)) == {}
-            torch.testing.assert_close(c.apply({}, x, (2, length)), torch.stack(want, -1), rtol=1e-14,
-                                       atol=1e-14)
+            torch.testing.assert_close(c.apply({}, x, (2, length)), torch.stack(want, -1),
+                                       rtol=1e-14, atol=1e-14)
     x = x[:, :1].reshape(4, 1, 3, 3)
     assert candidate("maxpool").apply({}, x, (1, 2, 2))[:, 0, 0, 0].equal(
         x[:, 0, :2, :2].flatten(1).amax(1))
@@ -135,13 +151,15 @@ def test_pooling_under_vmap_is_a_loop():
                        ("maxpool", (2, 6, 5), (2, 3, 3))]:
         c, x = candidate(name), torch.randn(3, 4, *i, generator=g)
         one = lambda v, c=c, o=o: c.apply({}, v, o)
-        torch.testing.assert_close(torch.func.vmap(one)(x), torch.stack([one(v) for v in x]))
+        torch.testing.assert_close(
+            torch.func.vmap(one)(x), torch.stack([one(v) for v in x]))
 
 # %% ../nbs/model/01_candidates.ipynb #44adc54e
 def test_pooling_errors():
     with pytest.raises(ValueError, match="must be odd; take 5"):
         candidate("maxpool:4")
-    with pytest.raises(ValueError, match=r"keeps the channels, it cannot lead from \(2, 9\) to \(3, "
+    with pytest.raises(ValueError, match=r"keeps the channels, it cannot lead from \(2, "
+                                         r"9\) to \(3, "
                                          r"5\); 'conv1d:1' can"):
         candidate("maxpool").weights((2, 9), (3, 5))
     for i, o in [((2, 9), (2, 4)), ((9,), (9,)), ((2, 9, 9), (2, 9))]:
@@ -150,7 +168,8 @@ def test_pooling_errors():
 
 # %% ../nbs/model/01_candidates.ipynb #d1fc4ebb
 def test_unknown_names_are_told():
-    with pytest.raises(ValueError, match=r"unknown candidate 'linaer'; did you mean 'linear'.* known: "
+    with pytest.raises(ValueError, match=r"unknown candidate 'linaer'; did you mean "
+                                         r"'linear'.* known: "
                                          r".*conv1d, conv2d, "):
         candidate("linaer")
     with pytest.raises(ValueError, match="did you mean 'linear.relu'"):
@@ -169,7 +188,8 @@ def test_stacks_are_their_members():
              for n, v in c.weights(i, o).items()}
         x = torch.randn(3, *i, generator=g, dtype=torch.float64)
         assert c.stacks
-        got, one = c.apply(w, x, o), [c.apply({n: v[j] for n, v in w.items()}, x, o) for j in range(k)]
+        got, one = c.apply(w, x, o), [c.apply({n: v[j] for n, v in w.items()}, x, o)
+                                      for j in range(k)]
         torch.testing.assert_close(got, torch.stack(one), rtol=1e-12, atol=1e-12)
 
 
@@ -187,7 +207,8 @@ def test_your_own_function():
     c = candidate("half+sin")
     x = torch.ones(2, 3)
     torch.testing.assert_close(c.activate(c.apply({"scale": 2 * x[0]}, x, (3,))), x.sin())
-    assert c.group == "half" and candidate("half").weights((3,), (3,)) == {"scale": Weight((3,))}
+    assert c.group == "half"
+    assert candidate("half").weights((3,), (3,)) == {"scale": Weight((3,))}
     third = Candidate("third", lambda i, o: {}, lambda w, x, o: x / 3)
     assert register("third", third.made) == register("third", third.made)
     assert candidate("third").apply is third.apply

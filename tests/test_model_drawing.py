@@ -26,9 +26,10 @@ def test_the_figure_shows_labels_and_probabilities():
 
     ax = GRAPH.draw(FOUND)
     texts = {t.get_text() for t in ax.texts}
-    assert texts == {"x\n5", "h1\n8", "h2\n8", "y\n3", "linear+tanh 0.70", "zero 0.96", "linear 0.90",
-                     "linear"}
-    arrows = dict(zip(GRAPH.candidates, (p for p in ax.patches if isinstance(p, FancyArrowPatch))))
+    assert texts == {"x\n5", "h1\n8", "h2\n8", "y\n3", "linear+tanh 0.70", "zero 0.96",
+                     "linear 0.90", "linear"}
+    arrows = dict(zip(GRAPH.candidates, (
+        p for p in ax.patches if isinstance(p, FancyArrowPatch))))
     assert arrows["h1->h2"].get_linewidth() > arrows["x->h1"].get_linewidth() > arrows[
         "x->h2"].get_linewidth()
     assert [arrows[e].get_linestyle() for e in GRAPH.candidates] == ["-", "--", "-", "-"]
@@ -52,7 +53,8 @@ def test_every_vertex_has_its_place():
 def test_wrong_probabilities_are_refused():
     with pytest.raises(ValueError, match="edge x->h1 has weights that sum to 1.5"):
         GRAPH.to_dot(FOUND | {"x->h1": [0.5, 0.5, 0.5]})
-    with pytest.raises(ValueError, match="unknown edge in the structure 'x->h3'; did you mean"):
+    with pytest.raises(ValueError, match="unknown edge in the structure 'x->h3'; did "
+                                         "you mean"):
         GRAPH.to_svg(FOUND | {"x->h3": [1.0]})
 
 # %% ../nbs/model/07_drawing.ipynb #4f8370f0
@@ -60,20 +62,25 @@ def test_svg_is_valid_and_escaped():
     odd = Graph({"<x&y>": (2, 3), "y": 2}, {"<x&y>->y": ("zero", "linear")})
     svg = ET.fromstring(odd.to_svg({"<x&y>->y": [0.25, 0.75]}))
     texts = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts == ["linear 0.75", "<x&y>", "2×3", "y", "2"] and odd._repr_html_() == odd.to_svg()
+    assert texts == ["linear 0.75", "<x&y>", "2×3", "y", "2"]
+    assert odd._repr_html_() == odd.to_svg()
     labels = [t.text for t in ET.fromstring(
         Graph.cube(2, 2, (1, 4)).to_svg({"x->h": [0.2, 0.9]})).iter() if t.text]
     assert "linear+tanh:4 0.90" in labels and not any("tanh:1 " in t for t in labels)
 
 # %% ../nbs/model/07_drawing.ipynb #3d449a5e
 def test_dot_text_reads_back():
-    g = Graph({'x "1"': 5, "h\\2": 4, "y": 3}, {'x "1"->h\\2': ("zero", "linear"), "h\\2->y": "linear"})
+    g = Graph({'x "1"': 5, "h\\2": 4, "y": 3},
+              {'x "1"->h\\2': ("zero", "linear"), "h\\2->y": "linear"})
     string = r'"((?:[^"\\]|\\.)*)"'
     plain = lambda s: re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], s)
     text = g.to_dot({'x "1"->h\\2': [0.3, 0.7]})
-    edges = [tuple(map(plain, m)) for m in re.findall(rf"^  {string} -> {string} \[label={string},",
+    edges = [tuple(map(plain, m)) for m in re.findall(rf"^  {string} -> {string} "
+                                                      rf"\[label={string},",
                                                       text, re.M)]
     assert edges == [('x "1"', "h\\2", "linear 0.70"), ("h\\2", "y", "linear")]
-    nodes = [tuple(map(plain, m)) for m in re.findall(rf"^  {string} \[label={string}\];", text, re.M)]
+    nodes = [tuple(map(plain, m)) for m in re.findall(rf"^  {string} \[label={string}\];",
+                                                      text, re.M)]
     assert nodes == [('x "1"', 'x "1"\n5'), ("h\\2", "h\\2\n4"), ("y", "y\n3")]
-    assert text.startswith("digraph bstruct {") and text.endswith("}\n") and text.count("{") == 1
+    assert text.startswith("digraph bstruct {") and text.endswith("}\n")
+    assert text.count("{") == 1

@@ -11,15 +11,17 @@ import pytest
 # %% ../nbs/model/11_filed.ipynb #52049636
 GRAPH = {"vertices": [{"name": "x", "shape": [2]},
                       {"name": "y", "shape": [1], "aggregation": "sum"}],
-         "edges": [{"source": "x", "target": "y", "candidates": ["linear"], "fixed": False}],
+         "edges": [{"source": "x", "target": "y", "candidates": ["linear"],
+                    "fixed": False}],
          "domain": "simplex", "variables": {"x->y": {"family": "cube"}}}
 FIELDS = {"vertices": ("vertices",), "the name of a vertex": ("vertices", 0, "name"),
           "the shape of 'x'": ("vertices", 0, "shape"),
           "the aggregation of 'y'": ("vertices", 1, "aggregation"),
           "edges": ("edges",), "the source of an edge": ("edges", 0, "source"),
-          "the candidates of x->y": ("edges", 0, "candidates"), "fixed": ("edges", 0, "fixed"),
-          "domain": ("domain",),
-          "variables": ("variables",), "the family of x->y": ("variables", "x->y", "family")}
+          "the candidates of x->y": ("edges", 0, "candidates"),
+          "fixed": ("edges", 0, "fixed"), "domain": ("domain",),
+          "variables": ("variables",),
+          "the family of x->y": ("variables", "x->y", "family")}
 
 
 @pytest.mark.parametrize("words", FIELDS)

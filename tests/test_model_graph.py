@@ -22,7 +22,8 @@ from bstruct.structure.simplex import Simplex
 # %% ../nbs/model/02_graph.ipynb #c1e4d008
 def test_valid_exactly_when_networkx_says_so():
     @given(st.integers(2, 6).flatmap(
-        lambda n: st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), max_size=9)
+        lambda n: st.sets(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)),
+                          max_size=9)
                                      .map(lambda pairs: (n, pairs))))
     def check(case):
         n, pairs = case
@@ -45,18 +46,20 @@ def test_valid_exactly_when_networkx_says_so():
 
 # %% ../nbs/model/02_graph.ipynb #03feb19a
 def test_the_cycle_is_shown():
-    with pytest.raises(ValueError, match="cycle, (a -> b -> a|b -> a -> b); remove one of its edges"):
+    with pytest.raises(ValueError, match="cycle, (a -> b -> a|b -> a -> b); remove one of "
+                                         "its edges"):
         Graph({"x": 2, "a": 2, "b": 2, "y": 2},
               {"x->a": "linear", "a->b": "linear", "b->a": "linear", "b->y": "linear"})
-    with pytest.raises(ValueError, match="vertex 'b' is unreachable from the input 'x'; add an edge to "
-                                         "it or remove it"):
+    with pytest.raises(ValueError, match="vertex 'b' is unreachable from the input 'x'; "
+                                         "add an edge to it or remove it"):
         Graph({"x": 2, "b": 2, "y": 2}, {"x->y": "linear", "b->y": "linear"})
     with pytest.raises(ValueError, match="vertex 'b' leads nowhere, the output is 'y'"):
         Graph({"x": 2, "b": 2, "y": 2}, {"x->y": "linear", "x->b": "linear"})
 
 # %% ../nbs/model/02_graph.ipynb #e5f2ca8d
 def test_bad_graphs_are_refused():
-    def refused(message, vertices=(("x", 2), ("y", 3)), edges=(("x->y", "linear"),), **rest):
+    def refused(message, vertices=(("x", 2), ("y", 3)), edges=(("x->y", "linear"),),
+                **rest):
         with pytest.raises(ValueError, match=message) as info:
             Graph(dict(vertices), dict(edges), **rest)
         assert "\n" not in str(info.value)
@@ -64,13 +67,15 @@ def test_bad_graphs_are_refused():
 
     refused(r"edge x->y, 'identity': identity needs equal shapes, not \(2,\) and \(3,\)",
             edges=[("x->y", "identity")])
-    refused(r"edge x->y, 'relu': unknown candidate 'relu'; did you mean 'linear.relu'.*known: ",
+    refused(r"edge x->y, 'relu': unknown candidate 'relu'; did you mean "
+            r"'linear.relu'.*known: ",
             edges=[("x->y", "relu")])
     refused(r"edge x->y, 'linear:4': the width 4 is more than the 3 units",
             edges=[("x->y", "linear:4")])
     refused(r"edge x->y, 'conv1d:3': conv1d needs shapes", edges=[("x->y", "conv1d:3")])
     refused("unknown vertex of edge hidden1->y 'hidden1'; did you mean 'hidden'",
-            [("x", 2), ("hidden", 2), ("y", 2)], [("x->hidden", "linear"), ("hidden1->y", "linear")])
+            [("x", 2), ("hidden", 2), ("y", 2)],
+            [("x->hidden", "linear"), ("hidden1->y", "linear")])
     refused("'x-y' is not of the form 'source->target'", edges=[("x-y", "linear")])
     refused("needs at least one, each once", edges=[("x->y", ())])
     refused("needs at least one, each once", edges=[("x->y", ("linear", "linear"))])
@@ -88,16 +93,18 @@ def test_bad_graphs_are_refused():
 
 # %% ../nbs/model/02_graph.ipynb #7bf04c1a
 def test_concatenation_shares_the_units():
-    wide = lambda units: Graph((Vertex("x", (4,)), Vertex("h", (4,)), Vertex("y", (units,), "concat")),
+    wide = lambda units: Graph(
+        (Vertex("x", (4,)), Vertex("h", (4,)), Vertex("y", (units,), "concat")),
                                (Edge("x", "h", ("linear",)), Edge("x", "y", ("identity",)),
                                 Edge("h", "y", ("identity",))))
     assert [wide(8).shapes(e) for e in wide(8).incoming("y")] == [((4,), (4,))] * 2
-    with pytest.raises(ValueError, match="'y' concatenates 2 edges, which do not divide its 9 units; "
-                                         "give it 10"):
+    with pytest.raises(ValueError, match="'y' concatenates 2 edges, which do not divide "
+                                         "its 9 units; give it 10"):
         wide(9)
-    with pytest.raises(ValueError, match="unknown aggregation of vertex 'y' 'concatenate'; did you "
-                                         "mean 'concat'"):
-        Graph((Vertex("x", (4,)), Vertex("y", (4,), "concatenate")), (Edge("x", "y", ("linear",)),))
+    with pytest.raises(ValueError, match="unknown aggregation of vertex 'y' 'concatenate'; "
+                                         "did you mean 'concat'"):
+        Graph((Vertex("x", (4,)), Vertex("y", (4,), "concatenate")),
+              (Edge("x", "y", ("linear",)),))
 
 # %% ../nbs/model/02_graph.ipynb #da85689f
 def test_structures_are_counted():
@@ -120,7 +127,8 @@ def test_edges_may_choose_in_different_ways():
                            "h->y": Cube(("linear",), "h->y")}
     assert g.n_structures == 4 * 2 * 2 == len({tuple(s.items()) for s in g.structures()})
     assert not g.exclusive
-    assert g == Graph(sizes, edges, {"x->h": Cube(("linear", "identity")), "h->y": "cube"}) != Graph(
+    assert g == Graph(sizes, edges, {"x->h": Cube(("linear", "identity")),
+                                     "h->y": "cube"}) != Graph(
         sizes, edges)
     assert Graph(sizes, edges, domain="cube") == Graph(sizes, edges, "cube")
     assert Graph(sizes, edges).exclusive
@@ -131,17 +139,21 @@ def test_edges_may_choose_in_different_ways():
 def test_restriction():
     g = Graph({"x": 2, "y": 2}, {"x->y": ("zero", "linear", "identity")})
     assert g.restrict({"x->y": "identity"}) == Graph({"x": 2, "y": 2}, {"x->y": "identity"})
-    assert g.restrict({"x->y": ("zero", "linear")}).n_structures == 2 and g.restrict({}) == g
+    assert g.restrict({"x->y": ("zero", "linear")}).n_structures == 2
+    assert g.restrict({}) == g
     with pytest.raises(ValueError, match="needs at least one"):
         g.restrict({"x->y": ()})
     c = Graph({"x": 2, "y": 2}, {"x->y": ("linear", "identity", "linear+tanh")}, "cube")
-    assert c.restrict({"x->y": ()}) == Graph({"x": 2, "y": 2}, {"x->y": "zero"}) and c.restrict({}) == c
+    assert c.restrict({"x->y": ()}) == Graph({"x": 2, "y": 2}, {"x->y": "zero"})
+    assert c.restrict({}) == c
     pair = c.restrict({"x->y": ("linear", "identity")})
     assert pair.edges[0] == Edge("x", "y", ("linear", "identity"), fixed=True)
     assert pair.n_structures == 1 and not pair.variables and not pair.exclusive
-    assert c.restrict({"x->y": ("identity",)}) == c.restrict({"x->y": "identity"}) == g.restrict(
+    assert c.restrict({"x->y": ("identity",)}) == c.restrict(
+        {"x->y": "identity"}) == g.restrict(
         {"x->y": "identity"})
-    with pytest.raises(ValueError, match="unknown candidate of edge x->y 'linaer'; did you mean "
+    with pytest.raises(ValueError, match="unknown candidate of edge x->y 'linaer'; did "
+                                         "you mean "
                                          "'linear'"):
         g.restrict({"x->y": "linaer"})
     with pytest.raises(ValueError, match="unknown edge 'x->z'; did you mean 'x->y'"):
@@ -151,7 +163,8 @@ def test_restriction():
 def test_a_candidate_object_may_stand_for_its_name():
     double = Candidate("double", lambda i, o: {}, lambda w, x, o: 2 * x)
     g = Graph({"x": 3, "y": 3}, {"x->y": ("identity", double)})
-    assert g.edges[0].candidates == ("identity", "double") and g == Graph.from_json(g.to_json())
+    assert g.edges[0].candidates == ("identity", "double")
+    assert g == Graph.from_json(g.to_json())
     assert g == Graph({"x": 3, "y": (3,)}, (Edge("x", "y", ("identity", "double")),))
     assert hash(g) is not None
 
@@ -174,16 +187,20 @@ def graph_arguments(draw):
 
 # %% ../nbs/model/02_graph.ipynb #7307ffc2
 def test_a_range_is_ordered_and_shrinks_its_vertex():
-    g = Graph({"x": 2, "h": 6, "y": 1}, {"x->h": "linear+tanh:1..6:poisson:1", "h->y": "linear"})
+    g = Graph({"x": 2, "h": 6, "y": 1},
+              {"x->h": "linear+tanh:1..6:poisson:1", "h->y": "linear"})
     v = g.variables["x->h"]
     assert g.n_structures == 6 and v.levels == (1, 2, 3, 4, 5, 6) and v.prior == "poisson:1"
     assert g.restrict({"x->h": "linear+tanh:3"}).vertex("h").shape == (3,)
-    assert g.restrict({"x->h": ("linear+tanh:2", "linear+tanh:4")}).vertex("h").shape == (4,)
+    assert g.restrict({"x->h": ("linear+tanh:2", "linear+tanh:4")}).vertex("h").shape == (
+        4,)
     assert Graph.from_json(g.to_json()) == g and g.to_dict()["version"] == 2
     with_skip = Graph({"x": 6, "h": 6, "y": 1},
                       {"x->h": ("zero", "linear+tanh:1..6"), "h->y": "linear"})
-    assert with_skip.restrict({"x->h": "zero"}).vertex("h").shape == (6,)  # nothing leads in
-    same = Graph({"x": 2, "h": 6, "y": 1}, {"x->h": tuple(f"linear+tanh:{n}" for n in range(1, 7)),
+    # nothing leads in
+    assert with_skip.restrict({"x->h": "zero"}).vertex("h").shape == (6,)
+    same = Graph({"x": 2, "h": 6, "y": 1},
+                 {"x->h": tuple(f"linear+tanh:{n}" for n in range(1, 7)),
                                              "h->y": "linear"})
     # one of several: as before
     assert same.restrict({"x->h": "linear+tanh:3"}).vertex("h").shape == (6,)
@@ -207,7 +224,8 @@ def test_a_file_carries_the_oldest_version_that_holds_the_graph():
     simplex, cube = Graph(sizes, edges), Graph(sizes, edges, "cube")
     assert [g.to_dict()["version"] for g in (
         simplex, cube, cube.restrict({"x->y": ("linear", "identity")}))] == [1, 1, 2]
-    assert simplex.to_dict() == {"format": "bstruct.graph", "version": 1, "domain": "simplex",
+    assert simplex.to_dict() == {"format": "bstruct.graph", "version": 1,
+                                 "domain": "simplex",
         "vertices": tuple({"name": n, "shape": (2,), "aggregation": "sum"} for n in "xy"),
         "edges": ({"source": "x", "target": "y", "candidates": ("linear", "identity")},)}
     switch = Graph(sizes, {"x->y": "linear"}, {"x->y": "cube"})
@@ -218,9 +236,11 @@ def test_a_file_carries_the_oldest_version_that_holds_the_graph():
 def test_foreign_files_are_refused():
     text = Graph({"x": 2, "y": 2}, {"x->y": "linear"}).to_json()
     data = json.loads(text)
-    for bad, message in [(text[:-20], "not JSON, or cut off"), ("[1, 2]", "not a graph of bstruct"),
+    for bad, message in [(text[:-20], "not JSON, or cut off"),
+                         ("[1, 2]", "not a graph of bstruct"),
                          ("{}", "not a graph"),
-                         ({**data, "version": 3}, "version 3, this release reads version 1 and 2"),
+                         ({**data, "version": 3}, "version 3, this release reads "
+                                                  "version 1 and 2"),
                          ({k: v for k, v in data.items() if k != "edges"},
                           "damaged graph: KeyError 'edges'"),
                          ({**data, "vertices": [3]}, "damaged graph: vertices"),

@@ -14,7 +14,8 @@ from bstruct.model.graph import Graph
 def test_layers_have_ranges_of_widths():
     g = Graph.ordered(5, 1, ("1..4:poisson:1",))
     assert g == ordered(5, 1, ("1..4:poisson:1",)) and g.n_structures == 10
-    assert g.variables["x->h1"].levels == (0, 1, 2, 3, 4) and g.variables["x->h1"].prior == "poisson:1"
+    assert g.variables["x->h1"].levels == (0, 1, 2, 3, 4)
+    assert g.variables["x->h1"].prior == "poisson:1"
     two = Graph.ordered(5, 2, ("1..4", 3, "2..3"), linear=False)
     assert two.n_structures == 8 and two.order() == ["x", "h1", "h2", "h3", "y"]
     small = two.restrict({"x->h1": "linear+tanh:2", "h2->h3": "linear+tanh:2"})

@@ -23,12 +23,14 @@ def several(graph, m, seed=0):
 
 
 def both_ways(graph, m=9, n=5, share=True, own_rows=False):
-    "Outputs and gradients by weights and inputs, of the vmapped supernet and of the paths."
+    # Outputs and gradients by weights and inputs, of the vmapped supernet and of the
+    # paths.
     net, g = Supernet(graph, share=share), torch.Generator().manual_seed(1)
     _, gamma = several(graph, m)
     weights = net.init(g, batch=(m,), dtype=torch.float64)
     shape = graph.vertices[0].shape
-    x = torch.randn((m, n, *shape) if own_rows else (n, *shape), generator=g, dtype=torch.float64)
+    x = torch.randn((m, n, *shape) if own_rows else (n, *shape), generator=g,
+                    dtype=torch.float64)
     found = []
     wide = vmap(net, in_dims=(0, 0, 0 if own_rows else None))
     for run in (wide, lambda w, s, x: Paths(net, s, m)(w, x, not own_rows)):
@@ -56,8 +58,8 @@ def test_every_activation_has_its_derivative():
 def test_paths_are_the_vmapped_supernet():
     graphs = [Graph.dense(3, 2, hidden=(4, 4)),
               Graph.dense(3, 2, hidden=(4,), candidates=("zero", "linear+gelu")),
-              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2", "linear+sin:3",
-                                                           "polynomial:2")),
+              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2",
+                                                           "linear+sin:3", "polynomial:2")),
               Graph.cell(3, 2, width=4, nodes=2), Graph.cell((2, 6), 3, width=4, nodes=2)]
     for graph in graphs:
         for share in (True, False):
@@ -81,7 +83,8 @@ def test_mixtures_are_refused():
     import pytest
     graph = Graph.dense(3, 2, hidden=(4,), candidates=("zero", "linear+tanh"))
     net = Supernet(graph, share=True)
-    for gamma, said in (({"x->h1": torch.tensor([[0.5, 0.5]])}, "not one-hot"), ({}, "x->h1")):
+    for gamma, said in (({"x->h1": torch.tensor([[0.5, 0.5]])}, "not one-hot"),
+                        ({}, "x->h1")):
         with pytest.raises(ValueError, match=said):
             Paths(net, gamma, 1)
 
@@ -89,12 +92,13 @@ def test_mixtures_are_refused():
 def test_all_paths_are_the_supernet_at_vertices():
     from bstruct.model.structure import encode
     graphs = (Graph.dense(3, 2, hidden=(4, 4)), Graph.cell((2, 6), 3, width=4, nodes=2),
-              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2", "linear+sin:3",
-                                                           "polynomial:2")))
+              Graph.dense(3, 2, hidden=(4, 4), candidates=("identity", "linear+tanh:2",
+                                                           "linear+sin:3", "polynomial:2")))
     for graph in graphs:
         for share in (True, False):
             net, g = Supernet(graph, share=share), torch.Generator().manual_seed(0)
-            w, x = net.init(g, dtype=torch.float64), torch.randn(5, *graph.vertices[0].shape,
+            w, x = net.init(g, dtype=torch.float64), torch.randn(
+                5, *graph.vertices[0].shape,
                                                                  generator=g).double()
             some = list(graph.structures())[::7]
             for structure, got in zip(some, all_paths(net, w, some, x)):

@@ -22,7 +22,8 @@ def test_dense_graph():
     assert list(g.choices) == ["x->h1", "x->h2", "h1->h2"]
     assert list(Graph.dense(40, 10, hidden=(8, 8, 8), skip=False).choices) == [
         "x->h1", "h1->h2", "h2->h3"]
-    g = Graph.dense((2, 9), 3, hidden=((4, 9), (4, 9), 16), candidates=("zero", "identity", "linear"))
+    g = Graph.dense((2, 9), 3, hidden=((4, 9), (4, 9), 16),
+                    candidates=("zero", "identity", "linear"))
     have = {e: "identity" in cs for e, cs in g.candidates.items()}
     assert len(have) == 7 and [e for e in have if have[e]] == ["h1->h2"]
     assert Graph.dense(3, 2, hidden=()).candidates == {"x->y": ("linear",)}
@@ -38,10 +39,10 @@ def test_convolutional_graph():
     assert g.candidates["h1->h3"] == ("zero", "conv1d:1", "maxpool:3")
     assert g.candidates["h1->h2"] == (*g.candidates["x->h1"], "maxpool:3")
     assert g.candidates["h3->y"] == ("linear",)
-    g = Graph.convolutional((3, 9, 16), 2, channels=(3, 4), kernels=(3,), activations=("silu",),
-                            skip=False)
-    assert g.candidates == {"x->h1": ("conv2d+silu:3", "maxpool:3"), "h1->h2": ("conv2d+silu:3",),
-                            "h2->y": ("linear",)}
+    g = Graph.convolutional((3, 9, 16), 2, channels=(3, 4), kernels=(3,),
+                            activations=("silu",), skip=False)
+    assert g.candidates == {"x->h1": ("conv2d+silu:3", "maxpool:3"),
+                            "h1->h2": ("conv2d+silu:3",), "h2->y": ("linear",)}
     assert g.vertex("h2").shape == (4, 3, 4)
     for wrong in (40, (40,), (1, 2, 3, 4)):
         with pytest.raises(ValueError, match="take Graph.dense"):
@@ -54,18 +55,22 @@ def test_convolutional_equals_torch_nn():
     g = Graph.convolutional((1, 11), 3, channels=(4, 4))
     choice = {"x->h1": "conv1d+tanh:5", "h1->h2": "maxpool:3", "x->h2": "conv1d:1"}
     net, nn = Supernet(g.restrict(choice)), torch.nn
-    w = {k: v[0] for k, v in net.init(torch.Generator().manual_seed(0), dtype=torch.float64).items()}
-    first, short, last = nn.Conv1d(1, 4, 5, 2, 2).double(), nn.Conv1d(1, 4, 1, 4).double(), nn.Linear(
+    w = {k: v[0] for k, v in net.init(torch.Generator().manual_seed(0),
+                                      dtype=torch.float64).items()}
+    first, short, last = nn.Conv1d(1, 4, 5, 2, 2).double(), nn.Conv1d(
+        1, 4, 1, 4).double(), nn.Linear(
         12, 3).double()
     for layer, prefix in [(first, "x->h1/conv1d:5/"), (short, "x->h2/conv1d:1/"),
                           (last, "h2->y/linear/")]:
         weight = w[prefix + "weight"]
         layer.weight.data, layer.bias.data = weight.T if layer is last else weight, w[
             prefix + "bias"] + 0.1
-    x = torch.randn(6, 1, 11, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x = torch.randn(6, 1, 11, generator=torch.Generator().manual_seed(1),
+                    dtype=torch.float64)
     h2 = nn.MaxPool1d(3, 2, 1)(first(x).tanh()) + short(x)
     stacked = {k: (v + 0.1 * k.endswith("bias"))[None] for k, v in w.items()}
-    torch.testing.assert_close(net(stacked, {}, x), last(h2.flatten(1)), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(net(stacked, {}, x), last(h2.flatten(1)), rtol=1e-12,
+                               atol=1e-12)
 
 # %% ../nbs/model/03_presets.ipynb #404785d0
 def test_cells():
@@ -75,9 +80,11 @@ def test_cells():
         f"{a}->{b}" for a, b in combinations(["p0", "c1.n1", "c1.n2", "c1.n3", "c1.n4"], 2)}
     g = Graph.cell((1, 12, 10), 5, width=4, nodes=2, cells=3)
     third = {"p1->c3.n1", "p1->c3.n2", "p2->c3.n1", "p2->c3.n2", "c3.n1->c3.n2"}
-    assert {e for e in g.choices if "c3." in e} == third and g.vertex("c3").shape == (8, 12, 10)
+    assert {e for e in g.choices if "c3." in e} == third
+    assert g.vertex("c3").shape == (8, 12, 10)
     assert g.n_structures == 4 ** (3 + 5 + 5)
-    assert g.candidates["p0->c1.n1"] == ("zero", "identity", "conv2d+relu:3", "conv2d+relu:5")
+    assert g.candidates["p0->c1.n1"] == ("zero", "identity", "conv2d+relu:3",
+                                         "conv2d+relu:5")
 
 # %% ../nbs/model/03_presets.ipynb #da6a0921
 def test_polynomial_graph():
@@ -90,15 +97,18 @@ def test_polynomial_graph():
 # %% ../nbs/model/03_presets.ipynb #6af065b4
 def test_cube_graph():
     g = Graph.cube(7, 3, widths=(2, 4, 8))
-    assert g == cube(7, 3, (2, 4, 8)) and g.n_structures == 8 and g.vertex("h").shape == (8,)
+    assert g == cube(7, 3, (2, 4, 8)) and g.n_structures == 8
+    assert g.vertex("h").shape == (8,)
     assert g.candidates == {"x->h": ("linear+tanh:2", "linear+tanh:4", "linear+tanh:8"),
                             "h->y": ("linear",)}
     with pytest.raises(ValueError, match="edge x->h has candidates"):
         Graph.cube(7, 3, widths=())
     g = Graph.cube(3, 1, widths=(2, 4), columns=True)
-    assert g.n_structures == 2**3 * 2 and [v.exclusive for v in g.variables.values()] == [False, True]
+    assert g.n_structures == 2**3 * 2
+    assert [v.exclusive for v in g.variables.values()] == [False, True]
     net, x = Supernet(g.restrict(
         {"x->s": ("column:0", "column:2"), "s->h": "linear+tanh:4"})), torch.randn(5, 3)
     w = net.init(torch.Generator().manual_seed(0))
-    assert torch.equal(net(w, {}, x), net(w, {}, x * torch.tensor([1.0, 0, 1]))) and g.parameters(
+    assert torch.equal(net(w, {}, x), net(
+        w, {}, x * torch.tensor([1.0, 0, 1]))) and g.parameters(
         {"x->s": ("column:0", "column:2"), "s->h": "linear+tanh:4"}) == 4 * (2 + 1) + 4 + 1

@@ -18,7 +18,8 @@ SMALL = ("zero", "linear", "linear+relu", "linear+tanh")
 # %% ../nbs/model/09_reach.ipynb #8aa9e8ea
 def test_narrowed_graph_offers_what_was_chosen():
     graph = Graph.dense(2, 1, hidden=(4, 4), candidates=("zero", "linear", "linear+sin"))
-    chosen = [{"x->h1": c, "x->h2": "zero", "h1->h2": "linear"} for c in ("linear", "linear+sin")]
+    chosen = [{"x->h1": c, "x->h2": "zero", "h1->h2": "linear"}
+              for c in ("linear", "linear+sin")]
     small = narrowed(graph, chosen)
     assert small.choices == {"x->h1": ("linear", "linear+sin")} and small.n_structures == 2
     assert all(small.restrict({"x->h1": s["x->h1"]}) == graph.restrict(s) for s in chosen)
@@ -26,7 +27,8 @@ def test_narrowed_graph_offers_what_was_chosen():
 # %% ../nbs/model/09_reach.ipynb #de413a69
 def test_connected_structures_are_those_whose_output_varies():
     graph = Graph.dense(3, 2, hidden=(4, 4), candidates=("zero", "linear+tanh"))
-    net, x = Supernet(graph, share=True), torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    net, x = Supernet(graph, share=True), torch.randn(
+        5, 3, generator=torch.Generator().manual_seed(1))
     w = net.init(torch.Generator().manual_seed(0))
     for structure in graph.structures():
         gamma = {e: g[0] for e, g in one_hot(net, [structure]).items()}
@@ -38,12 +40,15 @@ def test_simplest_uses_its_input_and_little_else():
     options = list(graph.structures())
     least = simplest(graph, options)
     assert least == {"x->h1": "zero", "x->h2": "linear", "h1->h2": "zero"}
-    assert all(graph.parameters(least) <= graph.parameters(s) for s in options if connected(graph, s))
+    assert all(graph.parameters(least) <= graph.parameters(s) for s in options
+               if connected(graph, s))
 
 # %% ../nbs/model/09_reach.ipynb #6d2f0159
 def test_canonical_structures_compute_the_same():
-    graph = Graph.dense(3, 2, hidden=(4, 4), candidates=("linear+relu", "zero", "linear+tanh"))
-    net, x = Supernet(graph, share=True), torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    graph = Graph.dense(3, 2, hidden=(4, 4), candidates=(
+        "linear+relu", "zero", "linear+tanh"))
+    net, x = Supernet(graph, share=True), torch.randn(
+        5, 3, generator=torch.Generator().manual_seed(1))
     # biases are zero, so that an edge without input adds nothing
     w = net.init(torch.Generator().manual_seed(0))
     f = lambda s: net(w, {e: g[0] for e, g in one_hot(net, [s]).items()}, x)
@@ -58,9 +63,11 @@ def test_canonical_structures_compute_the_same():
 # %% ../nbs/model/09_reach.ipynb #dce4a78f
 def test_live_vertices_are_those_that_the_output_feels():
     graph = Graph.dense(3, 2, hidden=(4, 4), candidates=("zero", "linear+tanh"))
-    assert live(graph, {"x->h1": "linear+tanh", "x->h2": "linear+tanh", "h1->h2": "zero"}) == {
+    assert live(graph, {"x->h1": "linear+tanh", "x->h2": "linear+tanh",
+                        "h1->h2": "zero"}) == {
         "x", "h2", "y"}
-    assert live(graph, {"x->h1": "linear+tanh", "x->h2": "zero", "h1->h2": "linear+tanh"}) == {
+    assert live(graph, {"x->h1": "linear+tanh", "x->h2": "zero",
+                        "h1->h2": "linear+tanh"}) == {
         "x", "h1", "h2", "y"}
     assert live(graph, {"x->h1": "zero", "x->h2": "zero", "h1->h2": "linear+tanh"}) == set()
 
@@ -75,7 +82,8 @@ def test_neighbours_reach_everything():
         assert not live(graph, start)
         seen, new = set(), [start]
         while new:
-            around = [s for s in neighbours(graph, new.pop()) if tuple(s.items()) not in seen]
+            around = [s for s in neighbours(graph, new.pop())
+                      if tuple(s.items()) not in seen]
             seen |= {tuple(s.items()) for s in around}
             new += around
         assert seen == everything
@@ -90,15 +98,18 @@ def test_neighbours_differ_by_an_edge_or_an_ear():
     assert all(connected(graph, s) and s == canonical(graph, s) for s in found)
     assert [s for s in found if s["x->h1"] == "zero"] == [base | {"x->h2": "linear+tanh"}]
     ears = [(s["x->h1"], s["h1->h2"]) for s in found if s["x->h1"] != "zero"]
-    assert sorted(ears) == [("linear", "linear"), ("linear", "linear+tanh"), ("linear+tanh", "linear")]
-    assert base in neighbours(graph, base | {"x->h1": "linear", "h1->h2": "linear"})  # and back
+    assert sorted(ears) == [("linear", "linear"), ("linear", "linear+tanh"),
+                            ("linear+tanh", "linear")]
+    # and back
+    assert base in neighbours(graph, base | {"x->h1": "linear", "h1->h2": "linear"})
 
 # %% ../nbs/model/09_reach.ipynb #16540fff
 def test_subsets_have_neighbours_and_ends():
     graph = Graph.cube(3, 1, widths=(4,), columns=True)
     a, b, c = graph.choices["x->s"]
     assert not connected(graph, {"x->s": ()}) and connected(graph, {"x->s": (b,)})
-    assert live(graph, {"x->s": ()}) == set() and live(graph, {"x->s": (a, c)}) == {"x", "s", "h", "y"}
+    assert live(graph, {"x->s": ()}) == set()
+    assert live(graph, {"x->s": (a, c)}) == {"x", "s", "h", "y"}
     assert network_of(graph, {"x->s": (b,)})[0] == ("h->y", "linear")
     assert len(network_of(graph, {"x->s": ()})) == 2
     around = lambda s: {n["x->s"] for n in neighbours(graph, {"x->s": s})}
@@ -108,18 +119,22 @@ def test_subsets_have_neighbours_and_ends():
     assert simplest(graph, options) == {"x->s": (a,)}
     assert canonical(graph, {"x->s": (a,)}) == {"x->s": (a,)}
     mixed = Graph({"x": 2, "h": 2, "y": 1},
-                  {"x->h": ("linear", "identity"), "h->y": ("zero", "linear")}, {"x->h": "cube"})
-    assert canonical(mixed, {"x->h": ("linear",), "h->y": "zero"}) == {"x->h": (), "h->y": "zero"}
+                  {"x->h": ("linear", "identity"), "h->y": ("zero", "linear")},
+                  {"x->h": "cube"})
+    assert canonical(mixed, {"x->h": ("linear",), "h->y": "zero"}) == {
+        "x->h": (), "h->y": "zero"}
     assert {tuple(s.values()) for s in neighbours(mixed, {"x->h": (), "h->y": "zero"})} == {
         # an ear, with each candidate of its edge by itself
         (("identity",), "linear"), (("linear",), "linear")}
     small = narrowed(mixed, [{"x->h": ("linear",), "h->y": "linear"}])
-    assert small.choices == {"x->h": ("linear", "identity")} and small.candidates["h->y"] == ("linear",)
+    assert small.choices == {"x->h": ("linear", "identity")}
+    assert small.candidates["h->y"] == ("linear",)
 
 # %% ../nbs/model/09_reach.ipynb #b8a6d1da
 def test_names_of_one_network_are_told_by_equal_outputs():
     graph = Graph.dense(3, 2, (4, 4), SMALL)
-    net, x = Supernet(graph, share=True), torch.randn(5, 3, generator=Generator().manual_seed(0))
+    net, x = Supernet(graph, share=True), torch.randn(
+        5, 3, generator=Generator().manual_seed(0))
     weights = net.init(Generator().manual_seed(1))
     g = Generator().manual_seed(2)
     # biases that count
@@ -133,4 +148,5 @@ def test_names_of_one_network_are_told_by_equal_outputs():
         assert all((y == same[0]).all() for y in same)
     firsts = torch.stack([same[0] for same in outputs.values()]).flatten(1)
     assert torch.pdist(firsts).min() > 1e-4
-    assert len({network_of(g, s) for g in [Graph.dense(40, 10)] for s in g.structures()}) == 186
+    assert len({network_of(g, s) for g in [Graph.dense(40, 10)]
+                for s in g.structures()}) == 186

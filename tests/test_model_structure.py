@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bstruct.model.graph import Graph
 from bstruct.model.structure import check, decode, encode, harden, relax, sample
 
-EDGES = {"x->h": ("zero", "linear", "identity"), "x->y": ("zero", "linear"), "h->y": "linear"}
+EDGES = {"x->h": ("zero", "linear", "identity"), "x->y": ("zero", "linear"),
+         "h->y": "linear"}
 GRAPHS = [Graph({"x": 3, "h": 3, "y": 3}, EDGES, way)
           for way in ("simplex", "cube", {"x->y": "cube"})]
 
@@ -27,13 +28,16 @@ def test_names_round_trip():
             e: (len(every), len(c)) for e, c in g.choices.items()}
         assert decode(g, batch) == every and decode(g, encode(g, every[1])) == every[1]
         check(g, batch, hard=True)
-    assert encode(GRAPHS[0], {"x->h": "identity", "x->y": "zero"})["x->h"].tolist() == [0, 0, 1]
+    assert encode(GRAPHS[0], {"x->h": "identity", "x->y": "zero"})["x->h"].tolist() == [
+        0, 0, 1]
 
 # %% ../nbs/model/04_structure.ipynb #c3fa9464
 def test_wrong_names_are_told():
-    with pytest.raises(ValueError, match="does not choose on edge x->y; take of zero, linear"):
+    with pytest.raises(ValueError, match="does not choose on edge x->y; take of "
+                                         "zero, linear"):
         encode(GRAPHS[0], {"x->h": "zero"})
-    with pytest.raises(ValueError, match="unknown candidate of x->y 'identity'; known: linear, zero"):
+    with pytest.raises(ValueError, match="unknown candidate of x->y 'identity'; known: "
+                                         "linear, zero"):
         encode(GRAPHS[0], {"x->h": "zero", "x->y": "identity"})
     with pytest.raises(ValueError, match="takes 2 candidates; on the simplex it takes one"):
         encode(GRAPHS[0], {"x->h": ("zero", "linear"), "x->y": "zero"})
@@ -52,13 +56,17 @@ def test_harden_gives_the_nearest_vertex():
 # %% ../nbs/model/04_structure.ipynb #37021cb2
 def test_a_weight_of_one_half_is_not_taken():
     cube = GRAPHS[1]
-    half = {e: torch.full((len(c),), 0.5, dtype=torch.float64) for e, c in cube.choices.items()}
-    above = {e: v + torch.eye(len(v), dtype=torch.float64)[0] * 1e-12 for e, v in half.items()}
+    half = {e: torch.full((len(c),), 0.5, dtype=torch.float64)
+            for e, c in cube.choices.items()}
+    above = {e: v + torch.eye(len(v), dtype=torch.float64)[0] * 1e-12
+             for e, v in half.items()}
     assert all(not v.any() for v in harden(cube, half).values())
     assert set(decode(cube, half).values()) == {()}
-    assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)] for v in harden(cube, above).values())
+    assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)]
+               for v in harden(cube, above).values())
     # first of equals
-    assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)] for v in harden(GRAPHS[0], half).values())
+    assert all(v.tolist() == [1.0, *[0.0] * (len(v) - 1)]
+               for v in harden(GRAPHS[0], half).values())
 
 # %% ../nbs/model/04_structure.ipynb #b719af61
 def test_relax_limits():
@@ -66,7 +74,8 @@ def test_relax_limits():
         logits = {e: torch.randn(20, len(c), generator=torch.Generator().manual_seed(1))
                   for e, c in g.choices.items()}
         hard = harden(g, relax(g, logits))
-        for temperature, goal in [(1e-6, hard), (1e6, relax(g, {e: 0 * v for e, v in logits.items()}))]:
+        for temperature, goal in [
+            (1e-6, hard), (1e6, relax(g, {e: 0 * v for e, v in logits.items()}))]:
             for e, gamma in relax(g, logits, temperature).items():
                 torch.testing.assert_close(gamma, goal[e], atol=1e-4, rtol=0)
         for temperature in (0.3, 4.0):
@@ -80,13 +89,16 @@ def test_relax_limits():
 def test_what_is_no_structure():
     g = GRAPHS[0]
     good = encode(g, {"x->h": "zero", "x->y": "linear"})
-    for edge, gamma, message in [("x->h", [1.0, 0.0], r"shape \(2,\); the last axis must be 3"),
-                                 ("x->h", [2.0, -1.0, 0.0], "from -1 to 2; they lie between 0 and 1"),
+    for edge, gamma, message in [
+        ("x->h", [1.0, 0.0], r"shape \(2,\); the last axis must be 3"),
+                                 ("x->h", [2.0, -1.0, 0.0],
+                                  "from -1 to 2; they lie between 0 and 1"),
                                  ("x->h", [float("nan"), 1.0, 0.0], "from nan to nan"),
                                  ("x->y", [0.5, 0.6], "sum to 1.1"),
-                                 ("x->y", [0.5, 0.5], "between the vertices of the simplex; "
-                                                      "use harden"),
-                                 ("h->y", [1.0], "unknown edge in the structure 'h->y'; did you mean")]:
+                                 ("x->y", [0.5, 0.5], "between the vertices of the "
+                                                      "simplex; use harden"),
+                                 ("h->y", [1.0], "unknown edge in the structure 'h->y'; "
+                                                 "did you mean")]:
         with pytest.raises(ValueError, match=message):
             check(g, good | {edge: torch.tensor(gamma)}, hard=True)
     with pytest.raises(ValueError, match="no weights for edge x->y; give 2"):
@@ -103,7 +115,8 @@ def test_uniform_draws():
         for e, v in g.variables.items():
             k = v.size
             # Dirichlet(1)
-            mean, var = (1 / k, (k - 1) / (k * k * (k + 1))) if v.exclusive else (1 / 2, 1 / 12)
+            mean, var = (1 / k, (k - 1) / (k * k * (k + 1))) if v.exclusive else (
+                1 / 2, 1 / 12)
             assert (soft[e].mean(0) - mean).abs().max() < 4.5 * (var / n) ** 0.5
             # kurtosis at most 9: standard error 0.02
             assert (soft[e].var(0) / var - 1).abs().max() < 0.06

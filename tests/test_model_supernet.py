@@ -34,12 +34,15 @@ def test_networks_written_by_hand():
                                                          "linear+tanh"))
     for share in (False, True):
         net = Supernet(graph, share)
-        w, x = net.init(seeded(0), dtype=f64), torch.randn(9, 5, generator=seeded(1), dtype=f64)
+        w, x = net.init(seeded(0), dtype=f64), torch.randn(9, 5, generator=seeded(1),
+                                                           dtype=f64)
         w = {name: v + 0.1 * torch.randn(v.shape, generator=seeded(2), dtype=f64)
              for name, v in w.items()}
 
-        def layer(edge, row, w=w, index=(lambda v, row: v) if share else (lambda v, row: v[row])):
-            weight, bias = (index(w[f"{edge}/linear/{part}"], row) for part in ("weight", "bias"))
+        def layer(edge, row, w=w, index=(lambda v, row: v) if share
+                  else (lambda v, row: v[row])):
+            weight, bias = (index(w[f"{edge}/linear/{part}"], row)
+                            for part in ("weight", "bias"))
             new = torch.nn.Linear(*weight.shape, dtype=f64)
             with torch.no_grad():
                 new.weight.copy_(weight.T), new.bias.copy_(bias)
@@ -47,18 +50,22 @@ def test_networks_written_by_hand():
 
         deep = torch.nn.Sequential(layer("x->h1", 1), torch.nn.ReLU(), layer("h1->h2", 2),
                                    torch.nn.Tanh(), layer("h2->y", 0))
-        got = net(w, encode(graph, {"x->h1": "linear+relu", "x->h2": "zero", "h1->h2": "linear+tanh"},
+        got = net(w, encode(graph, {"x->h1": "linear+relu", "x->h2": "zero",
+                                    "h1->h2": "linear+tanh"},
                             f64), x)
         assert_same(got, deep(x))
-        h2 = torch.tanh(layer("x->h2", 2)(x)) + layer("h1->h2", 0)(layer("x->h1", 1)(x).relu())
-        got = net(w, encode(graph, {"x->h1": "linear+relu", "x->h2": "linear+tanh", "h1->h2": "linear"},
+        h2 = torch.tanh(layer("x->h2", 2)(x)) + layer("h1->h2", 0)(
+            layer("x->h1", 1)(x).relu())
+        got = net(w, encode(graph, {"x->h1": "linear+relu", "x->h2": "linear+tanh",
+                                    "h1->h2": "linear"},
                             f64), x)
         assert_same(got, layer("h2->y", 0)(h2))
 
 # %% ../nbs/model/05_supernet.ipynb #74beefba
 def by_loop(net, weights, structure, x):
     "Every candidate on its own; the independent reference of this page."
-    values = {net.graph.vertices[0].name: x.reshape(x.shape[0], *net.graph.vertices[0].shape)}
+    values = {net.graph.vertices[0].name: x.reshape(
+        x.shape[0], *net.graph.vertices[0].shape)}
     for vertex in map(net.graph.vertex, net.graph.order()[1:]):
         parts = []
         for edge in net.graph.incoming(vertex.name):
@@ -69,18 +76,22 @@ def by_loop(net, weights, structure, x):
                     continue
                 r = row[c.group] = row.get(c.group, -1) + 1
                 prefix = f"{edge.name}/{c.group}/"
-                w = {n[len(prefix):]: v if net.shared[n] else v[r] for n, v in weights.items()
+                w = {n[len(prefix):]: v if net.shared[n] else v[r]
+                     for n, v in weights.items()
                      if n.startswith(prefix)}
-                z = c.activate(c.apply(w, values[edge.source], out).reshape(total.shape)).clone()
+                z = c.activate(c.apply(w, values[edge.source], out).reshape(
+                    total.shape)).clone()
                 z[:, c.width or out[0]:] = 0
-                total = total + (structure[edge.name][k] if edge.name in structure else 1) * z
+                total = total + (structure[edge.name][k] if edge.name in structure
+                                 else 1) * z
             parts.append(total)
-        values[vertex.name] = torch.cat(parts, 1) if vertex.aggregation == "concat" else sum(parts)
+        values[vertex.name] = torch.cat(
+            parts, 1) if vertex.aggregation == "concat" else sum(parts)
     return values[net.graph.vertices[-1].name]
 
 
-NAMES = ["zero", "linear", "linear+tanh", "linear+relu:1", "linear+tanh:2", "linear+softplus:2",
-         "polynomial:2", "polynomial+sin:2"]
+NAMES = ["zero", "linear", "linear+tanh", "linear+relu:1", "linear+tanh:2",
+         "linear+softplus:2", "polynomial:2", "polynomial+sin:2"]
 
 
 @st.composite
@@ -120,14 +131,16 @@ def test_equals_the_loop_over_candidates():
 def test_concatenation_and_images():
     for share in (False, True):
         net = Supernet(Graph.cell((2, 6, 5), 3, width=3, nodes=2, cells=2), share)
-        w, x = net.init(seeded(0), dtype=f64), torch.randn(4, 60, generator=seeded(1), dtype=f64)
+        w, x = net.init(seeded(0), dtype=f64), torch.randn(4, 60, generator=seeded(1),
+                                                           dtype=f64)
         s = sample(net.graph, seeded(2), dtype=f64)
         assert_same(net(w, s, x), by_loop(net, w, s, x))
         assert_same(net(w, s, x), net(w, s, x.reshape(4, 2, 6, 5)))
         widths = Graph({"x": (2, 4), "h": (3, 4), "y": 2},
                        {"x->h": ("linear", "linear+tanh:2"), "h->y": "linear"})
         net = Supernet(widths, share)
-        w, x, s = net.init(seeded(0), dtype=f64), x[:, :8], sample(widths, seeded(2), dtype=f64)
+        w, x, s = net.init(seeded(0), dtype=f64), x[:, :8], sample(
+            widths, seeded(2), dtype=f64)
         assert_same(net(w, s, x), by_loop(net, w, s, x))
 
 # %% ../nbs/model/05_supernet.ipynb #323c9083
@@ -136,14 +149,16 @@ def test_convolutions_written_by_hand():
                   {"x->h": ("zero", "conv1d+relu:3", "conv1d+tanh:3", "conv1d+relu:5"),
                    "h->y": "linear"})
     net = Supernet(graph)
-    w, x = net.init(seeded(0), dtype=f64), torch.randn(6, 2, 9, generator=seeded(1), dtype=f64)
+    w, x = net.init(seeded(0), dtype=f64), torch.randn(6, 2, 9, generator=seeded(1),
+                                                       dtype=f64)
     assert net.weight_shapes["x->h/conv1d:3/weight"] == (2, 3, 2, 3)
     assert net.fan_in["x->h/conv1d:3/weight"] == 6
     for name, key, row, act in [("conv1d+relu:3", "conv1d:3", 0, F.relu),
                                 ("conv1d+tanh:3", "conv1d:3", 1, torch.tanh),
                                 ("conv1d+relu:5", "conv1d:5", 0, F.relu)]:
         k = w[f"x->h/{key}/weight"][row]
-        h = act(F.conv1d(x, k, w[f"x->h/{key}/bias"][row], stride=2, padding=k.shape[-1] // 2))
+        h = act(F.conv1d(x, k, w[f"x->h/{key}/bias"][row], stride=2,
+                         padding=k.shape[-1] // 2))
         y = F.linear(h.flatten(1), w["h->y/linear/weight"][0].T, w["h->y/linear/bias"][0])
         assert_same(net(w, encode(graph, {"x->h": name}, f64), x), y)
 
@@ -159,7 +174,8 @@ def test_widths_are_zero_rows():
             W = w["x->h/linear/weight"][k].clone()
             W[:, width:] = 0
             h = h + gamma["x->h"][k] * torch.tanh(x @ W)
-        assert_same(net(w, gamma, x), h @ w["h->y/linear/weight"][0] + w["h->y/linear/bias"][0])
+        assert_same(net(w, gamma, x), h @ w["h->y/linear/weight"][0]
+                    + w["h->y/linear/bias"][0])
 
 # %% ../nbs/model/05_supernet.ipynb #c07af552
 def test_vmap_equals_a_loop():
@@ -176,7 +192,8 @@ def test_vmap_equals_a_loop():
             got = vmap(lambda w, s: net(w, s, x),
                        tuple(a if t else None for a, t in zip(axes, args)))(*args)
             for b in range(3):
-                assert_same(got[b], net(*(pick(t, b) if a == 0 else t for t, a in zip(args, axes)), x),
+                assert_same(got[b], net(
+                    *(pick(t, b) if a == 0 else t for t, a in zip(args, axes)), x),
                             1e-10)
 
 
@@ -188,7 +205,8 @@ def test_order_of_candidates_does_not_matter():
     @given(cases(), st.randoms())
     def check(case, random):
         net, weights, structure, x = random_case(case)
-        order = {e: random.sample(range(len(cs)), len(cs)) for e, cs in net.candidates.items()}
+        order = {e: random.sample(range(len(cs)), len(cs))
+                 for e, cs in net.candidates.items()}
         edges = tuple(replace(e, candidates=tuple(e.candidates[i] for i in order[e.name]))
                       for e in net.graph.edges)
         kinds = {e: family_of(v) for e, v in net.graph.variables.items()}
@@ -199,7 +217,8 @@ def test_order_of_candidates_does_not_matter():
             for i in order[edge.name]:
                 rows.setdefault(groups[i], []).append(groups[:i].count(groups[i]))
             for key, index in rows.items():
-                own = {n: v for n, v in weights.items() if n.startswith(f"{edge.name}/{key}/")}
+                own = {n: v for n, v in weights.items()
+                       if n.startswith(f"{edge.name}/{key}/")}
                 moved |= {n: v[index] for n, v in own.items() if not net.shared[n]}
         gammas = {e: gamma[order[e]] for e, gamma in structure.items()}
         assert_same(other(moved, gammas, x), net(weights, structure, x), 1e-10)
@@ -209,14 +228,15 @@ def test_order_of_candidates_does_not_matter():
 
 # %% ../nbs/model/05_supernet.ipynb #263e4a3f
 def test_gradients_are_finite_differences():
-    smooth = ("zero", "linear", "linear+tanh:2", "linear+sin", "linear+softplus", "linear+sigmoid:1",
-              "linear+gelu", "polynomial:2")
+    smooth = ("zero", "linear", "linear+tanh:2", "linear+sin", "linear+softplus",
+              "linear+sigmoid:1", "linear+gelu", "polynomial:2")
     for share in (False, True):
         net = Supernet(Graph.dense(2, 1, hidden=(2,), candidates=smooth), share)
         w, s = net.init(seeded(0), dtype=f64), sample(net.graph, seeded(1), dtype=f64)
         x = torch.randn(2, 2, generator=seeded(2), dtype=f64)
         leaves = [v.clone().requires_grad_() for v in (*w.values(), *s.values(), x)]
-        f = lambda *v, net=net, w=w, s=s: net(dict(zip(w, v)), dict(zip(s, v[len(w):])), v[-1])
+        f = lambda *v, net=net, w=w, s=s: net(dict(zip(w, v)), dict(zip(s, v[len(w):])),
+                                              v[-1])
         assert torch.autograd.gradcheck(f, leaves, eps=1e-6, atol=1e-7, rtol=1e-6)
 
 # %% ../nbs/model/05_supernet.ipynb #44612734
@@ -263,19 +283,21 @@ def test_a_narrow_network_keeps_the_first_units():
     for choice in graph.structures():
         small, cut = net.individual(weights, choice)
         assert {n: tuple(v.shape[1:]) for n, v in cut.items()} == small.weight_shapes
-        assert_same(small(pick(cut, 1), {}, x), net(pick(weights, 1), encode(graph, choice, f64), x),
-                    1e-12)
+        assert_same(small(pick(cut, 1), {}, x),
+                    net(pick(weights, 1), encode(graph, choice, f64), x), 1e-12)
 
 # %% ../nbs/model/05_supernet.ipynb #2a14551c
 def test_sharing_is_exact_at_vertices():
-    graph = Graph.dense(4, 2, hidden=(4, 3), candidates=("zero", "identity", "linear", "linear+tanh:2",
+    graph = Graph.dense(4, 2, hidden=(4, 3), candidates=("zero", "identity", "linear",
+                                                         "linear+tanh:2",
                                                          "linear+sin", "polynomial:2"))
     net, x = Supernet(graph, share=True), torch.randn(5, 4, generator=seeded(1), dtype=f64)
     every = list(graph.structures())[::5]
     weights = net.init(seeded(0), (len(every),), dtype=f64)
     loss = lambda w, s: net(w, s, x).square().sum()
     batch = encode(graph, every, f64)
-    values, grads = vmap(net, (0, 0, None))(weights, batch, x), vmap(grad(loss))(weights, batch)
+    values, grads = vmap(net, (0, 0, None))(weights, batch, x), vmap(grad(loss))(
+        weights, batch)
     for b, choice in enumerate(every):
         small, cut = net.individual(pick(weights, b), choice)
         assert_same(values[b], small(cut, {}, x))
@@ -309,26 +331,32 @@ def test_random_starts():
     w = net.init(seeded(0), (20,))
     sd = w["x->h1/linear/weight"].std((0, 2, 3)) * 10  # 200,000 draws a candidate
     torch.testing.assert_close(sd, torch.tensor([2**0.5, 1.0]), rtol=0.01, atol=0)
-    assert not w["x->h1/linear/bias"].any() and w["h1->y/linear/weight"].shape == (20, 1, 100, 3)
+    assert not w["x->h1/linear/bias"].any()
+    assert w["h1->y/linear/weight"].shape == (20, 1, 100, 3)
     again = net.init(seeded(0), (20,))
     assert all(torch.equal(w[n], again[n]) for n in w)
     assert not torch.equal(*w["h1->y/linear/weight"][:2])
-    shared = Supernet(net.graph, share=True).init(seeded(0), dtype=f64)["x->h1/linear/weight"]
+    shared = Supernet(net.graph, share=True).init(
+        seeded(0), dtype=f64)["x->h1/linear/weight"]
     assert shared.dtype == f64 and abs(shared.std() * 10 / ((2**0.5 + 1) / 2) - 1) < 0.03
 
 # %% ../nbs/model/05_supernet.ipynb #53161055
 def test_errors_name_value_and_remedy():
     net = Supernet(Graph.dense(4, 2, hidden=(3,), candidates=("zero", "linear")))
     w, x = net.init(seeded(0)), torch.zeros(5, 4)
-    with pytest.raises(ValueError, match="no weights for edge x->h1; give 2, one a candidate"):
+    with pytest.raises(ValueError, match="no weights for edge x->h1; give 2, one a "
+                                         "candidate"):
         net(w, {}, x)
-    with pytest.raises(ValueError, match=r"shape \(3, 2\), not \(2,\); use torch.func.vmap"):
+    with pytest.raises(ValueError, match=r"shape \(3, 2\), not \(2,\); use "
+                                         r"torch.func.vmap"):
         net(w, {"x->h1": torch.ones(3, 2)}, x)
-    with pytest.raises(ValueError, match=r"the input has 7 features, vertex 'x' has shape \(4,\)"):
+    with pytest.raises(ValueError, match=r"the input has 7 features, vertex 'x' has "
+                                         r"shape \(4,\)"):
         net(w, {"x->h1": torch.ones(2)}, torch.zeros(5, 7))
     copy = pickle.loads(pickle.dumps(net))
     assert copy.graph == net.graph
-    assert torch.equal(copy(w, {"x->h1": torch.ones(2)}, x), net(w, {"x->h1": torch.ones(2)}, x))
+    assert torch.equal(copy(w, {"x->h1": torch.ones(2)}, x),
+                       net(w, {"x->h1": torch.ones(2)}, x))
     assert net(w, {"x->h1": torch.ones(2)}, x[:0]).shape == (0, 2)
 
 # %% ../nbs/model/05_supernet.ipynb #4a09834a
@@ -348,7 +376,8 @@ def test_functions_of_your_own():
 @pytest.mark.gpu
 def test_gpu_agrees_with_cpu():
     net = Supernet(Graph.dense(5, 3, hidden=(4, 4)))
-    w, s = net.init(seeded(0), (6,), dtype=f64), sample(net.graph, seeded(1), (6,), dtype=f64)
+    w, s = net.init(seeded(0), (6,), dtype=f64), sample(net.graph, seeded(1), (6,),
+                                                        dtype=f64)
     x = torch.randn(7, 5, generator=seeded(2), dtype=f64)
     move = lambda tree: {n: v.cuda() for n, v in tree.items()}
     assert_same(vmap(net, (0, 0, None))(move(w), move(s), x.cuda()).cpu(),

@@ -20,7 +20,8 @@ seeded = lambda seed: torch.Generator().manual_seed(seed)
 # %% ../nbs/model/06_usage.ipynb #41c1b1d7
 def test_used_exactly_where_the_jacobian_is_not_zero():
     graph = Graph.dense(3, 2, hidden=(3, 3), output=("zero", "linear"),
-                        candidates=("zero", "linear", "linear+tanh:2", "identity", "linear+sin"))
+                        candidates=("zero", "linear", "linear+tanh:2", "identity",
+                                    "linear+sin"))
     x = torch.randn(4, 3, generator=seeded(1), dtype=f64)
     every = list(graph.structures())
     for share in (False, True):
@@ -28,7 +29,8 @@ def test_used_exactly_where_the_jacobian_is_not_zero():
         weights = {n: torch.randn(s, generator=seeded(len(n)), dtype=f64)
                    for n, s in net.weight_shapes.items()}
         output = lambda w, s, net=net: net(w, s, x)
-        jacobian = vmap(torch.func.jacrev(output), (None, 0))(weights, encode(graph, every, f64))
+        jacobian = vmap(torch.func.jacrev(output),
+                        (None, 0))(weights, encode(graph, every, f64))
         used = vmap(net.usage)(encode(graph, every, f64))
         assert len(every) == 250
         for name, u in used.items():
@@ -41,7 +43,8 @@ def test_used_exactly_where_the_jacobian_is_not_zero():
 def test_images_and_concatenation():
     graph = Graph.cell((2, 3, 3), 2, width=2, nodes=2)
     x = torch.randn(3, 2, 3, 3, generator=seeded(1), dtype=f64)
-    smooth = {e: tuple(c.replace("relu", "tanh") for c in cs) for e, cs in graph.candidates.items()}
+    smooth = {e: tuple(c.replace("relu", "tanh") for c in cs)
+              for e, cs in graph.candidates.items()}
     graph = Graph(graph.vertices, tuple(type(e)(e.source, e.target, smooth[e.name])
                                         for e in graph.edges))
     net = Supernet(graph)
@@ -75,24 +78,28 @@ def test_counts_are_sums_of_usage():
                   {"x->s": "cube", "h->y": "cube"})
     signal = Graph({"x": (2, 4), "h": (3, 4), "y": 2},
                    {"x->h": ("conv1d+tanh:3", "linear+sin:1", "zero"), "h->y": "linear"})
-    cells = Graph.cell(3, 2, width=2, nodes=2, candidates=("zero", "identity", "identity+sigmoid",
+    cells = Graph.cell(3, 2, width=2, nodes=2, candidates=(
+        "zero", "identity", "identity+sigmoid",
                                                            "linear+tanh"))
     for graph in (mixed, signal, cells, Graph.cube(3, 2, widths=(1, 3))):
         every = list(graph.structures())[::7 if graph is cells else 1]
         used = vmap(Supernet(graph).usage)(encode(graph, every, f64))
         total = sum(u.flatten(1).sum(1) for u in used.values())
-        assert [parameters(graph, s) for s in every] == total.tolist() and len(set(total.tolist())) >= 3
+        assert [parameters(graph, s) for s in every] == total.tolist()
+        assert len(set(total.tolist())) >= 3
 
 # %% ../nbs/model/06_usage.ipynb #b58733c7
 def test_parameters_by_hand():
     graph = Graph.cube(3, 2, widths=(1, 3))
     one, three = graph.edges[0].candidates
     assert {c["x->h"]: graph.parameters(c) for c in graph.structures()} == {
-        (): 2, (one,): 4 * 1 + 1 * 2 + 2, (three,): 4 * 3 + 3 * 2 + 2, (one, three): 4 * 1 + 4 * 3 + 3
+        (): 2, (one,): 4 * 1 + 1 * 2 + 2, (three,): 4 * 3 + 3 * 2 + 2, (
+            one, three): 4 * 1 + 4 * 3 + 3
                                                                             * 2 + 2}
     assert [Graph.polynomial(4).parameters({"x->y": f"polynomial:{d}"})
             for d in range(5)] == [1, 2, 3, 4, 5]
-    assert Supernet(Graph.polynomial(0)).usage({}) == {"x->y/polynomial:0/weight": torch.ones(1, 1, 1)}
+    assert Supernet(Graph.polynomial(0)).usage({}) == {
+        "x->y/polynomial:0/weight": torch.ones(1, 1, 1)}
     with pytest.raises(ValueError, match="does not choose on edge x->h"):
         graph.parameters({})
 
@@ -108,7 +115,8 @@ def test_soft_usage_bounds_the_probability_of_use():
     p = torch.stack([(batch[e] * soft[e]).sum(-1) for e in batch]).prod(0)
     bound, exact = net.usage(soft), {n: torch.tensordot(p, u, 1)
                                      for n, u in vmap(net.usage)(batch).items()}
-    assert abs(p.sum() - 1) < 1e-12 and all((bound[n] >= exact[n] - 1e-12).all() for n in exact)
+    assert abs(p.sum() - 1) < 1e-12
+    assert all((bound[n] >= exact[n] - 1e-12).all() for n in exact)
     # one way to each: no sum is cut
     for name in ("x->h1/linear/weight", "x->h2/linear/bias", "h1->h2/linear/weight"):
         torch.testing.assert_close(bound[name], exact[name])

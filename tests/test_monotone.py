@@ -24,8 +24,8 @@ def posterior(log_a, c):
     return DATA / c * var, var
 
 def optimum(c, levels, log_a):
-    # Index of the best precision of a grid. "joint": q maximises Q too; "bi-level": q maximises L,
-    # where c_reg is 1.
+    # Index of the best precision of a grid. "joint": q maximises Q too; "bi-level": q
+    # maximises L, where c_reg is 1.
     loc, var = posterior(log_a, c if levels == "joint" else 1.0)
     kl = divergence(loc, var, log_a)
     i = int((fit(loc, var) - c * kl).argmax())
@@ -35,14 +35,16 @@ def optimum(c, levels, log_a):
 def test_joint_optima_have_the_least_divergence():
     log_a = torch.linspace(-6, 3, 9001, dtype=torch.float64)
     weights = (0.2, 0.5, 1.0, 2.0, 5.0, 1e6)
-    found = {levels: [optimum(c, levels, log_a) for c in weights] for levels in ("joint", "bi-level")}
+    found = {levels: [optimum(c, levels, log_a) for c in weights]
+             for levels in ("joint", "bi-level")}
     for levels, points in found.items():
         kl = [float(p[2]) for p in points]
         assert all(a >= b - 1e-12 for a, b in zip(kl, kl[1:])), levels
     for loc, var, kl in found["joint"]:
         assert abs(kl - divergence(loc, var, log_a).min()) < 1e-6
     gaps = [kl - divergence(loc, var, log_a).min() for loc, var, kl in found["bi-level"]]
-    assert min(gaps) > -1e-9 and max(gaps) > 0.005  # a precision that is not the best for its q
+    # a precision that is not the best for its q
+    assert min(gaps) > -1e-9 and max(gaps) > 0.005
     assert found["joint"][-1][2] < 1e-9 and found["bi-level"][-1][2] > 1
 
 # %% ../nbs/objectives/12_monotone.ipynb #a88d8e1c
@@ -71,7 +73,8 @@ def test_local_paths_are_monotone():
         H = -torch.func.hessian(lambda x: bumps(x) - c * half_square(x))(x)
         assert torch.linalg.eigvalsh(H).min() > 0
         better = climb(torch.tensor([0.98, 0.0], dtype=torch.float64), c)
-        assert bumps(x) - c * half_square(x) < 0.9 * (bumps(better) - c * half_square(better))
+        assert bumps(x) - c * half_square(x) < 0.9 * (
+            bumps(better) - c * half_square(better))
         g = torch.func.grad(half_square)(x)
         slope = -g @ torch.linalg.solve(H, g)
         up, down = climb(x, c + 1e-5), climb(x, c - 1e-5)
@@ -90,7 +93,8 @@ def test_the_limit_and_its_bound():
     for c in (1e2, 1e4, 1e6):
         # F* = 0, and the pair of the largest precision has F = -5 and hardly any divergence
         loc, var = posterior(wide[-1], 1.0)
-        assert D(c, "bi-level", wide) <= divergence(loc, var, wide[-1]) + (0 - fit(loc, var)) / c
+        assert D(c, "bi-level", wide) <= divergence(loc, var, wide[-1]) + (
+            0 - fit(loc, var)) / c
     assert D(1e6, "bi-level", wide) < 1e-5 < 1 < D(1e6, "bi-level", narrow)
     assert D(1e6, "joint", narrow) < 1e-9
     loc, var = posterior(narrow, 1.0)

@@ -20,9 +20,11 @@ def terms_at_one_half(units):
     return int((0.5 <= k).sum()), int(((k - 1 <= 0.5) & (0.5 < k)).sum())
 
 def slope_and_two_readings(gamma=2.4):
-    "The slope of a loss in gamma by differences, by unit floor(gamma) from 0 and from 1."
+    # The slope of a loss in gamma by differences, by unit floor(gamma) from 0 and from
+    # 1.
     rng = np.random.default_rng(0)
-    h, W, Y = np.tanh(rng.standard_normal((30, 5))), rng.standard_normal(5), rng.standard_normal(30)
+    h, W, Y = np.tanh(rng.standard_normal((30, 5))), rng.standard_normal(
+        5), rng.standard_normal(30)
     out = lambda g: (h * np.clip(g - np.arange(5), 0, 1)) @ W
     loss = lambda g: 0.5 * ((out(g) - Y) ** 2).mean()
     each = lambda k: float(((out(gamma) - Y) * h[:, k] * W[k]).mean())
@@ -43,7 +45,8 @@ def test_intervals_of_the_note():
     assert terms_at_one_half(7) == (7, 1)
     slope, zero, one = slope_and_two_readings()
     assert abs(slope - zero) < 1e-8 and abs(slope - one) > 1e-3
-    with_rates, without = drift()  # by 2000 Euler steps of 1e-4, whose error is of their order
+    # by 2000 Euler steps of 1e-4, whose error is of their order
+    with_rates, without = drift()
     assert abs(with_rates) < 1e-5 and abs(without) > 1e-3
 
 # %% ../nbs/errata/02_note.ipynb #b50618e8
@@ -57,12 +60,14 @@ def derivative(f, kappa):
     return float((kappa * s * (1 - s) * test_function).sum() * cell)
 
 def at_a_zero(slope=3.0):
-    "Derivative at f = slope (2.7 - u): by the integral, as printed, divided by the slope."
+    # Derivative at f = slope (2.7 - u): by the integral, as printed, divided by the
+    # slope.
     g = math.cos(2.7) * (math.sin(1.3 * 2.7) + 0.3)
     return derivative(slope * (2.7 - u), 400.0), g, g / slope
 
 def one_update(t=0.5, kappa=5.0):
-    "A loss before and after the right step, and after the printed one with φ = f on the right."
+    # A loss before and after the right step, and after the printed one with φ = f on
+    # the right.
     x = np.linspace(0, 4, 401)
     y, target = np.sin(2 * x) + 0.5, 1.0
     loss = lambda f: 0.5 * ((sigmoid(kappa * f) * y).mean() - target) ** 2
@@ -83,20 +88,23 @@ def test_supports_of_the_note():
     assert abs(math.sqrt((delta**2).mean()) - math.sqrt(n)) < 1e-9
     before, after, printed = one_update()
     assert after < before and abs(printed - after) > 1e-3
-    assert abs(derivative(0 * u + 1, 400.0)) < 1e-100 and abs(derivative(0 * u - 1, 400.0)) < 1e-100
+    assert abs(derivative(0 * u + 1, 400.0)) < 1e-100
+    assert abs(derivative(0 * u - 1, 400.0)) < 1e-100
 
 # %% ../nbs/errata/02_note.ipynb #3216f08c
 def variances_with_one_sum():
-    "Variance of the number of units for grades (1, 1, 0) and (.7, .7, .6), switched together."
+    # Variance of the number of units for grades (1, 1, 0) and (.7, .7, .6), switched
+    # together.
     laws = [
-        from_grades(torch.tensor(mu, dtype=torch.float64)) for mu in ((1, 1, 0), (0.7, 0.7, 0.6))
+        from_grades(torch.tensor(mu, dtype=torch.float64))
+            for mu in ((1, 1, 0), (0.7, 0.7, 0.6))
     ]
     n = torch.arange(4, dtype=torch.float64)
     return [float((q * n**2).sum() - (q * n).sum() ** 2) for q in laws]
 
 def relabelled():
-    """Change of a layer's output when its hidden coordinates are permuted, and powers of two
-    kernels."""
+    """Change of a layer's output when its hidden coordinates are permuted, and powers
+    of two kernels."""
     rng = np.random.default_rng(0)
     A, W, x, p = (
         rng.standard_normal((3, 8)),

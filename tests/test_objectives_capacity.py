@@ -36,7 +36,8 @@ def test_grades_are_those_of_a_soft_interval():
     assert (grade.diff() <= 0).all() and grade[0] > 0.99 and grade[5] < 1e-4
     k = 400
     far = {"A": torch.ones(1, k).double(), "b": torch.ones(k).double()}
-    total = graded_features(rows, far, hyper)[0, 1:].sum() / (1.5 * torch.tanh(rows.x[0, 0] + 1))
+    total = graded_features(rows, far, hyper)[0, 1:].sum() / (
+        1.5 * torch.tanh(rows.x[0, 0] + 1))
     assert abs(float(total) - math.log1p(math.exp(4 * 2.6)) / 4) < 1e-9
 
 # %% ../nbs/objectives/09_capacity.ipynb #eaa6078e
@@ -72,11 +73,13 @@ def test_prequential_predicts_what_comes():
     F, noise = graded_features(rows, theta, hyper), float(hyper["log_noise"].exp())
     total = 0.0
     for a, b in ((20, 30), (30, 40)):
-        root = torch.cat([F[:a] / noise, torch.eye(7, dtype=torch.float64)])  # ridge as least squares
+        # ridge as least squares
+        root = torch.cat([F[:a] / noise, torch.eye(7, dtype=torch.float64)])
         w = torch.linalg.lstsq(
             root, torch.cat([rows.y[:a] / noise, torch.zeros(7).double()])[:, None]
         ).solution
-        total += float(torch.distributions.Normal(F[a:b] @ w[:, 0], noise).log_prob(rows.y[a:b]).sum())
+        total += float(torch.distributions.Normal(F[a:b] @ w[:, 0], noise).log_prob(
+            rows.y[a:b]).sum())
     assert abs(float(prequential_capacity(rows, theta, hyper)) + total) < 1e-6
 
 # %% ../nbs/objectives/09_capacity.ipynb #61e4690e
@@ -102,12 +105,13 @@ def test_every_capacity_has_a_hypergradient():
     for name in CAPACITIES:
         capacity = CAPACITIES[name]
         outer = lambda w, h, c=capacity: c(rows, w, h)
-        run = lambda h, method: hypergradient(inner, outer, theta, h, method=method, steps=8, lr=0.02,
-                                              momentum=0.5)
+        run = lambda h, method: hypergradient(inner, outer, theta, h, method=method,
+                                              steps=8, lr=0.02, momentum=0.5)
         moved = lambda e: float(run(hyper | {"gamma": hyper["gamma"] + e}, "forward").value)
         wanted = (moved(1e-5) - moved(-1e-5)) / 2e-5
         for method in ("forward", "reversible"):
             found = float(run(hyper, method).grads["gamma"])
-            assert abs(found - wanted) < 1e-5 * max(1, abs(wanted)), (name, method, found, wanted)
+            assert abs(found - wanted) < 1e-5 * max(1, abs(wanted)), (
+                name, method, found, wanted)
     with pytest.raises(ValueError, match="speed"):
         CAPACITIES["sped"]

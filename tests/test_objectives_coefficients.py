@@ -40,19 +40,22 @@ def small_model(seed=0):
 # %% ../nbs/objectives/03_coefficients.ipynb #43fa8f91
 def test_coefficients():
     assert Coefficients().single_level and Coefficients(2.0, 0.1, 0.2).single_level
-    assert not Coefficients(c_prior=2.0).single_level and not Coefficients(c_comb=1.0).single_level
+    assert not Coefficients(c_prior=2.0).single_level
+    assert not Coefficients(c_comb=1.0).single_level
     assert not Coefficients(c_reg=0, c_train=0, c_prior=0).single_level
     with pytest.raises(ValueError, match="c_reg is -1"):
         Coefficients(c_reg=-1)
     with pytest.raises(ValueError, match="c_comb is nan"):
         Coefficients(c_comb=math.nan)
-    with pytest.raises(ValueError, match=r"c_prior is \(1.0, -0.1\), must be finite and at least 0"):
+    with pytest.raises(ValueError, match=r"c_prior is \(1.0, -0.1\), must be finite and "
+                                         r"at least 0"):
         Coefficients(c_prior=(1.0, -0.1))
     assert Coefficients(c_comb=-2.0).c_comb == -2.0
 
 # %% ../nbs/objectives/03_coefficients.ipynb #3a1a81c9
 def test_single_level_has_one_definition():
-    assert Coefficients(c_prior=1.000001).single_level and not Coefficients(c_prior=1.0001).single_level
+    assert Coefficients(c_prior=1.000001).single_level
+    assert not Coefficients(c_prior=1.0001).single_level
     each = torch.tensor([1.0, 0.1, 0.01])  # float32
     assert Coefficients(c_reg=each, c_train=3.0, c_prior=3 * each).single_level
     assert not Coefficients(c_reg=each, c_prior=1.01 * each).single_level
@@ -77,40 +80,48 @@ def test_coefficients_follow_their_schedules():
 # %% ../nbs/objectives/03_coefficients.ipynb #f560a4ee
 def test_scale_minibatch():
     (values,) = doubles(0, (6, 12))
-    batches = values[:, torch.randperm(12, generator=torch.Generator().manual_seed(0))].reshape(6, 4, 3)
+    batches = values[:, torch.randperm(
+        12, generator=torch.Generator().manual_seed(0))].reshape(6, 4, 3)
     # unbiased over a partition
     assert torch.allclose(scale_minibatch(batches, 12).mean(-1), values.sum(-1))
     sizes = torch.tensor([12, 24])  # two models, three samples of the weights
     both = torch.stack([batches[:3, 0], batches[3:, 0]])
     want = torch.stack([12 * both[0].mean(), 24 * both[1].mean()])
     assert torch.allclose(scale_minibatch(both, sizes, (1, 2)), want)
-    assert torch.allclose(torch.func.vmap(scale_minibatch, (0, 0, None))(both.flatten(1), sizes, -1),
+    assert torch.allclose(torch.func.vmap(scale_minibatch, (0, 0, None))(
+        both.flatten(1), sizes, -1),
                           want)
 
 # %% ../nbs/objectives/03_coefficients.ipynb #5906ca2a
 def test_divergence_is_the_mean_log_ratio():
     from torch.distributions import Independent, Normal
-    from bstruct.distributions.gaussian import coupled_log_precision, kl_diagonal, kl_weights
+    from bstruct.distributions.gaussian import (
+        coupled_log_precision, kl_diagonal, kl_weights)
     from bstruct.distributions.gumbel_softmax import GumbelSoftmax
     from bstruct.distributions.gumbel_softmax_kl import kl_equal_temperature, kl_structure
 
     posterior, prior, structure = small_model()
     n, g = 50_000, torch.Generator().manual_seed(0)
-    loc, log_scale, log_a = posterior["loc"]["w"], posterior["log_scale"]["w"], prior["log_precision"][
+    loc, log_scale, log_a = posterior["loc"]["w"], posterior["log_scale"]["w"], prior[
+        "log_precision"][
         "w"]
     q, p = GumbelSoftmax(structure["x"], 0.4), GumbelSoftmax(prior["logits"]["x"], 0.4)
     log_gamma = q.rsample_log((n,), g)
     # a prior N(0, γ²/a) of all four weights, with the γ of the first candidate
     for coupled in (False, True):
-        a = coupled_log_precision(log_a, log_gamma[:, :1]) if coupled else log_a.expand(n, 1)
+        a = coupled_log_precision(log_a, log_gamma[:, :1]) if coupled else log_a.expand(
+            n, 1)
         w = loc + log_scale.exp() * torch.randn(n, *loc.shape, generator=g, dtype=loc.dtype)
-        ratio = Normal(loc, log_scale.exp()).log_prob(w) - Normal(0 * loc, (-0.5 * a).exp()).log_prob(w)
+        ratio = Normal(loc, log_scale.exp()).log_prob(w) - Normal(
+            0 * loc, (-0.5 * a).exp()).log_prob(w)
         ratio = ratio.sum(-1) + q.log_prob_log(log_gamma) - p.log_prob_log(log_gamma)
         each = torch.func.vmap(kl_diagonal, (None, None, 0))(loc, log_scale, a)
-        exact = divergence(each, kl_equal_temperature(structure["x"], prior["logits"]["x"]), samples=0)
+        exact = divergence(each, kl_equal_temperature(structure["x"], prior["logits"]["x"]),
+                           samples=0)
         assert abs(ratio.mean() - exact) < 4 * ratio.std() / math.sqrt(n), coupled
     weights = kl_weights(posterior["loc"], posterior["log_scale"], prior["log_precision"])
-    assert divergence(weights, kl_structure(structure, prior["logits"], kl_categorical)) < divergence(
+    assert divergence(weights, kl_structure(structure, prior["logits"],
+                                            kl_categorical)) < divergence(
         weights, kl_structure(structure, prior["logits"], kl_equal_temperature))
 
 # %% ../nbs/objectives/03_coefficients.ipynb #03fb1a0a
@@ -136,7 +147,8 @@ def test_objectives_and_their_signs():
         slope = torch.func.grad(f)(prior["logits"], c)
         moved = {e: l + 0.1 * slope[e] for e, l in prior["logits"].items()}
         change = repulsion(moved, [known]) - repulsion(prior["logits"], [known])
-        assert c * change > 0  # ascent on Q moves away for c_comb > 0 and towards for c_comb < 0
+        # ascent on Q moves away for c_comb > 0 and towards for c_comb < 0
+        assert c * change > 0
 
 # %% ../nbs/objectives/03_coefficients.ipynb #31e8a3bf
 def test_single_level_means_proportional_gradients():
@@ -145,9 +157,12 @@ def test_single_level_means_proportional_gradients():
 
     posterior, prior, structure = small_model()
     c = Coefficients(c_reg=2.0, c_train=0.5, c_prior=1.0)
-    kl = lambda loc: divergence(kl_weights(loc, posterior["log_scale"], prior["log_precision"]),
+    kl = lambda loc: divergence(
+        kl_weights(loc, posterior["log_scale"], prior["log_precision"]),
                                 kl_structure(structure, prior["logits"], kl_categorical))
-    f = lambda objective: lambda loc: objective(-sum(v.square().sum() for v in loc.values()), kl(loc),
+    f = lambda objective: lambda loc: objective(
+        -sum(v.square().sum() for v in loc.values()), kl(loc),
                                                 c)
-    inner, outer = (torch.func.grad(f(o))(posterior["loc"]) for o in (inner_objective, outer_objective))
+    inner, outer = (torch.func.grad(f(o))(posterior["loc"])
+                    for o in (inner_objective, outer_objective))
     assert c.single_level and all(torch.allclose(outer[k], 0.5 * inner[k]) for k in inner)

@@ -15,7 +15,8 @@ from hypothesis import given, strategies as st
 
 from bstruct.distributions.gaussian import kl_diagonal, kl_weights
 from bstruct.distributions.gumbel_softmax import GumbelSoftmax
-from bstruct.distributions.gumbel_softmax_moments import differential_entropy, mixing_entropy
+from bstruct.distributions.gumbel_softmax_moments import (
+    differential_entropy, mixing_entropy)
 
 def doubles(seed, *shapes):
     "Standard normal tensors in float64."
@@ -29,9 +30,11 @@ def weights(seed=0):
 
 # %% ../nbs/objectives/06_complexity.ipynb #0ebb1dd7
 def test_shared_axes_leave_one_precision_a_group():
-    for grouping, kept in (("model", 1), ("layer", 1), ("unit", 5 * 2), ("weight", 5 * 3 * 2)):
+    for grouping, kept in (("model", 1), ("layer", 1), ("unit", 5 * 2),
+                           ("weight", 5 * 3 * 2)):
         axes = shared_axes((5, 3, 2), grouping)
-        assert torch.zeros(5, 3, 2).sum(axes, keepdim=True).numel() == kept if axes else kept == 30
+        assert torch.zeros(5, 3, 2).sum(
+            axes, keepdim=True).numel() == kept if axes else kept == 30
     assert shared_axes((4,), "unit") == () and shared_axes((4,), "layer") == (0,)
     with pytest.raises(ValueError, match="did you mean 'layer'"):
         shared_axes((4,), "layers")
@@ -51,7 +54,8 @@ def test_parametric_complexity_in_closed_form():
     alone = parametric_complexity({"w": loc["w"]}, {"w": log_scale["w"]}, "weight")
     assert torch.allclose(parametric_complexity(loc, log_scale, "unit"), columns + alone)
     prior = {"v": torch.zeros(1, 2), "w": torch.zeros(4)}
-    assert torch.allclose(parametric_complexity(loc, log_scale, "prior", prior), columns + alone)
+    assert torch.allclose(parametric_complexity(loc, log_scale, "prior", prior),
+                          columns + alone)
     with pytest.raises(ValueError, match="grouping is 'row'"):
         parametric_complexity(loc, log_scale, "row")
 
@@ -61,7 +65,8 @@ def test_parametric_complexity_is_a_minimum_and_ordered():
     def check(seed, shift):
         loc, log_scale = weights(seed)
         a = dict(zip(loc, doubles(seed + 1, (1, 1), (1,))))
-        by = {g: parametric_complexity(loc, log_scale, g) for g in ("weight", "unit", "layer", "model")}
+        by = {g: parametric_complexity(loc, log_scale, g)
+              for g in ("weight", "unit", "layer", "model")}
         assert by["layer"] <= kl_weights(loc, log_scale, a) + 1e-9
         assert by["weight"] >= 0 and (torch.stack(list(by.values())).diff() > -1e-9).all()
         scaled = {k: v * math.exp(shift) for k, v in loc.items()}, {
@@ -73,19 +78,21 @@ def test_parametric_complexity_is_a_minimum_and_ordered():
 
 # %% ../nbs/objectives/06_complexity.ipynb #12ddc256
 def solved(log_a):
-    # Means, log-scales, data terms and divergences of three weights, each for its log-precisions on
-    # the last axis.
+    # Means, log-scales, data terms and divergences of three weights, each for its log-
+    # precisions on the last axis.
     X, e = doubles(3, (20, 3), (20,))
-    X = torch.linalg.qr(X)[0] * math.sqrt(20)  # orthogonal columns: the posterior is diagonal
+    # orthogonal columns: the posterior is diagonal
+    X = torch.linalg.qr(X)[0] * math.sqrt(20)
     y = X @ torch.tensor([1.0, 0.4, 0.05], dtype=torch.float64) + 0.5 * e
     precision, product = log_a.exp() + 20 / 0.25, X.T @ y
     loc, log_scale = product / 0.25 / precision, -0.5 * precision.log()
     fit = (2 * loc * product - 20 * (loc.square() + (2 * log_scale).exp())) / 0.5
-    return loc, log_scale, fit, torch.func.vmap(torch.func.vmap(kl_diagonal))(loc, log_scale, log_a)
+    return loc, log_scale, fit, torch.func.vmap(torch.func.vmap(kl_diagonal))(
+        loc, log_scale, log_a)
 
 def path(coefficients, low, high):
-    # For each c_prior the global optimum of Q over a grid of precisions, one for each weight: ln a
-    # and divergences.
+    # For each c_prior the global optimum of Q over a grid of precisions, one for each
+    # weight: ln a and divergences.
     grid = torch.linspace(low, high, 1001, dtype=torch.float64)[:, None].expand(-1, 3)
     _, _, fit, kl = solved(grid)
     best = [(fit - c * kl).argmax(0, keepdim=True) for c in coefficients]
@@ -122,7 +129,8 @@ def test_collapse_is_named():
     def as_dicts(log_a):
         a = torch.full((1, 3), log_a, dtype=torch.float64)
         loc, log_scale, *_ = solved(a)
-        return {"loc": {"w": loc}, "log_scale": {"w": log_scale}}, {"log_precision": {"w": a}}
+        return {"loc": {"w": loc}, "log_scale": {"w": log_scale}}, {
+            "log_precision": {"w": a}}
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -149,8 +157,10 @@ def test_structural_complexities():
     from torch.distributions import Categorical
     a, b = doubles(0, (3,), (5,))
     q = {"x": a, "y": b}
-    assert torch.allclose(vertex_entropy(q), sum(Categorical(logits=v).entropy() for v in q.values()))
-    assert torch.allclose(structure_mixing(q, 0.4), mixing_entropy(a, 0.4) + mixing_entropy(b, 0.4))
+    assert torch.allclose(vertex_entropy(q), sum(Categorical(logits=v).entropy()
+                                                 for v in q.values()))
+    assert torch.allclose(structure_mixing(q, 0.4),
+                          mixing_entropy(a, 0.4) + mixing_entropy(b, 0.4))
     decided = {"x": torch.tensor([800.0, 0, 0])}
     assert vertex_entropy(decided) == 0
     assert abs(vertex_entropy({"x": torch.zeros(3)}) - math.log(3)) < 1e-6
@@ -161,10 +171,12 @@ def test_the_decks_claim_is_true_of_mixing_and_false_of_differential_entropy():
     small, smaller = 1e-2, 1e-3
     assert structure_mixing({"x": undecided}, smaller) < 0.1 * structure_mixing(
         {"x": undecided}, small) * 1.1 < 0.01
-    assert differential_entropy(undecided, smaller) < 5 * differential_entropy(undecided, small) < -1000
+    assert differential_entropy(undecided, smaller) < 5 * differential_entropy(
+        undecided, small) < -1000
     # not zero for infinite temperature
     assert abs(structure_mixing({"x": undecided}, 1e3) - math.log(3)) < 1e-5
-    in_log_ratios = [differential_entropy(x, 0.5, simplex=False) for x in (undecided, decided)]
+    in_log_ratios = [differential_entropy(x, 0.5, simplex=False)
+                     for x in (undecided, decided)]
     assert torch.allclose(*in_log_ratios)
 
 # %% ../nbs/objectives/06_complexity.ipynb #7278da47
@@ -176,16 +188,21 @@ def test_complexity():
     prior = {"log_precision": precision, "logits": {"x": torch.zeros(3).double()}}
     structure = {"x": torch.tensor([2.0, 0.0, -1.0]).double()}
     c = complexity(posterior, prior, structure, 0.3)
-    assert c.parametric["weight"] <= c.parametric["prior"] <= c.weight_kl and c.weights == 10
+    assert c.parametric["weight"] <= c.parametric["prior"] <= c.weight_kl
+    assert c.weights == 10
     assert not c.collapsed
-    assert abs(c.weight_kl - kl_weights(loc, log_scale, prior["log_precision"]).item()) < 1e-12
+    assert abs(c.weight_kl - kl_weights(
+        loc, log_scale, prior["log_precision"]).item()) < 1e-12
     assert abs(c.mixing_entropy - mixing_entropy(structure["x"], 0.3).item()) < 1e-12
-    moved = kl_divergence(GumbelSoftmax(structure["x"]), GumbelSoftmax(prior["logits"]["x"]))
+    moved = kl_divergence(GumbelSoftmax(structure["x"]),
+                          GumbelSoftmax(prior["logits"]["x"]))
     assert abs(c.structure_kl - moved.item()) < 1e-12
     assert abs(c.vertex_entropy - vertex_entropy(structure).item()) < 1e-12
     assert abs(c.structure_limit - math.log(3)) < 1e-6
     snr = torch.cat([(loc[k] / log_scale[k].exp()).abs().flatten() for k in loc])
     assert c.prunable == (snr < 1).double().mean() and "prunable" in str(c)
     assert "of at most 1.10" in str(c)
-    empty = complexity({"loc": {}, "log_scale": {}}, {"log_precision": {}, "logits": {}}, {})
-    assert empty.weight_kl == empty.structure_kl == empty.mixing_entropy == 0 and not empty.collapsed
+    empty = complexity({"loc": {}, "log_scale": {}}, {"log_precision": {}, "logits": {}},
+                       {})
+    assert empty.weight_kl == empty.structure_kl == empty.mixing_entropy == 0
+    assert not empty.collapsed

@@ -20,7 +20,8 @@ def test_student_agrees_with_scipy():
     y, mean = torch.linspace(-9, 9, 13, dtype=torch.float64), torch.full(
         (13,), 0.7, dtype=torch.float64)
     found = student_log_likelihood(mean, y, torch.tensor(0.6, dtype=torch.float64))
-    np.testing.assert_allclose(found, stats.t.logpdf(y.numpy(), 4, 0.7, math.exp(0.3)), rtol=1e-12)
+    np.testing.assert_allclose(found, stats.t.logpdf(y.numpy(), 4, 0.7, math.exp(0.3)),
+                               rtol=1e-12)
 
 # %% ../nbs/objectives/08_laws.ipynb #80d6ee4e
 def test_laws_of_counts_agree_with_scipy():
@@ -28,13 +29,14 @@ def test_laws_of_counts_agree_with_scipy():
         [-1.0, 0, 0.3, 2], dtype=torch.float64)
     count = torch.stack([y, torch.full_like(y, 2.5)], 1)
     mu = 2.5 * out.exp().numpy()
-    np.testing.assert_allclose(poisson_log_likelihood(out, count), stats.poisson.logpmf(y.numpy(), mu),
-                               rtol=1e-12)
+    np.testing.assert_allclose(poisson_log_likelihood(out, count),
+                               stats.poisson.logpmf(y.numpy(), mu), rtol=1e-12)
     for log_alpha in (-3.0, 0.4):
         r = math.exp(-log_alpha)
         found = negative_binomial_log_likelihood(
             out, count, torch.tensor(log_alpha, dtype=torch.float64))
-        np.testing.assert_allclose(found, stats.nbinom.logpmf(y.numpy(), r, r / (r + mu)), rtol=1e-10)
+        np.testing.assert_allclose(found, stats.nbinom.logpmf(y.numpy(), r, r / (r + mu)),
+                                   rtol=1e-10)
 
 # %% ../nbs/objectives/08_laws.ipynb #9cd3f39b
 def test_log_normal_moments_agree_with_scipy():
@@ -59,11 +61,14 @@ def test_natural_moments_are_those_of_the_laws():
 # %% ../nbs/objectives/08_laws.ipynb #3ba971b1
 def test_a_weight_of_two_is_the_row_twice():
     g, twice = torch.Generator().manual_seed(0), torch.tensor([0, 1, 1, 3])
-    targets = {"gaussian": torch.randn(4, generator=g), "student": torch.randn(4, generator=g),
-               "bernoulli": torch.tensor([0.0, 1, 1, 0]), "categorical": torch.tensor([2, 0, 1, 1]),
+    targets = {"gaussian": torch.randn(4, generator=g),
+               "student": torch.randn(4, generator=g),
+               "bernoulli": torch.tensor([0.0, 1, 1, 0]),
+               "categorical": torch.tensor([2, 0, 1, 1]),
                "poisson": torch.tensor([[0.0, 2.0], [3, 2], [1, 2], [7, 2]]),
                "negative_binomial": torch.tensor([[0.0, 2.0], [3, 2], [1, 2], [7, 2]]),
-               "log_normal": torch.randn(4, generator=g), "gaussians": torch.randn(4, 3, generator=g)}
+               "log_normal": torch.randn(4, generator=g),
+               "gaussians": torch.randn(4, 3, generator=g)}
     for name, y in targets.items():
         out, noise = torch.randn(4, 3, generator=g), torch.tensor(0.3)
         plain = LIKELIHOODS[name].log_likelihood(out, y, noise)
@@ -77,7 +82,9 @@ def test_laws_work_under_vmap():
     from torch.func import vmap
 
     for name in ("student", "poisson", "negative_binomial", "gaussians"):
-        y = {"gaussians": torch.ones(5, 2), "student": torch.ones(5)}.get(name, torch.ones(5, 2))
+        y = {"gaussians": torch.ones(5, 2),
+             "student": torch.ones(5)}.get(name, torch.ones(5, 2))
         out, noise = torch.randn(3, 5, 2), torch.zeros(3)
         each = vmap(LIKELIHOODS[name].log_likelihood, in_dims=(0, None, 0))(out, y, noise)
-        torch.testing.assert_close(each[1], LIKELIHOODS[name].log_likelihood(out[1], y, noise[1]))
+        torch.testing.assert_close(
+            each[1], LIKELIHOODS[name].log_likelihood(out[1], y, noise[1]))

@@ -23,7 +23,8 @@ def test_gaussian_log_likelihood():
     want = Normal(mean, (0.5 * log_var).exp()).log_prob(target).sum(-1)
     assert torch.allclose(gaussian_log_likelihood(mean, target, log_var), want, rtol=1e-13)
     one = gaussian_log_likelihood(mean[:, 0], target[:, 0], log_var[0])
-    assert torch.allclose(one, Normal(mean[:, 0], (0.5 * log_var[0]).exp()).log_prob(target[:, 0]))
+    assert torch.allclose(one, Normal(mean[:, 0], (0.5 * log_var[0]).exp()).log_prob(
+        target[:, 0]))
 
 # %% ../nbs/objectives/01_likelihoods.ipynb #09f5171c
 def test_categorical_log_likelihood():
@@ -40,12 +41,15 @@ def test_several_answers_of_one_example_are_summed():
     logits = normal(1, 5, 3, scale=2.0)
     target = (normal(2, 5, 3) > 0).double()
     want = Independent(Bernoulli(logits=logits), 1).log_prob(target)
-    torch.testing.assert_close(bernoulli_log_likelihood(logits, target), want, rtol=1e-12, atol=0)
-    assert (bernoulli_log_likelihood(logits, target) < -1.0).any()  # the mean of three would be above
+    torch.testing.assert_close(bernoulli_log_likelihood(logits, target), want, rtol=1e-12,
+                               atol=0)
+    # the mean of three would be above
+    assert (bernoulli_log_likelihood(logits, target) < -1.0).any()
 
 # %% ../nbs/objectives/01_likelihoods.ipynb #34151a27
 def test_bernoulli_log_likelihood():
-    logits, target = normal(0, 6, scale=3.0), torch.tensor([0, 1, 1, 0, 0, 1.], dtype=torch.float64)
+    logits, target = normal(0, 6, scale=3.0), torch.tensor(
+        [0, 1, 1, 0, 0, 1.], dtype=torch.float64)
     assert torch.allclose(bernoulli_log_likelihood(logits, target),
                           Bernoulli(logits=logits).log_prob(target))
     assert bernoulli_log_likelihood(torch.tensor([1e4, -1e4]),
@@ -60,23 +64,26 @@ def test_a_target_of_another_shape_is_refused():
 
 # %% ../nbs/objectives/01_likelihoods.ipynb #a18aa8b7
 def test_predictions_are_those_of_the_density():
-    for name in ("gaussian", "bernoulli", "categorical"):  # whatever else is registered by now
-        law, output = LIKELIHOODS[name], normal(0, 5, 3 if LIKELIHOODS[name].outputs is None else 1)
+    # whatever else is registered by now
+    for name in ("gaussian", "bernoulli", "categorical"):
+        law, output = LIKELIHOODS[name], normal(
+            0, 5, 3 if LIKELIHOODS[name].outputs is None else 1)
         log_noise = torch.tensor(-0.7, dtype=torch.float64)
         if law.probabilities is not None:
             p = law.probabilities(output)
             for k in range(p.shape[-1]):
                 y = torch.full((5,), k) if law.outputs is None else torch.full(
                     (5,), float(k), dtype=torch.float64)
-                torch.testing.assert_close(law.log_likelihood(output, y, log_noise).exp(), p[:, k],
-                                           rtol=1e-12, atol=0)
+                torch.testing.assert_close(law.log_likelihood(output, y, log_noise).exp(),
+                                           p[:, k], rtol=1e-12, atol=0)
             assert not law.noisy and law.moments is None
         else:
             grid = torch.linspace(-15, 15, 4001, dtype=torch.float64)
             density = torch.stack([law.log_likelihood(output, y.expand(5), log_noise).exp()
                                    for y in grid])
             mean = torch.trapezoid(density * grid[:, None], grid, dim=0)
-            variance = torch.trapezoid(density * (grid[:, None] - mean).square(), grid, dim=0)
+            variance = torch.trapezoid(density * (grid[:, None] - mean).square(), grid,
+                                       dim=0)
             found = law.moments(output, log_noise.exp())
             torch.testing.assert_close(found[0], mean, rtol=1e-8, atol=1e-10)
             torch.testing.assert_close(found[1].expand(5), variance, rtol=1e-8, atol=0)
@@ -85,13 +92,16 @@ def test_predictions_are_those_of_the_density():
 def test_a_likelihood_of_ones_own():
     counts = Likelihood(lambda output, y, log_noise: y * output[:, 0] - output[:, 0].exp()
                         - torch.lgamma(y + 1),
-                        moments=lambda output, noise: (output[..., 0].exp(), output[..., 0].exp()))
+                        moments=lambda output, noise: (
+                            output[..., 0].exp(), output[..., 0].exp()))
     assert LIKELIHOODS.register("test-counts", counts) is counts
     output, y = normal(3, 6, 1), torch.tensor([0.0, 1, 2, 5, 3, 0], dtype=torch.float64)
     want = Poisson(output[:, 0].exp()).log_prob(y)
-    torch.testing.assert_close(LIKELIHOODS["test-counts"].log_likelihood(output, y, torch.zeros(())),
+    torch.testing.assert_close(
+        LIKELIHOODS["test-counts"].log_likelihood(output, y, torch.zeros(())),
                                want)
-    with pytest.raises(ValueError, match="unknown likelihood 'gausian'; did you mean 'gaussian'"):
+    with pytest.raises(ValueError, match="unknown likelihood 'gausian'; did you mean "
+                                         "'gaussian'"):
         LIKELIHOODS["gausian"]
     with pytest.raises(ValueError, match="likelihood 'gaussian' is taken"):
         LIKELIHOODS.register("gaussian", counts)

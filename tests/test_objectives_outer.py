@@ -36,7 +36,8 @@ def problem(y, m, c):
     "The problem of a mean, judged by the rows y as if they were m."
     kl = torch.func.vmap(torch.func.vmap(kl_diagonal), in_dims=(0, 0, None))
     terms = lambda theta, hyper: (m / y.shape[-1] * expected_fit(theta, y),
-                                  kl(theta["loc"], theta["log_scale"], hyper["log_precision"]))
+                                  kl(theta["loc"], theta["log_scale"],
+                                     hyper["log_precision"]))
     return Problem(terms, lambda hyper: (0.0, 0.0), c)
 
 # %% ../nbs/objectives/04_outer.ipynb #2ce9df7f
@@ -49,16 +50,19 @@ def test_held_out_rows_estimate_the_fit_to_new_rows():
     for name, rows, optimism in (("validation", y[:, m:], 0 * LOG_A),
                                  ("bound", y[:, :m], m / (m + LOG_A.exp()))):
         gap = OUTER[name].value(theta, {"log_precision": LOG_A}, problem(rows, m, c)) - new
-        assert ((gap.mean(0) - optimism).abs() < 4 * gap.std(0) / math.sqrt(tables)).all(), name
+        assert ((gap.mean(0) - optimism).abs() < 4 * gap.std(0)
+                / math.sqrt(tables)).all(), name
     assert OUTER["validation"].held_out and not OUTER["bound"].held_out
 
 # %% ../nbs/objectives/04_outer.ipynb #5e0e1ce8
 def test_the_bound_is_the_evidence():
-    y = 0.7 + torch.randn(4, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    y = 0.7 + torch.randn(4, 10, generator=torch.Generator().manual_seed(1),
+                          dtype=torch.float64)
     found = bound(posterior(y), {"log_precision": LOG_A}, problem(y, 10, Coefficients()))
     for k, a in enumerate(LOG_A.exp()):
         covariance = torch.eye(10, dtype=torch.float64) + 1 / a
-        evidence = torch.distributions.MultivariateNormal(torch.zeros(10, dtype=torch.float64),
+        evidence = torch.distributions.MultivariateNormal(
+            torch.zeros(10, dtype=torch.float64),
                                                           covariance).log_prob(y)
         torch.testing.assert_close(found[:, k], evidence, rtol=1e-10, atol=1e-10)
 

@@ -41,13 +41,16 @@ def test_repelled_is_the_sum_of_divergences():
     for at in seen:
         smooth = torch.full((2, 3, 2), epsilon / n, dtype=torch.float64)
         smooth[at] += 1 - epsilon
-        expected += 0.7 * kl_divergence(Categorical(joint.flatten()), Categorical(smooth.flatten()))
+        expected += 0.7 * kl_divergence(Categorical(joint.flatten()),
+                                        Categorical(smooth.flatten()))
     torch.testing.assert_close(repelled(values, seen, p, 0.7, epsilon), expected)
     edges = sum(kl_divergence(
-        Categorical(q), Categorical(0.95 * torch.eye(len(q), dtype=q.dtype)[i] + 0.05 / len(q)))
+        Categorical(q), Categorical(0.95 * torch.eye(len(q), dtype=q.dtype)[i] + 0.05
+                                    / len(q)))
                 for q, i in zip(p, seen[0]))
     expected = (joint * values).sum() + 0.7 * edges
-    torch.testing.assert_close(repelled(values, seen[:1], p, 0.7, epsilon, by_edge=True), expected)
+    torch.testing.assert_close(repelled(values, seen[:1], p, 0.7, epsilon, by_edge=True),
+                               expected)
     torch.testing.assert_close(log_smoothed((2, 3, 2), seen[0], by_edge=True).exp().sum(),
                                torch.tensor(1.0).double())
 
@@ -62,7 +65,8 @@ def test_no_point_inside_beats_the_vertices():
                        for at in product(*map(range, shape))}
         assert max(at_vertices, key=at_vertices.get) == found
         m = [2 * torch.randn(400, k, generator=g, dtype=torch.float64) for k in shape]
-        q = lambda *m, seen=visited[:visit]: repelled(values, seen, [v.softmax(0) for v in m], 2.0)
+        q = lambda *m, seen=visited[:visit]: repelled(
+            values, seen, [v.softmax(0) for v in m], 2.0)
         assert vmap(q)(*m).max() < at_vertices[found]
 
 # %% ../nbs/objectives/05_repulsion.ipynb #e34a6c13
@@ -84,7 +88,8 @@ def test_each_structure_comes_once_and_in_order_of_evidence():
 # %% ../nbs/objectives/05_repulsion.ipynb #82dea5ef
 def test_edge_by_edge_some_come_again_before_all_were_seen():
     values = torch.tensor([[0.0, -1.0], [-2.0, -3.0]], dtype=torch.float64)
-    assert successive_maxima(values, 4, 100.0, by_edge=True) == [(0, 0), (1, 1), (0, 0), (1, 1)]
+    assert successive_maxima(values, 4, 100.0, by_edge=True) == [
+        (0, 0), (1, 1), (0, 0), (1, 1)]
     assert successive_maxima(values, 4, 100.0) == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 # %% ../nbs/objectives/05_repulsion.ipynb #29a19229
@@ -93,7 +98,8 @@ def test_repulsion():
     _, prior, structure = small_model()
     q = {e: l.softmax(-1) for e, l in structure.items()}
     p = {e: l.softmax(-1) for e, l in prior["logits"].items()}
-    pairs = [(q["x"][i] * q["y"][j], p["x"][i] * p["y"][j]) for i, j in product(range(3), range(2))]
+    pairs = [(q["x"][i] * q["y"][j], p["x"][i] * p["y"][j])
+             for i, j in product(range(3), range(2))]
     joint = sum(a * (a / b).log() for a, b in pairs)
     assert torch.allclose(repulsion(structure, [prior["logits"]] * 3), 3 * joint)
     assert repulsion(structure, []) == 0
@@ -103,7 +109,8 @@ def test_repulsion_is_the_pull_of_the_theorem():
     g = Generator().manual_seed(3)
     values, shape = torch.randn(3, 2, generator=g, dtype=torch.float64), (3, 2)
     m, seen, epsilon = dict(zip("xy", doubles(4, (3,), (2,)))), [(0, 1), (2, 0)], 0.02
-    smooth = lambda k, i: ((1 - epsilon) * torch.eye(k, dtype=torch.float64)[i] + epsilon / k).log()
+    smooth = lambda k, i: ((1 - epsilon) * torch.eye(k, dtype=torch.float64)[i] + epsilon
+                           / k).log()
     known = [{e: smooth(k, i) for e, k, i in zip("xy", shape, at)} for at in seen]
     p = [v.softmax(-1) for v in m.values()]
     fit = (torch.einsum("a,b->ab", *p) * values).sum()

@@ -14,7 +14,8 @@ def small_task(n=40, likelihood="gaussian", seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g)
     y = torch.sin(x[:, 0]) + 0.1 * torch.randn(n, generator=g)
-    return Task(x, y if likelihood == "gaussian" else (y > 0).float() if likelihood == "bernoulli"
+    return Task(x, y if likelihood == "gaussian" else (y > 0).float()
+                if likelihood == "bernoulli"
                 else (y > 0).long(),
                 likelihood)
 
@@ -24,7 +25,8 @@ def test_task_likelihoods_agree_on_two_classes():
     z = torch.randn(40, 1, generator=torch.Generator().manual_seed(1))
     two = torch.cat([torch.zeros(40, 1), z], 1)
     nothing = torch.zeros(())
-    torch.testing.assert_close(t.log_likelihood(z, t.y, nothing), c.log_likelihood(two, c.y, nothing))
+    torch.testing.assert_close(t.log_likelihood(z, t.y, nothing),
+                               c.log_likelihood(two, c.y, nothing))
 
 # %% ../nbs/objectives/02_task.ipynb #de30e48c
 def test_a_task_looks_its_likelihood_up():
@@ -36,5 +38,6 @@ def test_a_task_looks_its_likelihood_up():
     distance = LIKELIHOODS.register(
         "test-laplace", Likelihood(lambda f, y, noise: -(y - f[:, 0]).abs()))
     own, f = Task(t.x, t.y, "test-laplace"), torch.zeros(40, 1)
-    assert own.law is distance and torch.equal(own.log_likelihood(f, t.y, torch.zeros(())), -t.y.abs())
+    assert own.law is distance
+    assert torch.equal(own.log_likelihood(f, t.y, torch.zeros(())), -t.y.abs())
     del LIKELIHOODS["test-laplace"]

@@ -14,7 +14,8 @@ def test_evidence_chooses_the_true_degree_and_fit_does_not():
     x = torch.linspace(-1, 1, 20, dtype=torch.float64)
     wins, fits = 0, 0
     for seed in range(40):
-        y = 1 - x + 2 * x**2 + 0.3 * torch.randn(20, generator=torch.Generator().manual_seed(seed),
+        y = 1 - x + 2 * x**2 + 0.3 * torch.randn(
+            20, generator=torch.Generator().manual_seed(seed),
                                                  dtype=torch.float64)
         ln_z = [linear_evidence(polynomial_features(x, d), y, precision=0.05,
                                 noise_variance=0.09).value for d in range(8)]
@@ -28,9 +29,11 @@ def test_evidence_chooses_the_true_degree_and_fit_does_not():
 
 # %% ../nbs/evidence/15_pictures.ipynb #e0570f1d
 def test_a_model_spreads_one_unit_over_all_data():
-    labels = torch.tensor([[i >> k & 1 for k in range(5)] for i in range(32)], dtype=torch.float64)
+    labels = torch.tensor([[i >> k & 1 for k in range(5)] for i in range(32)],
+                          dtype=torch.float64)
     x = torch.linspace(-1, 1, 5, dtype=torch.float64)
-    w = 3 * torch.randn(500, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    w = 3 * torch.randn(500, 3, generator=torch.Generator().manual_seed(0),
+                        dtype=torch.float64)
     p = torch.sigmoid(w @ polynomial_features(x, 2).T)
     law = torch.stack([torch.where(row > 0, p, 1 - p).prod(1).mean() for row in labels])
     assert abs(float(law.sum()) - 1) < 1e-12

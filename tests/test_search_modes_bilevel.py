@@ -23,7 +23,8 @@ def wave(n=40, seed=0, dtype=torch.float32):
     "A table of three inputs whose first one counts."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g, dtype=dtype)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype),
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1
+                * torch.randn(n, generator=g, dtype=dtype),
                 "gaussian")
 
 # %% ../nbs/search/modes/05_bilevel.ipynb #1d553774
@@ -44,8 +45,8 @@ def test_a_whole_run_is_resumable_and_says_what_it_did():
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return bilevel(Graph.dense(3, 1, hidden=(4,)), wave(), settings=settings, seed=1,
-                           checkpoint=path, callback=callback)
+            return bilevel(Graph.dense(3, 1, hidden=(4,)), wave(), settings=settings,
+                           seed=1, checkpoint=path, callback=callback)
 
 
     straight = search(c_prior=(0.5, 2.0))
@@ -53,24 +54,29 @@ def test_a_whole_run_is_resumable_and_says_what_it_did():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.safetensors"
         stopped = search(path, stop=2, c_prior=(0.5, 2.0))
-        assert stopped.interrupted and len(stopped.history) == 2 and "two levels" in str(stopped)
+        assert stopped.interrupted and len(stopped.history) == 2
+        assert "two levels" in str(stopped)
         resumed = search(path, c_prior=(0.5, 2.0))
         with pytest.raises(ValueError, match="belongs to other data, graph or settings"):
             search(path, c_prior=(0.5, 1.0))
     assert resumed.history == straight.history and not resumed.interrupted
-    assert all(torch.equal(v, resumed.batch.params[k]) for k, v in straight.batch.params.items())
+    assert all(torch.equal(v, resumed.batch.params[k])
+               for k, v in straight.batch.params.items())
     with pytest.raises(KeyboardInterrupt), patch.object(BilevelTrainer, "_advance",
                                                         side_effect=KeyboardInterrupt):
         search()
-    assert "single level, h in closed form; start" in str(search()) and str(straight).count("\n") >= 5
+    assert "single level, h in closed form; start" in str(search())
+    assert str(straight).count("\n") >= 5
     law = torch.tensor(straight.history[-1]["probabilities"]["x->h1"])
     entropy = torch.distributions.Categorical(law).entropy()
-    torch.testing.assert_close(entropy, torch.tensor(straight.history[-1]["vertex_entropy"]), rtol=1e-4,
+    torch.testing.assert_close(
+        entropy, torch.tensor(straight.history[-1]["vertex_entropy"]), rtol=1e-4,
                                atol=1e-5)
 
 # %% ../nbs/search/modes/05_bilevel.ipynb #f64c5e67
 def test_the_best_start_has_the_largest_last_outer_objective_and_is_printed():
-    made = make_batch(Supernet(Graph.dense(3, 1, hidden=(4,))), torch.Generator().manual_seed(0),
+    made = make_batch(Supernet(Graph.dense(3, 1, hidden=(4,))),
+                      torch.Generator().manual_seed(0),
                       [40] * 3, 1.0)
     record = lambda epoch: {"epoch": epoch, "elbo": [0.0, -1.25 * epoch, 0.0],
                             "outer": [50.0 / epoch, epoch, 7.0],
@@ -80,7 +86,8 @@ def test_the_best_start_has_the_largest_last_outer_objective_and_is_printed():
                     ["the posterior of x->h1 has collapsed"])
     assert found.best == 1 and Bilevel(made, [record(1)], True, []).best == 0
     first, _, *shown, last = str(found).splitlines()
-    assert first == "two levels, by hypergradients; start 1 of 3" and last == found.messages[0]
+    assert first == "two levels, by hypergradients; start 1 of 3"
+    assert last == found.messages[0]
     assert [line.split() for line in shown] == [
         [str(e), f"{-1.25 * e:.2f}", f"{e:.2f}", "2.50", "0.75", "0.50"]
                                                 for e in (*range(1, 20, 2), 20)]

@@ -21,7 +21,8 @@ from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
 from bstruct.search.modes import enumeration
 from bstruct.core.checkpoint import Checkpoint
-from bstruct.search.modes.enumeration import check_space, enumerate_mode, enumerate_structures
+from bstruct.search.modes.enumeration import (
+    check_space, enumerate_mode, enumerate_structures)
 from bstruct.model.reach import network_of
 from bstruct.training.fits import FitPlan, prequential_evidence
 from bstruct.evidence.posterior import structure_posterior
@@ -32,15 +33,16 @@ from bstruct.search.work.tiles import Book, Work
 from bstruct.objectives.task import Task
 
 GRAPH = Graph.dense(2, 1, (16, 16), ("zero", "linear", "linear+sin"))
-QUICK = dict(mode="enumerate", epochs=8, min_steps=60, starts=3, screened=3, finalists=2,
-             replicas=2, samples=4, judge="prequential")
+QUICK = dict(mode="enumerate", epochs=8, min_steps=60, starts=3, screened=3,
+             finalists=2, replicas=2, samples=4, judge="prequential")
 
 
 def sine(n=96, seed=0):
     "y = sin(2 x₀), and a little noise."
     g = Generator().manual_seed(seed)
     x = torch.randn(n, 2, generator=g)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g), "gaussian")
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g),
+                "gaussian")
 
 
 def table(ranking):
@@ -62,7 +64,8 @@ def test_subsets_are_enumerated_and_journalled():
                                      journal=f"{folder}/journal")
     # places of what is on
     assert sorted(map(tuple, (row[0] for row in order))) == [(), (0,), (0, 1), (1,)]
-    assert {r["structure"]["x->s"] for r in first.rows} == set(columns.variables["x->s"].values())
+    assert {r["structure"]["x->s"] for r in first.rows} == set(
+        columns.variables["x->s"].values())
     assert [r["structure"] for r in again.rows] == [r["structure"] for r in first.rows]
     assert first.rank_of({"x->s": ("column:1", "column:0")}) in (1, 2, 3, 4)
     assert "{column:0}" in str(first)
@@ -73,23 +76,29 @@ def test_subsets_are_enumerated_and_journalled():
 def test_what_cannot_work_is_refused_before_any_work():
     large = Graph.dense(2, 1, (16,) * 6)
     settings = Settings(**QUICK)
-    with pytest.raises(ValueError, match=r"has 21,936,950,640,377,856 structures and there is no "
+    with pytest.raises(ValueError, match=r"has 21,936,950,640,377,856 structures and "
+                                         r"there is no "
                                          r"budget: .*=1024 covers"):
         check_space(large, sine(), settings)
-    with pytest.raises(ValueError, match="the budget is 20,000: at most 10,000 are visited"):
+    with pytest.raises(ValueError, match="the budget is 20,000: at most 10,000 "
+                                         "are visited"):
         check_space(large, sine(), Settings(**QUICK, budget=20_000))
     assert check_space(large, sine(), Settings(**QUICK, budget=50)) is None
     assert check_space(GRAPH, sine(), settings) is None
     lock = threading.Lock()
     locked = Graph({"x": 2, "y": 1}, {"x->y": ("linear", Candidate(
-        "locked_in_enumeration", candidate("linear").weights, lambda w, x, o: (lock, x)[1]))})
+        "locked_in_enumeration", candidate("linear").weights, lambda w, x, o: (
+            lock, x)[1]))})
     wide = Graph.dense(2, 1, (10**7, 10**7), ("linear", "linear+sin"))
     for graph, options, message in ((GRAPH, {"n_jobs": 0}, "n_jobs is 0"),
-                                    (locked, {"n_jobs": 2}, "candidate 'locked_in_enumeration' "
+                                    (locked, {"n_jobs": 2},
+                                     "candidate 'locked_in_enumeration' "
                                                             "cannot be sent"),
                                     (wide, {}, "give the vertices fewer units"),
-                                    (GRAPH, {"evidence": "laplac"}, "did you mean 'laplace'")):
-        whole = lambda g, t, s, n_jobs=1, **o: enumerate_structures(g, t, settings=s, n_jobs=n_jobs,
+                                    (GRAPH, {"evidence": "laplac"},
+                                     "did you mean 'laplace'")):
+        whole = lambda g, t, s, n_jobs=1, **o: enumerate_structures(
+            g, t, settings=s, n_jobs=n_jobs,
                                                                     **o)
         for refuse in (check_space, whole):
             with pytest.raises(ValueError, match=message):
@@ -122,7 +131,8 @@ def test_failures_are_rows():
     graph = Graph({"x": 2, "h": 16, "y": 1},
                   {"x->h": ("linear", "linear+tanh"), "h->y": ("zero", "linear"), "x->y": (
         "linear", Candidate("never_in_enumeration", candidate("linear").weights, never))})
-    notes = enumerate_structures(graph, sine(), settings=Settings(**QUICK), order="given").notes
+    notes = enumerate_structures(graph, sine(), settings=Settings(**QUICK),
+                                 order="given").notes
     assert notes[:2] == ["8 structures are 6 different networks",
                          "4 failed: their errors are in their rows"]
 
@@ -130,24 +140,29 @@ def test_failures_are_rows():
 def test_a_journal_is_resumed_with_a_larger_budget_and_refused_for_other_data():
     settings, path = Settings(**QUICK), Path(tempfile.mkdtemp()) / "j"
     whole = enumerate_structures(GRAPH, sine(), settings=settings, seed=3)
-    part = enumerate_structures(GRAPH, sine(), settings=settings, seed=3, budget=6, journal=path)
+    part = enumerate_structures(GRAPH, sine(), settings=settings, seed=3, budget=6,
+                                journal=path)
     assert len(part) == 6
-    assert part.notes[0] == "the budget covers 6 of 27 structures (0.22), the first in order"
+    assert (part.notes[0] == "the budget covers 6 of 27 structures (0.22), the first "
+                             "in order")
     assert {tuple(r["structure"].values())
             for r in part.rows} == {t[0] for t, r in zip(table(whole), whole.rows)
                                                                    if r["visit"] <= 6}
     records = []
-    assert table(enumerate_structures(GRAPH, sine(), settings=settings, seed=3, journal=path,
-                                      callback=records.append)
+    assert table(enumerate_structures(GRAPH, sine(), settings=settings, seed=3,
+                                      journal=path, callback=records.append)
                  ) == table(whole)
-    assert not any(r["stage"] == "search" for r in records) and records[0]["structures"][0] >= 6
-    assert "structures, " in records[0]["forecast"] and records[-1]["structures"] == [27, 27]
+    assert not any(r["stage"] == "search" for r in records)
+    assert records[0]["structures"][0] >= 6
+    assert "structures, " in records[0]["forecast"]
+    assert records[-1]["structures"] == [27, 27]
     for change, what in (({"seed": 4}, "settings"), ({"task": sine(seed=1)}, "data"),
                          ({"evidence": "laplace"}, "evidence"),
                          ({"graph": GRAPH.restrict({"x->h1": "linear"})}, "graph")):
-        given = {"graph": GRAPH, "task": sine(), "settings": settings, "seed": 3, "journal": path,
-                 **change}
-        with pytest.raises(ValueError, match=f"journal of other {what} .fingerprints: {what} "
+        given = {"graph": GRAPH, "task": sine(), "settings": settings, "seed": 3,
+                 "journal": path, **change}
+        with pytest.raises(ValueError, match=f"journal of other {what} "
+                                             f".fingerprints: {what} "
                                              "[0-9a-f]+, not [0-9a-f]+"):
             enumerate_structures(given.pop("graph"), given.pop("task"), **given)
 
@@ -166,7 +181,8 @@ def test_every_structure_gets_its_own_evidence():
     network = {r.visit: network_of(GRAPH, r.structure) for r in ranking.rows}
     want = structure_posterior({r.visit: r.evidence for r in ranking.rows}, errors="pooled",
                                network=network)
-    joint = {n: sum(r.probability for r in ranking.rows if network[r.visit] == n) for n in want.labels}
+    joint = {n: sum(r.probability for r in ranking.rows if network[r.visit] == n)
+             for n in want.labels}
     assert list(joint.values()) == pytest.approx(want.probability.tolist())
     best = ranking.rows[0]["structure"]
     assert "linear+sin" in best.values()
@@ -190,7 +206,8 @@ def test_the_mode_predicts_with_the_best():
     assert len(found.batches) >= 1
     assert found.structures[0] == found.ranking[0]["structure"]
     assert found.evidence == found.ranking[0]["evidence"]
-    assert {r["c_reg"] for r in found.ranking} <= {1.0, 0.1, 0.01} and Path(path + ".journal").exists()
+    assert {r["c_reg"] for r in found.ranking} <= {1.0, 0.1, 0.01}
+    assert Path(path + ".journal").exists()
     assert len({network_of(GRAPH, s) for s in found.structures}) == len(found.structures)
 
 # %% ../nbs/search/modes/04_enumeration.ipynb #a94380a3
@@ -204,24 +221,29 @@ def test_the_dual_engine_visits_every_structure_too():
     x = torch.randn(80, 2, generator=g)
     waves = Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(80, generator=g), "gaussian")
     graph = Graph.dense(2, 1, hidden=(6, 6), candidates=("zero", "linear+tanh"))
-    shorter = patch("bstruct.search.stages.judge.DualPlan", partial(DualPlan, steps=60, every=20))
+    shorter = patch("bstruct.search.stages.judge.DualPlan",
+                    partial(DualPlan, steps=60, every=20))
     with shorter:
-        r = enumerate_mode(graph, waves, Settings(mode="enumerate", judge="laplace", starts=1, epochs=2,
-                                                  min_steps=10))
+        r = enumerate_mode(graph, waves, Settings(mode="enumerate", judge="laplace",
+                                                  starts=1, epochs=2, min_steps=10))
     own = [q for q in r.ranking if q.name is None]
-    assert len(own) == graph.n_structures == 8 and sorted(q.visit for q in own) == list(range(1, 9))
+    assert len(own) == graph.n_structures == 8
+    assert sorted(q.visit for q in own) == list(range(1, 9))
     assert r.mixture is not None
     assert sum(q.probability for q in r.ranking) == pytest.approx(1) and r.batches == []
     many = len({network_of(graph, s) for s in graph.structures()})
     assert f"8 structures are {many} different networks" in r.notes and many < 8
     same = {}
     for q in own:
-        same.setdefault(network_of(graph, q.structure), set()).add((q.evidence.value, q.probability))
+        same.setdefault(network_of(graph, q.structure),
+                        set()).add((q.evidence.value, q.probability))
     assert len(same) == many and all(len(v) == 1 for v in same.values())
     with shorter:
-        few = Settings(mode="enumerate", judge="laplace", budget=3, starts=1, epochs=2, min_steps=10)
+        few = Settings(mode="enumerate", judge="laplace", budget=3, starts=1, epochs=2,
+                       min_steps=10)
         some = enumerate_mode(graph, waves, few)
-    assert len(some.ranking) == 3 + 2 and any("the budget covers 3 of 8" in n for n in some.notes)
+    assert len(some.ranking) == 3 + 2
+    assert any("the budget covers 3 of 8" in n for n in some.notes)
     assert {h["stage"] for h in some.history} == {"search", "laplace"}
 
 # %% ../nbs/search/modes/04_enumeration.ipynb #04442d7b
@@ -232,11 +254,13 @@ def test_who_joins_the_predictor_has_the_probability_of_all_its_names():
         names.setdefault(network_of(GRAPH, s), []).append(s)
     kept = enumeration._kept(GRAPH, rows, 2)
     assert [(r["structure"], round(27 * r["probability"])) for r in kept] == [
-        (same[0], len(same)) for same in names.values() if len(same) / 27 >= 0.05] and 1 <= len(
+        (same[0], len(same)) for same in names.values() if len(
+            same) / 27 >= 0.05] and 1 <= len(
             kept) < len(names)
     improbable = [Scored(same[0], Evidence(-1.0), probability=p)
                   for same, p in zip(names.values(), (0.03, 0.01, 0.04, 0.02))]
-    few = enumeration._kept(GRAPH, improbable, 2)  # nobody has enough: the first ones share everything
+    # nobody has enough: the first ones share everything
+    few = enumeration._kept(GRAPH, improbable, 2)
     assert [r["structure"] for r in few] == [r["structure"] for r in improbable[:2]]
     assert [r["probability"] for r in few] == pytest.approx([0.75, 0.25])
 
@@ -259,7 +283,8 @@ def test_interrupted_anywhere_and_resumed_it_ends_the_same():
         (r["structure"], r["evidence"], r["c_reg"]) for r in whole.ranking]
     assert all(torch.equal(a.params["loc"], b.params["loc"])
                for a, b in zip(whole.batches, found.batches))
-    told = [[{k: v for k, v in r.items() if k != "seconds"} for r in f.history] for f in (whole, found)]
+    told = [[{k: v for k, v in r.items() if k != "seconds"} for r in f.history]
+            for f in (whole, found)]
     assert told[0] == told[1] and sum(r["stage"] == "fits" for r in told[0]) == 1
 
 # %% ../nbs/search/modes/04_enumeration.ipynb #741080ef
@@ -272,13 +297,16 @@ def test_ctrl_c_among_the_fits_leaves_the_best_so_far():
     found = enumerate_mode(graph, sine(), settings, 3, path, after_one_tile)
     assert found.interrupted == "fits" and 20 <= len(found.ranking) < 64
     assert found.structures == [found.ranking[0]["structure"]]
-    assert len(found.batches) == 1 and math.isclose(sum(r["probability"] for r in found.ranking), 1)
-    ranking = enumerate_structures(graph, sine(), settings=settings, seed=3, callback=after_one_tile)
+    assert len(found.batches) == 1
+    assert math.isclose(sum(r["probability"] for r in found.ranking), 1)
+    ranking = enumerate_structures(graph, sine(), settings=settings, seed=3,
+                                   callback=after_one_tile)
     assert ranking.interrupted and table(ranking) == [
-        (tuple(r["structure"].values()), r["evidence"].value, r["evidence"].stderr, r["probability"],
-         r["error"])
+        (tuple(r["structure"].values()), r["evidence"].value, r["evidence"].stderr,
+         r["probability"], r["error"])
         for r in found.ranking]
-    with pytest.raises(KeyboardInterrupt, match="before the first structure had its evidence"):
+    with pytest.raises(KeyboardInterrupt, match="before the first structure had its "
+                                                "evidence"):
         enumerate_structures(graph, sine(), settings=settings,
                              callback=lambda r: (_ for _ in ()).throw(KeyboardInterrupt))
 
@@ -293,7 +321,8 @@ def test_halving_fits_fewer_to_the_end_and_checks_itself():
     full = [r for r in half.rows if r["epochs"] == epochs]
     kept = {network_of(graph, r["structure"]) for r in full}
     assert len(half) == 64 and len(kept) == math.ceil(math.ceil(networks / 2) / 2) + 8
-    assert half.rows[:len(full)] == full and all(r["probability"] == 0 for r in half.rows[len(full):])
+    assert half.rows[:len(full)] == full
+    assert all(r["probability"] == 0 for r in half.rows[len(full):])
     evidence = {tuple(r["structure"].values()): r["evidence"] for r in whole.rows}
     # to the bit, in other company
     assert all(evidence[tuple(r["structure"].values())] == r["evidence"] for r in full)
@@ -309,7 +338,8 @@ def test_halving_drops_the_worse_and_counts_those_it_should_have_kept():
     run = Session(GRAPH, sine(), Settings(**QUICK), 0, Checkpoint(None, ""))
     visits = enumeration._Visits(run, book, [], [plan] * 3, work, 1, [],
                                  groups=[[i] for i in range(16)])
-    scores = {(r, g): float(-g) for r in range(3) for g in range(16)}  # the first are the best ...
+    # the first are the best ...
+    scores = {(r, g): float(-g) for r in range(3) for g in range(16)}
     # ... but, fitted to the end, one that was dropped beats all and one the median
     scores |= {(2, 4): 9.0, (2, 5): -0.5}
     visits.value = lambda rung, group: scores[rung, group[0]]
@@ -320,19 +350,22 @@ def test_halving_drops_the_worse_and_counts_those_it_should_have_kept():
         patch.setattr(enumeration, "fill", lambda *given: None)
         controls = enumeration._climb(visits, lambda: None)
     assert fitted[:2] == [list(range(16)), list(range(8))] and fitted[2][:4] == [0, 1, 2, 3]
-    assert fitted[2][4:] == [g[0] for g in controls] and len(controls) == 8 and min(min(controls)) >= 4
+    assert fitted[2][4:] == [g[0] for g in controls] and len(controls) == 8
+    assert min(min(controls)) >= 4
     visits.evidence = lambda rung, group: Evidence(
         scores[rung, group[0]]) if group[0] < 4 or group in controls else None
     controls = [[4], [5], [9]]
-    assert enumeration._reversals(visits, controls) == ["halving: 4 of 16 networks were fitted to the "
-                                                        "end; of 3 dropped ones, fitted too, 1 beat "
-                                                        "the best of them and 2 the median"]
+    assert enumeration._reversals(visits, controls) == ["halving: 4 of 16 networks were "
+                                                        "fitted to the end; of 3 dropped "
+                                                        "ones, fitted too, 1 beat the best "
+                                                        "of them and 2 the median"]
 
 # %% ../nbs/search/modes/04_enumeration.ipynb #5d3c8b1d
 def test_halving_interrupted_and_resumed_by_two_processes_ends_the_same():
     settings, path, calls = Settings(**{**QUICK, "min_steps": 20},
                                      halving=True), Path(tempfile.mkdtemp()) / "j", []
-    run = lambda **more: enumerate_structures(GRAPH, sine(), settings=settings, seed=3, **more)
+    run = lambda **more: enumerate_structures(GRAPH, sine(), settings=settings, seed=3,
+                                              **more)
     def every_second(record):
         calls.append(record)
         if record["stage"] == "fits" and len(calls) % 2 == 0:

@@ -15,8 +15,8 @@ from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 
 
-QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2,
-             judge="prequential")
+QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,),
+             replicas=2, judge="prequential")
 
 
 def sine(n=120, seed=0):
@@ -43,7 +43,8 @@ def test_evidence_mode_finds_the_sine():
 def test_collapses_are_noted_and_levels_reported():
     r = evidence_mode(small_graph(), sine(), Settings(**QUICK))
     assert r.notes == [] and r.levels.startswith("a single level")
-    heavy = Settings(**QUICK | {"min_steps": 200, "learning_rate": 0.2}, c_reg=1e4, c_prior=1e4)
+    heavy = Settings(**QUICK | {"min_steps": 200, "learning_rate": 0.2}, c_reg=1e4,
+                     c_prior=1e4)
     dead = evidence_mode(small_graph(), sine(), heavy)
     assert ("the supernets have collapsed, so their order is a guess: all weights have died"
             in dead.notes[0]), dead.notes
@@ -55,17 +56,19 @@ def test_collapses_are_noted_and_levels_reported():
 def test_the_dual_engine_takes_the_place_of_races_and_posteriors():
     judged = Settings(**QUICK | {"judge": "laplace"})
     r = evidence_mode(small_graph(), sine(), judged)
-    assert {h["stage"] for h in r.history} == {"laplace"} and r.batches == [] and r.mixture is not None
+    assert {h["stage"] for h in r.history} == {"laplace"} and r.batches == []
+    assert r.mixture is not None
     assert r.structures[0] == {"x->h1": "linear+sin"} and r.probabilities[0] > 0.9
     assert len(r.ranking) == 3 + 2
-    assert r.evidence.of.kind == "integral" and (r.evidence.of.first, r.evidence.of.last) == (1, 120)
+    assert r.evidence.of.kind == "integral"
+    assert (r.evidence.of.first, r.evidence.of.last) == (1, 120)
 
 # %% ../nbs/search/modes/01_evidence.ipynb #356c8d19
 def test_a_supernet_orders_what_is_too_much_for_the_dual_engine():
     import pytest
 
-    large = Graph.dense(2, 1, hidden=(6,), candidates=("zero", "linear", "linear+sin", "linear+tanh",
-                                                       "linear+relu"))
+    large = Graph.dense(2, 1, hidden=(6,), candidates=("zero", "linear", "linear+sin",
+                                                       "linear+tanh", "linear+relu"))
     one, seen = Settings(**QUICK | {"screened": 1, "starts": 1, "judge": "laplace"}), []
     r = evidence_mode(large, sine(60), one)
     assert list(dict.fromkeys(h["stage"] for h in r.history)) == ["search", "laplace"]
@@ -105,5 +108,7 @@ def test_results_do_not_depend_on_how_often_the_search_was_stopped():
             r, tries = evidence_mode(small_graph(), task, settings, 3, f"{tmp}/c",
                                      every_third), tries + 1
     assert tries > 5
-    assert all(torch.equal(a.params["loc"], b.params["loc"]) for a, b in zip(whole.batches, r.batches))
-    assert [q["evidence"].value for q in whole.ranking] == [q["evidence"].value for q in r.ranking]
+    assert all(torch.equal(a.params["loc"], b.params["loc"])
+               for a, b in zip(whole.batches, r.batches))
+    assert [q["evidence"].value for q in whole.ranking] == [
+        q["evidence"].value for q in r.ranking]

@@ -16,7 +16,8 @@ from bstruct.structure.simplex import Simplex
 from bstruct.search.settings import MODES, NAMES
 from bstruct.objectives.task import Task
 
-QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, replicas=1, samples=8)
+QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, replicas=1,
+             samples=8)
 SMALL = Graph.dense(2, 1, hidden=(6,), candidates=("zero", "linear", "linear+tanh"))
 
 
@@ -24,19 +25,22 @@ def sine(n=120, seed=0):
     "y = sin(2 x₀ - x₁) and a little noise."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 2, generator=g)
-    return Task(x, torch.sin(2 * x[:, 0] - x[:, 1]) + 0.1 * torch.randn(n, generator=g), "gaussian")
+    return Task(x, torch.sin(2 * x[:, 0] - x[:, 1]) + 0.1 * torch.randn(n, generator=g),
+                "gaussian")
 
 # %% ../nbs/search/modes/06_family.ipynb #954f90f1
 def test_every_mode_chooses_subsets():
     g = torch.Generator().manual_seed(0)
     x = torch.randn(90, 3, generator=g)
-    task = Task(x, torch.sin(1.5 * x[:, 0]) + 0.1 * torch.randn(90, generator=g), "gaussian")
+    task = Task(x, torch.sin(1.5 * x[:, 0]) + 0.1 * torch.randn(90, generator=g),
+                "gaussian")
     columns = Graph.cube(3, 1, widths=(4,), columns=True)
     for mode in NAMES[:4]:  # those for every graph
         settings = Settings(mode=mode, **QUICK | {"min_steps": 60, "tempering": (1.0,)})
         assert check(columns, task, settings) is None
         r = search(columns, task, settings)
-        assert "column:0" in r.structures[0]["x->s"] and abs(sum(r.probabilities) - 1) < 1e-6
+        assert "column:0" in r.structures[0]["x->s"]
+        assert abs(sum(r.probabilities) - 1) < 1e-6
         assert all(isinstance(row["structure"]["x->s"], tuple) for row in r.ranking)
         assert all(not b.net.graph.variables and b.structure == {} for b in r.batches)
         worse = [row["evidence"].value for row in r.ranking
@@ -58,23 +62,27 @@ def test_check_raises_what_the_search_would_raise():
         assert check(SMALL, sine(), Settings(mode=mode, **QUICK)) is None
     large = Graph.dense(2, 1, hidden=(6,) * 6)
     for refuse in (check, search):
-        with pytest.raises(ValueError, match="21,936,950,640,377,856 structures and there is "
-                                             "no budget"):
+        with pytest.raises(ValueError, match="21,936,950,640,377,856 structures and "
+                                             "there is no budget"):
             refuse(large, sine(), Settings(mode="enumerate", **QUICK))
-        for mode, c in (("evidence", 1.0), ("grow", -1.0), ("shrink", (0.0, 2.0)), ("enumerate", 1.0)):
-            with pytest.raises(ValueError, match="no structure to keep away from: set c_comb=0"):
+        for mode, c in (("evidence", 1.0), ("grow", -1.0), ("shrink", (0.0, 2.0)),
+                        ("enumerate", 1.0)):
+            with pytest.raises(ValueError, match="no structure to keep away from: set "
+                                                 "c_comb=0"):
                 refuse(SMALL, sine(), Settings(mode=mode, c_comb=c, **QUICK))
     for name, value in (("c_train", 0.5), ("c_prior", (2.0, 0.1)), ("validation", 0.2),
                         ("hypergradient", "unroll")):
         for mode in ("grow", "shrink"):
-            with pytest.raises(ValueError, match=f"{name} is .*mode '{mode}' .* leave {name} out"):
+            with pytest.raises(ValueError, match=f"{name} is .*mode '{mode}' .* leave "
+                                                 f"{name} out"):
                 check(SMALL, sine(), Settings(mode=mode, **{name: value}, **QUICK))
         check(SMALL, sine(), Settings(**{name: value}, **QUICK))
 
 # %% ../nbs/search/modes/06_family.ipynb #8f65add2
 def test_a_judge_that_cannot_judge_is_refused_before_any_work():
     classes = Task(sine().x, (sine().y > 0).float(), "bernoulli")
-    subsets, two = Graph.cube(2, 1, widths=(4,), columns=True), Graph.dense(2, 2, hidden=(6,))
+    subsets, two = Graph.cube(2, 1, widths=(4,), columns=True), Graph.dense(
+        2, 2, hidden=(6,))
     cases = [(SMALL, classes, {}, "likelihood is 'bernoulli'"),
              (subsets, sine(), {}, "several candidates at a time"),
              (SMALL, sine(), dict(mode="enumerate", halving=True), "halving=False"),
@@ -102,17 +110,20 @@ def test_a_mode_of_ones_own():
     @MODES.register("test-mode")
     def test_mode(graph, task, settings, seed, checkpoint, callback):
         asked.append((settings.mode, seed))
-        return MODES["grow"](graph, task, replace(settings, mode="grow"), seed, checkpoint, callback)
+        return MODES["grow"](graph, task, replace(settings, mode="grow"), seed, checkpoint,
+                             callback)
 
 
     g = torch.Generator().manual_seed(0)
     x = torch.randn(30, 2, generator=g)
     line = Task(x, x[:, 0] + 0.1 * torch.randn(30, generator=g), "gaussian")
-    graph, own = Graph.dense(2, 1, (), ("zero", "linear")), Settings(mode="test-mode", epochs=1,
+    graph, own = Graph.dense(2, 1, (), ("zero", "linear")), Settings(
+        mode="test-mode", epochs=1,
                                                                      min_steps=5, starts=1)
     check(graph, line, own)
     assert search(graph, line, own, seed=4).structures and asked == [("test-mode", 4)]
-    with pytest.raises(ValueError, match=r"mode 'grow' is taken by bstruct.search.modes.grow"):
+    with pytest.raises(ValueError, match=r"mode 'grow' is taken by "
+                                         r"bstruct.search.modes.grow"):
         MODES.register("grow", lambda *a: None)
     del MODES["test-mode"]
     with pytest.raises(ValueError, match="mode is 'test-mode'"):
@@ -124,5 +135,6 @@ def test_search_is_the_function_that_the_mode_names():
 
     settings = Settings(**QUICK)
     a, b = search(SMALL, sine(), settings, 3), evidence_mode(SMALL, sine(), settings, 3)
-    assert [r["evidence"].value for r in a.ranking] == [r["evidence"].value for r in b.ranking]
+    assert [r["evidence"].value for r in a.ranking] == [
+        r["evidence"].value for r in b.ranking]
     assert a.structures == b.structures and a.path == []

@@ -28,7 +28,8 @@ def test_the_gradient_is_posterior_less_prior_mean():
     levels, C = np.arange(1, 9), np.array([-50.0, -9, 0, 1, -1, -2, -4, -9])
     double = lambda v: torch.tensor(v, dtype=torch.float64)
     for gamma, scale in ((2.3, 0.8), (6.0, 3.0)):
-        Q = lambda g, s=scale: (law(g, double(s), levels.tolist()).log() + double(C)).logsumexp(0)
+        Q = lambda g, s=scale: (law(g, double(s), levels.tolist()).log()
+                                + double(C)).logsumexp(0)
         wanted = float(grad(Q)(double(gamma))) * scale**2
         assert abs(flow_gradient(gamma, scale, levels, C) - wanted) < 1e-10
         mean = lambda g, s=scale: (law(g, double(s), levels.tolist()) * double(C)).sum()
@@ -41,14 +42,15 @@ def test_the_flow_ends_at_the_teacher_from_both_ends():
     ladder = Ladder(m, np.random.default_rng(0), top=12)
     ends = [
         evidence_flow(
-            m, np.random.default_rng(s), start=s, top=12, steps=20, refresh=0.05, ladder=ladder
+            m, np.random.default_rng(s), start=s, top=12, steps=20, refresh=0.05,
+                      ladder=ladder
         )
         for s in (1, 10)
     ]
     assert all(abs(e.gamma - 2) < 0.5 for e in ends), ends
     assert ends[0].trace[0] == 1 and len(ends[0].trace) == 21
-    failed = evidence_flow(m, np.random.default_rng(0), start=10, top=12, steps=20, refresh=0.0,
-                           objective="mean", ladder=ladder)
+    failed = evidence_flow(m, np.random.default_rng(0), start=10, top=12, steps=20,
+                           refresh=0.0, objective="mean", ladder=ladder)
     assert abs(failed.gamma - 2) > abs(ends[1].gamma - 2)
     with pytest.raises(ValueError, match="start is 30"):
         evidence_flow(m, np.random.default_rng(0), start=30)

@@ -17,8 +17,8 @@ from bstruct.search.modes.walk import difference, open_run, visits
 from bstruct.search.settings import Settings
 from bstruct.objectives.task import Task
 
-QUICK = dict(mode="grow", epochs=4, min_steps=150, finalists=3, screened=4, replicas=2, samples=8,
-             judge="prequential")
+QUICK = dict(mode="grow", epochs=4, min_steps=150, finalists=3, screened=4, replicas=2,
+             samples=8, judge="prequential")
 DIRECT = {"x->h1": "zero", "x->h2": "linear", "h1->h2": "zero"}
 
 
@@ -27,7 +27,8 @@ def waves(n=200, frequency=2.0, seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 2, generator=g)
     z = 2 * x[:, 0] - x[:, 1]
-    y = (torch.sin(frequency * z / 2) if frequency else z) + 0.1 * torch.randn(n, generator=g)
+    y = (torch.sin(frequency * z / 2) if frequency
+         else z) + 0.1 * torch.randn(n, generator=g)
     return Task(x, (y - y.mean()) / y.std(), "gaussian")
 
 
@@ -48,8 +49,8 @@ def test_smallest_against_all_structures():
 # %% ../nbs/search/modes/02_grow.ipynb #6dc33772
 def visited(places, **kw):
     "Real visits of the places, on the waves."
-    run = open_run("grow", two_hidden(), kw.pop("task", waves()), Settings(**QUICK | kw), 0, None,
-                   None)
+    run = open_run("grow", two_hidden(), kw.pop("task", waves()),
+                   Settings(**QUICK | kw), 0, None, None)
     return visits(run, "s", places, run.settings.blocks, run.settings.replicas)
 
 # %% ../nbs/search/modes/02_grow.ipynb #21c9110a
@@ -57,11 +58,13 @@ def test_larger_has_every_neighbour_that_is_not_smaller():
     v = visited([(DIRECT, 0.1)], epochs=1, min_steps=2)[0]
     places = larger(two_hidden(), [1.0, 0.1, 0.01], v)
     assert all((s, c) != (v.structure, v.c_reg) and c in (0.1, 0.01) for s, c in places)
-    assert (DIRECT, 0.01) in places and len({(*s.items(), c) for s, c in places}) == len(places)
+    assert (DIRECT, 0.01) in places
+    assert len({(*s.items(), c) for s, c in places}) == len(places)
     structures = [s for s, c in places if c == 0.1]
     changed = lambda s: sum(s[e] != DIRECT[e] for e in s)
     one = [s for s in two_hidden().structures()
-           if connected(two_hidden(), s) and changed(s) == 1 and canonical(two_hidden(), s) == s]
+           if connected(two_hidden(), s) and changed(s) == 1
+           and canonical(two_hidden(), s) == s]
     assert all(s in structures for s in one)
     assert all(parameters(two_hidden(), s) >= v.parameters for s in structures)
 
@@ -69,38 +72,46 @@ def test_larger_has_every_neighbour_that_is_not_smaller():
 def test_best_gain_takes_no_coin_toss():
     from dataclasses import replace
     at = visited([(DIRECT, 0.1)], epochs=1, min_steps=2)[0]
-    shifted = lambda by: replace(at, log_p=at.log_p + torch.tensor(by, dtype=at.log_p.dtype)[:, None]
+    shifted = lambda by: replace(
+        at, log_p=at.log_p + torch.tensor(by, dtype=at.log_p.dtype)[:, None]
                                  / at.log_p.shape[1])
     steady, better, noisy = shifted([5.0, 5.0]), shifted([8.0, 8.0]), shifted([-40.0, 60.0])
-    assert best_gain([steady, better], [at], 3.0) is better and best_gain([steady], [at], 6.0) is None
+    assert best_gain([steady, better], [at], 3.0) is better
+    assert best_gain([steady], [at], 6.0) is None
     noise = difference(noisy, at)
     # a large gain, but one that two starts do not agree on
     assert noise.value > 3 and noise.stderr > noise.value
-    assert best_gain([noisy, steady], [at], 3.0) is steady and best_gain([], [at], 3.0) is None
+    assert best_gain([noisy, steady], [at], 3.0) is steady
+    assert best_gain([], [at], 3.0) is None
 
 # %% ../nbs/search/modes/02_grow.ipynb #5c7c4695
 def test_growing_stops_at_a_plane_and_goes_on_at_a_wave():
     graph = Graph.dense(2, 1, hidden=(4,), candidates=("zero", "linear", "linear+sin"))
-    settings = Settings(**QUICK | {"min_steps": 500})  # fewer steps leave even the plane unfitted
+    # fewer steps leave even the plane unfitted
+    settings = Settings(**QUICK | {"min_steps": 500})
     grown = {f: grow_mode(graph, waves(frequency=f), settings) for f in (0.0, 2.0)}
     for r in grown.values():
         kept = [row for row in r.path if row["kept"]]
         assert kept[0]["structure"] == smallest(graph) and kept[0]["what"] == "start"
         assert all(b["parameters"] >= a["parameters"] for a, b in zip(kept, kept[1:]))
-        assert all(b["evidence"].value > a["evidence"].value + 3 for a, b in zip(kept, kept[1:]))
+        assert all(b["evidence"].value > a["evidence"].value + 3
+                   for a, b in zip(kept, kept[1:]))
         assert abs(sum(r.probabilities) - 1) < 1e-6 and r.evidence == kept[-1]["evidence"]
         assert not r.interrupted
     plane, wave = ([row for row in r.path if row["kept"]][-1] for r in grown.values())
-    assert plane["structure"] == smallest(graph) and list(wave["structure"].values()) == ["linear+sin"]
+    assert plane["structure"] == smallest(graph)
+    assert list(wave["structure"].values()) == ["linear+sin"]
 
 # %% ../nbs/search/modes/02_grow.ipynb #2fc7b8d3
 def test_no_neighbour_of_the_end_gains_enough():
     many = {"finalists": 100, "min_steps": 60}
-    settings = Settings(**QUICK | many)  # everything gets evidence, nothing is screened away
+    # everything gets evidence, nothing is screened away
+    settings = Settings(**QUICK | many)
     r = grow_mode(two_hidden(), waves(), settings)
     end = [row for row in r.path if row["kept"]][-1]
     v = visited([(end["structure"], end["c_reg"])], **many)[0]
-    assert v.evidence.value == pytest.approx(end["evidence"].value, abs=0.5)  # fitted alone, in float32
+    # fitted alone, in float32
+    assert v.evidence.value == pytest.approx(end["evidence"].value, abs=0.5)
     around = visited(larger(two_hidden(), [1.0, 0.1, 0.01], v), **many)
     assert best_gain(around, [v], settings.tolerance + 1.0) is None
 
@@ -110,5 +121,6 @@ def test_an_interrupted_growth_keeps_what_it_has():
         if record["stage"] == "grow 1":
             raise KeyboardInterrupt
     r = grow_mode(two_hidden(), waves(), Settings(**QUICK), callback=stop)
-    assert r.interrupted and r.structures == [smallest(two_hidden())] and r.probabilities == [1.0]
+    assert r.interrupted and r.structures == [smallest(two_hidden())]
+    assert r.probabilities == [1.0]
     assert [row["kept"] for row in r.path] == [True]

@@ -27,7 +27,8 @@ def test_the_path_ends_at_the_teacher_from_both_ends():
     swept = evidence_sweep(m, np.random.default_rng(3), top=4, starts=6)
     assert low.width == high.width == swept.width == 2
     assert max(abs(p.mean - swept.mean) for p in (low, high)) < 0.5
-    assert abs(low.log_evidence[1] - swept.log_evidence[1]) < 0.5  # the mode itself is the same
+    # the mode itself is the same
+    assert abs(low.log_evidence[1] - swept.log_evidence[1]) < 0.5
     assert 1.5 < low.live < 2.5
 
 # %% ../nbs/search/modes/07_path.ipynb #9a494102

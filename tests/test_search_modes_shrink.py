@@ -19,8 +19,8 @@ from bstruct.search.modes.walk import difference, open_run, visits
 from bstruct.search.settings import Settings
 from bstruct.objectives.task import Task
 
-QUICK = dict(mode="shrink", epochs=4, min_steps=200, finalists=3, screened=4, replicas=2, samples=8,
-             tempering=(1.0, 0.1), judge="prequential")
+QUICK = dict(mode="shrink", epochs=4, min_steps=200, finalists=3, screened=4,
+             replicas=2, samples=8, tempering=(1.0, 0.1), judge="prequential")
 
 
 def wave(n=200, seed=0):
@@ -36,7 +36,8 @@ def two_hidden(candidates=("zero", "linear", "linear+sin")):
 
 
 def visited(places, graph=None, **kw):
-    run = open_run("shrink", graph or two_hidden(), wave(), Settings(**QUICK | kw), 0, None, None)
+    run = open_run("shrink", graph or two_hidden(), wave(), Settings(**QUICK | kw), 0,
+                   None, None)
     return visits(run, "s", places, run.settings.blocks, run.settings.replicas)
 
 # %% ../nbs/search/modes/03_shrink.ipynb #e00f7e04
@@ -46,10 +47,12 @@ def test_largest_against_all_structures():
         graph = Graph.dense(3, 2, hidden=(4, 4), candidates=candidates)
         most = max(parameters(graph, s) for s in graph.structures())
         found = largest(graph)
-        assert all(parameters(graph, s) == most and connected(graph, s) and canonical(graph, s) == s
+        assert all(parameters(graph, s) == most and connected(graph, s)
+                   and canonical(graph, s) == s
                    for s in found)
         activations = {n for n in candidates if n != "zero" and ":" not in n}
-        assert {n for s in found if len(set(s.values())) == 1 for n in s.values()} == activations
+        assert {n for s in found if len(set(s.values())) == 1
+                for n in s.values()} == activations
 
 # %% ../nbs/search/modes/03_shrink.ipynb #0602868d
 def test_removed_log_density_against_a_loop_over_weights():
@@ -57,12 +60,15 @@ def test_removed_log_density_against_a_loop_over_weights():
     base = {"x->h1": "linear", "x->h2": "linear+sin", "h1->h2": "linear"}
     v = visited([(base, 1.0)], epochs=1, min_steps=3)[0]
     loc, scale = (v.batch.named(v.batch.params[k]) for k in ("loc", "log_scale"))
-    value = lambda prefixes: sum(-0.5 * float((loc[n][r] / scale[n][r].exp()).square().sum())
+    value = lambda prefixes: sum(
+        -0.5 * float((loc[n][r] / scale[n][r].exp()).square().sum())
                                  / len(v.batch)
-                                 for r in range(len(v.batch)) for n in loc if n.startswith(prefixes))
+                                 for r in range(len(v.batch)) for n in loc
+                                 if n.startswith(prefixes))
     ear = base | {"x->h1": "zero", "h1->h2": "zero"}
     assert {n.split("/")[0] for n in loc} == {"x->h1", "x->h2", "h1->h2", "h2->y"}
-    assert removed_log_density(v, graph, ear) == pytest.approx(value(("x->h1", "h1->h2")), rel=1e-5)
+    assert removed_log_density(v, graph, ear) == pytest.approx(value(("x->h1", "h1->h2")),
+                                                               rel=1e-5)
     assert removed_log_density(v, graph, base | {"x->h2": "zero"}) == pytest.approx(
         value("x->h2"), rel=1e-5)
     # another activation removes nothing
@@ -71,7 +77,8 @@ def test_removed_log_density_against_a_loop_over_weights():
 
 # %% ../nbs/search/modes/03_shrink.ipynb #99c3a798
 def test_smaller_puts_the_least_dense_removal_first():
-    graph, full = two_hidden(), {"x->h1": "linear+sin", "x->h2": "linear+sin", "h1->h2": "linear"}
+    graph, full = two_hidden(), {"x->h1": "linear+sin", "x->h2": "linear+sin",
+                                 "h1->h2": "linear"}
     v = visited([(full, 0.1)], epochs=1, min_steps=3)[0]
     (first, c), *others = smaller(graph, [10.0, 1.0, 0.1], v, 100)
     # the next larger one, not the largest
@@ -89,18 +96,21 @@ def test_smaller_puts_the_least_dense_removal_first():
 # %% ../nbs/search/modes/03_shrink.ipynb #1ce81fc1
 def test_least_loss_never_falls_far_below_the_best():
     graph = two_hidden()
-    small, big = ({"x->h1": a, "x->h2": "linear+sin", "h1->h2": a} for a in ("zero", "linear"))
+    small, big = ({"x->h1": a, "x->h2": "linear+sin", "h1->h2": a}
+                  for a in ("zero", "linear"))
     less, more = visited([(small, 1.0), (big, 1.0)], epochs=1, min_steps=2)
     at = lambda v, value: replace(v, log_p=torch.full((2, 10), value / 10))
     start, good, bad = at(more, -50.0), at(less, -52.0), at(less, -54.0)
-    assert least_loss([good, bad], [start], 3.0) is good and least_loss([bad], [start], 3.0) is None
+    assert least_loss([good, bad], [start], 3.0) is good
+    assert least_loss([bad], [start], 3.0) is None
     assert least_loss([at(more, -49.0)], [start], 3.0) is None  # no simpler, hardly better
     better = at(more, -40.0)
     assert least_loss([good, better], [start], 3.0) is better
     # near the last, far from the best
     assert least_loss([at(less, -44.0)], [better, at(more, -42.0)], 3.0) is None
     colder = replace(start, c_reg=0.1)
-    assert least_loss([start], [colder], 3.0) is start and least_loss([colder], [start], 3.0) is None
+    assert least_loss([start], [colder], 3.0) is start
+    assert least_loss([colder], [start], 3.0) is None
 
 # %% ../nbs/search/modes/03_shrink.ipynb #1925809d
 def test_shrinking_ends_small_and_near_the_best():
@@ -109,15 +119,19 @@ def test_shrinking_ends_small_and_near_the_best():
     kept = [row for row in r.path if row["kept"]]
     assert kept[0]["structure"] in largest(graph) and len(kept) > 1
     best = max(row["evidence"].value for row in kept)
-    assert all(row["evidence"].value >= best - settings.tolerance or row is kept[0] for row in kept)
+    assert all(row["evidence"].value >= best - settings.tolerance or row is kept[0]
+               for row in kept)
     assert kept[-1]["parameters"] < kept[0]["parameters"]
-    assert r.structures == [kept[-1]["structure"]] and r.probabilities == [1.0] and not r.interrupted
+    assert r.structures == [kept[-1]["structure"]] and r.probabilities == [1.0]
+    assert not r.interrupted
 
 # %% ../nbs/search/modes/03_shrink.ipynb #e8428677
 def test_an_interrupted_shrinking_keeps_what_it_has():
     def stop(record):
         if record["stage"].startswith("shrink 1"):
             raise KeyboardInterrupt
-    r = shrink_mode(two_hidden(), wave(), Settings(**QUICK | {"min_steps": 20}), callback=stop)
-    assert r.interrupted and r.structures[0] in largest(two_hidden()) and r.probabilities == [1.0]
+    r = shrink_mode(two_hidden(), wave(), Settings(**QUICK | {"min_steps": 20}),
+                    callback=stop)
+    assert r.interrupted and r.structures[0] in largest(two_hidden())
+    assert r.probabilities == [1.0]
     assert [row["kept"] for row in r.path].count(True) == 1 and len(r.batches) == 1

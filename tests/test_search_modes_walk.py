@@ -39,18 +39,19 @@ def two_hidden(candidates=("zero", "linear", "linear+sin")):
 
 
 def a_run(task=None, checkpoint=None, callback=None, name="test", **kw):
-    return open_run(name, two_hidden(), task or sine(), Settings(**{**QUICK, **kw}), 0, checkpoint,
-                    callback)
+    return open_run(name, two_hidden(), task or sine(), Settings(**{**QUICK, **kw}), 0,
+                    checkpoint, callback)
 
 
 def made_up(values, **kw):
     "A visit whose replicas predict `values` [R, n]."
     net = Supernet(two_hidden().restrict(DIRECT), share=True)
-    zeros = torch.zeros(len(values), sum(torch.Size(s).numel() for s in net.weight_shapes.values()))
+    zeros = torch.zeros(len(values), sum(
+        torch.Size(s).numel() for s in net.weight_shapes.values()))
     batch = Batch(net, {"loc": zeros, "log_scale": zeros, "log_noise": zeros[:, 0]}, {},
                   5 + 0 * zeros[:, 0].long(), zeros[:, 0] + 1)
-    return Visit(**{**dict(structure=DIRECT, c_reg=1.0, batch=batch, log_p=torch.tensor(values),
-                           past=3), **kw})
+    return Visit(**{**dict(structure=DIRECT, c_reg=1.0, batch=batch,
+                           log_p=torch.tensor(values), past=3), **kw})
 
 # %% ../nbs/search/modes/00_walk.ipynb #4ca3f869
 def test_visits_say_what_their_fits_say():
@@ -75,14 +76,17 @@ def test_a_visit_does_not_depend_on_its_company():
     beside = visits(run, "beside", [(other, 1.0), (DIRECT, 0.1), (other, 0.1)], 2, 2)[1]
     # 60 steps of float32 in another order
     torch.testing.assert_close(alone.log_p, beside.log_p, rtol=1e-3, atol=1e-3)
-    assert alone.log_p.shape == (2, 75) and alone.past == 25 and alone.batch.sizes.tolist() == [50, 50]
-    assert not torch.allclose(beside.log_p, visits(run, "c", [(DIRECT, 1.0)], 2, 2)[0].log_p, rtol=1e-3,
+    assert alone.log_p.shape == (2, 75) and alone.past == 25
+    assert alone.batch.sizes.tolist() == [50, 50]
+    assert not torch.allclose(
+        beside.log_p, visits(run, "c", [(DIRECT, 1.0)], 2, 2)[0].log_p, rtol=1e-3,
                               atol=1e-3)
 
 # %% ../nbs/search/modes/00_walk.ipynb #5e0f1a23
 def test_visits_in_pieces_are_the_same():
     import bstruct.search.modes.walk as module
-    run, places = a_run(), [(DIRECT, 1.0), (DIRECT | {"x->h2": "linear"}, 1.0), (DIRECT, 0.1)]
+    run, places = a_run(), [(DIRECT, 1.0), (DIRECT | {"x->h2": "linear"}, 1.0),
+                            (DIRECT, 0.1)]
     whole = visits(run, "whole", places, 1, 1)
     module.TOGETHER, before = 2, module.TOGETHER
     pieces = visits(run, "pieces", places, 1, 1)
@@ -95,7 +99,8 @@ def test_visits_predict_from_the_past_alone():
     task = sine()
     later = Task(task.x, torch.cat([task.y[:50], task.y[50:].flip(0)]), "gaussian")
     one, two = (visits(a_run(t), "s", [(DIRECT, 0.1)], 1, 2)[0] for t in (task, later))
-    assert all(torch.equal(one.batch.params[k], two.batch.params[k]) for k in one.batch.params)
+    assert all(torch.equal(one.batch.params[k], two.batch.params[k])
+               for k in one.batch.params)
     assert not torch.equal(one.log_p, two.log_p)
 
 # %% ../nbs/search/modes/00_walk.ipynb #2435480c
@@ -103,7 +108,8 @@ def test_differences_against_a_jackknife_written_out():
     g = torch.Generator().manual_seed(0)
     p, q = (-torch.rand(5, 7, generator=g, dtype=torch.float64) for _ in range(2))
     a, b = made_up(p.tolist()), made_up(q.tolist())
-    f = lambda rows: float((p[rows].exp().mean(0).log() - q[rows].exp().mean(0).log()).sum())
+    f = lambda rows: float((p[rows].exp().mean(0).log()
+                            - q[rows].exp().mean(0).log()).sum())
     left = [f([i for i in range(5) if i != r]) for r in range(5)]
     want = (4 / 5 * sum((v - sum(left) / 5) ** 2 for v in left)) ** 0.5
     d = difference(a, b)
@@ -114,7 +120,8 @@ def test_differences_against_a_jackknife_written_out():
     assert (back.value, back.stderr) == (-d.value, pytest.approx(d.stderr))
     assert (same.value, same.stderr) == (0, 0)
     rows = p.exp().mean(0).log() - q.exp().mean(0).log()
-    assert d.diagnostics["rows_stderr"] == pytest.approx(7**0.5 * float(rows.std()), rel=1e-5)
+    assert d.diagnostics["rows_stderr"] == pytest.approx(7**0.5 * float(rows.std()),
+                                                         rel=1e-5)
     assert not difference(made_up([[-1.0, -2.0]]), made_up([[-1.0, -3.0]])).reliable
 
 # %% ../nbs/search/modes/00_walk.ipynb #88bd1a5c
@@ -131,7 +138,8 @@ def test_probabilities_of_a_walk_are_those_of_the_additive_model():
     assert beside[0].stderr == math.inf
     post = structure_posterior(beside, errors="pooled", draws=100_000)
     want = quad(lambda z: norm.pdf(z) / (1 + math.exp(-d.value - d.stderr * z)), -9, 9)[0]
-    assert abs(post.probability[0].item() - want) < 4 * post.stderr[0].item() / 100_000**0.5 + 1e-6
+    assert abs(post.probability[0].item()
+               - want) < 4 * post.stderr[0].item() / 100_000**0.5 + 1e-6
     assert post.reliable
     beside = _beside_the_best(
         [made_up([[-1.0, -2.0, -1.0, -1.0]]), made_up([[-1.0, -3.0, -1.0, -1.0]])])
@@ -142,8 +150,10 @@ def test_probabilities_of_a_walk_are_those_of_the_additive_model():
 # %% ../nbs/search/modes/00_walk.ipynb #ae53ed6b
 def test_paired_fits_differ_less_than_independent_ones():
     graph = Graph.dense(2, 1, hidden=(4,), candidates=("linear+tanh", "linear+silu"))
-    run = open_run("test", graph, sine(), Settings(**QUICK, learning_rate=0.01), 0, None, None)
-    a, b = visits(run, "s", [({"x->h1": "linear+tanh"}, 1.0), ({"x->h1": "linear+silu"}, 1.0)], 1, 24)
+    run = open_run("test", graph, sine(), Settings(**QUICK, learning_rate=0.01), 0, None,
+                   None)
+    a, b = visits(run, "s", [({"x->h1": "linear+tanh"}, 1.0),
+                             ({"x->h1": "linear+silu"}, 1.0)], 1, 24)
     a, b = a.log_p.double().sum(1), b.log_p.double().sum(1)
     assert float((a - b).var()) < 0.8 * float(a.var() + b.var())
 
@@ -151,7 +161,8 @@ def test_paired_fits_differ_less_than_independent_ones():
 def test_walks_remember_what_they_fitted():
     records, run = [], a_run()
     run.callback = records.append
-    places = [(DIRECT | {"x->h2": name}, c) for name in ("linear", "linear+sin") for c in (1.0, 0.1)]
+    places = [(DIRECT | {"x->h2": name}, c) for name in ("linear", "linear+sin")
+              for c in (1.0, 0.1)]
     w = Walk(run, "test", lambda v: places, lambda seen, trail: None)
     first = w.look(1, places)
     stages = [r["stage"] for r in records]
@@ -176,7 +187,8 @@ def test_a_checkpoint_gives_back_the_same_visits():
 
 # %% ../nbs/search/modes/00_walk.ipynb #d0b1aae5
 def test_walk_without_a_move_returns_its_start():
-    r = walk(Walk(a_run(), "test", lambda v: [], lambda seen, trail: None), [(DIRECT, 0.1)], True)
+    r = walk(Walk(a_run(), "test", lambda v: [], lambda seen, trail: None), [(DIRECT, 0.1)],
+             True)
     assert r.structures == [DIRECT] and r.probabilities == [1.0]
     assert [p["kept"] for p in r.path] == [True]
     assert r.path[0]["what"] == "start" and r.evidence == r.path[0]["evidence"]

@@ -19,8 +19,10 @@ from bstruct.search.settings import Settings
 def stairs(n=96, m=2, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.uniform(-2, 2, (n, 1))
-    f = (np.array([1, -1.2, 0.8])[:m] * np.tanh(6 * (x - np.linspace(-1.5, 1.5, m)))).sum(1)
-    return Task(torch.tensor(x), torch.tensor(f + 0.1 * rng.standard_normal(n)), "gaussian")
+    f = (np.array([1, -1.2, 0.8])[:m]
+         * np.tanh(6 * (x - np.linspace(-1.5, 1.5, m)))).sum(1)
+    return Task(torch.tensor(x), torch.tensor(f + 0.1 * rng.standard_normal(n)),
+                "gaussian")
 
 # %% ../nbs/search/modes/09_widths.ipynb #83f84e1b
 def test_only_one_ordered_layer_will_do():
@@ -49,14 +51,17 @@ def test_the_mode_finds_the_teacher_and_predicts():
     task, graph = stairs(60), ordered(1, 1, ("1..3:poisson:1",), linear=False)
     for walk in ("path", "flow"):
         found = widths_mode(graph, task, Settings(), walk=walk)
-        assert found.structures[0] == {"x->h1": "linear+tanh:2"} and 1.5 < found.live["h1"] < 2.5
+        assert found.structures[0] == {"x->h1": "linear+tanh:2"}
+        assert 1.5 < found.live["h1"] < 2.5
         assert abs(sum(r.probability for r in found.ranking) - 1) < 1e-9
         mean, variance = found.mixture.predict(task.x)
         assert float((mean - task.y).square().mean()) < 0.02 and (variance > 0).all()
     rng = np.random.default_rng(0)
     x = rng.standard_normal((80, 2))
     line = Task(
-        torch.tensor(x), torch.tensor(x @ [1.0, -0.5] + 0.3 * rng.standard_normal(80)), "gaussian"
+        torch.tensor(x), torch.tensor(x @ [1.0, -0.5] + 0.3 * rng.standard_normal(80)),
+                "gaussian"
     )
     found = widths_mode(ordered(2, 1, ("1..2:poisson:1",)), line, Settings())
-    assert found.structures[0] == {"x->h1": "zero", "x->y": "linear"}  # the linear model wins
+    # the linear model wins
+    assert found.structures[0] == {"x->h1": "zero", "x->y": "linear"}

@@ -12,8 +12,8 @@ DIRECT = {"x->h1": "zero", "x->h2": "linear+sin", "h1->h2": "zero"}
 def a_row(**kw):
     from bstruct.evidence.core import Evidence
     from bstruct.search.result import Scored
-    row = dict(structure=DIRECT, c_reg=1.0, complexity=1.0, parameters=3, held_out=0.5, kept=True,
-               step=0, what="start")
+    row = dict(structure=DIRECT, c_reg=1.0, complexity=1.0, parameters=3, held_out=0.5,
+               kept=True, step=0, what="start")
     return Scored(**row | kw | {"evidence": Evidence(kw.get("evidence", -1.0), 0.5)})
 
 # %% ../nbs/search/06_pareto.ipynb #90b769c5
@@ -25,10 +25,12 @@ def test_pareto_optimal_against_a_loop():
         path = [a_row(evidence=float(draw()), complexity=float(draw()), parameters=draw(),
                       held_out=float(draw()))
                 for _ in range(12)]
-        loss = [(-r["evidence"].value, r["complexity"], r["parameters"], r["held_out"]) for r in path]
+        loss = [(-r["evidence"].value, r["complexity"], r["parameters"], r["held_out"])
+                for r in path]
         beats = lambda a, b: all(x <= y for x, y in zip(a, b)) and a != b
         assert pareto_optimal(path) == [not any(beats(a, b) for a in loss) for b in loss]
-        assert any(pareto_optimal(path)) and pareto_optimal(path, ["parameters"]).count(True) == sum(
+        assert any(pareto_optimal(path)) and pareto_optimal(path, ["parameters"]).count(
+            True) == sum(
             r["parameters"] == min(q["parameters"] for q in path) for r in path)
     assert pareto_optimal([a_row(evidence=float("nan")), a_row()]) == [False, True]
     assert pareto_optimal([]) == []
@@ -37,12 +39,15 @@ def test_pareto_optimal_against_a_loop():
 def test_pareto_tables_survive_csv():
     import io
     import pandas as pd
-    path = [a_row(), a_row(evidence=-3.0, what="h1->h2: zero to linear", kept=False, step=1)]
+    path = [a_row(), a_row(evidence=-3.0, what="h1->h2: zero to linear", kept=False,
+                           step=1)]
     table = pareto_table(path)
     back = pd.read_csv(io.StringIO(table.to_csv(index=False)))
     pd.testing.assert_frame_equal(back, table)
-    assert table["pareto"].tolist() == [True, False] and table["stderr"].tolist() == [0.5, 0.5]
-    assert table["x->h2"][0] == "linear+sin" and table["log_evidence"].tolist() == [-1.0, -3.0]
+    assert table["pareto"].tolist() == [True, False]
+    assert table["stderr"].tolist() == [0.5, 0.5]
+    assert table["x->h2"][0] == "linear+sin"
+    assert table["log_evidence"].tolist() == [-1.0, -3.0]
 
 # %% ../nbs/search/06_pareto.ipynb #f539c72d
 def test_plot_path_draws_the_path():

@@ -21,23 +21,27 @@ GRAPH = Graph.dense(3, 2, (4, 4), ("zero", "linear", "linear+tanh"))
 
 
 def visits(values, errors=1.0):
-    "The structures of the graph in order, with these evidences; None stands for a failure."
+    # The structures of the graph in order, with these evidences; None stands for a
+    # failure.
     found = [Evidence(v, errors, method="prequential") if v is not None
              else "ZeroDivisionError: no" for v in values]
-    return [(s, 1 + i, f, {}) for i, (s, f) in enumerate(zip(GRAPH.structures(), found))]
+    return [(s, 1 + i, f, {}) for i, (s, f) in enumerate(
+        zip(GRAPH.structures(), found))]
 
 # %% ../nbs/search/04_ranking.ipynb #2d839d7f
 def test_ranked_is_by_evidence_with_failures_last():
     values = [-5.0, None, -3.0, math.nan, -3.0,
               -9.0] + [-20.0 - i for i in range(GRAPH.n_structures - 6)]
     rows = ranked(GRAPH, visits(values))
-    assert [r["visit"] for r in rows[:4]] == [3, 5, 1, 6] and {r["visit"] for r in rows[-2:]} == {2, 4}
+    assert [r["visit"] for r in rows[:4]] == [3, 5, 1, 6]
+    assert {r["visit"] for r in rows[-2:]} == {2, 4}
     assert [r["error"] for r in rows if r["error"]] == ["ZeroDivisionError: no"]
     assert math.isclose(sum(r["probability"] for r in rows), 1)
     assert rows[-1]["probability"] == rows[-2]["probability"] == 0
     assert abs(rows[0]["probability"]
                - rows[1]["probability"]) < 4 * rows[0]["probability_error"] / 4096**0.5
-    assert {r["parameters"] for r in rows if r["structure"]["x->h2"] == r["structure"]["h1->h2"]
+    assert {r["parameters"] for r in rows
+            if r["structure"]["x->h2"] == r["structure"]["h1->h2"]
             == "zero"} == {2}
 
 # %% ../nbs/search/04_ranking.ipynb #5a4d0b6d
@@ -52,12 +56,14 @@ def test_longer_fits_come_first_and_share_the_probability():
 def test_names_of_one_network_share_its_luck():
     from scipy.integrate import quad
     from scipy.stats import norm
-    off = {"x->h2": "zero", "h1->h2": "zero"}  # whatever is on the third edge, the network is the same
+    # whatever is on the third edge, the network is the same
+    off = {"x->h2": "zero", "h1->h2": "zero"}
     other = {"x->h1": "zero", "x->h2": "linear", "h1->h2": "zero"}
     called = [off | {"x->h1": c} for c in GRAPH.choices["x->h1"]]
     alike = [(s, i, Evidence(-4.0, 2.0), {}) for i, s in enumerate(called)]
     rows = ranked(GRAPH, [*alike, (other, 9, Evidence(-3.0, 2.0), {})])
-    want = quad(lambda z: norm.pdf(z) / (1 + len(called) * math.exp(-1 + 8**0.5 * z)), -9, 9)[0]
+    want = quad(lambda z: norm.pdf(z) / (1 + len(called) * math.exp(-1 + 8**0.5 * z)), -9,
+                9)[0]
     assert rows[0].visit == 9
     assert abs(rows[0].probability - want) < 4 * rows[0].probability_error / 4096**0.5
     assert len({r.probability for r in rows[1:]}) == 1
@@ -73,7 +79,8 @@ def test_every_structure_knows_its_rank():
     # an edge without a choice
     assert ranking.rank_of({**ranking.top(3)[2]["structure"], "h2->y": "linear"}) == 3
     mean, sd = ranking.posterior
-    assert mean.argmax() == 0 and math.isclose(mean.sum(), 1, rel_tol=1e-5) and sd.shape == mean.shape
+    assert mean.argmax() == 0 and math.isclose(mean.sum(), 1, rel_tol=1e-5)
+    assert sd.shape == mean.shape
 
 # %% ../nbs/search/04_ranking.ipynb #8d25c608
 def test_an_unknown_structure_is_told_what_is_wrong():
@@ -81,7 +88,8 @@ def test_an_unknown_structure_is_told_what_is_wrong():
     with pytest.raises(ValueError, match="none of the 2 structures that were visited, of "
                                          f"{GRAPH.n_structures}; visit all"):
         part.rank_of(list(GRAPH.structures())[2])
-    with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of zero, linear"):
+    with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of "
+                                         "zero, linear"):
         part.rank_of({})
     with pytest.raises(ValueError, match="did you mean 'linear'"):
         part.rank_of({"x->h1": "liner"})
@@ -96,7 +104,8 @@ def test_the_table_survives_the_file():
         assert [f.name for f in Path(tmp).iterdir()] == ["r.csv"]
         with pytest.raises(OSError):
             ranking.to_csv(f"{tmp}/none/r.csv")
-    assert read.index.tolist() == [1, 2, 3] and read["log_evidence"].tolist()[:2] == [-1.5, -2.25]
+    assert read.index.tolist() == [1, 2, 3]
+    assert read["log_evidence"].tolist()[:2] == [-1.5, -2.25]
     assert read["x->h1"].tolist() == [r["structure"]["x->h1"] for r in ranking.rows]
     assert read["error"].tolist()[2] == "ZeroDivisionError: no"
     assert read["probability"].sum() == pytest.approx(1)
@@ -105,12 +114,14 @@ def test_the_table_survives_the_file():
 
 # %% ../nbs/search/04_ranking.ipynb #fa016798
 def test_a_ranking_prints_as_a_table():
-    ranking = Ranking(GRAPH, ranked(GRAPH, visits([-30.0 - i for i in range(12)], errors=0.0)),
+    ranking = Ranking(GRAPH, ranked(
+        GRAPH, visits([-30.0 - i for i in range(12)], errors=0.0)),
                       ["a note"])
     lines = str(ranking).splitlines()
     assert lines[0] == "12 of 27 structures" and lines[-2:] == ["and 2 more", "a note"]
     assert len(lines) == 14
-    assert lines[1].split()[:3] == ["rank", "probability", "log"] and lines[1].endswith("h1→h2")
+    assert lines[1].split()[:3] == ["rank", "probability", "log"]
+    assert lines[1].endswith("h1→h2")
     assert lines[2].split()[:5] == ["1", "0.632", "±", "0.000", "-30.0"]
     assert max(map(len, lines)) < 100
     ranking.interrupted = True
@@ -125,8 +136,10 @@ def test_the_plot_marks_answers_at_their_ranks():
     import matplotlib
     matplotlib.use("Agg")
     ranking = Ranking(GRAPH, ranked(GRAPH, visits([-30.0 - i for i in range(27)][::-1])))
-    ax = ranking.plot({"first": ranking.rows[0]["structure"], "other": ranking.rows[20]["structure"]})
-    (curve, *marks), legend = ax.get_lines(), [t.get_text() for t in ax.get_legend().get_texts()]
+    ax = ranking.plot({"first": ranking.rows[0]["structure"],
+                       "other": ranking.rows[20]["structure"]})
+    (curve, *marks), legend = ax.get_lines(), [
+        t.get_text() for t in ax.get_legend().get_texts()]
     assert curve.get_ydata().tolist() == [-float(i) for i in range(27)]
     assert [m.get_xdata().tolist() for m in marks] == [[1], [21]]
     assert legend == ["first: rank 1", "other: rank 21"]

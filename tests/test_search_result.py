@@ -22,8 +22,8 @@ OF = Scope(91, 113, 113, "plain fits")
 
 def a_row(**known):
     notes = {"comparison": 0.25}
-    return Scored({"x->h": "zero", "h->y": "linear"}, Evidence(-3.0, 0.5, diagnostics=notes, of=OF),
-                  **known)
+    return Scored({"x->h": "zero", "h->y": "linear"},
+                  Evidence(-3.0, 0.5, diagnostics=notes, of=OF), **known)
 
 # %% ../nbs/search/02_result.ipynb #e583ed08
 def test_a_row_reads_like_a_dictionary():
@@ -31,8 +31,8 @@ def test_a_row_reads_like_a_dictionary():
     assert row.keys() == ["structure", "evidence", "probability", "parameters"]
     assert dict(row)["parameters"] == 9
     assert row["evidence"] is row.evidence and row.comparison == 0.25
-    with pytest.raises(KeyError, match="'visit' is not known of this structure; known are structure, "
-                                       "evidence"):
+    with pytest.raises(KeyError, match="'visit' is not known of this structure; known are "
+                                       "structure, evidence"):
         row["visit"]
     assert a_row(visit=3)["error"] is None and replace(row, probability=0.5) != row
     with pytest.raises(AttributeError):
@@ -49,16 +49,19 @@ def test_records_come_back():
     assert replace(back, evidence=row.evidence) == row
     assert (back.evidence.value, back.evidence.stderr) == (-3.0, 0.5)
     assert back.comparison == 0.25
-    lost = from_record({"structure": {}, "log_evidence": None, "stderr": None, "pareto": True})
+    lost = from_record({"structure": {}, "log_evidence": None, "stderr": None,
+                        "pareto": True})
     assert math.isnan(lost.evidence.value) and lost.evidence.stderr == math.inf
 
 # %% ../nbs/search/02_result.ipynb #cbef4c5d
 def test_a_table_has_a_row_a_structure():
-    table = to_frame([a_row(probability=0.75, visit=1), a_row(probability=0.25, visit=2, error="no")])
+    table = to_frame([a_row(probability=0.75, visit=1),
+                      a_row(probability=0.25, visit=2, error="no")])
     assert table.index.tolist() == [1, 2] and table["probability"].sum() == 1
     assert table["h->y"].tolist() == ["linear"] * 2
     assert table["error"].isna().tolist() == [True, False] and set(table["of"]) == {str(OF)}
-    assert to_frame([a_row(step=0, what="start", kept=True)], ranked=False).index.tolist() == [0]
+    assert to_frame([a_row(step=0, what="start", kept=True)],
+                    ranked=False).index.tolist() == [0]
     assert isinstance(to_frame([]), pd.DataFrame)
 
 # %% ../nbs/search/02_result.ipynb #89785d07
@@ -66,7 +69,8 @@ def test_a_result_starts_without_path_and_notes():
     graph = Graph.dense(2, 1, hidden=(2,))
     a, b = (Result(graph, [], [], [], [a_row()], Evidence(-3.0), []) for _ in range(2))
     a.notes.append("collapsed")
-    assert a.path == b.notes == [] and a.interrupted is None and a.ranking[0].evidence.of == OF
+    assert a.path == b.notes == [] and a.interrupted is None
+    assert a.ranking[0].evidence.of == OF
 
 # %% ../nbs/search/02_result.ipynb #2780dfc0
 import torch
@@ -85,12 +89,14 @@ def test_a_result_of_any_mode_is_one():
     task = Task(x, (x[:, 0] > 0).long(), "categorical")
     graph = Graph.dense(2, 2, (4,), ("zero", "linear", "linear+tanh"))
     for mode in ("evidence", "grow", "enumerate"):
-        r = search(graph, task, Settings(mode=mode, epochs=3, min_steps=20, starts=2, screened=2,
+        r = search(graph, task, Settings(mode=mode, epochs=3, min_steps=20, starts=2,
+                                         screened=2,
                                          finalists=2, replicas=2))
         assert isinstance(r, Result) and r.graph == graph and r.interrupted is None
         assert len(r.structures) == len(r.probabilities) == len(r.batches) > 0
         assert min(r.probabilities) >= 0 and abs(sum(r.probabilities) - 1) < 1e-6
-        assert all(s.keys() == graph.choices.keys() and s[e] in graph.choices[e] for s in r.structures
+        assert all(s.keys() == graph.choices.keys() and s[e] in graph.choices[e]
+                   for s in r.structures
                    for e in s)
         values = [row["evidence"].value for row in r.ranking]
         place = [row for row in r.path or r.ranking if row["structure"] == r.structures[0]]

@@ -17,7 +17,8 @@ from bstruct.search.settings import Settings
 from bstruct.training.batch import make_batch
 
 
-QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2)
+QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,),
+             replicas=2)
 
 
 def sine(n=120, seed=0):
@@ -33,8 +34,8 @@ def small_graph():
 
 def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"),
-                   callback)
+    return Session(small_graph(), task or sine(), settings, 0,
+                   Checkpoint(checkpoint, "test"), callback)
 
 # %% ../nbs/search/03_session.ipynb #7b5accfc
 def test_run_trains_reports_and_resumes_to_the_bit():
@@ -42,7 +43,8 @@ def test_run_trains_reports_and_resumes_to_the_bit():
     make = lambda g: make_batch(Supernet(small_graph(), share=True), g, [120, 60], 1.0)
     whole, seen = small_run(callback=lambda r: seen.append(r)), []
     batch = whole.train("search", make, 120)
-    assert [r["epoch"] for r in seen] == [1, 2, 3, 4, 5] and set(seen[0]["probabilities"]) == {"x->h1"}
+    assert [r["epoch"] for r in seen] == [1, 2, 3, 4, 5]
+    assert set(seen[0]["probabilities"]) == {"x->h1"}
     def stop(record):
         if record["epoch"] == 2:
             raise KeyboardInterrupt
@@ -89,6 +91,7 @@ def test_records_are_told_once_where_that_is_wanted():
         small_run(callback=stopped).tell({"stage": "fits", "epoch": 3})
     run.remember({"stage": "fits", "epoch": 9})
     run.remember({"stage": "other", "epoch": 1})
-    assert [(r["stage"], r["epoch"]) for r in run.history] == [("fits", 9), ("fits", 2), ("other", 1)]
+    assert [(r["stage"], r["epoch"]) for r in run.history] == [("fits", 9), ("fits", 2),
+                                                               ("other", 1)]
     run.notes = ["collapsed"]
     assert run.notes == ["collapsed"] and small_run().notes == []

@@ -23,7 +23,8 @@ def test_settings_are_plain_and_frozen():
 
 # %% ../nbs/search/01_settings.ipynb #4145feb0
 def test_records_of_earlier_versions_stay_valid():
-    assert Settings().as_record() == asdict(Settings()) == asdict(Settings.of(Settings().as_record()))
+    assert Settings().as_record() == asdict(Settings()) == asdict(
+        Settings.of(Settings().as_record()))
     old = Settings(judge="prequential")
     assert "judge" not in old.as_record() and Settings.of(old.as_record()) == old
 
@@ -31,10 +32,10 @@ def test_records_of_earlier_versions_stay_valid():
 def test_settings_refuse_in_one_line():
     bad = dict(mode="evidnce", judge="bayes",
                structure_kl="exact", starts=0, epochs=1.5, c_reg=-1.0, hidden=(),
-               temperature=(1.0, -0.2), tempering=(0.0,), learning_rate=float("nan"), candidates=(),
-               batch_size=True, blocks="3", min_steps=-1, c_train=-1.0, c_prior="1",
-               c_comb=float("nan"), hypergradient="gredy", validation=1.0, budget=0, halving=1,
-               tolerance=-0.5)
+               temperature=(1.0, -0.2), tempering=(0.0,), learning_rate=float("nan"),
+               candidates=(), batch_size=True, blocks="3", min_steps=-1, c_train=-1.0,
+               c_prior="1", c_comb=float("nan"), hypergradient="gredy", validation=1.0,
+               budget=0, halving=1, tolerance=-0.5)
     for name, value in bad.items():
         with pytest.raises(ValueError, match=f"^{name} is ") as error:
             Settings(**{name: value})
@@ -52,8 +53,8 @@ def test_settings_say_what_another_mode_would_need():
     for name, value in dict(budget=10, halving=True).items():
         assert getattr(Settings(mode="enumerate", **{name: value}), name) == value
         for mode in ("evidence", "grow", "shrink"):
-            with pytest.raises(ValueError, match=f"^{name} is {value}: mode '{mode}' has no use for "
-                                                 "it; try mode='enum"):
+            with pytest.raises(ValueError, match=f"^{name} is {value}: mode '{mode}' has "
+                                                 "no use for it; try mode='enum"):
                 Settings(mode=mode, **{name: value})
 
 # %% ../nbs/search/01_settings.ipynb #90f4d07b
@@ -63,9 +64,11 @@ def test_settings_take_what_the_family_allows():
     assert Settings(c_comb=-2.5, c_train=0.0).c_comb == -2.5
     assert Settings(c_prior=[1.0, 0.1]).c_prior == (1.0, 0.1)
     for pair in ((1.0, -0.1), (1.0,), (1.0, 2.0, 3.0), (1.0, float("inf"))):
-        with pytest.raises(ValueError, match=r"c_prior is .*or two, the first and the last"):
+        with pytest.raises(ValueError, match=r"c_prior is .*or two, the first and "
+                                             r"the last"):
             Settings(c_prior=pair)
-    assert len(methods()) >= 8 and all(Settings(hypergradient=m).hypergradient == m for m in methods())
+    assert len(methods()) >= 8
+    assert all(Settings(hypergradient=m).hypergradient == m for m in methods())
     with pytest.raises(ValueError, match="so Q is nothing; try c_train=1"):
         Settings(c_train=0, c_prior=0)
     for budget in (True, 2.0, "3", -1):
@@ -77,13 +80,16 @@ def test_plans_take_at_least_the_minimal_steps():
     p = Settings(epochs=10, min_steps=100, batch_size=64).plan(30)
     assert (p.batch_size, p.steps * p.epochs) == (30, 100)
     assert Settings(epochs=10, min_steps=10, batch_size=64).plan(1000).steps == 16
-    assert Settings(learning_rate=0.08, structure_kl="gumbel").plan(50).structure_kl == "gumbel"
+    assert Settings(learning_rate=0.08, structure_kl="gumbel").plan(
+        50).structure_kl == "gumbel"
 
 # %% ../nbs/search/01_settings.ipynb #a4b0e846
 def test_fit_plans_have_late_blocks():
     fit = Settings(blocks=2, epochs=7, replicas=3, learning_rate=0.08).fit_plan(400)
-    assert (fit.bounds, fit.epochs, fit.starts, fit.learning_rate) == ((256, 320, 400), 7, 3, 0.02)
-    assert Settings(blocks=2).fit_plan(4000).bounds == (3200, 4000)  # one block has rows enough
+    assert (fit.bounds, fit.epochs, fit.starts,
+            fit.learning_rate) == ((256, 320, 400), 7, 3, 0.02)
+    # one block has rows enough
+    assert Settings(blocks=2).fit_plan(4000).bounds == (3200, 4000)
 
 # %% ../nbs/search/01_settings.ipynb #f6f72852
 def test_outer_plans_carry_the_coefficients():

@@ -22,8 +22,8 @@ from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.judge import ROWS, SHARE
 
-GRAPH = Graph.dense(4, 1, hidden=(8,), candidates=("zero", "linear", "linear+tanh", "linear+silu",
-                                                   "linear+sin"))
+GRAPH = Graph.dense(4, 1, hidden=(8,), candidates=("zero", "linear", "linear+tanh",
+                                                   "linear+silu", "linear+sin"))
 TINY = Graph.dense(4, 1, hidden=(6,), candidates=("zero", "linear", "linear+tanh"))
 
 
@@ -62,7 +62,8 @@ def chances(graph, task, seed=0):
 # %% ../nbs/search/stages/08_judge.ipynb #78b8cc6d
 def test_judge_of_asks_the_table():
     s, many = Settings(judge="auto"), table(wave, ROWS + 1)
-    assert judge_of(GRAPH, table(wave), s) == "laplace" and judge_of(GRAPH, many, s) == "prequential"
+    assert judge_of(GRAPH, table(wave), s) == "laplace"
+    assert judge_of(GRAPH, many, s) == "prequential"
     assert judge_of(GRAPH, many, Settings(judge="laplace")) == "laplace"
     assert judge_of(GRAPH, table(wave), Settings()) == "laplace"
     for own in ({"c_reg": 0.5}, {"validation": 0.2}, {"judge": "prequential"}):
@@ -80,8 +81,8 @@ def test_support_is_a_sentence():
         "331 rows support the linear model; the best network is 9.7 ± 2.0 nats behind")
     assert support(331, e(-7.9), refs) == (
         "331 rows support a network; the best is 12.1 ± 2.0 nats ahead of the linear model")
-    undecided = ("do not decide between the linear model and a network; the best network is 3.0 ± 2.0 "
-                 "nats ahead")
+    undecided = ("do not decide between the linear model and a network; the best network "
+                 "is 3.0 ± 2.0 nats ahead")
     assert undecided in support(9, e(-17.0), refs)
     assert support(9, [], {"constant": -1.0, "linear": -3.0}) == (
         "9 rows support the constant; every network that was fitted is the constant")
@@ -111,10 +112,12 @@ def test_a_wave_supports_a_network_that_has_one():
     assert "support a network" in found.notes[0]
     new = table(wave, 200, seed=5)
     mean, variance = found.mixture.predict(new.x)
-    assert float((mean - new.y).square().mean()) < 0.4 and found.mixture.task.x.shape == (150, 4)
-    assert {str(r.evidence.of) for r in found.ranking} == {"rows 1-150 of 150, by Laplace evidence, "
-                                                           "learnt precisions"}
-    errors = {r.evidence.stderr for r in found.ranking if r.evidence.method == "laplace_dual"}
+    assert float((mean - new.y).square().mean()) < 0.4
+    assert found.mixture.task.x.shape == (150, 4)
+    assert {str(r.evidence.of) for r in found.ranking} == {"rows 1-150 of 150, by Laplace "
+                                                           "evidence, learnt precisions"}
+    errors = {r.evidence.stderr for r in found.ranking
+              if r.evidence.method == "laplace_dual"}
     assert len(errors) == 1 and 0 < errors.pop() < 20
 
 # %% ../nbs/search/stages/08_judge.ipynb #f51b4882
@@ -132,11 +135,13 @@ def test_a_resumed_search_ends_as_one_that_was_not_stopped():
         whole = conclude(run_of(task, GRAPH), empty(run_of(task, GRAPH)), some)
         run = run_of(task, GRAPH, f"{tmp}/c", stop)
         cut = conclude(run, empty(run), some)
-        assert cut.interrupted == "laplace" and len(cut.ranking) == 3 + 2 and cut.mixture is not None
+        assert cut.interrupted == "laplace" and len(cut.ranking) == 3 + 2
+        assert cut.mixture is not None
         run = run_of(task, GRAPH, f"{tmp}/c")
         again = conclude(run, empty(run), some)
     assert again.interrupted is None and len(again.ranking) == len(some) + 2 == 7
-    same = lambda r: (r.structure, r.name, r.evidence.value, r.evidence.stderr, r.probability)
+    same = lambda r: (r.structure, r.name, r.evidence.value, r.evidence.stderr,
+                      r.probability)
     assert list(map(same, again.ranking)) == list(map(same, whole.ranking))
     assert again.notes == whole.notes
     assert all(torch.equal(a, b) for a, b in zip(again.mixture.predict(task.x),
@@ -164,11 +169,14 @@ def test_fitted_tells_who_failed():
     with patch("bstruct.search.stages.judge.fit_dual", side_effect=broken):
         fits, stop_ = fitted(run_of(table(wave)), networks(TINY))
     assert stop_ is None
-    assert [f.evidence for f in fits if isinstance(f.evidence, str)] == ["RuntimeError: no such thing"]
+    assert [f.evidence for f in fits
+            if isinstance(f.evidence, str)] == ["RuntimeError: no such thing"]
     found = verdict(TINY, table(wave), fits)
-    assert found.rows[-1].error == "RuntimeError: no such thing" and found.rows[-1].probability == 0
+    assert found.rows[-1].error == "RuntimeError: no such thing"
+    assert found.rows[-1].probability == 0
     assert "1 of 3 structures failed" in " ".join(found.notes)
-    with pytest.raises(RuntimeError, match="the first failed with RuntimeError: no such thing"):
+    with pytest.raises(RuntimeError, match="the first failed with RuntimeError: no "
+                                           "such thing"):
         verdict(TINY, table(wave), [f for f in fits if isinstance(f.evidence, str)])
 
 # %% ../nbs/search/stages/08_judge.ipynb #c4929254
@@ -176,7 +184,8 @@ def test_the_probability_of_a_network_does_not_depend_on_its_names():
     task = table(wave, 80)
     fits, _ = fitted(run_of(task), networks(TINY))
     one, two = verdict(TINY, task, fits), verdict(TINY, task, fits, lambda s: [s, s])
-    assert [r.probability for r in two.rows if r.name] == [r.probability for r in one.rows if r.name]
+    assert [r.probability for r in two.rows if r.name] == [r.probability for r in one.rows
+                                                           if r.name]
     assert sum(r.probability for r in two.rows) == pytest.approx(1)
     assert len(two.rows) == 2 * len(one.rows) - 2
 

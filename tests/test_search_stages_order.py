@@ -23,16 +23,18 @@ from bstruct.search.stages.supernet import ordered
 GRAPH = Graph.dense(2, 1, (4, 4), ("zero", "linear", "linear+sin"))
 
 
-QUICK = dict(mode="enumerate", epochs=4, min_steps=120, starts=3, screened=4, finalists=2,
-             replicas=1, samples=4)
+QUICK = dict(mode="enumerate", epochs=4, min_steps=120, starts=3, screened=4,
+             finalists=2, replicas=1, samples=4)
 
 
 def run_of(graph=GRAPH, n=80, **settings):
     "y = sin(2 x₀), and a little noise."
     g = Generator().manual_seed(0)
     x = torch.randn(n, 2, generator=g)
-    task = Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g), "gaussian")
-    return Session(graph, task, Settings(**{**QUICK, **settings}), 3, Checkpoint(None, ""))
+    task = Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g),
+                "gaussian")
+    return Session(graph, task, Settings(**{**QUICK, **settings}), 3,
+                   Checkpoint(None, ""))
 
 # %% ../nbs/search/stages/03_order.ipynb #30b8253d
 def test_the_order_is_that_of_the_evidence_mode():
@@ -66,7 +68,8 @@ def test_a_candidate_that_fails_takes_the_order_and_no_more():
     def never(weights, x, out):
         raise ZeroDivisionError("never")
     graph = Graph({"x": 2, "y": 1}, {
-        "x->y": ("linear", Candidate("never_in_order", candidate("linear").weights, never))})
+        "x->y": ("linear", Candidate("never_in_order", candidate("linear").weights,
+                                     never))})
     order, notes = visiting_order(run_of(graph), "supernet", 2)
     assert order == list(graph.structures())
     assert "ZeroDivisionError: never): visited as listed" in notes[0]

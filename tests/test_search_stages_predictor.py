@@ -19,7 +19,8 @@ from bstruct.search.settings import Settings
 from bstruct.search.stages.predictor import add_predictors
 
 
-QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2)
+QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,),
+             replicas=2)
 
 
 def sine(n=120, seed=0):
@@ -35,8 +36,8 @@ def small_graph():
 
 def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"),
-                   callback)
+    return Session(small_graph(), task or sine(), settings, 0,
+                   Checkpoint(checkpoint, "test"), callback)
 
 
 def rows_of_three():
@@ -52,7 +53,8 @@ def test_predictors_interrupted_keeps_all_structures():
     cut = Result(small_graph(), [], [], [], rows_of_three(), Evidence(0.0, 0.0), [])
     with pytest.raises(Interrupted, match="posterior"):
         add_predictors(small_run(callback=stop_at_two, finalists=3), cut)
-    assert len(cut.batches) == 3 == len(cut.structures) and cut.probabilities == [.9, .08, .05]
+    assert len(cut.batches) == 3 == len(cut.structures)
+    assert cut.probabilities == [.9, .08, .05]
 
 # %% ../nbs/search/stages/07_predictor.ipynb #f6d3523d
 def test_predictors_keep_what_is_probable():

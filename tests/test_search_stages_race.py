@@ -20,13 +20,16 @@ def evidence_of(starts):
     "As the fits give it."
     R, starts = len(starts), [float(v) for v in starts]
     error = np.std(starts, ddof=1) / R**0.5 if R > 1 else math.inf
-    notes = {"replicas": R, "starts": starts} | ({} if R > 1 else {"reason": "one start, no error"})
-    return Evidence(float(np.mean(starts)), float(error), None, False, "prequential", R > 1, notes)
+    notes = {"replicas": R, "starts": starts} | (
+        {} if R > 1 else {"reason": "one start, no error"})
+    return Evidence(float(np.mean(starts)), float(error), None, False, "prequential",
+                    R > 1, notes)
 
 # %% ../nbs/search/stages/04_race.ipynb #b28c564f
 def test_rounds_spend_most_on_the_best():
     s = Settings(finalists=4, replicas=2)
-    assert rounds(s, 16) == [(16, 1), (8, 1), (4, 2)] and rounds(s, 5) == [(5, 1), (5, 1), (4, 2)]
+    assert rounds(s, 16) == [(16, 1), (8, 1), (4, 2)]
+    assert rounds(s, 5) == [(5, 1), (5, 1), (4, 2)]
     assert rounds(Settings(finalists=1, replicas=1), 3) == [(3, 1), (1, 1)]
 
 # %% ../nbs/search/stages/04_race.ipynb #b979cd1e
@@ -44,8 +47,10 @@ def test_compared_is_the_analysis_of_variance_of_a_full_table():
 def test_compared_is_least_squares_by_dummies_where_some_left_early():
     rng = np.random.default_rng(1)
     lengths, mu = [5, 5, 3, 2, 1, 1], rng.normal(0, 10, 6)
-    starts = [[mu[i] + 40 * r + rng.normal() for r in range(n)] for i, n in enumerate(lengths)]
-    rows = [[i == j for j in range(6)] + [r == q for q in range(1, 5)] for i, n in enumerate(lengths)
+    starts = [[mu[i] + 40 * r + rng.normal() for r in range(n)]
+              for i, n in enumerate(lengths)]
+    rows = [[i == j for j in range(6)] + [r == q for q in range(1, 5)]
+            for i, n in enumerate(lengths)
             for r in range(n)]
     X, y = np.array(rows, float), np.concatenate(starts)
     b, (squares,), _, _ = np.linalg.lstsq(X, y)
@@ -57,7 +62,8 @@ def test_compared_is_least_squares_by_dummies_where_some_left_early():
     np.testing.assert_allclose([e.diagnostics["comparison"] for e in out], error, rtol=1e-8)
     assert all(e.reliable and "reason" not in e.diagnostics for e in out)
     raw = [np.mean(v) for v in starts]
-    assert abs(raw[4] - raw[0] - mu[4] + mu[0]) > 50 > 3 * abs(out[4].value - out[0].value - mu[4]
+    assert abs(raw[4] - raw[0] - mu[4] + mu[0]) > 50 > 3 * abs(out[4].value - out[0].value
+                                                               - mu[4]
                                                                + mu[0])
 
 # %% ../nbs/search/stages/04_race.ipynb #367ed47c
@@ -85,12 +91,14 @@ def test_the_best_is_seldom_out_of_reach():
         reach = within_reach([evidence_of(row) for row in starts])
         lost += not reach[int(truth.argmax())]
         left += sum(reach[i] for i in front)
-    assert lost <= 12 and left / 400 < 4  # 1 % of the leaders' differences; and half of the work
+    # 1 % of the leaders' differences; and half of the work
+    assert lost <= 12 and left / 400 < 4
 
 # %% ../nbs/search/stages/04_race.ipynb #de73bfb9
 def test_compared_leaves_alone_what_has_no_error():
     single = [evidence_of([v]) for v in (-1.0, -2.0)]
-    assert compared(single) == single and not compared(single)[0].reliable and compared([]) == []
+    assert compared(single) == single and not compared(single)[0].reliable
+    assert compared([]) == []
     alone = [evidence_of([-1.0, -3.0])]
     # nothing to compare with; the error of its own starts
     assert compared(alone) == alone and alone[0].stderr == 1.0
@@ -105,8 +113,10 @@ def test_shrunk_is_the_posterior_mean_of_the_normal_model():
     w = 400 / (400 + error**2)
     want = -50 + w * (seen - -50)
     loss = lambda value: ((value - truth)[40:] ** 2).mean()
-    assert loss(np.array([e.value for e in out])) < 1.1 * loss(want) and loss(want) < 0.7 * loss(seen)
-    beside = shrunk([Evidence(v, 99.0, diagnostics={"comparison": s}) for v, s in zip(seen, error)])
+    assert loss(np.array([e.value for e in out])) < 1.1 * loss(want)
+    assert loss(want) < 0.7 * loss(seen)
+    beside = shrunk([Evidence(v, 99.0, diagnostics={"comparison": s})
+                     for v, s in zip(seen, error)])
     assert [e.value for e in beside] == [e.value for e in out]
     # the error beside others
     assert [e.diagnostics["comparison"] for e in beside] == [e.stderr for e in beside]
@@ -116,7 +126,8 @@ def test_shrunk_keeps_the_order_of_equal_errors_and_exact_values():
     made = [Evidence(v, 3.0) for v in (-10.0, -14.0, -11.0, -500.0)]
     values = [e.value for e in shrunk(made)]
     assert sorted(values, reverse=True) == [values[i] for i in (0, 2, 1, 3)]
-    assert shrunk([Evidence(v, 0.0) for v in (-1.0, -7.0)]) == [Evidence(v, 0.0) for v in (-1.0, -7.0)]
+    assert shrunk([Evidence(v, 0.0) for v in (-1.0, -7.0)]) == [
+        Evidence(v, 0.0) for v in (-1.0, -7.0)]
     assert shrunk([Evidence(-5.0, 2.0)])[0].value == -5.0
     assert shrunk([Evidence(-5.0, 2.0), Evidence(-math.inf, math.inf)])[0].value > -1e30
     lost = [Evidence(-math.inf, math.inf)] * 3

@@ -21,7 +21,8 @@ from bstruct.search.stages.race import rounds
 from bstruct.training.fits import FitPlan, _mean_of_starts, pooled, prequential_evidence
 
 
-QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2)
+QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,),
+             replicas=2)
 
 
 def sine(n=120, seed=0):
@@ -37,27 +38,31 @@ def small_graph():
 
 def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"),
-                   callback)
+    return Session(small_graph(), task or sine(), settings, 0,
+                   Checkpoint(checkpoint, "test"), callback)
 
 
 def screening(run, structures):
-    plan, turns = run.settings.fit_plan(len(run.task)), rounds(run.settings, len(structures))
-    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage,
-                    tell=run.tell)
+    plan, turns = run.settings.fit_plan(len(run.task)), rounds(
+        run.settings, len(structures))
+    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed,
+                    stage=run.stage, tell=run.tell)
 
 # %% ../nbs/search/stages/05_screening.ipynb #b6acec08
 def test_screening_tells_truth_from_falsehood():
     run = small_run(min_steps=600, finalists=1)
     good, bad = screening(run, [{"x->h1": "linear+sin"}, {"x->h1": "zero"}])
     assert good.value > bad.value + 3 * (good.stderr + bad.stderr)
-    assert good.diagnostics["rows"] == 43 and [e.diagnostics["replicas"] for e in (good, bad)] == [4, 2]
+    assert good.diagnostics["rows"] == 43
+    assert [e.diagnostics["replicas"] for e in (good, bad)] == [4, 2]
     plan = run.settings.fit_plan(120)
-    fit = lambda starts, seed: prequential_evidence(run.graph, [{"x->h1": "linear+sin"}], run.task,
-                                                    replace(plan, starts=starts), seed)[0]
+    fit = lambda starts, seed: prequential_evidence(run.graph, [{"x->h1": "linear+sin"}],
+                                                    run.task, replace(plan, starts=starts),
+                                                    seed)[0]
     starts = pooled(pooled(fit(1, 0), fit(1, 1)), fit(2, 2)).diagnostics["starts"]
     # alone or in company ...
-    assert good.diagnostics["starts"] == starts and good.value == pytest.approx(sum(starts) / 4)
+    assert good.diagnostics["starts"] == starts
+    assert good.value == pytest.approx(sum(starts) / 4)
     run.graph = small_graph().restrict({"x->h1": "zero"})  # nothing can be fitted on it
     assert screening(run, [{}, {}]) == [good, bad]  # ... and now or from the checkpoint
 
@@ -66,7 +71,8 @@ def test_screening_drops_the_worst_after_each_round():
     run = small_run(finalists=1, screened=3)
     found = screening(run, [{"x->h1": c} for c in ("linear", "zero", "linear+sin")])
     starts = [e.diagnostics["replicas"] for e in found]
-    assert sorted(starts) == [1, 2, 4] and all(math.isfinite(e.stderr) and e.reliable for e in found)
+    assert sorted(starts) == [1, 2, 4]
+    assert all(math.isfinite(e.stderr) and e.reliable for e in found)
     assert [h["epoch"] for h in run.history if h["stage"] == "screening"] == [3, 5, 6]
 
 # %% ../nbs/search/stages/05_screening.ipynb #5359f223
@@ -77,7 +83,8 @@ def test_a_settled_race_is_over():
 
 
     def told(gap):
-        "Evidence of five structures with gaps of so many nats, and how many starts each has got."
+        # Evidence of five structures with gaps of so many nats, and how many starts each
+        # has got.
         calls, structures = [], [{"x->h1": str(i)} for i in range(5)]
 
         def fits(graph, some, task, plan, seed):

@@ -29,7 +29,8 @@ def waves(n=80, frequency=2.0, seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 2, generator=g)
     z = 2 * x[:, 0] - x[:, 1]
-    y = (torch.sin(frequency * z / 2) if frequency else z) + 0.1 * torch.randn(n, generator=g)
+    y = (torch.sin(frequency * z / 2) if frequency
+         else z) + 0.1 * torch.randn(n, generator=g)
     return Task(x, (y - y.mean()) / y.std(), "gaussian")
 
 
@@ -55,7 +56,8 @@ def test_growing_stops_at_a_plane_and_goes_on_at_a_wave():
     for frequency in (0.0, 2.0):
         r = steps("grow", waves(frequency=frequency), ONE).go([DIRECT])
         way = [row for row in r.path if row.kept]
-        assert way[0].structure == DIRECT and way[0].what == "start" and r.mixture is not None
+        assert way[0].structure == DIRECT and way[0].what == "start"
+        assert r.mixture is not None
         sizes = [row.parameters for row in way]
         names = {network_of(ONE, row.structure) for row in r.path}
         assert sizes == sorted(sizes) and len(names) == len(r.path)

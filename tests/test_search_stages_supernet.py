@@ -21,7 +21,8 @@ from bstruct.search.stages.supernet import shortlist
 from bstruct.training.batch import make_batch
 
 
-QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,), replicas=2)
+QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,),
+             replicas=2)
 
 
 def sine(n=120, seed=0):
@@ -37,8 +38,8 @@ def small_graph():
 
 def small_run(task=None, checkpoint=None, callback=None, **kw):
     settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0, Checkpoint(checkpoint, "test"),
-                   callback)
+    return Session(small_graph(), task or sine(), settings, 0,
+                   Checkpoint(checkpoint, "test"), callback)
 
 
 def small_batch(n=2):
@@ -67,8 +68,10 @@ def test_path_scores_agree_with_restricted_networks():
     options = list(small_graph().structures())
     scores = path_scores(b, t, options, slice(60, 120), [1])
     for structure, score in zip(options, scores):
-        net, w = b.net.individual({k: v[1] for k, v in b.named(b.params["loc"]).items()}, structure)
-        alone = t.log_likelihood(net(w, {}, t.x[60:]), t.y[60:], b.params["log_noise"][1]).sum()
+        net, w = b.net.individual({k: v[1] for k, v in b.named(b.params["loc"]).items()},
+                                  structure)
+        alone = t.log_likelihood(net(w, {}, t.x[60:]), t.y[60:],
+                                 b.params["log_noise"][1]).sum()
         torch.testing.assert_close(score, alone, rtol=1e-4, atol=1e-3)
 
 # %% ../nbs/search/stages/02_supernet.ipynb #6a75c275
@@ -86,7 +89,8 @@ def test_ordered_puts_all_structures_in_order():
     options = list(small_graph().structures())
     assert sorted(map(str, order)) == sorted(map(str, options))
     assert len(batch) == 3 and batch.c_reg.tolist() == pytest.approx([1, .1, .01])
-    each = torch.stack([path_scores(batch, sine(), options, slice(60, 120), [m]) for m in range(3)])
+    each = torch.stack([path_scores(batch, sine(), options, slice(60, 120), [m])
+                        for m in range(3)])
     assert order == [options[i] for i in in_turn(each)]
 
 # %% ../nbs/search/stages/02_supernet.ipynb #11dac6c2
@@ -97,7 +101,8 @@ def test_ordered_scores_rows_that_the_supernets_have_not_seen():
     task = Task(x, sign * x[:, 0], "gaussian")
     run = small_run(task, min_steps=200, starts=1)
     order, batch = ordered(run.graph, task, run.settings, run.generator, run.finish)
-    score = lambda rows: dict(zip(map(str, order), path_scores(batch, task, order, rows, [0]).tolist()))
+    score = lambda rows: dict(
+        zip(map(str, order), path_scores(batch, task, order, rows, [0]).tolist()))
     seen, unseen = score(slice(0, 60)), score(slice(60, 120))
     # so that it matters which half decides
     assert max(seen, key=seen.get) != max(unseen, key=unseen.get)
@@ -120,4 +125,5 @@ def test_shortlist_has_different_networks_and_the_simplest():
     assert len(found) == 4 == len({network_of(graph, s) for s in found})
     assert found[:3] == [s for s in order if s in found][:3]
     assert network_of(graph, found[-1]) == network_of(graph, simplest(graph, order))
-    assert shortlist(graph, order[::-1], 4)[0] == order[-1] and len(shortlist(graph, order[:2], 4)) == 2
+    assert shortlist(graph, order[::-1], 4)[0] == order[-1]
+    assert len(shortlist(graph, order[:2], 4)) == 2

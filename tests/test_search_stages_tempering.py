@@ -19,7 +19,8 @@ def a_run(tempering):
     g = torch.Generator().manual_seed(0)
     x = torch.randn(120, 2, generator=g)
     y = torch.sin(2 * x[:, 0] - x[:, 1]) + 0.1 * torch.randn(120, generator=g)
-    settings = Settings(epochs=5, min_steps=400, hidden=(8,), replicas=2, tempering=tempering)
+    settings = Settings(epochs=5, min_steps=400, hidden=(8,), replicas=2,
+                        tempering=tempering)
     graph = Graph.dense(2, 1, hidden=(8,), candidates=("zero", "linear+sin"))
     return Session(graph, Task(x, (y - y.mean()) / y.std(), "gaussian"), settings, 0,
                    Checkpoint(None, "test"))

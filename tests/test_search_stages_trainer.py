@@ -26,7 +26,8 @@ def wave(n=40, seed=0, dtype=torch.float32):
     "A table of three inputs whose first one counts."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g, dtype=dtype)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype),
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1
+                * torch.randn(n, generator=g, dtype=dtype),
                 "gaussian")
 
 
@@ -35,39 +36,45 @@ def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=Tr
     "A trainer of a small supernet with a choice on the edge x->h1."
     task = wave(dtype=dtype) if task is None else task
     g = torch.Generator().manual_seed(seed)
-    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
+    net = Supernet(Graph.dense(
+        3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
                    share=share)
     b = make_batch(net, g, [len(task)] * starts, c_reg, log_scale=-2.0)
     b = b.mapped(lambda v: v.to(dtype))
-    return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g, OuterPlan(**kw))
+    return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g,
+                          OuterPlan(**kw))
 
 # %% ../nbs/search/stages/01_trainer.ipynb #f20e92a8
 def test_a_search_has_two_levels_where_the_settings_ask_for_them():
     one = [{}, dict(c_reg=2.0, c_prior=2.0), dict(c_train=0.01, c_reg=100.0),
            dict(c_train=(1.0, 3.0), c_prior=(1.0, 3.0))]
-    two = [dict(c_prior=0.5), dict(c_comb=1.0), dict(validation=0.2), dict(c_prior=(1.0, 0.1)),
-           dict(c_train=0.0), dict(c_reg=0.5), dict(c_prior=1.0001)]
+    two = [dict(c_prior=0.5), dict(c_comb=1.0), dict(validation=0.2),
+           dict(c_prior=(1.0, 0.1)), dict(c_train=0.0), dict(c_reg=0.5),
+           dict(c_prior=1.0001)]
     one += [dict(c_prior=1.000001)]  # to five digits, as the trainer decides
     assert not any(asks_for_two_levels(Settings(**kw)) for kw in one)
     assert all(asks_for_two_levels(Settings(**kw)) for kw in two)
-    # the trainer takes the closed form where the search asks for one level, and nowhere else
+    # the trainer takes the closed form where the search asks for one level, and nowhere
+    # else
     for kw in one:
         assert two_levels(**kw).shortcut
     for kw in two:
         assert kw.get("c_comb") or not two_levels(**kw).shortcut
     net, g = two_levels().batch.net, torch.Generator().manual_seed(0)
     make = lambda: make_batch(net, g, [40] * 2, [1.0, 0.1])
-    trainer = search_trainer(Settings(c_prior=(0.5, 2.0)), make(), wave(), Plan(2, 3, 16, 0.02, 0.02),
-                             g)
+    trainer = search_trainer(Settings(c_prior=(0.5, 2.0)), make(), wave(),
+                             Plan(2, 3, 16, 0.02, 0.02), g)
     torch.testing.assert_close(trainer.outer.c_prior[1], torch.tensor([2.0, 0.2]))
     assert not trainer.shortcut
-    assert type(search_trainer(Settings(), make(), wave(), Plan(1, 1, 16, 0.02), g)) is Trainer
+    assert type(search_trainer(Settings(), make(), wave(), Plan(1, 1, 16, 0.02),
+                               g)) is Trainer
     with pytest.raises(ValueError, match="no structure to keep away from"):
         search_trainer(Settings(c_comb=1.0), make(), wave(), Plan(1, 1, 16, 0.02), g)
 
 # %% ../nbs/search/stages/01_trainer.ipynb #c1383dcc
 def test_levels_are_told_in_words():
-    assert levels(Settings()) == "a single level, h in closed form: c_prior / c_train = c_reg"
+    assert (levels(Settings()) == "a single level, h in closed form: c_prior / "
+                                  "c_train = c_reg")
     assert levels(Settings(c_prior=0.3,
                            hypergradient="unroll")) == "two levels, h by unroll hypergradients"
     assert levels(Settings(validation=0.2)).startswith("two levels")
@@ -79,11 +86,12 @@ def test_the_evidence_mode_runs_on_two_levels():
     from bstruct.hypergradient import hypergradient
     from bstruct.search.modes.evidence import evidence_mode
 
-    s = Settings(starts=2, epochs=2, min_steps=6, batch_size=16, screened=2, finalists=1, replicas=1,
-                 c_prior=0.3, hypergradient="implicit", tempering=(1.0,))
+    s = Settings(starts=2, epochs=2, min_steps=6, batch_size=16, screened=2, finalists=1,
+                 replicas=1, c_prior=0.3, hypergradient="implicit", tempering=(1.0,))
     with warnings.catch_warnings(), patch("bstruct.training.bilevel.hypergradient",
                                           wraps=hypergradient) as call:
         warnings.simplefilter("ignore")
-        result = evidence_mode(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh")),
+        result = evidence_mode(Graph.dense(
+            3, 1, hidden=(4,), candidates=("zero", "linear+tanh")),
                                wave(), s)
     assert call.call_count >= 6 and result.ranking and math.isfinite(result.evidence.value)

@@ -14,7 +14,8 @@ def test_the_size_is_where_the_launches_stop_to_matter():
     for a, b in ((1.0, 0.01), (0.1, 1e-4), (1.0, 1e-4)):
         n = size(a, b)
         before, at, after = (b + a / m for m in (n / 2, n, 2 * n))  # seconds of each
-        assert 1 - at / before >= 0.1 > 1 - after / at  # the last doubling paid, the next would not
+        # the last doubling paid, the next would not
+        assert 1 - at / before >= 0.1 > 1 - after / at
     assert size(0.0, 1.0) == 32 and size(1.0, 0.0, most=5000) == 5000
     assert size(1.0, 0.0, room=300) == 256
 

@@ -25,7 +25,8 @@ from bstruct.training.fits import FitPlan
 
 def classes(n=400, inputs=40, count=10):
     g = Generator().manual_seed(0)
-    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g),
+    return Task(torch.randn(n, inputs, generator=g),
+                torch.randint(count, (n,), generator=g),
                 "categorical")
 
 
@@ -47,8 +48,8 @@ def in_a_process(code):
     "What the code prints, as JSON, in a process of its own."
     root = str(Path(bstruct.__file__).parents[1])
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root}
-    done = subprocess.run([sys.executable, "-c", PRELUDE + code], env=env, capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", PRELUDE + code], env=env,
+                          capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -109,7 +110,8 @@ def test_windows_is_asked_in_its_own_way():
     def answer(status):
         assert status._obj[0] == ctypes.sizeof(status._obj) == 64
         status._obj[1], status._obj[2] = 8_000_000_000, 3_000_000_000
-    windll = types.SimpleNamespace(kernel32=types.SimpleNamespace(GlobalMemoryStatusEx=answer))
+    windll = types.SimpleNamespace(
+        kernel32=types.SimpleNamespace(GlobalMemoryStatusEx=answer))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "platform", "win32")
         patch.setattr(ctypes, "windll", windll, raising=False)
@@ -124,17 +126,20 @@ def test_a_forecast_chooses_the_batch_and_refuses_what_cannot_be():
     whole = forecast(graph, task, plan)
     assert (whole.structures, whole.batch) == (216, 32) and 0 < whole.seconds < 600
     assert str(whole).startswith("216 structures, 32 at a time: ")
-    tight = forecast(graph, task, plan, memory=int(fit_bytes(graph, task, plan, 9) / 0.79), timed=False)
+    tight = forecast(graph, task, plan, memory=int(fit_bytes(graph, task, plan, 9) / 0.79),
+                     timed=False)
     assert tight.batch == 9 and tight.bytes < tight.available and tight.seconds is None
     assert forecast(graph, task, plan, structures=5, timed=False).batch == 5
-    assert forecast(graph, task, plan, n_jobs=2, memory=tight.available, timed=False).batch in (3, 4)
+    assert forecast(graph, task, plan, n_jobs=2, memory=tight.available,
+                    timed=False).batch in (3, 4)
 
 # %% ../nbs/search/work/01_forecast.ipynb #5c39cfdf
 def test_a_refusal_names_what_would_fit():
     graph, task = Graph.dense(40, 10), classes()
     plan = FitPlan((8192, 16384), epochs=2, batch_size=4096)
     memory = int(fit_bytes(graph, task, plan, 1) * 0.7)
-    with pytest.raises(MemoryError, match=r"one structure needs .* and .* are free; the largest that "
+    with pytest.raises(MemoryError, match=r"one structure needs .* and .* are free; the "
+                                          r"largest that "
                                           r"fits is batch_size=\d+"
                        ) as error:
         forecast(graph, task, plan, memory=memory)
@@ -145,15 +150,17 @@ def test_a_refusal_names_what_would_fit():
     assert forecast(graph, task, FitPlan((8192, 16384), 2, batch_size=rows), memory=memory,
                     timed=False).batch == 1
     with pytest.raises(MemoryError, match="the largest that fits is n_jobs=2"):
-        forecast(graph, task, plan, n_jobs=8, memory=int(fit_bytes(graph, task, plan, 1) * 2.9))
+        forecast(graph, task, plan, n_jobs=8,
+                 memory=int(fit_bytes(graph, task, plan, 1) * 2.9))
     with pytest.raises(MemoryError, match="give the vertices fewer units"):
         forecast(graph, task, plan, memory=1000)
 
 # %% ../nbs/search/work/01_forecast.ipynb #1fdf0e39
 def test_sizes_and_times_read_like_words():
-    assert [as_bytes(n) for n in (0, 999, 1500, 2.5e9, 3e13)] == ["0 B", "999 B", "1.5 kB", "2.5 GB",
-                                                                  "30 TB"]
-    assert [module.as_seconds(s) for s in (3, 119, 150, 9000, 2e6)] == ["3 s", "119 s", "2 min", "2 h",
+    assert [as_bytes(n) for n in (0, 999, 1500, 2.5e9, 3e13)] == ["0 B", "999 B", "1.5 kB",
+                                                                  "2.5 GB", "30 TB"]
+    assert [module.as_seconds(s) for s in (3, 119, 150, 9000, 2e6)] == [
+        "3 s", "119 s", "2 min", "2 h",
                                                                         "23 days"]
 
 # %% ../nbs/search/work/01_forecast.ipynb #2d79bc0b

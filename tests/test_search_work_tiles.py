@@ -33,7 +33,8 @@ PLAN = FitPlan((24, 48, 64), epochs=2, starts=2)
 def classes(n=64, inputs=3, count=2, seed=0):
     "Random rows of random classes."
     g = Generator().manual_seed(seed)
-    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g),
+    return Task(torch.randn(n, inputs, generator=g),
+                torch.randint(count, (n,), generator=g),
                 "categorical")
 
 # %% ../nbs/search/work/02_tiles.ipynb #f3f00b1c
@@ -44,10 +45,12 @@ def test_what_cannot_travel_is_named():
             return x @ weights["weight"]
     linear = candidate("linear")
     graph = lambda c: Graph({"x": 3, "y": 2}, {"x->y": ("linear", c)})
-    with pytest.raises(ValueError, match=r"candidate 'held_by_lock' cannot be sent .*lock.* or use "
+    with pytest.raises(ValueError, match=r"candidate 'held_by_lock' cannot be sent "
+                                         r".*lock.* or use "
                                          r"n_jobs=1"):
         packed(graph(Candidate("held_by_lock", linear.weights, held)))
-    free = graph(Candidate("held_by_nothing", linear.weights, lambda w, x, o: x @ w["weight"]))
+    free = graph(Candidate("held_by_nothing", linear.weights,
+                           lambda w, x, o: x @ w["weight"]))
     import cloudpickle
     own, evidence, laws = cloudpickle.loads(packed(free))
     assert list(own) == ["held_by_nothing"] and evidence == "prequential" and laws == {}
@@ -72,19 +75,24 @@ def test_a_structure_that_fails_has_its_error_and_the_others_their_evidence():
             raise ZeroDivisionError("not on sixteen")
         return x @ weights["weight"] + weights["bias"]
     fails = Candidate("picky_of_width", candidate("linear").weights, picky)
-    graph = Graph({"x": 3, "h": 16, "y": 2}, {"x->h": ("linear", fails), "h->y": ("linear", fails)})
+    graph = Graph({"x": 3, "h": 16, "y": 2},
+                  {"x->h": ("linear", fails), "h->y": ("linear", fails)})
     found = score(Work(graph, classes(), PLAN, 0, packed(graph)), list(graph.structures()))
-    assert [r.get("error") for r in found] == [None, "ZeroDivisionError: not on sixteen"] * 2
+    assert [r.get("error") for r in found] == [None, "ZeroDivisionError: not "
+                                                     "on sixteen"] * 2
     assert all(Evidence.from_dict(r["evidence"]).reliable for r in found[::2])
 
 # %% ../nbs/search/work/02_tiles.ipynb #1684f26b
 def test_a_likelihood_of_ones_own_travels():
     LIKELIHOODS.register("test-sharp", replace(
         LIKELIHOODS["gaussian"], log_likelihood=lambda f, y, noise: (
-        torch.distributions.Normal(f[:, 0], 0.1, validate_args=False).log_prob(y)), noisy=False))
+        torch.distributions.Normal(f[:, 0], 0.1, validate_args=False).log_prob(y)),
+                                               noisy=False))
     x = torch.linspace(-1, 1, 96)[:, None].expand(96, 4).contiguous()
-    task, graph = Task(x, 0.5 * x[:, 0], "test-sharp"), Graph.dense(4, 1, (6,), ("zero", "linear"))
-    travelled = pickle.dumps(Work(graph, task, PLAN, 0, packed(graph, likelihood="test-sharp")))
+    task, graph = Task(x, 0.5 * x[:, 0], "test-sharp"), Graph.dense(
+        4, 1, (6,), ("zero", "linear"))
+    travelled = pickle.dumps(
+        Work(graph, task, PLAN, 0, packed(graph, likelihood="test-sharp")))
     here = score(pickle.loads(travelled), list(graph.structures()))
     del LIKELIHOODS["test-sharp"]
     there = score(pickle.loads(travelled), list(graph.structures()))
@@ -136,7 +144,8 @@ def tiled(size=4):
     "All 27 structures of the graph as tiles."
     rows = [(s, {f"r{i}": {"structure": s}}) for i, s in enumerate(GRAPH.structures())]
     parts = [rows[i:i + size] for i in range(0, len(rows), size)]
-    return [Tile(n, [s for s, _ in part], [r for _, r in part]) for n, part in enumerate(parts)]
+    return [Tile(n, [s for s, _ in part], [r for _, r in part])
+            for n, part in enumerate(parts)]
 
 
 def filler(path):

@@ -44,7 +44,8 @@ def test_one_penalty_for_both():
     assert abs(run("laplace", starts=2).value - exact) < 1e-8
     assert abs(run("laplace", starts=2, structure="diagonal").value - (exact - gap)) < 1e-8
     bound = run("variational", family="mean_field", importance=1, groups=4000)
-    assert abs(bound.value - (exact - gap)) < 4 * bound.stderr + 0.02, (bound.value, exact - gap)
+    assert abs(bound.value - (exact - gap)) < 4 * bound.stderr + 0.02, (
+        bound.value, exact - gap)
 
 # %% ../nbs/experiments/10_selection.ipynb #d636c4db
 def test_copies_cost_what_the_formula_says():
@@ -56,24 +57,30 @@ def test_copies_cost_what_the_formula_says():
 # %% ../nbs/experiments/10_selection.ipynb #65c380be
 def test_diagonals_and_blocks_are_those_of_the_dense_matrix():
     g = torch.Generator().manual_seed(0)
-    x, y = torch.randn(9, 3, generator=g, dtype=torch.float64), torch.randint(3, (9,), generator=g)
+    x, y = torch.randn(9, 3, generator=g, dtype=torch.float64), torch.randint(
+        3, (9,), generator=g)
     head = lambda out: out.log_softmax(-1).gather(-1, y[:, None]).sum()
-    for first, some in (("linear+silu", (0, 8, 29)), ("linear+tanh", (14, 35)), ("zero", (21,)),
+    for first, some in (("linear+silu", (0, 8, 29)), ("linear+tanh", (14, 35)),
+                        ("zero", (21,)),
                         ("linear+sin", (16,))):
         weights = [w.detach().double() + 0.3 * torch.randn(w.shape, generator=g)
                    for w in fits.start(g, 3, 3, width=4)]
-        diagonals, blocks = curvature.diagonals(weights, first, x), curvature.blocks(weights, first, x)
-        index = curvature.layers([torch.arange(w[0].numel()).view(1, *w.shape[1:]) for w in weights])
+        diagonals, blocks = curvature.diagonals(weights, first, x), curvature.blocks(
+            weights, first, x)
+        index = curvature.layers(
+            [torch.arange(w[0].numel()).view(1, *w.shape[1:]) for w in weights])
         starts = np.cumsum([0] + [w[0].numel() for w in weights])
         for i in some:
-            prior = GaussianPrior({str(k): tuple(w.shape[1:]) for k, w in enumerate(weights)})
+            prior = GaussianPrior({str(k): tuple(w.shape[1:])
+                                   for k, w in enumerate(weights)})
             outputs = lambda ws, f=first, i=i: fits.outputs(
                 [w.expand(36, *w.shape) for w in ws.values()], f, x)[i]
             target = make_target(lambda ws, f=outputs: head(f(ws)), prior)
             dense = ggn(outputs, head, target, torch.cat([w[i].flatten() for w in weights]))
             for k, (d, b, at) in enumerate(zip(diagonals, blocks, index)):
                 tensors = {0: (0, 1), 1: (0, 1), 2: (2, 3), 3: (4, 5)}[k]
-                offset = torch.tensor([starts[tensors[0]]] * (len(at[0]) - 1) + [starts[tensors[1]]])
+                offset = torch.tensor([starts[tensors[0]]] * (len(at[0]) - 1)
+                                      + [starts[tensors[1]]])
                 for unit in range(at.shape[2]):
                     rows = at[0, :, unit] + offset
                     assert torch.allclose(b[i, unit], dense[rows][:, rows], atol=1e-10)
@@ -89,9 +96,11 @@ def test_narrow_networks_have_the_same_matrix_whole_and_in_parts():
     whole, layer = narrow.matrix(weights, i, "linear+tanh", x), narrow.groups(weights)
     for k, d in enumerate(curvature.diagonals(weights, "linear+tanh", x)):
         own = whole.diagonal()[layer == k]
-        assert torch.allclose(own.sort().values, d[i].flatten().sort().values, rtol=1e-3, atol=1e-5)
+        assert torch.allclose(own.sort().values, d[i].flatten().sort().values, rtol=1e-3,
+                              atol=1e-5)
     flat = torch.cat([w[i].flatten() for w in weights])
-    cost, diagonal = narrow.whole(whole, flat, layer), narrow.whole(whole.diagonal().diag(), flat,
+    cost, diagonal = narrow.whole(whole, flat, layer), narrow.whole(
+        whole.diagonal().diag(), flat,
                                                                     layer)
     parts = curvature.complexities(weights, "linear+tanh", x, "diagonal")
     assert diagonal == pytest.approx(float(parts[i]), rel=2e-2) and cost < diagonal
@@ -99,7 +108,8 @@ def test_narrow_networks_have_the_same_matrix_whole_and_in_parts():
 # %% ../nbs/experiments/10_selection.ipynb #6425af09
 def test_correlations_follow_from_the_stored_scores():
     found = json.loads((RESULTS / "selection.json").read_text())
-    stored = json.loads((RESULTS.parents[1] / "search/results/truth_mnist1d.json").read_text())
+    stored = json.loads((RESULTS.parents[1]
+                         / "search/results/truth_mnist1d.json").read_text())
     truth = -np.mean(list(stored["test_log_loss"].values()), 0)
     assert not found["quick"] and len({r["seed"] for r in found["rows"]}) >= 3
     for row in found["rows"]:
@@ -112,15 +122,19 @@ def test_correlations_follow_from_the_stored_scores():
 # %% ../nbs/experiments/10_selection.ipynb #826907e2
 def test_what_the_page_claims():
     table = {name: (row["spearman"][0], row["cpu_ratio"][0])
-             for name, row in json.loads((RESULTS / "selection.json").read_text())["summary"].items()}
-    assert all(-0.1 < table[f"mean-field, {prior} prior"][0] < 0.4 for prior in ("fixed", "fitted"))
+             for name, row in json.loads(
+                 (RESULTS / "selection.json").read_text())["summary"].items()}
+    assert all(-0.1 < table[f"mean-field, {prior} prior"][0] < 0.4
+               for prior in ("fixed", "fitted"))
     good = [name for name, (rho, cost) in table.items() if rho >= 0.7 and cost <= 20]
     assert any(name.startswith("last fifth, mixture") for name in good), table
     assert table["Laplace, diagonal"][0] < table["Laplace, unit blocks"][0] < -0.1
     assert table["last fifth, mixture over 12 stops"][0] > table["plain fit, 10 epochs, "
                                                                  "training loss"][0]
-    narrow = {k: np.array(v) for k, v in json.loads((RESULTS / "narrow.json").read_text()).items()}
+    narrow = {k: np.array(v) for k, v in json.loads(
+        (RESULTS / "narrow.json").read_text()).items()}
     order = [spearmanr(narrow["fit"] - narrow[k], -narrow["test"]).statistic
              for k in ("diagonal", "unit blocks", "whole")]
     assert order == sorted(order)
-    assert table["growing blocks, 60 epochs"][0] < 0 < table["growing blocks, mixture over 20 stops"][0]
+    assert table["growing blocks, 60 epochs"][0] < 0 < table["growing blocks, mixture over "
+                                                             "20 stops"][0]

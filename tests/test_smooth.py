@@ -19,8 +19,8 @@ def through(spec, x):
 
 # %% ../nbs/model/10_smooth.ipynb #9fc9977a
 def test_smooth_candidates_have_one_derivative_and_relu_has_two():
-    for spec in ("linear+tanh", "linear+sigmoid", "linear+silu", "linear+softplus", "linear+gelu",
-                 "linear+sin"):
+    for spec in ("linear+tanh", "linear+sigmoid", "linear+silu", "linear+softplus",
+                 "linear+gelu", "linear+sin"):
         f = lambda t: through(spec, torch.tensor([t], dtype=torch.float64)).item()
         for t in (-1.0, 0.0, 0.7):
             assert abs(one_sided(f, t, 1) - one_sided(f, t, -1)) < 1e-5, spec
@@ -36,7 +36,8 @@ def test_smooth_candidates_have_one_derivative_and_relu_has_two():
 # %% ../nbs/model/10_smooth.ipynb #5855fc83
 def test_the_structure_meets_a_kink_through_two_edges():
     def net(gamma, kind):
-        "γ x - 1/2 through an activation: the input of the second edge moves with the first."
+        # γ x - 1/2 through an activation: the input of the second edge moves with the
+        # first.
         value = torch.tensor([gamma * 1.0 - 0.5], dtype=torch.float64)
         return through(kind, value).item()
 
@@ -60,9 +61,11 @@ def test_an_average_over_weights_is_smooth():
         return (b * normal.cdf(b) + normal.log_prob(b).exp()).item()
 
     assert abs(one_sided(expected_relu, 0.0, 1) - one_sided(expected_relu, 0.0, -1)) < 1e-5
-    w = torch.randn(400_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    w = torch.randn(400_000, generator=torch.Generator().manual_seed(0),
+                    dtype=torch.float64)
     for b in (-0.5, 0.0, 0.8):
-        gradient = (w + b > 0).double().mean()  # the reparameterised derivative, kink and all
+        # the reparameterised derivative, kink and all
+        gradient = (w + b > 0).double().mean()
         assert abs(gradient - one_sided(expected_relu, b, 1)) < 0.003
         step = ((w + b + 1e-3 > 0).double().mean() - (w + b > 0).double().mean()) / 1e-3
         assert step > 0.1  # of E 1(w + b > 0), whose samples have the derivative nought

@@ -24,7 +24,8 @@ def normal(*shape, seed=0):
 
 # %% ../nbs/structure/03_cube.ipynb #3284fffd
 def test_cube_against_torch():
-    v, q, p = Cube(("a", "b", "c"), "x->y"), {"logits": normal(5, 3)}, {"logits": normal(5, 3, seed=1)}
+    v, q, p = Cube(("a", "b", "c"), "x->y"), {"logits": normal(5, 3)}, {
+        "logits": normal(5, 3, seed=1)}
     theirs = [Bernoulli(logits=d["logits"]) for d in (q, p)]
     assert torch.allclose(v.kl(q, p), kl_divergence(*theirs).sum(-1))
     assert torch.allclose(v.entropy(q), theirs[0].entropy().sum(-1))
@@ -44,16 +45,19 @@ def test_cube_against_torch():
 # %% ../nbs/structure/03_cube.ipynb #8ae762b3
 def test_cube_choices():
     v = Cube(("a", "b", "c"), "x->y")
-    assert list(v.values()) == [(), ("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"),
+    assert list(v.values()) == [(), ("a",), ("b",), ("c",), ("a", "b"), ("a", "c"),
+                                ("b", "c"),
                                 ("a", "b", "c")]
-    assert all(v.harden(v.encode(s)) == s for s in v.values()) and v.encode("b").tolist() == [0, 1, 0]
+    assert all(v.harden(v.encode(s)) == s for s in v.values())
+    assert v.encode("b").tolist() == [0, 1, 0]
     assert v.neighbours(("b",)) == [("a", "b"), (), ("b", "c")]
     assert "use harden" in v.fault(torch.full((3,), 0.5), hard=True)
     assert v.fault(torch.full((3,), 0.5)) == ""
     assert "from 0 to 2" in v.fault(torch.tensor([0.0, 2, 0]))
     with pytest.raises(ValueError, match="unknown candidate of x->y 'd'"):
         v.encode(("a", "d"))
-    with pytest.raises(ValueError, match="131,072 subsets, 65,536 are listed: take marginals"):
+    with pytest.raises(ValueError, match="131,072 subsets, 65,536 are listed: take "
+                                         "marginals"):
         Cube(tuple(map(str, range(17)))).probabilities({"logits": torch.zeros(17)})
     assert len({v.draw(seeded(i)) for i in range(60)}) == 8
     assert {v.draw(seeded(i), torch.tensor([1.0, 0, 1])) for i in range(9)} == {("a", "c")}

@@ -37,26 +37,35 @@ def test_flat_and_nested_are_inverse():
     params = flat(laws)
     assert set(params) == {"logits/a", "logits/b", "gamma/c", "log_scale/c"}
     back = nested(MIXED, params | {"loc": torch.zeros(4, 9)})
-    assert back.keys() == laws.keys() and all(back[n][k] is laws[n][k] for n in laws for k in laws[n])
-    assert set(nested(MIXED, {k: v for k, v in params.items() if k != "gamma/c"})) == {"a", "b"}
-    assert {n: {k: t.shape for k, t in law.items()} for n, law in start(MIXED, (4,)).items()} == {
+    assert back.keys() == laws.keys()
+    assert all(back[n][k] is laws[n][k] for n in laws for k in laws[n])
+    assert set(nested(MIXED, {k: v for k, v in params.items() if k != "gamma/c"})) == {
+        "a", "b"}
+    assert {n: {k: t.shape for k, t in law.items()}
+            for n, law in start(MIXED, (4,)).items()} == {
         n: {k: t.shape for k, t in law.items()} for n, law in laws.items()}
 
 # %% ../nbs/structure/05_law.ipynb #51896af1
 def test_sums_over_variables():
     q, p = random_laws(MIXED, (5,)), random_laws(MIXED, (5,), 1)
     for t in (None, 0.7):
-        assert torch.equal(kl(MIXED, q, p, t), sum(MIXED[n].kl(q[n], p[n], t) for n in MIXED))
-    assert (kl(MIXED, q, p) > 0).all() and kl(MIXED, q, q).abs().max() < 1e-12 and kl(MIXED, {}) == 0.0
+        assert torch.equal(kl(MIXED, q, p, t), sum(MIXED[n].kl(q[n], p[n], t)
+                                                   for n in MIXED))
+    assert (kl(MIXED, q, p) > 0).all() and kl(MIXED, q, q).abs().max() < 1e-12
+    assert kl(MIXED, {}) == 0.0
     assert (entropy(MIXED, q) <= math.log(2) + 3 * math.log(2) + math.log(3)).all()
-    draws = noise(MIXED, q, lambda v, shape: gumbel_noise(shape, seeded(), torch.float64), (5,))
-    assert {n: tuple(d.shape) for n, d in draws.items()} == {"a": (5, 2), "b": (5, 3, 2), "c": (5, 3)}
+    draws = noise(MIXED, q, lambda v, shape: gumbel_noise(shape, seeded(), torch.float64),
+                  (5,))
+    assert {n: tuple(d.shape) for n, d in draws.items()} == {"a": (5, 2), "b": (5, 3, 2),
+                                                             "c": (5, 3)}
     soft, hard = (sample(MIXED, q, draws, 0.5, h) for h in (False, True))
     logs = log_sample(MIXED, q, draws, 0.5)
     for n, v in MIXED.items():
-        assert torch.allclose(logs[n].exp(), soft[n]) and torch.allclose(hard[n], v.nearest(soft[n]))
+        assert torch.allclose(logs[n].exp(), soft[n])
+        assert torch.allclose(hard[n], v.nearest(soft[n]))
     slope = lambda hard: grad(
-        lambda t: sample(MIXED, q | {"b": {"logits": t}}, draws, 0.5, hard)["b"][:, 1].sum())(
+        lambda t: sample(MIXED, q | {"b": {"logits": t}}, draws, 0.5,
+                         hard)["b"][:, 1].sum())(
         q["b"]["logits"])
     assert torch.equal(slope(True), slope(False)) and slope(True).abs().max() > 0
     each = vmap(lambda a, b: kl(MIXED, a, b))(q, p)
@@ -66,13 +75,16 @@ def test_sums_over_variables():
 def test_structures_and_their_probabilities():
     laws = random_laws(MIXED)
     listed, p = list(structures(MIXED)), joint(MIXED, laws)
-    assert len(listed) == n_structures(MIXED) == len(p) == 2 * 8 * 3 and abs(float(p.sum()) - 1) < 1e-12
-    assert len({tuple(s.items()) for s in listed}) == 48 and listed[0] == {"a": "zero", "b": (), "c": 1}
+    assert len(listed) == n_structures(MIXED) == len(p) == 2 * 8 * 3
+    assert abs(float(p.sum()) - 1) < 1e-12
+    assert len({tuple(s.items()) for s in listed}) == 48
+    assert listed[0] == {"a": "zero", "b": (), "c": 1}
     # entropy is that of the list
     assert abs(float(-(p * p.log()).sum() - entropy(MIXED, laws))) < 1e-12
     on = torch.stack([MIXED["b"].encode(s["b"]) for s in listed]).double()
     assert torch.allclose(marginals(MIXED, laws)["b"], p @ on)
-    draws = noise(MIXED, laws, lambda v, shape: gumbel_noise(shape, seeded(), torch.float64), (20_000,))
+    draws = noise(MIXED, laws, lambda v, shape: gumbel_noise(
+        shape, seeded(), torch.float64), (20_000,))
     hard = sample(MIXED, laws, draws, 0.3, hard=True)
     best = listed[int(p.argmax())]
     same = torch.stack([(hard[n] - v.encode(best[n])).abs().amax(-1) < 0.5
@@ -85,7 +97,8 @@ def test_structures_and_their_probabilities():
     assert all(abs(float(r.sum()) - 1) < 1e-12 for r in split.values())
     undecided = sum(float(-(r * r.log()).sum()) for r in split.values())
     assert abs(undecided - float(entropy(both, {n: laws[n] for n in both}))) < 1e-12
-    assert as_structure({"a": "zero", "b": ["x0"], "c": 4}) == {"a": "zero", "b": ("x0",), "c": 4}
+    assert as_structure({"a": "zero", "b": ["x0"], "c": 4}) == {"a": "zero", "b": ("x0",),
+                                                                "c": 4}
     assert list(structures({})) == [{}] and float(joint({}, {})[0]) == 1
 
 # %% ../nbs/structure/05_law.ipynb #6cc6ada4

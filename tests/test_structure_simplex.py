@@ -34,7 +34,8 @@ def test_simplex_against_torch():
     assert (v.kl(q, p, 0.5) >= v.kl(q, p)).all()  # hardening loses information
     noise = gumbel_noise((40_000, 1, 3), seeded(), torch.float64)
     found = v.nearest(v.sample(q, noise, 0.3)).mean(0)
-    assert (found - v.marginals(q)).abs().max() < 4 * math.sqrt(0.25 / 40_000)  # four standard errors
+    # four standard errors
+    assert (found - v.marginals(q)).abs().max() < 4 * math.sqrt(0.25 / 40_000)
     one = {"logits": q["logits"][0]}
     assert list(v.probabilities(one)) == ["a", "b", "c"]
     assert abs(sum(v.probabilities(one).values()) - 1) < 1e-12
@@ -44,7 +45,8 @@ def test_simplex_choices():
     v = Simplex(("a", "b", "c"), "x->y")
     assert [v.harden(v.encode(c)) for c in v.values()] == ["a", "b", "c"]
     assert v.neighbours("b") == ["a", "c"]
-    assert v.harden(torch.tensor([0.4, 0.4, 0.2])) == "a" and v.encode(("b",)).tolist() == [0, 1, 0]
+    assert v.harden(torch.tensor([0.4, 0.4, 0.2])) == "a"
+    assert v.encode(("b",)).tolist() == [0, 1, 0]
     with pytest.raises(ValueError, match="unknown candidate of x->y 'd'"):
         v.encode("d")
     with pytest.raises(ValueError, match="takes 2 candidates; on the simplex it takes one"):

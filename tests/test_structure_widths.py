@@ -18,7 +18,8 @@ def test_ranges_are_written_out():
         ("linear+tanh:2", "linear+tanh:3", "linear+tanh:4"),
         "uniform",
     )
-    assert expanded("1..2:poisson:.5") == (("1", "2"), "poisson:.5") and expanded("linear") == (
+    assert expanded("1..2:poisson:.5") == (("1", "2"), "poisson:.5") and expanded(
+        "linear") == (
         ("linear",),
         "uniform",
     )
@@ -35,7 +36,8 @@ def test_ranges_are_written_out():
 # %% ../nbs/structure/06_widths.ipynb #b3708555
 def test_widths_have_the_law_of_their_levels():
     v = Widths(
-        ("zero", "linear+tanh:1", "linear+tanh:2", "linear+tanh:4"), prior="poisson:2", name="x->h"
+        ("zero", "linear+tanh:1", "linear+tanh:2", "linear+tanh:4"), prior="poisson:2",
+               name="x->h"
     )
     same = Ordered((0, 1, 2, 4), prior="poisson:2")
     own = {"gamma": torch.tensor([0.3, 2.2]), "log_scale": torch.tensor([0.1, -1.0])}
@@ -51,7 +53,8 @@ def test_widths_have_the_law_of_their_levels():
     assert list(p) == list(v.candidates) and abs(sum(p.values()) - 1) < 1e-6
     laws = law.start({"x->h": v}, (2,))
     point = law.sample({"x->h": v}, laws, {"x->h": torch.zeros(2, 4)}, 0.5)
-    assert point["x->h"].shape == (2, 4) and v.draw(torch.Generator().manual_seed(0)) in v.candidates
+    assert point["x->h"].shape == (2, 4)
+    assert v.draw(torch.Generator().manual_seed(0)) in v.candidates
     for wrong, said in ((("a:2", "a:1"), "must rise"), (("linear", "zero"), "must rise")):
         with pytest.raises(ValueError, match=said):
             Widths(wrong)
@@ -63,7 +66,8 @@ def test_ranges_on_edges_bring_their_variable():
     edges = {"x->h": ("zero", "a:1..3:geometric:.2"), "h->y": "b", "x->y": ("c", "d")}
     found = with_ranges(edges, "simplex")
     assert list(found) == ["x->h"] and found["x->h"].levels == (0, 1, 2, 3)
-    assert found["x->h"].prior == "geometric:.2" and with_ranges({"h->y": "b"}, "cube") == "cube"
+    assert found["x->h"].prior == "geometric:.2"
+    assert with_ranges({"h->y": "b"}, "cube") == "cube"
     assert (
         with_ranges(edges, "cube")["x->y"] == "cube"
         and with_ranges(edges, {"x->h": "simplex"})["x->h"] == "simplex"

@@ -44,7 +44,8 @@ class NoGradient(GumbelSoftmax):
         return GumbelSoftmax(self.logits.detach(), self.temperature).log_prob_log(x)
 
 class LooksAtValues(GumbelSoftmax):
-    def log_prob_log(self, x): return super().log_prob_log(x) * (2 if bool((x > 0).any()) else 1)
+    def log_prob_log(self, x):
+        return super().log_prob_log(x) * (2 if bool((x > 0).any()) else 1)
 
 class OwnGenerator(GumbelSoftmax):
     def rsample_log(self, sample_shape=(), generator=None):
@@ -62,12 +63,14 @@ def test_broken_structure_distributions_fail():
         check_structure_distribution(LooksAtValues)
 
 # %% ../nbs/testing/01_distributions.ipynb #70e755dd
-def normals(g, *shape): return 0.5 * torch.randn(*shape, generator=g, dtype=torch.float64)
+def normals(g, *shape):
+    return 0.5 * torch.randn(*shape, generator=g, dtype=torch.float64)
 
 def normal_log_prob(cov, loc, w):
     L = torch.linalg.cholesky(cov)
     z = torch.linalg.solve_triangular(L, (w - loc)[:, None], upper=False)[:, 0]
-    return -0.5 * (z.square().sum() + len(w) * math.log(2 * math.pi)) - L.diagonal().log().sum()
+    return -0.5 * (z.square().sum() + len(w)
+                   * math.log(2 * math.pi)) - L.diagonal().log().sum()
 
 zeros = lambda *shape: torch.zeros(*shape, dtype=torch.float64)
 
@@ -79,9 +82,12 @@ diagonal = WeightFamily(
     lambda p, a: gaussian.kl_diagonal(p["loc"], p["log_scale"], a))
 
 low_rank = WeightFamily(
-    lambda n, g: {"loc": normals(g, n), "factor": normals(g, n, 2), "log_scale": normals(g, n)},
-    lambda n: {"loc": zeros(n), "factor": zeros(n, 2), "log_scale": zeros(n)}, lambda n: n + 2,
-    lambda p, e: families.reparameterise_low_rank(p["loc"], p["factor"], p["log_scale"], e),
+    lambda n, g: {"loc": normals(g, n), "factor": normals(g, n, 2),
+                  "log_scale": normals(g, n)},
+    lambda n: {"loc": zeros(n), "factor": zeros(n, 2), "log_scale": zeros(n)},
+                        lambda n: n + 2,
+    lambda p, e: families.reparameterise_low_rank(p["loc"], p["factor"], p["log_scale"],
+                                                  e),
     lambda p, w: normal_log_prob(p["factor"] @ p["factor"].mT
                                  + torch.diag((2 * p["log_scale"]).exp()), p["loc"], w),
     lambda p, a: families.kl_low_rank(p["loc"], p["factor"], p["log_scale"], a))
@@ -98,18 +104,21 @@ full = WeightFamily(
 # %% ../nbs/testing/01_distributions.ipynb #d3c68a1e
 def test_the_gaussian_families_pass():
     for family in (diagonal, low_rank, full):
-        assert check_weight_family(family) == ["density", "divergence", "gradients", "batches"]
+        assert check_weight_family(family) == ["density", "divergence", "gradients",
+                                               "batches"]
 
 # %% ../nbs/testing/01_distributions.ipynb #f53b0fd2
 def test_broken_weight_families_fail():
     broken = {
-        "integrates to": replace(diagonal, log_prob=lambda p, w: diagonal.log_prob(p, w) + 0.01),
+        "integrates to": replace(diagonal, log_prob=lambda p, w: diagonal.log_prob(p, w)
+                                 + 0.01),
         "spread of the samples": replace(diagonal, sample=lambda p, e: p["loc"]
                                          + (1.1 * p["log_scale"] + 0.1).exp() * e),
         # the mean over weights, not the sum
         "KL against its samples": replace(full, kl=lambda p, a: full.kl(p, a) / 5),
         "gradient of kl": replace(
-            diagonal, kl=lambda p, a: diagonal.kl({k: v.detach() for k, v in p.items()}, a)),
+            diagonal, kl=lambda p, a: diagonal.kl({k: v.detach() for k, v in p.items()},
+                                                  a)),
         "prior from itself": replace(
             diagonal, standard=lambda n: {"loc": zeros(n), "log_scale": zeros(n) + 1})}
     for message, family in broken.items():

@@ -12,7 +12,8 @@ import bstruct.hypergradient
 import pytest
 from bstruct.hypergradient.call import METHODS, hypergradient, register, report
 from bstruct.hypergradient.operator import train
-from bstruct.testing.hypergradient import CLAIMS, check, conformance, differences, problems, truth
+from bstruct.testing.hypergradient import (
+    CLAIMS, check, conformance, differences, problems, truth)
 
 # %% ../nbs/testing/02_hypergradient.ipynb #62c789c1
 def test_every_method_keeps_its_claim():
@@ -35,28 +36,30 @@ def test_truths_are_true():
     last = q.hyper["h"] + shrink * (q.theta["w"] - q.hyper["h"])
     want = 2 * (last - 3) * (1 - shrink)
     result = q.solve(q.hyper, "greedy")
-    torch.testing.assert_close(truth(q, "training", result)["h"], want, rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(truth(q, "training", result)["h"], want, rtol=1e-8,
+                               atol=1e-10)
     one = truth(q, "window", result, 1)["h"]
     torch.testing.assert_close(one, 2 * (last - 3) * 0.5 * scale, rtol=1e-8, atol=1e-10)
     for name in ("ridge at its minimum", "logistic at its minimum"):
         r = by_name[name]
         result = r.solve(r.hyper, "greedy")
-        torch.testing.assert_close(truth(r, "minimiser", result), truth(r, "training", result),
-                                   rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(truth(r, "minimiser", result),
+                                   truth(r, "training", result), rtol=1e-6, atol=1e-9)
 
 # %% ../nbs/testing/02_hypergradient.ipynb #4bb40402
 def test_differences_of_a_known_function():
     f = lambda h: (h["a"] ** 3).sum() * h["b"]
     h = {"a": torch.tensor([1.0, -2.0]).double(), "b": torch.tensor(0.5).double()}
     found = differences(f, h)
-    torch.testing.assert_close(found, {"a": 1.5 * h["a"] ** 2, "b": (h["a"] ** 3).sum()}, rtol=1e-8,
-                               atol=1e-9)
+    torch.testing.assert_close(found, {"a": 1.5 * h["a"] ** 2, "b": (h["a"] ** 3).sum()},
+                               rtol=1e-8, atol=1e-9)
 
 # %% ../nbs/testing/02_hypergradient.ipynb #8de5c4a3
 def _faulty():
     from bstruct.hypergradient.implicit import Solution, System, respond
 
-    exact = lambda run, state, hyper, method, **o: METHODS[method](run, state, hyper, **o)
+    exact = lambda run, state, hyper, method, **o: METHODS[method](
+        run, state, hyper, **o)
 
     def broadcast(run, state, hyper):
         found = exact(run, state, hyper, "unroll")
@@ -70,7 +73,8 @@ def _faulty():
         direct = run.judge(found.state, hyper)[1][1]
         inside = {k: (v - direct[k]) / float(run.rates(hyper, 0)[0])
                   for k, v in found.grads.items()}
-        return report(run, found.value, {k: direct[k] + v for k, v in inside.items()}, found.state)
+        return report(run, found.value, {k: direct[k] + v for k, v in inside.items()},
+                      found.state)
 
     def one_criterion(run, state, hyper):
         run.outer = lambda t, h: run.inner(t, h, 0)
@@ -150,8 +154,8 @@ def test_momentum_convention():
         opt.param_groups[0]["lr"] = schedule(None, t)
         p.inner(theta, p.hyper, t).backward()
         opt.step()
-    torch.testing.assert_close(result.theta, {k: v.detach() for k, v in theta.items()}, rtol=1e-10,
-                               atol=1e-12)
+    torch.testing.assert_close(result.theta, {k: v.detach() for k, v in theta.items()},
+                               rtol=1e-10, atol=1e-12)
 
 # %% ../nbs/testing/02_hypergradient.ipynb #f08e01f3
 def test_every_method_carries_buffers_and_vmaps():
@@ -165,25 +169,27 @@ def test_every_method_carries_buffers_and_vmaps():
         fit = ((torch.tanh(z - z.mean()) - y) ** 2).mean() + seen["mean"] * t["w"].sum()
         return fit + h["l"].exp() * (t["w"] ** 2).sum(), new
 
-    outer = lambda t, h, seen: ((torch.tanh(x.flip(1) @ t["w"] - seen["mean"]) - y) ** 2).mean()
+    outer = lambda t, h, seen: (
+        (torch.tanh(x.flip(1) @ t["w"] - seen["mean"]) - y) ** 2).mean()
     starts, hyper = torch.randn(3, 4, generator=g, dtype=torch.float64), {
         "l": torch.tensor(-2.0, dtype=torch.float64)}
     kw = {"steps": 9, "lr": 0.1, "momentum": 0.875,
           "buffers": {"mean": torch.zeros((), dtype=torch.float64)}}
-    value = lambda l: hypergradient(inner, outer, {"w": starts[0]}, {"l": l}, method="greedy",
-                                    **kw).value
+    value = lambda l: hypergradient(inner, outer, {"w": starts[0]}, {"l": l},
+                                    method="greedy", **kw).value
     slope = (value(hyper["l"] + 1e-5) - value(hyper["l"] - 1e-5)) / 2e-5
     exact = {"unroll": {}, "forward": {}, "reversible": {}, "drmad": {"knots": 9},
              "truncated": {"window": 9}}
     for method, options in {**exact, "greedy": {}, "implicit": {"damping": 1.0},
                             "neumann": {"iterations": 5}}.items():
-        call = lambda w: hypergradient(inner, outer, {"w": w}, hyper, method=method, **options, **kw)
+        call = lambda w: hypergradient(inner, outer, {"w": w}, hyper, method=method,
+                                       **options, **kw)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             each = [call(w) for w in starts]
             batch = torch.func.vmap(lambda w: call(w).grads["l"])(starts)
-        torch.testing.assert_close(batch, torch.stack([r.grads["l"] for r in each]), rtol=1e-8,
-                                   atol=1e-11)
+        torch.testing.assert_close(batch, torch.stack([r.grads["l"] for r in each]),
+                                   rtol=1e-8, atol=1e-11)
         assert abs(float(each[0].value - value(hyper["l"]))) < 1e-9, method
         if method in exact:
             torch.testing.assert_close(each[0].grads["l"], slope, rtol=1e-6, atol=1e-9)
@@ -196,7 +202,8 @@ def test_claims_and_problems_are_consistent():
         isinstance(c, Claim) and c.kind in ("training", "window", "minimiser", "improves")
                for c in CLAIMS.values()
     )
-    assert all(isinstance(p, Problem) for p in problems()) and len({p.name for p in problems()}) == 8
+    assert all(isinstance(p, Problem) for p in problems())
+    assert len({p.name for p in problems()}) == 8
     noisy = {p.name: p for p in problems()}["network, noise"]
     with pytest.raises(ValueError, match="without it"):
         truth(noisy, "window", None, 1)
@@ -206,11 +213,14 @@ def test_claims_and_problems_are_consistent():
 # %% ../nbs/testing/02_hypergradient.ipynb #f7ce5893
 def test_every_method_says_what_is_wrong():
     p = {p.name: p for p in problems()}["network, momentum"]
-    deaf = lambda t, h, s: p.inner(t, {"log_l2": torch.tensor(-2.0, dtype=torch.float64)}, s)
-    options = {"drmad": {"knots": 9}, "truncated": {"window": 3}, "implicit": {"damping": 1.0}}
-    for method in ("unroll", "forward", "reversible", "drmad", "truncated", "greedy", "implicit",
-                   "neumann"):
-        kw = {"method": method, "steps": 6, "lr": 0.1, "momentum": 0.875, **options.get(method, {})}
+    deaf = lambda t, h, s: p.inner(t, {"log_l2": torch.tensor(-2.0, dtype=torch.float64)},
+                                   s)
+    options = {"drmad": {"knots": 9}, "truncated": {"window": 3},
+               "implicit": {"damping": 1.0}}
+    for method in ("unroll", "forward", "reversible", "drmad", "truncated", "greedy",
+                   "implicit", "neumann"):
+        kw = {"method": method, "steps": 6, "lr": 0.1, "momentum": 0.875,
+              **options.get(method, {})}
         with pytest.warns(UserWarning, match="inner ignores hyper"):
             found = hypergradient(deaf, p.outer, p.theta, p.hyper, **kw)
         assert found.grads["log_l2"] == 0 and "inner ignores hyper" in found.diagnostics[
@@ -226,7 +236,8 @@ def test_every_method_says_what_is_wrong():
             with pytest.raises(ValueError if refused else FloatingPointError,
                                match=f"not {'Adam' if refused else f'finite at step {at} of 6'}"):
                 hypergradient(wild, p.outer, p.theta, p.hyper, **{**kw, **more})
-        wrong = {"at least 1": {"steps": 0}, "outer returned shape": {"outer": lambda t, h: t["b1"]}}
+        wrong = {"at least 1": {"steps": 0},
+                 "outer returned shape": {"outer": lambda t, h: t["b1"]}}
         for message, change in wrong.items():
             with pytest.raises(ValueError, match=message):
                 hypergradient(p.inner, change.pop("outer", p.outer), p.theta, p.hyper,
@@ -238,16 +249,18 @@ def test_every_method_answers_in_kind():
     x, y = torch.randn(12, 4, generator=g), torch.randn(12, generator=g)
     fit = lambda t: ((torch.tanh(x @ t["w"]) + t["b"].float() - y) ** 2).mean()
     inner = lambda t, h, s: fit(t) + (h["l"].exp() * t["w"] ** 2).sum() * h["c"]
-    theta = {"w": torch.randn(4, 1, generator=g)[:, 0], "b": torch.zeros((), dtype=torch.float64)}
+    theta = {"w": torch.randn(4, 1, generator=g)[:, 0],
+             "b": torch.zeros((), dtype=torch.float64)}
     hyper = {"l": torch.full((4,), -2.0, dtype=torch.float64), "c": torch.ones(())}
-    for method in ("unroll", "forward", "reversible", "drmad", "truncated", "greedy", "implicit",
-                   "neumann"):
+    for method in ("unroll", "forward", "reversible", "drmad", "truncated", "greedy",
+                   "implicit", "neumann"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = hypergradient(inner, lambda t, h: fit(t), theta, hyper, method=method, steps=10,
-                                  lr=0.1, momentum=0.5)
+            found = hypergradient(inner, lambda t, h: fit(t), theta, hyper, method=method,
+                                  steps=10, lr=0.1, momentum=0.5)
         kinds = lambda tree: [(k, v.dtype, v.shape) for k, v in tree.items()]
-        assert kinds(found.grads) == kinds(hyper) and kinds(found.theta) == kinds(theta), method
+        assert kinds(found.grads) == kinds(hyper) and kinds(found.theta) == kinds(
+            theta), method
 
 # %% ../nbs/testing/02_hypergradient.ipynb #b0421aad
 def test_inner_tolerance_is_met_every_time():

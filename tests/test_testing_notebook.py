@@ -15,7 +15,8 @@ import pytest
 # %% ../nbs/testing/04_notebook.ipynb #7a45d157
 def test_marks_stand_at_the_head():
     assert rare("#| slow\nx") == "slow" and rare("#| test a\n#| gpu\nx") == "gpu"
-    assert rare("x\n#| slow") == rare("#| slowly\nx") == rare("") == rare("#| export\nslow") == ""
+    assert rare("x\n#| slow") == rare("#| slowly\nx") == rare("") == rare(
+        "#| export\nslow") == ""
 
 # %% ../nbs/testing/04_notebook.ipynb #6f59fe72
 def test_outputs_are_found_by_their_source():
@@ -25,7 +26,8 @@ def test_outputs_are_found_by_their_source():
     with tempfile.TemporaryDirectory() as made:
         output = {"output_type": "stream", "name": "stdout", "text": ["7\n"]}
         cells = [{"cell_type": "markdown", "source": ["print(7)"]},
-                 {"cell_type": "code", "source": ["#| slow\n", "print(7)"], "outputs": [output]}]
+                 {"cell_type": "code", "source": ["#| slow\n", "print(7)"],
+                  "outputs": [output]}]
         Path(made, "a.ipynb").write_text(json.dumps({"cells": cells}))
         assert stored("#| slow\nprint(7)\n", Path(made)) == [output]
         assert stored("print(7)", Path(made)) is None
@@ -39,7 +41,8 @@ def test_a_stored_result_is_shown_once():
     from pathlib import Path
 
     def printed(text: str) -> str:
-        with tempfile.TemporaryDirectory() as made, contextlib.redirect_stdout(io.StringIO()) as out:
+        with tempfile.TemporaryDirectory() as made, contextlib.redirect_stdout(
+            io.StringIO()) as out:
             cell = {"cell_type": "code", "source": "#| slow\nx",
                     "outputs": [{"output_type": "stream", "name": "stdout", "text": text}]}
             Path(made, "a.ipynb").write_text(json.dumps({"cells": [cell]}))

@@ -41,7 +41,8 @@ class Stopped(Simplex):
                                   temperature) + 0 * law["logits"].sum()
 
 class Reversed(Simplex):
-    def kl(self, law, prior=None, temperature=None): return -super().kl(law, prior, temperature)
+    def kl(self, law, prior=None, temperature=None):
+        return -super().kl(law, prior, temperature)
 
 class Offset(Simplex):
     def kl(self, law, prior=None, temperature=None):
@@ -51,7 +52,8 @@ class Blurred(Cube):
     def marginals(self, law): return (law["logits"] / 2).sigmoid()
 
 class Unequal(Cube):
-    def probabilities(self, law): return {c: 1.1 * p for c, p in super().probabilities(law).items()}
+    def probabilities(self, law):
+        return {c: 1.1 * p for c, p in super().probabilities(law).items()}
 
 class Categorical(Cube):
     def entropy(self, law): return Simplex(self.candidates).entropy(law)
@@ -60,7 +62,8 @@ class Swapped(Simplex):
     def encode(self, choice): return super().encode(choice).flip(-1)
 
 class Upwards(Ordered):
-    def neighbours(self, choice): return [c for c in super().neighbours(choice) if c > choice]
+    def neighbours(self, choice):
+        return [c for c in super().neighbours(choice) if c > choice]
 
 class Further(Ordered):
     def neighbours(self, choice): return [choice + 1, choice - 1]
@@ -74,8 +77,10 @@ class Miscounted(Cube):
     count = 7
 
 BROKEN = [(check_shapes, Flat(("a", "b", "c")), "entropy has shape"),
-          (check_shapes, Single(("a", "b", "c")), "marginals under vmap is another one"),
-          (check_gradients, Stopped(("a", "b", "c")), "slope of a sample by logits is 0"),
+          (check_shapes, Single(("a", "b", "c")),
+           "marginals under vmap is another one"),
+          (check_gradients, Stopped(("a", "b", "c")),
+           "slope of a sample by logits is 0"),
           (check_divergence, Reversed(("a", "b", "c")), "a divergence is negative"),
           (check_divergence, Offset(("a", "b", "c")), "of a law from itself is 0.1"),
           (check_probabilities, Blurred(("a", "b", "c")), "marginal . is"),
@@ -98,7 +103,8 @@ def test_each_broken_property_is_caught():
 # %% ../nbs/testing/03_variable.ipynb #f21caf26
 def test_a_broken_variable_fails_by_its_own_fault():
     for broken, variable, _ in BROKEN:
-        others = [c for c in (check_gradients, check_choices, check_extremes) if c is not broken]
+        others = [c for c in (check_gradients, check_choices, check_extremes)
+                  if c is not broken]
         # what has nothing to do with the fault goes through
         if broken in (check_entropy, check_divergence):
             for check in others:
@@ -106,5 +112,6 @@ def test_a_broken_variable_fails_by_its_own_fault():
 
 # %% ../nbs/testing/03_variable.ipynb #fd55a8d8
 def test_what_is_no_variable_is_told():
-    with pytest.raises(AssertionError, match="str: does not have all members of the interface"):
+    with pytest.raises(AssertionError, match="str: does not have all members of the "
+                                             "interface"):
         check_variable("a")

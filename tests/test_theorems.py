@@ -11,7 +11,8 @@ from torch.distributions import MultivariateNormal
 
 from bstruct.distributions.gaussian_families import kl_full, mean_field_gap
 from bstruct.distributions.gaussian import kl_diagonal
-from bstruct.objectives.coefficients import Coefficients, inner_objective, outer_objective
+from bstruct.objectives.coefficients import (
+    Coefficients, inner_objective, outer_objective)
 
 def doubles(seed, *shapes):
     "Standard normal tensors in float64."
@@ -20,10 +21,12 @@ def doubles(seed, *shapes):
 
 # %% ../nbs/objectives/07_theorems.ipynb #6c855dbe
 def expected_fit(loc, scale, n, seed, noise=0.5):
-    "ℓ_i for y = 1.5 x + noise ε under q(w) = N(loc, scale²), examples drawn from a seed."
+    # ℓ_i for y = 1.5 x + noise ε under q(w) = N(loc, scale²), examples drawn from a
+    # seed.
     x, e = doubles(seed, (n,), (n,))
     y = 1.5 * x + noise * e
-    return -0.5 * (math.log(2 * math.pi * noise**2) + ((y - x * loc) ** 2 + x**2 * scale**2)
+    return -0.5 * (math.log(2 * math.pi * noise**2)
+                   + ((y - x * loc) ** 2 + x**2 * scale**2)
                    / noise**2)
 
 def subsample_gap(m, c_reg, seed):
@@ -31,18 +34,21 @@ def subsample_gap(m, c_reg, seed):
     kl = kl_diagonal(*torch.tensor([[1.2], [-1.0], [0.0]], dtype=torch.float64))
     L = inner_objective(expected_fit(1.2, math.exp(-1), m, seed).sum(), kl,
                         Coefficients(c_reg=c_reg))
-    elbo = inner_objective(expected_fit(1.2, math.exp(-1), int(m / c_reg), seed + 1).sum(), kl,
+    elbo = inner_objective(expected_fit(1.2, math.exp(-1), int(m / c_reg),
+                                        seed + 1).sum(), kl,
                            Coefficients())
     return (L / c_reg - elbo).item()
 
 # %% ../nbs/objectives/07_theorems.ipynb #086237c2
 def test_subsample_theorem():
     for c_reg in (0.5, 4.0):
-        worst = lambda m, c=c_reg: max(abs(subsample_gap(m, c, s)) / (m / c) for s in (0, 10, 20))
+        worst = lambda m, c=c_reg: max(abs(subsample_gap(m, c, s)) / (m / c)
+                                       for s in (0, 10, 20))
         per_example = [worst(m) for m in (100, 10_000, 1_000_000)]
         assert per_example[0] > 10 * per_example[2] and per_example[2] < 0.01, per_example
         gaps = torch.tensor([subsample_gap(200, c_reg, 2 * s) for s in range(300)])
-        assert gaps.mean().abs() < 3 * gaps.std() / math.sqrt(300)  # equal in expectation at every size
+        # equal in expectation at every size
+        assert gaps.mean().abs() < 3 * gaps.std() / math.sqrt(300)
 
 # %% ../nbs/objectives/07_theorems.ipynb #53859749
 def test_the_remainder_of_a_sample_that_is_not_whole():
@@ -56,8 +62,8 @@ def test_the_remainder_of_a_sample_that_is_not_whole():
 def test_half_c_reg_is_the_data_twice():
     X, y = doubles(0, (30, 3), (30,))
     def best(X, y, c_reg):
-        # Maximiser of L over full Gaussians: likelihood to the power 1/c_reg, prior N(0, I), unit
-        # noise.
+        # Maximiser of L over full Gaussians: likelihood to the power 1/c_reg, prior N(0,
+        # I), unit noise.
         precision = torch.eye(3).double() + X.T @ X / c_reg
         return torch.linalg.solve(precision, X.T @ y / c_reg), torch.linalg.inv(precision)
 
@@ -67,7 +73,8 @@ def test_half_c_reg_is_the_data_twice():
         return inner_objective(fit, kl_full(loc, tril, torch.zeros(1).double()),
                                Coefficients(c_reg=0.5))
 
-    slopes = torch.func.grad(lambda m, t: L(m, t.tril()), (0, 1))(loc, torch.linalg.cholesky(cov))
+    slopes = torch.func.grad(lambda m, t: L(m, t.tril()),
+                             (0, 1))(loc, torch.linalg.cholesky(cov))
     assert all(s.abs().max() < 1e-10 for s in slopes)
     twice = best(torch.cat([X, X]), torch.cat([y, y]), 1.0)
     assert torch.allclose(loc, twice[0]) and torch.allclose(cov, twice[1])
@@ -91,7 +98,8 @@ table = torch.stack([evidence_given(centres.sigmoid(), a)
 log_odds = torch.linspace(-30, 30, 241, dtype=torch.float64)[:, None]
 
 def evidence(c):
-    "p(y | X, A, m, c) over 81 precisions and 241 log-odds, by cells of the log-odds of γ."
+    # p(y | X, A, m, c) over 81 precisions and 241 log-odds, by cells of the log-odds of
+    # γ.
     below = torch.sigmoid(c * edges - log_odds)
     one = torch.ones_like(log_odds)
     mass = torch.cat([below, one], 1) - torch.cat([0 * one, below], 1)
@@ -110,7 +118,8 @@ def test_temperature_theorem():
     sups = [evidence(c).max() for c in (3.0, 1.0, 0.3, 0.1, 0.01)]
     assert sups[0] > 1.2 * best_vertex and sups[1] > 1.05 * best_vertex
     assert abs(sups[-1] / best_vertex - 1) < 1e-6
-    uniform = [(evidence(c) - vertex_mixture()).abs().max() / best_vertex for c in (1.0, 0.1, 0.01)]
+    uniform = [(evidence(c) - vertex_mixture()).abs().max() / best_vertex
+               for c in (1.0, 0.1, 0.01)]
     # uniformly in A and m, at rate c
     assert uniform[0] > 5 * uniform[1] > 25 * uniform[2] and uniform[2] < 0.01
 
@@ -127,7 +136,8 @@ def test_the_supremum_is_reached_at_finite_locations_where_a_mixture_is_best():
 def test_temperature_rate():
     # ‖γ - γ'‖₁ is twice the change of γ_1; the constant is that of the tabulated evidence
     gamma = centres.sigmoid()
-    slopes = (table[:, 1:] - table[:, :-1]).abs() / (2 * (gamma[1:] - gamma[:-1])).clamp(min=1e-12)
+    slopes = (table[:, 1:] - table[:, :-1]).abs() / (2 * (gamma[1:] - gamma[:-1])).clamp(
+        min=1e-12)
     steps = gamma[1:] - gamma[:-1] > 1e-6
     bound = slopes[:, steps].max()
     for c in (3.0, 1.0, 0.3, 0.1, 0.03, 0.01):
@@ -136,17 +146,20 @@ def test_temperature_rate():
 
 # %% ../nbs/objectives/07_theorems.ipynb #65181dbb
 def conjugate(log_a, diagonal=False):
-    # (max over θ of Q, ln evidence) of a linear model with prior precision exp(log_a) and noise
-    # variance 0.25.
+    # (max over θ of Q, ln evidence) of a linear model with prior precision exp(log_a)
+    # and noise variance 0.25.
     X, y = doubles(5, (15, 4), (15,))
     X, a = torch.cat([X, X[:, :1] + 0.3 * X[:, 1:2]], 1), math.exp(log_a)
     y = X[:, 0] + 0.5 * y
     precision = a * torch.eye(5).double() + X.T @ X / 0.25
-    cov = torch.diag(1 / precision.diagonal()) if diagonal else torch.linalg.inv(precision)
-    loc, tril = torch.linalg.solve(precision, X.T @ y / 0.25), torch.linalg.cholesky(cov)
+    cov = torch.diag(1 / precision.diagonal()) if diagonal else torch.linalg.inv(
+        precision)
+    loc, tril = torch.linalg.solve(precision, X.T @ y / 0.25), torch.linalg.cholesky(
+        cov)
     fit = -0.5 * (math.log(2 * math.pi * 0.25)
                   + ((y - X @ loc).square() + (X @ tril).square().sum(-1)) / 0.25).sum()
-    Q = outer_objective(fit, kl_full(loc, tril, torch.tensor([log_a]).double()), Coefficients())
+    Q = outer_objective(fit, kl_full(loc, tril, torch.tensor([log_a]).double()),
+                        Coefficients())
     evidence = MultivariateNormal(torch.zeros(15).double(),
                                   X @ X.T / a + 0.25 * torch.eye(15)).log_prob(y)
     return Q.item(), evidence.item(), mean_field_gap(precision).item()
@@ -158,7 +171,8 @@ def test_equivalence_theorem():
     assert all(abs(Q - evidence) < 1e-9 for Q, evidence, _ in full)
     assert all(abs(evidence - Q - gap) < 1e-9 for Q, evidence, gap in diagonal)
     where = [max(range(141), key=lambda i: t[i][0]) for t in (full, diagonal)]
-    assert where[0] == max(range(141), key=lambda i: full[i][1]) and where[1] - where[0] >= 3
+    assert where[0] == max(range(141), key=lambda i: full[i][1])
+    assert where[1] - where[0] >= 3
 
 # %% ../nbs/objectives/07_theorems.ipynb #2cb3a45b
 def test_a_family_without_the_posterior_may_maximise_the_evidence():

@@ -19,7 +19,8 @@ from bstruct.objectives.task import Task
 
 def small_net(outputs=1, **kw):
     return Supernet(Graph.dense(
-        3, outputs, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), **kw)
+        3, outputs, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
+                    **kw)
 
 
 def sine(n=120, seed=0):
@@ -44,7 +45,8 @@ def test_forward_of_vertices_and_of_mixtures():
     for gamma in (torch.eye(3)[[1, 0]], torch.tensor([[0.2, 0.3, 0.5], [0, 0, 1]])):
         want = vmap(net, in_dims=(0, 0, None))(w, {"x->h1": gamma}, x)
         torch.testing.assert_close(forward_of(net, {"x->h1": gamma}, 2)(w, x, True), want)
-        torch.testing.assert_close(forward_of(net, {"x->h1": gamma}, 2)(w, x.expand(2, 5, 3), False),
+        torch.testing.assert_close(
+            forward_of(net, {"x->h1": gamma}, 2)(w, x.expand(2, 5, 3), False),
                                    want)
 
 # %% ../nbs/training/02_batch.ipynb #aeab2fba
@@ -66,19 +68,22 @@ def test_one_hot_places():
 # %% ../nbs/training/02_batch.ipynb #e8f7d8cd
 def test_weight_kl_is_minimal_in_the_precision():
     for share in (True, False):
-        b = make_batch(small_net(share=share), torch.Generator().manual_seed(0), sizes=[10, 20],
-                       c_reg=1.0, log_scale=-1.0)
+        b = make_batch(small_net(share=share), torch.Generator().manual_seed(0),
+                       sizes=[10, 20], c_reg=1.0, log_scale=-1.0)
         Normal, kl = torch.distributions.Normal, torch.distributions.kl_divergence
-        q, best = Normal(b.params["loc"], b.params["log_scale"].exp()), prior_log_precision(b)
+        q, best = Normal(b.params["loc"], b.params["log_scale"].exp()), prior_log_precision(
+            b)
         for step in (0.0, -0.3, 0.3):
             other = kl(q, Normal(torch.zeros(()), (-0.5 * (best + step)).exp())).sum(1)
-            torch.testing.assert_close(other, weight_kl(b), rtol=1e-4, atol=0) if step == 0 else None
+            torch.testing.assert_close(other, weight_kl(b), rtol=1e-4,
+                                       atol=0) if step == 0 else None
             assert step == 0 or (other > weight_kl(b)).all()
 
 # %% ../nbs/training/02_batch.ipynb #dd8dd382
 def test_precisions_are_per_tensor_and_per_candidate_where_weights_are_not_shared():
     for share, many in ((True, 4), (False, 6)):
-        b = make_batch(small_net(share=share), torch.Generator().manual_seed(0), [10, 20], 1.0)
+        b = make_batch(small_net(share=share), torch.Generator().manual_seed(0), [10, 20],
+                       1.0)
         b.params["loc"] += 0.1 * torch.randn(
             b.params["loc"].shape, generator=torch.Generator().manual_seed(1))
         assert len(prior_log_precision(b)[0].unique()) == many
@@ -89,7 +94,8 @@ def test_structure_kl_of_uniform_and_of_certain():
     b = make_batch(small_net(), torch.Generator().manual_seed(0), sizes=[10, 20], c_reg=1.0)
     assert structure_kl(b).abs().max() < 1e-6
     b.params["logits/x->h1"] = torch.tensor([[50.0, 0, 0], [0, 0, 0]])
-    torch.testing.assert_close(structure_kl(b), torch.tensor([math.log(3), 0.0]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(structure_kl(b), torch.tensor([math.log(3), 0.0]), atol=1e-5,
+                               rtol=0)
 
 # %% ../nbs/training/02_batch.ipynb #2385f8f0
 def test_weight_samples_have_the_moments_of_q():
@@ -116,7 +122,8 @@ def test_log_predictive_is_the_log_of_a_mean():
     b.structure = one_hot(b.net, [{"x->h1": "linear"}, {"x->h1": "linear+sin"}])
     b.params["log_scale"] = b.params["log_scale"] + 3
     got = log_predictive(b, t, slice(5, 9), 3, torch.Generator().manual_seed(2))
-    out = outputs_at(b, weight_samples(b, 3, torch.Generator().manual_seed(2)), t.x[5:9])[..., 0]
+    out = outputs_at(b, weight_samples(b, 3, torch.Generator().manual_seed(2)),
+                     t.x[5:9])[..., 0]
     sigma = (0.5 * b.params["log_noise"]).exp()[None, :, None]
     density = torch.distributions.Normal(out, sigma).log_prob(t.y[5:9]).exp().mean(0)
     torch.testing.assert_close(got, density.log(), rtol=1e-4, atol=1e-5)
@@ -127,7 +134,8 @@ def test_models_of_a_batch_predict_alone_what_they_predict_together():
     options = list(graph.structures())[4::6]
     net = Supernet(narrowed(graph, options), share=True)
     gamma = one_hot(net, [s for s in options for _ in range(2)])
-    batch = make_batch(net, torch.Generator().manual_seed(0), [120] * 2 * len(options), 0.1, gamma)
+    batch = make_batch(net, torch.Generator().manual_seed(0), [120] * 2 * len(options), 0.1,
+                       gamma)
     x = torch.randn(7, 2, generator=torch.Generator().manual_seed(1))
     together = outputs_at(batch, weight_samples(batch, 1, None), x)[0]
     for i, s in enumerate(options):
@@ -142,17 +150,19 @@ def test_models_of_a_batch_predict_alone_what_they_predict_together():
 # %% ../nbs/training/02_batch.ipynb #c530fccd
 def test_a_batch_is_cut_and_converted_as_a_whole():
     for structure in (None, {"x->h1": torch.eye(3)}):
-        b = make_batch(small_net(), torch.Generator().manual_seed(0), [10, 20, 30], [1.0, 0.1, 0.01],
-                       structure)
+        b = make_batch(small_net(), torch.Generator().manual_seed(0), [10, 20, 30],
+                       [1.0, 0.1, 0.01], structure)
         part = b.take([2, 0])
         assert len(part) == 2 and part.sizes.tolist() == [30, 10]
         assert part.c_reg.tolist() == pytest.approx([0.01, 1.0])
         assert part.net is b.net
         assert all(torch.equal(v, b.params[k][[2, 0]]) for k, v in part.params.items())
-        assert part.structure is None if structure is None else part.structure["x->h1"].tolist() == [
+        assert part.structure is None if structure is None else part.structure[
+            "x->h1"].tolist() == [
             [0, 0, 1], [1, 0, 0]]
         assert {v.dtype for v in (*b.double().params.values(),
-                                  *(b.double().structure or {}).values())} == {torch.float64}
+                                  *(b.double().structure or {}).values())} == {
+                                      torch.float64}
         b.params["loc"].requires_grad_()
         assert not b.detach().params["loc"].requires_grad and b.params["loc"].requires_grad
         assert torch.equal(b.detach().params["loc"], b.params["loc"])

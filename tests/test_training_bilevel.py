@@ -14,7 +14,8 @@ import torch
 
 from bstruct.hypergradient import hypergradient
 from bstruct.model import Graph, Supernet
-from bstruct.objectives.coefficients import Coefficients, outer_objective, scale_minibatch
+from bstruct.objectives.coefficients import (
+    Coefficients, outer_objective, scale_minibatch)
 from bstruct.objectives.outer import OUTER, Outer
 from bstruct.objectives.task import Task
 from bstruct.training.batch import make_batch
@@ -27,7 +28,8 @@ def wave(n=40, seed=0, dtype=torch.float32):
     "A table of three inputs whose first one counts."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g, dtype=dtype)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype),
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1
+                * torch.randn(n, generator=g, dtype=dtype),
                 "gaussian")
 
 
@@ -45,11 +47,13 @@ def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=Tr
     "A trainer of a small supernet with a choice on the edge x->h1."
     task = wave(dtype=dtype) if task is None else task
     g = torch.Generator().manual_seed(seed)
-    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
+    net = Supernet(Graph.dense(
+        3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
                    share=share)
     b = make_batch(net, g, [len(task)] * starts, c_reg, log_scale=-2.0)
     b = b.mapped(lambda v: v.to(dtype))
-    return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g, OuterPlan(**kw))
+    return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g,
+                          OuterPlan(**kw))
 
 
 def losses(trainer, hold=False):
@@ -58,16 +62,19 @@ def losses(trainer, hold=False):
     (rows, held_out), rates = source.orders(), parameters.rates(hold)
     draws = [source.draw(rows, k) for k in range(trainer.outer.steps)]
     now = source.coefficients.at(0.7), source.temperature(0.7)
-    inner, outer = trainer.objectives.losses(*now, draws, source.draw(held_out, 0), 0, rates)
+    inner, outer = trainer.objectives.losses(*now, draws, source.draw(held_out, 0), 0,
+                                             rates)
     return inner, outer, parameters.state(rates, True).theta, parameters.levels()[1]
 
 
 def orthogonal(n=24, noise=2.0, seed=3):
-    "A table with orthogonal columns of squared norm n, whose targets are mostly noise; and its b."
+    # A table with orthogonal columns of squared norm n, whose targets are mostly noise;
+    # and its b.
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 8, generator=g, dtype=torch.float64)
     x = torch.linalg.qr(x - x.mean(0))[0] * math.sqrt(n)
-    y = x @ torch.tensor([1.2, -0.8, 0.6, 0.4, -0.3, 0.2, 0.1, 0.0], dtype=torch.float64)
+    y = x @ torch.tensor([1.2, -0.8, 0.6, 0.4, -0.3, 0.2, 0.1, 0.0],
+                         dtype=torch.float64)
     y = y + noise * torch.randn(n, generator=g, dtype=torch.float64)
     return Task(x, y, "gaussian"), x.T @ y / n
 
@@ -82,23 +89,27 @@ def exact_outer(b, n, noise, c_prior, log_a, c_train=1.0, c_reg=1.0):
                                             + lam.log()).sum(1)
 
 
-def regression(c_prior, method="greedy", steps=1, plan=(60, 5, 24, 0.05), noise=2.0, **kw):
-    "A trainer of one precision for the slopes of a linear model, a start for every c_prior."
+def regression(c_prior, method="greedy", steps=1, plan=(60, 5, 24, 0.05), noise=2.0,
+               **kw):
+    # A trainer of one precision for the slopes of a linear model, a start for every
+    # c_prior.
     task, _ = orthogonal(noise=noise)
     net, g = Supernet(Graph.dense(
         8, 1, hidden=(), candidates=("linear",))), torch.Generator().manual_seed(0)
     made = make_batch(net, g, [len(task)] * len(c_prior), 1.0, {}, log_scale=-1.0)
     made = made.double()
     made.params["log_noise"].fill_(2 * math.log(noise))
-    outer = OuterPlan(c_prior=torch.tensor(c_prior), learn=("precision",), method=method,
-                      steps=steps, warmup=0.0, hold=0.0, samples=8, **kw)
+    outer = OuterPlan(c_prior=torch.tensor(c_prior), learn=("precision",),
+                      method=method, steps=steps, warmup=0.0, hold=0.0, samples=8, **kw)
     return BilevelTrainer(made, task, Plan(*plan), g, outer)
 
 
 def slopes(trainer):
     "ln of the learnt precision of the slopes, of each start."
-    place = next(i for i, k in enumerate(trainer.batch.net.weight_shapes) if k.endswith("weight"))
-    first = sum(math.prod(s) for s in list(trainer.batch.net.weight_shapes.values())[:place])
+    place = next(i for i, k in enumerate(trainer.batch.net.weight_shapes)
+                 if k.endswith("weight"))
+    first = sum(math.prod(s) for s in list(
+        trainer.batch.net.weight_shapes.values())[:place])
     return trainer.groups.spread(trainer.batch.params["prior/log_precision"])[:, first]
 
 # %% ../nbs/training/05_bilevel.ipynb #bd1cb1e7
@@ -106,11 +117,12 @@ def test_coefficients_and_temperature_follow_their_schedules():
     def at(trainer, progress):
         c = trainer.source.now(progress)
         return [float(torch.as_tensor(v).max()) for v in (c.c_reg, c.c_train, c.c_prior,
-                                                        trainer.source.temperature(progress))]
+                                                        trainer.source.temperature(
+                                                            progress))]
 
 
-    trainer = two_levels(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), c_reg=2.0, temperature=(2.0, 0.5),
-                         warmup=0.0)
+    trainer = two_levels(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), c_reg=2.0,
+                         temperature=(2.0, 0.5), warmup=0.0)
     for progress in (0.0, 0.5, 1.0):
         assert at(trainer, progress) == pytest.approx(
             [2.0, 4**progress, 0.5 * 4**progress, 2 / 4**progress])
@@ -130,11 +142,13 @@ def test_the_hypergradient_is_the_difference_quotient_of_a_whole_training():
         ("greedy", 1, {}), ("unroll", 3, {"hyperprior": (2.0, 0.5), "grouping": "unit"}),
                                 ("forward", 2, {"coupled": True, "validation": 0.25,
                                                 "temperature": 5.0})):
-        trainer = two_levels(dtype=torch.float64, share=False, c_prior=0.3, c_comb=0.7, known=known,
-                             vertices=False, samples=2, steps=steps, **more)
+        trainer = two_levels(dtype=torch.float64, share=False, c_prior=0.3, c_comb=0.7,
+                             known=known, vertices=False, samples=2, steps=steps, **more)
         inner, outer, theta, hyper = losses(trainer)
-        hyper = {k: v + 0.1 * torch.arange(v[0].numel(), dtype=v.dtype) for k, v in hyper.items()}
-        call = partial(hypergradient, inner, outer, theta, steps=steps, lr=0.02, optimiser="adam")
+        hyper = {k: v + 0.1 * torch.arange(v[0].numel(), dtype=v.dtype)
+                 for k, v in hyper.items()}
+        call = partial(hypergradient, inner, outer, theta, steps=steps, lr=0.02,
+                       optimiser="adam")
         found = call(hyper, method=method).grads
         for name, v in hyper.items():
             for where in ((0, 0), (1, v.shape[1] - 1)):
@@ -149,7 +163,8 @@ def test_the_hypergradient_is_the_difference_quotient_of_a_whole_training():
 # %% ../nbs/training/05_bilevel.ipynb #a254db00
 def test_a_start_in_a_batch_is_the_start_alone():
     def both(indices):
-        made = make_batch(Supernet(two_levels().batch.net.graph), torch.Generator().manual_seed(0),
+        made = make_batch(Supernet(two_levels().batch.net.graph),
+                          torch.Generator().manual_seed(0),
                           [40] * 2, 1.0)
         generators = [torch.Generator().manual_seed(5 + i) for i in indices]
         b = made.take(indices).mapped(torch.clone)
@@ -161,7 +176,8 @@ def test_a_start_in_a_batch_is_the_start_alone():
     together, alone = both([0, 1]), both([1])
     for k, v in alone[0].items():
         torch.testing.assert_close(v[0], together[0][k][1], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(alone[1]["outer"][0], together[1]["outer"][1], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(alone[1]["outer"][0], together[1]["outer"][1], rtol=1e-3,
+                               atol=1e-3)
 
 # %% ../nbs/training/05_bilevel.ipynb #c2fcff25
 def test_a_state_resumes_to_the_bit():
@@ -172,7 +188,8 @@ def test_a_state_resumes_to_the_bit():
         run(first, 2)
         load_trainer_state(second, {k: v.clone() for k, v in trainer_state(first).items()})
         report = run(second)
-        assert all(torch.equal(v, second.batch.params[k]) for k, v in straight.batch.params.items())
+        assert all(torch.equal(v, second.batch.params[k])
+                   for k, v in straight.batch.params.items())
         assert second.done and torch.isfinite(report["outer"]).all()
 
 # %% ../nbs/training/05_bilevel.ipynb #8bc557e3
@@ -192,7 +209,8 @@ def test_the_shortcut_is_taken_on_the_line_and_nowhere_else():
 def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
     from unittest.mock import patch
 
-    with patch("bstruct.training.bilevel.hypergradient", side_effect=AssertionError("not needed")):
+    with patch("bstruct.training.bilevel.hypergradient",
+               side_effect=AssertionError("not needed")):
         trainer = two_levels(plan=(2, 3, 16), hold=0.5)
         start = {k: v.clone() for k, v in trainer.batch.params.items()}
         run(trainer, 1)
@@ -200,10 +218,12 @@ def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
         assert torch.equal(p["logits/x->h1"], start["logits/x->h1"])
         assert not torch.equal(p["loc"], start["loc"])
         run(trainer, 1)
-    torch.testing.assert_close(p["prior/log_precision"], best_log_precision(p, trainer.groups))
+    torch.testing.assert_close(p["prior/log_precision"],
+                               best_log_precision(p, trainer.groups))
     assert torch.equal(p["prior/logits/x->h1"], p["logits/x->h1"])
     assert not torch.equal(p["logits/x->h1"], start["logits/x->h1"])
-    frozen = two_levels(learn=("structure",), c_prior=0.5, precision=3.0, plan=(2, 3, 16), hold=0.0)
+    frozen = two_levels(learn=("structure",), c_prior=0.5, precision=3.0, plan=(2, 3, 16),
+                        hold=0.0)
     noise = frozen.batch.params["log_noise"].clone()
     run(frozen)
     assert torch.equal(frozen.batch.params["log_noise"], noise)
@@ -217,7 +237,8 @@ def test_an_outer_objective_of_ones_own_judges():
     near = two_levels(objective="test-near", plan=(10, 5, 16), learning_rate=0.3)
     start, end = near.batch.params["prior/log_precision"].clone(), run(near)
     assert not near.shortcut
-    assert (near.batch.params["prior/log_precision"] - 4).abs().max() < (start - 4).abs().max() / 3
+    assert (near.batch.params["prior/log_precision"] - 4).abs().max() < (
+        start - 4).abs().max() / 3
     want = -(near.batch.params["prior/log_precision"] - 4.0).square().sum(1)
     torch.testing.assert_close(end["outer"], want)
     del OUTER["test-near"]
@@ -227,11 +248,13 @@ def test_the_report_is_both_objectives():
     for kw in ({}, {"c_reg": 0.5, "c_prior": 3.0, "c_train": 2.0, "validation": 0.25}):
         t = two_levels(plan=(1, 1, 40), warmup=0.0, **kw)
         r = run(t)
-        kl, c = r["weight_kl"] + r["structure_kl"], {"c_reg": 1.0, "c_prior": 1.0, "c_train": 1.0} | kw
+        kl, c = r["weight_kl"] + r["structure_kl"], {"c_reg": 1.0, "c_prior": 1.0,
+                                                     "c_train": 1.0} | kw
         torch.testing.assert_close(r["bound"], r["fit"] - c["c_reg"] * kl)
         # of the rows of Q, as if they were those of L
         fit = (r["outer"] + c["c_prior"] * kl) / c["c_train"]
-        assert r["fit"].isfinite().all() and ((fit - r["fit"]).abs() < 0.6 * r["fit"].abs()).all()
+        assert r["fit"].isfinite().all()
+        assert ((fit - r["fit"]).abs() < 0.6 * r["fit"].abs()).all()
 
 # %% ../nbs/training/05_bilevel.ipynb #c81dd8ab
 def test_held_out_rows_do_not_reach_the_posterior():
@@ -242,9 +265,12 @@ def test_held_out_rows_do_not_reach_the_posterior():
         return t.batch.params["loc"], run(t)["outer"]
 
 
-    assert torch.equal(after(0.0)[0], after(5.0)[0]) and not torch.equal(after(0.0)[1], after(5.0)[1])
-    for share, first, last in ((0.25, range(30), range(30, 40)), (0.0, range(40), range(40))):
-        for (order, length), rows in zip(two_levels(validation=share).source.orders(), (first, last)):
+    assert torch.equal(after(0.0)[0], after(5.0)[0])
+    assert not torch.equal(after(0.0)[1], after(5.0)[1])
+    for share, first, last in ((0.25, range(30), range(30, 40)),
+                               (0.0, range(40), range(40))):
+        for (order, length), rows in zip(two_levels(validation=share).source.orders(),
+                                         (first, last)):
             assert all(sorted(o[:n].tolist()) == list(rows) for o, n in zip(order, length))
 
 # %% ../nbs/training/05_bilevel.ipynb #cd32a35d
@@ -252,11 +278,14 @@ def test_the_best_precision_of_bayesian_linear_regression():
     task, b = orthogonal()
     log_a = torch.linspace(-4, 6, 4001, dtype=torch.float64)
     Q = exact_outer(b, 24, 2.0, 1.0, log_a)
-    covariance = (-log_a[::40]).exp()[:, None, None] * (task.x @ task.x.T) + 4.0 * torch.eye(
+    covariance = (-log_a[::40]).exp()[:, None, None] * (
+        task.x @ task.x.T) + 4.0 * torch.eye(
         24, dtype=torch.float64)
     y = task.y - task.y.mean()
-    evidence = torch.distributions.MultivariateNormal(torch.zeros_like(y), covariance).log_prob(y)
-    torch.testing.assert_close(evidence - evidence[0], (Q - Q[0])[::40], rtol=1e-8, atol=1e-8)
+    evidence = torch.distributions.MultivariateNormal(
+        torch.zeros_like(y), covariance).log_prob(y)
+    torch.testing.assert_close(evidence - evidence[0], (Q - Q[0])[::40], rtol=1e-8,
+                               atol=1e-8)
     for kw in ({}, {"shortcut": False}):
         trainer = regression([1.0, 1.0], plan=(40, 5, 24, 0.1), **kw)
         run(trainer)
@@ -269,13 +298,15 @@ def test_the_best_precision_of_bayesian_linear_regression():
 def test_implicit_precisions_follow_the_outer_objective_and_greedy_ones_do_not():
     c_priors = [0.3, 1.25]
     (_, b), log_a = orthogonal(), torch.linspace(-4, 6, 2001, dtype=torch.float64)
-    best = torch.stack([log_a[exact_outer(b, 24, 2.0, c, log_a).argmax()] for c in (*c_priors, 1.0)])
+    best = torch.stack([log_a[exact_outer(b, 24, 2.0, c, log_a).argmax()]
+                        for c in (*c_priors, 1.0)])
     found = {}
     for method, steps in (("greedy", 1), ("implicit", 3)):
         trainer = regression(c_priors, method, steps, (30, 5, 24, 0.1), learning_rate=0.1)
         run(trainer)
         found[method] = slopes(trainer)
-    assert bool((found["implicit"] - best[:2]).abs().max() < 0.15) and float(best[1] - best[0]) > 0.5
+    assert bool((found["implicit"] - best[:2]).abs().max() < 0.15)
+    assert float(best[1] - best[0]) > 0.5
     assert bool((found["greedy"] - best[2]).abs().max() < 0.1)
 
 # %% ../nbs/training/05_bilevel.ipynb #71f4a5db
@@ -283,8 +314,8 @@ def test_a_known_law_repels_or_attracts():
     known = [{"x->h1": torch.tensor([-2.0, -2.0, 4.0])}]
     mass = {}
     for c_comb in (20.0, 0.0, -20.0):
-        trainer = two_levels(c_comb=c_comb, known=known if c_comb else (), plan=(10, 5, 40), hold=0.2,
-                             warmup=0.2, learning_rate=0.1, shortcut=False)
+        trainer = two_levels(c_comb=c_comb, known=known if c_comb else (), plan=(10, 5, 40),
+                             hold=0.2, warmup=0.2, learning_rate=0.1, shortcut=False)
         run(trainer)
         mass[c_comb] = trainer.batch.params["prior/logits/x->h1"].softmax(-1)[:, 2].mean()
     assert mass[20.0] < mass[0.0] - 0.1 and mass[0.0] < mass[-20.0] - 0.05

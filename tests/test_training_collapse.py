@@ -22,14 +22,17 @@ def wave(n=60, seed=0):
     "A table of three inputs whose first one counts."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g), "gaussian")
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g),
+                "gaussian")
 
 
 def trained(c_reg=1.0, hidden=4, candidates=("zero", "linear+tanh", "linear+sin"),
             plan=(30, 10, 60, 0.03), rate=0.1, task=None, start=None, **kw):
-    "What a bi-level run of two starts warns of; `start` are the structure's first logits."
+    # What a bi-level run of two starts warns of; `start` are the structure's first
+    # logits.
     task, g = task or wave(), torch.Generator().manual_seed(0)
-    net = Supernet(Graph.dense(task.x.shape[1], 1, hidden=(hidden,), candidates=candidates),
+    net = Supernet(Graph.dense(task.x.shape[1], 1, hidden=(hidden,),
+                               candidates=candidates),
                    share=False)
     batch = make_batch(net, g, [len(task)] * 2, c_reg, log_scale=-2.0)
     for q in batch.logits.values() if start else ():
@@ -67,7 +70,8 @@ def test_a_hasty_structure_cuts_and_a_patient_one_does_not():
 
     with pytest.warns(CollapseWarning, match="leaves the input unread in start"):
         messages = trained(hold=0.0, rate=5.0)
-    assert any("hold the structure for longer, or take 'zero' off one edge" in m for m in messages)
+    assert any("hold the structure for longer, or take 'zero' off one edge" in m
+               for m in messages)
     assert trained(hold=0.5, rate=5.0) == trained(
         hold=0.0, rate=5.0, candidates=("linear+tanh", "linear+sin")) == []
 
@@ -77,10 +81,12 @@ def test_a_network_that_copies_is_named():
     from bstruct.objectives.complexity import CollapseWarning
 
     x = torch.randn(60, 3, generator=torch.Generator().manual_seed(1))
-    copy = Task(x, x[:, 0] + 0.1 * torch.randn(60, generator=torch.Generator().manual_seed(2)),
+    copy = Task(x, x[:, 0] + 0.1 * torch.randn(
+        60, generator=torch.Generator().manual_seed(2)),
                 "gaussian")
     with pytest.warns(CollapseWarning, match="identity everywhere in start"):
-        messages = trained(task=copy, hidden=3, candidates=("identity", "linear+tanh", "linear+sin"),
+        messages = trained(task=copy, hidden=3, candidates=("identity", "linear+tanh",
+                                                            "linear+sin"),
                            rate=0.3)
     assert "take 'identity' off one edge" in messages[-1]
 
@@ -105,7 +111,8 @@ def test_only_a_batch_without_a_sound_start_is_noted():
     from bstruct.model import Graph as AnyGraph
     from bstruct.model.supernet import Supernet as AnyNet
     from bstruct.training.batch import make_batch as some_batch
-    net = AnyNet(AnyGraph.dense(2, 1, hidden=(8,), candidates=("zero", "linear", "linear+sin")),
+    net = AnyNet(AnyGraph.dense(
+        2, 1, hidden=(8,), candidates=("zero", "linear", "linear+sin")),
                  share=True)
     b = some_batch(net, torch.Generator().manual_seed(0), [120, 120], 1.0)
     b.params["logits/x->h1"] += torch.tensor([0.0, 0.0, 3.0])

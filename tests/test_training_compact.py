@@ -36,7 +36,8 @@ def chosen_of(graph, step=7):
     net = Supernet(graph, share=True)
     weights = net.init(Generator().manual_seed(1), (len(chosen),), torch.float64)
     for v in weights.values():
-        v += 0.1 * torch.randn(v.shape, generator=Generator().manual_seed(2), dtype=v.dtype)
+        v += 0.1 * torch.randn(v.shape, generator=Generator().manual_seed(2),
+                               dtype=v.dtype)
     return chosen, net, weights
 
 
@@ -70,7 +71,8 @@ def test_likelihood_pull_is_the_gradient_of_the_mean():
         noise = torch.tensor([-1.0, 0.3, 0.0], dtype=torch.float64).requires_grad_()
         want = vmap(task.log_likelihood, in_dims=(0, None, 0))(out, task.y, noise).mean(1)
         by_out, by_noise = torch.autograd.grad(-want.sum(), (out, noise), allow_unused=True)
-        fit, pull, of_noise = likelihood_pull(likelihood, out.detach(), task.y, noise.detach())
+        fit, pull, of_noise = likelihood_pull(likelihood, out.detach(), task.y,
+                                              noise.detach())
         torch.testing.assert_close(fit, want.detach(), rtol=1e-13, atol=1e-14)
         torch.testing.assert_close(pull, by_out, rtol=1e-12, atol=1e-15)
         assert (of_noise is None) == (by_noise is None) == (likelihood != "gaussian")
@@ -85,7 +87,8 @@ def test_passes_are_the_supernet_and_its_gradient():
             chosen, net, weights = chosen_of(graph, 23)
             M, x, y = len(chosen), task.x, task.y
             if own_rows:
-                x, y = x.repeat(M, 1, 1) + torch.arange(M)[:, None, None] / M, y.repeat(M, 1)
+                x, y = x.repeat(M, 1, 1) + torch.arange(M)[:, None, None] / M, y.repeat(
+                    M, 1)
             leaves = {k: v.clone().requires_grad_() for k, v in weights.items()}
             noise = torch.linspace(-1, 0, M, dtype=torch.float64).requires_grad_()
             want = mean_log_p(net, chosen, leaves, task, x, y, noise)
@@ -94,8 +97,10 @@ def test_passes_are_the_supernet_and_its_gradient():
             assert len(passes.parts) == len(graph.edges)
             take = lambda source: [
                 (source[f"{p.edge.name}/linear/weight"][p.order],
-                 source[f"{p.edge.name}/linear/bias"][p.order][:, None]) for p in passes.parts]
-            maps, found = take(weights), take({k: torch.zeros_like(v) for k, v in weights.items()})
+                 source[f"{p.edge.name}/linear/bias"][p.order][:, None])
+                                   for p in passes.parts]
+            maps, found = take(weights), take(
+                {k: torch.zeros_like(v) for k, v in weights.items()})
             for _ in range(2):  # the second call finds the rooms of the first full
                 out, tape = passes.forward(maps, x)
                 fit, g, _ = likelihood_pull(likelihood, out, y, noise.detach())
@@ -134,7 +139,8 @@ def test_a_part_orders_models_by_activation():
     parts = {p.edge.name: p for p in Passes(graph, chosen).parts}
     hidden = parts["x->h1"]  # that of the third model leads nowhere
     assert hidden.order == [1, 0, 3] and hidden.counts == [1, 2] and hidden.sizes == (3, 4)
-    assert hidden.rules == [RULES["relu"], RULES["tanh"]] and hidden.curved and not hidden.keeps
+    assert hidden.rules == [RULES["relu"], RULES["tanh"]] and hidden.curved
+    assert not hidden.keeps
     assert parts["x->y"].models is None and not parts["x->y"].curved
 
 # %% ../nbs/training/12_compact.ipynb #94319382
@@ -163,8 +169,10 @@ def test_a_step_is_that_of_adam():
         want = mean_log_p(net, chosen, leaves, task, task.x, task.y, NOISE * noise)
         (-want.sum()).backward()
         adam.step()
-        torch.testing.assert_close(group.step(task.x, task.y), want.detach(), rtol=1e-9, atol=1e-9)
-    found, level = {k: v.clone() for k, v in weights.items()}, torch.zeros(M, dtype=torch.float64)
+        torch.testing.assert_close(group.step(task.x, task.y), want.detach(), rtol=1e-9,
+                                   atol=1e-9)
+    found, level = {k: v.clone() for k, v in weights.items()}, torch.zeros(
+        M, dtype=torch.float64)
     group.store(found, level)
     torch.testing.assert_close(level, noise.detach())
     for k, v in found.items():
@@ -178,7 +186,8 @@ def test_groups_are_full_and_nobody_is_alone():
     for count, sizes in ((2, [2]), (TOGETHER, [TOGETHER]), (TOGETHER + 1, [TOGETHER + 1]),
                          (2 * TOGETHER + 3, [TOGETHER, TOGETHER, 3])):
         groups = compact_of(graph, [one] * count, task, 0.01)
-        assert [at.stop - at.start for at, _ in groups] == sizes == [g.models for _, g in groups]
+        assert [at.stop - at.start for at, _ in groups] == sizes == [
+            g.models for _, g in groups]
     assert groups[0][1].flat.numel() % LANES == 0
     there = Task(task.x.to("meta"), task.y.to("meta"), "gaussian")
     assert compact_of(graph, [one], there, 0.01) is None

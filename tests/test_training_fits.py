@@ -24,13 +24,15 @@ def wave(n=96, inputs=3, seed=0):
     "The first input counts, through a sine; the others are noise."
     g = Generator().manual_seed(seed)
     x = torch.randn(n, inputs, generator=g)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g), "gaussian")
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g),
+                "gaussian")
 
 
 def classes(n=96, inputs=4, count=3, seed=0):
     "Random rows of random classes."
     g = Generator().manual_seed(seed)
-    return Task(torch.randn(n, inputs, generator=g), torch.randint(count, (n,), generator=g),
+    return Task(torch.randn(n, inputs, generator=g),
+                torch.randint(count, (n,), generator=g),
                 "categorical")
 
 
@@ -44,14 +46,17 @@ def in_company(width, size, structures, task, outputs):
 # %% ../nbs/training/04_fits.ipynb #a60a727e
 def test_a_plan_counts_its_rows():
     plan = FitPlan((100, 200, 400), epochs=3, min_steps=8, batch_size=50)
-    assert plan.steps(100) == (48, 9) and plan.steps(200) == (64, 12) and plan.rows == 432 + 768
+    assert plan.steps(100) == (48, 9) and plan.steps(200) == (64, 12)
+    assert plan.rows == 432 + 768
     few = FitPlan((120, 150), epochs=12, min_steps=300, batch_size=128)
-    assert few.steps(120) == (32, 300) and few.steps(20) == (32, 300) and few.steps(5) == (16, 300)
+    assert few.steps(120) == (32, 300) and few.steps(20) == (32, 300)
+    assert few.steps(5) == (16, 300)
     assert few.steps(862) == (48, 300) and few.steps(3200) == (128, 300)
     assert few.steps(10**4) == (128, 12 * 79)
     for n in (2, 3, 10, 977):
         bounds = late_bounds(n, 9)
-        assert bounds[0] >= 1 and bounds[-1] == n and all(a < b for a, b in zip(bounds, bounds[1:]))
+        assert bounds[0] >= 1 and bounds[-1] == n
+        assert all(a < b for a, b in zip(bounds, bounds[1:]))
         assert len(bounds) <= 10
 
 # %% ../nbs/training/04_fits.ipynb #a4209691
@@ -67,7 +72,8 @@ def test_a_fit_equals_the_plain_fit_of_one_network():
             fits.step(order)
         for i, s in enumerate(structures):
             net = Supernet(graph.restrict(s), share=True)
-            own = {k: views[k][2 * i + 1].clone().requires_grad_() for k in net.weight_shapes}
+            own = {k: views[k][2 * i + 1].clone().requires_grad_()
+                   for k in net.weight_shapes}
             noise = torch.tensor(-0.1, requires_grad=True)
             adam = torch.optim.Adam([*own.values(), noise], lr=0.01)
             for _ in range(5):
@@ -75,9 +81,10 @@ def test_a_fit_equals_the_plain_fit_of_one_network():
                 out = net(own, {}, task.x[order])
                 (-task.log_likelihood(out, task.y[order], 10 * noise).mean()).backward()
                 adam.step()
-            expected = task.log_likelihood(net(own, {}, task.x[48:]), task.y[48:], 10 * noise)
-            torch.testing.assert_close(fits.predict(48, 96)[2 * i + 1], expected.detach(), rtol=1e-3,
-                                       atol=1e-3)
+            expected = task.log_likelihood(net(own, {}, task.x[48:]), task.y[48:],
+                                           10 * noise)
+            torch.testing.assert_close(fits.predict(48, 96)[2 * i + 1], expected.detach(),
+                                       rtol=1e-3, atol=1e-3)
 
 # %% ../nbs/training/04_fits.ipynb #ece04773
 def test_the_written_out_step_predicts_what_differentiation_does():
@@ -96,8 +103,8 @@ def test_the_written_out_step_predicts_what_differentiation_does():
         assert short._groups and long._groups is None
         for step in range(9):
             tolerance = 2e-6 * 3**step
-            torch.testing.assert_close(short.predict(64, 96), long.predict(64, 96), rtol=tolerance,
-                                       atol=tolerance)
+            torch.testing.assert_close(short.predict(64, 96), long.predict(64, 96),
+                                       rtol=tolerance, atol=tolerance)
             torch.testing.assert_close(short.weights, long.weights.detach(), rtol=tolerance,
                                        atol=tolerance)
             for one in made:
@@ -119,7 +126,8 @@ def test_a_fit_is_the_operator_on_the_inner_objective():
     fits, order = Fits(graph, structures, task, plan,
                        seed=3), torch.randperm(96, generator=Generator().manual_seed(0))
     batches = [order[i * 16:(i + 1) * 16] for i in range(6)]
-    chosen = [{e: s[e] for e in fits.net.graph.choices} for s in structures for _ in range(2)]
+    chosen = [{e: s[e] for e in fits.net.graph.choices} for s in structures
+              for _ in range(2)]
     gamma = encode(fits.net.graph, chosen, torch.float64, "cpu")
 
 
@@ -145,7 +153,8 @@ def test_a_fit_is_the_operator_on_the_inner_objective():
 
 # %% ../nbs/training/04_fits.ipynb #90e3043a
 def test_structures_start_from_the_same_weights_and_starts_differ():
-    graph, plan, task = Graph.dense(4, 3, (6, 5), SMALL), FitPlan((48, 96), starts=3), classes()
+    graph, plan, task = Graph.dense(4, 3, (6, 5), SMALL), FitPlan(
+        (48, 96), starts=3), classes()
     structures = list(graph.structures())
     views = Fits(graph, structures, task, plan,
                  seed=0)._layout.views(Fits(graph, structures, task, plan, 0).weights)
@@ -162,20 +171,23 @@ def test_company_makes_no_difference_to_the_bit():
         together = in_company(16, len(structures), structures, task, outputs)
         for size in (1, 2, 7):
             assert (in_company(16, size, structures, task, outputs) == together).all()
-        assert (in_company(16, 4, structures[::-1], task, outputs).flip(0) == together).all()
+        assert (in_company(16, 4, structures[::-1], task, outputs).flip(0)
+                == together).all()
 
 # %% ../nbs/training/04_fits.ipynb #a60e4c77
 def test_company_makes_no_difference_but_rounding_at_odd_widths():
-    structures = [s for i, s in enumerate(Graph.dense(3, 1, (5, 7), SMALL).structures()) if i % 5 == 2]
+    structures = [s for i, s in enumerate(Graph.dense(3, 1, (5, 7), SMALL).structures())
+                  if i % 5 == 2]
     together = in_company(7, len(structures), structures, wave(), 1)
     for size in (1, 3):
-        torch.testing.assert_close(in_company(7, size, structures, wave(), 1), together, rtol=1e-3,
-                                   atol=1e-3)
+        torch.testing.assert_close(in_company(7, size, structures, wave(), 1), together,
+                                   rtol=1e-3, atol=1e-3)
 
 # %% ../nbs/training/04_fits.ipynb #125bc571
 def test_evidence_of_a_start_against_densities_and_the_ensemble():
     from bstruct.evidence.prequential import prequential
-    lp = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    lp = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(0),
+                     dtype=torch.float64) - 1
     each = lp.exp().prod(-1).mean(0).log()
     got = evidence_of_a_start(lp, past=7)
     assert got.value == pytest.approx(float(each.mean()))
@@ -187,11 +199,14 @@ def test_evidence_of_a_start_against_densities_and_the_ensemble():
 
 # %% ../nbs/training/04_fits.ipynb #674a7421
 def test_pooled_is_the_evidence_of_all_starts():
-    lp = torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
+    lp = torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(1),
+                     dtype=torch.float64) - 1
     whole = evidence_of_a_start(lp, past=7)
     for first in (1, 2, 4):
-        both = pooled(evidence_of_a_start(lp[:, :first], 7), evidence_of_a_start(lp[:, first:], 7))
-        assert both.value == pytest.approx(whole.value) and both.stderr == pytest.approx(whole.stderr)
+        both = pooled(evidence_of_a_start(lp[:, :first], 7),
+                      evidence_of_a_start(lp[:, first:], 7))
+        assert both.value == pytest.approx(whole.value)
+        assert both.stderr == pytest.approx(whole.stderr)
         assert both.diagnostics["starts"] == pytest.approx(whole.diagnostics["starts"])
         assert both.reliable
         assert both.diagnostics["replicas"] == 5
@@ -202,20 +217,24 @@ def test_pooled_is_the_evidence_of_all_starts():
 def test_evidence_prefers_what_can_describe_the_data():
     task, graph = wave(160), Graph.dense(3, 1, (16,), ("zero", "linear", "linear+sin"))
     plan = FitPlan(late_bounds(160, 2), 10, 250, learning_rate=0.005)
-    zero, linear, sine = prequential_evidence(graph, list(graph.structures()), task, plan, seed=0)
-    assert sine.value > linear.value + 10 > zero.value and sine.reliable and 0 < sine.stderr < 30
+    zero, linear, sine = prequential_evidence(graph, list(graph.structures()), task, plan,
+                                              seed=0)
+    assert sine.value > linear.value + 10 > zero.value and sine.reliable
+    assert 0 < sine.stderr < 30
 
 # %% ../nbs/training/04_fits.ipynb #7f9a201b
 def test_the_seed_decides_on_starts_and_minibatches():
     from bstruct.training.fits import _rows
     graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan(
         (24, 48, 96), epochs=1, starts=2), classes()
-    start = lambda seed: Fits(graph, list(graph.structures()), task, plan, seed).weights.detach()
+    start = lambda seed: Fits(graph, list(graph.structures()), task, plan,
+                              seed).weights.detach()
     order = lambda seed, past=48: torch.cat(
         [next(rows) for rows in [_rows(past, 16, seed, "cpu")] for _ in range(3)])
     assert torch.equal(start(3), start(3)) and not torch.equal(start(3), start(4))
     assert torch.equal(order(3), order(3)) and not torch.equal(order(3), order(4))
-    assert sorted(order(3).tolist()) == list(range(48)) and not torch.equal(order(3, 96), order(3))
+    assert sorted(order(3).tolist()) == list(range(48))
+    assert not torch.equal(order(3, 96), order(3))
 
 # %% ../nbs/training/04_fits.ipynb #4db7a5cd
 def test_no_prediction_knows_its_own_row():
@@ -225,7 +244,8 @@ def test_no_prediction_knows_its_own_row():
     before = block_log_p(graph, structures, task, plan, seed=0)
     changed = Task(task.x, torch.cat([task.y[:48], (task.y[48:] + 1) % 3]), task.likelihood)
     after = block_log_p(graph, structures, changed, plan, seed=0)
-    assert (before[..., :24] == after[..., :24]).all() and (before[..., 24:] != after[..., 24:]).any()
+    assert (before[..., :24] == after[..., :24]).all()
+    assert (before[..., 24:] != after[..., 24:]).any()
 
 # %% ../nbs/training/04_fits.ipynb #57f6e23d
 def test_a_fit_trains_before_its_block_and_predicts_the_block():
@@ -233,9 +253,11 @@ def test_a_fit_trains_before_its_block_and_predicts_the_block():
 
     seen, told = [], []
     step, predict = Fits.step, Fits.predict
-    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan((24, 48, 96), epochs=3, starts=1,
+    graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan(
+        (24, 48, 96), epochs=3, starts=1,
                                                                 batch_size=16), classes()
-    with patch.object(Fits, "step", lambda self, rows: (seen.append(rows), step(self, rows))[1]), \
+    with patch.object(Fits, "step", lambda self, rows: (
+        seen.append(rows), step(self, rows))[1]), \
             patch.object(Fits, "predict", lambda self, *a: (told.append((a, len(seen))),
                                                             predict(self, *a))[1]):
         log_p = block_log_p(graph, list(graph.structures())[:2], task, plan, seed=0)
@@ -250,8 +272,8 @@ def test_on_pure_noise_no_fit_beats_the_known_density():
     g = Generator().manual_seed(0)
     noise = Task(torch.randn(60, 8, generator=g), torch.randn(60, generator=g), "gaussian")
     plan = FitPlan((30, 60), min_steps=600, starts=2, learning_rate=0.02, stops=(1.0,))
-    evidence, = prequential_evidence(Graph.dense(8, 1, (32,), ("linear+tanh",)), [{}], noise, plan,
-                                     seed=0)
+    evidence, = prequential_evidence(Graph.dense(8, 1, (32,), ("linear+tanh",)), [{}],
+                                     noise, plan, seed=0)
     # no procedure beats it on average
     best = float(torch.distributions.Normal(0.0, 1.0).log_prob(noise.y[30:]).sum())
     assert evidence.value < best - 5
@@ -259,7 +281,8 @@ def test_on_pure_noise_no_fit_beats_the_known_density():
 # %% ../nbs/training/04_fits.ipynb #e0648735
 def test_twins_share_one_fit():
     graph, plan = Graph.dense(4, 3, (6, 6), SMALL), FitPlan((48, 96), epochs=2)
-    twins = [s for s in graph.structures() if s["h1->h2"] == "zero" and s["x->h2"] == "linear"]
+    twins = [s for s in graph.structures() if s["h1->h2"] == "zero"
+             and s["x->h2"] == "linear"]
     assert len(twins) == 4
     values = [e.value for e in prequential_evidence(graph, twins, classes(), plan, seed=0)]
     assert len(set(values)) == 1 and math.isfinite(values[0])

@@ -20,7 +20,8 @@ x = torch.tensor(rng.standard_normal((50, 2)))
 y = torch.tanh(2 * x[:, 0]) + 0.1 * torch.tensor(rng.standard_normal(50))
 task, graph, parts = Task(x, y, "gaussian"), ordered(2, 1, ("1..3",)), []
 for n, linear in ((1, True), (2, False)):
-    part = HiddenPart({"x->h1": f"linear+tanh:{n}", "x->y": "linear" if linear else "zero"}, 0.5,
+    part = HiddenPart({"x->h1": f"linear+tanh:{n}", "x->y": "linear" if linear
+                       else "zero"}, 0.5,
                       torch.zeros(n * 3 + 4).double(), linear)
     m = part.model(task)
     part.z = torch.tensor(fit(m, m.draw(n, rng)).z)
@@ -36,7 +37,8 @@ def test_a_mixture_of_widths_predicts_and_is_saved():
     spread = sum(v + m[:, 0] ** 2 for m, v in each) / 2 - wanted**2
     assert np.abs(variance.numpy() - spread).max() < 1e-10
     assert torch.equal(
-        mixture.predict(x[:7], best=True)[0], mixture._one(x[:7], parts[0], mixture.made[0])[0]
+        mixture.predict(x[:7], best=True)[0], mixture._one(
+            x[:7], parts[0], mixture.made[0])[0]
     )
     again = hidden_mixture(graph, *mixture.to_tensors())
     assert torch.equal(again.predict(x)[0], mixture.predict(x)[0])

@@ -21,7 +21,8 @@ from bstruct.objectives.task import Task
 
 
 def normal(seed, *shape, dtype=torch.float64):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                       dtype=dtype)
 
 
 def sine(n=60, seed=0, dtype=torch.float32):
@@ -43,25 +44,30 @@ def lanes_of(graph, structures, dtype=torch.float64, seed=0):
     net = Supernet(graph, share=True)
     lanes = Lanes(net, [network_of(graph, s) for s in structures])
     w = net.init(torch.Generator().manual_seed(seed), (len(lanes),), dtype)
-    w = {k: v + 0.1 * normal(i, *v.shape, dtype=dtype) for i, (k, v) in enumerate(w.items())}
+    w = {k: v + 0.1 * normal(i, *v.shape, dtype=dtype)
+         for i, (k, v) in enumerate(w.items())}
     return net, lanes, w
 
 
 CONV = Graph.convolutional((1, 8), 2, (3, 3), (3,), ("tanh", "relu"))
-CONVS = [{"x->h1": f"conv1d+{a}:3", "h1->h2": f"conv1d+{b}:3", "x->h2": "conv1d:1", "h1->y": "zero",
-          "h2->y": "linear"}
+CONVS = [{"x->h1": f"conv1d+{a}:3", "h1->h2": f"conv1d+{b}:3", "x->h2": "conv1d:1",
+          "h1->y": "zero", "h2->y": "linear"}
          for a, b in (("tanh", "relu"), ("relu", "tanh"))]
 
 # %% ../nbs/training/07_lanes.ipynb #6bb0b953
 def test_Lanes_forward_is_the_supernet():
     from bstruct.model.structure import encode
-    wide = Graph.dense(2, 1, (8, 8), ("zero", "linear", "linear+relu", "linear+tanh:3", "linear+sin"))
-    cases = [(GRAPH, [structure("tanh", "silu", "relu"), structure("sin", "linear", "tanh")], 2),
+    wide = Graph.dense(2, 1, (8, 8), ("zero", "linear", "linear+relu", "linear+tanh:3",
+                                      "linear+sin"))
+    cases = [(GRAPH, [structure("tanh", "silu", "relu"),
+                      structure("sin", "linear", "tanh")], 2),
              (GRAPH, [structure("zero", "silu", "zero")], 2),
-             (wide, [structure("tanh:3", "relu", "sin"), structure("relu", "tanh:3", "linear")], 2),
+             (wide, [structure("tanh:3", "relu", "sin"),
+                     structure("relu", "tanh:3", "linear")], 2),
              (CONV, CONVS, 8)]
     for graph, structures, d in cases:
-        structures = [{e: s.get(e, cs[0]) for e, cs in graph.choices.items()} for s in structures]
+        structures = [{e: s.get(e, cs[0]) for e, cs in graph.choices.items()}
+                      for s in structures]
         net, lanes, w = lanes_of(graph, structures)
         x = normal(7, 5, d)
         got, _ = forward(lanes, {k: w[k] for k in lanes.weights}, x)
@@ -76,7 +82,8 @@ def test_Lanes_forward_is_the_supernet():
 def test_taps_of_networks_are_their_jacobians():
     dense = [structure("tanh", "silu", "relu"), structure("sin", "linear", "tanh")]
     for graph, structures, d, C in ((GRAPH, dense, 2, 1), (CONV, CONVS, 8, 2)):
-        structures = [{e: s.get(e, cs[0]) for e, cs in graph.choices.items()} for s in structures]
+        structures = [{e: s.get(e, cs[0]) for e, cs in graph.choices.items()}
+                      for s in structures]
         net, lanes, w = lanes_of(graph, structures)
         x, w = normal(7, 5, d), {k: w[k] for k in lanes.weights}
         out, taps = taps_of(lanes, w, x)
@@ -84,21 +91,26 @@ def test_taps_of_networks_are_their_jacobians():
         got = tensor_kernels(taps, S)
         for m in range(2):
             one = lanes.part([m])
-            f = lambda v, one=one, x=x: forward(one, {k: a[None] for k, a in v.items()}, x)[0][0]
-            want = tensor_kernels(jacobian_taps(f, {k: v[m:m + 1] for k, v in w.items()}), S[:1])
+            f = lambda v, one=one, x=x: forward(one, {k: a[None] for k, a in v.items()},
+                                                x)[0][0]
+            want = tensor_kernels(jacobian_taps(f, {k: v[m:m + 1] for k, v in w.items()}),
+                                  S[:1])
             assert all(torch.allclose(got[k][m], want[k][0], atol=1e-10) for k in want)
-    assert {k for k, t in taps.items() if t.inputs is None} >= {k for k in lanes.weights if "conv" in k}
+    assert {k for k, t in taps.items() if t.inputs is None} >= {k for k in lanes.weights
+                                                                if "conv" in k}
 
 # %% ../nbs/training/07_lanes.ipynb #ef8ebcff
 def test_Lanes_part_and_two_candidates_on_an_edge():
     net, lanes, w = lanes_of(
-        GRAPH, dense := [structure("tanh", "silu", "relu"), structure("sin", "linear", "tanh")])
+        GRAPH, dense := [structure("tanh", "silu", "relu"),
+                         structure("sin", "linear", "tanh")])
     w, x = {k: w[k] for k in lanes.weights}, normal(7, 5, 2)
     whole, seen = forward(lanes, w, x)
     one = forward(lanes.part([1]), {k: v[1:] for k, v in w.items()}, x)[0]
     assert len(lanes.part([1, 0, 1])) == 3 and torch.allclose(one[0], whole[1], atol=1e-12)
     inputs, z = seen["h1->h2/linear/"]
-    assert torch.allclose(z, inputs @ w["h1->h2/linear/weight"] + w["h1->h2/linear/bias"][:, None])
+    assert torch.allclose(z, inputs @ w["h1->h2/linear/weight"]
+                          + w["h1->h2/linear/bias"][:, None])
     with pytest.raises(ValueError, match="takes one"):
         Lanes(net, [(("x->h1", "linear"), ("x->h1", "linear+relu"))])
     assert net.groups["x->h1"][0].prefix == "x->h1/linear/" and len(dense) == 2
@@ -116,13 +128,17 @@ def fitted(structures, task, seed=0):
 
 
 def functional(fit, m):
-    "Model m as a function of all its weights in a row, the row, and the precision of each."
+    # Model m as a function of all its weights in a row, the row, and the precision of
+    # each.
     one, names = fit.lanes.part([m]), list(fit.weights)
-    sizes, shapes = [fit.weights[k][m].numel() for k in names], [fit.weights[k].shape[1:]
+    sizes, shapes = [fit.weights[k][m].numel()
+                     for k in names], [fit.weights[k].shape[1:]
                                                                  for k in names]
-    named = lambda v: {k: p.view(1, *s) for k, p, s in zip(names, v.split(sizes), shapes)}
+    named = lambda v: {k: p.view(1, *s) for k, p, s in zip(
+        names, v.split(sizes), shapes)}
     flat = torch.cat([fit.weights[k][m].flatten() for k in names])
-    lam = torch.cat([fit.log_precision[k][m].expand(s) for k, s in zip(names, sizes)]).exp()
+    lam = torch.cat([fit.log_precision[k][m].expand(s)
+                     for k, s in zip(names, sizes)]).exp()
     return lambda v, x: forward(one, named(v), x)[0][0, :, 0], flat, lam
 
 
@@ -168,7 +184,8 @@ def test_judged_is_the_determinant_over_all_weights():
         s2 = fit.log_noise[m].exp()
         A = torch.diag(lam) + J.T @ J / s2
         ll = -0.5 * ((task.y - f(flat)).square().sum() / s2 + 20 * (2 * math.pi * s2).log())
-        want = ll - 0.5 * (lam * flat ** 2).sum() - 0.5 * (torch.linalg.slogdet(A)[1] - lam.log().sum())
+        want = ll - 0.5 * (lam * flat ** 2).sum() - 0.5 * (torch.linalg.slogdet(A)[1]
+                                                           - lam.log().sum())
         assert abs(q[m] - want) < 1e-8  # rounding
 
 # %% ../nbs/training/07_lanes.ipynb #6270b5fc
@@ -180,11 +197,13 @@ def test_judged_by_either_side_and_by_counted_rows():
     fit = fitted(TWO, task)  # 121 weights, fewer than rows
     by_weights, _ = judged(fit, task, torch.arange(400))
     out, taps = taps_of(fit.lanes, fit.weights, task.x)
-    half = half_log_det(tensor_kernels(taps, torch.ones(2, 400, 1, 1).double()), fit.log_precision,
+    half = half_log_det(tensor_kernels(taps, torch.ones(2, 400, 1, 1).double()),
+                        fit.log_precision,
                         fit.log_noise)
     assert torch.allclose(by_weights, log_joint(fit, task, out) - half, atol=1e-8)
     kept, space["LARGEST"] = space["LARGEST"], 50
-    draws = [torch.randperm(400, generator=torch.Generator().manual_seed(s))[:100] for s in range(5)]
+    draws = [torch.randperm(400, generator=torch.Generator().manual_seed(s))[:100]
+             for s in range(5)]
     high = torch.stack([judged(fit, task, rows)[0] for rows in draws])
     _, low = judged(fit, task, torch.arange(400))
     space["LARGEST"] = kept
@@ -197,14 +216,16 @@ def test_refreshed_moves_to_the_fixed_point():
     kernels = tensor_kernels(taps_of(fit.lanes, fit.weights, task.x)[1],
                              torch.ones(2, 40, 1, 1).double())
     gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
-    far = [0.5 * (gamma[k] - fit.log_precision[k].exp() * v) for k, v in squares(fit.weights).items()]
+    far = [0.5 * (gamma[k] - fit.log_precision[k].exp() * v)
+           for k, v in squares(fit.weights).items()]
     assert max(float(v.abs().max()) for v in far) > 5
     for _ in range(150):
         fit = refreshed(fit, task, "exact", torch.arange(40))
     lam = {k: v.clone().requires_grad_() for k, v in fit.log_precision.items()}
     noise = fit.log_noise.clone().requires_grad_()
     free = Fitted(fit.lanes, fit.weights, lam, noise, fit.q)
-    g = torch.autograd.grad(judged(free, task, torch.arange(40))[0].sum(), [*lam.values(), noise])
+    g = torch.autograd.grad(judged(free, task, torch.arange(40))[0].sum(),
+                            [*lam.values(), noise])
     inside = [(v > -5.9) & (v < 13.9) for v in lam.values()]
     # two offsets in a row converge slowly
     assert all((abs(a) < 0.1)[i].all() for a, i in zip(g, inside))
@@ -217,7 +238,8 @@ def test_determinant_gradient_by_differences():
     from bstruct.training.lanes import _determinant_gradient
     _, taps, roots, kernels, g = _determinant_gradient(fit, task)
     rows = torch.arange(12)
-    half = lambda: log_joint(fit, task, forward(fit.lanes, fit.weights, task.x)[0]) - judged(
+    half = lambda: log_joint(
+        fit, task, forward(fit.lanes, fit.weights, task.x)[0]) - judged(
         fit, task, rows)[0]
     for name in ("x->h1/linear/weight", "h1->h2/linear/bias", "h2->y/linear/weight"):
         way, kept = normal(3, *fit.weights[name].shape), fit.weights[name].clone()
@@ -251,8 +273,10 @@ def test_hessian_solve_is_the_inverse_of_the_exact_hessian():
     for m in range(2):
         g, flat, lam = functional(fit, m)
         rss = lambda w, g=g: (task.y - g(w, task.x)).square().sum()
-        loss = lambda w, rss=rss, lam=lam: 0.5 * math.exp(1.0) * rss(w) + 0.5 * (lam * w ** 2).sum()
-        H, row = hessian(loss)(flat), lambda d, m=m: torch.cat([t[m].flatten() for t in d.values()])
+        loss = lambda w, rss=rss, lam=lam: 0.5 * math.exp(1.0) * rss(w) + 0.5 * (
+            lam * w ** 2).sum()
+        H, row = hessian(loss)(flat), lambda d, m=m: torch.cat(
+            [t[m].flatten() for t in d.values()])
         assert torch.linalg.eigvalsh(H).min() > 0
         # stops at 1e-6 of the norm
         assert torch.allclose(H @ row(v), row(u), atol=1e-4 * float(row(u).abs().max()))
@@ -268,7 +292,8 @@ def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
         "Weights at the mode of the log joint of a single model, by Newton's method."
         shapes = [v.shape[1:] for v in one.weights.values()]
         sizes = [math.prod(s) for s in shapes]
-        named = lambda v: {k: p.view(1, *s) for k, p, s in zip(one.weights, v.split(sizes), shapes)}
+        named = lambda v: {k: p.view(1, *s) for k, p, s in zip(one.weights, v.split(sizes),
+                                                               shapes)}
         flat = torch.cat([v.flatten() for v in one.weights.values()])
 
         def joint(v):
@@ -321,13 +346,16 @@ def test_whole_gradient_is_that_of_the_whole_map_and_implicit_step_climbs_it():
     assert torch.allclose(got, by_noise, atol=1e-5)
     before, (new, new_noise, kept) = value(fit), implicit_step(fit, task, 60)
     plain = refreshed(fit, task, "exact", torch.arange(15))
-    assert torch.allclose(kept.q, plain.q) and torch.allclose(kept.log_noise, plain.log_noise)
-    ratio = lambda top, bottom, t: ((top + 2 * t.clamp_min(0)) / (bottom - 2 * t.clamp_max(0))).log()
+    assert torch.allclose(kept.q, plain.q)
+    assert torch.allclose(kept.log_noise, plain.log_noise)
+    ratio = lambda top, bottom, t: ((top + 2 * t.clamp_min(0))
+                                    / (bottom - 2 * t.clamp_max(0))).log()
     free = 15 - sum(gamma.values())
     want = fit.log_noise + ratio(rss / fit.log_noise.exp(), free, noise)
     assert (noise.abs() > 0.01).all() and torch.allclose(new_noise, want)
     for k, v in new.items():
-        want = fit.log_precision[k] + ratio(gamma[k], fit.log_precision[k].exp() * held[k], terms[k])
+        want = fit.log_precision[k] + ratio(gamma[k], fit.log_precision[k].exp() * held[k],
+                                            terms[k])
         # the fixed point adds a millionth to γ
         assert torch.allclose(v, want.clamp(-6, 14), atol=1e-4), k
     fit.log_precision, fit.log_noise = new, new_noise

@@ -42,18 +42,21 @@ def mixture_of(fits, least=0.0):
         own = dict(zip(fits.net.weight_shapes, fits.weights[row].split(sizes)))
         has = [k for k in own if math.isfinite(fits.log_precision[k][row])]
         weights = {k: own[k].reshape(fits.net.weight_shapes[k]) for k in has}
-        return Start(float(p[row] / total), weights, {k: fits.log_precision[k][row] for k in has},
+        return Start(float(p[row] / total), weights,
+                     {k: fits.log_precision[k][row] for k in has},
                      fits.log_noise[row])
 
     total = p.view(-1, R).sum(1)
     kept = [Kept(s, float(total[i]), [start(i * R + r, total[i]) for r in range(R)])
             for i, s in enumerate(fits.structures)]
-    return Mixture(GRAPH, fits.task, kept, {k: (refs[k], fits.references[k]) for k in NAMES})
+    return Mixture(GRAPH, fits.task, kept, {k: (refs[k], fits.references[k])
+                                            for k in NAMES})
 
 
-FITS = fit_dual(GRAPH, [structure("zero", "tanh", "zero"), structure("tanh", "zero", "tanh"),
-                        structure("zero", "zero", "zero")], sine(), DualPlan(steps=120, every=40),
-                0)
+FITS = fit_dual(GRAPH, [structure("zero", "tanh", "zero"),
+                        structure("tanh", "zero", "tanh"),
+                        structure("zero", "zero", "zero")], sine(),
+                DualPlan(steps=120, every=40), 0)
 
 # %% ../nbs/training/10_mixture.ipynb #ecc32b76
 def test_the_mixture_predicts_as_the_engine_does():
@@ -72,7 +75,8 @@ def test_a_network_without_outputs_is_the_constant():
     refs = {k: (0.0, FITS.references[k]) for k in NAMES}
     m, new = Mixture(GRAPH, FITS.task, [kept], refs), sine(20, 3).x
     for best in (False, True):
-        for have, want in zip(m.predict(new, best), FITS.references["constant"].predict(new)):
+        for have, want in zip(m.predict(new, best), FITS.references["constant"].predict(
+            new)):
             assert torch.allclose(have, want)
 
 # %% ../nbs/training/10_mixture.ipynb #736bb68e
@@ -80,7 +84,8 @@ def test_the_mean_of_a_mixture_lies_between_and_its_variance_covers_both():
     m, new = mixture_of(FITS), sine(30, 5).x
     m.networks, m.references = m.networks[:1], m.references
     m.networks[0].probability = 0.5
-    m.references |= {k: (p, FITS.references[k]) for k, p in (("linear", 0.5), ("constant", 0.0))}
+    m.references |= {k: (p, FITS.references[k])
+                     for k, p in (("linear", 0.5), ("constant", 0.0))}
     m = Mixture(GRAPH, m.task, m.networks, m.references)
     (a, va), (b, vb), (mean, var) = m.predict(new, True), FITS.references["linear"].predict(
         new), m.predict(new)
@@ -101,11 +106,13 @@ def test_complexity_is_that_of_the_posterior_over_all_weights():
     named = lambda v: {k: p.reshape(1, *s) for k, s, p in zip(
         names, shapes, v.split([math.prod(s) for s in shapes]))}
     J = torch.func.jacrev(lambda v: forward(fit.lanes, named(v), task.x)[0][0, :, 0])(w)
-    lam = torch.cat([fit.log_precision[k].exp().expand(math.prod(s)) for k, s in zip(names, shapes)])
+    lam = torch.cat([fit.log_precision[k].exp().expand(math.prod(s))
+                     for k, s in zip(names, shapes)])
     H = torch.diag(lam) + J.T @ J / fit.log_noise.exp()
     prior = MultivariateNormal(0 * w, precision_matrix=torch.diag(lam))
     want = kl_divergence(MultivariateNormal(w, precision_matrix=H), prior)
-    one = Mixture(GRAPH, FITS.task, [Kept(m.networks[0].structure, 1.0, [m.networks[0].starts[0]])],
+    one = Mixture(GRAPH, FITS.task, [
+        Kept(m.networks[0].structure, 1.0, [m.networks[0].starts[0]])],
                   m.references)
     one.networks[0].starts[0].share = 1.0
     found = Mixture(GRAPH, FITS.task, one.networks, m.references).complexity()
@@ -125,11 +132,14 @@ def test_a_mixture_comes_back_from_a_file_bit_by_bit():
         write_tensors(Path(tmp) / "m", *to_tensors(m))
         again = from_tensors(GRAPH, *read_tensors(Path(tmp) / "m"))
     for best in (False, True):
-        assert all(torch.equal(a, b) for a, b in zip(m.predict(new, best), again.predict(new, best)))
+        assert all(torch.equal(a, b) for a, b in zip(
+            m.predict(new, best), again.predict(new, best)))
 
 # %% ../nbs/training/10_mixture.ipynb #8124cc61
 def test_every_kept_start_has_weights_or_is_the_constant():
     m = mixture_of(FITS)
-    assert [bool(s.weights) for k in m.networks for s in k.starts] == (~FITS.collapsed).tolist()
-    assert abs(sum(k.probability for k in m.networks) + sum(p for p, _ in m.references.values())
+    assert [bool(s.weights) for k in m.networks
+            for s in k.starts] == (~FITS.collapsed).tolist()
+    assert abs(sum(k.probability for k in m.networks)
+               + sum(p for p, _ in m.references.values())
                - 1) < 1e-9

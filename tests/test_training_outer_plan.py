@@ -15,7 +15,8 @@ from bstruct.objectives.outer import OUTER
 def test_outer_plan_refuses_what_cannot_work():
     for kw, name in (({"c_comb": 1.0}, "known"), ({"learn": ("weights",)}, "weights"),
                      ({"validation": 1.0}, "share"),
-                     ({"coupled": True}, "vertices=False"), ({"c_comb": (0.0, -1.0)}, "known"),
+                     ({"coupled": True}, "vertices=False"),
+                     ({"c_comb": (0.0, -1.0)}, "known"),
                      ({"grouping": "layers"}, "did you mean 'layer'"),
                      ({"method": "gredy"}, "did you mean 'greedy'"),
                      ({"objective": "validation"}, "set validation=0.25"),
@@ -27,11 +28,12 @@ def test_outer_plan_refuses_what_cannot_work():
             OuterPlan(**kw)
     assert "objective" not in repr(OuterPlan())
     assert repr(OuterPlan(objective="bound")).count("objective='bound'") == 1
-    assert repr(OuterPlan()).startswith("OuterPlan(c_train=1.0, c_prior=1.0, c_comb=0.0, c_reg=None, "
-                                        "temperature=None, ")
+    assert repr(OuterPlan()).startswith("OuterPlan(c_train=1.0, c_prior=1.0, c_comb=0.0, "
+                                        "c_reg=None, temperature=None, ")
 
 # %% ../nbs/training/09_outer_plan.ipynb #55e903a6
 def test_the_judge_is_the_objective_that_is_named_or_what_the_rows_allow():
     assert OuterPlan().judge == "bound" and OuterPlan(validation=0.25).judge == "validation"
     for name in OUTER:
-        assert OuterPlan(objective=name, validation=0.25 if OUTER[name].held_out else 0.0).judge == name
+        assert OuterPlan(objective=name, validation=0.25 if OUTER[name].held_out
+                         else 0.0).judge == name

@@ -24,7 +24,8 @@ def wave(n=40, seed=0, dtype=torch.float32):
     "A table of three inputs whose first one counts."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g, dtype=dtype)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g, dtype=dtype),
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1
+                * torch.randn(n, generator=g, dtype=dtype),
                 "gaussian")
 
 
@@ -33,11 +34,13 @@ def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=Tr
     "A trainer of a small supernet with a choice on the edge x->h1."
     task = wave(dtype=dtype) if task is None else task
     g = torch.Generator().manual_seed(seed)
-    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
+    net = Supernet(Graph.dense(
+        3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
                    share=share)
     b = make_batch(net, g, [len(task)] * starts, c_reg, log_scale=-2.0)
     b = b.mapped(lambda v: v.to(dtype))
-    return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g, OuterPlan(**kw))
+    return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g,
+                          OuterPlan(**kw))
 
 # %% ../nbs/training/01_precision.ipynb #8a1c68fa
 def test_groups_are_those_of_the_evidence_mode_and_of_the_complexities():
@@ -55,8 +58,8 @@ def test_groups_are_those_of_the_evidence_mode_and_of_the_complexities():
         groups = precision_groups(b.net, grouping)
         a = best_log_precision(b.params, Groups(b.net, grouping))[0, groups]
         kl = kl_diagonal(b.params["loc"][0], b.params["log_scale"][0], a)
-        torch.testing.assert_close(kl, parametric_complexity(loc, log_scale, grouping), rtol=1e-4,
-                                   atol=1e-4)
+        torch.testing.assert_close(kl, parametric_complexity(loc, log_scale, grouping),
+                                   rtol=1e-4, atol=1e-4)
 
 # %% ../nbs/training/01_precision.ipynb #00939fb4
 def test_groups_of_neighbours_are_groups():
@@ -79,11 +82,13 @@ def test_owners_are_the_candidates_of_the_weights():
     ids = owners_of(net)
     # x->h1/... stacks the candidates that have weights, h1->y has no choice
     for name, shape in net.weight_shapes.items():
-        part, at = ids[at:at + math.prod(shape)].reshape(shape[0], -1), at + math.prod(shape)
+        part, at = ids[at:at + math.prod(shape)].reshape(shape[0], -1), at + math.prod(
+            shape)
         owners = [names[int(i)] if i < len(names) else None for i in part[:, 0]]
         assert (part == part[:, :1]).all()
-        assert owners == ([("x->h1", "linear+tanh"), ("x->h1", "linear+sin")] if "x->h1" in name
+        assert owners == ([("x->h1", "linear+tanh"), ("x->h1", "linear+sin")]
+                          if "x->h1" in name
                           else [None])
-    with pytest.raises(ValueError, match="is shared by candidates of edge x->h1; a coupled prior needs "
-                                         "share=False"):
+    with pytest.raises(ValueError, match="is shared by candidates of edge x->h1; a coupled "
+                                         "prior needs share=False"):
         owners_of(two_levels().batch.net)

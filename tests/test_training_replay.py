@@ -21,8 +21,8 @@ from bstruct.training.replay import WARM, replayed
 
 
 class Recorded:
-    # A graph of Python: what was done while it was recorded is done at each replay, on the tensors
-    # of then.
+    # A graph of Python: what was done while it was recorded is done at each replay, on
+    # the tensors of then.
 
     def __init__(self):
         self.work = []
@@ -33,8 +33,8 @@ class Recorded:
 
 
 def steps_of(sizes, broken=False):
-    # The rows that each step saw, and the recorder, when rows of these sizes are given one after
-    # the other.
+    # The rows that each step saw, and the recorder, when rows of these sizes are given
+    # one after the other.
     seen, tape = [], []
 
     def step(rows):
@@ -63,7 +63,8 @@ def steps_of(sizes, broken=False):
 # %% ../nbs/training/11_replay.ipynb #7b03e532
 def test_every_call_is_one_step_on_its_own_rows():
     seen, take = steps_of([2] * 8)
-    assert seen == [[i, i] for i in range(8)] and take.graph is not None and take.calls == WARM
+    assert seen == [[i, i] for i in range(8)] and take.graph is not None
+    assert take.calls == WARM
 
 # %% ../nbs/training/11_replay.ipynb #344b4bbb
 def test_rows_of_another_size_run_as_they_are():
@@ -84,9 +85,11 @@ def test_replayed_fits_are_the_plain_fits():
     from bstruct.training.fits import FitPlan, Fits
 
     graph, g = dense(4, 3, (16, 16)), torch.Generator().manual_seed(0)
-    task = Task(torch.randn(96, 4, generator=g).cuda(), torch.randint(3, (96,), generator=g).cuda(),
+    task = Task(torch.randn(96, 4, generator=g).cuda(),
+                torch.randint(3, (96,), generator=g).cuda(),
                 "categorical")
-    structures, plan = list(graph.structures())[::9], FitPlan((48, 96), starts=2, learning_rate=0.01)
+    structures, plan = list(graph.structures())[::9], FitPlan(
+        (48, 96), starts=2, learning_rate=0.01)
     rows, weights = [torch.randperm(96, generator=g)[:32].cuda() for _ in range(12)], []
     for wrap in (replayed, lambda step, device: step):
         fits = Fits(graph, structures, task, plan, seed=3)

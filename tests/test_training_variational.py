@@ -22,7 +22,8 @@ from bstruct.distributions.gaussian import kl_diagonal, optimal_log_precision
 from bstruct.hypergradient.operator import Adam, Training, train
 
 from bstruct.model import Graph, Supernet
-from bstruct.objectives.coefficients import Coefficients, inner_objective, scale_minibatch
+from bstruct.objectives.coefficients import (
+    Coefficients, inner_objective, scale_minibatch)
 from bstruct.objectives.task import Task
 from bstruct.training.batch import Batch, make_batch, weight_kl
 
@@ -31,20 +32,23 @@ def small_task(n=40, likelihood="gaussian", seed=0):
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g)
     y = torch.sin(x[:, 0]) + 0.1 * torch.randn(n, generator=g)
-    return Task(x, y if likelihood == "gaussian" else (y > 0).float() if likelihood == "bernoulli"
+    return Task(x, y if likelihood == "gaussian" else (y > 0).float()
+                if likelihood == "bernoulli"
                 else (y > 0).long(),
                 likelihood)
 
 
 def small_net(outputs=1, **kw):
     return Supernet(Graph.dense(
-        3, outputs, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")), **kw)
+        3, outputs, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
+                    **kw)
 
 
-def trainer(n=40, sizes=(20, 40), epochs=6, seed=0, structure=None, likelihood="gaussian", **kw):
+def trainer(n=40, sizes=(20, 40), epochs=6, seed=0, structure=None,
+            likelihood="gaussian", **kw):
     g = torch.Generator().manual_seed(seed)
-    b = make_batch(small_net(2 if likelihood == "categorical" else 1, share=True), g, list(sizes),
-                   1.0, structure)
+    b = make_batch(small_net(2 if likelihood == "categorical" else 1, share=True), g,
+                   list(sizes), 1.0, structure)
     plan = Plan(epochs, 3, 16, 0.02, 0.02, (1.0, 0.2))
     return Trainer(b, small_task(n, likelihood), plan, g)
 
@@ -54,19 +58,21 @@ def test_drawn_from_generators_of_their_own():
     both = drawn(torch.randn, (2, 5), [new(3), new(4)])
     assert torch.equal(both[1], torch.randn(5, generator=new(4)))
     assert torch.equal(both[:1], drawn(torch.randn, (1, 5), [new(3)]))
-    assert torch.equal(drawn(torch.rand, (2, 5), new(3)), torch.rand(2, 5, generator=new(3)))
+    assert torch.equal(drawn(torch.rand, (2, 5), new(3)),
+                       torch.rand(2, 5, generator=new(3)))
 
 # %% ../nbs/training/03_variational.ipynb #2b6aea7f
 def test_posterior_gradient_agrees_with_automatic_differentiation():
     gamma = {"x->h1": torch.eye(3, dtype=torch.float64)[[1, 2]]}
-    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [10, 20], [1.0, 0.3], gamma,
-                   log_scale=-1.0)
+    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [10, 20],
+                   [1.0, 0.3], gamma, log_scale=-1.0)
     b = replace(b.double().mapped(lambda v: v.requires_grad_()), structure=gamma,
                 c_reg=b.c_reg.double())
     noise = torch.randn(b.params["loc"].shape, dtype=torch.float64)
     t = small_task()
     net = vmap(b.net, in_dims=(0, 0, None))
-    fit = lambda w: net(b.named(w), gamma, t.x.double())[..., 0].sub(t.y).square().mean(1).sum()
+    fit = lambda w: net(b.named(w), gamma, t.x.double())[..., 0].sub(t.y).square().mean(
+        1).sum()
     w = (b.params["loc"] + b.params["log_scale"].exp() * noise)
     loss = fit(w) + (b.c_reg / b.sizes * weight_kl(b)).sum()
     want = torch.autograd.grad(loss, [b.params["loc"], b.params["log_scale"]])
@@ -78,14 +84,16 @@ def test_posterior_gradient_agrees_with_automatic_differentiation():
 
 # %% ../nbs/training/03_variational.ipynb #4194f193
 def operated(task, net, gamma, params, plan, c_reg, generator):
-    # The parameters after all steps of a plan, by the operator T^η on -L/n with the draws of a
-    # trainer.
+    # The parameters after all steps of a plan, by the operator T^η on -L/n with the
+    # draws of a trainer.
     n, draws = len(task), []
     for _ in range(plan.epochs):
         order = torch.rand(n, generator=generator).argsort()
         for i in range(plan.steps):
-            rows = order[torch.arange(i * plan.batch_size, (i + 1) * plan.batch_size) % n]
-            draws.append((rows, torch.randn(params["loc"].shape[1:], generator=generator)))
+            rows = order[torch.arange(i * plan.batch_size, (i + 1)
+                                      * plan.batch_size) % n]
+            draws.append((rows, torch.randn(
+                params["loc"].shape[1:], generator=generator)))
     sizes = [math.prod(v) for v in net.weight_shapes.values()]
     many = len(draws)
 
@@ -103,7 +111,8 @@ def operated(task, net, gamma, params, plan, c_reg, generator):
         c = Coefficients(c_reg=min(1.0, 2 * at) * c_reg)
         return -(inner_objective(scale_minibatch(fit, n), kl, c) / n).sum()
 
-    training = Training(loss, loss, many, lambda h, t: plan.learning_rate * annealed(t / many),
+    training = Training(loss, loss, many, lambda h, t: plan.learning_rate
+                        * annealed(t / many),
                         optimiser=Adam())
     theta = params | {"log_noise": params["log_noise"] / 10}
     found = train(training, training.start(theta), {}).theta
@@ -114,23 +123,27 @@ def test_the_trainer_is_the_operator_on_the_objective():
     for likelihood, outputs in (("gaussian", 1), ("categorical", 2)):
         net, c_reg = small_net(outputs, share=True), torch.tensor([1.0, 0.3])
         gamma = {"x->h1": torch.eye(3)[[1, 2]]}
-        b = make_batch(net, torch.Generator().manual_seed(0), [40, 40], c_reg, gamma, log_scale=-2.0)
+        b = make_batch(net, torch.Generator().manual_seed(0), [40, 40], c_reg, gamma,
+                       log_scale=-2.0)
         task, plan = small_task(likelihood=likelihood), Plan(3, 4, 16, 0.02)
         start = {k: v.clone() for k, v in b.params.items()}
-        want = operated(task, net, gamma, start, plan, c_reg, torch.Generator().manual_seed(1))
+        want = operated(task, net, gamma, start, plan, c_reg,
+                        torch.Generator().manual_seed(1))
         t = Trainer(b, task, plan, torch.Generator().manual_seed(1))
         while not t.done:
             t.run_epoch()
         for k, v in t.batch.params.items():
             torch.testing.assert_close(v.detach(), want[k], rtol=1e-3, atol=2e-4)
-        assert all((v - start[k]).abs().max() > 0.05 for k, v in want.items() if k != "log_noise"
+        assert all((v - start[k]).abs().max() > 0.05 for k, v in want.items()
+                   if k != "log_noise"
                    or outputs == 1)
 
 # %% ../nbs/training/03_variational.ipynb #64d379a2
 def test_the_bound_has_the_coefficient_of_each_model():
     from torch.distributions import Categorical, Normal, kl_divergence
 
-    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [40, 40], [1.0, 0.25])
+    b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [40, 40],
+                   [1.0, 0.25])
     for v in b.params.values():
         v[1] = v[0]
     b.params["logits/x->h1"] += torch.tensor([1.0, 0.0, -1.0])
@@ -161,7 +174,8 @@ def test_a_resumed_trainer_equals_an_uninterrupted_one():
     load_trainer_state(second, state)
     while not second.done:
         second.run_epoch()
-    assert all(torch.equal(whole.batch.params[k], second.batch.params[k]) for k in whole.batch.params)
+    assert all(torch.equal(whole.batch.params[k], second.batch.params[k])
+               for k in whole.batch.params)
 
 # %% ../nbs/training/03_variational.ipynb #dd210d0b
 def test_a_model_with_its_own_generator_does_not_know_its_batch():
@@ -169,7 +183,8 @@ def test_a_model_with_its_own_generator_does_not_know_its_batch():
         sources = [torch.Generator().manual_seed(s) for s in seeds]
         parts = [make_batch(small_net(share=True), g, [20], 1.0) for g in sources]
         params = {k: torch.cat([b.params[k] for b in parts]) for k in parts[0].params}
-        b = Batch(parts[0].net, params, None, torch.full((len(seeds),), 20), torch.ones(len(seeds)))
+        b = Batch(parts[0].net, params, None, torch.full((len(seeds),), 20),
+                  torch.ones(len(seeds)))
         t = Trainer(b, small_task(), Plan(3, 3, 16, 0.02), sources)
         state = [t.run_epoch() and {k: v.clone() for k, v in trainer_state(t).items()}
                  for _ in range(2)]
@@ -177,20 +192,23 @@ def test_a_model_with_its_own_generator_does_not_know_its_batch():
         t.run_epoch()
         assert all(torch.equal(v, state[1][k]) for k, v in trainer_state(t).items())
         return t.batch.params["loc"].detach()
-    torch.testing.assert_close(alone_or_not([5, 6, 7, 8])[2:3], alone_or_not([7]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(alone_or_not([5, 6, 7, 8])[2:3], alone_or_not([7]),
+                               rtol=1e-4, atol=1e-5)
 
 # %% ../nbs/training/03_variational.ipynb #53920e4d
 def test_with_one_generator_a_structure_does_not_know_its_batch():
     gamma = torch.eye(3)
     def trained(places):
-        b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [20] * 3, 1.0,
+        b = make_batch(small_net(share=True), torch.Generator().manual_seed(0), [20] * 3,
+                       1.0,
                        {"x->h1": gamma})
         b = b.take(places).mapped(torch.clone)
         t = Trainer(b, small_task(), Plan(3, 3, 16, 0.02), torch.Generator().manual_seed(1))
         while not t.done:
             t.run_epoch()
         return t.batch.params["loc"].detach()
-    torch.testing.assert_close(trained([2, 1, 0])[:2], trained([2, 1]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trained([2, 1, 0])[:2], trained([2, 1]), rtol=1e-4,
+                               atol=1e-5)
     torch.testing.assert_close(trained([0, 1, 2])[1:2], trained([1]), rtol=1e-4, atol=1e-5)
 
 # %% ../nbs/training/03_variational.ipynb #276403f8

@@ -19,7 +19,8 @@ def test_rivals_reach_what_they_must():
     found = rivals((X[:200], y[:200]), (X[200:], y[200:]), "regression")
     np.testing.assert_allclose(found["constant"]["RMSE"],
                                np.sqrt(((y[200:] - y[:200].mean()) ** 2).mean()))
-    assert 0.05 < found["linear"]["RMSE"] < 0.12 < found["forest"]["RMSE"] < found["constant"]["RMSE"]
+    assert 0.05 < found["linear"]["RMSE"] < 0.12 < found["forest"]["RMSE"] < found[
+        "constant"]["RMSE"]
     ring = np.where((X**2).sum(1) > 1.2, "out", "in")
     found = rivals((X[:200], ring[:200]), (X[200:], ring[200:]), "classification")
     assert found["forest"]["accuracy"] > 0.9 > found["linear"]["accuracy"]
@@ -30,8 +31,8 @@ def test_rivals_reach_what_they_must():
 # %% ../nbs/use/28_beside.ipynb #5b78d359
 def test_a_column_that_decides_is_told_from_an_idle_one():
     class First:
-        # Predicts the first column; the loss grows by twice its variance, less its covariance with the
-        # shuffled one.
+        # Predicts the first column; the loss grows by twice its variance, less its
+        # covariance with the shuffled one.
         def predict(self, X):
             return X[:, 0]
 
@@ -40,8 +41,10 @@ def test_a_column_that_decides_is_told_from_an_idle_one():
                           "word": g.choice(["u", "v"], 150)})
     encoder = TableEncoder().fit(frame)
     Z = encoder.transform(frame)
-    table = {r["column"]: r for r in importance(First(), list(encoder.columns_.values()), Z, Z[:, 0])}
-    assert table["idle"]["loss"] == table["word"]["loss"] == 0 and abs(table["a"]["loss"] - 2) < 0.5
+    table = {r["column"]: r for r in importance(First(), list(encoder.columns_.values()), Z,
+                                                Z[:, 0])}
+    assert table["idle"]["loss"] == table["word"]["loss"] == 0
+    assert abs(table["a"]["loss"] - 2) < 0.5
     assert 0 < table["a"]["error"] < 0.5
 
 # %% ../nbs/use/28_beside.ipynb #29bc4af2
@@ -49,4 +52,5 @@ def test_words_follow_the_structure():
     words = lambda **s: plain_words({"structure": s, "rows": 331})
     assert words(a="linear", b="zero") == "331 rows support a linear model."
     assert words(a="zero") == "331 rows support no more than a constant."
-    assert words(a="linear+relu", b="linear") == "" and words(a=("linear", "linear+sin")) == ""
+    assert words(a="linear+relu", b="linear") == ""
+    assert words(a=("linear", "linear+sin")) == ""

@@ -24,8 +24,9 @@ from bstruct.model import Graph
 from bstruct.use import cli
 
 
-SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 "
-         "--finalists 2 --replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
+SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 "
+         "--starts 1 --finalists 2 --replicas 1 --blocks 2 --samples 4 "
+         "--tempering 1.0").split()
 
 
 def call(*args):
@@ -40,10 +41,13 @@ def new_folder():
 
 # %% ../nbs/use/10_cli.ipynb #9f99b69e
 def test_help_lists_the_commands_and_imports_little():
-    code = "import sys; from bstruct.use.cli import main; sys.argv = ['bstruct', '--help']; main()"
-    check = "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules)));" + code
+    code = ("import sys; from bstruct.use.cli import main; sys.argv = ['bstruct', "
+            "'--help']; main()")
+    check = ("import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules)));"
+             + code)
     env = os.environ | {"PYTHONPATH": str(Path(bstruct.__file__).parent.parent)}
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=env)
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True,
+                          env=env)
     assert done.returncode == 0
     assert all(c in done.stdout for c in ("fit", "show", "predict", "resume", "graph"))
     # scikit-learn imports pandas by itself where it is installed
@@ -57,8 +61,8 @@ def test_boxes_of_either_alphabet_are_opened():
              "│ For full helptext, run x │", "╰────╯"]
     ascii_lines = [line.translate(str.maketrans("╭╮╰╯│─", "++++|-")) for line in lines]
     for text in ("\n".join(lines), "\n".join(ascii_lines)):
-        assert (cli._unboxed(text) == "Unrecognized: --a, 3 Perhaps you meant: --at INT; see "
-                                      "bstruct --help")
+        assert (cli._unboxed(text) == "Unrecognized: --a, 3 Perhaps you meant: --at "
+                                      "INT; see bstruct --help")
 
 # %% ../nbs/use/10_cli.ipynb #0a3a7f86
 def test_every_setting_is_a_flag():
@@ -67,34 +71,39 @@ def test_every_setting_is_a_flag():
         main(["fit", "--help"])
     assert stop.value.code == 0
     for f in fields(cli.Settings):
-        assert (f"--{f.name.replace('_', '-')}" in out.getvalue() or f"--no-{f.name.replace('_', '-')}"
+        assert (f"--{f.name.replace('_', '-')}" in out.getvalue()
+                or f"--no-{f.name.replace('_', '-')}"
                 in out.getvalue())
 
 # %% ../nbs/use/10_cli.ipynb #694d1f4f
 def test_a_regression_says_mean_and_deviation():
     folder = new_folder()
-    code, out, err = call("fit", "diabetes", "--test-size", 0.3, "--out", folder / "run", *SHORT,
+    code, out, err = call("fit", "diabetes", "--test-size", 0.3, "--out", folder / "run",
+                          *SHORT,
                           "--quiet")
     assert code == 0 and err == "" and out == f"{folder / 'run/report.html'}\n"
     metrics = json.loads((folder / "run/result.json").read_text())["test"]["metrics"]
     assert {"RMSE", "log-loss", "coverage of 90 %"} <= set(metrics)
     code, out, _ = call("predict", folder / "run", "diabetes")
     found = pd.read_csv(io.StringIO(out))
-    assert len(found) == 442 and list(found) == ["prediction", "std"] and (found["std"] > 0).all()
+    assert len(found) == 442 and list(found) == ["prediction", "std"]
+    assert (found["std"] > 0).all()
 
 # %% ../nbs/use/10_cli.ipynb #73853d49
 def test_a_run_is_judged_by_the_dual_engine_where_it_can():
     folder = new_folder()
-    code, out, err = call("fit", "iris", "--judge", "laplace", "--out", folder / "none", *SHORT)
+    code, out, err = call("fit", "iris", "--judge", "laplace", "--out", folder / "none",
+                          *SHORT)
     assert code == 2 and "judge is 'laplace', but the likelihood is 'categorical'" in err
     assert not (folder / "none").exists()
-    small = ("--hidden", 6, "--candidates", "zero", "linear", "--quiet", "--epochs", 1, "--min-steps",
-             5, "--starts", 1)
-    code, out, err = call("fit", "diabetes", "--judge", "laplace", "--mode", "enumerate", "--compare",
-                          "evidence", "grow", "--out", folder / "run", *small)
+    small = ("--hidden", 6, "--candidates", "zero", "linear", "--quiet", "--epochs", 1,
+             "--min-steps", 5, "--starts", 1)
+    code, out, err = call("fit", "diabetes", "--judge", "laplace", "--mode", "enumerate",
+                          "--compare", "evidence", "grow", "--out", folder / "run", *small)
     assert code == 0 and err == "", err
     found = json.loads((folder / "run/result.json").read_text())
-    assert found["notes"][0].startswith("442 rows ") and "the best network is" in found["notes"][0]
+    assert found["notes"][0].startswith("442 rows ")
+    assert "the best network is" in found["notes"][0]
     assert [a["mode"] for a in found["answers"]] == ["evidence", "grow"]
     assert found["ranking"][0]["name"] == "linear model"
     assert '<td class="long">linear model</td>' in (folder / "run/report.html").read_text()
@@ -112,7 +121,8 @@ def test_a_graph_is_checked_counted_and_drawn():
     assert (folder / "g.svg").read_bytes().startswith(b"<?xml")
     assert call("graph", folder / "g.json", "--out", folder / "g.dot")[0] == 0
     assert "digraph" in (folder / "g.dot").read_text()
-    assert "exists; choose another" in call("graph", folder / "g.json", "--out", folder / "g.svg")[2]
+    assert "exists; choose another" in call("graph", folder / "g.json", "--out",
+                                            folder / "g.svg")[2]
     assert "drawings are .svg, .png or .dot" in call("graph", folder / "g.json", "--out",
                                                      folder / "g.gif")[2]
     bad = graph.to_dict()

@@ -26,21 +26,24 @@ from bstruct.use.compare import compare, default_rows
 def table(n=80, seed=0):
     g = torch.Generator().manual_seed(seed)
     X = torch.randn(n, 2, generator=g)
-    return X.numpy(), (torch.sin(2 * X[:, 0]) * 3 + 0.2 * torch.randn(n, generator=g)).numpy()
+    return X.numpy(), (torch.sin(2 * X[:, 0]) * 3 + 0.2
+                       * torch.randn(n, generator=g)).numpy()
 
 def net(width):
     return lambda: nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 1))
 
 # %% ../nbs/use/26_compare.ipynb #8e133cf7
 def test_pasts_are_halves_of_each_other():
-    assert default_rows(100, 5) == (10, 20, 40, 80) and default_rows(1000, 5) == (100, 200, 400, 800)
+    assert default_rows(100, 5) == (10, 20, 40, 80)
+    assert default_rows(1000, 5) == (100, 200, 400, 800)
     assert default_rows(20, 5) == (8, 16) and default_rows(10, 5) == (8,)
 
 # %% ../nbs/use/26_compare.ipynb #798fb832
 def test_a_bent_law_is_not_linear():
     X, y = table()
     found = compare({"8": net(8), "forest": RandomForestRegressor(30)}, X, y)
-    assert found.names == ("8", "forest", "constant", "linear") and found.bounds == (8, 16, 32, 64, 80)
+    assert found.names == ("8", "forest", "constant", "linear")
+    assert found.bounds == (8, 16, 32, 64, 80)
     assert found.next_probabilities["8"] + found.next_probabilities["forest"] > 0.99
     assert found.log_p.shape == (4, 5, 72) and bool(found.log_p.isfinite().all())
     assert found.parameters == {"8": 33, "forest": None, "constant": 1, "linear": 3}
@@ -49,11 +52,13 @@ def test_a_bent_law_is_not_linear():
 def test_on_a_line_the_line_wins_and_noise_leaves_the_constant():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 3))
-    line = compare({"8": lambda: nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))}, X, X[:, 0]
+    line = compare({"8": lambda: nn.Sequential(nn.Linear(3, 8), nn.Tanh(),
+                                               nn.Linear(8, 1))}, X, X[:, 0]
                    - X[:, 1] + 0.3 * rng.normal(size=100))
     assert line.best == "linear" and line.probabilities["linear"] > 0.8
     nothing = compare({}, X, rng.normal(size=100))
-    assert set(nothing.next_probabilities) == {"constant", "linear"} and nothing.best == "constant"
+    assert set(nothing.next_probabilities) == {"constant", "linear"}
+    assert nothing.best == "constant"
 
 # %% ../nbs/use/26_compare.ipynb #83c80214
 def test_classes_frames_and_pipelines():
@@ -64,9 +69,11 @@ def test_classes_frames_and_pipelines():
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"a": rng.normal(size=90), "c": rng.choice(["u", "v"], 90)})
     label = np.where((frame["c"] == "u") ^ (rng.random(90) < 0.1), "no", "yes")
-    pipe = make_pipeline(ColumnTransformer([("c", OneHotEncoder(), ["c"])], remainder="passthrough"),
+    pipe = make_pipeline(ColumnTransformer([("c", OneHotEncoder(), ["c"])],
+                                           remainder="passthrough"),
                          LogisticRegression())
-    found = compare({"pipe": pipe, "net": nn.Linear(3, 1), "two": nn.Linear(3, 2)}, frame, label)
+    found = compare({"pipe": pipe, "net": nn.Linear(3, 1), "two": nn.Linear(3, 2)}, frame,
+                    label)
     assert found.likelihood == "bernoulli" and found.next_probabilities["constant"] < 0.05
     assert float(found.log_p.exp().max()) <= 1  # probabilities of labels
 
@@ -74,14 +81,16 @@ def test_classes_frames_and_pipelines():
 def test_a_user_may_take_the_names_of_the_references():
     X, y = table(40)
     found = compare({"linear": LinearRegression()}, X, y)
-    assert found.names == ("linear", "constant") and "LinearRegression" in found.how["linear"]
+    assert found.names == ("linear", "constant")
+    assert "LinearRegression" in found.how["linear"]
 
 # %% ../nbs/use/26_compare.ipynb #1a288aaa
 def test_the_answer_is_the_same_for_every_number_of_processes_and_seed_decides():
     X, y = table(30)
     models = {"4": net(4), "forest": RandomForestRegressor(5)}
     one, two = (compare(models, X, y, n_jobs=j, orders=2) for j in (1, 2))
-    assert torch.equal(one.log_p, two.log_p) and one.next_probabilities == two.next_probabilities
+    assert torch.equal(one.log_p, two.log_p)
+    assert one.next_probabilities == two.next_probabilities
     assert not torch.equal(compare(models, X, y, orders=2, random_state=1).log_p, one.log_p)
 
 # %% ../nbs/use/26_compare.ipynb #241fe56a
@@ -106,12 +115,14 @@ print(found.next_probabilities)
 def test_a_killed_comparison_goes_on_where_it_was():
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
-        run = lambda path, wait: subprocess.Popen([sys.executable, "-c", KILLED, path, wait],
+        run = lambda path, wait: subprocess.Popen(
+            [sys.executable, "-c", KILLED, path, wait],
                                                   stdout=subprocess.PIPE, text=True)
         g = torch.Generator().manual_seed(0)
         X = torch.randn(30, 2, generator=g)
         y = X[:, 0] + 0.1 * torch.randn(30, generator=g)
-        whole = compare({"a": net(4), "b": net(8)}, X, y, orders=2, rows=(10, 20), replicas=1)
+        whole = compare({"a": net(4), "b": net(8)}, X, y, orders=2, rows=(10, 20),
+                        replicas=1)
         first = run(f"{folder}/c", "1")
         while first.stdout.readline().strip() != "5":
             pass
@@ -127,9 +138,11 @@ def test_a_checkpoint_of_other_data_is_refused():
     with tempfile.TemporaryDirectory() as folder:
         compare({}, X, y, checkpoint=f"{folder}/c")
         assert compare({}, X, y, checkpoint=f"{folder}/c").names == ("constant", "linear")
-        for other in (dict(y=y + 1), dict(random_state=1), dict(models={"a": LinearRegression()})):
+        for other in (dict(y=y + 1), dict(random_state=1),
+                      dict(models={"a": LinearRegression()})):
             with pytest.raises(ValueError, match="belongs to other data"):
-                compare(**{"models": {}, "X": X, "y": y, "checkpoint": f"{folder}/c"} | other)
+                compare(**{"models": {}, "X": X, "y": y, "checkpoint": f"{folder}/c"}
+                        | other)
 
 # %% ../nbs/use/26_compare.ipynb #aeaa1f24
 def test_bad_input_is_refused_before_the_first_fit():
@@ -147,7 +160,8 @@ def test_bad_input_is_refused_before_the_first_fit():
             ({}, {"rows": (20, 10)}, "increasing"),
             ({}, {"orders": 1}, "at least 2"), ({}, {"orders": 30}, "30 orders need 60"),
             ({}, {"replicas": 0}, "replicas is 0"),
-            ({}, {"n_jobs": 0}, "n_jobs is 0"), ({}, {"method": "fit"}, "did you mean 'fits'"),
+            ({}, {"n_jobs": 0}, "n_jobs is 0"), (
+                {}, {"method": "fit"}, "did you mean 'fits'"),
             ({}, {"likelihood": "poisson"}, "known are gaussian")):
         with pytest.raises(ValueError, match=message):
             compare(models, X, y, callback=never, **options)
@@ -168,7 +182,8 @@ def test_sequences_and_images_take_part():
     found = compare({"gru": Last}, X, X[:, -1, 0], orders=2, rows=(10,), replicas=1)
     assert found.names == ("gru", "constant", "linear") and found.parameters["linear"] == 5
     X = torch.rand(24, 1, 4, 4, generator=g)
-    conv = lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
-    found = compare({"conv": conv, "lr": LogisticRegression()}, X, (X[:, 0, 0, 0] > 0.5).long(),
-                    orders=2, rows=(12,), replicas=1)
+    conv = lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(),
+                                 nn.Linear(8, 2))
+    found = compare({"conv": conv, "lr": LogisticRegression()}, X,
+                    (X[:, 0, 0, 0] > 0.5).long(), orders=2, rows=(12,), replicas=1)
     assert found.names[:2] == ("conv", "lr") and found.likelihood == "bernoulli"

@@ -25,7 +25,8 @@ def models(columns, outputs):
 """
 
 def table(folder, rows=40):
-    lines = ["a,b,y"] + [f"{i % 7},{i % 5},{(i % 7) * 2 + (i % 3) * 0.1}" for i in range(rows)]
+    lines = ["a,b,y"] + [f"{i % 7},{i % 5},{(i % 7) * 2 + (i % 3) * 0.1}"
+                         for i in range(rows)]
     (folder / "t.csv").write_text("\n".join(lines) + "\n")
     (folder / "m.py").write_text(MODELS)
     return str(folder / "t.csv"), str(folder / "m.py")
@@ -35,11 +36,13 @@ def test_a_file_of_models_is_a_dictionary_or_makes_one():
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "m.py"
-        for text, names in (("models = {'a': 1}", ["a"]), ("def models(c, o): return {str(c): o}",
+        for text, names in (("models = {'a': 1}", ["a"]),
+                            ("def models(c, o): return {str(c): o}",
                                                            ["3"])):
             file.write_text(text)
             assert list(models_of(file, 3, 2)) == names
-        for text, message in (("x = 1", "defines no dictionary"), ("1/0", "ZeroDivisionError"),
+        for text, message in (("x = 1", "defines no dictionary"),
+                              ("1/0", "ZeroDivisionError"),
                               ("models = 3", "no dictionary")):
             file.write_text(text)
             with pytest.raises(ValueError, match=message):
@@ -61,8 +64,8 @@ def test_the_command_prints_writes_and_resumes():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         data, models = table(folder)
-        command = ("compare", data, "--target", "y", "--models", models, "--orders", 2, "--task",
-                   "regression", "--replicas", 1)
+        command = ("compare", data, "--target", "y", "--models", models, "--orders", 2,
+                   "--task", "regression", "--replicas", 1)
         code, text, _ = said(*command, "--out", folder / "o")
         assert code == 0 and "predicts the next rows best" in text and "constant" in text
         assert "ridge" in text
@@ -72,7 +75,8 @@ def test_the_command_prints_writes_and_resumes():
         (folder / "o/report.html").unlink()  # as if killed before the page
         code, again, _ = said(*command, "--out", folder / "o")
         assert code == 0 and again == text
-        for more, message in ((("--seed", 1), "belongs to other data"), (("--orders", 1), "at least 2"),
+        for more, message in ((("--seed", 1), "belongs to other data"),
+                              (("--orders", 1), "at least 2"),
                               (("--jobs", 0), "--jobs 0")):
             (folder / "o/report.html").unlink(missing_ok=True)
             code, _, err = said(*command, *more, "--out", folder / "o")
@@ -92,15 +96,17 @@ def test_two_runs_are_compared_on_the_same_rows_alone():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         data, _ = table(folder)
-        few = ("--epochs", 2, "--min-steps", 10, "--screened", 2, "--finalists", 1, "--quiet", "--task",
-               "regression")
+        few = ("--epochs", 2, "--min-steps", 10, "--screened", 2, "--finalists", 1,
+               "--quiet", "--task", "regression")
         for name, more in (("a", ("--hidden", 2)), ("b", ("--hidden", 3)),
                            ("c", ("--hidden", 2, "--test-size", 0.2))):
-            assert said("fit", data, "--target", "y", "--out", folder / name, *few, *more)[0] == 0
+            assert said("fit", data, "--target", "y", "--out", folder / name, *few,
+                        *more)[0] == 0
         code, text, _ = said("compare", folder / "a", folder / "b")
         assert code == 0 and len(text.splitlines()) == 4 and str(folder / "a") in text
         code, _, err = said("compare", folder / "a", folder / "c")
         assert code == 2 and ("fingerprints" in err or "is not compared with" in err)
         assert said("compare",
-                    folder / "a")[0] == 2 and said("compare", folder / "a", folder / "a")[0] == 2
+                    folder / "a")[0] == 2 and said("compare", folder / "a", folder
+                                                   / "a")[0] == 2
         assert "no run folder" in said("compare", folder / "a", folder)[2]

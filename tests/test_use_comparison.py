@@ -15,12 +15,13 @@ import torch
 from bstruct.evidence.posterior import structure_posterior
 from bstruct.evidence.switching import switching
 from bstruct.use.comparison import (
-    Comparison, decisive, differences, disagreements, lead, leaders, next_draws, next_weights)
+    Comparison, decisive, differences, disagreements, lead, leaders, next_draws,
+    next_weights)
 from bstruct.use.rows import balanced_orders
 
 def made(leads, n=100, O=5, bounds=(10, 20, 40, 80, 100), spread=0.5, seed=0):
-    """A comparison whose models are ahead of the first by so many nats a row in each block, on the
-    mean."""
+    """A comparison whose models are ahead of the first by so many nats a row in each
+    block, on the mean."""
     g = torch.Generator().manual_seed(seed)
     orders = balanced_orders(n, O, g)
     own = torch.randn(len(leads), n, generator=g, dtype=torch.float64) * spread
@@ -30,8 +31,8 @@ def made(leads, n=100, O=5, bounds=(10, 20, 40, 80, 100), spread=0.5, seed=0):
     along = torch.tensor([np.repeat(lead, sizes).tolist() for lead in leads],
                          dtype=torch.float64)
     log_p = (own + shared)[:, orders[:, bounds[0]:]] + along[:, None]
-    return Comparison(tuple(f"m{k}" for k in range(len(leads))), log_p, orders, bounds, "f",
-                      "gaussian")
+    return Comparison(tuple(f"m{k}" for k in range(len(leads))), log_p, orders, bounds,
+                      "f", "gaussian")
 
 # %% ../nbs/use/24_comparison.ipynb #5bcf7230
 def test_differences_leave_out_what_all_share():
@@ -70,7 +71,8 @@ def test_the_error_of_the_next_rows_is_that_of_other_rows():
     assert 0.75 < ratio["rows"] < 1.25
     # of five orders the bootstrap sees less than the whole spread
     small = math.sqrt((1 - 1 / 5) * 5 / 6)
-    assert 0.75 * small < ratio["orders"] < 1.25 * small  # the fits have no spread of their own here
+    # the fits have no spread of their own here
+    assert 0.75 * small < ratio["orders"] < 1.25 * small
 
 # %% ../nbs/use/24_comparison.ipynb #dc9b1a1e
 def test_without_weights_the_draws_are_the_mixture_itself():
@@ -89,12 +91,15 @@ def test_a_model_without_hope_gets_nothing_where_two_others_change_places():
 # %% ../nbs/use/24_comparison.ipynb #1e70b0d0
 def test_two_answers_and_both_are_posteriors():
     c = made(((0, 0, 0, 0), (-3, -1, 0.1, 0.6), (-0.4, -0.4, -0.4, -0.4)))
-    for answer, errors in ((c.probabilities, c.errors), (c.next_probabilities, c.next_errors)):
+    for answer, errors in ((c.probabilities, c.errors),
+                           (c.next_probabilities, c.next_errors)):
         assert set(answer) == set(errors) == {"m0", "m1", "m2"}
         assert sum(answer.values()) == pytest.approx(1)
-    assert c.probabilities["m0"] > 0.9 and c.next_probabilities["m1"] > 0.9 and c.best == "m1"
+    assert c.probabilities["m0"] > 0.9 and c.next_probabilities["m1"] > 0.9
+    assert c.best == "m1"
     assert c.evidence["m1"].value == pytest.approx(float(c.log_p[1].sum()) / 5)
-    assert "rows 11-100 of 100 given the rows before, mean of 5 orders" in str(c.evidence["m1"])
+    assert "rows 11-100 of 100 given the rows before, mean of 5 orders" in str(
+        c.evidence["m1"])
     assert c.evidence["m1"].data.rows == "f"
     own = structure_posterior(c.evidence)
     assert c.probabilities == dict(zip(c.names, own.probability.tolist()))
@@ -103,15 +108,19 @@ def test_two_answers_and_both_are_posteriors():
 def test_the_lead_is_the_sum_of_differences():
     c = made(((0, 0, 0, 0), (-3, -1, 0.1, 0.6)))
     found = lead(c, "m0")
-    assert found.rows[0] == 11 and found.rows[-1] == 100 and float(found.mean[0].abs().max()) == 0
-    assert float(found.mean[1, -1]) == pytest.approx(c.evidence["m1"].value - c.evidence["m0"].value)
-    assert float(found.error[1, -1]) ** 2 == pytest.approx(float(differences(c.log_p.sum(-1))[0, 1]))
+    assert found.rows[0] == 11 and found.rows[-1] == 100
+    assert float(found.mean[0].abs().max()) == 0
+    assert float(found.mean[1, -1]) == pytest.approx(
+        c.evidence["m1"].value - c.evidence["m0"].value)
+    assert float(found.error[1, -1]) ** 2 == pytest.approx(
+        float(differences(c.log_p.sum(-1))[0, 1]))
     with pytest.raises(ValueError, match="'m9' is no model"):
         lead(c, "m9")
 
 # %% ../nbs/use/24_comparison.ipynb #4a7ff782
 def test_leaders_change_hands():
-    assert list(leaders(made(((0, 0, 0, 0), (-3, -1, 0.1, 0.6)))).values())[::3] == ["m0", "m1"]
+    assert list(leaders(made(((0, 0, 0, 0), (-3, -1, 0.1, 0.6)))).values())[::3] == [
+        "m0", "m1"]
 
 # %% ../nbs/use/24_comparison.ipynb #4fcfeb1a
 def test_rows_that_would_decide_are_told_or_refused():

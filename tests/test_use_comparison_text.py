@@ -26,16 +26,18 @@ def made(leads, spread=0.5, seed=0):
     along = torch.tensor([np.repeat(r, (10, 20, 40, 20)).tolist() for r in leads],
                          dtype=torch.float64)
     names = ("constant", "small <net>", "large")[:len(leads)]
-    return Comparison(names, own[:, orders[:, 10:]] + along[:, None], orders, bounds, "f",
-                      "gaussian",
+    return Comparison(names, own[:, orders[:, 10:]] + along[:, None], orders, bounds,
+                      "f", "gaussian",
                       dict.fromkeys(names, "a fit"), dict.fromkeys(names, 3))
 
 # %% ../nbs/use/25_comparison_text.ipynb #9a78ccaa
 def test_the_sentence_says_who_and_how_sure():
     sure = sentence(made(((0, 0, 0, 0), (1, 1, 1, 1))))
-    assert re.match(r"After 100 rows small <net> predicts the next rows best, with probability "
+    assert re.match(r"After 100 rows small <net> predicts the next rows best, with "
+                    r"probability "
                     r"(0.99|1.00)", sure)
-    assert "No other is above .05" in sure and "would decide" not in sure and "too (1.00)" in sure
+    assert "No other is above .05" in sure and "would decide" not in sure
+    assert "too (1.00)" in sure
     late = sentence(made(((0, 0, 0, 0), (-4, -1.5, 0.1, 0.6))))
     assert "explained best by constant" in late
     assert "Earlier it was another: at 20 rows constant" in late
@@ -53,9 +55,12 @@ def test_the_frame_holds_both_answers():
     c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
     frame = c.to_frame()
     assert list(frame.index) == ["small <net>", "constant"]
-    assert frame["next_probability"].tolist() == [c.next_probabilities[k] for k in frame.index]
-    assert frame.loc["constant", "last_block"] == pytest.approx(float(c.log_p[0, :, -20:].mean()))
-    assert frame.loc["constant", "log_evidence"] == pytest.approx(float(c.log_p[0].sum()) / 5)
+    assert frame["next_probability"].tolist() == [
+        c.next_probabilities[k] for k in frame.index]
+    assert frame.loc["constant", "last_block"] == pytest.approx(
+        float(c.log_p[0, :, -20:].mean()))
+    assert frame.loc["constant", "log_evidence"] == pytest.approx(
+        float(c.log_p[0].sum()) / 5)
 
 # %% ../nbs/use/25_comparison_text.ipynb #3725c5ca
 def test_the_text_has_a_line_a_model():
@@ -64,8 +69,8 @@ def test_the_text_has_a_line_a_model():
     assert lines[0] == sentence(c) and lines[3].startswith("small <net>")
     assert lines[4].startswith("constant")
     assert lines[5] == (
-        "log evidence, nats, of rows 11-100 of 100 given the rows before, mean of 5 orders, by each "
-        "model's own predictor")
+        "log evidence, nats, of rows 11-100 of 100 given the rows before, mean of 5 "
+        "orders, by each model's own predictor")
     assert str(c) == as_text(c)
 
 # %% ../nbs/use/25_comparison_text.ipynb #a69d5e7d
@@ -81,7 +86,8 @@ def test_the_figure_draws_each_model():
 def test_the_page_is_whole_and_escapes_names():
     c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
     page = as_html(c)
-    assert "small &lt;net&gt;" in page and "<net>" not in page and "://" not in re.sub(r"base64,[^\"]*",
+    assert "small &lt;net&gt;" in page and "<net>" not in page and "://" not in re.sub(
+        r"base64,[^\"]*",
                                                                                        "", page)
     assert page.count("<tr>") == 1 + 2 + 1 + 10 and str(disagreements(c)[0]["row"]) in page
     import tempfile

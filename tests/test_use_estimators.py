@@ -38,8 +38,8 @@ def test_the_true_structure_is_found():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 2))
     y = np.sin(2 * X[:, 0] - X[:, 1]) + 0.1 * rng.normal(size=400)
-    m = StructureRegressor(hidden=(8,), candidates=("zero", "linear", "linear+sin"), epochs=15,
-                           random_state=0).fit(X, y)
+    m = StructureRegressor(hidden=(8,), candidates=("zero", "linear", "linear+sin"),
+                           epochs=15, random_state=0).fit(X, y)
     assert m.structure_["x->h1"] == "linear+sin" and m.ranking_[0]["probability"] > 0.95
     mean, std = m.predict(X, return_std=True)
     assert 0.8 < np.mean(np.abs(y - mean) < 1.645 * std) < 0.98 and m.score(X, y) > 0.9
@@ -49,7 +49,8 @@ def test_the_true_structure_is_found():
 def test_predictions_average_over_structures_unless_told_otherwise():
     X, y = moons()
     m = StructureClassifier(random_state=1, **QUICK).fit(X, y)
-    m.result_.probabilities = [0.6, 0.4][:len(m.result_.batches)] if len(m.result_.batches) > 1 else [
+    m.result_.probabilities = [0.6, 0.4][:len(m.result_.batches)] if len(
+        m.result_.batches) > 1 else [
         1.0]
     members = ensemble(m.result_, m.samples)
     z = standardise(torch.tensor(X), m.input_mean_, m.input_scale_)
@@ -100,7 +101,8 @@ def test_a_resumed_fit_equals_an_uninterrupted_one():
                 raise KeyboardInterrupt
         with tempfile.TemporaryDirectory() as tmp:
             path = Path(tmp) / "c"
-            StructureClassifier(random_state=0, **QUICK).fit(X, y, checkpoint=path, callback=stop)
+            StructureClassifier(random_state=0, **QUICK).fit(
+                X, y, checkpoint=path, callback=stop)
             again = StructureClassifier(random_state=0, **QUICK).fit(X, y, checkpoint=path)
             with pytest.raises(ValueError, match="other data, graph or settings"):
                 StructureClassifier(random_state=1, **QUICK).fit(X, y, checkpoint=path)
@@ -124,7 +126,8 @@ def test_bad_tables_are_refused_before_any_work():
     X, y = moons(20)
     seen = []
     nan, inf = np.where(X > 1, np.nan, X), np.where(X > 1, np.inf, X)
-    for bad, target, words in ((X, np.zeros(20), "one class"), (X[:1], y[:1], "minimum of 2"),
+    for bad, target, words in ((X, np.zeros(20), "one class"),
+                               (X[:1], y[:1], "minimum of 2"),
                                (nan, y, "NaN"),
                                (inf, y, "infinity"), (X[:0], y[:0], "minimum of")):
         with pytest.raises(ValueError, match=words):
@@ -132,7 +135,8 @@ def test_bad_tables_are_refused_before_any_work():
     with pytest.raises(ValueError, match="y is constant"):
         StructureRegressor(**QUICK).fit(X, np.full(20, 3.0), callback=seen.append)
     from bstruct.model import Graph
-    with pytest.raises(ValueError, match="maps 3 inputs to 1 outputs, the table has 2 columns"):
+    with pytest.raises(ValueError, match="maps 3 inputs to 1 outputs, the table has "
+                                         "2 columns"):
         StructureClassifier(graph=Graph.dense(3, 1)).fit(X, y, callback=seen.append)
     assert seen == []
 
@@ -142,21 +146,25 @@ def test_rank_of_is_the_place_in_the_ranking():
     m = StructureClassifier(random_state=0, **QUICK | {"screened": 2}).fit(X, y)
     values = [r["log_evidence"] for r in m.ranking_]
     for row in m.ranking_:
-        assert m.rank_of(row["structure"]) == 1 + sum(v > row["log_evidence"] for v in values)
+        assert m.rank_of(row["structure"]) == 1 + sum(
+            v > row["log_evidence"] for v in values)
     assert m.rank_of(m.structure_) == 1 and m.path_ == []
-    missing = next(s for s in m.graph_.structures() if s not in [r["structure"] for r in m.ranking_])
-    remedy = "none of the 2 structures that were visited, of 3; visit all of them: mode='enumerate'"
+    missing = next(s for s in m.graph_.structures()
+                   if s not in [r["structure"] for r in m.ranking_])
+    remedy = ("none of the 2 structures that were visited, of 3; visit all of them: "
+              "mode='enumerate'")
     with pytest.raises(ValueError, match=remedy):
         m.rank_of(missing)
-    with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of zero, linear"):
+    with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of "
+                                         "zero, linear"):
         m.rank_of({})
     with pytest.raises(ValueError, match=r"did you mean .linear.tanh."):
         m.rank_of({"x->h1": "linear+than"})
 
 # %% ../nbs/use/04_estimators.ipynb #b303c8dd
-SHORT = dict(epochs=1, min_steps=40, starts=1, tempering=(1.0,), screened=2, finalists=1,
-             replicas=1, samples=4, hidden=(8,), candidates=("linear", "linear+relu"),
-             random_state=0)
+SHORT = dict(epochs=1, min_steps=40, starts=1, tempering=(1.0,), screened=2,
+             finalists=1, replicas=1, samples=4, hidden=(8,),
+             candidates=("linear", "linear+relu"), random_state=0)
 
 # %% ../nbs/use/04_estimators.ipynb #24790a70
 def test_tables_of_every_make_and_settings_of_numpy():
@@ -178,7 +186,8 @@ def test_tables_of_every_make_and_settings_of_numpy():
         own.save(Path(folder) / "a")
         m.save(Path(folder) / "b")
         assert load(Path(folder) / "a").random_state == 0
-        np.testing.assert_array_equal(load(Path(folder) / "b").predict(mixed), m.predict(mixed))
+        np.testing.assert_array_equal(load(Path(folder) / "b").predict(mixed),
+                                      m.predict(mixed))
 
 # %% ../nbs/use/04_estimators.ipynb #e82e783c
 def test_targets_of_several_kinds():
@@ -214,8 +223,10 @@ def test_a_unit_changes_nothing_and_a_limit_of_time_keeps_the_best():
                               time_limit=0.5).fit(X, y)
     assert late.interrupted_ and any("by time_limit" in n for n in late.notes_)
     assert np.isfinite(late.predict(X)).all()
-    lost = SHORT | dict(learning_rate=1e308)  # the dual engine has a step of its own, and both visited
-    np.testing.assert_array_equal(StructureRegressor(**lost).fit(X, y).predict(X), m.predict(X))
+    # the dual engine has a step of its own, and both visited
+    lost = SHORT | dict(learning_rate=1e308)
+    np.testing.assert_array_equal(StructureRegressor(**lost).fit(X, y).predict(X),
+                                  m.predict(X))
     with pytest.raises(ValueError, match="diverged.*learning_rate"):
         StructureRegressor(**lost, judge="prequential").fit(X, y)
 
@@ -237,20 +248,24 @@ def test_every_parameter_is_in_the_signature_and_has_its_text():
     for kind in (StructureClassifier, StructureRegressor):
         known = inspect.signature(kind).parameters
         assert {n: p.default for n, p in known.items() if n in declared} == declared
-        assert set(known) - set(declared) == {"graph", "likelihood", "class_weight", "time_limit",
+        assert set(known) - set(declared) == {"graph", "likelihood", "class_weight",
+                                              "time_limit",
                                               "random_state", "device", "n_jobs", "verbose"}
         assert all(p.kind is p.KEYWORD_ONLY for p in known.values())
         assert kind._get_param_names() == sorted(known)
         doc = inspect.getdoc(kind)
-        texts = "Parameters\n------", "\nepochs : int, default=12\n    passes over", "Attributes\n---"
+        texts = ("Parameters\n------", "\nepochs : int, default=12\n    passes over",
+                 "Attributes\n---")
         assert sorted(map(doc.index, texts)) == [*map(doc.index, texts)]
-        assert all(f"\n{name} : " in doc for name in known) and doc.count("Parameters\n---") == 1
+        assert all(f"\n{name} : " in doc for name in known)
+        assert doc.count("Parameters\n---") == 1
         assert kind().set_params(epochs=3).epochs == 3
         assert "passes over the rows in a stage" in estimator_html_repr(kind())
     X, y = moons(60)
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
     doc = inspect.getdoc(StructureClassifier).partition("Attributes\n")[2]
-    own = [k for k in vars(m) if k.endswith("_") and k not in ("input_mean_", "input_scale_")]
+    own = [k for k in vars(m) if k.endswith("_")
+           and k not in ("input_mean_", "input_scale_")]
     assert all(f"\n{name} : " in doc for name in own), [
         name for name in own if f"\n{name} : " not in doc]
 
@@ -261,10 +276,12 @@ def test_the_mixing_entropy_is_at_the_last_temperature():
     at = {}
     for temperature in ((1.0, 0.2), (1.0, 0.9)):
         m = StructureClassifier(random_state=0, temperature=temperature, **QUICK).fit(X, y)
-        logits = torch.tensor(list(m.structure_probabilities_["x->h1"].values())).clamp_min(1e-30).log()
+        logits = torch.tensor(list(m.structure_probabilities_["x->h1"].values())).clamp_min(
+            1e-30).log()
         want = float(GumbelSoftmax(logits, temperature[1]).mixing_entropy().sum())
         assert m.complexity_["mixing_entropy"] == pytest.approx(want, rel=1e-4)
-        assert want != pytest.approx(float(GumbelSoftmax(logits, 1.0).mixing_entropy().sum()), rel=1e-3)
+        assert want != pytest.approx(
+            float(GumbelSoftmax(logits, 1.0).mixing_entropy().sum()), rel=1e-3)
 
 # %% ../nbs/use/04_estimators.ipynb #64165755
 def test_n_jobs_follows_scikit_learn():
@@ -273,7 +290,8 @@ def test_n_jobs_follows_scikit_learn():
     assert _processes(None) == 1 and _processes(np.int64(3)) == 3 and _processes(-1) >= 1
     X, y = moons(20)
     for bad in (0, -2, 1.5, "2", True):
-        with pytest.raises(ValueError, match=r"^n_jobs is .* at least 1 is needed, or -1 .*; try "
+        with pytest.raises(ValueError, match=r"^n_jobs is .* at least 1 is needed, or -1 "
+                                             r".*; try "
                                              r"n_jobs=2$"):
             StructureClassifier(n_jobs=bad, **QUICK).fit(X, y)
 
@@ -286,7 +304,8 @@ def test_sample_and_plot():
     labels = [t.get_text() for t in m.plot().texts]
     assert any(m.structure_["x->h1"] in label for label in labels), labels
     (ax,) = m.plot("ranking").axes
-    assert [t.get_text() for t in ax.get_yticklabels()] == [f"x→h1 {r['structure']['x->h1']}"
+    assert [t.get_text() for t in ax.get_yticklabels()] == [
+        f"x→h1 {r['structure']['x->h1']}"
                                                             for r in m.ranking_]
     with pytest.raises(ValueError, match="walks no path: fit with mode='grow'"):
         m.plot("path")
@@ -303,7 +322,8 @@ def test_check_refuses_what_fit_refuses_and_changes_nothing():
 
     endless = Graph({"x": 2, "y": 1}, {"x->y": ("linear+tanh", "linear")},
                     {"x->y": Endless(("linear+tanh", "linear"))})
-    for params, target, words in (({"epochs": 0}, y, "epochs is 0"), ({"n_jobs": 0}, y, "n_jobs is 0"),
+    for params, target, words in (({"epochs": 0}, y, "epochs is 0"),
+                                  ({"n_jobs": 0}, y, "n_jobs is 0"),
                                   ({}, np.zeros(20), "one class"),
                                   ({"mode": "grow", "graph": endless}, y, "counted")):
         m = StructureClassifier(**(QUICK | params))
@@ -320,14 +340,16 @@ def test_subsets_of_columns_are_fitted_saved_and_ranked():
     from bstruct.model import Graph
 
     X, y = moons()
-    X = np.column_stack([X, np.random.default_rng(0).normal(size=len(X))])  # the last column is noise
-    settings = dict(graph=Graph.cube(3, 1, widths=(4,), columns=True), mode="enumerate", random_state=0,
-                    **QUICK)
+    # the last column is noise
+    X = np.column_stack([X, np.random.default_rng(0).normal(size=len(X))])
+    settings = dict(graph=Graph.cube(3, 1, widths=(4,), columns=True), mode="enumerate",
+                    random_state=0, **QUICK)
     m = StructureClassifier(**settings).fit(X, y)
     assert len(m.ranking_) == 8 and m.rank_of(m.structure_) == 1
     assert isinstance(m.structure_["x->s"], tuple)
     on = m.structure_probabilities_["x->s"]
-    each = [sum(r["probability"] for r in m.ranking_ if c in r["structure"]["x->s"]) for c in on]
+    each = [sum(r["probability"] for r in m.ranking_ if c in r["structure"]["x->s"])
+            for c in on]
     assert np.allclose(each, list(on.values())) and set(m.sample(3)[0]) == {"x->s"}
     assert m.rank_of({"x->s": ("column:1", "column:0")}) == m.rank_of(
         {"x->s": ("column:0", "column:1")})
@@ -342,7 +364,8 @@ def test_subsets_of_columns_are_fitted_saved_and_ranked():
     assert m.plot("structure")
     independent = -sum(p * np.log(max(p, 1e-30)) + (1 - p) * np.log(max(1 - p, 1e-30))
                        for p in on.values())
-    assert abs(m.complexity_["vertex_entropy"] - independent) < 1e-4  # of independent switches, float32
+    # of independent switches, float32
+    assert abs(m.complexity_["vertex_entropy"] - independent) < 1e-4
 
 # %% ../nbs/use/04_estimators.ipynb #884d50b4
 def test_enumeration_ranks_everything_whoever_does_the_work():
@@ -352,15 +375,18 @@ def test_enumeration_ranks_everything_whoever_does_the_work():
     assert len(m.ranking_) == m.graph_.n_structures == 27 and m.ranking_ == two.ranking_
     assert sorted(m.rank_of(s) for s in m.graph_.structures()) == list(range(1, 28))
     assert m.rank_of(m.structure_) == 1
-    assert np.array_equal(m.predict_proba(X), two.predict_proba(X)) and len(m.to_frame()) == 27
+    assert np.array_equal(m.predict_proba(X), two.predict_proba(X))
+    assert len(m.to_frame()) == 27
     assert abs(sum(r["probability"] for r in m.ranking_) - 1) < 1e-6
     with tempfile.TemporaryDirectory() as tmp:
         m.save(Path(tmp) / "m")
         again = load(Path(tmp) / "m")
-    assert again.ranking_ == m.ranking_ and np.array_equal(again.predict_proba(X), m.predict_proba(X))
+    assert again.ranking_ == m.ranking_
+    assert np.array_equal(again.predict_proba(X), m.predict_proba(X))
     few = StructureClassifier(budget=5, halving=True, **settings).fit(X, y)
     assert len(few.ranking_) == 5 and few.n_jobs is None
-    with pytest.raises(ValueError, match="none of the 5 structures that were visited, of 27"):
+    with pytest.raises(ValueError, match="none of the 5 structures that were "
+                                         "visited, of 27"):
         few.rank_of(next(s for s in m.graph_.structures()
                          if s not in [r["structure"] for r in few.ranking_]))
     # no mode has structures to keep away from
@@ -375,14 +401,16 @@ def test_walks_have_a_path_and_are_saved_whole():
         assert [r["step"] for r in m.path_] == sorted(r["step"] for r in m.path_)
         assert m.path_[0]["what"] == "start"
         frame = m.to_frame("path")
-        assert list(frame["log_evidence"]) == [r["log_evidence"] for r in m.path_] and "x->h1" in frame
+        assert list(frame["log_evidence"]) == [r["log_evidence"] for r in m.path_]
+        assert "x->h1" in frame
         assert m.path_[0]["kept"] and frame["kept"].sum() >= 1
         with tempfile.TemporaryDirectory() as tmp:
             m.save(Path(tmp) / "m")
             again = load(Path(tmp) / "m")
         assert again.path_ == m.path_ and again.ranking_ == m.ranking_
         assert np.array_equal(m.predict(X), again.predict(X))
-        assert again.mode == mode and again.plot("path").get_xlabel() == m.plot("path").get_xlabel()
+        assert again.mode == mode
+        assert again.plot("path").get_xlabel() == m.plot("path").get_xlabel()
         pd.testing.assert_frame_equal(again.to_frame(), m.to_frame())
 
 # %% ../nbs/use/04_estimators.ipynb #bc3a6e5e
@@ -403,7 +431,8 @@ def test_what_the_dual_engine_judged_it_predicts():
     import pickle
 
     X = np.random.default_rng(0).normal(size=(160, 3))
-    y = 5 + 2 * np.sin(1.5 * X[:, 0]) + X[:, 1] + 0.2 * np.random.default_rng(1).normal(size=160)
+    y = 5 + 2 * np.sin(1.5 * X[:, 0]) + X[:, 1] + 0.2 * np.random.default_rng(1).normal(
+        size=160)
     judged = QUICK | dict(judge="laplace", min_steps=300, hidden=(16,),
                           candidates=("zero", "linear", "linear+tanh"))
     models = [StructureRegressor(random_state=seed, **judged).fit(X[:100], y[:100])
@@ -413,8 +442,10 @@ def test_what_the_dual_engine_judged_it_predicts():
     m = models[0]
     assert {h["stage"] for h in m.history_} == {"laplace"} and m.result_.batches == []
     assert len(m.ranking_) == 5
-    assert "100 rows support a network" in m.notes_[0] and m.levels_.startswith("precisions and noise")
-    assert [r.get("name") for r in m.ranking_ if "name" in r] == ["linear model", "constant"]
+    assert "100 rows support a network" in m.notes_[0]
+    assert m.levels_.startswith("precisions and noise")
+    assert [r.get("name") for r in m.ranking_
+            if "name" in r] == ["linear model", "constant"]
     assert m.rank_of(m.structure_) == 1
     assert sum(m.structure_probabilities_["x->h1"].values()) == pytest.approx(1)
     assert m.complexity_["effective_weights"] > 5
@@ -437,13 +468,16 @@ def test_what_the_dual_engine_judged_it_predicts():
         assert str(again.evidence_) == str(m.evidence_)
         assert again.judge == "laplace" and again.result_.structures == m.result_.structures
         again.save(f"{tmp}/again")
-    with pytest.raises(ValueError, match="judge is 'laplace', but the likelihood is 'bernoulli'"):
+    with pytest.raises(ValueError, match="judge is 'laplace', but the likelihood is "
+                                         "'bernoulli'"):
         StructureClassifier(**judged).fit(*moons(40))
 
 # %% ../nbs/use/04_estimators.ipynb #514a9a76
 def test_auto_judges_small_tables_of_numbers():
-    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.random.default_rng(1).normal(size=60)
-    fast = dict(QUICK, judge="auto", epochs=1, min_steps=3, starts=1, screened=1, replicas=1)
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.random.default_rng(1).normal(
+        size=60)
+    fast = dict(QUICK, judge="auto", epochs=1, min_steps=3, starts=1, screened=1,
+                replicas=1)
     assert StructureRegressor(random_state=0, **fast).fit(X, y).result_.mixture is not None
     assert StructureClassifier(random_state=0, **fast).fit(X, y > 0).result_.mixture is None
 

@@ -27,7 +27,8 @@ def test_steps_grow_with_the_rows_within_limits():
     plan = FitSteps()
     assert plan.at(10) == (5, 10, 20, 40, 80, 160, 320) and plan.at(200)[-1] == 400
     assert plan.at(10_000)[-1] == 640
-    assert (plan.batch(10), plan.batch(100), plan.batch(400), plan.batch(9999)) == (10, 32, 100, 256)
+    assert (plan.batch(10), plan.batch(100), plan.batch(400),
+            plan.batch(9999)) == (10, 32, 100, 256)
 
 # %% ../nbs/use/22_networks.ipynb #dcb010d9
 def test_a_graph_becomes_a_module_with_its_weights():
@@ -38,7 +39,8 @@ def test_a_graph_becomes_a_module_with_its_weights():
     x = torch.randn(5, 2)
     weights = {k.removeprefix("weight "): v for k, v in net.named_parameters()}
     torch.testing.assert_close(net(x), net.net(weights, {}, x))
-    assert as_module((graph, dict.fromkeys(graph.choices, "linear+tanh"))).forward(x).shape == (5, 1)
+    assert as_module((graph, dict.fromkeys(graph.choices, "linear+tanh"))).forward(
+        x).shape == (5, 1)
     assert as_module(net) is net and as_module(3) is None and as_module(int) is None
     assert as_module(nn.Linear) is nn.Linear
 
@@ -46,8 +48,8 @@ def test_a_graph_becomes_a_module_with_its_weights():
 def test_a_network_predicts_later_rows_from_earlier_ones_alone():
     rows = data()
     orders = balanced_orders(60, 3, torch.Generator().manual_seed(0))
-    net = Network("n", lambda: nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)), 2,
-                  FitSteps(least=40, most=40))
+    net = Network("n", lambda: nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)),
+                  2, FitSteps(least=40, most=40))
     found = net.log_p(rows, orders, 30, 60, 0)
     assert found.shape == (3, 7, 30) and bool(found.isfinite().all())
     changed = data()
@@ -56,8 +58,8 @@ def test_a_network_predicts_later_rows_from_earlier_ones_alone():
     assert float((again[0] - found[0]).abs().min()) > 10
     changed = data()
     changed.y[orders[0][40:]] += 100.0
-    torch.testing.assert_close(net.log_p(changed, orders[:1], 30, 40, 0)[0], found[0, :, :10],
-                               rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(net.log_p(changed, orders[:1], 30, 40, 0)[0],
+                               found[0, :, :10], rtol=1e-4, atol=1e-4)
 
 # %% ../nbs/use/22_networks.ipynb #5b1718c9
 def test_a_linear_network_comes_near_the_bayesian_linear_model():
@@ -71,7 +73,8 @@ def test_a_linear_network_comes_near_the_bayesian_linear_model():
     past, new = order[0, :100], order[0, 100:]
     mean, var = closed_reference(Task(rows.x[past], rows.y[past], "gaussian"),
                                  "linear").predict(rows.x[new])
-    want = torch.distributions.Normal(mean, var.sqrt()).log_prob(rows.y[new]) - math.log(rows.scale)
+    want = torch.distributions.Normal(mean, var.sqrt()).log_prob(rows.y[new]) - math.log(
+        rows.scale)
     # nats a row: one is a fit, the other integrates three weights
     assert abs(float((own - want).mean())) < 0.03
 
@@ -100,11 +103,14 @@ def test_networks_that_do_not_fit_are_refused_by_name():
         def forward(self, x): return self.a(x) / (x[:, :1] > 0).to(x.dtype)
 
     rows = data()
-    for model, message in ((nn.Linear(2, 3), r"'n' maps \(60, 2\) to \(60, 3\).*\[n\] or \[n, 1\]"),
+    for model, message in ((nn.Linear(2, 3), r"'n' maps \(60, 2\) to \(60, 3\).*\[n\] or "
+                                             r"\[n, 1\]"),
                            (nn.Linear(5, 1), r"'n' does not take rows of shape \(2,\)"),
-                           (Odd(), r"'n' returns NaN or infinity on \d+ of 60 rows, the first is row "
+                           (Odd(), r"'n' returns NaN or infinity on \d+ of 60 rows, the "
+                                   r"first is row "
                                    r"\d+"),
-                           (nn.Linear(2, 1, device="meta"), "'n' has weight on meta, the rows are on "
+                           (nn.Linear(2, 1, device="meta"),
+                            "'n' has weight on meta, the rows are on "
                                                             "cpu"),
                            (lambda: nn.Sequential(nn.Linear(2, 1), nn.Dropout()),
                             r"Dropout in training mode")):

@@ -17,6 +17,7 @@ def test_what_was_given_is_kept_and_overrules():
     kept = Reads(missing=("?",), decimal=",").record()
     assert kept == {"missing": ["?"], "decimal": ","}
     assert Reads(decimal=".").record(kept)["decimal"] == "."
-    assert dialect_of({"dialect": kept}).missing == ("?",) and dialect_of({}).decimal is None
+    assert dialect_of({"dialect": kept}).missing == ("?",)
+    assert dialect_of({}).decimal is None
     with pytest.raises(ValueError, match="header is 'maybe'"):
         Reads(header="maybe").record()

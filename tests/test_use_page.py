@@ -11,24 +11,25 @@ from bstruct.use.report import figures
 
 
 SUMMARY = {
-    "source": "wine.csv", "task": "classification", "rows": 120, "columns": 13, "n_structures": 6,
-           "seconds": 12.0,
+    "source": "wine.csv", "task": "classification", "rows": 120, "columns": 13,
+           "n_structures": 6, "seconds": 12.0,
     "structure": {"x->h1": "relu", "h1->y": "linear"}, "probability": 0.7,
     "probabilities": {"x->h1": {"relu": 0.7, "tanh": 0.3}, "h1->y": {"linear": 1.0}},
-    "evidence": {"value": -41.5, "stderr": 0.4, "ess": 300.0, "method": "mixture", "reliable": True,
-                 "diagnostics": {}},
+    "evidence": {"value": -41.5, "stderr": 0.4, "ess": 300.0, "method": "mixture",
+                 "reliable": True, "diagnostics": {}},
     "evidence_text": "-41.50 ± 0.40 nats (mixture, ESS 300)",
     "complexity": {"parameters": 55.1, "vertex entropy": 0.61},
-    "ranking": [{"structure": {"x->h1": c, "h1->y": "linear"}, "probability": p, "log_evidence": v,
-                 "stderr": 0.4,
-                 "parameters": 963} for c, p, v in [("relu", 0.7, -41.5), ("tanh", 0.3, -42.4)]],
+    "ranking": [{"structure": {"x->h1": c, "h1->y": "linear"}, "probability": p,
+                 "log_evidence": v, "stderr": 0.4,
+                 "parameters": 963} for c, p, v in [
+                     ("relu", 0.7, -41.5), ("tanh", 0.3, -42.4)]],
     "history": [{"stage": "search", "epoch": e, "epochs": 3, "elbo": -90.0 + e,
                  "probabilities": {"x->h1": [0.6, 0.4]}}
                 for e in range(3)],
     "test": {"rows": 58, "metrics": {"accuracy": 0.97, "log-loss": 0.11},
              "baseline": {"accuracy": 0.4, "log-loss": 1.09},
-             "curve": {"kind": "classification", "expected": [0.6, 0.95], "observed": [0.5, 1.0],
-                       "counts": [8, 50], "error": 0.06}},
+             "curve": {"kind": "classification", "expected": [0.6, 0.95],
+                       "observed": [0.5, 1.0], "counts": [8, 50], "error": 0.06}},
     "settings": {"mode": "evidence", "epochs": 3},
            "run": {"seed": 0, "fingerprint": "ab" * 32, "reason": "it is text"},
     "versions": {"bstruct": "0.1.0", "torch": "2"}, "interrupted": False, "notes": [],
@@ -47,14 +48,15 @@ def test_the_page_is_whole_and_points_nowhere():
                  "their order is open"):
         assert part in page, part
     more = as_html(SUMMARY | {"rivals": {"forest": {"accuracy": 0.91, "log-loss": 0.2}},
-                              "importance": [{"column": "<b>", "loss": 0.25, "error": 0.01}]}, svg)
+                              "importance": [{"column": "<b>", "loss": 0.25,
+                                              "error": 0.01}]}, svg)
     assert "0.9100" in more and "0.250 ± 0.010" in more and "&lt;b&gt;" in more
     of = {"first": 91, "last": 113, "total": 113, "fit": "plain fits"}
     labelled = as_html(SUMMARY | {"evidence": SUMMARY["evidence"] | {"of": of}}, svg)
-    assert ("<caption>log evidence, nats, of rows 91-113 of 113 given the rows before, by plain "
-            "fits</caption>" in labelled)
-    line = {"structure": {}, "name": "linear model", "probability": 0.9, "log_evidence": -30.0,
-            "stderr": 0.0, "parameters": 14}
+    assert ("<caption>log evidence, nats, of rows 91-113 of 113 given the rows before, "
+            "by plain fits</caption>" in labelled)
+    line = {"structure": {}, "name": "linear model", "probability": 0.9,
+            "log_evidence": -30.0, "stderr": 0.0, "parameters": 14}
     assert '<td class="long">linear model</td>' in as_html(
         SUMMARY | {"ranking": [line, *SUMMARY["ranking"]]}, svg)
     bare = as_html({k: v for k, v in SUMMARY.items() if k not in ("test", "notes")}, {})

@@ -21,7 +21,8 @@ def test_the_signature_is_the_declaration_of_the_settings_and_eight_of_its_own()
     known = inspect.signature(EstimatorParameters).parameters
     declared = {f.name: f.default for f in fields(Settings) if f.name != "c_comb"}
     assert {n: p.default for n, p in known.items() if n in declared} == declared
-    assert set(known) - set(declared) == {"graph", "likelihood", "class_weight", "time_limit",
+    assert set(known) - set(declared) == {"graph", "likelihood", "class_weight",
+                                          "time_limit",
                                           "random_state", "device", "n_jobs", "verbose"}
     assert all(p.kind is p.KEYWORD_ONLY for p in known.values())
 
@@ -36,12 +37,15 @@ def test_every_parameter_is_stored_under_its_own_name():
 
 # %% ../nbs/use/11_parameters.ipynb #289cc157
 def test_every_text_of_a_parameter_names_its_default():
-    section = inspect.getdoc(EstimatorParameters).partition("Parameters\n----------\n")[2].partition(
+    section = inspect.getdoc(EstimatorParameters).partition(
+        "Parameters\n----------\n")[2].partition(
         "\n\nAttributes")[0]
     joined = re.sub(r",\n +", ", ", section)  # a long default runs over two lines
     entries = [line for line in joined.splitlines() if not line.startswith(" ")]
-    told = {e.partition(" : ")[0]: ast.literal_eval(e.partition("default=")[2]) for e in entries}
-    assert told == {n: p.default for n, p in inspect.signature(EstimatorParameters).parameters.items()}
+    told = {e.partition(" : ")[0]: ast.literal_eval(e.partition("default=")[2])
+            for e in entries}
+    assert told == {n: p.default for n, p in inspect.signature(
+        EstimatorParameters).parameters.items()}
 
 # %% ../nbs/use/11_parameters.ipynb #136ad95f
 def test_a_subclass_inherits_the_texts_and_keeps_its_own():
@@ -50,8 +54,8 @@ def test_a_subclass_inherits_the_texts_and_keeps_its_own():
 
 
     class Told(EstimatorParameters):
-        __doc__ = ("Another line.\n\n    Parameters\n    ----------\n    epochs : int\n        as many "
-                   "as it takes.\n")
+        __doc__ = ("Another line.\n\n    Parameters\n    ----------\n    epochs : int\n    "
+                   "    as many as it takes.\n")
 
 
     texts = inspect.getdoc(EstimatorParameters).partition("\n\n")[2]

@@ -19,7 +19,8 @@ rng = np.random.default_rng(0)
 # %% ../nbs/use/05_plots.ipynb #15feef8c
 def test_a_structure_in_one_line():
     assert structure_text({"x->h1": "relu", "h1->y": "tanh"}) == "x→h1 relu, h1→y tanh"
-    assert structure_text({"x->h1": ("relu", "tanh"), "h1->y": ()}) == "x→h1 {relu, tanh}, h1→y {}"
+    assert structure_text({"x->h1": ("relu", "tanh"),
+                           "h1->y": ()}) == "x→h1 {relu, tanh}, h1→y {}"
 
 # %% ../nbs/use/05_plots.ipynb #8018c927
 def test_entropy_from_equal_to_decided():
@@ -29,7 +30,8 @@ def test_entropy_from_equal_to_decided():
 # %% ../nbs/use/05_plots.ipynb #ee4a5a66
 HISTORY = [{"stage": "search" if e < 8 else "finalists", "epoch": e, "epochs": 12,
             "elbo": -400 * 0.6**e - 100,
-            "probabilities": {"x->h1": [1 / (2 + e), 1 - 1 / (2 + e)]}} for e in range(12)]
+            "probabilities": {"x->h1": [1 / (2 + e), 1 - 1 / (2 + e)]}}
+           for e in range(12)]
 
 # %% ../nbs/use/05_plots.ipynb #a3d173f2
 def test_trace_draws_the_history():
@@ -39,7 +41,8 @@ def test_trace_draws_the_history():
     assert [round(v, 12) for line in below.lines for v in line.get_ydata()] == [
         round(undecided(r["probabilities"]), 12) for r in HISTORY]
     steps = [r | {"stage": f"grow {i}"} for i, r in enumerate(HISTORY)]
-    assert len(plot_trace(steps).axes[0].lines) == 1 and plot_trace(steps).axes[0].get_legend() is None
+    assert len(plot_trace(steps).axes[0].lines) == 1
+    assert plot_trace(steps).axes[0].get_legend() is None
     assert above.get_ylim()[0] > HISTORY[0]["elbo"]  # the first depth is left out
     plot_trace(HISTORY[:1])
     assert len(plot_trace([{"stage": "search", "elbo": float("nan"), "probabilities": {}}]
@@ -49,8 +52,10 @@ def test_trace_draws_the_history():
 
 # %% ../nbs/use/05_plots.ipynb #65459a4e
 def test_bars_have_the_probabilities_as_lengths():
-    ax = plot_probabilities({"x->h1": {"relu": 0.2, "tanh": 0.8}, "h1->y": {"linear": 1.0}}).axes[0]
-    np.testing.assert_allclose([b.get_width() for b in ax.patches if b.get_width()], [0.8, 0.2, 1.0])
+    ax = plot_probabilities(
+        {"x->h1": {"relu": 0.2, "tanh": 0.8}, "h1->y": {"linear": 1.0}}).axes[0]
+    np.testing.assert_allclose([b.get_width() for b in ax.patches if b.get_width()],
+                               [0.8, 0.2, 1.0])
     assert [t.get_text() for t in ax.texts] == ["tanh 0.80", "relu 0.20", "linear 1.00"]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["x→h1", "h1→y"]
 
@@ -61,9 +66,12 @@ def test_ranking_is_ordered_and_relative_to_the_best():
     ax = plot_ranking(records).axes[0]
     points, _, (bars,) = ax.containers[0]
     assert points.get_xdata().tolist() == [0.0, -2.0]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["a v", "a u"]  # what all share is left out
-    np.testing.assert_allclose(bars.get_segments()[1][:, 0], [-3.0, -1.0])  # two standard errors
-    assert plot_ranking(records[:1]).axes[0].get_yticklabels()[0].get_text() == "a u, b same"
+    # what all share is left out
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a v", "a u"]
+    # two standard errors
+    np.testing.assert_allclose(bars.get_segments()[1][:, 0], [-3.0, -1.0])
+    assert plot_ranking(records[:1]).axes[0].get_yticklabels()[
+        0].get_text() == "a u, b same"
     failed = replace(records[0], evidence=Evidence(float("nan"), float("inf")))
     assert len(plot_ranking([*records, failed]).axes[0].get_yticklabels()) == 2
     for none in ([], [failed]):
@@ -75,7 +83,8 @@ def test_ranks_are_a_curve_with_marks():
     records = [Scored({"a": str(i)}, Evidence(-2.0 * i, 0.5)) for i in range(5)]
     answers = [{"mode": "evidence", "rank": 2}, {"mode": "grow", "rank": None}]
     ax = plot_ranks(records, answers).axes[0]
-    assert ax.lines[0].get_ydata().tolist() == [0, -2, -4, -6, -8] and ax.lines[0].get_xdata()[0] == 1
+    assert ax.lines[0].get_ydata().tolist() == [0, -2, -4, -6, -8]
+    assert ax.lines[0].get_xdata()[0] == 1
     assert len(ax.lines) == 2 and ax.lines[1].get_xydata().tolist() == [[2, -2]]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["evidence: rank 2"]
     low = min(y for _, y in ax.collections[0].get_paths()[0].vertices)
@@ -91,11 +100,14 @@ def test_no_structure_beats_those_on_the_line():
     beaten = lambda a: any(b != a and b.parameters <= a.parameters
                            and b.evidence.value >= a.evidence.value
                            for b in records)
-    ax = plot_pareto(records, [{"mode": "grow", "rank": 4}, {"mode": "shrink", "rank": None}]).axes[0]
+    ax = plot_pareto(records, [{"mode": "grow", "rank": 4},
+                               {"mode": "shrink", "rank": None}]).axes[0]
     everything, line, mark = (artist.get_xydata().tolist() for artist in ax.lines)
-    assert sorted(line) == sorted([r.parameters, r.evidence.value] for r in records if not beaten(r))
+    assert sorted(line) == sorted([r.parameters, r.evidence.value] for r in records
+                                  if not beaten(r))
     assert len(line) > 1
-    assert len(everything) == 30 and mark == [[records[3].parameters, records[3].evidence.value]]
+    assert len(everything) == 30
+    assert mark == [[records[3].parameters, records[3].evidence.value]]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["Pareto-optimal", "grow"]
     broken_off = [replace(r, epochs=8) for r in records] + [
         Scored({}, Evidence(99.0), parameters=1, epochs=2)]

@@ -16,10 +16,12 @@ from bstruct.use.table.encoder import TableEncoder
 
 # %% ../nbs/use/19_predicting.ipynb #24dcbac0
 def test_labels_are_matched_by_their_one_spelling():
-    found, seen = labels_in(np.array([1, 2]), pd.Series(["1", "2.0", None, "3"], dtype=object))
+    found, seen = labels_in(
+        np.array([1, 2]), pd.Series(["1", "2.0", None, "3"], dtype=object))
     assert found.tolist() == [1, 2] and seen.tolist() == [True, True, False, False]
     assert labels_in(np.array([0, 1]), pd.Series([True, False]))[0].tolist() == [1, 0]
-    assert labels_in(np.array(["no", "yes"]), pd.Series(["yes", "maybe"]))[1].tolist() == [True, False]
+    assert labels_in(np.array(["no", "yes"]), pd.Series(["yes", "maybe"]))[1].tolist() == [
+        True, False]
 
 # %% ../nbs/use/19_predicting.ipynb #a14c6e88
 class Halves:
@@ -43,7 +45,8 @@ def table(y=None, ids=None, **columns):
 def test_a_target_that_is_empty_new_or_absent_is_no_obstacle():
     plain, said = answer(Halves(), ENCODER, table(), "classification")
     assert plain.prediction.tolist() == ["a", "a", "b", "b"] and said == []
-    for y, part in [([None] * 4, "no row has a 't'"), (["a", None, "b", None], "accuracy 1.0000"),
+    for y, part in [([None] * 4, "no row has a 't'"),
+                    (["a", None, "b", None], "accuracy 1.0000"),
                     (["maybe"] * 4, "4 rows have a class of 't' that training never saw"),
                     (["a", "maybe", "b", "b"], "(3 of 4 rows)")]:
         found, said = answer(Halves(), ENCODER, table(y), "classification")
@@ -53,7 +56,8 @@ def test_a_target_that_is_empty_new_or_absent_is_no_obstacle():
 # %% ../nbs/use/19_predicting.ipynb #ce847391
 def test_a_hole_empties_its_own_row_and_no_other():
     plain, _ = answer(Halves(), ENCODER, table(), "classification")
-    holed, said = answer(Halves(), ENCODER, table(x=["1", None, "3", "4"]), "classification")
+    holed, said = answer(Halves(), ENCODER, table(x=["1", None, "3", "4"]),
+                         "classification")
     assert holed.prediction.isna().tolist() == [False, True, False, False]
     assert holed["p(b)"].tolist()[2:] == plain["p(b)"].tolist()[2:]
     assert "1 rows have missing values" in said[0]
@@ -68,4 +72,5 @@ def test_a_hole_empties_its_own_row_and_no_other():
 def test_columns_go_along():
     ids = pd.DataFrame({"id": ["r1", "r2", "r3", "r4"]})
     found, _ = answer(Halves(), ENCODER, table(ids=ids), "classification")
-    assert list(found) == ["id", "prediction", "p(a)", "p(b)"] and found.id.tolist() == ids.id.tolist()
+    assert list(found) == ["id", "prediction", "p(a)", "p(b)"]
+    assert found.id.tolist() == ids.id.tolist()

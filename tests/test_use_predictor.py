@@ -40,10 +40,12 @@ def test_beyond_the_rows_of_the_fit_nothing_is_cut_and_the_distance_grows():
     mean, scale = moments(x)
     span = span_of(x, mean, scale)
     rows = torch.tensor(x)
-    assert torch.equal(standardise(rows, mean, scale, span=span), standardise(rows, mean, scale))
+    assert torch.equal(standardise(rows, mean, scale, span=span),
+                       standardise(rows, mean, scale))
     far = mean + scale * torch.tensor([[6.0], [600.0]])
     z = standardise(far, mean, scale, span=span)[:, 0]
-    assert z[0] > 5 and z[1] > 590 and standardise(far, mean, scale)[:, 0].tolist() == [5, 5]
+    assert z[0] > 5 and z[1] > 590
+    assert standardise(far, mean, scale)[:, 0].tolist() == [5, 5]
     assert not distance(rows, mean, scale, span).any()
     torch.testing.assert_close(distance(far, mean, scale, span),
                                torch.tensor([6.0, 600.0]).double() - span[1, 0] - 1)
@@ -66,7 +68,8 @@ def test_an_ensemble_is_always_the_same_and_its_probabilities_sum_to_one():
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
     first, again = ensemble(m.result_, 8), ensemble(m.result_, 8)
     assert all(torch.equal(a.weights, b.weights) for a, b in zip(first, again))
-    assert abs(sum(q.probability for q in first) - 1) < 1e-6 and first[0].weights.dtype == torch.float64
+    assert abs(sum(q.probability for q in first) - 1) < 1e-6
+    assert first[0].weights.dtype == torch.float64
     assert all(len(q.weights) * q.weights.shape[1] >= 8 for q in first)
     (best,) = ensemble(m.result_, 8, "best")
     top = max(first, key=lambda q: q.probability)
@@ -85,9 +88,11 @@ def test_a_prediction_is_the_sum_over_networks():
         for w in q.weights:
             for i in range(w.shape[0]):
                 gamma = {e: g[i] for e, g in (q.batch.structure or {}).items()}
-                each.append(q.batch.net({k: v[i] for k, v in q.batch.named(w).items()}, gamma, z))
+                each.append(q.batch.net({k: v[i] for k, v in q.batch.named(w).items()},
+                                        gamma, z))
         torch.testing.assert_close(torch.stack(each), q.outputs(z), rtol=1e-10, atol=1e-12)
-        on = torch.stack(each).sigmoid() if each[0].shape[1] == 1 else torch.stack(each).softmax(
+        on = torch.stack(each).sigmoid() if each[0].shape[1] == 1 else torch.stack(
+            each).softmax(
             -1)[..., 1:]
         total = total + q.probability * on.mean(0)
     np.testing.assert_allclose(predictive(m, members, x)[:, 1:], total, rtol=1e-6)
@@ -106,13 +111,15 @@ def test_a_ready_mixture_is_the_sum_in_float32():
         if m.result_.mixture is not None:
             continue  # judged by the dual engine, which has no samples
         quick, x = ready(m.result_, m.likelihood_, m.samples), torch.tensor(X)
-        assert isinstance(quick, Ready) and ready(m.result_, m.likelihood_, m.samples) is quick
+        assert isinstance(quick, Ready)
+        assert ready(m.result_, m.likelihood_, m.samples) is quick
         full = ensemble(m.result_, m.samples)
         few = [Member(q.probability, q.batch, q.weights[:max(1, math.ceil(
             m.samples * q.probability / len(q.batch)))]) for q in full]
         found, same, all_of_them = (predictive(m, v, x) for v in (quick, few, full))
         assert found.dtype == torch.float64 and found.shape == same.shape
-        torch.testing.assert_close(found, same, rtol=2e-5, atol=1e-5 * float(same.abs().max()))
+        torch.testing.assert_close(found, same, rtol=2e-5, atol=1e-5
+                                   * float(same.abs().max()))
         count = [sum(len(w) for w, _ in (maps[0] for _, maps in groups)) for _, groups, _ in
                  quick.parts]
         assert count == [len(q.weights) * len(q.batch) for q in few]
@@ -125,10 +132,13 @@ def test_a_ready_mixture_is_the_sum_in_float32():
 # %% ../nbs/use/02_predictor.ipynb #be2a759a
 def test_what_has_no_rule_is_asked_as_before():
     X, y = moons()
-    m = StructureClassifier(random_state=0, **(QUICK | dict(candidates=("zero", "linear:4")))).fit(X, y)
+    m = StructureClassifier(
+        random_state=0, **(QUICK | dict(candidates=("zero", "linear:4")))).fit(X, y)
     members = ready(m.result_, m.likelihood_, m.samples)
-    assert isinstance(members, list) and members is ready(m.result_, m.likelihood_, m.samples)
-    np.testing.assert_array_equal(m.predict_proba(X), predictive(m, members, torch.tensor(X)))
+    assert isinstance(members, list)
+    assert members is ready(m.result_, m.likelihood_, m.samples)
+    np.testing.assert_array_equal(
+        m.predict_proba(X), predictive(m, members, torch.tensor(X)))
 
 # %% ../nbs/use/02_predictor.ipynb #ae738412
 def test_predictive_std_is_that_of_the_mixture():
@@ -139,7 +149,8 @@ def test_predictive_std_is_that_of_the_mixture():
     members = ensemble(m.result_, m.samples)
     outs = [(q.probability, q.outputs(z)[..., 0], q.noise) for q in members]
     for p, out, noise in outs:
-        pick = torch.randint(len(out), (int(40000 * p),), generator=torch.Generator().manual_seed(0))
+        pick = torch.randint(len(out), (int(40000 * p),),
+                             generator=torch.Generator().manual_seed(0))
         eps = torch.randn(len(pick), 3, generator=torch.Generator().manual_seed(1))
         draws.append(out[pick] + noise[pick, None].sqrt() * eps)
     draws = torch.cat(draws) * m.target_scale_ + m.target_mean_
@@ -158,8 +169,9 @@ def test_to_torch_agrees_and_needs_no_bstruct():
     np.testing.assert_allclose(module(torch.tensor(X)).numpy(), told, rtol=1e-12)
     with tempfile.TemporaryDirectory() as tmp:
         torch.save(module, f"{tmp}/m.pt")
-        code = ("import sys; sys.modules['bstruct'] = None; import torch; m = torch.load(sys.argv[1], "
-                "weights_only=False); print(m(torch.zeros(5, 2).double()).shape)")
-        done = subprocess.run([sys.executable, "-c", code, f"{tmp}/m.pt"], capture_output=True,
-                              text=True, cwd=tmp)
+        code = ("import sys; sys.modules['bstruct'] = None; import torch; m = "
+                "torch.load(sys.argv[1], weights_only=False); print(m(torch.zeros(5, "
+                "2).double()).shape)")
+        done = subprocess.run([sys.executable, "-c", code, f"{tmp}/m.pt"],
+                              capture_output=True, text=True, cwd=tmp)
     assert "[5, 2]" in done.stdout, done.stderr

@@ -17,24 +17,25 @@ from bstruct.use.page import as_html
 
 
 SUMMARY = {
-    "source": "wine.csv", "task": "classification", "rows": 120, "columns": 13, "n_structures": 6,
-           "seconds": 12.0,
+    "source": "wine.csv", "task": "classification", "rows": 120, "columns": 13,
+           "n_structures": 6, "seconds": 12.0,
     "structure": {"x->h1": "relu", "h1->y": "linear"}, "probability": 0.7,
     "probabilities": {"x->h1": {"relu": 0.7, "tanh": 0.3}, "h1->y": {"linear": 1.0}},
-    "evidence": {"value": -41.5, "stderr": 0.4, "ess": 300.0, "method": "mixture", "reliable": True,
-                 "diagnostics": {}},
+    "evidence": {"value": -41.5, "stderr": 0.4, "ess": 300.0, "method": "mixture",
+                 "reliable": True, "diagnostics": {}},
     "evidence_text": "-41.50 ± 0.40 nats (mixture, ESS 300)",
     "complexity": {"parameters": 55.1, "vertex entropy": 0.61},
-    "ranking": [{"structure": {"x->h1": c, "h1->y": "linear"}, "probability": p, "log_evidence": v,
-                 "stderr": 0.4,
-                 "parameters": 963} for c, p, v in [("relu", 0.7, -41.5), ("tanh", 0.3, -42.4)]],
+    "ranking": [{"structure": {"x->h1": c, "h1->y": "linear"}, "probability": p,
+                 "log_evidence": v, "stderr": 0.4,
+                 "parameters": 963} for c, p, v in [
+                     ("relu", 0.7, -41.5), ("tanh", 0.3, -42.4)]],
     "history": [{"stage": "search", "epoch": e, "epochs": 3, "elbo": -90.0 + e,
                  "probabilities": {"x->h1": [0.6, 0.4]}}
                 for e in range(3)],
     "test": {"rows": 58, "metrics": {"accuracy": 0.97, "log-loss": 0.11},
              "baseline": {"accuracy": 0.4, "log-loss": 1.09},
-             "curve": {"kind": "classification", "expected": [0.6, 0.95], "observed": [0.5, 1.0],
-                       "counts": [8, 50], "error": 0.06}},
+             "curve": {"kind": "classification", "expected": [0.6, 0.95],
+                       "observed": [0.5, 1.0], "counts": [8, 50], "error": 0.06}},
     "settings": {"mode": "evidence", "epochs": 3},
            "run": {"seed": 0, "fingerprint": "ab" * 32, "reason": "it is text"},
     "versions": {"bstruct": "0.1.0", "torch": "2"}, "interrupted": False, "notes": [],
@@ -50,8 +51,8 @@ def test_classes_are_assessed_as_by_scikit_learn():
     assert abs(found["log-loss"] - log_loss(y, p, labels=classes)) < 1e-12
     assert found["accuracy"] == accuracy_score(y, classes[p.argmax(1)])
     assert found["calibration error"] == curve["error"]
-    with pytest.raises(ValueError, match="the class 'z', which no training row has; the classes "
-                                         "are a, b, c"):
+    with pytest.raises(ValueError, match="the class 'z', which no training row has; the "
+                                         "classes are a, b, c"):
         assess_classes(p[:1], classes, np.array(["z"]))
 
 # %% ../nbs/use/06_report.ipynb #c23cdba1
@@ -63,7 +64,8 @@ def test_values_are_assessed_as_by_scikit_learn():
     found, _ = assess_values(mean, std, y)
     assert abs(found["RMSE"] - root_mean_squared_error(y, mean)) < 1e-12
     z = (y - mean) / std
-    assert abs(found["log-loss"] - np.mean(z**2 / 2 + np.log(std) + np.log(2 * np.pi) / 2)) < 1e-12
+    assert abs(found["log-loss"] - np.mean(z**2 / 2 + np.log(std) + np.log(2 * np.pi)
+                                           / 2)) < 1e-12
     assert found["coverage of 90 %"] == np.mean(np.abs(z) < 1.6448536269514722)
 
 # %% ../nbs/use/06_report.ipynb #0c541e7c
@@ -75,17 +77,22 @@ def test_assesses_any_estimator():
     X, y = load_wine(return_X_y=True)
     found = assess(GaussianNB().fit(X[::2], y[::2]), X[1::2], y[1::2], y[::2])
     dummy = DummyClassifier(strategy="prior").fit(X[::2], y[::2])
-    assert found["metrics"]["accuracy"] > 0.9 > found["baseline"]["accuracy"] == dummy.score(
+    assert found["metrics"]["accuracy"] > 0.9 > found["baseline"][
+        "accuracy"] == dummy.score(
         X[1::2], y[1::2])
     X, y = load_diabetes(return_X_y=True)
     found = assess(BayesianRidge().fit(X[::2], y[::2]), X[1::2], y[1::2], y[::2])
-    wanted = np.sqrt(np.mean((DummyRegressor().fit(X[::2], y[::2]).predict(X[1::2]) - y[1::2]) ** 2))
-    assert abs(found["baseline"]["RMSE"] - wanted) < 1e-9 and found["metrics"]["RMSE"] < wanted
+    wanted = np.sqrt(np.mean(
+        (DummyRegressor().fit(X[::2], y[::2]).predict(X[1::2]) - y[1::2]) ** 2))
+    assert abs(found["baseline"]["RMSE"] - wanted) < 1e-9
+    assert found["metrics"]["RMSE"] < wanted
 
 # %% ../nbs/use/06_report.ipynb #09d8e391
 def test_the_verdict_doubts_a_small_lead():
-    assert "x→h1 relu, h1→y linear is the most plausible, with probability 0.70." in verdict(SUMMARY)
-    assert ("0.9 nats of evidence less, within two standard errors (1.1): their order is open"
+    assert ("x→h1 relu, h1→y linear is the most plausible, with probability 0.70."
+            in verdict(SUMMARY))
+    assert ("0.9 nats of evidence less, within two standard errors (1.1): their "
+            "order is open"
             in verdict(SUMMARY))
     nearby = SUMMARY | {"ranking": [r | {"comparison": 0.1} for r in SUMMARY["ranking"]]}
     # they ran from the same starts, and differ less than each errs
@@ -96,7 +103,8 @@ def test_the_verdict_doubts_a_small_lead():
     assert "0.5 nats of evidence more, within" in verdict(SUMMARY | {"ranking": behind})
     weak = SUMMARY["evidence"] | {"reliable": False, "diagnostics": {"reason": "ESS 3"}}
     assert verdict(SUMMARY | {"evidence": weak, "interrupted": True}).endswith(
-        "This evidence is not reliable: ESS 3. The search was interrupted; this is the best so far.")
+        "This evidence is not reliable: ESS 3. The search was interrupted; this is the "
+        "best so far.")
 
 # %% ../nbs/use/06_report.ipynb #bebd9f35
 def test_an_estimator_is_summarised():
@@ -104,11 +112,13 @@ def test_an_estimator_is_summarised():
     from types import SimpleNamespace
     from bstruct.evidence import Evidence
     model = SimpleNamespace(
-        structure_={"a": "u", "fixed": "w"}, structure_probabilities_={"a": {"u": 0.8, "v": 0.2}},
+        structure_={"a": "u", "fixed": "w"}, structure_probabilities_={
+            "a": {"u": 0.8, "v": 0.2}},
         evidence_=Evidence(-3.0, 0.1), complexity_={"parameters": np.float32(2.5)},
-        history_=[], graph_=SimpleNamespace(n_structures=2), path_=[], levels_="", notes_=["mind"],
-        ranking_=[{"structure": {"a": "u"}, "probability": np.float64(0.8), "log_evidence": -3.0,
-                   "stderr": 0.1}])
+        history_=[], graph_=SimpleNamespace(n_structures=2), path_=[], levels_="",
+                            notes_=["mind"],
+        ranking_=[{"structure": {"a": "u"}, "probability": np.float64(0.8),
+                   "log_evidence": -3.0, "stderr": 0.1}])
     made = json.loads(json.dumps(summarise(model)))
     assert made["probability"] == 0.8 and made["evidence"]["value"] == -3.0
     assert made["complexity"] == {"parameters": 2.5} and made["notes"] == ["mind"]
@@ -117,10 +127,11 @@ def test_an_estimator_is_summarised():
 # %% ../nbs/use/06_report.ipynb #66dee7c0
 def test_the_probability_of_what_an_edge_takes():
     summary = {"structure": {"a": "u", "b": ["v", "w"], "c": [], "d": "z"},
-               "probabilities": {"a": {"u": 0.7, "v": 0.3}, "b": {"u": 0.5, "v": 0.5, "w": 0.8},
-                                 "c": {"u": 0.1}}}
+               "probabilities": {"a": {"u": 0.7, "v": 0.3},
+                                 "b": {"u": 0.5, "v": 0.5, "w": 0.8}, "c": {"u": 0.1}}}
     found = choices(summary)
-    assert [(e, c) for e, c, _ in found] == [("a", "u"), ("b", "v, w"), ("c", "nothing"), ("d", "z")]
+    assert [(e, c) for e, c, _ in found] == [("a", "u"), ("b", "v, w"), ("c", "nothing"),
+                                             ("d", "z")]
     np.testing.assert_allclose([p for *_, p in found], [0.7, 0.5 * 0.5 * 0.8, 0.9, 1.0])
 
 # %% ../nbs/use/06_report.ipynb #219b6be8
@@ -133,23 +144,24 @@ def test_text_says_what_the_summary_holds():
         assert part in text, part
     of = Scope(91, 113, 113, "plain fits", detail="4 starts")
     labelled = SUMMARY | {"evidence": SUMMARY["evidence"] | {"of": asdict(of)}}
-    assert ("log evidence, nats, of rows 91-113 of 113 given the rows before, by plain fits\nrank"
+    assert ("log evidence, nats, of rows 91-113 of 113 given the rows before, by plain "
+            "fits\nrank"
             in as_text(labelled))
     assert "test," not in as_text({k: v for k, v in SUMMARY.items() if k != "test"})
     assert as_text(SUMMARY | {"notes": ["torn record"]}).endswith("note: torn record")
 
 # %% ../nbs/use/06_report.ipynb #2d974a71
 def test_the_verdict_names_what_is_no_network():
-    line = {"structure": {}, "name": "linear model", "probability": 0.9, "log_evidence": -30.0,
-            "stderr": 0.0, "parameters": 14}
+    line = {"structure": {}, "name": "linear model", "probability": 0.9,
+            "log_evidence": -30.0, "stderr": 0.0, "parameters": 14}
     ahead = SUMMARY | {"ranking": [line, *SUMMARY["ranking"]], "probability": 0.07}
     said = verdict(ahead)
-    assert ("Of 6 structures, 2 of them compared by evidence, x→h1 relu, h1→y linear is the most "
-            "plausible network" in said)
+    assert ("Of 6 structures, 2 of them compared by evidence, x→h1 relu, h1→y linear is "
+            "the most plausible network" in said)
     assert "The linear model has 11.5 nats of evidence more." in said
     near = SUMMARY | {"ranking": [SUMMARY["ranking"][0], line | {"log_evidence": -41.8}]}
-    said = ("The linear model has 0.3 nats of evidence less, within two standard errors (0.8): their "
-            "order is open")
+    said = ("The linear model has 0.3 nats of evidence less, within two standard errors "
+            "(0.8): their order is open")
     assert said in verdict(near)
     assert "0.900      -30.00 ± 0.00           14  linear model" in as_text(ahead)
     shown = figures(ahead)["ranking"].axes[0].get_yticklabels()
@@ -159,7 +171,8 @@ def test_the_verdict_names_what_is_no_network():
 def test_figures_follow_the_data():
     from bstruct.model import Graph
     assert set(figures(SUMMARY)) == {"probabilities", "trace", "ranking", "calibration"}
-    assert set(figures(SUMMARY | {"test": None, "ranking": [], "history": []})) == {"probabilities"}
+    assert set(figures(SUMMARY | {"test": None, "ranking": [], "history": []})) == {
+        "probabilities"}
     graph = Graph.dense(13, 3, hidden=(4,), candidates=("linear+tanh", "linear+relu"))
     p = {"x->h1": {"linear+relu": 0.7, "linear+tanh": 0.3}}
     drawn = figures(SUMMARY | {"probabilities": p}, graph)["structure"]
@@ -170,17 +183,23 @@ def test_a_long_ranking_and_a_path_are_shown():
     long = [SUMMARY["ranking"][0] | {"structure": {"x->h1": f"c{i}", "h1->y": "linear"},
                                      "log_evidence": -41.5 - i}
             for i in range(60)]
-    answers = [{"mode": "evidence", "rank": 3, "behind": 2.0, "structure": long[2]["structure"]},
-               {"mode": "grow", "rank": None, "behind": None, "structure": {"x->h1": "elsewhere"}}]
-    step = {"structure": {"x->h1": "relu"}, "log_evidence": -50.0, "stderr": 0.5, "c_reg": 1.0,
-            "complexity": 12.0,
-            "parameters": 9, "held_out": 0.7, "kept": True, "step": 0, "what": "start", "pareto": True}
+    answers = [{"mode": "evidence", "rank": 3, "behind": 2.0,
+                "structure": long[2]["structure"]},
+               {"mode": "grow", "rank": None, "behind": None,
+                "structure": {"x->h1": "elsewhere"}}]
+    step = {"structure": {"x->h1": "relu"}, "log_evidence": -50.0, "stderr": 0.5,
+            "c_reg": 1.0, "complexity": 12.0,
+            "parameters": 9, "held_out": 0.7, "kept": True, "step": 0, "what": "start",
+            "pareto": True}
     path = [step, step | {"step": 1, "what": "x->h1: relu to <tanh>", "log_evidence": -48.0,
                           "kept": False}]
-    whole = SUMMARY | {"ranking": long, "answers": answers, "path": path, "n_structures": 60}
+    whole = SUMMARY | {"ranking": long, "answers": answers, "path": path,
+                       "n_structures": 60}
     made = figures(whole)
-    assert {"ranks", "pareto", "path"} <= set(made) and len(made["ranks"].axes[0].lines) == 2
-    page = as_html(whole, {name: plots.as_image(figure, "svg") for name, figure in made.items()})
+    assert {"ranks", "pareto", "path"} <= set(made)
+    assert len(made["ranks"].axes[0].lines) == 2
+    page = as_html(whole, {name: plots.as_image(figure, "svg")
+                           for name, figure in made.items()})
     for part in ("all of them compared by evidence", "rank of 60", "not among them",
                  "The other 10 are in", "x→h1 elsewhere",
                  "x→h1: relu to &lt;tanh&gt;", "-48.00 ± 0.50", "0.7000"):

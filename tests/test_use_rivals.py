@@ -31,15 +31,18 @@ def labels(n=60, C=3, seed=0):
     X = torch.randn(n, 2, generator=g)
     return rows_of(X,
                    (2 * X[:, 0] + 1 + 0.3
-                    * torch.randn(n, generator=g)).round().clamp(0, C - 1).long(), "categorical")
+                    * torch.randn(n, generator=g)).round().clamp(0, C - 1).long(),
+                   "categorical")
 
-order = lambda n, o=1: balanced_orders(n, max(2, o), torch.Generator().manual_seed(0))[:o]
+order = lambda n, o=1: balanced_orders(
+    n, max(2, o), torch.Generator().manual_seed(0))[:o]
 
 # %% ../nbs/use/23_rivals.ipynb #68f80348
 def test_the_constant_is_the_law_of_the_target():
     rows, o = numbers(400), order(400)
     found = Constant().log_p(rows, o, 200, 400, 0)
-    past, new = (torch.tensor(rows.target[i]) for i in (o[0, :200].numpy(), o[0, 200:].numpy()))
+    past, new = (torch.tensor(rows.target[i])
+                 for i in (o[0, :200].numpy(), o[0, 200:].numpy()))
     want = torch.distributions.Normal(past.mean(), past.std()).log_prob(new)
     assert found.shape == (1, 1, 200) and float((found[0, 0] - want).abs().max()) < 0.1
     rows, o = labels(), order(60)
@@ -57,24 +60,30 @@ def test_the_line_predicts_as_its_exact_posterior_does():
                           lambda_2=0).fit(rows.table[past], rows.target[past])
     mean, std = ridge.predict(rows.table[new], return_std=True)
     want = torch.distributions.Normal(torch.tensor(mean),
-                                      torch.tensor(std)).log_prob(torch.tensor(rows.target[new]))
-    assert abs(float((found - want).mean())) < 0.02  # scikit-learn does not integrate the intercept
+                                      torch.tensor(std)).log_prob(
+                                          torch.tensor(rows.target[new]))
+    # scikit-learn does not integrate the intercept
+    assert abs(float((found - want).mean())) < 0.02
 
     rows, o = labels(), order(60)
     ways = Linear().log_p(rows, o, 40, 60, 0)
     assert ways.shape == (1, 6, 20)
-    assert float(ways[0, 3].mean()) > float(Constant().log_p(rows, o, 40, 60, 0).mean()) + 0.3
+    assert float(ways[0, 3].mean()) > float(
+        Constant().log_p(rows, o, 40, 60, 0).mean()) + 0.3
 
 # %% ../nbs/use/23_rivals.ipynb #16479683
 def test_estimators_give_densities():
     rows, o = numbers(80), order(80)
     ridge = Estimator("r", BayesianRidge()).log_p(rows, o, 40, 80, 0)
     assert ridge.shape == (1, 1, 40)
-    assert abs(float((ridge[:, 0] - Linear().log_p(rows, o, 40, 80, 0)[:, 0]).mean())) < 0.05
+    assert abs(float((ridge[:, 0] - Linear().log_p(
+        rows, o, 40, 80, 0)[:, 0]).mean())) < 0.05
     ways = Estimator("l", LinearRegression()).log_p(rows, o, 40, 80, 0)[0]
     spread, past, new = rows.target[o[0,
-                                      :40].numpy()].std(), *(i.numpy() for i in (o[0, :40], o[0, 40:]))
-    mean = LinearRegression().fit(rows.table[past], rows.target[past]).predict(rows.table[new])
+                                      :40].numpy()].std(), *(i.numpy() for i in (
+                                          o[0, :40], o[0, 40:]))
+    mean = LinearRegression().fit(rows.table[past], rows.target[past]).predict(
+        rows.table[new])
     for j in (0, 7):
         law = torch.distributions.Normal(torch.tensor(mean), spread * 2 ** (-j / 2))
         torch.testing.assert_close(ways[j], law.log_prob(torch.tensor(rows.target[new])))
@@ -82,11 +91,13 @@ def test_estimators_give_densities():
 # %% ../nbs/use/23_rivals.ipynb #37cb2ab2
 def test_a_forest_that_says_zero_is_not_lost():
     rows, o = labels(60), order(60, 2)
-    found = Estimator("f", RandomForestClassifier(5, random_state=0)).log_p(rows, o, 30, 60, 0)
+    found = Estimator("f", RandomForestClassifier(5, random_state=0)).log_p(
+        rows, o, 30, 60, 0)
     assert found.shape == (2, 5, 30) and bool(found.isfinite().all())
     forest = RandomForestClassifier(5, random_state=0).fit(rows.table[o[0, :30]],
                                                            rows.y[o[0, :30]].numpy())
-    p = torch.tensor(forest.predict_proba(rows.table[o[0, 30:]]))[torch.arange(30), rows.y[o[0, 30:]]]
+    p = torch.tensor(forest.predict_proba(rows.table[o[0, 30:]]))[torch.arange(30),
+                                                                  rows.y[o[0, 30:]]]
     assert bool((p == 0).any())
     torch.testing.assert_close(found[0, 0].exp(), 0.5 * p + 0.5
                                * Constant().log_p(rows, o, 30, 60, 0)[0, 0].exp())
@@ -102,8 +113,10 @@ def test_estimators_without_a_law_are_refused_with_the_remedy():
     with pytest.raises(ValueError, match="'k' cannot be fitted to 10 rows and predict"):
         Estimator("k", KNeighborsRegressor(20)).log_p(rows, order(60), 10, 60, 0)
     class Holes(LinearRegression):
-        def predict(self, X): return np.where(np.arange(len(X)) == 3, np.nan, super().predict(X))
-    with pytest.raises(ValueError, match="'h'.*NaN or infinity on 1 of 30 rows, the first is row"):
+        def predict(self, X):
+            return np.where(np.arange(len(X)) == 3, np.nan, super().predict(X))
+    with pytest.raises(ValueError, match="'h'.*NaN or infinity on 1 of 30 rows, the "
+                                         "first is row"):
         Estimator("h", Holes()).log_p(rows, order(60), 30, 60, 0)
 
 # %% ../nbs/use/23_rivals.ipynb #c51f29c4

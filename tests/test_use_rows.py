@@ -25,10 +25,12 @@ def test_rows_of_takes_arrays_frames_tensors_and_data_sets():
         torch.testing.assert_close(r.y, torch.tensor((y - y.mean()) / y.std()))
         assert r.likelihood == "gaussian" and r.scale == pytest.approx(y.std())
     assert a.fingerprint == b.fingerprint == d.fingerprint
-    assert rows_of(X + 1e-9, y).fingerprint != a.fingerprint != rows_of(X, y + 1e-9).fingerprint
+    assert rows_of(X + 1e-9, y).fingerprint != a.fingerprint != rows_of(
+        X, y + 1e-9).fingerprint
     frame = pd.DataFrame({"n": X[:, 0], "t": ["u", "v"] * 10})
     e = rows_of(frame, np.array(["no", "yes"] * 10))
-    assert e.x.shape == (20, 3) and e.likelihood == "bernoulli" and list(e.classes) == ["no", "yes"]
+    assert e.x.shape == (20, 3) and e.likelihood == "bernoulli"
+    assert list(e.classes) == ["no", "yes"]
     assert e.part(torch.tensor([3, 1]))[0]["t"].tolist() == ["v", "v"]
     assert e.part(torch.tensor([2]))[1][0] == "no"
 
@@ -44,11 +46,14 @@ def test_images_are_scaled_as_one_and_tokens_stay():
 # %% ../nbs/use/21_rows.ipynb #9ec34ef4
 def test_data_that_cannot_be_compared_are_refused():
     X, y = np.ones((4, 2)) * np.arange(4)[:, None], np.arange(4.0) / 3
-    for bad, message in (((X, y[:3]), r"shape \(3,\) and X has 4 rows"), ((X[:, 0], y), "one axis"),
-                         ((np.where(X == 2, np.nan, X), y), "in 1 of 4 rows, the first is row 2"),
+    for bad, message in (((X, y[:3]), r"shape \(3,\) and X has 4 rows"),
+                         ((X[:, 0], y), "one axis"),
+                         ((np.where(X == 2, np.nan, X), y),
+                          "in 1 of 4 rows, the first is row 2"),
                          ((X, y, "gausian"), "did you mean 'gaussian'"),
                          ((X, [0, 1, 2, 1], "bernoulli"), "3 classes"),
-                         ((X, None), "give y, or a Dataset"), ((X.astype(str), y), "pandas frame")):
+                         ((X, None), "give y, or a Dataset"),
+                         ((X.astype(str), y), "pandas frame")):
         with pytest.raises(ValueError, match=message):
             rows_of(*bad)
 
@@ -59,4 +64,5 @@ def test_every_row_is_in_one_last_block():
         assert all(sorted(o) == list(range(n)) for o in found.tolist())
         last = found[:, n - n // orders:].flatten().tolist()
         assert len(set(last)) == len(last) == orders * (n // orders)
-    assert not torch.equal(*balanced_orders(50, 2, torch.Generator().manual_seed(0))[:, :10])
+    assert not torch.equal(*balanced_orders(
+        50, 2, torch.Generator().manual_seed(0))[:, :10])

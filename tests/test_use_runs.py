@@ -26,10 +26,11 @@ def full_disk(*args, **kwargs):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-DATA = dict.fromkeys(("source", "target", "drop", "categorical", "impute", "test", "test_size",
-                      "task"))
+DATA = dict.fromkeys(("source", "target", "drop", "categorical", "impute", "test",
+                      "test_size", "task"))
 FACTS = dict.fromkeys(("target", "task", "reason", "rows", "columns", "fingerprint"))
-SETTINGS = {"data": DATA | {"source": "iris"}, "search": {"mode": "evidence"}, "facts": FACTS,
+SETTINGS = {"data": DATA | {"source": "iris"}, "search": {"mode": "evidence"},
+            "facts": FACTS,
             "seed": 0, "device": "cpu", "name": "iris", "versions": {}, "graph": None}
 
 # %% ../nbs/use/08_runs.ipynb #db8d7545
@@ -37,7 +38,8 @@ def test_versions_are_those_in_use():
     import platform
     import numpy
     import torch
-    assert versions()["numpy"] == numpy.__version__ and versions()["torch"] == torch.__version__
+    assert versions()["numpy"] == numpy.__version__
+    assert versions()["torch"] == torch.__version__
     assert versions()["python"] == platform.python_version()
 
 # %% ../nbs/use/08_runs.ipynb #91fe18e6
@@ -54,7 +56,8 @@ def test_a_run_is_started_opened_and_kept():
         RunFolder.start(path, SETTINGS)
     assert RunFolder(path).journal.records == [{"epoch": 1}]
     fresh = RunFolder.start(path, SETTINGS, overwrite=True)
-    assert fresh.journal.records == [] and (fresh.folder, fresh.home) == (next_of(path), path)
+    assert fresh.journal.records == []
+    assert (fresh.folder, fresh.home) == (next_of(path), path)
     # the old one is there until the new is whole
     assert RunFolder(path).journal.records == [{"epoch": 1}]
     assert RunFolder.latest(path).folder == next_of(path)
@@ -94,7 +97,8 @@ def test_what_is_no_run_is_refused():
 # %% ../nbs/use/08_runs.ipynb #26e64b70
 def test_a_start_on_a_full_disk_leaves_nothing():
     path = folder()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(
+        OSError, match="No space left"):
         patch.setattr(os, "replace", full_disk)
         RunFolder.start(path, SETTINGS)
     assert not path.exists()
@@ -115,7 +119,8 @@ def test_settings_without_a_key_are_refused_by_its_name():
     path = folder()
     path.mkdir()
     for key in SETTINGS:
-        (path / "settings.json").write_text(json.dumps({k: v for k, v in SETTINGS.items() if k != key}))
+        (path / "settings.json").write_text(
+            json.dumps({k: v for k, v in SETTINGS.items() if k != key}))
         with pytest.raises(ValueError, match=f"'{key}' is missing"):
             RunFolder(path)
 
@@ -127,7 +132,8 @@ def test_a_file_for_readers_that_was_changed_is_named():
     run.write("checksums.json", digests(path))
     assert changed(run) == []
     (path / "report.html").write_text("<p>a Report</p>")
-    assert len(changed(run)) == 1 and "report.html is not as it was written" in changed(run)[0]
+    assert len(changed(run)) == 1
+    assert "report.html is not as it was written" in changed(run)[0]
 
 # %% ../nbs/use/08_runs.ipynb #35f60d30
 def test_a_held_run_is_refused_until_it_is_free():

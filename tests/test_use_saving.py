@@ -26,7 +26,8 @@ def moons(n=200, seed=0):
 # %% ../nbs/use/03_saving.ipynb #da0799a7
 def test_saved_and_loaded_predicts_to_the_bit():
     X, y = moons()
-    for model, target in ((StructureClassifier(random_state=0, **QUICK), np.array(["no", "yes"])[y]),
+    for model, target in ((StructureClassifier(random_state=0, **QUICK),
+                           np.array(["no", "yes"])[y]),
                           (StructureRegressor(random_state=0, **QUICK), X[:, 0] + y)):
         model.fit(X, target)
         with tempfile.TemporaryDirectory() as tmp:
@@ -36,4 +37,5 @@ def test_saved_and_loaded_predicts_to_the_bit():
                 model.save(Path(tmp) / "m")
         assert np.array_equal(model.predict(X), again.predict(X))
         assert again.structure_ == model.structure_
-        assert again.get_params() == model.get_params() and str(again.evidence_) == str(model.evidence_)
+        assert again.get_params() == model.get_params()
+        assert str(again.evidence_) == str(model.evidence_)

@@ -14,13 +14,18 @@ from bstruct.use.table.reading import DataError
 
 # %% ../nbs/use/table/03_cells.ipynb #928eff32
 def test_one_value_has_one_spelling():
-    assert {normal(v) for v in (2, "2", 2.0, "2.0", "+2", " 2 ", np.int8(2), np.float32(2), "2e0")} == {
+    assert {normal(v) for v in (2, "2", 2.0, "2.0", "+2", " 2 ", np.int8(2), np.float32(2),
+                                "2e0")} == {
         "2"}
     assert {normal(v) for v in (True, "True", "TRUE", "true", np.True_)} == {"True"}
-    assert {normal(v) for v in (None, "", "  ", float("nan"), np.nan, pd.NA, pd.NaT)} == {None}
-    assert len({normal(2**53 + k) for k in range(3)} | {normal(str(2**53 + k)) for k in range(3)}) == 3
-    assert normal("007") == "007" and normal("NA") == "NA" and normal("0.50") == normal(0.5) == "0.5"
-    assert normal(1e300) == "1e+300" and normal("1e999") == "1e999" and normal(np.inf) == "inf"
+    assert {normal(v) for v in (None, "", "  ", float("nan"), np.nan, pd.NA, pd.NaT)} == {
+        None}
+    assert len({normal(2**53 + k) for k in range(3)}
+               | {normal(str(2**53 + k)) for k in range(3)}) == 3
+    assert normal("007") == "007" and normal("NA") == "NA"
+    assert normal("0.50") == normal(0.5) == "0.5"
+    assert normal(1e300) == "1e+300" and normal("1e999") == "1e999"
+    assert normal(np.inf) == "inf"
 
 # %% ../nbs/use/table/03_cells.ipynb #c43b1701
 from bstruct.use.table.cells import FORMATS, date_values, form_of, number_values, texts
@@ -28,10 +33,12 @@ from bstruct.use.table.cells import FORMATS, date_values, form_of, number_values
 
 def test_holes_of_numbers_and_of_words():
     cells = pd.Series(["1", "NA", None, "2.5", "True"], dtype=object)
-    np.testing.assert_array_equal(number_values("c", cells), [1, np.nan, np.nan, 2.5, 1])
+    np.testing.assert_array_equal(number_values("c", cells),
+                                  [1, np.nan, np.nan, 2.5, 1])
     assert texts(cells).tolist() == ["1", "NA", None, "2.5", "True"]
     assert texts(cells, ["NA"]).tolist() == ["1", None, None, "2.5", "True"]
-    np.testing.assert_array_equal(number_values("c", pd.Series([1.0, -999.0]), ["-999"]),
+    np.testing.assert_array_equal(
+        number_values("c", pd.Series([1.0, -999.0]), ["-999"]),
                                   [1, np.nan])
     with pytest.raises(DataError, match="'c' is numeric but for '-999x' in row 2"):
         number_values("c", pd.Series(["1", "-999x"], dtype=object))
@@ -42,11 +49,13 @@ def test_holes_of_numbers_and_of_words():
 def test_every_form_of_a_date_is_read():
     days = pd.date_range("2019-12-30 10:11:12", periods=40, freq="29D")
     for form in FORMATS:
-        written = [d.isoformat() if form == "ISO8601" else d.strftime(form) for d in days]
+        written = [d.isoformat() if form == "ISO8601" else d.strftime(form)
+                   for d in days]
         found = form_of(written)
         wanted = days if "%S" in form or form == "ISO8601" else days.floor(
             "min" if "%M" in form else "D")
         seconds = date_values("d", pd.Series(written, dtype=object), found or "")
-        np.testing.assert_array_equal(seconds, wanted.as_unit("ns").asi8 / 1e9, err_msg=form)
+        np.testing.assert_array_equal(seconds, wanted.as_unit("ns").asi8 / 1e9,
+                                      err_msg=form)
     assert form_of(["2015", "2016"]) is None and form_of(["red", "blue"]) is None
     assert form_of([]) is None

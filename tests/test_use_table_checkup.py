@@ -10,7 +10,8 @@ import pytest
 
 # %% ../nbs/use/table/07_checkup.ipynb #85e677e2
 def test_a_finding_can_be_pasted_into_a_shell():
-    assert str(Finding("column 'a' has 3 holes", ("--impute",))) == "column 'a' has 3 holes: --impute"
+    assert str(Finding("column 'a' has 3 holes",
+                       ("--impute",))) == "column 'a' has 3 holes: --impute"
     assert str(Finding("x", ("--missing", "?"))) == "x: --missing '?'"
     assert str(Finding("so it is")) == "so it is"
     assert str(Finding("x", ("--drop", "it's"))) == "x: --drop 'it'\\''s'"
@@ -32,12 +33,13 @@ def test_all_faults_are_found_at_once_and_cured(tmp_path):
     said = "\n".join(map(str, checkup(data)))
     for part in ("separated by semicolons", "--target y", "1 of 60 rows have no target",
                  "'a' is numeric but for '?'",
-                 "--missing '?'", "--categorical c", "'d' has no value at all: --drop d",
-                 "--drop id", "--impute"):
+                 "--missing '?'", "--categorical c",
+                 "'d' has no value at all: --drop d", "--drop id", "--impute"):
         assert part in said, (part, said)
     fixed, taken = cured(data)
     assert not [f for f in checkup(fixed) if f.cure] and len(taken) >= 6
-    assert fixed["target"] == "y" and fixed["dialect"]["missing"] == ["?"] and fixed["impute"]
+    assert fixed["target"] == "y" and fixed["dialect"]["missing"] == ["?"]
+    assert fixed["impute"]
     assert sorted(fixed["drop"]) == ["d", "id"] and fixed["categorical"] == ["c"]
 
 
@@ -48,7 +50,8 @@ def test_what_has_no_cure_is_said_too(tmp_path):
     near = [f for f in checkup(data | {"target": "Y"}) if f.cure]
     assert near[0].cure == ("--target", "y")
     (tmp_path / "t.csv").write_bytes(b"\x00\x01")
-    assert len(checkup(data)) == 1 and checkup(BARE | {"source": "nowhere.csv"})[0].wrong
+    assert len(checkup(data)) == 1
+    assert checkup(BARE | {"source": "nowhere.csv"})[0].wrong
     assert not [f for f in checkup(BARE | {"source": "iris"}) if f.wrong]
 
 # %% ../nbs/use/table/07_checkup.ipynb #d7e9b701
@@ -60,4 +63,5 @@ def test_a_set_of_scikit_learn_needs_no_cure():
 # %% ../nbs/use/table/07_checkup.ipynb #a3c9c0fb
 def test_a_cure_is_an_option_of_fit():
     data = BARE | {"source": "nowhere.csv"}
-    assert checkup(data)[0].wrong and not checkup(data)[0].cure and cured(data) == (data, [])
+    assert checkup(data)[0].wrong and not checkup(data)[0].cure
+    assert cured(data) == (data, [])

@@ -22,7 +22,8 @@ from sklearn.preprocessing import StandardScaler
 COLUMNS = {
     "number": ["1", "2.5", "-3", "4"], "truth": ["True", "False", "true", "False"],
            "category": ["a", "b", "a", "c"],
-    "codes": ["1", "2", "3", "2"], "date": ["2020-01-01", "2020-02-01", "2020-09-01", "2021-01-01"],
+    "codes": ["1", "2", "3", "2"], "date": ["2020-01-01", "2020-02-01", "2020-09-01",
+                                            "2021-01-01"],
 }
 
 
@@ -61,7 +62,8 @@ def test_codes_of_holes():
     assert words.levels == ("DE", "NA") and "'NA' is one of its texts" in words.why
     assert learnt("w", pd.Series(["NA", "DE", "NA"], dtype=object),
                   missing=["NA"]).levels == ("DE",)
-    assert learnt("n", pd.Series(["1", "?", "3"], dtype=object), missing=["?"]).fill == 2.0
+    assert learnt("n", pd.Series(["1", "?", "3"], dtype=object),
+                  missing=["?"]).fill == 2.0
     assert learnt("n", pd.Series([1.0, -999.0, 3.0]), missing=["-999"]).fill == 2.0
 
 # %% ../nbs/use/table/04_columns.ipynb #ac1ca109
@@ -69,14 +71,16 @@ N = 10
 REFUSED = [
     ({"a": ["1", "2", "x", *["3"] * (N - 3)]},
      "'a' is numeric but for 'x' in row 3; .* --missing 'x'.* --categorical a"),
-    ({"a": ["1", "?", "x", *["3"] * (N - 3)]}, "'a' is numeric but for '\\?' in row 2 and 1 more"),
+    ({"a": ["1", "?", "x", *["3"] * (N - 3)]},
+     "'a' is numeric but for '\\?' in row 2 and 1 more"),
     ({"a": [1, np.inf, *[2] * (N - 2)]}, "'a' is infinite in row 2"),
     ({"a": [None] * N}, "'a' has no value at all"),
     ({"a": np.array([1j] * N)}, "'a' holds complex128"),
 ]
 
 
-@pytest.mark.parametrize("columns, complaint", REFUSED, ids=[r[1][:20] for r in REFUSED])
+@pytest.mark.parametrize("columns, complaint", REFUSED,
+                         ids=[r[1][:20] for r in REFUSED])
 def test_a_bad_column_is_refused_in_one_line(columns, complaint):
     with pytest.raises(DataError, match=complaint) as error:
         learnt("a", pd.Series(columns["a"]))
@@ -115,7 +119,8 @@ def test_dates_carry_a_trend_and_a_season():
     angle = 2 * np.pi * (days.day_of_year - 1 + (days.year - 2015) * 365) / 365.2425
     X = np.column_stack([np.ones(400), Z[:400]])
     for wave in (np.sin(angle[:400]), np.arange(400.0)):  # both are linear in the columns
-        assert np.abs(X @ np.linalg.lstsq(X, wave, rcond=None)[0] - wave).max() < 1e-6 * max(
+        assert np.abs(X @ np.linalg.lstsq(X, wave, rcond=None)[0]
+                      - wave).max() < 1e-6 * max(
             1, np.abs(wave).max())
 
 # %% ../nbs/use/table/04_columns.ipynb #6dd8399c
@@ -123,7 +128,8 @@ def test_many_levels_are_pooled():
     towns = pd.Series([f"t{i}" for i in [*range(150), *range(50)] * 3], dtype=object)
     column = learnt("town", towns, limit=60)
     Z = coded(column, values_of(column, towns))
-    assert column.pooled and len(column.levels) == 59 and Z.shape == (600, 60) and (Z.sum(1) == 1).all()
+    assert column.pooled and len(column.levels) == 59 and Z.shape == (600, 60)
+    assert (Z.sum(1) == 1).all()
     # the commonest are kept
     assert {f"t{i}" for i in range(50)} <= set(column.levels) and Z[149, 59] == 1
     assert "150 different texts; the 59 commonest" in column.why

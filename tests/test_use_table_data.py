@@ -28,7 +28,8 @@ def test_rows_of_a_table_stay_together():
 def test_a_set_has_its_target_and_its_fingerprint():
     table = load_table("iris")
     assert table.X.shape == (150, 4) and table.target.nunique() == 3
-    assert table.fingerprint == load_table("iris").fingerprint != load_table("wine").fingerprint
+    assert table.fingerprint == load_table("iris").fingerprint != load_table(
+        "wine").fingerprint
 
 # %% ../nbs/use/table/05_data.ipynb #e871c0f5
 PLAIN = pd.DataFrame({"a": [1.5, 2.5, 3.0], "b": [1, 2, 3], "t": ["x", "y", "x"]})
@@ -42,21 +43,25 @@ def test_every_kind_of_file_gives_the_table_back(tmp_path):
     for name in ("t.csv", "t.csv.gz", "t.parquet"):
         table = load_table(tmp_path / name, "t")
         assert list(table.X) == ["a", "b"] and table.target.tolist() == ["x", "y", "x"]
-        assert table.X.astype(float).values.tolist() == PLAIN[["a", "b"]].values.tolist()
+        assert table.X.astype(float).values.tolist() == PLAIN[[
+            "a", "b"]].values.tolist()
     np.savez(tmp_path / "t.npz", X=PLAIN[["a", "b"]].to_numpy(), y=[0, 1, 0])
     assert load_table(tmp_path / "t.npz").target.tolist() == [0, 1, 0]
     assert load_table("iris").X.shape == (150, 4)
 
 
 def test_what_is_left_out_is_said(tmp_path):
-    (tmp_path / "t.csv").write_text('"",a,w,t\nr1,1,1,5\nr2,2,2,\nr3,3,1,NA\nr4,4,1,6\n')
+    (tmp_path / "t.csv").write_text(
+        '"",a,w,t\nr1,1,1,5\nr2,2,2,\nr3,3,1,NA\nr4,4,1,6\n')
     table = load_table(tmp_path / "t.csv", "t", weight="w")
     assert list(table.X) == ["a"] and table.X.a.tolist() == ["1", "4"]
     assert table.target.tolist() == ["5", "6"]
-    assert table.ids["column1"].tolist() == ["r1", "r4"] and table.weight.tolist() == ["1", "1"]
+    assert table.ids["column1"].tolist() == ["r1", "r4"]
+    assert table.weight.tolist() == ["1", "1"]
     assert "2 of 4 rows have no target, the first in row 2; left out" in table.said
     new = load_table(tmp_path / "t.csv", "t", labelled=False, keep=["w"])
-    assert len(new.X) == 4 and list(new.ids) == ["column1", "w"] and list(new.X) == ["a"]
+    assert len(new.X) == 4 and list(new.ids) == ["column1", "w"]
+    assert list(new.X) == ["a"]
     (tmp_path / "t.csv").write_text("a,t\n1,\n2,\n")
     with pytest.raises(DataError, match="'t' has 2 missing values"):
         load_table(tmp_path / "t.csv", "t")
@@ -68,10 +73,12 @@ def test_names_that_are_not_there(tmp_path):
                              ("no column 'T'; did you mean 't'", {"target": "T"}),
                              ("no column 'c'", {"target": "t", "drop": ["c"]}),
                              ("no column 'k'", {"target": "t", "keep": ["k"]}),
-                             ("no column but the target", {"target": "t", "drop": ["a", "b"]})]:
+                             ("no column but the target",
+                              {"target": "t", "drop": ["a", "b"]})]:
         with pytest.raises(DataError, match=complaint):
             load_table(tmp_path / "t.csv", **given)
-    with pytest.raises(DataError, match="neither a file nor a set .* did you mean 'iris'"):
+    with pytest.raises(DataError, match="neither a file nor a set .* did you "
+                                        "mean 'iris'"):
         load_table("iriss")
     (tmp_path / "e.csv").write_text("a,t\n")
     with pytest.raises(DataError, match="no rows"):
@@ -82,7 +89,8 @@ def test_the_task_follows_the_rule():
     classes = [["a", "b"], [True, False], [0, 1], [0.0, 1.0, np.nan], [*range(20)] * 5,
                load_table("digits").y,
                ["1", "2", "1"], ["None", "mild"], [str(2**53 + i % 3) for i in range(30)]]
-    quantities = [[0.5, 1.5], [1, 2, 3], [*range(21)] * 5, load_table("diabetes").y, ["0.5", "NA"],
+    quantities = [[0.5, 1.5], [1, 2, 3], [*range(21)] * 5, load_table("diabetes").y,
+                  ["0.5", "NA"],
                   [1.0, np.inf]]
     for task, targets in [("classification", classes), ("regression", quantities)]:
         assert all(infer_task(pd.Series(y, name="t"))[0] == task for y in targets)
@@ -91,12 +99,15 @@ def test_the_task_follows_the_rule():
 def test_labels_and_quantities():
     assert target_values(pd.Series([1.0, 2.0, 1.0]), "classification").tolist() == [1, 2, 1]
     assert target_values(pd.Series(["b", "a"]), "classification").tolist() == ["b", "a"]
-    assert target_values(pd.Series(["2", "2.0", "1"]), "classification").tolist() == [2, 2, 1]
+    assert target_values(pd.Series(["2", "2.0", "1"]),
+                         "classification").tolist() == [2, 2, 1]
     assert target_values(pd.Series([1, 3]), "regression").dtype == np.float64
-    assert target_values(pd.Series(["a"]), "classification", training=False).tolist() == ["a"]
+    assert target_values(pd.Series(["a"]), "classification",
+                         training=False).tolist() == ["a"]
     large = target_values(pd.Series([str(2**53 + k) for k in range(3)]), "classification")
     assert large.tolist() == [2**53, 2**53 + 1, 2**53 + 2]  # float64 knows two of them
-    assert target_values(pd.Series([str(10**30), str(10**30 + 1)]), "classification").dtype.kind == "U"
+    assert target_values(pd.Series([str(10**30), str(10**30 + 1)]),
+                         "classification").dtype.kind == "U"
     bad = [([1, 1, 1], "regression", "is 1.0 in all 3 rows"),
            (["a", "a"], "classification", "is 'a' in all 2 rows"),
            ([1, None, 3], "regression", "1 missing values, the first in row 2"),

@@ -16,16 +16,19 @@ from bstruct.use.table.encoder import as_frame
 from bstruct.use.table.reading import DataError
 
 # %% ../nbs/use/table/06_encoder.ipynb #bc79d5ca
-MIXED = pd.DataFrame({"size": [1.0, 2.0, 4.0, 9.0], "colour": ["red", "blue", "red", "green"],
+MIXED = pd.DataFrame({"size": [1.0, 2.0, 4.0, 9.0],
+                      "colour": ["red", "blue", "red", "green"],
                       "on": [True, False, True, True]})
-HOLED = pd.DataFrame({"size": [1.0, None, 4.0, 9.0], "colour": ["red", "blue", "red", None]})
+HOLED = pd.DataFrame({"size": [1.0, None, 4.0, 9.0],
+                      "colour": ["red", "blue", "red", None]})
 
 # %% ../nbs/use/table/06_encoder.ipynb #38e685eb
 def test_encoder_agrees_with_the_arithmetic():
     Z = TableEncoder().fit(MIXED).transform(MIXED)
     numbers = MIXED[["size", "on"]].to_numpy(dtype=float)
     wanted = (numbers - numbers.mean(0)) / numbers.std(0)
-    one_hot = np.array([[c == level for level in ("blue", "green", "red")] for c in MIXED.colour])
+    one_hot = np.array([[c == level for level in ("blue", "green", "red")]
+                        for c in MIXED.colour])
     # rounding of a mean of four numbers
     np.testing.assert_allclose(Z, np.hstack([wanted, one_hot]), atol=1e-15)
 
@@ -33,9 +36,12 @@ def test_encoder_agrees_with_the_arithmetic():
 def test_imputes_the_median_and_the_most_frequent():
     Z = TableEncoder(impute=True).fit(HOLED).transform(HOLED)
     filled = HOLED.fillna({"size": 4.0, "colour": "red"})
-    np.testing.assert_array_equal(Z, TableEncoder(impute=True).fit(filled).transform(filled))
-    assert TableEncoder(impute=True).fit(HOLED).holes(HOLED).tolist() == [False, True, False, True]
-    with pytest.raises(DataError, match=r"'size' has 1 missing values, the first in row 2 .*; fill .* "
+    np.testing.assert_array_equal(
+        Z, TableEncoder(impute=True).fit(filled).transform(filled))
+    assert TableEncoder(impute=True).fit(HOLED).holes(HOLED).tolist() == [
+        False, True, False, True]
+    with pytest.raises(DataError, match=r"'size' has 1 missing values, the first in row 2 "
+                                        r".*; fill .* "
                                         r"--impute"):
         TableEncoder().fit(HOLED)
 
@@ -45,7 +51,8 @@ def test_state_survives_json():
                           (False, MIXED[["size"]])]:
         encoder = TableEncoder(impute).fit(frame)
         again = TableEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
-        np.testing.assert_array_equal(again.transform(frame), encoder.transform(frame))  # to the bit
+        # to the bit
+        np.testing.assert_array_equal(again.transform(frame), encoder.transform(frame))
         assert list(again.get_feature_names_out()) == list(encoder.get_feature_names_out())
 
 # %% ../nbs/use/table/06_encoder.ipynb #00a4f298
@@ -85,14 +92,16 @@ def test_training_statistics_are_used_at_prediction():
     encoder = TableEncoder().fit(MIXED)
     one = encoder.transform(MIXED.iloc[[3]])
     np.testing.assert_array_equal(one, encoder.transform(MIXED)[[3]])
-    with pytest.warns(UserWarning, match="'colour' has 1 values that training never saw, first 'pink'"):
-        assert encoder.transform(MIXED.iloc[[0]].assign(colour="pink"))[0, 2:].tolist() == [0, 0, 0]
+    with pytest.warns(UserWarning, match="'colour' has 1 values that training never saw, "
+                                         "first 'pink'"):
+        assert encoder.transform(MIXED.iloc[[0]].assign(colour="pink"))[0, 2:].tolist() == [
+            0, 0, 0]
 
 # %% ../nbs/use/table/06_encoder.ipynb #0c497947
 def test_other_columns_at_prediction_are_refused():
     encoder = TableEncoder().fit(MIXED)
-    with pytest.raises(DataError, match="column 'size' is missing, and 0 more of 3; did you "
-                                        "mean 'Size'"):
+    with pytest.raises(DataError, match="column 'size' is missing, and 0 more of 3; "
+                                        "did you mean 'Size'"):
         encoder.transform(MIXED.rename(columns={"size": "Size"}))
     with pytest.raises(DataError, match="'size' is numeric but for 'big' in row 1"):
         encoder.transform(MIXED.assign(size="big"))
@@ -120,8 +129,10 @@ def test_it_is_a_transformer_of_scikit_learn():
     g = np.random.default_rng(0)
     frame = pd.DataFrame({"a": g.normal(size=60), "b": g.choice(["u", "v"], 60)})
     y = frame.a + 2 * (frame.b == "u")
-    assert cross_val_score(make_pipeline(TableEncoder(), Ridge(1e-6)), frame, y, cv=3).min() > 0.999
-    assert clone(TableEncoder(impute=True, missing=("?",))).get_params()["missing"] == ("?",)
+    assert cross_val_score(make_pipeline(TableEncoder(), Ridge(1e-6)), frame, y,
+                           cv=3).min() > 0.999
+    assert clone(TableEncoder(impute=True, missing=("?",))).get_params()["missing"] == (
+        "?",)
     X = g.normal(size=(9, 2))
     np.testing.assert_allclose(TableEncoder().fit_transform(sparse.csr_array(X)),
                                TableEncoder().fit_transform(X))

@@ -20,7 +20,8 @@ def test_numbers_become_pythons():
     assert type(plain(np.float32(1))) is float
     assert plain(np.array([8, 8])) == (8, 8) == plain([np.int64(8), 8])
     assert type(plain((np.int8(1),))[0]) is int
-    assert plain("linear") == "linear" and plain(None) is None and plain(np.bool_(True)) is True
+    assert plain("linear") == "linear" and plain(None) is None
+    assert plain(np.bool_(True)) is True
 
 # %% ../nbs/use/table/08_inputs.ipynb #c585ceb9
 def test_settings_of_torch_are_put_aside_and_back():
@@ -62,7 +63,8 @@ def test_new_rows_need_the_columns_of_the_fit():
 
     model = BaseEstimator()
     rows_to_learn(model, pd.DataFrame({"a": [1.0, 2.0], "g": ["u", "v"]}), [0.0, 1.0])
-    assert rows_to_predict(model, pd.DataFrame({"g": ["v"], "a": [1.5]})).tolist() == [[0.0, 0.0, 1.0]]
+    assert rows_to_predict(model, pd.DataFrame({"g": ["v"], "a": [1.5]})).tolist() == [
+        [0.0, 0.0, 1.0]]
     with pytest.raises(ValueError, match="column 'a' is missing"):
         rows_to_predict(model, pd.DataFrame({"g": ["v"]}))
 

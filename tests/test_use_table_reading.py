@@ -37,12 +37,16 @@ def test_a_dialect_refuses_what_no_file_has():
 WANTED = [["1", "2.5", "a b"], ["-3", None, "c"], ["10", "0.5", "Zürich"]]
 DIALECTS = {
     "commas": ("n,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n", "utf-8"),
-    "semicolons and decimal commas": ("n;v;t\n1;2,5;a b\n-3;;c\n10;0,5;Zürich\n", "utf-8"),
-    "tabs, Windows": ("n\tv\tt\r\n1\t2.5\ta b\r\n-3\t\tc\r\n10\t0.5\tZürich\r\n", "cp1252"),
+    "semicolons and decimal commas": ("n;v;t\n1;2,5;a b\n-3;;c\n10;0,5;Zürich\n",
+                                      "utf-8"),
+    "tabs, Windows": ("n\tv\tt\r\n1\t2.5\ta b\r\n-3\t\tc\r\n10\t0.5\tZürich\r\n",
+                      "cp1252"),
     "bars with a mark": ("n|v|t\n1|2.5|a b\n-3||c\n10|0.5|Zürich\n", "utf-8-sig"),
-    "quotes": ('"n","v","t"\n"1","2.5","a b"\n"-3","","c"\n"10","0.5","Zürich"\n', "utf-8"),
+    "quotes": ('"n","v","t"\n"1","2.5","a b"\n"-3","","c"\n"10","0.5","Zürich"\n',
+               "utf-8"),
     "sixteen bits": ("n,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n", "utf-16"),
-    "a comment above": ("# made by hand\nn,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n", "utf-8"),
+    "a comment above": ("# made by hand\nn,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n",
+                        "utf-8"),
     "a separator at the end": ("n,v,t\n1,2.5,a b,\n-3,,c,\n10,0.5,Zürich,\n", "utf-8"),
 }
 
@@ -52,7 +56,8 @@ def test_every_dialect_gives_the_table_back(name, tmp_path):
     text, encoding = DIALECTS[name]
     (tmp_path / "t.csv").write_bytes(text.encode(encoding))
     found = read_file(tmp_path / "t.csv")
-    assert list(found.frame) == ["n", "v", "t"] and found.frame.values.tolist() == WANTED
+    assert list(found.frame) == ["n", "v", "t"]
+    assert found.frame.values.tolist() == WANTED
     with gzip.open(tmp_path / "T.CSV.GZ", "wb") as file:
         file.write(text.encode(encoding))
     assert read_file(tmp_path / "T.CSV.GZ").frame.equals(found.frame)
@@ -64,34 +69,42 @@ def written(tmp_path, text):
 
 
 def test_row_names_are_the_index(tmp_path):
-    for text in ('"","mpg","wt"\n"car 1",20,2\n"car 2",21,3\n', "mpg wt\ncar1 20 2\ncar2 21 3\n"):
+    for text in ('"","mpg","wt"\n"car 1",20,2\n"car 2",21,3\n',
+                 "mpg wt\ncar1 20 2\ncar2 21 3\n"):
         found = read_file(written(tmp_path, text))
-        assert found.dialect.index == "column1" and list(found.frame) == ["column1", "mpg", "wt"]
+        assert found.dialect.index == "column1"
+        assert list(found.frame) == ["column1", "mpg", "wt"]
         assert found.frame.mpg.tolist() == ["20", "21"]
 
 
 def test_a_file_without_names(tmp_path):
-    found = read_file(written(tmp_path, "5.1,3.5,setosa\n4.9,3.0,setosa\n6.0,2.9,virginica\n"))
+    found = read_file(written(
+        tmp_path, "5.1,3.5,setosa\n4.9,3.0,setosa\n6.0,2.9,virginica\n"))
     assert list(found.frame) == ["x1", "x2", "x3"] and len(found.frame) == 3
     assert any("no line of names" in s for s in found.said)
-    named = read_file(written(tmp_path, "5.1,3.5,setosa\n4.9,3.0,setosa\n"), Dialect(header=True))
+    named = read_file(written(tmp_path, "5.1,3.5,setosa\n4.9,3.0,setosa\n"),
+                      Dialect(header=True))
     assert len(named.frame) == 1
-    assert len(read_file(written(tmp_path, "a,b\n1,2\n3,4\n"), Dialect(header=False)).frame) == 3
+    assert len(read_file(written(tmp_path, "a,b\n1,2\n3,4\n"),
+                         Dialect(header=False)).frame) == 3
 
 
 def test_lines_above_the_table(tmp_path):
     found = read_file(written(tmp_path, "3,2,u,v\n" + "1,5,3,4,5,6\n" * 4))
     assert found.frame.shape == (4, 6) and "no part of the table" in found.said[0]
     years = read_file(written(tmp_path, "land,1960,1961,1962\nA,1,2,3\nB,4,5,6\n"))
-    assert list(years.frame) == ["land", "1960", "1961", "1962"] and len(years.frame) == 2
+    assert list(years.frame) == ["land", "1960", "1961", "1962"]
+    assert len(years.frame) == 2
 
 
 def test_what_the_user_says_counts(tmp_path):
     path = written(tmp_path, "a;b\n1,5;2\n2,5;3\n")
     assert read_file(path).frame.a.tolist() == ["1.5", "2.5"]
     assert read_file(path, Dialect(decimal=".")).frame.a.tolist() == ["1,5", "2,5"]
-    assert list(read_file(written(tmp_path, "a;b\n1;2\n"), Dialect(separator=",")).frame) == ["a;b"]
-    assert list(read_file(written(tmp_path, "a\tb\n1\t2\n"), Dialect(separator="tab")).frame) == [
+    assert list(read_file(written(tmp_path, "a;b\n1;2\n"),
+                          Dialect(separator=",")).frame) == ["a;b"]
+    assert list(read_file(written(tmp_path, "a\tb\n1\t2\n"),
+                          Dialect(separator="tab")).frame) == [
         "a", "b"]
     with pytest.raises(DataError, match="no column 'id' for --index"):
         read_file(path, Dialect(index="id"))
@@ -106,7 +119,8 @@ def test_names_are_made_unique(tmp_path):
 
 
 def test_typed_files_keep_their_types(tmp_path):
-    table = pd.DataFrame({"n": [1, 2], "when": pd.to_datetime(["2020-01-01", "2021-01-01"]),
+    table = pd.DataFrame({"n": [1, 2], "when": pd.to_datetime(
+        ["2020-01-01", "2021-01-01"]),
                           "t": ["a", None]})
     table.to_parquet(tmp_path / "t.parquet")
     table.to_feather(tmp_path / "t.feather")
@@ -120,7 +134,8 @@ BROKEN = {
     "t.csv": (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", "cannot be read as .csv"),
     "e.csv": (b"", "the file is empty"),
     "c.csv": (b"a,b\n1,2\n3\n", "line 3 has 1 fields, the header has 2"),
-    "t.csv.gz": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03cut", "cannot be read as .csv.gz"),
+    "t.csv.gz": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03cut",
+                 "cannot be read as .csv.gz"),
     "t.parquet": (b"PAR1 cut", "cannot be read as .parquet"),
     "t.npz": (b"PK\x03\x04 cut", "cannot be read as .npz"),
     "t.sas7bdat": (b"", "files of kind .sas7bdat are not read"),
@@ -152,7 +167,8 @@ def test_a_frame_says_how_it_was_read():
     path = Path(tempfile.mkdtemp()) / "t.csv"
     path.write_text("a;b\n1;2\n")
     found = read_file(path)
-    assert found.dialect.separator == ";" and found.dialect.header and "semicolons" in found.said[0]
+    assert found.dialect.separator == ";" and found.dialect.header
+    assert "semicolons" in found.said[0]
     assert isinstance(found, Frame)
 
 # %% ../nbs/use/table/01_reading.ipynb #2dbbe82a

@@ -20,8 +20,8 @@ def test_targets_are_standardised_in_any_unit():
     for unit in (1.0, 1e13, 1e-13, 1e200, 1e-200):
         found = number_target(y * unit)
         np.testing.assert_allclose(found.values, (y - y.mean()) / y.std(), rtol=1e-6)
-        np.testing.assert_allclose([found.centre, found.scale], [y.mean() * unit, y.std() * unit],
-                                   rtol=1e-12)
+        np.testing.assert_allclose([found.centre, found.scale],
+                                   [y.mean() * unit, y.std() * unit], rtol=1e-12)
         with pytest.raises(ValueError, match="constant"):
             number_target(np.full(4, 3 * unit))
     np.testing.assert_allclose(number_target(y, "log_normal").values.mean(), 0, atol=1e-6)
@@ -41,7 +41,8 @@ def test_weights_multiply_and_ones_are_none():
     np.testing.assert_allclose(weight, [2 * 2 / 3, 2 / 3, 2 / 3, 2])
     shares, said = row_weights(y, np.full(4, 0.25))
     assert shares.tolist() == [1, 1, 1, 1] and "shares" in said[0]
-    for wrong, told in (([-1, 1, 1, 1], "least value -1"), ([0, 0, 0, 0], "weights are zero"),
+    for wrong, told in (([-1, 1, 1, 1], "least value -1"),
+                        ([0, 0, 0, 0], "weights are zero"),
                         ([1, 1], "for 4 rows")):
         with pytest.raises(ValueError, match=told):
             row_weights(y, wrong)
@@ -59,14 +60,16 @@ def test_a_weighted_table_is_the_table_with_rows_repeated():
         out, noise = torch.tensor(X[:, :1]).float(), torch.tensor(0.2)
         values, name = with_weights(a.values, law, w.astype(float))
         one = Task(out, values, name).log_likelihood(out, values, noise).sum()
-        two = Task(out[again], b.values, law).log_likelihood(out[again], b.values, noise).sum()
+        two = Task(out[again], b.values, law).log_likelihood(
+            out[again], b.values, noise).sum()
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
 
 # %% ../nbs/use/table/09_targets.ipynb #1ad9076a
 def test_the_law_that_made_the_data_is_chosen():
     g, n = np.random.default_rng(0), 240
     x = g.normal(size=n)
-    made = {"gaussian": 2 * x + g.normal(size=n) - 3, "student": 2 * x + g.standard_t(1.5, n) - 3,
+    made = {"gaussian": 2 * x + g.normal(size=n) - 3,
+            "student": 2 * x + g.standard_t(1.5, n) - 3,
             "log_normal": np.exp(1 + 0.5 * x + 0.8 * g.normal(size=n)),
             "poisson": g.poisson(np.exp(0.7 + 0.6 * x)).astype(float)}
     for law, y in made.items():

@@ -20,12 +20,14 @@ def test_a_unit_is_a_power_of_two_below_the_largest():
 def test_no_unit_is_special():
     x = np.random.default_rng(0).normal(3, 2, 50)
     plain = StandardScaler().fit_transform(x[:, None])[:, 0]
-    np.testing.assert_array_equal(standardised(x, *centre_and_scale(x)), plain)  # to the bit
+    # to the bit
+    np.testing.assert_array_equal(standardised(x, *centre_and_scale(x)), plain)
     for unit in (2.0**-40, 2.0**40, 2.0**900, 2.0**-900):
-        np.testing.assert_array_equal(standardised(x * unit, *centre_and_scale(x * unit)), plain)
+        np.testing.assert_array_equal(standardised(x * unit, *centre_and_scale(x * unit)),
+                                      plain)
     for unit in (1e-13, 1e13, 1e-200, 1e200):
-        np.testing.assert_allclose(standardised(x * unit, *centre_and_scale(x * unit)), plain,
-                                   atol=1e-13)
+        np.testing.assert_allclose(standardised(x * unit, *centre_and_scale(x * unit)),
+                                   plain, atol=1e-13)
     assert centre_and_scale(np.full(5, 7.5)) == (7.5, 1.0)
     assert centre_and_scale(np.zeros(3)) == (0.0, 1.0)
 

@@ -15,7 +15,8 @@ from bstruct.search.result import Scored
 # %% ../nbs/use/30_widths.ipynb #6882724b
 graph = ordered(2, 1, ("1..3",))
 edge = "x->h1"
-p = {edge: {"zero": 0.0, "linear+tanh:1": 0.2, "linear+tanh:2": 0.7, "linear+tanh:3": 0.1}}
+p = {edge: {"zero": 0.0, "linear+tanh:1": 0.2, "linear+tanh:2": 0.7,
+            "linear+tanh:3": 0.1}}
 row = lambda n, c: Scored({edge: f"linear+tanh:{n}", "x->y": "zero"},
                           Evidence(c, diagnostics={"one order": c - 1}))
 found = widths_of(graph, p, [row(1, -9.0), row(2, -5.0), row(2, -7.0)], {"h1": 1.8})
@@ -23,12 +24,13 @@ found = widths_of(graph, p, [row(1, -9.0), row(2, -5.0), row(2, -7.0)], {"h1": 1
 # %% ../nbs/use/30_widths.ipynb #0a8918b7
 def test_widths_are_summed_up():
     assert found["h1"]["width"] == 2 and found["h1"]["levels"] == [0, 1, 2, 3]
-    assert found["h1"]["log_evidence"] == [None, -10.0, -6.0, None] and found["h1"]["live"] == 1.8
+    assert found["h1"]["log_evidence"] == [None, -10.0, -6.0, None]
+    assert found["h1"]["live"] == 1.8
 
 # %% ../nbs/use/30_widths.ipynb #1c96250b
 def test_a_sentence_says_mode_mean_and_live():
-    assert sentence(found) == ("h1 most probably has 2 units (probability 0.70, mean 1.9); the rows "
-                               "support 1.8.")
+    assert sentence(found) == ("h1 most probably has 2 units (probability 0.70, mean 1.9); "
+                               "the rows support 1.8.")
     assert sentence({}) == "" and "no hidden unit" in sentence(
         {"h": {"levels": [0, 1], "probability": [0.9, 0.1], "width": 0, "live": None}})
 
@@ -46,7 +48,8 @@ def test_a_range_is_enough():
 
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, (96, 1))
-    y = np.tanh(6 * (X[:, 0] + 1.2)) - 1.2 * np.tanh(6 * (X[:, 0] - 1)) + 0.1 * rng.standard_normal(96)
+    y = np.tanh(6 * (X[:, 0] + 1.2)) - 1.2 * np.tanh(
+        6 * (X[:, 0] - 1)) + 0.1 * rng.standard_normal(96)
     model = StructureRegressor(hidden=("1..3:poisson:1",), random_state=0).fit(X, y)
     assert model.widths_ == {"h1": 2} and 1.5 < model.live_widths_["h1"] < 2.5
     assert model.width_probabilities_["h1"][2] > 0.8 and model.structure_["x->y"] == "zero"

@@ -14,21 +14,25 @@ from torch import Tensor
 
 # %% ../../nbs/continuous/02_births.ipynb #a8d7ee4f
 def off_odds(share: float, width: int, more: int, prior: str = "poisson:1") -> float:
-    """Posterior odds of `more` units that are off beside `width` that are needed, by corollary P.
+    """Posterior odds of `more` units that are off beside `width` that are needed, by
+    corollary P.
 
-    `share`: the mean likelihood ratio of a unit that is off. ValueError for an unknown prior.
+    `share`: the mean likelihood ratio of a unit that is off. ValueError for an unknown
+    prior.
     """
     kind, _, rate = prior.partition(":")
     if kind not in ("poisson", "uniform"):
         raise ValueError(f"prior is {prior!r}: take poisson:RATE or uniform")
     copies = math.comb(width + more, more) * share**more
-    rates = float(rate or 1) ** more * math.factorial(width) / math.factorial(width + more)
+    rates = float(rate or 1) ** more * math.factorial(width) / math.factorial(
+        width + more)
     return copies * (rates if kind == "poisson" else 1.0)
 
 # %% ../../nbs/continuous/02_births.ipynb #84ba302f
-def one_step_ahead(covariance: Float[Tensor, "N N"], y: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
-    """ln p(y_i | y_1, ..., y_{i-1}) in nats of y ~ N(0, covariance), row by row, from one Cholesky
-    factor."""
+def one_step_ahead(covariance: Float[Tensor, "N N"],
+                   y: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
+    """ln p(y_i | y_1, ..., y_{i-1}) in nats of y ~ N(0, covariance), row by row, from
+    one Cholesky factor."""
     L = torch.linalg.cholesky(covariance)
     u = torch.linalg.solve_triangular(L, y[:, None], upper=False)[:, 0]
     return -0.5 * (u.square() + math.log(2 * math.pi)) - L.diagonal().log()

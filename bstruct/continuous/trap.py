@@ -12,16 +12,19 @@ import numpy as np
 from jaxtyping import Float
 
 # %% ../../nbs/continuous/01_trap.ipynb #e01aa5e9
-def one_sided_slopes(residual: Float[np.ndarray, "N"], features: Float[np.ndarray, "N K"],
+def one_sided_slopes(residual: Float[np.ndarray, "N"],
+                     features: Float[np.ndarray, "N K"],
                      weights: Float[np.ndarray, "K"]) -> Float[np.ndarray, "K"]:
-    """Slopes of half the mean squared error at K unborn units with the given outgoing weights.
+    """Slopes of half the mean squared error at K unborn units with the given outgoing
+    weights.
 
     `residual`: target less output.
     """
     return -(features * residual[:, None]).mean(0) * weights
 
 # %% ../../nbs/continuous/01_trap.ipynb #150e790e
-def escape_time(mean_square: float, slope: float, variance: float, rate: float) -> float:
-    """T* of the theorem, in steps: when a new unit is expected to begin to pay. ∞ where the slope
-    is 0."""
+def escape_time(mean_square: float, slope: float, variance: float,
+                rate: float) -> float:
+    """T* of the theorem, in steps: when a new unit is expected to begin to pay. ∞ where
+    the slope is 0."""
     return math.inf if slope == 0 else variance * mean_square / (2 * rate * slope**2)

@@ -16,11 +16,12 @@ import torch
 
 # %% ../../nbs/core/11_about.ipynb #044811df
 def about(packages: Sequence[str] = (), device: str = "cpu") -> dict:
-    """The machine, the device and the versions of Python, torch, numpy, scikit-learn, bstruct and
-    further packages."""
+    """The machine, the device and the versions of Python, torch, numpy, scikit-learn,
+    bstruct and further packages."""
     names = dict.fromkeys(["bstruct", "torch", "numpy", "scikit-learn", *packages])
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
-    return {"machine": f"{platform.system()} {platform.machine()}", "processor": _processor(),
+    return {"machine": f"{platform.system()} {platform.machine()}",
+            "processor": _processor(),
             "cores": os.cpu_count(), "device": gpu, "python": platform.python_version(),
             "versions": {name: _version(name) for name in names}}
 
@@ -36,5 +37,6 @@ def _processor() -> str:
     "The processor's name, as far as the system tells it."
     told = Path("/proc/cpuinfo")
     lines = told.read_text().splitlines() if told.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = [line.partition(":")[2].strip() for line in lines
+             if line.startswith("model name")]
     return names[0] if names else platform.processor() or "unknown"

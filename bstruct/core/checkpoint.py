@@ -26,7 +26,8 @@ def fingerprint(*parts) -> str:
         if isinstance(part, Tensor):
             t = part.detach().cpu().contiguous()
             digest.update(f"{t.dtype} {tuple(t.shape)}".encode())
-            digest.update(t.reshape(-1).view(torch.uint8).numpy().tobytes() if t.numel() else b"")
+            digest.update(t.reshape(-1).view(torch.uint8).numpy().tobytes()
+                          if t.numel() else b"")
         else:
             digest.update(json.dumps(part, sort_keys=True, default=str).encode())
     return digest.hexdigest()[:16]
@@ -44,7 +45,8 @@ def _checksum(tensors: dict[str, Tensor], record: str) -> str:
 
 # %% ../../nbs/core/07_checkpoint.ipynb #0f3c0d9b
 def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict) -> None:
-    "Save tensors and a JSON record in one file, atomically; OSError where the disk is full."
+    """Save tensors and a JSON record in one file, atomically; OSError where the disk
+    is full."""
     from safetensors.torch import save
 
     path = Path(path)
@@ -59,11 +61,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
     from safetensors import SafetensorError, safe_open
 
     if Path(path).is_symlink():
-        raise ValueError(f"{path} is a symbolic link, which is not followed; put the file "
-                         "itself there")
+        raise ValueError(f"{path} is a symbolic link, which is not followed; put "
+                         "the file itself there")
     try:
         with safe_open(path, "pt") as file:
-            tensors, notes = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()
+            tensors, notes = {k: file.get_tensor(
+                k) for k in file.keys()}, file.metadata()
         own = _checksum(tensors, notes["record"])
         if set(notes) - {"record", "crc"} or notes.get("crc", own) != own:
             raise ValueError("its checksum does not fit")
@@ -71,23 +74,25 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
         return tensors, dict(record)
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError,
             RuntimeError) as error:
-        raise ValueError(f"{path} is not a file of bstruct, was changed, or was cut off; restore a "
-                         "copy or fit again"
+        raise ValueError(f"{path} is not a file of bstruct, was changed, or was cut "
+                         "off; restore a copy or fit again"
                          ) from error
 
 # %% ../../nbs/core/07_checkpoint.ipynb #814052fe
 class Checkpoint:
-    "The file behind a search (`path` None: memory only); refuses a file with another `mark`."
+    """The file behind a search (`path` None: memory only); refuses a file with another
+    `mark`."""
 
     def __init__(self, path: Path | str | None, mark: str, every: float = 2.0):
-        self.path, self.every, self.written = Path(path) if path else None, every, -math.inf
+        self.path, self.every, self.written = Path(
+            path) if path else None, every, -math.inf
         self.record, self.tensors = {"mark": mark, "found": {}, "history": []}, {}
         if self.path and self.path.exists():
             self.tensors, self.record = read_tensors(self.path)
             if self.record.get("mark") != mark:
                 found = self.record.get("mark")
-                raise ValueError(f"{path} belongs to other data, graph or settings (fingerprint "
-                                 f"{found}, not {mark}); "
+                raise ValueError(f"{path} belongs to other data, graph or settings "
+                                 f"(fingerprint {found}, not {mark}); "
                                  "name another file, or delete it to start again")
 
     def found(self, stage: str):
@@ -100,14 +105,16 @@ class Checkpoint:
                 if k.startswith(stage + "|")}
 
     def save(self, stage: str, tensors: dict[str, Tensor], force: bool = False) -> None:
-        "Keep the state of a stage, on disk if `every` seconds have passed since the last time."
+        """Keep the state of a stage, on disk if `every` seconds have passed since the
+        last time."""
         kept = {k: v for k, v in self.tensors.items() if not k.startswith(stage + "|")}
         self.tensors = kept | {f"{stage}|{k}": v for k, v in tensors.items()}
         if self.path and (force or time.monotonic() - self.written >= self.every):
             write_tensors(self.path, self.tensors, self.record)
             self.written = time.monotonic()
 
-    def finish(self, stage: str, found, tensors: dict[str, Tensor] | None = None) -> None:
+    def finish(self, stage: str, found, tensors: dict[str, Tensor]
+               | None = None) -> None:
         "Record what the stage found; of its tensors only `tensors` stay."
         self.record["found"][stage] = found
         self.save(stage, tensors or {}, force=True)

@@ -36,11 +36,12 @@ def _flush_folder(folder: Path) -> None:
 
 # %% ../../nbs/core/04_files.ipynb #d1a9feec
 def write_whole(path: Path, data: bytes | str) -> None:
-    """Write a file so that it is never seen half-written; on failure the old one stays. Raises
-    OSError."""
+    """Write a file so that it is never seen half-written; on failure the old one stays.
+    Raises OSError."""
     part = _beside(path, "part")
     try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o666), "wb") as file:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o666),
+                  "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
@@ -52,14 +53,15 @@ def write_whole(path: Path, data: bytes | str) -> None:
 
 # %% ../../nbs/core/04_files.ipynb #79005478
 def read_whole(path: Path) -> bytes:
-    "The bytes of a file. ValueError where it is a symbolic link, OSError where it cannot be read."
+    """The bytes of a file. ValueError where it is a symbolic link, OSError where it
+    cannot be read."""
     try:
         with open(os.open(path, os.O_RDONLY | _OPEN), "rb") as file:
             return file.read()
     except OSError as error:
         if error.errno == errno.ELOOP or Path(path).is_symlink():
-            raise ValueError(f"{path} is a symbolic link, which is not followed; put the file "
-                             "itself there") from None
+            raise ValueError(f"{path} is a symbolic link, which is not followed; put "
+                             "the file itself there") from None
         raise
 
 # %% ../../nbs/core/04_files.ipynb #90b9e57e
@@ -73,8 +75,8 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 # %% ../../nbs/core/04_files.ipynb #98075d10
 def swap_folder(new: Path, path: Path) -> Path | None:
-    """Put the folder `new` in the place of `path`; where the old one is now, or None where there
-    was none."""
+    """Put the folder `new` in the place of `path`; where the old one is now, or None
+    where there was none."""
     if not path.exists():
         os.replace(new, path)
         return None
@@ -87,7 +89,8 @@ def swap_folder(new: Path, path: Path) -> Path | None:
 
 # %% ../../nbs/core/04_files.ipynb #879e2fdc
 def mended(path: Path) -> Path:
-    "The path, where a folder is put back that an exchange of two renames left beside it."
+    """The path, where a folder is put back that an exchange of two renames left beside
+    it."""
     if not path.exists():
         for old in left_beside(path)[:1]:
             os.replace(old, path)
@@ -98,12 +101,14 @@ def left_beside(path: Path) -> list[Path]:
     "Folders that an exchange of two renames left beside a path."
     if not path.parent.is_dir():
         return []
-    left = [f for f in path.parent.iterdir() if _LEFT.fullmatch(f.name) and f.name.endswith(".old")]
+    left = [f for f in path.parent.iterdir() if _LEFT.fullmatch(f.name)
+            and f.name.endswith(".old")]
     return sorted(f for f in left if f.name.startswith(f".{path.name}.") and f.is_dir())
 
 # %% ../../nbs/core/04_files.ipynb #4c7ae1be
 def sweep(folder: Path) -> None:
-    "Remove what killed writes left in a folder; whoever calls it holds the folder's lock."
+    """Remove what killed writes left in a folder; whoever calls it holds the folder's
+    lock."""
     for left in list(folder.iterdir()):
         if _LEFT.fullmatch(left.name):
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(
@@ -111,8 +116,8 @@ def sweep(folder: Path) -> None:
 
 # %% ../../nbs/core/04_files.ipynb #47eac4fc
 def write_whole_folder(path: Path, fill: Callable[[Path], object]) -> None:
-    """Let `fill(part)` write a folder, then put it in the place of `path`; on failure the old one
-    stays."""
+    """Let `fill(part)` write a folder, then put it in the place of `path`; on failure
+    the old one stays."""
     part, old = _beside(path, "part"), None
     try:
         part.mkdir()

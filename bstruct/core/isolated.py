@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 # %% ../../nbs/core/06_isolated.ipynb #e0c422d4
-# structures that are fitted side by side where memory allows: more are hardly faster, fewer are
-# slower
+# structures that are fitted side by side where memory allows: more are hardly faster,
+# fewer are slower
 TILE = 32
 
 # %% ../../nbs/core/06_isolated.ipynb #f6fce440
 def isolated(work: Callable[[list], Sequence[Any]], items: Sequence[Any],
              most: int = TILE) -> list[Any]:
-    """`work` on at most so many items at a time: a result for each, or the exception that it
-    raises on its own."""
+    """`work` on at most so many items at a time: a result for each, or the exception
+    that it raises on its own."""
     found: list[Any] = []
     for first in range(0, len(items), most):
         part = list(items[first:first + most])

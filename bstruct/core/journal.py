@@ -18,7 +18,8 @@ from bstruct.core.locks import LINKS, locked
 from bstruct.core.sealed import sealed_line, unsealed_line
 
 # Windows would write other ends of lines; a link is not followed
-MODE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+MODE = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(
+    os, "O_NOFOLLOW", 0)
 
 # %% ../../nbs/core/08_journal.ipynb #1d8bd4cb
 # seconds; an append takes milliseconds, so whoever has the lock for longer was stopped
@@ -27,8 +28,8 @@ PATIENCE = 30.0
 
 @contextmanager
 def _locked(path: Path, writes: bool = True):
-    """Other processes that ask for this file wait. Who only reads goes without a lock where nobody
-    has ever written."""
+    """Other processes that ask for this file wait. Who only reads goes without a lock
+    where nobody has ever written."""
     if path.is_symlink():
         raise ValueError(f"{path} is {LINKS}")
     beside = path.with_name(f".{path.name}.lock")
@@ -50,7 +51,8 @@ def _locked(path: Path, writes: bool = True):
 
 
 def _written(file: int, data: bytes, at: int) -> None:
-    "Write all of the data at a place, and wait for the disk; on failure the file ends there."
+    """Write all of the data at a place, and wait for the disk; on failure the file
+    ends there."""
     os.ftruncate(file, at)
     os.lseek(file, at, os.SEEK_SET)
     try:
@@ -64,8 +66,9 @@ def _written(file: int, data: bytes, at: int) -> None:
 
 def _parsed(data: bytes, path: Path, before: int,
             sealed: bool) -> tuple[list[dict], int, str | None, bool]:
-    """The records of the whole lines, the bytes of these lines, what is to be said of a torn last
-    one, and whether lines are sealed; none may be without a seal where those before it have one."""
+    """The records of the whole lines, the bytes of these lines, what is to be said of a
+    torn last one, and whether lines are sealed; none may be without a seal where those
+    before it have one."""
     lines, records, length = data.splitlines(keepends=True), [], 0
     for number, line in enumerate(lines, 1):
         try:
@@ -78,39 +81,43 @@ def _parsed(data: bytes, path: Path, before: int,
             records.append(record)
             length += len(line)
         except ValueError as error:
-            if number < len(lines) or (line.endswith(b"\n") and "checksum" in str(error)):
-                raise ValueError(f"{path}: line {before + number} of {before + len(lines)} is "
-                                 f"damaged ({error}); only the last may be cut off: restore the "
-                                 "file, or start a new run") from None
-            return (records, length, f"the journal's last record was torn ({len(line)} bytes); it "
-                                     "is ignored", sealed)
+            if number < len(lines) or (line.endswith(b"\n") and "checksum"
+                                       in str(error)):
+                raise ValueError(f"{path}: line {before + number} of "
+                                 f"{before + len(lines)} is damaged ({error}); only "
+                                 "the last may be cut off: restore the file, or start "
+                                 "a new run") from None
+            return (records, length, f"the journal's last record was torn ({len(line)} "
+                                     "bytes); it is ignored", sealed)
     return records, length, None, sealed
 
 
 def _compare(path: Path, found: Mapping, wanted: Mapping) -> None:
     "ValueError where a header is not the wanted one; it names both."
     if not isinstance(found, Mapping) or found.get("journal") != wanted.get("journal"):
-        raise ValueError(f"{path} is no journal of {wanted.get('journal')!r}; name another file")
+        raise ValueError(f"{path} is no journal of {wanted.get('journal')!r}; name "
+                         "another file")
     if found != wanted:
         wrong = [k for k in wanted if found.get(k) != wanted[k]]
         told = ", ".join(f"{k} {found.get(k)}, not {wanted[k]}" for k in wrong)
-        raise ValueError(f"{path} is a journal of other {' and '.join(wrong)} (fingerprints: "
-                         f"{told}); "
+        raise ValueError(f"{path} is a journal of other {' and '.join(wrong)} "
+                         f"(fingerprints: {told}); "
                          "name another file, or delete it to start again")
 
 # %% ../../nbs/core/08_journal.ipynb #3b9a0ea1
 class Journal:
-    """Records, one a line, in a file that several processes may share; `torn` tells of a torn last
-    line, or is None.
+    """Records, one a line, in a file that several processes may share; `torn` tells of
+    a torn last line, or is None.
 
-    With a `header`, the first line is that record, and a file with another one is refused. Raises
-    ValueError, OSError.
+    With a `header`, the first line is that record, and a file with another one is
+    refused. Raises ValueError, OSError.
     """
 
     torn: str | None = None
 
     def __init__(self, path: Path | str, header: Mapping | None = None):
-        self.path, self.header, self.records, self.end, self._lines = Path(path), header and dict(
+        self.path, self.header, self.records, self.end, self._lines = Path(
+            path), header and dict(
             header), [], 0, 0
         self._sealed = False
         self.append() if header else self.refresh() if self.path.exists() else None
@@ -118,31 +125,35 @@ class Journal:
     def refresh(self) -> list[dict]:
         "Read what was appended since the last time, by whomever; returns it."
         with _locked(self.path, writes=False), open(
-            os.open(self.path, MODE & ~os.O_CREAT & ~os.O_RDWR), "rb", buffering=0) as file:
+            os.open(self.path, MODE & ~os.O_CREAT & ~os.O_RDWR), "rb",
+                                                    buffering=0) as file:
             return self._read(file)
 
     def append(self, *records: Mapping) -> None:
-        """Add records and wait until they are on the disk. Raises OSError, and then the journal is
-        as before."""
+        """Add records and wait until they are on the disk. Raises OSError, and then the
+        journal is as before."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(self.path), open(os.open(self.path, MODE, 0o644), "r+b", buffering=0) as file:
+        with _locked(self.path), open(os.open(self.path, MODE, 0o644), "r+b",
+                                      buffering=0) as file:
             self._read(file)
             first = [self.header] if self.header and not self._lines else []
             data = "".join(map(sealed_line, (*first, *records))).encode()
             _written(file.fileno(), data, self.end) if data else None
             self.records += [dict(r) for r in records]
-            self.end, self._lines = self.end + len(data), self._lines + len(first) + len(records)
+            self.end, self._lines = self.end + len(data), self._lines + len(
+                first) + len(records)
             self._sealed |= bool(data)
 
     def _read(self, file: FileIO) -> list[dict]:
         "The records from `end` on; moves `end` behind the last whole line."
         if os.fstat(file.fileno()).st_size < self.end:
-            raise ValueError(f"{self.path} was cut or replaced while it was in use; give every run "
-                             "a file of its own")
+            raise ValueError(f"{self.path} was cut or replaced while it was in use; "
+                             "give every run a file of its own")
         file.seek(self.end)
-        new, length, self.torn, self._sealed = _parsed(file.readall(), self.path, self._lines,
-                                                       self._sealed)
-        first, self.end, self._lines = not self._lines, self.end + length, self._lines + len(new)
+        new, length, self.torn, self._sealed = _parsed(file.readall(), self.path,
+                                                       self._lines, self._sealed)
+        first, self.end, self._lines = (not self._lines, self.end + length,
+                                        self._lines + len(new))
         if self.header and new and first:
             _compare(self.path, new.pop(0), self.header)
         self.records += new
@@ -150,14 +161,15 @@ class Journal:
 
 # %% ../../nbs/core/08_journal.ipynb #81dd5a6d
 class Claims:
-    "Items that this object has taken for itself, among all of all processes that use the folder."
+    """Items that this object has taken for itself, among all of all processes that use
+    the folder."""
 
     def __init__(self, path: Path | str):
         self.path, self.held = Path(path), {}
 
     def take(self, item: int) -> bool:
-        """Claim an item (a whole number, at least 0); False where somebody living has it. Raises
-        OSError."""
+        """Claim an item (a whole number, at least 0); False where somebody living has
+        it. Raises OSError."""
         if item in self.held:
             return True
         if self.path.is_file():

@@ -38,22 +38,26 @@ def _stopped(pid: str) -> str:
 
 # %% ../../nbs/core/13_locks.ipynb #d347d42d
 def holder(path: Path) -> str:
-    "Who holds the lock of that file, as far as the file says: process, machine, and since when."
+    """Who holds the lock of that file, as far as the file says: process, machine, and
+    since when."""
     with suppress(OSError, UnicodeDecodeError):
         said = path.read_text(encoding="utf-8")[:200] if not path.is_symlink() else ""
         words = said.split()
-        if len(words) > 3 and words[0] == "process" and words[1].isdigit() and said.isprintable():
+        if len(words) > 3 and words[0] == "process" and words[
+            1].isdigit() and said.isprintable():
             here = words[3] == socket.gethostname()
             return said + (_stopped(words[1]) if here else "")
     return "another process"
 
 # %% ../../nbs/core/13_locks.ipynb #6ab4d3df
 @contextmanager
-def locked(path: Path, patience: float | int = PATIENCE, sign: bool = True) -> Iterator[None]:
-    """Hold the lock of that file. ValueError after `patience` seconds, which names the holder;
-    OSError.
+def locked(path: Path, patience: float | int = PATIENCE,
+           sign: bool = True) -> Iterator[None]:
+    """Hold the lock of that file. ValueError after `patience` seconds, which names the
+    holder; OSError.
 
-    With no patience the first refusal counts. Who holds it only to read need not `sign`.
+    With no patience the first refusal counts. Who holds it only to read need not
+    `sign`.
     """
     if path.is_symlink():
         raise ValueError(f"{path} is {LINKS}")
@@ -62,8 +66,8 @@ def locked(path: Path, patience: float | int = PATIENCE, sign: bool = True) -> I
         lock.acquire()
     except Timeout:
         waited = f" (waited {patience:g} s)" if patience else ""
-        raise ValueError(f"{path.parent} is being written by {holder(path)}{waited}; wait, stop "
-                         "that process, or choose another folder") from None
+        raise ValueError(f"{path.parent} is being written by {holder(path)}{waited}; "
+                         "wait, stop that process, or choose another folder") from None
     try:
         _sign(path) if sign else None
         yield

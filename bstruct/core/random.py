@@ -14,8 +14,10 @@ import torch
 from torch import Generator, Tensor
 
 # %% ../../nbs/core/05_random.ipynb #43f9bdfb
-def generator_of(seed: int, stage: str, device: torch.device | str = "cpu") -> Generator:
-    "The random source of a stage: a generator on `device`, seeded by the digest of seed and name."
+def generator_of(seed: int, stage: str, device: torch.device
+                 | str = "cpu") -> Generator:
+    """The random source of a stage: a generator on `device`, seeded by the digest of
+    seed and name."""
     digest = hashlib.sha256(f"{seed}/{stage}".encode()).digest()
     return Generator(device).manual_seed(int.from_bytes(digest[:7]))
 
@@ -25,17 +27,19 @@ ROOM = 2**22  # numbers that are drawn ahead of their steps for another device
 
 def ahead(draw: Callable[[], dict[str, Tensor]], times: int, device: torch.device | str,
           room: int = ROOM) -> Iterator[dict[str, Tensor]]:
-    """`draw()` so many times, on `device`: tensors of one dtype by name, drawn on the host in this
-    order.
+    """`draw()` so many times, on `device`: tensors of one dtype by name, drawn on the
+    host in this order.
 
-    On another device than the host, as many draws as `room` numbers hold come by one copy.
+    On another device than the host, as many draws as `room` numbers hold come by one
+    copy.
     """
     if torch.device(device).type == "cpu":
         yield from (draw() for _ in range(times))
         return
     while times > 0:
         some = [draw()]
-        many = max(1, min(times, room // max(1, sum(v.numel() for v in some[0].values()))))
+        many = max(1, min(times, room // max(
+            1, sum(v.numel() for v in some[0].values()))))
         some += [draw() for _ in range(many - 1)]
         parts = list(chain.from_iterable(d.values() for d in some))
         there = torch.cat([v.flatten() for v in parts]).to(device, non_blocking=True)

@@ -27,16 +27,17 @@ def _likeness(a: str, b: str) -> float:
 
 # %% ../../nbs/core/02_refusals.ipynb #06ea4b3d
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A question with the known names that are nearest to `name`, as `did you mean 'a' or 'b'?`;
-    empty if none is near."""
+    """A question with the known names that are nearest to `name`, as `did you mean 'a'
+    or 'b'?`; empty if none is near."""
     likeness = {k: _likeness(k, name) for k in known}
-    near = sorted((k for k in likeness if likeness[k] >= NEAR), key=lambda k: (likeness[k], k),
-                  reverse=True)[:OFFERED]
+    near = sorted((k for k in likeness if likeness[k] >= NEAR),
+                  key=lambda k: (likeness[k], k), reverse=True)[:OFFERED]
     return f"did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 # %% ../../nbs/core/02_refusals.ipynb #d8ef9dd6
 def unknown(what: str, value: str, known: Iterable[str]) -> ValueError:
-    "The error for a name that does not exist: it tells the nearest names, and all of them."
+    """The error for a name that does not exist: it tells the nearest names, and all of
+    them."""
     known = sorted(known)
     hint = nearest(value, known)
     return ValueError(f"unknown {what} {value!r}; {hint + ' ' if hint else ''}known: "
@@ -50,9 +51,10 @@ def check_choice(name: str, value, known: tuple[str, ...]) -> None:
         refuse(name, value, f"known are {', '.join(known)}", remedy)
 
 # %% ../../nbs/core/02_refusals.ipynb #bcc2d86a
-def check_at_least(settings, least: float | int, names: tuple[str, ...], whole: bool) -> None:
-    """Refuse a field of `settings` among `names` that is below `least`, not finite, or not `whole`
-    where it must be."""
+def check_at_least(settings, least: float | int, names: tuple[str, ...],
+                   whole: bool) -> None:
+    """Refuse a field of `settings` among `names` that is below `least`, not finite, or
+    not `whole` where it must be."""
     for name in names:
         value = getattr(settings, name)
         good = isinstance(value, int) if whole else isinstance(value, int | float)
@@ -63,9 +65,11 @@ def check_at_least(settings, least: float | int, names: tuple[str, ...], whole: 
 
 
 def check_all_positive(settings, names: tuple[str, ...], whole: bool) -> None:
-    "Refuse a field among `names` that is no tuple of finite numbers above 0, or is empty."
+    """Refuse a field among `names` that is no tuple of finite numbers above 0, or is
+    empty."""
     kinds = (int,) if whole else (int, float)
-    good = lambda v: isinstance(v, kinds) and not isinstance(v, bool) and 0 < v < math.inf
+    good = lambda v: isinstance(v, kinds) and not isinstance(
+        v, bool) and 0 < v < math.inf
     for name in names:
         value = getattr(settings, name)
         if not isinstance(value, tuple) or not value or not all(map(good, value)):
@@ -74,15 +78,19 @@ def check_all_positive(settings, names: tuple[str, ...], whole: bool) -> None:
                    f"write for example {name}=(1,)")
 
 # %% ../../nbs/core/02_refusals.ipynb #272bc315
-def check_jobs(jobs, said: str = "n_jobs is {!r}", remedy: str = "try n_jobs=2") -> None:
-    """Refuse a number of processes that is neither a whole number of at least 1 nor -1; `said` is
-    the caller's spelling."""
-    if not isinstance(jobs, Integral) or isinstance(jobs, bool) or (jobs < 1 and jobs != -1):
-        raise ValueError(f"{said.format(jobs)}: a whole number of at least 1 is needed, or -1 for "
-                         f"as many as there are cores; {remedy}")
+def check_jobs(jobs, said: str = "n_jobs is {!r}",
+               remedy: str = "try n_jobs=2") -> None:
+    """Refuse a number of processes that is neither a whole number of at least 1 nor -1;
+    `said` is the caller's spelling."""
+    if not isinstance(jobs, Integral) or isinstance(jobs, bool) or (
+        jobs < 1 and jobs != -1):
+        raise ValueError(f"{said.format(jobs)}: a whole number of at least 1 is "
+                         f"needed, or -1 for as many as there are cores; {remedy}")
 
 # %% ../../nbs/core/02_refusals.ipynb #82eaf584
 def printable(text: str) -> str:
-    "The text with control characters written out by their numbers, but for ends of lines and tabs."
-    odd = lambda c: unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\t"
+    """The text with control characters written out by their numbers, but for ends of
+    lines and tabs."""
+    odd = lambda c: unicodedata.category(c) in (
+        "Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\t"
     return "".join(c.encode("unicode_escape").decode() if odd(c) else c for c in text)

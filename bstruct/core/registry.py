@@ -23,8 +23,10 @@ def _modules(*functions: FunctionType) -> set[str]:
 
 
 def _same(a: object, b: object) -> bool:
-    "Whether two things are one, or one is the other defined anew by a cell that ran again."
-    if isinstance(a, FunctionType) and isinstance(b, FunctionType) and "<" not in a.__qualname__:
+    """Whether two things are one, or one is the other defined anew by a cell that ran
+    again."""
+    if isinstance(a, FunctionType) and isinstance(
+        b, FunctionType) and "<" not in a.__qualname__:
         return a.__qualname__ == b.__qualname__ and len(_modules(a, b)) < 2
     return a is b or (isinstance(a, MethodType) and a == b)
 
@@ -32,8 +34,8 @@ def _same(a: object, b: object) -> bool:
 class Registry(Generic[T]):
     """Things of one family by name. `what` is the word for a member in messages.
 
-    `check(name, thing)` raises for what cannot be a member. Iteration is in the order of
-    registration.
+    `check(name, thing)` raises for what cannot be a member. Iteration is in the order
+    of registration.
     """
 
     def __init__(self, what: str, check: Callable[[str, T], None] | None = None):
@@ -46,8 +48,8 @@ class Registry(Generic[T]):
     def register(self, name: str) -> Callable[[T], T]: ...
 
     def register(self, name, thing=None):
-        """Add `thing` under `name` and return it; without a thing, a decorator. ValueError where
-        the name is taken."""
+        """Add `thing` under `name` and return it; without a thing, a decorator.
+        ValueError where the name is taken."""
         if thing is None:
             return lambda thing: self.register(name, thing)
         if self.check is not None:
@@ -55,8 +57,8 @@ class Registry(Generic[T]):
         holder = self._things.get(name)
         if holder is not None and not _same(holder, thing):
             where = getattr(holder, "__module__", None) or type(holder).__module__
-            raise ValueError(f"{self.what} {name!r} is taken by {where}; register yours under "
-                             "another name")
+            raise ValueError(f"{self.what} {name!r} is taken by {where}; register "
+                             "yours under another name")
         self._things[name] = thing
         return thing
 

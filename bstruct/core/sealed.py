@@ -32,9 +32,11 @@ def _json(data: bytes | str) -> Any:
 
 
 def _nearly(tail: bytes, model: bytes) -> bool:
-    "Whether a tail is the model but for a byte or two; zeros of the model stand for any digit."
+    """Whether a tail is the model but for a byte or two; zeros of the model stand for
+    any digit."""
     pairs = list(zip(tail, model))
-    return len(tail) == len(model) and sum(a != b for a, b in pairs if b != ord("0")) <= 2
+    return len(tail) == len(model) and sum(a != b for a, b in pairs
+                                           if b != ord("0")) <= 2
 
 # %% ../../nbs/core/12_sealed.ipynb #e267f674
 def sealed_line(record: Mapping) -> str:
@@ -45,8 +47,8 @@ def sealed_line(record: Mapping) -> str:
 
 # %% ../../nbs/core/12_sealed.ipynb #e43c266d
 def unsealed_line(line: bytes) -> tuple[dict, bool]:
-    """The record of a line, and whether it was sealed. ValueError where the line is not what was
-    written."""
+    """The record of a line, and whether it was sealed. ValueError where the line is not
+    what was written."""
     stripped = line.rstrip()
     if match := _LINE.fullmatch(stripped):
         body = match[1] + b"}"
@@ -77,8 +79,8 @@ def sealed(record: Mapping) -> str:
 
 # %% ../../nbs/core/12_sealed.ipynb #63c06643
 def unsealed(data: bytes) -> dict:
-    """The record of a sealed text, or of one without a seal. ValueError where it is not what was
-    written."""
+    """The record of a sealed text, or of one without a seal. ValueError where it is not
+    what was written."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -94,8 +96,8 @@ def unsealed(data: bytes) -> dict:
 
 # %% ../../nbs/core/12_sealed.ipynb #b93aa6ed
 def read_record(path: Path) -> dict:
-    """The record of a file. ValueError names the file where it is damaged or a link; OSError where
-    it is not there."""
+    """The record of a file. ValueError names the file where it is damaged or a link;
+    OSError where it is not there."""
     try:
         return unsealed(read_whole(path))
     except ValueError as error:

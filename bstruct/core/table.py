@@ -18,7 +18,8 @@ def shown(value: Any, form: str = "") -> str:
         return ""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if number or hasattr(value, "__float__"):
-        return format(float(value) if form and not isinstance(value, int) else value, form)
+        return format(float(value) if form and not isinstance(value, int) else value,
+                      form)
     return str(value)
 
 # %% ../../nbs/core/10_table.ipynb #29d30c52
@@ -26,8 +27,8 @@ def shown(value: Any, form: str = "") -> str:
 class Table:
     """Rows as a table: `_repr_html_` is HTML, `str` is text.
 
-    `columns`: names of the columns; `rows`: texts, cell by cell; `right`: which columns hold
-    numbers.
+    `columns`: names of the columns; `rows`: texts, cell by cell; `right`: which columns
+    hold numbers.
     """
 
     columns: tuple[str, ...]
@@ -35,7 +36,8 @@ class Table:
     right: tuple[bool, ...]
 
     @staticmethod
-    def of(rows: Iterable[Mapping[str, Any] | Sequence], columns: Sequence[str] | None = None,
+    def of(rows: Iterable[Mapping[str, Any] | Sequence],
+           columns: Sequence[str] | None = None,
            forms: Mapping[str, str] | None = None) -> "Table":
         """A table of `rows`, mappings or sequences; `forms`: column to format.
 
@@ -44,18 +46,22 @@ class Table:
         given = list(rows)
         if columns is None:
             if not given or not isinstance(given[0], Mapping):
-                raise ValueError("rows without names have no columns: give columns=(...)")
+                raise ValueError("rows without names have no columns: give "
+                                 "columns=(...)")
             columns = tuple(given[0])
         values = [[r.get(c) for c in columns] if isinstance(r, Mapping) else list(r)
                   for r in given]
         for i, row in enumerate(values):
             if len(row) != len(columns):
-                raise ValueError(f"row {i} has {len(row)} cells, the table has {len(columns)} "
+                raise ValueError(f"row {i} has {len(row)} cells, the table has "
+                                 f"{len(columns)} "
                                  "columns: give one cell a column")
         forms = forms or {}
-        cells = tuple(tuple(shown(v, forms.get(c, "")) for c, v in zip(columns, row, strict=True))
+        cells = tuple(tuple(shown(v, forms.get(c, ""))
+                            for c, v in zip(columns, row, strict=True))
                       for row in values)
-        word = [any(isinstance(row[j], str | bool) for row in values) for j in range(len(columns))]
+        word = [any(isinstance(row[j], str | bool) for row in values)
+                for j in range(len(columns))]
         return Table(tuple(columns), cells, tuple(not w for w in word))
 
     def __str__(self) -> str:
@@ -74,5 +80,6 @@ class Table:
                      for t, right in zip(row, self.right, strict=True)]
             return f"<tr>{''.join(cells)}</tr>"
 
-        head, body = line(self.columns, "th"), "\n".join(line(r, "td") for r in self.rows)
+        head, body = line(self.columns, "th"), "\n".join(
+            line(r, "td") for r in self.rows)
         return f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"

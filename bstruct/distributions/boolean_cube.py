@@ -23,27 +23,31 @@ def _pair(logits: Tensor) -> Tensor:
 
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #347a790b
 class BooleanCube(Relaxed):
-    """Independent relaxed switches, one for each entry of the last axis of `logits` (log-odds of
-    being on).
+    """Independent relaxed switches, one for each entry of the last axis of `logits`
+    (log-odds of being on).
 
-    The interface of `GumbelSoftmax`; the logarithmic coordinate of samples and densities is the
-    log-odds of γ.
+    The interface of `GumbelSoftmax`; the logarithmic coordinate of samples and
+    densities is the log-odds of γ.
     """
     support, _weights = constraints.independent(constraints.unit_interval,
                                                 1), staticmethod(torch.sigmoid)
 
-    def rsample_log(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
+    def rsample_log(self, sample_shape=(), generator: torch.Generator
+                    | None = None) -> Tensor:
         "Log-odds of γ, differentiable in logits and temperature."
-        noise = self._noise(sample_shape, generator) - self._noise(sample_shape, generator)
+        noise = self._noise(sample_shape, generator) - self._noise(
+            sample_shape, generator)
         return (self.logits + noise) / self.column
 
     def log_prob_log(self, log_odds: Tensor) -> Tensor:
         "ln of the density of the log-odds, summed over candidates."
-        return log_prob_log(_pair(self.logits), self.column[..., None], _pair(log_odds)).sum(-1)
+        return log_prob_log(_pair(self.logits), self.column[..., None],
+                            _pair(log_odds)).sum(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         info = torch.finfo(value.dtype)
-        on, off = value.clamp_min(info.tiny).log(), (1 - value).clamp_min(info.eps / 2).log()
+        on, off = value.clamp_min(info.tiny).log(), (1 - value).clamp_min(
+            info.eps / 2).log()
         return self.log_prob_log(on - off) - (on + off).sum(-1)
 
     @property
@@ -75,11 +79,11 @@ def _kl(q: BooleanCube, p: BooleanCube) -> Tensor:
                                  p.column[..., None]).sum(-1)
     if same is False:
         return unequal
-    return torch.where(q.temperature == p.temperature, kl_equal_temperature(*pairs).sum(-1),
-                       unequal)
+    return torch.where(q.temperature == p.temperature,
+                       kl_equal_temperature(*pairs).sum(-1), unequal)
 
 # %% ../../nbs/distributions/07_boolean_cube.ipynb #5b1db3d6
 def kl_bernoulli(q_logits: Tensor, p_logits: Tensor) -> Tensor:
-    """KL in nats of the vertex laws on the cube: independent switches with log-odds on the last
-    axis, summed over it."""
+    """KL in nats of the vertex laws on the cube: independent switches with log-odds on
+    the last axis, summed over it."""
     return kl_categorical(_pair(q_logits), _pair(p_logits)).sum(-1)

@@ -16,27 +16,31 @@ def kl_diagonal(
     loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"],
                 log_precision: Float[Tensor, "*prior"]
 ) -> Float[Tensor, ""]:
-    """KL(q‖p) in nats of q = N(loc, exp(log_scale)²) from p = N(0, exp(-log_precision)), summed
-    over one tensor.
+    """KL(q‖p) in nats of q = N(loc, exp(log_scale)²) from p = N(0,
+    exp(-log_precision)), summed over one tensor.
 
-    `log_precision` broadcasts to the weight's shape. Never negative; exact for near-equal q and p.
+    `log_precision` broadcasts to the weight's shape. Never negative; exact for
+    near-equal q and p.
     """
     z = log_precision + 2 * log_scale
     return 0.5 * (torch.expm1(z) - z + log_precision.exp() * loc.square()).sum()
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #3d28abd7
 def kl_weights(
-    loc: dict[str, Tensor], log_scale: dict[str, Tensor], log_precision: dict[str, Tensor]
+    loc: dict[str, Tensor], log_scale: dict[str, Tensor],
+               log_precision: dict[str, Tensor]
 ) -> Float[Tensor, ""]:
     "KL(q‖p) in nats of all the weights: `kl_diagonal` summed over the names of `loc`."
-    return sum((kl_diagonal(loc[k], log_scale[k], log_precision[k]) for k in loc), torch.zeros(()))
+    return sum((kl_diagonal(loc[k], log_scale[k], log_precision[k]) for k in loc),
+               torch.zeros(()))
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #ebf04178
 def reparameterise(
-    loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"], noise: Float[Tensor, "*batch"]
+    loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"],
+                   noise: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*out"]:
-    """A sample of N(loc, exp(log_scale)²) from standard normal `noise`, which may have leading
-    axes of samples."""
+    """A sample of N(loc, exp(log_scale)²) from standard normal `noise`, which may have
+    leading axes of samples."""
     return loc + log_scale.exp() * noise
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #d4fb433b
@@ -48,8 +52,8 @@ def second_moment(loc: Float[Tensor, "*shape"],
 
 
 def log_precision_at(mean: Float[Tensor, "*prior"]) -> Float[Tensor, "*prior"]:
-    """The log-precision that minimises `kl_diagonal` for weights whose second moments have this
-    mean."""
+    """The log-precision that minimises `kl_diagonal` for weights whose second moments
+    have this mean."""
     return -mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #95f5d8a1
@@ -57,8 +61,8 @@ def optimal_log_precision(
     loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"],
                           dims: tuple[int, ...] | None = None
 ) -> Float[Tensor, "*prior"]:
-    """The log-precision that minimises `kl_diagonal`, shared along the axes `dims` (all by default;
-    `()`: per weight).
+    """The log-precision that minimises `kl_diagonal`, shared along the axes `dims` (all
+    by default; `()`: per weight).
 
     Those axes are kept with length 1, so that the result broadcasts to the weight.
     """
@@ -71,8 +75,8 @@ def graves_prior(
     loc: Float[Tensor, "*shape"], log_scale: Float[Tensor, "*shape"],
                  dims: tuple[int, ...] | None = None
 ) -> tuple[Float[Tensor, "*prior"], Float[Tensor, "*prior"]]:
-    """Mean and log-precision of the Gaussian prior closest to q, shared along `dims` (Graves 2011,
-    §5.1).
+    """Mean and log-precision of the Gaussian prior closest to q, shared along `dims`
+    (Graves 2011, §5.1).
 
     The divergence from it is `kl_diagonal(loc - mean, log_scale, log_precision)`.
     """
@@ -106,7 +110,8 @@ def linear_local(
                  log_scale: Float[Tensor, "inputs outputs"],
     noise: Float[Tensor, "n outputs"],
 ) -> Float[Tensor, "n outputs"]:
-    "A sample of x @ W for W ~ N(loc, exp(log_scale)²), drawn independently for every row of x."
+    """A sample of x @ W for W ~ N(loc, exp(log_scale)²), drawn independently for every
+    row of x."""
     variance = x.square() @ (2 * log_scale).exp()
     return x @ loc + (variance + torch.finfo(x.dtype).tiny).sqrt() * noise
 
@@ -114,6 +119,6 @@ def linear_local(
 def coupled_log_precision(
     log_precision: Float[Tensor, "*prior"], log_gamma: Float[Tensor, "*gamma"]
 ) -> Float[Tensor, "*out"]:
-    """Log-precision of a prior N(0, γ²A⁻¹) whose weights scale with their candidate's γ; scale the
-    prior only, not q."""
+    """Log-precision of a prior N(0, γ²A⁻¹) whose weights scale with their candidate's
+    γ; scale the prior only, not q."""
     return log_precision - 2 * log_gamma

@@ -17,22 +17,25 @@ def kl_full(
     loc: Float[Tensor, "n"], scale_tril: Float[Tensor, "n n"],
             log_precision: Float[Tensor, "*prior"]
 ) -> Float[Tensor, ""]:
-    """KL in nats of N(loc, L Lᵀ), L = `scale_tril` with a positive diagonal, from N(0, diag
-    exp(-log_precision))."""
+    """KL in nats of N(loc, L Lᵀ), L = `scale_tril` with a positive diagonal, from N(0,
+    diag exp(-log_precision))."""
     second_moment = scale_tril.square().sum(-1) + loc.square()
     a = log_precision.expand_as(loc)
-    return 0.5 * (a.exp() * second_moment - 1 - a).sum() - scale_tril.diagonal().log().sum()
+    return 0.5 * (a.exp() * second_moment - 1
+                  - a).sum() - scale_tril.diagonal().log().sum()
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #a902bdc8
 def reparameterise_full(
-    loc: Float[Tensor, "n"], scale_tril: Float[Tensor, "n n"], noise: Float[Tensor, "*batch n"]
+    loc: Float[Tensor, "n"], scale_tril: Float[Tensor, "n n"],
+                        noise: Float[Tensor, "*batch n"]
 ) -> Float[Tensor, "*batch n"]:
     "A sample of N(loc, L Lᵀ) from standard normal noise of the same length."
     return loc + noise @ scale_tril.mT
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #6d5e8027
 def kl_low_rank(
-    loc: Float[Tensor, "n"], factor: Float[Tensor, "n r"], log_scale: Float[Tensor, "n"],
+    loc: Float[Tensor, "n"], factor: Float[Tensor, "n r"],
+                log_scale: Float[Tensor, "n"],
     log_precision: Float[Tensor, "*prior"],
 ) -> Float[Tensor, ""]:
     """KL in nats of N(loc, F Fᵀ + diag exp(log_scale)²), F = `factor`, from N(0, diag
@@ -42,20 +45,24 @@ def kl_low_rank(
                       device=factor.device) + scaled.mT @ scaled
     log_det = 2 * torch.linalg.cholesky(inner).diagonal().log().sum()
     a = log_precision.expand_as(loc)
-    return kl_diagonal(loc, log_scale, a) + 0.5 * ((a.exp() * factor.square().sum(-1)).sum()
+    return kl_diagonal(loc, log_scale, a) + 0.5 * (
+        (a.exp() * factor.square().sum(-1)).sum()
                                                    - log_det)
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #d5bded77
 def reparameterise_low_rank(
-    loc: Float[Tensor, "n"], factor: Float[Tensor, "n r"], log_scale: Float[Tensor, "n"],
+    loc: Float[Tensor, "n"], factor: Float[Tensor, "n r"],
+                            log_scale: Float[Tensor, "n"],
     noise: Float[Tensor, "*batch m"],
 ) -> Float[Tensor, "*batch n"]:
-    "A sample of N(loc, F Fᵀ + diag exp(log_scale)²) from m = n + r standard normal numbers."
+    """A sample of N(loc, F Fᵀ + diag exp(log_scale)²) from m = n + r standard normal
+    numbers."""
     own, common = noise.split([loc.shape[-1], factor.shape[-1]], -1)
     return loc + log_scale.exp() * own + common @ factor.mT
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #875604ab
 def mean_field_gap(precision: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
-    "ln evidence - best mean-field ELBO, in nats, for a Gaussian posterior with precision matrix Λ."
+    """ln evidence - best mean-field ELBO, in nats, for a Gaussian posterior with
+    precision matrix Λ."""
     log_det = 2 * torch.linalg.cholesky(precision).diagonal().log().sum()
     return 0.5 * (precision.diagonal().log().sum() - log_det)

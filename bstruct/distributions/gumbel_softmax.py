@@ -23,8 +23,8 @@ from bstruct.distributions.gumbel_softmax_moments import (
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #dc5e773d
 def _known(condition: Tensor) -> bool | None:
-    """Whether all of it holds; None where values cannot be looked at: under vmap, in a trace, in a
-    compiled function."""
+    """Whether all of it holds; None where values cannot be looked at: under vmap, in a
+    trace, in a compiled function."""
     if torch.compiler.is_compiling():
         return None
     try:
@@ -34,19 +34,21 @@ def _known(condition: Tensor) -> bool | None:
 
 
 def _check(logits: Tensor, temperature: float | int | Tensor) -> None:
-    """Raise ValueError for a temperature that is not positive and finite, and for NaN logits,
-    where they can be seen."""
+    """Raise ValueError for a temperature that is not positive and finite, and for NaN
+    logits, where they can be seen."""
     if not isinstance(temperature, Tensor):
         if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature is {temperature}, must be positive and finite")
+            raise ValueError(f"temperature is {temperature}, must be positive "
+                             "and finite")
     elif _known((temperature > 0) & (temperature < math.inf)) is False:
         worst = temperature.detach().flatten()[~(
             (temperature > 0) & (temperature < math.inf)).flatten()][0].item()
-        raise ValueError(f"temperature holds {worst}, must be positive and finite; clamp it")
+        raise ValueError(f"temperature holds {worst}, must be positive and finite; "
+                         "clamp it")
     if _known(~logits.isnan()) is False:
         bad = int(logits.isnan().sum())
-        raise ValueError(f"logits are NaN at {bad} of {logits.numel()} places; look for what "
-                         "made them")
+        raise ValueError(f"logits are NaN at {bad} of {logits.numel()} places; look "
+                         "for what made them")
 
 
 def same_temperature(q, p) -> bool | None:
@@ -57,9 +59,10 @@ def same_temperature(q, p) -> bool | None:
 
 
 class Relaxed(Distribution):
-    """Weights of candidates, relaxed from a discrete choice; subclasses name the coordinate in
-    which they are sampled."""
-    arg_constraints: Any = {"logits": constraints.real_vector, "temperature": constraints.positive}
+    """Weights of candidates, relaxed from a discrete choice; subclasses name the
+    coordinate in which they are sampled."""
+    arg_constraints: Any = {"logits": constraints.real_vector,
+                            "temperature": constraints.positive}
     has_rsample = True
     _validate_args = False
     support: Any
@@ -70,12 +73,13 @@ class Relaxed(Distribution):
     def __init__(self, logits: Tensor, temperature: float | int | Tensor = 1.0,
                  validate_args: bool | None = None):
         if not logits.ndim:
-            raise ValueError("logits is a single number; its last axis must list the candidates "
-                             "of an edge")
+            raise ValueError("logits is a single number; its last axis must list the "
+                             "candidates of an edge")
         if validate_args is not False:
             _check(logits, temperature)
         self._number = None if isinstance(temperature, Tensor) else float(temperature)
-        temperature = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
+        temperature = torch.as_tensor(temperature, dtype=logits.dtype,
+                                      device=logits.device)
         batch = torch.broadcast_shapes(logits.shape[:-1], temperature.shape)
         self.logits, self.temperature = logits.expand(
             batch + logits.shape[-1:]), temperature.expand(batch)
@@ -96,28 +100,32 @@ class Relaxed(Distribution):
         return new
 
     def _noise(self, sample_shape, generator) -> Tensor:
-        return gumbel_noise(self._extended_shape(sample_shape), generator, self.logits.dtype,
-                            self.logits.device)
+        return gumbel_noise(self._extended_shape(sample_shape), generator,
+                            self.logits.dtype, self.logits.device)
 
-    def rsample(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
+    def rsample(self, sample_shape=(), generator: torch.Generator
+                | None = None) -> Tensor:
         return self._weights(self.rsample_log(sample_shape, generator))
 
-    def sample(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, sample_shape=(), generator: torch.Generator
+               | None = None) -> Tensor:
         with torch.no_grad():
             return self.rsample(sample_shape, generator)
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #fe5e5eea
 class GumbelSoftmax(Relaxed):
-    """Gumbel-Softmax over the last axis of `logits` [..., K]; `temperature` is a number or has the
-    batch shape.
+    """Gumbel-Softmax over the last axis of `logits` [..., K]; `temperature` is a number
+    or has the batch shape.
 
     A `torch.distributions.Distribution`. All entropies and divergences are in nats.
     """
     support, _weights = constraints.simplex, staticmethod(torch.exp)
 
-    def rsample_log(self, sample_shape=(), generator: torch.Generator | None = None) -> Tensor:
+    def rsample_log(self, sample_shape=(), generator: torch.Generator
+                    | None = None) -> Tensor:
         "ln γ, differentiable in logits and temperature, finite at any temperature."
-        return sample_log(self.logits, self.column, self._noise(sample_shape, generator))
+        return sample_log(self.logits, self.column,
+                          self._noise(sample_shape, generator))
 
     def log_prob_log(self, log_gamma: Tensor) -> Tensor:
         "ln of the density of ln γ in log-ratio coordinates."
@@ -133,7 +141,8 @@ class GumbelSoftmax(Relaxed):
 
     @property
     def vertex_probs(self) -> Tensor:
-        "Probability that each candidate has the largest weight; the same at every temperature."
+        """Probability that each candidate has the largest weight; the same at every
+        temperature."""
         return self.logits.softmax(-1)
 
     def vertex_entropy(self) -> Tensor:
@@ -156,15 +165,16 @@ def _kl(q: GumbelSoftmax, p: GumbelSoftmax) -> Tensor:
     unequal = kl_any_temperature(q.logits, q.column, p.logits, p.column)
     if same is False:
         return unequal
-    return torch.where(q.temperature == p.temperature, kl_equal_temperature(q.logits, p.logits),
-                       unequal)
+    return torch.where(q.temperature == p.temperature,
+                       kl_equal_temperature(q.logits, p.logits), unequal)
 
 # %% ../../nbs/distributions/06_gumbel_softmax.ipynb #07d63c70
 def kl_monte_carlo(
-    q: Distribution, p: Distribution, samples: int, generator: torch.Generator | None = None
+    q: Distribution, p: Distribution, samples: int,
+                   generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
-    """Mean and standard error in nats of ln q - ln p over `samples` draws of q, in its logarithmic
-    coordinate."""
+    """Mean and standard error in nats of ln q - ln p over `samples` draws of q, in its
+    logarithmic coordinate."""
     of_q, of_p = cast(Relaxed, q), cast(Relaxed, p)
     x = of_q.rsample_log((samples,), generator)
     difference = of_q.log_prob_log(x) - of_p.log_prob_log(x)

@@ -18,8 +18,8 @@ def gumbel_noise(
                  dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Independent standard Gumbel variables, always finite: U is kept half a step of `torch.rand`
-    away from 0 and 1."""
+    """Independent standard Gumbel variables, always finite: U is kept half a step of
+    `torch.rand` away from 0 and 1."""
     uniform = torch.rand(shape, generator=generator, dtype=dtype, device=device)
     eps = torch.finfo(uniform.dtype).eps
     return uniform.clamp_(eps / 4, 1 - eps / 2).log_().neg_().log_().neg_()
@@ -38,11 +38,11 @@ def sample_log(
     temperature: float | int | Float[Tensor, "*t"],
     gumbel_noise: Float[Tensor, "*noise K"],
 ) -> Float[Tensor, "*out K"]:
-    """ln γ of a Gumbel-Softmax sample: `logits` = ln α, candidates on the last axis, the other axes
-    broadcast.
+    """ln γ of a Gumbel-Softmax sample: `logits` = ln α, candidates on the last axis,
+    the other axes broadcast.
 
-    A tensor of temperatures broadcasts against the logits (a trailing axis of length 1). Maddison
-    et al. 2017, eq. 10.
+    A tensor of temperatures broadcasts against the logits (a trailing axis of length
+    1). Maddison et al. 2017, eq. 10.
     """
     return _log_softmax((logits + gumbel_noise) / temperature)
 
@@ -59,10 +59,12 @@ def log_prob_log(
     K = logits.shape[-1]
     log_c = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device).log()
     log_c = log_c[..., 0] if log_c.ndim else log_c
-    return math.lgamma(K) + (K - 1) * log_c + _log_softmax(logits - temperature * log_gamma).sum(-1)
+    return math.lgamma(K) + (K - 1) * log_c + _log_softmax(
+        logits - temperature * log_gamma).sum(-1)
 
 # %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #755b2faa
 def straight_through(gamma: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch K"]:
     "The vertex nearest to γ, with the gradient of γ (biased; Jang et al. 2017, §2.2)."
-    vertex = torch.nn.functional.one_hot(gamma.argmax(-1), gamma.shape[-1]).to(gamma.dtype)
+    vertex = torch.nn.functional.one_hot(gamma.argmax(-1), gamma.shape[-1]).to(
+        gamma.dtype)
     return vertex + (gamma - gamma.detach())

@@ -17,7 +17,8 @@ MANY = 128  # candidates beyond which the integrand asks for twice as many nodes
 
 # %% ../../nbs/distributions/04_gumbel_softmax_kl.ipynb #dc078560
 def _nodes(like: Tensor) -> tuple[Tensor, Tensor]:
-    "Abscissae and weights of the trapezoid rule in u = 3 sinh v, for the precision of `like`."
+    """Abscissae and weights of the trapezoid rule in u = 3 sinh v, for the precision
+    of `like`."""
     count, reach = (97 if like.shape[-1] <= MANY else 193,
                     42.0) if like.dtype == torch.float64 else (33, 20.0)
     end = torch.asinh(torch.tensor(reach / 3, dtype=torch.float64)).item()
@@ -43,9 +44,9 @@ def kl_equal_temperature(
 ) -> Float[Tensor, "*out"]:
     """KL(q‖p) in nats of two Gumbel-Softmax distributions of one (any) temperature.
 
-    The last axis is the candidates, the others broadcast. Exact to about 1e-13 (float64) or 2e-6
-    (float32) of max(1, KL), for K up to 10 000, twice differentiable, never negative, 0 for equal
-    logits; ∞ as q degenerates.
+    The last axis is the candidates, the others broadcast. Exact to about 1e-13
+    (float64) or 2e-6 (float32) of max(1, KL), for K up to 10 000, twice differentiable,
+    never negative, 0 for equal logits; ∞ as q degenerates.
     """
     ratio = p_logits - q_logits
     # the value does not depend on the shift, nor its slope
@@ -59,8 +60,8 @@ def kl_equal_temperature(
 # %% ../../nbs/distributions/04_gumbel_softmax_kl.ipynb #a6712a03
 def kl_categorical(q_logits: Float[Tensor, "*batch K"],
                    p_logits: Float[Tensor, "*prior K"]) -> Float[Tensor, "*out"]:
-    """KL in nats of the two vertex laws, softmax(q_logits) from softmax(p_logits), along the last
-    axis."""
+    """KL in nats of the two vertex laws, softmax(q_logits) from softmax(p_logits),
+    along the last axis."""
     log_q, log_p = q_logits.log_softmax(-1), p_logits.log_softmax(-1)
     return (log_q.exp() * (log_q - log_p)).sum(-1)
 
@@ -69,5 +70,7 @@ def kl_structure(
     q_logits: dict[str, Tensor], p_logits: dict[str, Tensor],
     kl: Callable[[Tensor, Tensor], Tensor] = kl_equal_temperature,
 ) -> Float[Tensor, ""]:
-    "KL(q_Γ‖p_Γ) in nats, summed over edges; `kl` is `kl_equal_temperature` or `kl_categorical`."
-    return sum((kl(q, p_logits[edge]).sum() for edge, q in q_logits.items()), torch.zeros(()))
+    """KL(q_Γ‖p_Γ) in nats, summed over edges; `kl` is `kl_equal_temperature` or
+    `kl_categorical`."""
+    return sum((kl(q, p_logits[edge]).sum() for edge, q in q_logits.items()),
+               torch.zeros(()))

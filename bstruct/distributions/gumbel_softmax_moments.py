@@ -44,13 +44,14 @@ def _maximum(logits: Tensor, c: Tensor, reverse: bool = False) -> Tensor:
 def expected_max(
     logits: Float[Tensor, "*batch K"], temperature: float | int | Float[Tensor, "*t"]
 ) -> Float[Tensor, "*out"]:
-    """E max_k (logits_k + G_k + temperature·G'_k) with standard Gumbel variables G, G', in float64,
-    exact to 1e-12.
+    """E max_k (logits_k + G_k + temperature·G'_k) with standard Gumbel variables G, G',
+    in float64, exact to 1e-12.
 
-    A tensor of temperatures broadcasts against the logits. The derivatives are the moments of the
-    Gumbel-Softmax.
+    A tensor of temperatures broadcasts against the logits. The derivatives are the
+    moments of the Gumbel-Softmax.
     """
-    temperature = torch.as_tensor(temperature, dtype=torch.float64, device=logits.device)
+    temperature = torch.as_tensor(temperature, dtype=torch.float64,
+                                  device=logits.device)
     logits, c = torch.broadcast_tensors(logits, temperature)
     c = c[..., 0]
     large = torch.where(c > 1, c, 1.0)
@@ -69,8 +70,8 @@ def mean_weights(
 def mixing_entropy(
     logits: Float[Tensor, "*batch K"], temperature: float | int | Float[Tensor, "*t"]
 ) -> Float[Tensor, "*out"]:
-    """E[-Σ_k γ_k ln γ_k] in nats, from 0 (one candidate at a time) to ln K (all alike); exact to
-    1e-12 in float64."""
+    """E[-Σ_k γ_k ln γ_k] in nats, from 0 (one candidate at a time) to ln K (all alike);
+    exact to 1e-12 in float64."""
     c = torch.as_tensor(temperature, dtype=torch.float64, device=logits.device)
     c = c.expand((*torch.broadcast_shapes(logits.shape, c.shape)[:-1], 1))
     slope = torch.func.grad(lambda c: expected_max(logits, c).sum())(c)
@@ -78,18 +79,20 @@ def mixing_entropy(
 
 # %% ../../nbs/distributions/05_gumbel_softmax_moments.ipynb #c3bed944
 def differential_entropy(
-    logits: Float[Tensor, "*batch K"], temperature: float | int | Float[Tensor, "*t"], *,
-                         simplex: bool = True
+    logits: Float[Tensor, "*batch K"], temperature: float | int | Float[Tensor, "*t"],
+                         *, simplex: bool = True
 ) -> Float[Tensor, "*out"]:
-    """Differential entropy in nats of γ on the simplex, or of the log-ratios ln γ_i/γ_K; no
-    measure of structure."""
+    """Differential entropy in nats of γ on the simplex, or of the log-ratios ln
+    γ_i/γ_K; no measure of structure."""
     K = logits.shape[-1]
     temperature = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
-    c = temperature.expand((*torch.broadcast_shapes(logits.shape, temperature.shape)[:-1],
+    c = temperature.expand((
+        *torch.broadcast_shapes(logits.shape, temperature.shape)[:-1],
                             1))[..., 0]
     entropy = K * sum(1 / j for j in range(1, K)) - math.lgamma(K) - (K - 1) * c.log()
     if simplex:
-        mean_log = logits.sum(-1) + K * ((1 + c) * _EULER - expected_max(logits, temperature))
+        mean_log = logits.sum(-1) + K * (
+            (1 + c) * _EULER - expected_max(logits, temperature))
         entropy = entropy + mean_log / c
     return entropy.to(logits.dtype)
 
@@ -98,18 +101,20 @@ def kl_any_temperature(
     q_logits: Float[Tensor, "*q K"], q_temperature: float | int | Float[Tensor, "*s"],
     p_logits: Float[Tensor, "*p K"], p_temperature: float | int | Float[Tensor, "*t"],
 ) -> Float[Tensor, "*out"]:
-    """KL(q‖p) in nats of Gumbel-Softmax distributions of two temperatures, which broadcast against
-    the logits.
+    """KL(q‖p) in nats of Gumbel-Softmax distributions of two temperatures, which
+    broadcast against the logits.
 
-    Absolute error about 1e-11 of max(1, logits) in float64. For equal ones `kl_equal_temperature`
-    is faster.
+    Absolute error about 1e-11 of max(1, logits) in float64. For equal ones
+    `kl_equal_temperature` is faster.
     """
     K = q_logits.shape[-1]
-    r = torch.as_tensor(p_temperature, dtype=q_logits.dtype, device=q_logits.device) / q_temperature
+    r = torch.as_tensor(p_temperature, dtype=q_logits.dtype,
+                        device=q_logits.device) / q_temperature
     b, r = torch.broadcast_tensors(p_logits - r * q_logits, r)
     r = r[..., 0]
     large, small = torch.where(r > 1, r, 1.0), torch.where(r > 1, 1.0, r)
-    forward, backward = _maximum(b, -small), large * _maximum(b / large[..., None], 1 / large,
+    forward, backward = _maximum(b, -small), large * _maximum(
+        b / large[..., None], 1 / large,
                                                               reverse=True)
     psi = sum(1 / j for j in range(1, K)) - _EULER
     best = torch.where(r > 1, backward, forward) - psi - (2 - r) * _EULER

@@ -19,20 +19,24 @@ from torch.utils._pytree import tree_leaves
 from bstruct.evidence.core import Evidence, GaussianPrior, Target, to_weights
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #930bf952
-def linear_log_evidence(features: Float[Tensor, "n d"], targets: Float[Tensor, "n *outputs"], *,
+def linear_log_evidence(features: Float[Tensor, "n d"],
+                        targets: Float[Tensor, "n *outputs"], *,
                         precision: float | Float[Tensor, " d"],
                         noise_variance: float | Tensor) -> Float[Tensor, ""]:
-    """ln p(targets | features) in nats of y = features·w + noise, w ~ N(0, precision⁻¹);
-    differentiable, vmappable.
+    """ln p(targets | features) in nats of y = features·w + noise, w ~ N(0,
+    precision⁻¹); differentiable, vmappable.
 
     Several output columns are independent given the features, and their evidences add.
     """
     n, d = features.shape
     y = targets.reshape(n, -1)
-    psi = features / torch.as_tensor(precision, dtype=features.dtype, device=features.device).sqrt()
-    noise = torch.as_tensor(noise_variance, dtype=features.dtype, device=features.device)
+    psi = features / torch.as_tensor(precision, dtype=features.dtype,
+                                     device=features.device).sqrt()
+    noise = torch.as_tensor(noise_variance, dtype=features.dtype,
+                            device=features.device)
     gram = (psi.mT @ psi if d <= n else psi @ psi.mT) / noise
-    chol = torch.linalg.cholesky(gram + torch.eye(min(n, d), dtype=gram.dtype, device=gram.device))
+    chol = torch.linalg.cholesky(
+        gram + torch.eye(min(n, d), dtype=gram.dtype, device=gram.device))
     if d <= n:
         m = torch.cholesky_solve(psi.mT @ y / noise, chol)
         fit = ((y - psi @ m) ** 2).sum() / noise + (m * m).sum()
@@ -54,36 +58,40 @@ def linear_posterior(features: Float[Tensor, "n d"], targets: Float[Tensor, " n"
     return mean[:, 0], matrix
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #13ed785b
-def linear_evidence(features: Float[Tensor, "n *d"], targets: Float[Tensor, "m *outputs"], *,
-                    precision: float | Tensor, noise_variance: float | Tensor) -> Evidence:
-    """The exact evidence of a linear-Gaussian model, as `Evidence` (nats, no error); `precision`
-    one number or [d].
+def linear_evidence(features: Float[Tensor, "n *d"],
+                    targets: Float[Tensor, "m *outputs"], *, precision: float | Tensor,
+                    noise_variance: float | Tensor) -> Evidence:
+    """The exact evidence of a linear-Gaussian model, as `Evidence` (nats, no error);
+    `precision` one number or [d].
 
-    Raises ValueError for shapes that do not fit, for NaN, and for a precision or noise variance
-    that is not > 0.
+    Raises ValueError for shapes that do not fit, for NaN, and for a precision or noise
+    variance that is not > 0.
     """
     if features.dim() != 2 or targets.shape[:1] != features.shape[:1]:
-        raise ValueError(f"{tuple(features.shape)} features and {tuple(targets.shape)} targets; "
-                         "give features of [n, d] and as many rows of targets")
+        raise ValueError(f"{tuple(features.shape)} features and {tuple(targets.shape)} "
+                         "targets; give features of [n, d] and as many rows of targets")
     if torch.as_tensor(precision).shape not in ((), (1,), features.shape[1:]):
-        raise ValueError(f"precision has shape {tuple(torch.as_tensor(precision).shape)}; "
-                         f"give a number, or {features.shape[1]} of them")
+        raise ValueError("precision has shape "
+                         f"{tuple(torch.as_tensor(precision).shape)}; give a number, "
+                         f"or {features.shape[1]} of them")
     if not bool(features.isfinite().all() and targets.isfinite().all()):
-        raise ValueError("features or targets are NaN or infinite; drop or fill those rows")
+        raise ValueError("features or targets are NaN or infinite; drop or fill "
+                         "those rows")
     for name, value in (("precision", precision), ("noise_variance", noise_variance)):
         if not bool((torch.as_tensor(value) > 0).all()):
             raise ValueError(f"{name} is {value}; it must be positive")
     features, targets = features.double(), targets.double()
     value = linear_log_evidence(features, targets, precision=precision,
                                 noise_variance=noise_variance)
-    return Evidence(float(value), method="closed form", diagnostics={"weights": features.shape[1]})
+    return Evidence(float(value), method="closed form",
+                    diagnostics={"weights": features.shape[1]})
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #b8a850f3
-def integrate_output(features: Callable[[dict], Tensor], targets: Float[Tensor, "n *outputs"], *,
-                     precision: float | Tensor,
+def integrate_output(features: Callable[[dict], Tensor],
+                     targets: Float[Tensor, "n *outputs"], *, precision: float | Tensor,
                      noise_variance: float | Tensor) -> Callable[[dict], Tensor]:
-    """The log-likelihood of the hidden weights alone, in nats, where `features(weights)` [n, d]
-    feeds a linear output."""
+    """The log-likelihood of the hidden weights alone, in nats, where
+    `features(weights)` [n, d] feeds a linear output."""
     def log_likelihood(weights: dict[str, Tensor]) -> Tensor:
         return linear_log_evidence(features(weights), targets, precision=precision,
                                    noise_variance=noise_variance)
@@ -97,11 +105,11 @@ _LINEAR = set("""_to_copy _unsafe_view add add_ alias as_strided cat clone const
 _PRODUCTS = {"mul", "mul_", "mm", "bmm", "mv", "dot", "vdot"}
 _FUSED = {"addmm": (1, 2), "addmv": (1, 2), "baddbmm": (1, 2), "addcmul": (1, 2),
           "convolution": (0, 1)}
-_FIRST = {"div": 0, "div_": 0, "index": 0, "index_select": 0, "gather": 0, "embedding": 0,
-          "linalg_solve_triangular": 1,
+_FIRST = {"div": 0, "div_": 0, "index": 0, "index_select": 0, "gather": 0,
+          "embedding": 0, "linalg_solve_triangular": 1,
           "cholesky_solve": 0}  # linear in one argument, if the others are data
-_SHAPES = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones",
-           "new_full", "new_empty"}
+_SHAPES = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros",
+           "new_ones", "new_full", "new_empty"}
 
 
 def _rule(name: str, degrees: list[float], args: tuple) -> float:
@@ -115,17 +123,19 @@ def _rule(name: str, degrees: list[float], args: tuple) -> float:
         return sum(degrees)
     if name in _FUSED:
         a, b = _FUSED[name]
-        return max(degrees[a] + degrees[b], *(d for i, d in enumerate(degrees) if i not in (a, b)))
+        return max(degrees[a] + degrees[b], *(d for i, d in enumerate(degrees)
+                                              if i not in (a, b)))
     if name in _FIRST and sum(degrees) == degrees[_FIRST[name]]:
         return top
-    if name == "pow" and isinstance(args[1], (int, float)) and args[1] > 0 and args[1] % 1 == 0:
+    if name == "pow" and isinstance(
+        args[1], (int, float)) and args[1] > 0 and args[1] % 1 == 0:
         return degrees[0] * args[1]
     return 2 * top if name == "mse_loss" else math.inf
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #e1f2d47a
 class _Degrees(TorchDispatchMode):
-    """Watches operations, and notes for each tensor its degree as a polynomial of the tensors in
-    `of`."""
+    """Watches operations, and notes for each tensor its degree as a polynomial of the
+    tensors in `of`."""
 
     def __init__(self, of: list[Tensor]):
         super().__init__()
@@ -140,7 +150,8 @@ class _Degrees(TorchDispatchMode):
 
     def degree(self, tree) -> float:
         tensors = (x for x in tree_leaves(tree) if isinstance(x, Tensor))
-        return max((self.known.get(x.untyped_storage()._cdata, 0.0) for x in tensors), default=0.0)
+        return max((self.known.get(x.untyped_storage()._cdata, 0.0) for x in tensors),
+                   default=0.0)
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         name, every = operation._schema.name.removeprefix("aten::"), [
@@ -154,8 +165,8 @@ class _Degrees(TorchDispatchMode):
 
 
 def _degree(target: Target, names: list[str]) -> float:
-    """A bound of the log-likelihood's degree in the named weights; infinity where it is not seen
-    to be a polynomial."""
+    """A bound of the log-likelihood's degree in the named weights; infinity where it is
+    not seen to be a polynomial."""
     somewhere = torch.linspace(-1, 1, target.size, dtype=target.prior.dtype)
     weights = {k: w.clone() for k, w in to_weights(target.prior, somewhere).items()}
     watch = _Degrees([weights[k] for k in names])
@@ -169,10 +180,14 @@ def _degree(target: Target, names: list[str]) -> float:
 
 def _looks_quadratic(target: Target, names: list[str], generator: torch.Generator,
                      tolerance: float = 1e-9) -> bool:
-    "Whether third and fourth differences vanish along a few lines (relative tolerance)."
-    steps = torch.arange(-2.0, 3.0, dtype=target.prior.dtype, device=target.prior.device)[:, None]
-    differences = torch.tensor([[-1.0, 2, 0, -2, 1], [1, -4, 6, -4, 1]], dtype=target.prior.dtype)
-    start, way = (to_weights(target.prior, target.draw(generator, 4, 1)) for _ in range(2))
+    """Whether third and fourth differences vanish along a few lines (relative
+    tolerance)."""
+    steps = torch.arange(-2.0, 3.0, dtype=target.prior.dtype,
+                         device=target.prior.device)[:, None]
+    differences = torch.tensor([[-1.0, 2, 0, -2, 1], [1, -4, 6, -4, 1]],
+                               dtype=target.prior.dtype)
+    start, way = (to_weights(target.prior, target.draw(generator, 4, 1))
+                  for _ in range(2))
     moved = {k: w + steps.reshape(-1, *[1] * (w.dim() - 2)) * float(k in names) * way[k]
              for k, w in start.items()}
     values = torch.func.vmap(target.likelihood)(
@@ -182,8 +197,8 @@ def _looks_quadratic(target: Target, names: list[str], generator: torch.Generato
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #c45fcf3b
 def quadratic_names(target: Target, generator: torch.Generator) -> list[str]:
-    """The weights in which, jointly, the log-likelihood is computed as a quadratic, whatever the
-    others are."""
+    """The weights in which, jointly, the log-likelihood is computed as a quadratic,
+    whatever the others are."""
     found = []
     for name in reversed(target.prior.shapes):
         more = [*found, name]
@@ -192,27 +207,30 @@ def quadratic_names(target: Target, generator: torch.Generator) -> list[str]:
     return found
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #9825666f
-def _by_points(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Value, gradient and Hessian at zero of a quadratic f, whose gradient is affine: from
-    gradients at n + 1 points."""
+def _by_points(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor,
+                                                                 Tensor]:
+    """Value, gradient and Hessian at zero of a quadratic f, whose gradient is affine:
+    from gradients at n + 1 points."""
     gradients, values = torch.func.vmap(torch.func.grad_and_value(f))(
         torch.cat([torch.zeros_like(unit[:1]), unit]))
     return values[0], gradients[0], gradients[1:] - gradients[0]
 
 
-def _by_tangents(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor, Tensor]:
-    """The same by forward differentiation: slower, and without a second batch axis, which some
-    losses of torch refuse."""
+def _by_tangents(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor,
+                                                                   Tensor]:
+    """The same by forward differentiation: slower, and without a second batch axis,
+    which some losses of torch refuse."""
     def both(v):
         g, value = torch.func.grad_and_value(f)(v)
         return g, (g, value)
-    hessian, (g, value) = torch.func.jacfwd(both, has_aux=True)(torch.zeros_like(unit[0]))
+    hessian, (g, value) = torch.func.jacfwd(both, has_aux=True)(
+        torch.zeros_like(unit[0]))
     return value, g, hessian
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #8b7b47ed
 def integrate_quadratic(target: Target, names: list[str]) -> Target:
-    """The target over the other weights, the quadratic ones integrated out; exact, vmappable,
-    differentiable."""
+    """The target over the other weights, the quadratic ones integrated out; exact,
+    vmappable, differentiable."""
     def part(keys):
         p = target.prior.precision
         return GaussianPrior({k: target.prior.shapes[k] for k in keys},
@@ -223,7 +241,8 @@ def integrate_quadratic(target: Target, names: list[str]) -> Target:
     unit = torch.eye(inner.size, dtype=inner.dtype)
 
     def log_likelihood(weights, expand=_by_points):
-        value, g, hessian = expand(lambda v: target.likelihood(weights | to_weights(inner, v)),
+        value, g, hessian = expand(
+            lambda v: target.likelihood(weights | to_weights(inner, v)),
                                    unit)
         chol, bad = torch.linalg.cholesky_ex(unit - 0.5 * (hessian + hessian.mT))
         y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
@@ -233,7 +252,8 @@ def integrate_quadratic(target: Target, names: list[str]) -> Target:
 
     reduced = Target(log_likelihood, outer)
     try:
-        torch.func.vmap(reduced.log_likelihood)(torch.zeros(2, outer.size, dtype=outer.dtype))
+        torch.func.vmap(reduced.log_likelihood)(
+            torch.zeros(2, outer.size, dtype=outer.dtype))
     except RuntimeError:
         return Target(lambda weights: log_likelihood(weights, _by_tangents), outer)
     return reduced

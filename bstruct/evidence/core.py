@@ -39,12 +39,12 @@ def _number(x) -> Any:
 # %% ../../nbs/evidence/01_core.ipynb #ba43c544
 @dataclass(frozen=True)
 class Scope:
-    """What a log evidence is of: rows `first` to `last` of `total` (from 1), in so many `orders`,
-    by which `fit`.
+    """What a log evidence is of: rows `first` to `last` of `total` (from 1), in so many
+    `orders`, by which `fit`.
 
-    `kind`: "prequential", given the rows before, or "integral", over the weights. `detail` is told,
-    but does not decide whether two numbers are on one scale. Raises ValueError for rows that are
-    not there and an unknown kind.
+    `kind`: "prequential", given the rows before, or "integral", over the weights.
+    `detail` is told, but does not decide whether two numbers are on one scale. Raises
+    ValueError for rows that are not there and an unknown kind.
     """
 
     first: int
@@ -57,8 +57,8 @@ class Scope:
 
     def __post_init__(self):
         if not 1 <= self.first <= self.last <= self.total:
-            raise ValueError(f"rows {self.first} to {self.last} of {self.total}: 1 <= first <= "
-                             "last <= total is needed")
+            raise ValueError(f"rows {self.first} to {self.last} of {self.total}: 1 <= "
+                             "first <= last <= total is needed")
         if self.kind not in ("prequential", "integral"):
             raise ValueError(f"kind is {self.kind!r}: take 'prequential' or 'integral'")
 
@@ -69,10 +69,13 @@ class Scope:
 
     @property
     def scale(self) -> str:
-        "In words, without the detail: what two numbers must have in common to be compared."
-        given = " given the rows before" if self.kind == "prequential" and self.first > 1 else ""
+        """In words, without the detail: what two numbers must have in common to be
+        compared."""
+        given = (" given the rows before" if self.kind == "prequential"
+                 and self.first > 1 else "")
         often = f", mean of {self.orders} orders" if self.orders > 1 else ""
-        return f"rows {self.first}-{self.last} of {self.total}{given}{often}, by {self.fit}"
+        return (f"rows {self.first}-{self.last} of {self.total}{given}{often}, by "
+                f"{self.fit}")
 
     def __str__(self) -> str:
         return f"{self.scale}, {self.detail}" if self.detail else self.scale
@@ -80,9 +83,9 @@ class Scope:
 # %% ../../nbs/evidence/01_core.ipynb #1fdb0667
 @dataclass(frozen=True)
 class Data:
-    """Which data an evidence is of: a digest of the `rows`, with the target as it was given; the
-    `transform` of the target that is predicted, and the sum over rows of ln |dt/dy|, nats (None:
-    not known)."""
+    """Which data an evidence is of: a digest of the `rows`, with the target as it was
+    given; the `transform` of the target that is predicted, and the sum over rows of ln
+    |dt/dy|, nats (None: not known)."""
 
     rows: str
     transform: str = ""
@@ -93,8 +96,9 @@ class Data:
 class Evidence:
     """An estimate of ln p(y|X) in nats with its standard error.
 
-    `ess` is None where nothing was sampled; `diagnostics["reason"]` says why an estimate is not
-    `reliable`; `of` says of which rows and by which fit it is, `data` which data they are.
+    `ess` is None where nothing was sampled; `diagnostics["reason"]` says why an
+    estimate is not `reliable`; `of` says of which rows and by which fit it is, `data`
+    which data they are.
     """
 
     value: float
@@ -108,25 +112,28 @@ class Evidence:
     data: Data | None = None
 
     def __str__(self) -> str:
-        notes = [self.method] + ([f"ESS {self.ess:.0f}"] if self.ess is not None else [])
+        notes = [self.method] + ([f"ESS {self.ess:.0f}"] if self.ess is not None
+                                 else [])
         if not self.reliable:
-            notes.append(f"unreliable: {self.diagnostics.get('reason', 'no reason given')}")
+            notes.append("unreliable: "
+                         f"{self.diagnostics.get('reason', 'no reason given')}")
         known = self.stderr and not math.isnan(self.stderr)
         error = ("" if not known else f" ± {self.stderr:.2g}" if self.stderr < 0.01
                  else f" ± {self.stderr:.2f}")
         of = f" of {self.of}" if self.of else ""
-        return (f"{'≥ ' if self.is_lower_bound else ''}{self.value:.2f}{error} nats{of} "
-                f"({', '.join(notes)})")
+        return (f"{'≥ ' if self.is_lower_bound else ''}{self.value:.2f}{error} "
+                f"nats{of} ({', '.join(notes)})")
 
     def to_dict(self) -> dict:
-        "A dictionary that `json` can write; without `of` and `data` where there is none."
+        """A dictionary that `json` can write; without `of` and `data` where there is
+        none."""
         return _plain({k: v for k, v in asdict(self).items()
                        if k not in ("of", "data") or v is not None})
 
     @classmethod
     def from_dict(cls, d: dict) -> "Evidence":
-        """The inverse of `to_dict`; dictionaries of earlier versions, which have no `of`, are
-        read, too."""
+        """The inverse of `to_dict`; dictionaries of earlier versions, which have no
+        `of`, are read, too."""
         of: dict[str, Any] = {"of": Scope(**d["of"])} if d.get("of") else {}
         of |= {"data": Data(**d["data"])} if d.get("data") else {}
         return cls(**{k: _number(v) if k in ("value", "stderr", "ess") else v
@@ -134,52 +141,59 @@ class Evidence:
 
 
 def one_scale(evidence: Iterable[Evidence]) -> None:
-    """Raise ValueError where two of them are of other rows or by other fits; what does not say
-    passes."""
+    """Raise ValueError where two of them are of other rows or by other fits; what does
+    not say passes."""
     evidence = list(evidence)
     told = [e.of for e in evidence if e.of is not None]
     for of in told:
         if of != told[0]:
-            raise ValueError(f"evidence of {told[0]} is not compared with evidence of {of}: "
+            raise ValueError(f"evidence of {told[0]} is not compared with evidence "
+                             f"of {of}: "
                              "estimate both in one way")
     seen = [e.data for e in evidence if e.data is not None]
     for data in seen:
         if data.rows != seen[0].rows:
-            raise ValueError(f"evidence of other rows, or of another target: the fingerprints are "
-                             f"{seen[0].rows} and {data.rows}; compare on the same data")
+            raise ValueError("evidence of other rows, or of another target: the "
+                             f"fingerprints are {seen[0].rows} and {data.rows}; "
+                             "compare on the same data")
         if data.transform != seen[0].transform:
-            names = " and ".join(repr(d.transform or "as given") for d in (seen[0], data))
-            raise ValueError(f"evidence of transformed targets, {names}: without its Jacobian one "
-                             "is not compared with the other; give log_jacobian, or use one target")
+            names = " and ".join(repr(d.transform or "as given")
+                                 for d in (seen[0], data))
+            raise ValueError(f"evidence of transformed targets, {names}: without its "
+                             "Jacobian one is not compared with the other; give "
+                             "log_jacobian, or use one target")
 
 
 def as_given(evidence: Evidence) -> Evidence:
-    "The evidence of the target as it was given, where the Jacobian is known; else unchanged."
+    """The evidence of the target as it was given, where the Jacobian is known; else
+    unchanged."""
     data = evidence.data
     if data is None or not data.transform or data.log_jacobian is None:
         return evidence
-    return replace(evidence, value=evidence.value + data.log_jacobian, data=Data(data.rows))
+    return replace(evidence, value=evidence.value + data.log_jacobian,
+                   data=Data(data.rows))
 
 # %% ../../nbs/evidence/01_core.ipynb #745d6a07
 def _check_shapes(shapes: dict) -> None:
     for name, shape in shapes.items():
         if not (isinstance(shape, (tuple, list))
                 and all(isinstance(n, (int, np.integer)) for n in shape)):
-            raise ValueError(f"shape of {name!r} is {shape!r}; give a tuple of whole numbers, (3,) "
-                             "for three weights")
+            raise ValueError(f"shape of {name!r} is {shape!r}; give a tuple of whole "
+                             "numbers, (3,) for three weights")
         if any(n < 1 for n in shape):
-            raise ValueError(f"shape of {name!r} is {tuple(shape)}; sizes are 1 at least, leave "
-                             "out an empty weight")
+            raise ValueError(f"shape of {name!r} is {tuple(shape)}; sizes are 1 at "
+                             "least, leave out an empty weight")
 
 # %% ../../nbs/evidence/01_core.ipynb #420f2db1
 @dataclass(frozen=True)
 class GaussianPrior:
-    """W ~ N(0, precision⁻¹) over named weights; `precision` is a number, or one number or tensor
-    per name.
+    """W ~ N(0, precision⁻¹) over named weights; `precision` is a number, or one number
+    or tensor per name.
 
-    `device`: where the likelihood wants its weights; estimators keep their vectors, and draw, on
-    the host. Raises ValueError for a precision ≤ 0, a missing name, or one that does not broadcast
-    to its weight, and for a shape that is no tuple of positive whole numbers.
+    `device`: where the likelihood wants its weights; estimators keep their vectors, and
+    draw, on the host. Raises ValueError for a precision ≤ 0, a missing name, or one
+    that does not broadcast to its weight, and for a shape that is no tuple of positive
+    whole numbers.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -195,8 +209,8 @@ class GaussianPrior:
             raise ValueError(f"precision names {sorted(self.precision)}, not "
                              f"{sorted(self.shapes)}: give each one")
         if not bool(torch.isfinite(self.scale).all() and (self.scale > 0).all()):
-            raise ValueError(f"precision {self.precision} is not finite and positive; for a wide "
-                             "prior use a small one")
+            raise ValueError(f"precision {self.precision} is not finite and positive; "
+                             "for a wide prior use a small one")
 
     @property
     def size(self) -> int:
@@ -207,12 +221,13 @@ class GaussianPrior:
         "The prior standard deviation of each weight, flat."
         parts = []
         for name, shape in self.shapes.items():
-            p = self.precision[name] if isinstance(self.precision, dict) else self.precision
+            p = self.precision[name] if isinstance(
+                self.precision, dict) else self.precision
             p = torch.as_tensor(p, dtype=self.dtype, device="cpu")
             if len(p.shape) > len(shape) or any(
                 a not in (1, b) for a, b in zip(p.shape[::-1], tuple(shape)[::-1])):
-                raise ValueError(f"precision of {name!r} has shape {tuple(p.shape)}, which does "
-                                 f"not fit {tuple(shape)}")
+                raise ValueError(f"precision of {name!r} has shape {tuple(p.shape)}, "
+                                 f"which does not fit {tuple(shape)}")
             parts.append(p.rsqrt().expand(shape).reshape(-1))
         return torch.cat(parts)
 
@@ -220,22 +235,25 @@ class GaussianPrior:
 def to_weights(prior: GaussianPrior, z: Float[Tensor, "*batch n"]) -> dict[str, Tensor]:
     "Named weights of whitened vectors: W = z · scale, cut into shapes."
     if z.shape[-1] != prior.size:
-        raise ValueError(f"a vector of {z.shape[-1]} numbers does not fit {prior.size} weights "
-                         f"{dict(prior.shapes)}")
-    parts = torch.split(z * prior.scale.to(z), [math.prod(s) for s in prior.shapes.values()],
+        raise ValueError(f"a vector of {z.shape[-1]} numbers does not fit {prior.size} "
+                         f"weights {dict(prior.shapes)}")
+    parts = torch.split(z * prior.scale.to(z), [
+        math.prod(s) for s in prior.shapes.values()],
                         dim=-1)
     return {k: p.reshape((*z.shape[:-1], *s)).to(prior.device)
             for (k, s), p in zip(prior.shapes.items(), parts)}
 
 
-def to_vector(prior: GaussianPrior, weights: dict[str, Tensor]) -> Float[Tensor, "*batch n"]:
-    """The inverse of `to_weights`; raises ValueError where a weight is missing or its shape does
-    not fit."""
+def to_vector(prior: GaussianPrior,
+              weights: dict[str, Tensor]) -> Float[Tensor, "*batch n"]:
+    """The inverse of `to_weights`; raises ValueError where a weight is missing or its
+    shape does not fit."""
     for name, shape in prior.shapes.items():
         if name not in weights or tuple(weights[name].shape[-len(shape):] if shape
                                         else ()) != tuple(shape):
             got = tuple(weights[name].shape) if name in weights else "nothing"
-            raise ValueError(f"weight {name!r} has shape {got}, the prior expects {tuple(shape)}")
+            raise ValueError(f"weight {name!r} has shape {got}, the prior expects "
+                             f"{tuple(shape)}")
     flat = [weights[k].reshape(*weights[k].shape[:weights[k].dim() - len(s)], -1)
             for k, s in prior.shapes.items()]
     return torch.cat(flat, -1).cpu() / prior.scale.to(flat[0].dtype)
@@ -248,7 +266,8 @@ def log_standard_normal(z: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]
 # %% ../../nbs/evidence/01_core.ipynb #5a4d456a
 @dataclass(frozen=True)
 class Target:
-    "ln p(y|z) and ln p(y, z) over whitened vectors z of `size` numbers with prior N(0, I)."
+    """ln p(y|z) and ln p(y, z) over whitened vectors z of `size` numbers with prior
+    N(0, I)."""
 
     likelihood: Callable[[dict[str, Tensor]], Tensor]
     prior: GaussianPrior
@@ -269,14 +288,14 @@ class Target:
                          for part in z.split(chunk)]).detach()
         if bool(out.isnan().any()):
             bad = int(out.isnan().sum())
-            raise ValueError(f"log_likelihood is NaN at {bad} of {len(out)} points; mask or clamp "
-                             "inside it")
+            raise ValueError(f"log_likelihood is NaN at {bad} of {len(out)} points; "
+                             "mask or clamp inside it")
         return out
 
     def draw(self, generator: torch.Generator, *shape: int) -> Tensor:
         "Draws of z from the prior, of shape [*shape, n]."
-        return torch.randn(*shape, self.size, generator=generator, dtype=self.prior.dtype,
-                           device=generator.device)
+        return torch.randn(*shape, self.size, generator=generator,
+                           dtype=self.prior.dtype, device=generator.device)
 
 # %% ../../nbs/evidence/01_core.ipynb #3a36a2cc
 def _unchecked(f: Callable) -> Callable:
@@ -296,13 +315,14 @@ def _check_batches(target: Target, z: Float[Tensor, "2 n"]) -> None:
         torch.func.vmap(target.log_likelihood)(z)
     except (RuntimeError, TypeError, ValueError) as e:
         first = str(e).strip().partition("\n")[0].partition(". ")[0]
-        raise ValueError("log_likelihood fails under torch.func.vmap; keep to tensor operations, "
-                         f"without .item(), numpy and `if` on values: {first}") from e
+        raise ValueError("log_likelihood fails under torch.func.vmap; keep to tensor "
+                         "operations, without .item(), numpy and `if` on "
+                         f"values: {first}") from e
 
 # %% ../../nbs/evidence/01_core.ipynb #a5f3153b
 def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
-    """The checked target; raises ValueError for a likelihood that is no real scalar, mixes dtypes
-    or cannot be batched."""
+    """The checked target; raises ValueError for a likelihood that is no real scalar,
+    mixes dtypes or cannot be batched."""
     target = Target(_unchecked(log_likelihood), prior)
     end = torch.linspace(-1, 1, prior.size, dtype=prior.dtype)
     points = torch.stack([torch.zeros_like(end), end])
@@ -321,28 +341,29 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
         if not isinstance(value, Tensor) or value.shape != ():
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(
                 value).__name__
-            raise ValueError(f"log_likelihood returned {got}; sum it over the examples to a "
-                             "scalar tensor")
+            raise ValueError(f"log_likelihood returned {got}; sum it over the "
+                             "examples to a scalar tensor")
         if bool(value.isnan()) or value == float("inf"):
-            raise ValueError(f"log_likelihood is {float(value)} near the prior's mean; it must be "
-                             "a number of nats")
+            raise ValueError(f"log_likelihood is {float(value)} near the prior's mean; "
+                             "it must be a number of nats")
     _check_batches(target, points)
     return target
 
 # %% ../../nbs/evidence/01_core.ipynb #289bc993
 def _check_estimator(name: str, f: Callable) -> None:
     parameters = inspect.signature(f).parameters
-    if list(parameters)[:2] != ["log_likelihood", "prior"] or "generator" not in parameters:
-        raise TypeError(f"{f.__name__} takes {list(parameters)}, not (log_likelihood, prior, *, "
-                        "generator, ...)")
+    if list(parameters)[:2] != [
+        "log_likelihood", "prior"] or "generator" not in parameters:
+        raise TypeError(f"{f.__name__} takes {list(parameters)}, not (log_likelihood, "
+                        "prior, *, generator, ...)")
 
 
 ESTIMATORS: Registry[Callable[..., Evidence]] = Registry("method", _check_estimator)
 
 # %% ../../nbs/evidence/01_core.ipynb #55b402ad
 def register(name: str) -> Callable:
-    """Decorator: make `(log_likelihood, prior, *, generator, **options) -> Evidence` known as
-    `name`."""
+    """Decorator: make `(log_likelihood, prior, *, generator, **options) -> Evidence`
+    known as `name`."""
     return ESTIMATORS.register(name)
 
 
@@ -351,13 +372,14 @@ def methods() -> tuple[str, ...]:
     return tuple(sorted(ESTIMATORS))
 
 
-def estimate(log_likelihood: Callable[[dict[str, Tensor]], Tensor], prior: GaussianPrior, *,
-             method: str, generator: torch.Generator, **options) -> Evidence:
+def estimate(log_likelihood: Callable[[dict[str, Tensor]], Tensor],
+             prior: GaussianPrior, *, method: str, generator: torch.Generator,
+             **options) -> Evidence:
     """ln ∫ exp(log_likelihood(W)) N(W; 0, precision⁻¹) dW in nats, by the named method.
 
-    `log_likelihood` maps named weights to a scalar tensor in nats with every constant, and must
-    work under vmap. Raises ValueError for an unknown method or option, and for a likelihood that is
-    no number.
+    `log_likelihood` maps named weights to a scalar tensor in nats with every constant,
+    and must work under vmap. Raises ValueError for an unknown method or option, and for
+    a likelihood that is no number.
     """
     call = ESTIMATORS[method]
     shared = ("log_likelihood", "prior", "generator")

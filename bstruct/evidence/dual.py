@@ -19,16 +19,18 @@ from torch import Tensor
 from torch.func import jacrev, jvp, vmap
 
 from bstruct.core.refusals import unknown
-from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, register, to_weights
+from bstruct.evidence.core import (
+    Evidence, GaussianPrior, Target, make_target, register, to_weights)
 from bstruct.structure.variable import Tensors
 
 # %% ../../nbs/evidence/17_dual.ipynb #d2f7c2f6
-def likelihood_roots(outputs: Float[Tensor, "M n C"], likelihood: str) -> Float[Tensor, "M n R C"]:
-    """Sᵀ of each row with S Sᵀ = -∂² ln p(y | outputs): gaussian (of unit noise), bernoulli or
-    categorical.
+def likelihood_roots(outputs: Float[Tensor, "M n C"],
+                     likelihood: str) -> Float[Tensor, "M n R C"]:
+    """Sᵀ of each row with S Sᵀ = -∂² ln p(y | outputs): gaussian (of unit noise),
+    bernoulli or categorical.
 
-    R is C for Gaussian noise, 1 for bernoulli, C - 1 for categorical. Raises ValueError for another
-    name.
+    R is C for Gaussian noise, 1 for bernoulli, C - 1 for categorical. Raises ValueError
+    for another name.
     """
     C = outputs.shape[-1]
     if likelihood == "gaussian":
@@ -38,7 +40,8 @@ def likelihood_roots(outputs: Float[Tensor, "M n C"], likelihood: str) -> Float[
         p = outputs.sigmoid()
         return (p * (1 - p)).clamp_min(1e-12).sqrt()[..., None]
     if likelihood != "categorical":
-        raise unknown("likelihood", likelihood, ("gaussian", "bernoulli", "categorical"))
+        raise unknown("likelihood", likelihood,
+                      ("gaussian", "bernoulli", "categorical"))
     p = outputs.softmax(-1)
     q = p.clamp_min(1e-12).sqrt()
     q = q / q.norm(dim=-1, keepdim=True)
@@ -52,8 +55,8 @@ def likelihood_roots(outputs: Float[Tensor, "M n C"], likelihood: str) -> Float[
 class Tap(NamedTuple):
     """What one weight tensor of M networks meets in n rows with C outputs.
 
-    columns: [M, n, C, h], the outputs by z = a W + b. inputs: [M, n, a] for W; None for b, and for
-    a tensor whose Jacobian, flattened, is `columns` itself.
+    columns: [M, n, C, h], the outputs by z = a W + b. inputs: [M, n, a] for W; None for
+    b, and for a tensor whose Jacobian, flattened, is `columns` itself.
     """
 
     columns: Tensor
@@ -63,8 +66,8 @@ class Tap(NamedTuple):
 def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
                    others: tuple[Mapping[str, Tap], Tensor]
                    | None = None) -> dict[str, Float[Tensor, "M N N2"]]:
-    """Sᵀ J_k J'_kᵀ S' of every tensor, N = n·R lines; `others`, taps and roots of other rows, make
-    the J' and S'.
+    """Sᵀ J_k J'_kᵀ S' of every tensor, N = n·R lines; `others`, taps and roots of other
+    rows, make the J' and S'.
 
     Tensors that share columns, as a weight and its bias do, share the product of them.
     Differentiable.
@@ -96,14 +99,17 @@ def _rooted(roots: Float[Tensor, "M n R C"],
 # %% ../../nbs/evidence/17_dual.ipynb #0ac01f11
 def jacobian_taps(outputs: Callable[[dict[str, Tensor]], Tensor],
                   weights: Tensors) -> dict[str, Tap]:
-    """Taps of explicit Jacobians: `outputs` maps the weights of one network to [n, C], `weights`
-    are of M networks."""
+    """Taps of explicit Jacobians: `outputs` maps the weights of one network to [n, C],
+    `weights` are of M networks."""
     found = vmap(jacrev(outputs))(dict(weights))
-    return {name: Tap(j.flatten(3) if j.ndim > 3 else j[..., None]) for name, j in found.items()}
+    return {name: Tap(j.flatten(3) if j.ndim > 3 else j[..., None])
+            for name, j in found.items()}
 
 # %% ../../nbs/evidence/17_dual.ipynb #d1fde02e
-def weight_gram(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"]) -> Float[Tensor, "M P P"]:
-    "Jᵀ S Sᵀ J over all weights, in the order of the taps; it forms the Jacobian of these rows."
+def weight_gram(taps: Mapping[str, Tap],
+                roots: Float[Tensor, "M n R C"]) -> Float[Tensor, "M P P"]:
+    """Jᵀ S Sᵀ J over all weights, in the order of the taps; it forms the Jacobian of
+    these rows."""
     parts = []
     for tap in taps.values():
         d = roots @ tap.columns
@@ -114,19 +120,22 @@ def weight_gram(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"]) -> Flo
     return full.mT @ full
 
 
-def half_log_det_of_weights(gram: Float[Tensor, "M P P"], log_precision: Float[Tensor, "M P"],
+def half_log_det_of_weights(gram: Float[Tensor, "M P P"],
+                            log_precision: Float[Tensor, "M P"],
                             log_noise: Float[Tensor, "M"]) -> Float[Tensor, "M"]:
-    "½ ln|Λ + Jᵀ S Sᵀ J/σ²| - ½ ln|Λ| in nats from `weight_gram`; `log_precision` of every weight."
+    """½ ln|Λ + Jᵀ S Sᵀ J/σ²| - ½ ln|Λ| in nats from `weight_gram`; `log_precision` of
+    every weight."""
     scale = (-0.5 * log_precision).exp()
-    inner = gram * scale[:, :, None] * scale[:, None, :] * (-log_noise).exp()[:, None, None]
+    inner = gram * scale[:, :, None] * scale[:, None, :] * (
+        -log_noise).exp()[:, None, None]
     unit = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     return torch.linalg.cholesky(unit + inner).diagonal(dim1=1, dim2=2).log().sum(1)
 
 # %% ../../nbs/evidence/17_dual.ipynb #086b857d
 def half_log_det(kernels: Tensors, log_precision: Tensors,
                  log_noise: Float[Tensor, "M"]) -> Float[Tensor, "M"]:
-    """½ ln|I + Σ_k K_k/(λ_k σ²)| in nats; kernels [M, N, N], or [M, q] eigenvalues, whose tensors
-    count one by one."""
+    """½ ln|I + Σ_k K_k/(λ_k σ²)| in nats; kernels [M, N, N], or [M, q] eigenvalues,
+    whose tensors count one by one."""
     scale = {k: (-log_precision[k] - log_noise).exp() for k in kernels}
     if next(iter(kernels.values())).ndim == 2:
         return 0.5 * cast(Tensor, sum((v * scale[k][:, None]).log1p().sum(1)
@@ -136,8 +145,9 @@ def half_log_det(kernels: Tensors, log_precision: Tensors,
     return torch.linalg.cholesky(total + unit).diagonal(dim1=1, dim2=2).log().sum(1)
 
 # %% ../../nbs/evidence/17_dual.ipynb #1abc5d7b
-def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], rows: Int[Tensor, "m"],
-            n: int) -> tuple[dict[str, Tap], Float[Tensor, "M m R C"]]:
+def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
+            rows: Int[Tensor, "m"], n: int) -> tuple[dict[str, Tap],
+                                                     Float[Tensor, "M m R C"]]:
     "Taps and roots of the chosen rows, each counted n/m times."
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, rows]
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
@@ -147,9 +157,10 @@ def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"], rows: Int[
 
 
 def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
-               index: Int[Tensor, "B m"]) -> tuple[dict[str, Tap], Float[Tensor, "MB m R C"]]:
-    """Taps and roots of B blocks of rows as M·B models: the sum of their log determinants is that
-    of F."""
+               index: Int[Tensor, "B m"]) -> tuple[dict[str, Tap],
+                                                   Float[Tensor, "MB m R C"]]:
+    """Taps and roots of B blocks of rows as M·B models: the sum of their log
+    determinants is that of F."""
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, index].flatten(0, 1)
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
     few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs))
@@ -159,7 +170,8 @@ def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 # %% ../../nbs/evidence/17_dual.ipynb #7bfbb42e
 def kronecker(taps: Mapping[str, Tap],
               roots: Float[Tensor, "M n R C"]) -> dict[str, Float[Tensor, "M q"]]:
-    "Eigenvalues of AᵀA/n ⊗ (SᵀD)ᵀSᵀD for every tensor, as `half_log_det` takes them; q = a·h."
+    """Eigenvalues of AᵀA/n ⊗ (SᵀD)ᵀSᵀD for every tensor, as `half_log_det` takes them;
+    q = a·h."""
     spectra, found = {}, {}
     for name, tap in taps.items():
         if id(tap.columns) not in spectra:
@@ -175,8 +187,8 @@ def kronecker(taps: Mapping[str, Tap],
 # %% ../../nbs/evidence/17_dual.ipynb #9d0e15fe
 def effective_numbers(kernels: Tensors, log_precision: Tensors,
                       log_noise: Float[Tensor, "M"]) -> dict[str, Tensor]:
-    """γ_k [M], the number of weights of each tensor that the data determine; kernels as for
-    `half_log_det`."""
+    """γ_k [M], the number of weights of each tensor that the data determine; kernels as
+    for `half_log_det`."""
     scale = {k: (-log_precision[k] - log_noise).exp() for k in kernels}
     if next(iter(kernels.values())).ndim == 2:
         parts = {k: v * scale[k][:, None] for k, v in kernels.items()}
@@ -189,11 +201,11 @@ def effective_numbers(kernels: Tensors, log_precision: Tensors,
 
 def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] | None,
                 rows: int) -> tuple[dict[str, Tensor], Float[Tensor, "M"] | None]:
-    """One step of M: ln λ_k from γ_k and ‖w_k‖², and ln σ² from the residual sum of squares (None:
-    no noise).
+    """One step of M: ln λ_k from γ_k and ‖w_k‖², and ln σ² from the residual sum of
+    squares (None: no noise).
 
-    ln λ stays within -6 and 14, and at least a twentieth of the rows count as free, so that no fit
-    runs to σ = 0.
+    ln λ stays within -6 and 14, and at least a twentieth of the rows count as free, so
+    that no fit runs to σ = 0.
     """
     log_precision = {k: ((g + 1e-6) / (squares[k] + 1e-9)).log().clamp(-6, 14)
                      for k, g in gamma.items()}
@@ -229,19 +241,22 @@ def _pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 # %% ../../nbs/evidence/17_dual.ipynb #69b9e012
 def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
                      log_precision: Tensors, log_noise: Float[Tensor, "M"],
-                     kernels: Tensors | None = None) -> Callable[[Tensors], dict[str, Tensor]]:
-    """The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]}; one Cholesky
-    factor of N lines, of `kernels` where they are known."""
+                     kernels: Tensors | None = None) -> Callable[[Tensors],
+                                                                 dict[str, Tensor]]:
+    """The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]};
+    one Cholesky factor of N lines, of `kernels` where they are known."""
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
     kernels = tensor_kernels(taps, roots) if kernels is None else kernels
     bend = (-log_noise)[:, None].exp()
-    total = cast(Tensor, sum(v * (prior[k] * bend)[..., None] for k, v in kernels.items()))
+    total = cast(Tensor, sum(v * (prior[k] * bend)[..., None]
+                             for k, v in kernels.items()))
     factor = torch.linalg.cholesky(
         total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
 
     def solve(u: Tensors) -> dict[str, Tensor]:
         first = {k: prior[k] * u[k].flatten(1) for k in taps}
-        inner = torch.cholesky_solve(_push(taps, roots, first)[..., None], factor)[..., 0]
+        inner = torch.cholesky_solve(_push(taps, roots, first)[..., None],
+                                     factor)[..., 0]
         back = _pull(taps, roots, inner * bend)
         return {k: first[k] - prior[k] * back[k] for k in taps}
 
@@ -253,20 +268,25 @@ def missing_term(v: Tensors, weights: Tensors, log_precision: Tensors,
                                                   Float[Tensor, "M"]]:
     """What dQ/dh has beyond ∂Q/∂h at a mode: by ln λ_k of every tensor, and by ln σ².
 
-    v: H⁻¹ ∂Q/∂W; data_gradient: ∂ ln p(y | f)/∂W; both {tensor: [M, ...]} like the weights.
+    v: H⁻¹ ∂Q/∂W; data_gradient: ∂ ln p(y | f)/∂W; both {tensor: [M, ...]} like the
+    weights.
     """
     inner = lambda a, b: (a.flatten(1) * b.flatten(1)).sum(1)
-    by_precision = {k: -log_precision[k].exp() * inner(weights[k], v[k]) for k in weights}
-    return by_precision, -cast(Tensor, sum(inner(v[k], data_gradient[k]) for k in weights))
+    by_precision = {k: -log_precision[k].exp() * inner(weights[k], v[k])
+                    for k in weights}
+    return by_precision, -cast(
+        Tensor, sum(inner(v[k], data_gradient[k]) for k in weights))
 
 # %% ../../nbs/evidence/17_dual.ipynb #f7c31ccb
-_TOLD = 0.1  # nats: a spread of log weights, or a width of the interval, that counts as nothing
+# nats: a spread of log weights, or a width of the interval, that counts as nothing
+_TOLD = 0.1
 
 
 def _parts(prior: GaussianPrior, z: Float[Tensor, "*M P"]) -> dict[str, Tensor]:
     "Whitened vectors cut into the shapes of the weights."
     pieces = z.split([math.prod(s) for s in prior.shapes.values()], -1)
-    return {k: p.reshape(*z.shape[:-1], *s) for (k, s), p in zip(prior.shapes.items(), pieces)}
+    return {k: p.reshape(*z.shape[:-1], *s)
+            for (k, s), p in zip(prior.shapes.items(), pieces)}
 
 
 def _flat(parts: Tensors) -> Float[Tensor, "M P"]:
@@ -274,17 +294,20 @@ def _flat(parts: Tensors) -> Float[Tensor, "M P"]:
 
 
 def _head_roots(head: Callable, out: Tensor) -> Float[Tensor, "n C C"]:
-    """Sᵀ of each row from the second derivatives of the head; ValueError where it joins rows or is
-    not concave."""
+    """Sᵀ of each row from the second derivatives of the head; ValueError where it joins
+    rows or is not concave."""
     C = out[0].numel()
-    bend = lambda v: -jvp(torch.func.grad(head), (out,), (v.reshape(out.shape),))[1].reshape(-1, C)
+    bend = lambda v: -jvp(torch.func.grad(head), (out,),
+                          (v.reshape(out.shape),))[1].reshape(-1, C)
     unit = torch.eye(C, dtype=out.dtype, device=out.device)
     blocks = torch.stack([bend(u.expand(len(out), C)) for u in unit], -1)
     probe = torch.linspace(-1, 1, out.numel(), dtype=out.dtype,
                            device=out.device).sin().reshape(-1, C)
-    if not torch.allclose(bend(probe), (blocks @ probe[..., None])[..., 0], rtol=1e-6, atol=1e-9):
-        raise ValueError("the head joins rows: its second derivatives across them are not 0; give "
-                         "outputs of [n, ...] whose log-likelihood is a sum over the first axis")
+    if not torch.allclose(bend(probe), (blocks @ probe[..., None])[..., 0], rtol=1e-6,
+                          atol=1e-9):
+        raise ValueError("the head joins rows: its second derivatives across them are "
+                         "not 0; give outputs of [n, ...] whose log-likelihood is a "
+                         "sum over the first axis")
     values, vectors = torch.linalg.eigh(0.5 * (blocks + blocks.mT))
     return (vectors * values.clamp_min(0).sqrt()[:, None, :]).mT
 
@@ -298,11 +321,13 @@ class _Whitened:
         self.outputs = lambda parts: outputs(
             {k: (v * scale[k]).to(device) for k, v in parts.items()}).cpu()
 
-    def local(self, z: Float[Tensor, "M P"]) -> tuple[dict[str, Tap], Float[Tensor, "M n C C"]]:
+    def local(self, z: Float[Tensor, "M P"]) -> tuple[dict[str, Tap],
+                                                      Float[Tensor, "M n C C"]]:
         parts = _parts(self.target.prior, z)
         flat = lambda parts: (out := self.outputs(parts)).reshape(len(out), -1)
         out = vmap(self.outputs)(parts)
-        return jacobian_taps(flat, parts), torch.stack([_head_roots(self.head, o) for o in out])
+        return jacobian_taps(flat, parts), torch.stack(
+            [_head_roots(self.head, o) for o in out])
 
     def unit(self, z: Tensor, log_precision: Tensor
              | float = 0.0) -> tuple[dict[str, Tensor], Tensor]:
@@ -310,7 +335,8 @@ class _Whitened:
         return dict.fromkeys(self.target.prior.shapes, zero + log_precision), zero
 
 
-def _ascend(target: Target, z: Float[Tensor, "M P"], steps: int) -> Float[Tensor, "M P"]:
+def _ascend(target: Target, z: Float[Tensor, "M P"],
+            steps: int) -> Float[Tensor, "M P"]:
     "Adam on the log joint of every start, the rate falling to 0 by a cosine."
     z = z.clone().requires_grad_()
     adam = torch.optim.Adam([z], lr=0.05)
@@ -323,17 +349,20 @@ def _ascend(target: Target, z: Float[Tensor, "M P"], steps: int) -> Float[Tensor
     return z.detach()
 
 
-def _polish(model: _Whitened, z: Float[Tensor, "M P"], turns: int = 30) -> tuple[Tensor, Tensor]:
-    """Damped Gauss-Newton steps, each kept where the log joint rises; the points, and their
-    gradients."""
-    joint, slope = vmap(model.target.log_joint), vmap(torch.func.grad(model.target.log_joint))
+def _polish(model: _Whitened, z: Float[Tensor, "M P"],
+            turns: int = 30) -> tuple[Tensor, Tensor]:
+    """Damped Gauss-Newton steps, each kept where the log joint rises; the points, and
+    their gradients."""
+    joint, slope = vmap(model.target.log_joint), vmap(
+        torch.func.grad(model.target.log_joint))
     damping = z.new_full((len(z),), 1e-6)
     for _ in range(turns):
         g = slope(z)
         if float(g.abs().max()) < 1e-9:
             break
         lam, noise = model.unit(z, damping.log1p())
-        move = _flat(posterior_solver(*model.local(z), lam, noise)(_parts(model.target.prior, g)))
+        move = _flat(posterior_solver(*model.local(z), lam, noise)(
+            _parts(model.target.prior, g)))
         up = joint(z + move) > joint(z)
         z = torch.where(up[:, None], z + move, z)
         damping = torch.where(up, damping / 10, damping * 10).clamp(1e-9, 1e9)
@@ -342,24 +371,27 @@ def _polish(model: _Whitened, z: Float[Tensor, "M P"], turns: int = 30) -> tuple
 # %% ../../nbs/evidence/17_dual.ipynb #48024d63
 def _spread(model: _Whitened, taps: Mapping[str, Tap], roots: Tensor, z: Tensor,
             generator) -> float:
-    "Standard deviation, in nats, of the log weights of 64 draws from the Gaussian at z [1, n]."
+    """Standard deviation, in nats, of the log weights of 64 draws from the Gaussian at
+    z [1, n]."""
     lam, noise = model.unit(z)
-    draw = lambda *s: torch.randn(*s, generator=generator, dtype=z.dtype, device=z.device)
+    draw = lambda *s: torch.randn(*s, generator=generator, dtype=z.dtype,
+                                  device=z.device)
     cut, logs = model.target.prior, []
     solve = posterior_solver(taps, roots, lam, noise)
     for _ in range(64):
         first, bent = draw(*z.shape), draw(1, roots.shape[1] * roots.shape[2])
         pulled = _flat(_pull(taps, roots, bent))
         e = _flat(solve(_parts(cut, first + pulled)))
-        log_q = -0.5 * (e.square().sum() + _push(taps, roots, _parts(cut, e)).square().sum())
+        log_q = -0.5 * (e.square().sum() + _push(
+            taps, roots, _parts(cut, e)).square().sum())
         logs.append(model.target.log_joint((z + e)[0]) - log_q)
     return float(torch.stack(logs).std())
 
 
 def _bracket(model: _Whitened, taps, roots, z: Tensor, rows: int | None,
              generator) -> tuple[Tensor, Tensor, dict]:
-    """½ ln|I + K| of every start as judged, its Fischer bound over blocks of rows, and γ of every
-    tensor."""
+    """½ ln|I + K| of every start as judged, its Fischer bound over blocks of rows, and
+    γ of every tensor."""
     n, (lam, noise) = roots.shape[1], model.unit(z)
     if rows is None or rows >= n:
         kernels = tensor_kernels(taps, roots)
@@ -369,22 +401,24 @@ def _bracket(model: _Whitened, taps, roots, z: Tensor, rows: int | None,
     few = tensor_kernels(*counted(taps, roots, order[:rows], n))
     total: Any = 0
     for part in order.split(rows):
-        total = total + half_log_det(tensor_kernels(*row_blocks(taps, roots, part[None])), lam,
+        total = total + half_log_det(
+            tensor_kernels(*row_blocks(taps, roots, part[None])), lam,
                                      noise)
     return half_log_det(few, lam, noise), total, effective_numbers(few, lam, noise)
 
 # %% ../../nbs/evidence/17_dual.ipynb #b444c75c
 @register("laplace_dual")
-def laplace_dual(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-                 outputs: Callable | None = None, head: Callable | None = None, starts: int = 2,
-                 steps: int = 500, rows: int | None = None) -> Evidence:
-    """ln Z in nats by the Gaussian at the modes that `starts` draws of the prior reach, over the
-    rows of `outputs`.
+def laplace_dual(log_likelihood: Callable, prior: GaussianPrior, *,
+                 generator: torch.Generator, outputs: Callable | None = None,
+                 head: Callable | None = None, starts: int = 2, steps: int = 500,
+                 rows: int | None = None) -> Evidence:
+    """ln Z in nats by the Gaussian at the modes that `starts` draws of the prior reach,
+    over the rows of `outputs`.
 
-    log_likelihood(w) = head(outputs(w)); outputs [n, ...], head a sum over rows, concave. `rows`:
-    judge by so many rows, each counted n/rows times. Diagnostics: Q of the `starts`, `bracket`
-    (lower, upper), `gamma` by tensor, `spread` of log weights. `reliable` where spread and bracket
-    are below the error or a tenth of a nat.
+    log_likelihood(w) = head(outputs(w)); outputs [n, ...], head a sum over rows,
+    concave. `rows`: judge by so many rows, each counted n/rows times. Diagnostics: Q of
+    the `starts`, `bracket` (lower, upper), `gamma` by tensor, `spread` of log weights.
+    `reliable` where spread and bracket are below the error or a tenth of a nat.
     """
     target = make_target(log_likelihood, prior)
     if outputs is None or head is None:
@@ -399,8 +433,8 @@ def laplace_dual(log_likelihood: Callable, prior: GaussianPrior, *, generator: t
     top = vmap(target.log_joint)(z) + 0.5 * target.size * math.log(2 * math.pi)
     each, low = (top - judged), (top - loose)
     if not bool(each.isfinite().all()):
-        raise ValueError(f"Q is {each.tolist()} at the {starts} starts; mask or clamp inside "
-                         "log_likelihood")
+        raise ValueError(f"Q is {each.tolist()} at the {starts} starts; mask or "
+                         "clamp inside log_likelihood")
     pool = lambda q: float(q.logsumexp(0)) - math.log(starts)
     best = slice(int(each.argmax()), int(each.argmax()) + 1)
     own = {k: Tap(t.columns[best], None) for k, t in taps.items()}
@@ -417,7 +451,9 @@ def _told(value: float, error: float, bracket: tuple[float, float], spread: floa
     width = bracket[1] - bracket[0]
     reasons = [("one start, no error", not math.isfinite(error)),
                (f"the bracket is {width:.2g} nats wide", width > max(_TOLD, 2 * error)),
-               (f"not a Gaussian: log weights spread by {spread:.2g} nats", not spread <= _TOLD)]
+               (f"not a Gaussian: log weights spread by {spread:.2g} nats",
+                not spread <= _TOLD)]
     found = [reason for reason, holds in reasons if holds]
-    notes = notes | {"bracket": bracket, "spread": spread} | ({"reason": found[0]} if found else {})
+    notes = notes | {"bracket": bracket, "spread": spread} | (
+        {"reason": found[0]} if found else {})
     return Evidence(value, error, None, False, "laplace_dual", not found, notes)

@@ -26,11 +26,12 @@ SCALES = 4  # noise, slope, outgoing, linear: the last entries of z
 # %% ../../nbs/evidence/25_hidden.ipynb #ad2d2931
 @dataclass(frozen=True)
 class HiddenPrior:
-    """(median, spread of its logarithm) of the noise and of the scales of slopes, outgoing and
-    linear weights.
+    """(median, spread of its logarithm) of the noise and of the scales of slopes,
+    outgoing and linear weights.
 
-    A spread of 0 fixes the number. `linear` None: no linear part. `constant`: the scale of the
-    output's bias. ValueError for a median that is not above 0 or a negative spread.
+    A spread of 0 fixes the number. `linear` None: no linear part. `constant`: the scale
+    of the output's bias. ValueError for a median that is not above 0 or a negative
+    spread.
     """
 
     noise: tuple[float, float] = (0.3, 1.0)
@@ -42,13 +43,15 @@ class HiddenPrior:
     def __post_init__(self):
         for name in ("noise", "slope", "outgoing", "linear"):
             pair = getattr(self, name)
-            if pair is not None and not (len(pair) == 2 and pair[0] > 0 and pair[1] >= 0):
+            if pair is not None and not (len(pair) == 2 and pair[0] > 0
+                                         and pair[1] >= 0):
                 raise ValueError(
-                    f"{name} is {pair}: a median above 0 and a spread of at least 0 are "
-                    "needed; take (1.0, 0.5)"
+                    f"{name} is {pair}: a median above 0 and a spread of at "
+                    "least 0 are needed; take (1.0, 0.5)"
                 )
         if not self.constant > 0:
-            raise ValueError(f"constant is {self.constant}: a scale above 0 is needed; take 1.0")
+            raise ValueError(f"constant is {self.constant}: a scale above 0 is needed; "
+                             "take 1.0")
 
     @cached_property
     def table(self) -> tuple[np.ndarray, np.ndarray]:
@@ -58,17 +61,20 @@ class HiddenPrior:
 
 # %% ../../nbs/evidence/25_hidden.ipynb #9ad30042
 Function = Callable[..., np.ndarray]
-_ACTIVATIONS: dict[str, tuple[Function, Function, bool]] = {  # value, slope, whether odd
+# value, slope, whether odd
+_ACTIVATIONS: dict[str, tuple[Function, Function, bool]] = {
     "tanh": (np.tanh, lambda t, h: 1 - h * h, True),
     "sin": (np.sin, lambda t, h: np.cos(t), True),
     "relu": (lambda t: np.maximum(t, 0.0), lambda t, h: (t > 0) * 1.0, False),
-    "sigmoid": (lambda t: 0.5 + 0.5 * np.tanh(0.5 * t), lambda t, h: h * (1 - h), False),
+    "sigmoid": (lambda t: 0.5 + 0.5 * np.tanh(0.5 * t), lambda t, h: h * (1 - h),
+                False),
 }
 
 
 @dataclass(frozen=True)
 class _Parts:
-    "What one Cholesky factor gives: log-likelihood, features, K⁻¹, posterior mean, residual."
+    """What one Cholesky factor gives: log-likelihood, features, K⁻¹, posterior mean,
+    residual."""
 
     value: float
     features: np.ndarray
@@ -79,12 +85,12 @@ class _Parts:
 # %% ../../nbs/evidence/25_hidden.ipynb #9c38bfa6
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """Rows x [N, d] and y [N, o] under one hidden layer of any width; outgoing weights are
-    integrated.
+    """Rows x [N, d] and y [N, o] under one hidden layer of any width; outgoing weights
+    are integrated.
 
-    z [n (d + 1) + 4]: slopes a, b of n units over their median scale, then the whitened logarithms
-    of the four scales. Raises ValueError for rows that do not fit, NaN, and fewer rows than
-    outputs.
+    z [n (d + 1) + 4]: slopes a, b of n units over their median scale, then the whitened
+    logarithms of the four scales. Raises ValueError for rows that do not fit, NaN, and
+    fewer rows than outputs.
     """
 
     x: Float[np.ndarray, "N d"]
@@ -96,11 +102,11 @@ class Hidden:
         x, y = self.x, self.y
         check_choice("activation", self.activation, tuple(_ACTIVATIONS))
         if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or 0 in x.shape + y.shape:
-            raise ValueError(f"x has shape {x.shape}, y has {y.shape}: give [rows, columns] and "
-                             "[rows, outputs] with as many rows")
+            raise ValueError(f"x has shape {x.shape}, y has {y.shape}: give [rows, "
+                             "columns] and [rows, outputs] with as many rows")
         if len(y) < y.shape[1]:
-            raise ValueError(f"{len(y)} rows for {y.shape[1]} outputs: their noise cannot be told; "
-                             "give more rows, or one output at a time")
+            raise ValueError(f"{len(y)} rows for {y.shape[1]} outputs: their noise "
+                             "cannot be told; give more rows, or one output at a time")
         if not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise ValueError("x or y is NaN or infinite; drop or fill those rows")
 
@@ -132,7 +138,8 @@ class Hidden:
 
     def raw(self, units: np.ndarray, x: np.ndarray) -> np.ndarray:
         "What the activation is taken of, [N, n]."
-        return self.prior.slope[0] * (x @ (units[:, :-1].T / math.sqrt(x.shape[1])) + units[:, -1])
+        return self.prior.slope[0] * (x @ (units[:, :-1].T / math.sqrt(x.shape[1]))
+                                      + units[:, -1])
 
     def unit_features(self, units: np.ndarray, x: np.ndarray) -> np.ndarray:
         "h [N, n] of units [n, d + 1]."
@@ -146,8 +153,10 @@ class Hidden:
         return np.hstack([one, *flat, s[2] * self.unit_features(self.units(z), x)])
 
     def parts(self, z: np.ndarray) -> _Parts:
-        "The integrated likelihood and what it is made of; LinAlgError where K is not finite."
-        F, noise, (rows, outputs) = self.features(z, self.x), self.scales(z)[0], self.y.shape
+        """The integrated likelihood and what it is made of; LinAlgError where K is not
+        finite."""
+        F, noise, (rows, outputs) = self.features(z, self.x), self.scales(
+            z)[0], self.y.shape
         K = F.T @ F * noise**-2
         K.flat[:: len(K) + 1] += 1
         half_log_det = np.log(np.linalg.cholesky(K).diagonal()).sum()
@@ -156,7 +165,8 @@ class Hidden:
         r = self.y - F @ mean
         norm = rows * (0.5 * math.log(2 * math.pi) + math.log(noise)) + half_log_det
         return _Parts(
-            -outputs * norm - 0.5 * noise**-2 * float((self.y * r).sum()), F, inverse, mean, r
+            -outputs * norm - 0.5 * noise**-2 * float((self.y * r).sum()), F, inverse,
+                      mean, r
         )
 
     def log_likelihood(self, z: np.ndarray) -> float:
@@ -164,11 +174,14 @@ class Hidden:
         return self.parts(z).value
 
     def negative(self, z: np.ndarray) -> tuple[float, np.ndarray]:
-        "Minus the log joint of y and z, without the 2π of the prior, in nats, and its gradient."
+        """Minus the log joint of y and z, without the 2π of the prior, in nats, and
+        its gradient."""
         return _negative(self, z)
 
-    def draw(self, n: int, rng: Generator, scales: np.ndarray | None = None) -> np.ndarray:
-        "A random z of n units; the scales are their medians, or the last entries of a given z."
+    def draw(self, n: int, rng: Generator,
+             scales: np.ndarray | None = None) -> np.ndarray:
+        """A random z of n units; the scales are their medians, or the last entries of
+        a given z."""
         tail = np.zeros(SCALES) if scales is None else scales[-SCALES:]
         units = rng.standard_normal(n * (self.x.shape[1] + 1)) * self.spread(tail)
         return np.concatenate([units, tail])
@@ -176,7 +189,8 @@ class Hidden:
     def predict(self, z: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "Mean [M, o] and variance [M], noise included, of new rows."
         p, F = self.parts(z), self.features(z, x)
-        return F @ p.mean, self.scales(z)[0] ** 2 + np.einsum("ij,jk,ik->i", F, p.inverse, F)
+        return F @ p.mean, self.scales(z)[0] ** 2 + np.einsum(
+            "ij,jk,ik->i", F, p.inverse, F)
 
 # %% ../../nbs/evidence/25_hidden.ipynb #b0ce5c6a
 def _negative(m: Hidden, z: np.ndarray) -> tuple[float, np.ndarray]:
@@ -197,7 +211,8 @@ def _negative(m: Hidden, z: np.ndarray) -> tuple[float, np.ndarray]:
     freedom = len(m.x) - len(p.inverse) + np.trace(p.inverse)
     by_scale = np.array([precision * float((p.residual**2).sum()) - outputs * freedom,
                          squares - U.size, of_scale[k:].sum(), of_scale[1:k].sum()])
-    log_prior = -0.5 * squares - U.size * math.log(rho) - 0.5 * z[-SCALES:] @ z[-SCALES:]
+    log_prior = -0.5 * squares - U.size * math.log(
+        rho) - 0.5 * z[-SCALES:] @ z[-SCALES:]
     slopes = z[-SCALES:] - by_scale * m.prior.table[1]
     return float(-p.value - log_prior), np.concatenate([-gU.ravel(), slopes])
 
@@ -205,17 +220,20 @@ def _negative(m: Hidden, z: np.ndarray) -> tuple[float, np.ndarray]:
 def birth_gains(
     m: Hidden, z: np.ndarray, units: Float[np.ndarray, "K d1"]
 ) -> Float[np.ndarray, "K"]:
-    "By how much each new unit, added alone, raises the integrated log-likelihood, in nats."
+    """By how much each new unit, added alone, raises the integrated log-likelihood, in
+    nats."""
     p, v, precision = m.parts(z), m.scales(z)[2] ** 2, m.scales(z)[0] ** -2
     h = m.unit_features(units, m.x)
     s = (h * h).sum(0) * precision
-    s = s - precision**2 * ((p.inverse @ (p.features.T @ h)) * (p.features.T @ h)).sum(0)
+    s = s - precision**2 * ((p.inverse @ (p.features.T @ h)) * (p.features.T @ h)).sum(
+        0)
     q = precision * (h.T @ p.residual)
     return 0.5 * v * (q * q).sum(1) / (1 + v * s) - 0.5 * m.y.shape[1] * np.log1p(v * s)
 
 
 def death_gains(m: Hidden, z: np.ndarray) -> Float[np.ndarray, "n"]:
-    "By how much leaving out each unit alone raises the integrated log-likelihood, in nats."
+    """By how much leaving out each unit alone raises the integrated log-likelihood, in
+    nats."""
     p = m.parts(z)
     variance = p.inverse.diagonal()[m.first:]
     squares = (p.mean[m.first:] ** 2).sum(1)
@@ -233,7 +251,8 @@ def drop(m: Hidden, z: np.ndarray, k: int) -> np.ndarray:
 
 
 def live_units(m: Hidden, z: np.ndarray) -> int:
-    "How many units the rows support: those whose removal lowers the integrated likelihood."
+    """How many units the rows support: those whose removal lowers the integrated
+    likelihood."""
     return int((death_gains(m, z) < 0).sum())
 
 # %% ../../nbs/evidence/25_hidden.ipynb #cf3feae8
@@ -246,13 +265,15 @@ class Fit:
 
 
 def level_evidence(m: Hidden, z: np.ndarray, step: float = 1e-4) -> float:
-    """Laplace's ln Z - ln n! in nats at a mode z; the Hessian by differences of the gradient.
+    """Laplace's ln Z - ln n! in nats at a mode z; the Hessian by differences of the
+    gradient.
 
     Raises ValueError beyond 600 slopes: `prequential` needs no Hessian.
     """
     if len(z) > MOST:
-        raise ValueError(f"{len(z)} slopes and scales, {MOST} at most have their Hessian by "
-                         "differences; use evidence 'prequential', or fewer units or columns")
+        raise ValueError(f"{len(z)} slopes and scales, {MOST} at most have their "
+                         "Hessian by differences; use evidence 'prequential', or fewer "
+                         "units or columns")
     value = m.negative(z)[0]
     moved = [m.negative(z + e)[1] - m.negative(z - e)[1] for e in step * np.eye(len(z))]
     H = np.array(moved) / (2 * step)
@@ -284,8 +305,8 @@ def _copies(m: Hidden, z: np.ndarray, H: np.ndarray) -> float:
 def with_off_units(
     m: Hidden, fits: dict[int, Fit], rng: Generator, draws: int = 4000
 ) -> dict[int, float]:
-    """C̃ by width in nats: the evidences of `fits` with the mass of units that are off, consecutive
-    widths."""
+    """C̃ by width in nats: the evidences of `fits` with the mass of units that are off,
+    consecutive widths."""
     found: dict[int, float] = {}
     mean_gain = 0.0
     for n in sorted(fits):
@@ -293,6 +314,8 @@ def with_off_units(
         own = fits[n].value
         found[n] = own if below is None else float(np.logaddexp(own, below + mean_gain))
         z = fits[n].z
-        gain = birth_gains(m, z, rng.standard_normal((draws, m.x.shape[1] + 1)) * m.spread(z))
-        mean_gain = float(np.log(np.where(gain <= 0, np.exp(gain), 0.0).mean() + 1e-300))
+        gain = birth_gains(m, z, rng.standard_normal((draws, m.x.shape[1] + 1))
+                           * m.spread(z))
+        mean_gain = float(np.log(np.where(gain <= 0, np.exp(gain), 0.0).mean()
+                                 + 1e-300))
     return found

@@ -15,33 +15,39 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bstruct.evidence.closed_form import integrate_quadratic, quadratic_names
-from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, register, to_weights
+from bstruct.evidence.core import (
+    Evidence, GaussianPrior, Target, make_target, register, to_weights)
 from bstruct.evidence.laplace import find_modes
 from bstruct.evidence.symmetry import Units, group_order
 
-NEWTON = 15  # steps to the mode of an output layer, before those that are differentiated
+# steps to the mode of an output layer, before those that are differentiated
+NEWTON = 15
 MOST = 300  # weights that are left after the integration
 
 # %% ../../nbs/evidence/24_integrated.ipynb #6ffef70f
-def prefix_log_evidence(features: Float[Tensor, "n d"], targets: Float[Tensor, "n *outputs"], *,
+def prefix_log_evidence(features: Float[Tensor, "n d"],
+                        targets: Float[Tensor, "n *outputs"], *,
                         precision: float | Float[Tensor, " d"] = 1.0,
                         noise_variance: float | Tensor) -> Float[Tensor, "d1"]:
-    """ln p(targets | first k features), k = 0, ..., d, in nats: linear models with w ~ N(0,
-    precision⁻¹).
+    """ln p(targets | first k features), k = 0, ..., d, in nats: linear models with w ~
+    N(0, precision⁻¹).
 
     Differentiable and vmappable; output columns are independent given the features.
     """
     psi, y, noise = _whitened(features, targets, precision, noise_variance)
     chol = torch.linalg.cholesky(psi.mT @ psi / noise + torch.eye(psi.shape[1]).to(psi))
     u = torch.linalg.solve_triangular(chol, psi.mT @ y / noise, upper=False)
-    base = -0.5 * (y.square().sum() / noise + y.numel() * torch.log(2 * math.pi * noise))
-    steps = 0.5 * u.square().sum(-1) - y.shape[1] * chol.diagonal(dim1=-2, dim2=-1).log()
+    base = -0.5 * (y.square().sum() / noise + y.numel()
+                   * torch.log(2 * math.pi * noise))
+    steps = 0.5 * u.square().sum(-1) - y.shape[1] * chol.diagonal(
+        dim1=-2, dim2=-1).log()
     return torch.cat([base[None], base + steps.cumsum(-1)])
 
 # %% ../../nbs/evidence/24_integrated.ipynb #253e10b3
 def _whitened(features: Tensor, targets: Tensor, precision: float | Tensor,
               noise: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    "Features with prior precision 1, targets [n, o], and the noise variance as a tensor."
+    """Features with prior precision 1, targets [n, o], and the noise variance as a
+    tensor."""
     as_tensor = partial(torch.as_tensor, dtype=features.dtype, device=features.device)
     return (
         features / as_tensor(precision).sqrt(),
@@ -59,15 +65,17 @@ def birth_gain(
     new_precision: float = 1.0,
     noise_variance: float | Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each new feature: the gain in log evidence [m] in nats if it is added alone, q [m, o] and
-    s [m]."""
+    """Of each new feature: the gain in log evidence [m] in nats if it is added alone, q
+    [m, o] and s [m]."""
     psi, y, noise = _whitened(features, targets, precision, noise_variance)
     chol = torch.linalg.cholesky(psi.mT @ psi / noise + torch.eye(psi.shape[1]).to(psi))
-    inverse = lambda v: (v - psi @ torch.cholesky_solve(psi.mT @ v, chol) / noise) / noise
+    inverse = lambda v: (v - psi @ torch.cholesky_solve(psi.mT @ v, chol)
+                         / noise) / noise
     solved = inverse(new)
     q, s = solved.mT @ y, (new * solved).sum(0)
     ratio = s / new_precision
-    gain = 0.5 * q.square().sum(1) / new_precision / (1 + ratio) - 0.5 * y.shape[1] * torch.log1p(
+    gain = 0.5 * q.square().sum(1) / new_precision / (
+        1 + ratio) - 0.5 * y.shape[1] * torch.log1p(
         ratio
     )
     return gain, q, s
@@ -81,7 +89,8 @@ def _part(prior: GaussianPrior, names: Sequence[str]) -> GaussianPrior:
 
 
 def _newton(joint: Callable, v: Tensor, damped: bool) -> tuple[Tensor, Tensor, Tensor]:
-    "A Newton step from v, the value at v, and the factor of the negative Hessian there."
+    """A Newton step from v, the value at v, and the factor of the negative Hessian
+    there."""
     g, H = torch.func.grad(joint)(v), -torch.func.hessian(joint)(v)
     unit = torch.eye(len(v), dtype=v.dtype)
     chol = torch.linalg.cholesky_ex(0.5 * (H + H.mT) + 1e-12 * unit)[0]
@@ -91,8 +100,8 @@ def _newton(joint: Callable, v: Tensor, damped: bool) -> tuple[Tensor, Tensor, T
 
 # %% ../../nbs/evidence/24_integrated.ipynb #26f4ef8b
 def integrate_output_layer(target: Target, names: Sequence[str]) -> Target:
-    """The target over the other weights, the named ones integrated by a Gaussian at their mode;
-    vmappable."""
+    """The target over the other weights, the named ones integrated by a Gaussian at
+    their mode; vmappable."""
     inner = _part(target.prior, list(names))
     outer = _part(target.prior, [k for k in target.prior.shapes if k not in names])
 
@@ -115,15 +124,16 @@ def integrate_output_layer(target: Target, names: Sequence[str]) -> Target:
 
 # %% ../../nbs/evidence/24_integrated.ipynb #650fcfad
 @register("integrated")
-def integrated(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-               units: Sequence[Units] = (), output: Sequence[str] = (), starts: int = 8,
+def integrated(log_likelihood: Callable, prior: GaussianPrior, *,
+               generator: torch.Generator, units: Sequence[Units] = (),
+               output: Sequence[str] = (), starts: int = 8,
                off_draws: int = 4000) -> Evidence:
-    """ln Z in nats, the output layer integrated and the rest by Laplace; `units`: the exchangeable
-    hidden units.
+    """ln Z in nats, the output layer integrated and the rest by Laplace; `units`: the
+    exchangeable hidden units.
 
-    `output`: the weights of the last layer where the likelihood is not Gaussian. ValueError where
-    nothing can be integrated and beyond 300 weights that are left. Never `reliable`: its error is
-    not known.
+    `output`: the weights of the last layer where the likelihood is not Gaussian.
+    ValueError where nothing can be integrated and beyond 300 weights that are left.
+    Never `reliable`: its error is not known.
     """
     target = make_target(log_likelihood, prior)
     exact = [] if output else quadratic_names(target, generator)
@@ -132,32 +142,37 @@ def integrated(log_likelihood: Callable, prior: GaussianPrior, *, generator: tor
     reduce = integrate_quadratic if exact else integrate_output_layer
     left = reduce(target, names)
     if left.size > MOST:
-        raise ValueError(f"{left.size} weights are left after the integration, {MOST} at most: "
-                         "take method 'prequential', which needs no Hessian")
+        raise ValueError(f"{left.size} weights are left after the integration, {MOST} "
+                         "at most: take method 'prequential', which needs no Hessian")
     if _nested(units, names):
-        value, notes = _one_layer(target, reduce, names, units, generator, starts, off_draws)
+        value, notes = _one_layer(target, reduce, names, units, generator, starts,
+                                  off_draws)
     else:
         value, notes = _laplace(left, units, names, generator, starts)
     told = {"integrated": names, "inner": "exact" if exact else "laplace",
             "reason": "an approximation of unknown error"}
-    return Evidence(value, math.nan, method="integrated", reliable=False, diagnostics=notes | told)
+    return Evidence(value, math.nan, method="integrated", reliable=False,
+                    diagnostics=notes | told)
 
 # %% ../../nbs/evidence/24_integrated.ipynb #1dface86
 def _check_output(prior: GaussianPrior, names: Sequence[str]) -> None:
     "ValueError unless some weights, and not all, are integrated."
     if wrong := [k for k in names if k not in prior.shapes]:
-        raise ValueError(f"output names {wrong[0]!r}, the weights are {', '.join(prior.shapes)}: "
+        raise ValueError(f"output names {wrong[0]!r}, the weights are "
+                         f"{', '.join(prior.shapes)}: "
                          "name one of them")
     if not names:
-        raise ValueError("no weight enters the log-likelihood as a quadratic: name the weights of "
-                         "the last layer in `output`, or take method 'mixture'")
+        raise ValueError("no weight enters the log-likelihood as a quadratic: name the "
+                         "weights of the last layer in `output`, or take method "
+                         "'mixture'")
     if len(names) == len(prior.shapes):
-        raise ValueError("all weights belong to the output layer: take method 'laplace'")
+        raise ValueError("all weights belong to the output layer: take method "
+                         "'laplace'")
 
 
 def _nested(units: Sequence[Units], names: Sequence[str]) -> bool:
-    """Whether there is one layer of units, and some of its weights lead out of it and are
-    integrated."""
+    """Whether there is one layer of units, and some of its weights lead out of it and
+    are integrated."""
     return (
         len(units) == 1
         and bool(set(units[0].axes) & set(names))
@@ -165,17 +180,20 @@ def _nested(units: Sequence[Units], names: Sequence[str]) -> bool:
     )
 
 
-def _laplace(left: Target, units: Sequence[Units], names: Sequence[str], generator: torch.Generator,
-             starts: int) -> tuple[float, dict]:
+def _laplace(left: Target, units: Sequence[Units], names: Sequence[str],
+             generator: torch.Generator, starts: int) -> tuple[float, dict]:
     "Laplace at the best mode, times its copies."
-    own = [Units({k: a for k, a in u.axes.items() if k not in names}, u.odd) for u in units]
+    own = [Units({k: a for k, a in u.axes.items() if k not in names}, u.odd)
+           for u in units]
     copies = group_order([u for u in own if u.axes], left.prior)
     modes = find_modes(left, generator, starts)
-    return float(modes.log_mass[0]) + math.log(copies), {"copies": copies, "modes": len(modes.z)}
+    return float(modes.log_mass[0]) + math.log(copies), {
+        "copies": copies, "modes": len(modes.z)}
 
 # %% ../../nbs/evidence/24_integrated.ipynb #11582c0d
-def _one_layer(target: Target, reduce: Callable, names: Sequence[str], units: Sequence[Units],
-               generator: torch.Generator, starts: int, draws: int) -> tuple[float, dict]:
+def _one_layer(target: Target, reduce: Callable, names: Sequence[str],
+               units: Sequence[Units], generator: torch.Generator, starts: int,
+               draws: int) -> tuple[float, dict]:
     "C̃ of a layer, width by width, and the mass that units that are off have in it."
     unit = units[0]
     out = {k: a for k, a in unit.axes.items() if k in names}
@@ -191,7 +209,8 @@ def _one_layer(target: Target, reduce: Callable, names: Sequence[str], units: Se
             else float(torch.logaddexp(*torch.tensor([value, total + gain]).double()))
         )
         if n < width:
-            gain = _mean_gain(target, reduce, names, out, unit, n, modes.z[0], generator, draws)
+            gain = _mean_gain(target, reduce, names, out, unit, n, modes.z[0],
+                              generator, draws)
     orders = math.lgamma(width + 1)
     return total + orders, {"laplace": value + orders, "off": total - value}
 
@@ -222,11 +241,12 @@ def _mean_gain(
     generator: torch.Generator,
     draws: int,
 ) -> float:
-    """ln of the prior mean of what unit n, where it is off, multiplies the likelihood by, at a mode
-    of the others."""
+    """ln of the prior mean of what unit n, where it is off, multiplies the likelihood
+    by, at a mode of the others."""
     before, after = (reduce(_masked(target, out, k), names) for k in (n, n + 1))
     own = {k: a for k, a in unit.axes.items() if k not in names}
-    place = to_weights(GaussianPrior(after.prior.shapes), torch.arange(after.size).double())
+    place = to_weights(GaussianPrior(after.prior.shapes),
+                       torch.arange(after.size).double())
     at = torch.cat([place[k].select(a, n).reshape(-1) for k, a in own.items()]).long()
     many = z.repeat(draws, 1)
     many[:, at] = torch.randn(draws, len(at), generator=generator, dtype=z.dtype)

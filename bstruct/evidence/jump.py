@@ -64,7 +64,8 @@ class _Chain:
         to = n + (1 if born else -1)
         if to not in self.log_p:
             return
-        z = insert(self.z, self.unit()) if born else drop(self.m, self.z, int(self.rng.integers(n)))
+        z = insert(self.z, self.unit()) if born else drop(
+            self.m, self.z, int(self.rng.integers(n)))
         self.offer(z, self.log_p[to] - self.log_p[n])
 
     def renew(self) -> None:
@@ -103,7 +104,8 @@ class _Chain:
 
 # %% ../../nbs/evidence/26_jump.ipynb #6db316e8
 def split_rhat(chains: Sequence[Sequence | np.ndarray]) -> float:
-    "R-hat of scalar chains of one length, each cut into halves; 1 where all values are equal."
+    """R-hat of scalar chains of one length, each cut into halves; 1 where all values
+    are equal."""
     half = min(map(len, chains)) // 2
     x = np.array([c[:2 * half] for c in chains], dtype=float).reshape(-1, half)
     within, between = x.var(1, ddof=1).mean(), half * x.mean(1).var(ddof=1)
@@ -113,29 +115,35 @@ def split_rhat(chains: Sequence[Sequence | np.ndarray]) -> float:
 
 # %% ../../nbs/evidence/26_jump.ipynb #493beae8
 def jump(m: Hidden, rng: Generator, *, levels: Sequence[int] = tuple(range(1, 21)),
-         prior: str = "poisson:1", start: Sequence[int] = (1, 12, 1, 12), moves: int = 40_000,
-         burn: float = 0.3) -> LevelPosterior:
-    """The exact posterior of the width, by one chain a `start`; `live` and `rhat` with it.
+         prior: str = "poisson:1", start: Sequence[int] = (1, 12, 1, 12),
+         moves: int = 40_000, burn: float = 0.3) -> LevelPosterior:
+    """The exact posterior of the width, by one chain a `start`; `live` and `rhat` with
+    it.
 
-    `fits` holds the mean and the mode of each chain by its number. ValueError for a start that is
-    no level.
+    `fits` holds the mean and the mode of each chain by its number. ValueError for a
+    start that is no level.
     """
     log_p = dict(zip(levels, log_prior(levels, prior).tolist()))
     if wrong := [n for n in start if n not in log_p]:
         raise ValueError(
-            f"start is {wrong[0]}, the levels are {levels[0]} to {levels[-1]}: start at one of them"
+            f"start is {wrong[0]}, the levels are {levels[0]} to {levels[-1]}: start "
+            "at one of them"
         )
     if list(levels) != list(range(levels[0], levels[-1] + 1)):
         raise ValueError(
-            f"levels are {tuple(levels)}: a chain adds or leaves out one unit at a time, "
-            "so give consecutive ones"
+            f"levels are {tuple(levels)}: a chain adds or leaves out one unit at "
+            "a time, so give consecutive ones"
         )
-    made = [_Chain(m, m.draw(n, rng), rng, log_p).run(moves, int(burn * moves)) for n in start]
-    rhat, seen = split_rhat([c.seen for c in made]), np.concatenate([c.seen for c in made])
+    made = [_Chain(m, m.draw(n, rng), rng, log_p).run(moves, int(burn * moves))
+            for n in start]
+    rhat, seen = split_rhat([c.seen for c in made]), np.concatenate(
+        [c.seen for c in made])
     p = torch.tensor(np.array([(seen == n).mean() for n in levels]))
-    notes = () if rhat <= AGREE else (f"the chains disagree (R-hat {rhat:.2f}): run more moves",)
+    notes = () if rhat <= AGREE else (f"the chains disagree (R-hat {rhat:.2f}): run "
+                                      "more moves",)
     told = {
-        i: (float(np.mean(c.seen)), int(np.bincount(c.seen).argmax())) for i, c in enumerate(made)
+        i: (float(np.mean(c.seen)), int(np.bincount(c.seen).argmax()))
+            for i, c in enumerate(made)
     }
     return LevelPosterior(
         tuple(levels),

@@ -14,36 +14,39 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, register, to_weights
+from bstruct.evidence.core import (
+    Evidence, GaussianPrior, Target, make_target, register, to_weights)
 
 # %% ../../nbs/evidence/06_laplace.ipynb #71f565c8
 def _alive(value: Float[Tensor, " s"], g: Float[Tensor, "s n"],
            h: Float[Tensor, "s n n"]) -> Tensor:
-    "Which starts have a value that is no NaN, nor above all bounds, and finite derivatives."
+    """Which starts have a value that is no NaN, nor above all bounds, and finite
+    derivatives."""
     fine = ~value.isnan() & (value < math.inf)
     return fine & g.isfinite().all(1) & h.isfinite().flatten(1).all(1)
 
 # %% ../../nbs/evidence/06_laplace.ipynb #cba0a068
 @dataclass(frozen=True)
 class Modes:
-    """Distinct maxima, best Laplace mass first: points, negative Hessians of the log joint, ln
-    joint, and ln mass."""
+    """Distinct maxima, best Laplace mass first: points, negative Hessians of the log
+    joint, ln joint, and ln mass."""
 
     z: Float[Tensor, "k n"]
     precision: Float[Tensor, "k n n"]
     log_joint: Float[Tensor, " k"]
     log_mass: Float[Tensor, " k"]
     gradient: float
-    dead: int = 0  # starts with nothing to climb: -inf, or NaN, or a derivative that is NaN
+    # starts with nothing to climb: -inf, or NaN, or a derivative that is NaN
+    dead: int = 0
 
 
 def climb(target: Target, z: Float[Tensor, "s n"],
           steps: int = 80) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Damped Newton ascent of the log joint from many starts; returns z, value, gradient and
-    negative Hessian.
+    """Damped Newton ascent of the log joint from many starts; returns z, value,
+    gradient and negative Hessian.
 
-    A start where a derivative is not finite, or the value is NaN, stays where it is: value -inf,
-    derivatives 0.
+    A start where a derivative is not finite, or the value is NaN, stays where it is:
+    value -inf, derivatives 0.
     """
     gradient = torch.func.grad(target.log_joint)
     local = torch.func.vmap(
@@ -51,11 +54,13 @@ def climb(target: Target, z: Float[Tensor, "s n"],
     value, g, h = local(z)
     alive = _alive(value, g, h)
     value = torch.where(alive, value, -math.inf)
-    g, h = torch.where(alive[:, None], g, 0.0), torch.where(alive[:, None, None], h, 0.0)
+    g, h = torch.where(alive[:, None], g, 0.0), torch.where(
+        alive[:, None, None], h, 0.0)
     damping = torch.ones(len(z), dtype=z.dtype)
     for _ in range(steps):
         lam, q = torch.linalg.eigh(h)
-        move = (q @ ((q.mT @ g[..., None]) / (lam.abs() + damping[:, None])[..., None]))[..., 0]
+        move = (q @ ((q.mT @ g[..., None]) / (
+            lam.abs() + damping[:, None])[..., None]))[..., 0]
         new = local(z + move)
         up = (new[0] >= value) & _alive(*new) & alive
         z = torch.where(up[:, None], z + move, z)
@@ -69,17 +74,21 @@ def climb(target: Target, z: Float[Tensor, "s n"],
 # %% ../../nbs/evidence/06_laplace.ipynb #e274b476
 def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *,
                start: Tensor | None = None, limit: int = 64) -> Modes:
-    """Distinct modes reached from `start`, or from prior draws; eigenvalues of the precision are
-    kept above 0.3."""
+    """Distinct modes reached from `start`, or from prior draws; eigenvalues of the
+    precision are kept above 0.3."""
     if start is None and starts < 1:
-        raise ValueError(f"starts is {starts}; modes are searched from 1 start at least, take 16")
-    z, value, g, h = climb(target, target.draw(generator, starts) if start is None else start)
+        raise ValueError(f"starts is {starts}; modes are searched from 1 start at "
+                         "least, take 16")
+    z, value, g, h = climb(target, target.draw(generator, starts) if start is None
+                           else start)
     lam, q = torch.linalg.eigh(h)
-    lam = lam.clamp(min=0.3)  # flat or rising directions: no narrower than the prior allows by much
+    # flat or rising directions: no narrower than the prior allows by much
+    lam = lam.clamp(min=0.3)
     mass = value + 0.5 * (target.size * math.log(2 * math.pi) - lam.log().sum(-1))
     kept = []
     for i in mass.argsort(descending=True).tolist():
-        if len(kept) < limit and mass[i] > mass.max() - 20 and all((z[i] - z[k]).norm() > 0.05
+        if len(kept) < limit and mass[i] > mass.max() - 20 and all(
+            (z[i] - z[k]).norm() > 0.05
                                                                    for k in kept):
             kept.append(i)
     if not kept:
@@ -88,19 +97,20 @@ def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *,
                          "mask or clamp inside it, or soften it")
     precision = q @ torch.diag_embed(lam) @ q.mT
     dead = int((~mass.isfinite()).sum())
-    return Modes(z[kept], precision[kept], value[kept], mass[kept], float(g[kept].abs().max()),
-                 dead)
+    return Modes(z[kept], precision[kept], value[kept], mass[kept],
+                 float(g[kept].abs().max()), dead)
 
 # %% ../../nbs/evidence/06_laplace.ipynb #0fd1c1d2
 def ggn(outputs: Callable, head: Callable, target: Target,
         z: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
-    """J^T(-∇²head)J in whitened coordinates, of head(outputs(weights)); positive semidefinite
-    where head is concave."""
+    """J^T(-∇²head)J in whitened coordinates, of head(outputs(weights)); positive
+    semidefinite where head is concave."""
     f = lambda z: outputs(to_weights(target.prior, z))
     out, pull, *_ = torch.func.vjp(f, z)
     bend = lambda v: torch.func.jvp(torch.func.grad(head), (out,),
                                     (torch.func.jvp(f, (z,), (v,))[1],))[1]
-    return -torch.func.vmap(lambda v: pull(bend(v))[0])(torch.eye(target.size, dtype=z.dtype))
+    return -torch.func.vmap(lambda v: pull(bend(v))[0])(
+        torch.eye(target.size, dtype=z.dtype))
 
 
 def block_log_det(matrix: Float[Tensor, "n n"], sizes: list[int]) -> Float[Tensor, ""]:
@@ -113,26 +123,28 @@ def block_log_det(matrix: Float[Tensor, "n n"], sizes: list[int]) -> Float[Tenso
 
 # %% ../../nbs/evidence/06_laplace.ipynb #2826b1dc
 @register("laplace")
-def laplace(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-            curvature: str = "hessian", structure: str = "full", starts: int = 16,
-            outputs: Callable | None = None, head: Callable | None = None) -> Evidence:
-    """ln Z in nats by one Gaussian at the best of several modes; no error estimate, so `stderr` is
-    NaN.
+def laplace(log_likelihood: Callable, prior: GaussianPrior, *,
+            generator: torch.Generator, curvature: str = "hessian",
+            structure: str = "full", starts: int = 16, outputs: Callable | None = None,
+            head: Callable | None = None) -> Evidence:
+    """ln Z in nats by one Gaussian at the best of several modes; no error estimate, so
+    `stderr` is NaN.
 
-    `curvature` is "hessian", or "ggn" with log_likelihood(w) = head(outputs(w)); `structure` is
-    "full", "layer" or "diagonal". Up to 2000 weights. Never `reliable` unless the log joint is
-    quadratic.
+    `curvature` is "hessian", or "ggn" with log_likelihood(w) = head(outputs(w));
+    `structure` is "full", "layer" or "diagonal". Up to 2000 weights. Never `reliable`
+    unless the log joint is quadratic.
     """
     target = make_target(log_likelihood, prior)
     if target.size > 2000:
         raise ValueError(f"{target.size} weights; the Hessian is for 2000 at most, use "
                          "'prequential'")
-    if curvature not in ("hessian", "ggn") or structure not in ("full", "layer", "diagonal"):
-        raise ValueError(f"curvature {curvature!r} with structure {structure!r}; choose hessian or "
-                         "ggn; full, layer or diagonal")
+    if curvature not in ("hessian", "ggn") or structure not in (
+        "full", "layer", "diagonal"):
+        raise ValueError(f"curvature {curvature!r} with structure {structure!r}; "
+                         "choose hessian or ggn; full, layer or diagonal")
     if curvature == "ggn" and (outputs is None or head is None):
-        raise ValueError("curvature 'ggn' needs outputs and head with log_likelihood(w) = "
-                         "head(outputs(w))")
+        raise ValueError("curvature 'ggn' needs outputs and head with "
+                         "log_likelihood(w) = head(outputs(w))")
     modes = find_modes(target, generator, starts)
     z, matrix = modes.z[0], modes.precision[0]
     if curvature == "ggn" and outputs is not None and head is not None:
@@ -140,7 +152,8 @@ def laplace(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.
     sizes = {"full": [target.size], "diagonal": [1] * target.size,
              "layer": [math.prod(s) for s in prior.shapes.values()]}[structure]
     value = float(modes.log_joint[0] + 0.5
-                  * (target.size * math.log(2 * math.pi) - block_log_det(matrix, sizes)))
+                  * (target.size * math.log(2 * math.pi)
+                     - block_log_det(matrix, sizes)))
     return Evidence(value, math.nan, method="laplace", reliable=False, diagnostics={
         "reason": "an approximation of unknown error", "gradient": modes.gradient, "modes": len(
             modes.z),

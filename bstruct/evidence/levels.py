@@ -24,21 +24,23 @@ def level_probabilities(
     *,
     orders: bool = True,
 ) -> Float[Tensor, "K"]:
-    """p(level | rows) from log evidences in nats; with `orders` they are of one order of the units,
-    ln Z - ln n!.
+    """p(level | rows) from log evidences in nats; with `orders` they are of one order
+    of the units, ln Z - ln n!.
 
-    `prior`: uniform, poisson:RATE or geometric:SHARE. ValueError where the lengths differ or
-    nothing is finite.
+    `prior`: uniform, poisson:RATE or geometric:SHARE. ValueError where the lengths
+    differ or nothing is finite.
     """
     value = torch.as_tensor(log_evidence, dtype=torch.float64)
     if value.shape != (len(levels),):
-        raise ValueError(f"log_evidence has shape {tuple(value.shape)}, there are {len(levels)} "
+        raise ValueError(f"log_evidence has shape {tuple(value.shape)}, there are "
+                         f"{len(levels)} "
                          "levels: give one number a level")
     if not bool((value > -math.inf).any()) or bool(value.isnan().any()):
         raise ValueError(
             f"log_evidence is {value.tolist()}: one number must be finite and none NaN"
         )
-    copies = torch.lgamma(torch.tensor(levels, dtype=torch.float64) + 1) if orders else 0.0
+    copies = torch.lgamma(torch.tensor(levels, dtype=torch.float64)
+                          + 1) if orders else 0.0
     return (value + copies + log_prior(levels, prior)).softmax(0)
 
 # %% ../../nbs/evidence/23_levels.ipynb #bdb43c95
@@ -46,9 +48,9 @@ def level_probabilities(
 class LevelPosterior:
     """p(level | rows) with what it was made of; `notes` tell what a reader should know.
 
-    `log_evidence`: nats by level, of one order of the units (empty for a sampler); `live`: mean
-    number of units that the rows support; `rhat`: of the chains of a sampler; `fits`: what each
-    level keeps.
+    `log_evidence`: nats by level, of one order of the units (empty for a sampler);
+    `live`: mean number of units that the rows support; `rhat`: of the chains of a
+    sampler; `fits`: what each level keeps.
     """
 
     levels: tuple[int, ...]
@@ -67,19 +69,23 @@ class LevelPosterior:
     @property
     def mean(self) -> float:
         "The expected level, units that are off included."
-        return float((self.probability * torch.tensor(self.levels).to(self.probability)).sum())
+        return float((self.probability * torch.tensor(self.levels).to(
+            self.probability)).sum())
 
     def under(self, prior: str) -> "LevelPosterior":
-        "The same evidences under another prior of the level. ValueError where there are none."
+        """The same evidences under another prior of the level. ValueError where there
+        are none."""
         if not self.log_evidence:
-            raise ValueError("a sampler has no evidences by level: run it with the other prior")
+            raise ValueError("a sampler has no evidences by level: run it with the "
+                             "other prior")
         value = torch.tensor(self.log_evidence, dtype=torch.float64)
         p = level_probabilities(value, self.levels, prior)
-        return LevelPosterior(self.levels, p, self.log_evidence, self.live, self.rhat, self.notes,
-                              self.fits)
+        return LevelPosterior(self.levels, p, self.log_evidence, self.live, self.rhat,
+                              self.notes, self.fits)
 
     def __str__(self) -> str:
         best = self.probability.argsort(descending=True)[:3].tolist()
-        said = ", ".join(f"{self.levels[i]} ({float(self.probability[i]):.2f})" for i in best)
+        said = ", ".join(f"{self.levels[i]} ({float(self.probability[i]):.2f})"
+                         for i in best)
         live = "" if self.live is None else f"; the rows support {self.live:.1f}"
         return f"units: {said}; mean {self.mean:.2f}{live}"

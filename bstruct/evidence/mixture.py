@@ -27,7 +27,8 @@ KIN = 8  # particles count as one: they descend from each other
 # %% ../../nbs/evidence/09_mixture.ipynb #f7eb2a66
 @dataclass(frozen=True)
 class StudentMixture:
-    "Σ_k share_k · t_dof(mean_k, chol_k chol_kᵀ), mixed with a part `caution` of N(0, I)."
+    """Σ_k share_k · t_dof(mean_k, chol_k chol_kᵀ), mixed with a part `caution` of N(0,
+    I)."""
 
     mean: Float[Tensor, "k n"]
     chol: Float[Tensor, "k n n"]
@@ -40,9 +41,11 @@ class StudentMixture:
         "ln share_k + ln t_k(z), and the squared Mahalanobis distances."
         n, nu = z.shape[1], self.dof
         inverse = torch.linalg.inv(self.chol)
-        u = torch.einsum("bn,kmn->bkm", z, inverse) - torch.einsum("kmn,kn->km", inverse, self.mean)
+        u = torch.einsum("bn,kmn->bkm", z, inverse) - torch.einsum(
+            "kmn,kn->km", inverse, self.mean)
         distance = (u * u).sum(-1)
-        constant = math.lgamma((nu + n) / 2) - math.lgamma(nu / 2) - n / 2 * math.log(nu * math.pi)
+        constant = math.lgamma((nu + n) / 2) - math.lgamma(nu / 2) - n / 2 * math.log(
+            nu * math.pi)
         log_det = self.chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return self.share.log() + constant - log_det - (nu + n) / 2 * torch.log1p(
             distance / nu), distance
@@ -53,11 +56,14 @@ class StudentMixture:
 
     def sample(self, count: int, generator: torch.Generator) -> Float[Tensor, "b n"]:
         n = self.mean.shape[1]
-        normal = lambda *shape: torch.randn(*shape, generator=generator, dtype=self.mean.dtype)
+        normal = lambda *shape: torch.randn(*shape, generator=generator,
+                                            dtype=self.mean.dtype)
         k = torch.multinomial(self.share, count, replacement=True, generator=generator)
         stretch = (normal(count, self.dof) ** 2).mean(-1, keepdim=True).rsqrt()
-        z = self.mean[k] + torch.einsum("bmn,bn->bm", self.chol[k], normal(count, n)) * stretch
-        cautious = torch.rand(count, 1, generator=generator, dtype=z.dtype) < self.caution
+        z = self.mean[k] + torch.einsum("bmn,bn->bm", self.chol[k],
+                                        normal(count, n)) * stretch
+        cautious = torch.rand(count, 1, generator=generator,
+                              dtype=z.dtype) < self.caution
         return torch.where(cautious, normal(count, n), z)
 
 # %% ../../nbs/evidence/09_mixture.ipynb #3ab68b36
@@ -65,10 +71,11 @@ def _scatter(d: Tensor, u: Tensor) -> Tensor:
     return (d * u[:, None]).T @ d
 
 
-def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"], weights: Float[Tensor, " b"], *,
-                rounds: int, inertia: float) -> StudentMixture:
-    """EM steps on weighted points; each component keeps its old covariance with a weight of
-    `inertia` points."""
+def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"],
+                weights: Float[Tensor, " b"], *, rounds: int,
+                inertia: float) -> StudentMixture:
+    """EM steps on weighted points; each component keeps its old covariance with a
+    weight of `inertia` points."""
     n = z.shape[1]
     points = 1 / (weights**2).sum()
     for _ in range(rounds):
@@ -79,17 +86,20 @@ def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"], weights: Float[Tenso
         count = (share * points)[:, None]
         mean = (u.T @ z * points + 2 * q.mean) / (u.sum(0)[:, None] * points + 2)
         scatter = torch.stack([_scatter(z - m, u[:, k]) for k, m in enumerate(mean)])
-        cov = (scatter * points + inertia * q.chol @ q.chol.mT) / (count[..., None] + inertia)
-        cov = cov + 1e-9 * cov.diagonal(dim1=1, dim2=2).diag_embed()  # points may coincide
+        cov = (scatter * points + inertia * q.chol
+               @ q.chol.mT) / (count[..., None] + inertia)
+        # points may coincide
+        cov = cov + 1e-9 * cov.diagonal(dim1=1, dim2=2).diag_embed()
         share = share.clamp(min=0.02 / len(share))
-        q = StudentMixture(mean, torch.linalg.cholesky(cov), share / share.sum(), q.dof, q.caution)
+        q = StudentMixture(mean, torch.linalg.cholesky(cov), share / share.sum(), q.dof,
+                           q.caution)
     return q
 
 # %% ../../nbs/evidence/09_mixture.ipynb #ba9a990b
 @dataclass(frozen=True)
 class Domain:
-    """The points that are nearer to `reference` than their copies under the group of `table` =
-    (index, sign)."""
+    """The points that are nearer to `reference` than their copies under the group of
+    `table` = (index, sign)."""
 
     table: tuple[Tensor, Tensor]
     reference: Float[Tensor, " n"]
@@ -126,7 +136,8 @@ def _spread(z: Tensor, k: int, dof: int, generator: torch.Generator) -> StudentM
     "k centres far from each other (as k-means++ chooses them), then EM on the points."
     n = z.shape[1]
     cov = torch.cov(z.T).reshape(n, n)
-    chol = torch.linalg.cholesky(cov + 1e-9 * cov.diagonal().mean() * torch.eye(n, dtype=z.dtype))
+    chol = torch.linalg.cholesky(cov + 1e-9 * cov.diagonal().mean()
+                                 * torch.eye(n, dtype=z.dtype))
     u = torch.linalg.solve_triangular(chol, z.T, upper=False).T
     chosen = [0]
     for _ in range(k - 1):
@@ -140,8 +151,8 @@ def _spread(z: Tensor, k: int, dof: int, generator: torch.Generator) -> StudentM
 # %% ../../nbs/evidence/09_mixture.ipynb #8b8ca905
 def _particles(target, generator, count, fraction=0.5) -> Tensor:
     "A short run of tempered Monte Carlo."
-    return temper(target, generator, islands=1, particles=count, fraction=fraction, moves=2,
-                  leapfrog=3)[0][0]
+    return temper(target, generator, islands=1, particles=count, fraction=fraction,
+                  moves=2, leapfrog=3)[0][0]
 
 
 def _from_particles(target, table, generator, z,
@@ -154,16 +165,18 @@ def _from_particles(target, table, generator, z,
     return [_spread(z, k, dof, generator) for k in sizes for dof in (8, 40)], domain
 
 
-def _from_modes(target, table, generator, starts) -> tuple[list[StudentMixture], Domain]:
-    """One component a mode, with the inverse Hessian as covariance and the Laplace evidence as
-    share."""
+def _from_modes(target, table, generator,
+                starts) -> tuple[list[StudentMixture], Domain]:
+    """One component a mode, with the inverse Hessian as covariance and the Laplace
+    evidence as share."""
     modes = find_modes(target, generator, starts)
     noise = 0.01 * torch.randn(target.size, generator=generator, dtype=modes.z.dtype)
     domain = Domain(table, modes.z[0] + noise)
     again = find_modes(target, generator, start=domain.fold(modes.z))
     chol = torch.linalg.cholesky(torch.linalg.inv(again.precision))
     share = again.log_mass.softmax(0).clamp(min=0.02)
-    return [StudentMixture(again.z, chol, share / share.sum(), dof) for dof in (4, 8, 40)], domain
+    return [StudentMixture(again.z, chol, share / share.sum(), dof)
+            for dof in (4, 8, 40)], domain
 
 # %% ../../nbs/evidence/09_mixture.ipynb #50878c07
 def _density(qs: list[StudentMixture], z: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,11 +185,13 @@ def _density(qs: list[StudentMixture], z: Tensor) -> tuple[Tensor, Tensor]:
     return each, each.logsumexp(0) - math.log(len(qs))
 
 
-def _best(qs: list[StudentMixture], z: Tensor, log_joint: Tensor) -> tuple[StudentMixture, float]:
-    """That with the least second moment of its weights, by draws z of all in equal numbers; its E
-    w² / Z² - 1."""
+def _best(qs: list[StudentMixture], z: Tensor,
+          log_joint: Tensor) -> tuple[StudentMixture, float]:
+    """That with the least second moment of its weights, by draws z of all in equal
+    numbers; its E w² / Z² - 1."""
     each, mean = _density(qs, z)
-    second, first = (2 * log_joint - each - mean).logsumexp(1), (log_joint - mean).logsumexp(0)
+    second, first = (2 * log_joint - each - mean).logsumexp(1), (
+        log_joint - mean).logsumexp(0)
     k = int(second.argmin())
     return qs[k], max(0.0, math.expm1(float(second[k] - 2 * first) + math.log(len(z))))
 
@@ -189,12 +204,13 @@ def _pilot(qs: list[StudentMixture], target, domain, generator,
 # %% ../../nbs/evidence/09_mixture.ipynb #6d5eba25
 def _refit(q: StudentMixture, target, domain, generator, rounds: int,
            batch: int) -> tuple[StudentMixture, float]:
-    """Of q and its refits the best by the draws of all of them, and the variance of its weights
-    over Z²."""
+    """Of q and its refits the best by the draws of all of them, and the variance of its
+    weights over Z²."""
     qs, z, log_joint = [q], q.mean[:0], q.mean.new_empty(0)
     for left in range(rounds, -1, -1):
         new = qs[-1].sample(batch, generator)
-        z, log_joint = torch.cat([z, new]), torch.cat([log_joint, _log_joint(new, target, domain)])
+        z, log_joint = torch.cat([z, new]), torch.cat(
+            [log_joint, _log_joint(new, target, domain)])
         lw, temper = log_joint - _density(qs, z)[1], 1.0
         while temper > 0.01 and _ess(temper * lw) < 20 * len(q.share):
             temper *= 0.85
@@ -210,27 +226,31 @@ def _reduce(target: Target, units: list[Units], generator,
     names = quadratic_names(target, generator) if integrate else []
     if names and len(names) < len(target.prior.shapes):
         target = integrate_quadratic(target, names)
-        units = [Units({k: a for k, a in u.axes.items() if k not in names}, u.odd) for u in units]
+        units = [Units({k: a for k, a in u.axes.items() if k not in names}, u.odd)
+                 for u in units]
     return target, [u for u in units if u.axes], names
 
 # %% ../../nbs/evidence/09_mixture.ipynb #c7ffc689
-def _unseen(q: StudentMixture, lw: Tensor, z: Tensor, target: Target, domain: Domain) -> float:
-    """How much more of the posterior has large weights by particles z than by the draws of q, less
-    two errors of that."""
+def _unseen(q: StudentMixture, lw: Tensor, z: Tensor, target: Target,
+            domain: Domain) -> float:
+    """How much more of the posterior has large weights by particles z than by the draws
+    of q, less two errors of that."""
     falling = lw.sort(descending=True).values
     below, z = falling.softmax(0).cumsum(0), domain.fold(z)
     own, most = _log_joint(z, target, domain) - q.log_prob(z), 0.0
     for share in (0.02, 0.05, 0.1, 0.2):
         above = float((own > falling[int((below < share).sum())]).double().mean())
-        most = max(most, above - share - 2 * math.sqrt(share * (1 - share) * KIN / len(z)))
+        most = max(most, above - share - 2 * math.sqrt(share * (1 - share) * KIN
+                                                       / len(z)))
     return most
 
 
-def _attempt(found, domain, target, generator, *, rounds, batch, target_stderr, max_samples,
-             min_ess) -> tuple[StudentMixture, Tensor, float]:
-    "The best of the mixtures, refitted: it, the log weights of fresh draws, and their variance."
-    q, variance = _refit(_pilot(found, target, domain, generator), target, domain, generator,
-                         rounds, batch)
+def _attempt(found, domain, target, generator, *, rounds, batch, target_stderr,
+             max_samples, min_ess) -> tuple[StudentMixture, Tensor, float]:
+    """The best of the mixtures, refitted: it, the log weights of fresh draws, and
+    their variance."""
+    q, variance = _refit(_pilot(found, target, domain, generator), target, domain,
+                         generator, rounds, batch)
     lw = q.mean.new_empty(0)
     while len(lw) < max_samples:
         new = q.sample(batch, generator)
@@ -242,33 +262,36 @@ def _attempt(found, domain, target, generator, *, rounds, batch, target_stderr, 
 
 # %% ../../nbs/evidence/09_mixture.ipynb #e8bb977c
 @register("mixture")
-def mixture(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-            units: tuple[Units, ...] | list[Units] = (), start: str = "particles",
-            integrate: bool = True, particles: int = 1024, starts: int = 64, rounds: int = 2,
-            batch: int = 4000, target_stderr: float = 0.03, max_samples: int = 60_000,
+def mixture(log_likelihood: Callable, prior: GaussianPrior, *,
+            generator: torch.Generator, units: tuple[Units, ...] | list[Units] = (),
+            start: str = "particles", integrate: bool = True, particles: int = 1024,
+            starts: int = 64, rounds: int = 2, batch: int = 4000,
+            target_stderr: float = 0.03, max_samples: int = 60_000,
             min_ess: float = 400.0) -> Evidence:
-    """ln Z in nats by importance sampling from a fitted Student mixture; `units` are the
-    exchangeable hidden units.
+    """ln Z in nats by importance sampling from a fitted Student mixture; `units` are
+    the exchangeable hidden units.
 
-    Up to about 60 weights after integration. Raises ValueError above 200, and for a symmetry that
-    does not hold.
+    Up to about 60 weights after integration. Raises ValueError above 200, and for a
+    symmetry that does not hold.
     """
     full = make_target(log_likelihood, prior)
     target, left, names = _reduce(full, list(units), generator, integrate)
     if len(names) == len(prior.shapes):
-        return Evidence(_all_quadratic(full), method="mixture", diagnostics={"integrated": names})
+        return Evidence(_all_quadratic(full), method="mixture",
+                        diagnostics={"integrated": names})
     if target.size > 200 or start not in ("particles", "modes"):
-        raise ValueError(f"{target.size} weights and start {start!r}; 200 weights at most ('smc' "
-                         "can do more), start 'particles' or 'modes'")
+        raise ValueError(f"{target.size} weights and start {start!r}; 200 weights at "
+                         "most ('smc' can do more), start 'particles' or 'modes'")
     if prior.dtype != torch.float64:
-        raise ValueError(f"dtype {prior.dtype} of the prior; the mixture needs torch.float64, for "
-                         "the data as well, or try 'smc'")
+        raise ValueError(f"dtype {prior.dtype} of the prior; the mixture needs "
+                         "torch.float64, for the data as well, or try 'smc'")
     table = group(left, target.prior)
     check_symmetry(target.likelihood, target.prior, left, table, generator)
     options = {"rounds": rounds, "batch": batch, "target_stderr": target_stderr,
                "max_samples": max_samples, "min_ess": min_ess}
     found = _from_modes(target, table, generator, starts) if start == "modes" else \
-        _from_particles(target, table, generator, _particles(target, generator, particles))
+        _from_particles(target, table, generator,
+                        _particles(target, generator, particles))
     q, lw, variance = _attempt(*found, target, generator, **options)
     witnesses = _particles(target, generator, particles, 0.7)
     unseen = _unseen(q, lw, witnesses, target, found[1])
@@ -289,13 +312,15 @@ def _all_quadratic(target: Target) -> float:
         target.log_likelihood)(origin)
     chol, bad = torch.linalg.cholesky_ex(torch.eye(len(g), dtype=g.dtype) - h)
     if bool(bad > 0) or not bool(chol.isfinite().all()):
-        raise ValueError("log_likelihood rises faster than the prior falls, so that Z is infinite; "
-                         "raise the precision")
+        raise ValueError("log_likelihood rises faster than the prior falls, so that Z "
+                         "is infinite; raise the precision")
     y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
-    return float(target.log_likelihood(origin) + 0.5 * (y * y).sum() - chol.diagonal().log().sum())
+    return float(target.log_likelihood(origin) + 0.5 * (y * y).sum()
+                 - chol.diagonal().log().sum())
 
 
-def _judge(log_weights: Tensor, variance: float, min_ess: float, notes: dict) -> Evidence:
+def _judge(log_weights: Tensor, variance: float, min_ess: float,
+           notes: dict) -> Evidence:
     count, heaviest = len(log_weights), float(log_weights.softmax(0).max())
     ess = min(_ess(log_weights), count / (1 + variance))
     unseen = notes.get("unseen", 0.0)
@@ -303,7 +328,8 @@ def _judge(log_weights: Tensor, variance: float, min_ess: float, notes: dict) ->
         f"one draw carries {heaviest:.0%} of the weight; try 'smc'" if heaviest > 0.05 else \
         f"{unseen:.0%} of the posterior lies where the mixture hardly draws; try 'smc'" \
         if unseen > UNSEEN else ""
-    notes = notes | {"samples": count, "heaviest": heaviest} | ({"reason": reason} if reason
+    notes = notes | {"samples": count, "heaviest": heaviest} | (
+        {"reason": reason} if reason
                                                                 else {})
     stderr = math.sqrt(max(variance, count / ess - 1) / count) if ess > 0 else math.inf
     stderr = math.hypot(stderr, -math.log1p(-min(unseen, 0.99)))

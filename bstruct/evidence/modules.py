@@ -35,12 +35,14 @@ def _gru(gates: Tensor, inner: Tensor, state: tuple) -> tuple:
 
 def _direction(part: nn.RNNBase, x: Tensor, name: str, state: tuple,
                backward: bool) -> tuple[Tensor, tuple]:
-    """One layer along time [time, n, features], forward or backward: all outputs, and the last
-    state."""
+    """One layer along time [time, n, features], forward or backward: all outputs, and
+    the last state."""
     def weight(kind: str) -> Any:
-        return getattr(part, f"{kind}_{name}") if part.bias or "weight" in kind else None
+        return (getattr(part, f"{kind}_{name}") if part.bias or "weight" in kind
+                else None)
 
-    plain = lambda g, h, s: ((g + h).relu() if part.mode == "RNN_RELU" else (g + h).tanh(),)
+    plain = lambda g, h, s: ((g + h).relu() if part.mode == "RNN_RELU"
+                             else (g + h).tanh(),)
     step = {"LSTM": _lstm, "GRU": _gru}.get(part.mode, plain)
     gates, out = nn.functional.linear(x, weight("weight_ih"), weight("bias_ih")), []
     for t in reversed(range(len(x))) if backward else range(len(x)):
@@ -60,7 +62,8 @@ def _unrolled(part: nn.RNNBase, x: Tensor, hx=None) -> tuple[Tensor, Any]:
         both = []
         for way in range(ways):
             at = layer * ways + way
-            state = tuple(h[at] for h in given) or (x.new_zeros(x.shape[1], part.hidden_size),
+            state = tuple(h[at] for h in given) or (
+                x.new_zeros(x.shape[1], part.hidden_size),
                                                     ) * parts
             name = f"l{layer}" + "_reverse" * way
             out, last = _direction(part, x, name, state, bool(way))
@@ -68,7 +71,8 @@ def _unrolled(part: nn.RNNBase, x: Tensor, hx=None) -> tuple[Tensor, Any]:
             found.append(last)
         x = torch.cat(both, -1)
     states = tuple(torch.stack(s) for s in zip(*found))
-    return (x.transpose(0, 1) if part.batch_first else x), states if parts == 2 else states[0]
+    return (x.transpose(0, 1) if part.batch_first
+            else x), states if parts == 2 else states[0]
 
 # %% ../../nbs/evidence/22_modules.ipynb #9c8d0ba6
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -83,19 +87,19 @@ def _refuse_chance(module: nn.Module) -> None:
             continue
         at = f"{name or 'the module'} is {type(part).__name__} in training mode"
         if isinstance(part, _NORMS):
-            raise ValueError(f"{at}: a row's prediction depends on the rows beside it; call "
-                             ".eval() on the module, or "
+            raise ValueError(f"{at}: a row's prediction depends on the rows beside "
+                             "it; call .eval() on the module, or "
                              "use GroupNorm")
         drops = part.p if isinstance(part, _DROPS) else getattr(part, "dropout", 0.0)
         if isinstance(drops, float) and drops > 0:
-            raise ValueError(f"{at} with p = {drops:g}: a prediction is a matter of chance; call "
-                             ".eval() on the module")
+            raise ValueError(f"{at} with p = {drops:g}: a prediction is a matter of "
+                             "chance; call .eval() on the module")
 
 # %% ../../nbs/evidence/22_modules.ipynb #22ab5103
 @dataclass(frozen=True)
 class Functional:
-    """A module as a function of its free weights: `shapes` by name; `start`, their values; what is
-    frozen stays inside."""
+    """A module as a function of its free weights: `shapes` by name; `start`, their
+    values; what is frozen stays inside."""
 
     module: nn.Module
     start: dict[str, Tensor] = field(repr=False)
@@ -115,45 +119,48 @@ class Functional:
 
 
 def functional(module: nn.Module, dtype: torch.dtype = torch.float64) -> Functional:
-    """A copy of the module in this precision, as a function. ValueError for what joins rows, is
-    random or has no weight."""
+    """A copy of the module in this precision, as a function. ValueError for what joins
+    rows, is random or has no weight."""
     _refuse_chance(module)
     own = copy.deepcopy(module).to(dtype)
     for part in own.modules():
         if isinstance(part, nn.RNNBase) and not getattr(part, "proj_size", 0):
             part.forward = partial(_unrolled, part)
-    start = {k: v.detach().clone() for k, v in own.named_parameters() if v.requires_grad}
+    start = {k: v.detach().clone() for k, v in own.named_parameters()
+             if v.requires_grad}
     if not start:
-        raise ValueError(f"{type(module).__name__} has no parameter with requires_grad: nothing is "
-                         "free; unfreeze one, "
+        raise ValueError(f"{type(module).__name__} has no parameter with "
+                         "requires_grad: nothing is free; unfreeze one, "
                          "or compare it as a function of the rows")
     return Functional(own.requires_grad_(False), start)
 
 # %% ../../nbs/evidence/22_modules.ipynb #5b3adacf
 def _loop(f: Callable, weights: dict[str, Tensor], x: Tensor) -> Tensor:
     "What vmap would compute, a copy after the other."
-    return torch.stack([f({k: v[m] for k, v in weights.items()}, x[m]) for m in range(len(x))])
+    return torch.stack([f({k: v[m] for k, v in weights.items()}, x[m])
+                        for m in range(len(x))])
 
 # %% ../../nbs/evidence/22_modules.ipynb #508889e0
 def row_output(f: Functional,
-               x: Float[Tensor, "n *features"]) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
-    """The function ({name: [M, ...]}, x [M, n, ...]) -> [M, n, ...] of M copies; by `vmap`, or by a
-    loop where it fails.
+               x: Float[Tensor, "n *features"]) -> Callable[[dict[str, Tensor], Tensor],
+                                                            Tensor]:
+    """The function ({name: [M, ...]}, x [M, n, ...]) -> [M, n, ...] of M copies; by
+    `vmap`, or by a loop where it fails.
 
-    ValueError where the output has no axis of rows, or a row's output changes with the rows beside
-    it.
+    ValueError where the output has no axis of rows, or a row's output changes with the
+    rows beside it.
     """
     few = x[:min(3, len(x))]
     with torch.no_grad():
         out = f(f.start, few)
         if not isinstance(out, Tensor) or out.shape[:1] != few.shape[:1]:
             got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-            raise ValueError(f"the module maps {tuple(few.shape)} to {got}; give one output a row, "
-                             "a tensor [n, ...]")
+            raise ValueError(f"the module maps {tuple(few.shape)} to {got}; give one "
+                             "output a row, a tensor [n, ...]")
         alone = f(f.start, few[:1])
         if not torch.allclose(alone, out[:1], rtol=1e-3, atol=1e-4, equal_nan=True):
-            raise ValueError("the output of a row changes with the rows beside it, or by chance; "
-                             "call .eval() on the "
+            raise ValueError("the output of a row changes with the rows beside it, or "
+                             "by chance; call .eval() on the "
                              "module, and use GroupNorm or LayerNorm")
         two = {k: torch.stack([v, v]) for k, v in f.start.items()}
         both = torch.stack([few, few])
@@ -165,16 +172,16 @@ def row_output(f: Functional,
 
 # %% ../../nbs/evidence/22_modules.ipynb #f32e0332
 def fresh(model: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A module with weights of its own, drawn from this seed; torch's own random numbers stay where
-    they were."""
+    """A module with weights of its own, drawn from this seed; torch's own random
+    numbers stay where they were."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if not isinstance(model, nn.Module):
             try:
                 made = model()
             except TypeError as error:
-                raise ValueError(f"the function that makes the module fails: {error}; it is called "
-                                 "without "
+                raise ValueError(f"the function that makes the module fails: {error}; "
+                                 "it is called without "
                                  "arguments") from error
             if not isinstance(made, nn.Module):
                 raise ValueError(f"the function returns {type(made).__name__}, not a "
@@ -183,35 +190,41 @@ def fresh(model: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
         made = copy.deepcopy(model)
         for part in made.modules():
             reset = getattr(part, "reset_parameters", None)
-            if callable(reset) and any(p.requires_grad for p in part.parameters(recurse=False)):
+            if callable(reset) and any(
+                p.requires_grad for p in part.parameters(recurse=False)):
                 reset()
         return made
 
 # %% ../../nbs/evidence/22_modules.ipynb #040e6eec
-_ODD = (nn.Tanh, nn.Tanhshrink, nn.Softsign, nn.Hardtanh, nn.Softshrink, nn.Hardshrink, nn.Identity)
-_EACH = (*_ODD, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.SELU, nn.CELU, nn.LeakyReLU, nn.Sigmoid,
-         nn.LogSigmoid,
+_ODD = (nn.Tanh, nn.Tanhshrink, nn.Softsign, nn.Hardtanh, nn.Softshrink, nn.Hardshrink,
+        nn.Identity)
+_EACH = (*_ODD, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.SELU, nn.CELU, nn.LeakyReLU,
+         nn.Sigmoid, nn.LogSigmoid,
          nn.Softplus, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.ReLU6)
 
 
 def _odd(part: nn.Module) -> bool:
-    return isinstance(part, _ODD) and not (isinstance(part, nn.Hardtanh) and part.min_val !=
+    return isinstance(part, _ODD) and not (isinstance(part, nn.Hardtanh)
+                                           and part.min_val !=
                                            -part.max_val)
 
 # %% ../../nbs/evidence/22_modules.ipynb #f37470e9
 def exchangeable_units(module: nn.Module) -> list[Units]:
-    """The exchangeable hidden units of an `nn.Sequential` of linear layers and activations; none of
-    any other module."""
-    named = module.named_modules(remove_duplicate=False) if type(module) is nn.Sequential else []
+    """The exchangeable hidden units of an `nn.Sequential` of linear layers and
+    activations; none of any other module."""
+    named = module.named_modules(remove_duplicate=False) if type(
+        module) is nn.Sequential else []
     parts = [(name, part) for name, part in named if name]
     layers = [p for _, p in parts if isinstance(p, nn.Linear)]
     if not all(isinstance(p, (nn.Linear, *_EACH)) for _,
                p in parts) or len(set(layers)) < len(layers):
         return []
     free = {k for k, p in module.named_parameters() if p.requires_grad}
-    linear, found = [i for i, (_, p) in enumerate(parts) if isinstance(p, nn.Linear)], []
+    linear, found = [i for i, (_, p) in enumerate(parts)
+                     if isinstance(p, nn.Linear)], []
     for i, j in zip(linear, linear[1:]):
-        axes = {f"{parts[i][0]}.weight": 0, f"{parts[i][0]}.bias": 0, f"{parts[j][0]}.weight": 1}
+        axes = {f"{parts[i][0]}.weight": 0, f"{parts[i][0]}.bias": 0,
+                f"{parts[j][0]}.weight": 1}
         own = {k: axis for k, axis in axes.items() if parts[i][1].bias is not None
                or not k.endswith("bias")}
         if own.keys() <= free and j > i + 1:

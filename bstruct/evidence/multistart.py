@@ -22,23 +22,26 @@ DMA_LIMIT = 0.683802  # below the root of ln(1 - x) + x + x², which is 0.683802
 
 def entropy_change(hessian: Float[Tensor, "*batch n n"], lr: float, how: str = "exact",
                    generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-    """ln|det(I - lr·H)| of a step on a loss with Hessian H, and lr·λ_max, for each matrix of the
-    batch.
+    """ln|det(I - lr·H)| of a step on a loss with Hessian H, and lr·λ_max, for each
+    matrix of the batch.
 
-    `how`: "exact"; "bound", two traces, valid for lr·λ_max ≤ 0.6838; "lanczos", stochastic
-    quadrature with one probe from `generator`, unbiased but no bound.
+    `how`: "exact"; "bound", two traces, valid for lr·λ_max ≤ 0.6838; "lanczos",
+    stochastic quadrature with one probe from `generator`, unbiased but no bound.
     """
     lam = torch.linalg.eigvalsh(hessian)
     if how == "exact":
         change = (1 - lr * lam).abs().log().sum(-1)
     elif how == "bound":
-        change = -lr * hessian.diagonal(dim1=-2, dim2=-1).sum(-1) - lr**2 * (hessian * hessian).sum(
+        change = -lr * hessian.diagonal(dim1=-2, dim2=-1).sum(-1) - lr**2 * (
+            hessian * hessian).sum(
             (-2, -1))
     elif how == "lanczos":
-        v = torch.randint(2, hessian.shape[-1:], generator=generator).to(hessian.dtype) * 2 - 1
+        v = torch.randint(2, hessian.shape[-1:], generator=generator).to(
+            hessian.dtype) * 2 - 1
         parts = [lanczos(lambda u, h=h: h @ u, v, min(12, len(v)))
                  for h in hessian.reshape(-1, *hessian.shape[-2:])]
-        change = torch.stack([len(v) * ((1 - lr * x).abs().log() * w).sum() for x, w in parts])
+        change = torch.stack([len(v) * ((1 - lr * x).abs().log() * w).sum()
+                              for x, w in parts])
         change = change.reshape(hessian.shape[:-2])
     else:
         raise ValueError(f"how {how!r}; choose exact, bound or lanczos")
@@ -52,39 +55,45 @@ def _gradient_and_hessian(target: Target) -> Callable:
 
 # %% ../../nbs/evidence/13_multistart.ipynb #d2ad7dc4
 @register("multistart")
-def multistart(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-               starts: int = 64, steps: int = 200, lr: float = 1e-3, start_scale: float = 1.0,
-               entropy: str = "exact", langevin: bool = False, minibatches: Sequence[Callable] = (),
+def multistart(log_likelihood: Callable, prior: GaussianPrior, *,
+               generator: torch.Generator, starts: int = 64, steps: int = 200,
+               lr: float = 1e-3, start_scale: float = 1.0, entropy: str = "exact",
+               langevin: bool = False, minibatches: Sequence[Callable] = (),
                every: int = 10) -> Evidence:
-    """A lower bound of ln Z in nats from gradient descent (minibatch or Langevin) at many starts
-    N(0, start_scale²).
+    """A lower bound of ln Z in nats from gradient descent (minibatch or Langevin) at
+    many starts N(0, start_scale²).
 
-    Historical: it is no selector of models. Unreliable where lr·λ_max passed 1 (0.6838 with
-    entropy="bound").
+    Historical: it is no selector of models. Unreliable where lr·λ_max passed 1 (0.6838
+    with entropy="bound").
     """
     target = make_target(log_likelihood, prior)
     if target.size > 2000:
-        raise ValueError(f"{target.size} weights; exact Hessians are for 2000 at most, use "
+        raise ValueError(f"{target.size} weights; exact Hessians are for 2000 at "
+                         "most, use "
                          "'prequential'")
     if starts < 2 or steps < 0 or lr <= 0:
-        raise ValueError(f"starts {starts}, steps {steps}, lr {lr}; two starts at least, for an "
-                         "error, and lr above 0")
+        raise ValueError(f"starts {starts}, steps {steps}, lr {lr}; two starts at "
+                         "least, for an error, and lr above 0")
     parts = [Target(f, prior) for f in minibatches] or [target]
     local = [torch.func.vmap(_gradient_and_hessian(t)) for t in parts]
     z, n = start_scale * target.draw(generator, starts), target.size
-    s = torch.full((starts,), 0.5 * n * (1 + math.log(2 * math.pi * start_scale**2)), dtype=z.dtype)
+    s = torch.full((starts,), 0.5 * n * (1 + math.log(2 * math.pi * start_scale**2)),
+                   dtype=z.dtype)
     worst, curve = 0.0, []
     for i in range(steps + 1):
         if i % every == 0 or i == steps:
             joint = torch.func.vmap(target.log_joint)(z)
             fit = float(target.batch(z).mean())
-            curve.append({"step": i, "bound": float((joint + s).mean()), "log_likelihood": fit})
+            curve.append({"step": i, "bound": float((joint + s).mean()),
+                          "log_likelihood": fit})
         if i < steps:
             g, h = local[i % len(local)](z)
             change, top = entropy_change(h, lr, entropy, generator)
-            z, s, worst = (z + lr * g).detach(), (s + change).detach(), max(worst, float(top.max()))
+            z, s, worst = (z + lr * g).detach(), (s + change).detach(), max(
+                worst, float(top.max()))
             if langevin:
-                z = z + math.sqrt(2 * lr) * torch.randn(z.shape, generator=generator, dtype=z.dtype)
+                z = z + math.sqrt(2 * lr) * torch.randn(z.shape, generator=generator,
+                                                        dtype=z.dtype)
                 noise = torch.full_like(s, math.log(4 * math.pi * math.e * lr))
                 s = 0.5 * n * torch.logaddexp(2 * s / n, noise)
     return _verdict(joint + s, worst, DMA_LIMIT if entropy == "bound" else 1.0, curve)
@@ -92,10 +101,11 @@ def multistart(log_likelihood: Callable, prior: GaussianPrior, *, generator: tor
 # %% ../../nbs/evidence/13_multistart.ipynb #96afe8b6
 def _verdict(values: Tensor, worst: float, limit: float, curve: list[dict]) -> Evidence:
     ok = worst < limit and bool(values.isfinite().all())
-    reason = {} if ok else {"reason": f"lr·λ_max reached {worst:.3g}, {limit:.4g} is allowed; "
-                                      "lower lr"} \
-        if worst >= limit else {"reason": "the log joint is not finite at some point; soften the "
-                                          "likelihood"}
-    return Evidence(float(values.mean()), float(values.std()) / math.sqrt(len(values)), None, True,
+    reason = {} if ok else {"reason": f"lr·λ_max reached {worst:.3g}, {limit:.4g} is "
+                                      "allowed; lower lr"} \
+        if worst >= limit else {"reason": "the log joint is not finite at some point; "
+                                          "soften the likelihood"}
+    return Evidence(float(values.mean()), float(values.std()) / math.sqrt(len(values)),
+                    None, True,
                     "multistart", ok,
                     {"curve": curve, "lr_lambda": worst} | reason)

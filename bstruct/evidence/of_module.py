@@ -22,8 +22,10 @@ from bstruct.core.checkpoint import fingerprint
 from bstruct.core.random import generator_of
 from bstruct.evidence.core import Data, Evidence, GaussianPrior, Scope, estimate
 from bstruct.evidence.dual import (
-    effective_numbers, fixed_point, half_log_det, jacobian_taps, likelihood_roots, tensor_kernels)
-from bstruct.evidence.modules import Functional, exchangeable_units, functional, row_output
+    effective_numbers, fixed_point, half_log_det, jacobian_taps, likelihood_roots,
+    tensor_kernels)
+from bstruct.evidence.modules import (
+    Functional, exchangeable_units, functional, row_output)
 from bstruct.evidence.symmetry import group_order
 from bstruct.objectives.likelihoods import LIKELIHOODS
 
@@ -33,7 +35,8 @@ SMALL, COPIES, MIDDLE, LINES = 40, 50_000, 2000, 3000
 # %% ../../nbs/evidence/27_of_module.ipynb #f76677f9
 @dataclass(frozen=True)
 class Problem:
-    "Outputs of a module at n rows, their targets and the likelihood that joins them, float64."
+    """Outputs of a module at n rows, their targets and the likelihood that joins them,
+    float64."""
 
     f: Functional
     x: Tensor
@@ -43,7 +46,8 @@ class Problem:
     def outputs(self, weights: Mapping[str, Tensor]) -> Float[Tensor, "n C"]:
         return self.f(weights, self.x).reshape(len(self.x), -1)
 
-    def rows(self, outputs: Float[Tensor, "n C"], log_noise: Tensor) -> Float[Tensor, " n"]:
+    def rows(self, outputs: Float[Tensor, "n C"],
+             log_noise: Tensor) -> Float[Tensor, " n"]:
         "ln p(y | outputs) of each row, nats."
         return LIKELIHOODS[self.likelihood].log_likelihood(outputs, self.y, log_noise)
 
@@ -56,14 +60,15 @@ def _problem(module: nn.Module, X, y, likelihood: str, transform: Callable
              | None) -> tuple[Problem, Data]:
     "The checked problem, and the fingerprint of its data."
     LIKELIHOODS[likelihood]
-    x, target = (v if isinstance(v, Tensor) else torch.as_tensor(np.asarray(v)) for v in (X, y))
+    x, target = (v if isinstance(v, Tensor) else torch.as_tensor(np.asarray(v))
+                 for v in (X, y))
     f = functional(module)
     if (at := next(iter(f.start.values())).device) != x.device:
-        raise ValueError(f"the module is on {at}, the rows are on {x.device}: move one of them, as "
-                         f"by .to({str(x.device)!r})")
+        raise ValueError(f"the module is on {at}, the rows are on {x.device}: move one "
+                         f"of them, as by .to({str(x.device)!r})")
     if len(x) != len(target) or target.ndim != 1 or len(x) < 2:
-        raise ValueError(f"X has shape {tuple(x.shape)} and y {tuple(target.shape)}: give at least "
-                         "2 rows, and one number "
+        raise ValueError(f"X has shape {tuple(x.shape)} and y {tuple(target.shape)}: "
+                         "give at least 2 rows, and one number "
                          "or class number a row")
     data = Data(fingerprint(x, target))
     x = x.double() if x.is_floating_point() else x
@@ -73,17 +78,21 @@ def _problem(module: nn.Module, X, y, likelihood: str, transform: Callable
     problem = Problem(f, x, target, likelihood)
     row_output(f, x)
     out = problem.outputs(f.start)
-    want = {"gaussian": 1, "bernoulli": 1}.get(likelihood, int(target.max()) + 1 if likelihood
+    want = {"gaussian": 1, "bernoulli": 1}.get(likelihood, int(target.max()) + 1
+                                               if likelihood
                                                == "categorical" else 0)
-    if want and out.shape[1] != want and not (likelihood == "categorical" and out.shape[1] > want):
-        raise ValueError(f"the module maps {tuple(x.shape)} to {tuple(f(f.start, x).shape)}; "
-                         f"{likelihood!r} needs "
+    if want and out.shape[1] != want and not (likelihood == "categorical"
+                                              and out.shape[1] > want):
+        raise ValueError(f"the module maps {tuple(x.shape)} to "
+                         f"{tuple(f(f.start, x).shape)}; {likelihood!r} needs "
                          f"[n, {want}]")
     if not bool(out.isfinite().all()):
         bad = (~out.isfinite().all(1)).nonzero()[:, 0]
-        raise ValueError(f"the module returns NaN or infinity on {len(bad)} of {len(x)} rows, the "
+        raise ValueError(f"the module returns NaN or infinity on {len(bad)} of "
+                         f"{len(x)} rows, the "
                          "first is row "
-                         f"{int(bad[0])}: look at that row, or bound what the module computes")
+                         f"{int(bad[0])}: look at that row, or bound what the module "
+                         "computes")
     return problem, data
 
 
@@ -94,17 +103,18 @@ def _transformed(y: Tensor, transform: Callable, data: Data) -> tuple[Tensor, Da
     slope, = torch.autograd.grad(moved.sum(), leaf)
     known = float(slope.abs().log().sum())
     if not math.isfinite(known) or not bool(moved.isfinite().all()):
-        raise ValueError("the transform of the target, or its slope, is not finite at some row; "
-                         "take one that is defined "
+        raise ValueError("the transform of the target, or its slope, is not finite at "
+                         "some row; take one that is defined "
                          "and strictly monotone there")
-    return moved.detach(), replace(data, transform=getattr(transform, "__name__", "transform"),
+    return moved.detach(), replace(
+        data, transform=getattr(transform, "__name__", "transform"),
                                    log_jacobian=known)
 
 # %% ../../nbs/evidence/27_of_module.ipynb #df8bd004
 @dataclass(frozen=True)
 class Learnt:
-    """Precision of every tensor, noise variance (None: no noise), Q of the starts, and weights of
-    the best."""
+    """Precision of every tensor, noise variance (None: no noise), Q of the starts, and
+    weights of the best."""
 
     precision: dict[str, float]
     noise: float | None
@@ -113,25 +123,29 @@ class Learnt:
 
 
 def learnt(problem: Problem, precision: float | Mapping[str, float] | None = None,
-           noise: float | None = None, *, seed: int = 0, starts: int = 2, steps: int = 500,
-           every: int = 100, rate: float = 0.01) -> Learnt:
-    """Precisions and noise variance of a Gaussian prior and likelihood, where they are None, by the
-    highest Q.
+           noise: float | None = None, *, seed: int = 0, starts: int = 2,
+           steps: int = 500, every: int = 100, rate: float = 0.01) -> Learnt:
+    """Precisions and noise variance of a Gaussian prior and likelihood, where they are
+    None, by the highest Q.
 
-    Q: Laplace's evidence in its dual form, nats. ValueError beyond 3000 rows times outputs.
+    Q: Laplace's evidence in its dual form, nats. ValueError beyond 3000 rows times
+    outputs.
     """
     C = problem.outputs(problem.f.start).shape[1]
     if len(problem.x) * C > LINES:
-        raise ValueError(f"{len(problem.x)} rows of {C} outputs, {LINES} of both are the most: "
-                         "give "
-                         "prior_precision and noise_variance, or compare the models on the rows")
+        raise ValueError(f"{len(problem.x)} rows of {C} outputs, {LINES} of both are "
+                         "the most: give "
+                         "prior_precision and noise_variance, or compare the models on "
+                         "the rows")
     w, log_precision, log_noise = _start(problem, precision, noise, seed, starts)
     best: Any = None
     each = vmap(lambda w, s: problem.rows(problem.outputs(w), s).sum())
     adam = torch.optim.Adam(w.values(), lr=rate)
     for step in range(1, steps + 1):
-        adam.param_groups[0]["lr"] = 0.5 * rate * (1 + math.cos(math.pi * (step - 1) / steps))
-        penalty = sum(log_precision[k].exp() * v.square().flatten(1).sum(1) for k, v in w.items())
+        adam.param_groups[0]["lr"] = 0.5 * rate * (
+            1 + math.cos(math.pi * (step - 1) / steps))
+        penalty = sum(log_precision[k].exp() * v.square().flatten(1).sum(1)
+                      for k, v in w.items())
         adam.zero_grad()
         ((0.5 * penalty - each(w, log_noise)) / len(problem.x)).sum().backward()
         adam.step()
@@ -152,14 +166,18 @@ def _start(problem: Problem, precision, noise: float | None, seed: int,
            starts: int) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
     "Weights from the prior, log precisions of the fan-in, and the log noise."
     g, shapes = generator_of(seed, "of_module", problem.x.device), problem.f.shapes
-    given: Any = precision if isinstance(precision, Mapping) else dict.fromkeys(shapes, precision)
-    lam = {k: float(given[k] if given[k] is not None else max(1, math.prod(s[1:]))) for k,
+    given: Any = precision if isinstance(precision, Mapping) else dict.fromkeys(
+        shapes, precision)
+    lam = {k: float(given[k] if given[k] is not None else max(1, math.prod(s[1:])))
+           for k,
            s in shapes.items()}
     like: Any = {"dtype": torch.float64, "device": problem.x.device}
-    w = {k: (torch.randn(starts, *s, generator=g, **like) / math.sqrt(lam[k])).requires_grad_()
+    w = {k: (torch.randn(starts, *s, generator=g, **like)
+             / math.sqrt(lam[k])).requires_grad_()
          for k, s in shapes.items()}
     spread = 0.3 * float(problem.y.double().var()) if problem.noisy else 1.0
-    return w, {k: torch.full((starts,), math.log(v), **like) for k, v in lam.items()}, torch.full(
+    return w, {k: torch.full((starts,), math.log(v), **like)
+               for k, v in lam.items()}, torch.full(
         (starts,), math.log(noise if noise is not None else max(spread, 1e-9)), **like)
 
 
@@ -168,19 +186,22 @@ def _step(problem: Problem, w: dict[str, Tensor], log_precision: dict[str, Tenso
           learn_noise: bool) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     "One step of the fixed point, and Q at what it gives."
     out = vmap(problem.outputs)(w)
-    taps, roots = jacobian_taps(problem.outputs, w), likelihood_roots(out, problem.likelihood)
+    taps, roots = jacobian_taps(problem.outputs, w), likelihood_roots(
+        out, problem.likelihood)
     kernels = tensor_kernels(taps, roots)
     bend = log_noise if problem.noisy else torch.zeros_like(log_noise)
     gamma = effective_numbers(kernels, log_precision, bend)
     squares = {k: v.square().flatten(1).sum(1) for k, v in w.items()}
-    rss = (problem.y[None, :, None] - out).square().sum((1, 2)) if problem.noisy else None
+    rss = (problem.y[None, :, None] - out).square().sum(
+        (1, 2)) if problem.noisy else None
     new, noise = fixed_point(gamma, squares, rss, len(problem.x))
     log_precision = new if learn else log_precision
     log_noise = noise if learn_noise and noise is not None else log_noise
     bend = log_noise if problem.noisy else torch.zeros_like(log_noise)
     fit = vmap(lambda w, s: problem.rows(problem.outputs(w), s).sum())(w, log_noise)
     pull = sum(log_precision[k].exp() * v for k, v in squares.items())
-    return log_precision, log_noise, fit - 0.5 * pull - half_log_det(kernels, log_precision, bend)
+    return log_precision, log_noise, fit - 0.5 * pull - half_log_det(
+        kernels, log_precision, bend)
 
 # %% ../../nbs/evidence/27_of_module.ipynb #0fd862ee
 def _method(problem: Problem, method: str, units: list, prior: GaussianPrior) -> str:
@@ -191,12 +212,14 @@ def _method(problem: Problem, method: str, units: list, prior: GaussianPrior) ->
     return "laplace_dual" if problem.f.size <= MIDDLE else "prequential"
 
 
-def _options(problem: Problem, method: str, units: list, log_noise: Tensor) -> dict[str, Any]:
+def _options(problem: Problem, method: str, units: list,
+             log_noise: Tensor) -> dict[str, Any]:
     "What an estimator needs beside likelihood and prior."
     if method == "mixture":
         return {"units": units}
     if method == "laplace_dual":
-        return {"outputs": problem.outputs, "head": lambda out: problem.rows(out, log_noise).sum()}
+        return {"outputs": problem.outputs,
+                "head": lambda out: problem.rows(out, log_noise).sum()}
     if method == "prequential":
         each = lambda w, i: LIKELIHOODS[problem.likelihood].log_likelihood(
             problem.f(w, problem.x[i]).reshape(len(i), -1), problem.y[i], log_noise)
@@ -207,35 +230,42 @@ def _options(problem: Problem, method: str, units: list, log_noise: Tensor) -> d
 def of_module(module: nn.Module, X, y, *, likelihood: str,
               prior_precision: str | float | Mapping[str, float] = "learn",
               noise_variance: str | float = "learn", method: str = "auto",
-              transform: Callable | None = None, random_state: int = 0, **options) -> Evidence:
-    """ln p(y | X) of a `torch.nn.Module` in nats, its free weights integrated out; `options` go to
-    the method.
+              transform: Callable | None = None, random_state: int = 0,
+              **options) -> Evidence:
+    """ln p(y | X) of a `torch.nn.Module` in nats, its free weights integrated out;
+    `options` go to the method.
 
-    X [n, ...] and y [n]: tensors or arrays, as the module takes them. likelihood: gaussian,
-    bernoulli, categorical or a registered one. prior_precision: a number, one a parameter, or
-    "learn"; noise_variance: of Gaussian noise, or "learn". method: auto, or a registered estimator.
-    transform: a monotone function of y that the module predicts; `as_given` makes of the evidence
-    that of y. ValueError for modules and data that do not go together.
+    X [n, ...] and y [n]: tensors or arrays, as the module takes them. likelihood:
+    gaussian, bernoulli, categorical or a registered one. prior_precision: a number, one
+    a parameter, or "learn"; noise_variance: of Gaussian noise, or "learn". method:
+    auto, or a registered estimator.
+    transform: a monotone function of y that the module predicts; `as_given` makes of
+    the evidence that of y. ValueError for modules and data that do not go together.
     """
     problem, data = _problem(module, X, y, likelihood, transform)
     given: list[Any] = [None if isinstance(v, str) else v
                         for v in (prior_precision, noise_variance)]
-    for name, value in (("prior_precision", prior_precision), ("noise_variance", noise_variance)):
+    for name, value in (("prior_precision", prior_precision),
+                        ("noise_variance", noise_variance)):
         if isinstance(value, str) and value != "learn":
             raise ValueError(f"{name} is {value!r}; give a number, or 'learn'")
     precision, noise, notes = given[0], given[1], {}
     if precision is None or (noise is None and problem.noisy):
         found = learnt(problem, precision, noise, seed=random_state)
-        precision, noise = (found.precision if precision is None else precision), found.noise
-        notes = {"learnt": [n for n, v in zip(("precision", "noise"), given) if v is None],
+        precision, noise = (found.precision if precision is None
+                            else precision), found.noise
+        notes = {"learnt": [n for n, v in zip(("precision", "noise"), given)
+                            if v is None],
                  "q": found.q}
     each = dict(precision) if isinstance(precision, Mapping) else float(precision)
     prior = GaussianPrior(problem.f.shapes, each)
-    log_noise = problem.x.new_tensor(math.log(noise) if noise else 0.0, dtype=torch.float64)
+    log_noise = problem.x.new_tensor(math.log(noise) if noise else 0.0,
+                                     dtype=torch.float64)
     units = exchangeable_units(module)
     name = _method(problem, method, units, prior)
-    evidence = estimate(lambda w: problem.rows(problem.outputs(w), log_noise).sum(), prior,
-                        method=name, generator=generator_of(random_state, "of_module/evidence"),
+    evidence = estimate(lambda w: problem.rows(problem.outputs(w), log_noise).sum(),
+                        prior, method=name, generator=generator_of(
+                            random_state, "of_module/evidence"),
                         **_options(problem, name, units, log_noise) | options)
     n = len(problem.x)
     told = {"weights": problem.f.size, "precision": precision, "noise_variance": noise,

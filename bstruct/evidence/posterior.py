@@ -26,8 +26,8 @@ ERRORS = ("own", "pooled")
 class StructurePosterior:
     """Probabilities of structures with standard errors, in the order of `labels`.
 
-    `reliable`: whether every estimate with a say is, and its error known; `notes`: what a reader
-    should know.
+    `reliable`: whether every estimate with a say is, and its error known; `notes`: what
+    a reader should know.
     """
 
     labels: tuple
@@ -39,7 +39,8 @@ class StructurePosterior:
     def top(self, count: int = 5) -> list[tuple]:
         "(label, probability, stderr) of the most probable."
         order = self.probability.argsort(descending=True)[:count].tolist()
-        return [(self.labels[i], float(self.probability[i]), float(self.stderr[i])) for i in order]
+        return [(self.labels[i], float(self.probability[i]), float(self.stderr[i]))
+                for i in order]
 
 # %% ../../nbs/evidence/16_posterior.ipynb #1085ef78
 def _errors(evidence: Sequence[Evidence], errors: str) -> Float[Tensor, " s"]:
@@ -55,8 +56,8 @@ def _errors(evidence: Sequence[Evidence], errors: str) -> Float[Tensor, " s"]:
 
 def _of_networks(evidences: Mapping, log_prior: Tensor,
                  network: Callable | Mapping) -> tuple[dict, Tensor]:
-    """One estimate for each network, the mean of those of its names, with the prior probability of
-    all its names."""
+    """One estimate for each network, the mean of those of its names, with the prior
+    probability of all its names."""
     name = network if callable(network) else network.__getitem__
     groups: dict[Hashable, list[int]] = {}
     for i, label in enumerate(evidences):
@@ -67,20 +68,23 @@ def _of_networks(evidences: Mapping, log_prior: Tensor,
 
 
 def _mean(same: list[Evidence]) -> Evidence:
-    "The mean of estimates of one quantity; equal ones are one estimate, told several times."
+    """The mean of estimates of one quantity; equal ones are one estimate, told several
+    times."""
     different = list({(e.value, e.stderr): e for e in same
                       if not math.isnan(e.value)}.values()) or same[:1]
     if len(different) == 1:
         return different[0]
     value, error = (sum(f(e) for e in different) / len(different)
                     for f in (lambda e: e.value, lambda e: e.stderr**2))
-    return Evidence(value, math.sqrt(error / len(different)), None, False, different[0].method,
-                    all(e.reliable for e in different), {}, different[0].of)
+    return Evidence(value, math.sqrt(error / len(different)), None, False,
+                    different[0].method, all(e.reliable for e in different), {},
+                    different[0].of)
 
 
 def _labelled(evidences: Mapping | Sequence[Evidence]) -> dict[Hashable, Evidence]:
     "By label, or by number; of the target as it was given, where a Jacobian is known."
-    pairs = evidences.items() if isinstance(evidences, Mapping) else enumerate(evidences)
+    pairs = evidences.items() if isinstance(evidences, Mapping) else enumerate(
+        evidences)
     return {label: as_given(e) for label, e in pairs}
 
 
@@ -88,34 +92,39 @@ def _notes(value: Tensor, known: Tensor, error: Tensor) -> tuple[str, ...]:
     "What is missing from the estimates."
     lost, notes = int((~known).sum()), []
     if lost == len(value):
-        return ("no structure has an estimate of its evidence: the probabilities are those of "
-                "the prior",)
+        return ("no structure has an estimate of its evidence: the probabilities are "
+                "those of the prior",)
     if lost:
-        notes.append(f"{lost} of {len(value)} structures have no estimate of their evidence: the "
-                     "probabilities are those of the others")
+        notes.append(f"{lost} of {len(value)} structures have no estimate of their "
+                     "evidence: the probabilities are those of the others")
     if error.isnan().any():
-        notes.append("no error of the evidence is known: the probabilities are those of exact "
-                     "values, too far from 1/2")
+        notes.append("no error of the evidence is known: the probabilities are those "
+                     "of exact values, too far from 1/2")
     return tuple(notes)
 
 # %% ../../nbs/evidence/16_posterior.ipynb #5793a6f6
 def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Evidence],
-                        log_prior: Float[Tensor, " s"] | None = None, *, errors: str = "own",
-                        network: Callable[[Hashable], Hashable] | Mapping | None = None,
+                        log_prior: Float[Tensor, " s"] | None = None, *,
+                        errors: str = "own", network: Callable[[Hashable], Hashable]
+                        | Mapping | None = None,
                         draws: int = 4096) -> StructurePosterior:
-    """p(Γ | y), averaged over `draws` of what the evidences may be, and its standard deviation.
+    """p(Γ | y), averaged over `draws` of what the evidences may be, and its standard
+    deviation.
 
-    `evidences`: by label, or a list; `log_prior` [s]: ln of prior probabilities, up to a number
-    they share (None: uniform); `errors`: each estimate's "own", or one that all share, "pooled";
-    `network`: label to network, whose names then are one entry. ValueError for evidences that are
-    not on one scale, and for a prior of other length.
+    `evidences`: by label, or a list; `log_prior` [s]: ln of prior probabilities, up to
+    a number they share (None: uniform); `errors`: each estimate's "own", or one that
+    all share, "pooled";
+    `network`: label to network, whose names then are one entry. ValueError for
+    evidences that are not on one scale, and for a prior of other length.
     """
     check_choice("errors", errors, ERRORS)
     by_label = _labelled(evidences)
     one_scale(by_label.values())
-    prior = torch.zeros(len(by_label)).double() if log_prior is None else log_prior.double()
+    prior = torch.zeros(len(
+        by_label)).double() if log_prior is None else log_prior.double()
     if prior.shape != (len(by_label),):
-        raise ValueError(f"log_prior has shape {tuple(prior.shape)}, there are {len(by_label)} "
+        raise ValueError(f"log_prior has shape {tuple(prior.shape)}, there are "
+                         f"{len(by_label)} "
                          "evidences: one each")
     if network is not None:
         by_label, prior = _of_networks(by_label, prior, network)
@@ -125,7 +134,8 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
     notes = _notes(value, known, error[known])
     if not (value[known] > -math.inf).any():
         none = "every structure has density 0: the probabilities are those of the prior"
-        return StructurePosterior(tuple(by_label), prior.softmax(0), torch.zeros_like(prior), False,
+        return StructurePosterior(tuple(by_label), prior.softmax(0),
+                                  torch.zeros_like(prior), False,
                                   (none,) if known.any() else notes)
     seeded = Generator().manual_seed(0)
     noise = torch.randn(draws, len(value), dtype=torch.float64, generator=seeded)

@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch.func import vmap
 
-from bstruct.evidence.core import Evidence, GaussianPrior, Scope, make_target, register, to_weights
+from bstruct.evidence.core import (
+    Evidence, GaussianPrior, Scope, make_target, register, to_weights)
 
 # %% ../../nbs/evidence/10_prequential.ipynb #ab6ba96d
 def growing_blocks(n: int, blocks: int) -> list[int]:
@@ -24,36 +25,38 @@ def growing_blocks(n: int, blocks: int) -> list[int]:
     Raises ValueError where n rows cannot be cut into that many blocks and a first one.
     """
     if n < 2 ** blocks:
-        raise ValueError(f"{n} rows: {blocks} growing blocks need at least {2 ** blocks}; take "
+        raise ValueError(f"{n} rows: {blocks} growing blocks need at least "
+                         f"{2 ** blocks}; take "
                          "fewer blocks")
     return [n >> k for k in range(blocks, 0, -1)] + [n]
 
 # %% ../../nbs/evidence/10_prequential.ipynb #6fa79acb
 def log_mean(log_p: Float[Tensor, "S *rest"]) -> Float[Tensor, "*rest"]:
-    """ln of the mean over the first axis of exp(log_p), in nats: the predictive of S equally
-    probable members."""
+    """ln of the mean over the first axis of exp(log_p), in nats: the predictive of S
+    equally probable members."""
     return log_p.logsumexp(0) - math.log(len(log_p))
 
 
 def mixture_over_stops(log_p: Float[Tensor, "*batch T R n"]) -> Float[Tensor, "*batch"]:
-    """ln of the mixture over T stopping times of the density of n rows, each the mean of R
-    replicas, in nats.
+    """ln of the mixture over T stopping times of the density of n rows, each the mean
+    of R replicas, in nats.
 
-    `log_p` is ln p of a row, fitted on rows before its block alone; leading axes, as over
-    structures, are kept.
+    `log_p` is ln p of a row, fitted on rows before its block alone; leading axes, as
+    over structures, are kept.
     """
     T, R = log_p.shape[-3:-1]
     sequences = (log_p.logsumexp(-2) - math.log(R)).sum(-1)
     return sequences.logsumexp(-1) - math.log(T)
 
 # %% ../../nbs/evidence/10_prequential.ipynb #06359a0a
-def prequential(log_p: Float[Tensor, "*T R n"], past: int, of: Scope | None = None) -> Evidence:
-    """Conditional log evidence ln p(y_{>past} | y_{≤past}) in nats, with its jackknife error over
-    the replicas.
+def prequential(log_p: Float[Tensor, "*T R n"], past: int,
+                of: Scope | None = None) -> Evidence:
+    """Conditional log evidence ln p(y_{>past} | y_{≤past}) in nats, with its jackknife
+    error over the replicas.
 
-    `log_p` holds ln p of every later row under each of R replicas [R, n], or also at T stopping
-    times [T, R, n]; all fitted on rows before that row's block alone. `of` is the label that the
-    evidence gets.
+    `log_p` holds ln p of every later row under each of R replicas [R, n], or also at T
+    stopping times [T, R, n]; all fitted on rows before that row's block alone. `of` is
+    the label that the evidence gets.
     """
     log_p = log_p.double().reshape(-1, *log_p.shape[-2:])
     T, R, n = log_p.shape
@@ -73,15 +76,17 @@ def prequential(log_p: Float[Tensor, "*T R n"], past: int, of: Scope | None = No
 
 # %% ../../nbs/evidence/10_prequential.ipynb #e22dbe45
 def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Tensor],
-                      start: Mapping[str, Tensor], bounds: Sequence[int], *, stops: Sequence[int],
-                      generator: Generator, batch_size: int = 64, lr: float = 1e-3,
-                      log_prior: Callable | None = None) -> Float[Tensor, "T *batch n"]:
-    """ln p of rows bounds[0] to bounds[-1], in nats, each predicted from fits to the rows before
-    its block alone.
+                      start: Mapping[str, Tensor], bounds: Sequence[int], *,
+                      stops: Sequence[int], generator: Generator, batch_size: int = 64,
+                      lr: float = 1e-3, log_prior: Callable
+                      | None = None) -> Float[Tensor, "T *batch n"]:
+    """ln p of rows bounds[0] to bounds[-1], in nats, each predicted from fits to the
+    rows before its block alone.
 
-    `log_p(weights, rows)` -> [*batch, m], the batch being leading axes of all weights in `start`.
-    `stops`: the epochs after which is predicted. `log_prior(weights)` -> [*batch] is added to what
-    Adam maximises.
+    `log_p(weights, rows)` -> [*batch, m], the batch being leading axes of all weights
+    in `start`.
+    `stops`: the epochs after which is predicted. `log_prior(weights)` -> [*batch] is
+    added to what Adam maximises.
     """
     found, device = [], next(iter(start.values())).device
     for past, end in zip(bounds, bounds[1:]):
@@ -91,7 +96,8 @@ def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Te
             order = torch.randperm(past if epoch else 0, generator=generator).to(device)
             for rows in order.split(batch_size) if epoch and past else ():
                 optimiser.zero_grad()
-                fit = log_p(weights, rows).mean(-1) + (log_prior(weights) / past if log_prior
+                fit = log_p(weights, rows).mean(-1) + (log_prior(weights) / past
+                                                       if log_prior
                                                        else 0)
                 (-fit.sum()).backward()
                 optimiser.step()
@@ -103,18 +109,20 @@ def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Te
 
 # %% ../../nbs/evidence/10_prequential.ipynb #939f28c5
 @register("prequential")
-def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *, generator: Generator,
-                         row_log_likelihood: Callable[[dict[str, Tensor], Int[Tensor, " m"]],
+def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *,
+                         generator: Generator,
+                         row_log_likelihood: Callable[[
+                             dict[str, Tensor], Int[Tensor, " m"]],
                                                       Tensor] | None = None,
                          rows: int = 0, blocks: int | None = None, replicas: int = 32,
-                         stops: Sequence[int] = (0, 5, 10, 20, 40, 80, 160), batch_size: int = 32,
-                         lr: float = 0.05) -> Evidence:
-    """ln p(y|X) in nats of predicting `rows` rows in growing blocks by anchored ensembles; no limit
-    on the weights.
+                         stops: Sequence[int] = (0, 5, 10, 20, 40, 80, 160),
+                         batch_size: int = 32, lr: float = 0.05) -> Evidence:
+    """ln p(y|X) in nats of predicting `rows` rows in growing blocks by anchored
+    ensembles; no limit on the weights.
 
-    `row_log_likelihood(weights, rows)` -> [m], in nats, summing to `log_likelihood`. `blocks`: that
-    many, given the rows before the first of them; None: from the first row on. The error is that of
-    the replicas.
+    `row_log_likelihood(weights, rows)` -> [m], in nats, summing to `log_likelihood`.
+    `blocks`: that many, given the rows before the first of them; None: from the first
+    row on. The error is that of the replicas.
     """
     target = make_target(log_likelihood, prior)
     _check_rows(target.likelihood, row_log_likelihood, prior, rows, generator)
@@ -122,26 +130,30 @@ def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *, gene
         0, *growing_blocks(rows, rows.bit_length() - 1)]
     anchor = target.draw(generator, replicas)
     rows_of = cast(Callable, row_log_likelihood)
-    each = vmap(lambda z, i: rows_of(to_weights(prior, z), i.to(prior.device)).to(z.device),
+    each = vmap(lambda z, i: rows_of(to_weights(prior, z), i.to(prior.device)).to(
+        z.device),
                 in_dims=(0, None))
-    found = block_predictions(lambda w, i: each(w["z"], i), {"z": anchor}, bounds, stops=stops,
-                              generator=generator, batch_size=batch_size, lr=lr,
-                              log_prior=lambda w: -0.5 * (w["z"] - anchor).square().sum(-1))
+    found = block_predictions(lambda w, i: each(w["z"], i), {"z": anchor}, bounds,
+                              stops=stops, generator=generator, batch_size=batch_size,
+                              lr=lr, log_prior=lambda w: -0.5
+                              * (w["z"] - anchor).square().sum(-1))
     return prequential(found, bounds[0], Scope(bounds[0] + 1, rows, rows,
                                                f"anchored ensembles of {replicas}"))
 
 # %% ../../nbs/evidence/10_prequential.ipynb #c15633b7
-def _check_rows(whole: Callable, parts: Callable | None, prior: GaussianPrior, rows: int,
-                generator: Generator) -> None:
+def _check_rows(whole: Callable, parts: Callable | None, prior: GaussianPrior,
+                rows: int, generator: Generator) -> None:
     "Refuse what does not sum to the log-likelihood."
     if parts is None or rows < 1:
         raise ValueError(f"rows is {rows}, row_log_likelihood "
                          f"{'missing' if parts is None else 'given'}: 'prequential' "
-                         "predicts row by row; give the number of rows and ln p of each as "
-                         "f(weights, rows)")
-    weights = to_weights(prior, torch.randn(prior.size, generator=generator, dtype=prior.dtype))
-    each, total = parts(weights, torch.arange(rows, device=prior.device)).cpu(), whole(weights)
+                         "predicts row by row; give the number of rows and ln p of "
+                         "each as f(weights, rows)")
+    weights = to_weights(prior, torch.randn(prior.size, generator=generator,
+                                            dtype=prior.dtype))
+    each, total = parts(weights, torch.arange(rows, device=prior.device)).cpu(), whole(
+        weights)
     if each.shape != (rows,) or not torch.allclose(each.sum(), total, rtol=1e-4):
         raise ValueError(f"row_log_likelihood gives shape {tuple(each.shape)} and sum "
-                         f"{float(each.sum()):.6g}; {rows} numbers that sum to log_likelihood, "
-                         f"{float(total):.6g}, are needed")
+                         f"{float(each.sum()):.6g}; {rows} numbers that sum to "
+                         f"log_likelihood, {float(total):.6g}, are needed")

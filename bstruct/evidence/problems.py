@@ -24,8 +24,8 @@ from bstruct.evidence.symmetry import Units
 # %% ../../nbs/evidence/04_problems.ipynb #12bcb777
 @dataclass(frozen=True)
 class Problem:
-    """A log-likelihood (nats, every constant), prior, symmetries, the exact ln Z if known, and the
-    data (x, y)."""
+    """A log-likelihood (nats, every constant), prior, symmetries, the exact ln Z if
+    known, and the data (x, y)."""
 
     name: str
     log_likelihood: Callable[[dict[str, Tensor]], Tensor]
@@ -36,7 +36,8 @@ class Problem:
 
 # %% ../../nbs/evidence/04_problems.ipynb #625515e5
 def _normal(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed),
+                       dtype=torch.float64)
 
 
 def _gaussian(residual: Tensor, variance: float) -> Tensor:
@@ -49,8 +50,10 @@ def linear_problem(features: Float[Tensor, "n d"], targets: Float[Tensor, " n"],
     "y = features·w + noise."
     exact = linear_log_evidence(features, targets, precision=precision,
                                 noise_variance=noise_variance)
-    return Problem(name, lambda w: _gaussian(targets - features @ w["w"], noise_variance),
-                   GaussianPrior({"w": (features.shape[1],)}, precision), (), float(exact),
+    return Problem(name, lambda w: _gaussian(targets - features @ w["w"],
+                                             noise_variance),
+                   GaussianPrior({"w": (features.shape[1],)}, precision), (),
+                   float(exact),
                    (features, targets))
 
 
@@ -59,7 +62,8 @@ def polynomial_features(x: Float[Tensor, " n"], degree: int) -> Float[Tensor, "n
     return x[:, None] ** torch.arange(degree + 1, dtype=x.dtype)
 
 
-def polynomial_problem(degree: int, seed: int = 0, n: int = 20, noise: float = 0.3) -> Problem:
+def polynomial_problem(degree: int, seed: int = 0, n: int = 20,
+                       noise: float = 0.3) -> Problem:
     "A polynomial of some degree for data of a quadratic."
     x = torch.linspace(-1, 1, n, dtype=torch.float64)
     y = 1 - x + 2 * x**2 + noise * _normal(seed, n)
@@ -69,13 +73,15 @@ def polynomial_problem(degree: int, seed: int = 0, n: int = 20, noise: float = 0
 
 
 def subset_problem(mask: Float[Tensor, " d"], seed: int = 0, n: int = 40) -> Problem:
-    """Regression on the columns that the 0/1 `mask` keeps; the truth uses the first half of them,
-    ever more weakly."""
+    """Regression on the columns that the 0/1 `mask` keeps; the truth uses the first
+    half of them, ever more weakly."""
     d = len(mask)
     x = _normal(seed, n, d) + 0.7 * _normal(seed + 1, n, 1)
-    truth = torch.where(torch.arange(d) < d // 2, 1.5 ** -torch.arange(d, dtype=torch.float64), 0.0)
+    truth = torch.where(torch.arange(d) < d // 2,
+                        1.5 ** -torch.arange(d, dtype=torch.float64), 0.0)
     y = x @ truth + 0.5 * _normal(seed + 2, n)
-    return linear_problem(x * mask, y, name=f"columns {[i for i in range(d) if mask[i]]}")
+    return linear_problem(x * mask, y,
+                          name=f"columns {[i for i in range(d) if mask[i]]}")
 
 # %% ../../nbs/evidence/04_problems.ipynb #dc144ef9
 def logistic_problem(d: int, seed: int = 0, n: int = 60) -> Problem:
@@ -91,21 +97,24 @@ def logistic_problem(d: int, seed: int = 0, n: int = 60) -> Problem:
 
 def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3,
                  integrated: bool = False) -> Problem:
-    """A network of some tanh units for data of one with `truth`; the output layer can be
-    integrated out."""
+    """A network of some tanh units for data of one with `truth`; the output layer can
+    be integrated out."""
     x = torch.linspace(-2, 2, n, dtype=torch.float64)
-    a, b, c = 2 * _normal(seed, truth), _normal(seed + 1, truth), 1.5 * _normal(seed + 2, truth)
+    a, b, c = 2 * _normal(seed, truth), _normal(seed + 1, truth), 1.5 * _normal(
+        seed + 2, truth)
     y = torch.tanh(x[:, None] * a + b) @ c + 0.2 * _normal(seed + 3, n)
     hidden = lambda w: torch.tanh(x[:, None] * w["a"] + w["b"])
     inner = {"a": 0.25, "b": 0.5}
     if integrated:
-        features = lambda w: torch.cat([hidden(w), torch.ones(n, 1, dtype=torch.float64)], 1)
+        features = lambda w: torch.cat(
+            [hidden(w), torch.ones(n, 1, dtype=torch.float64)], 1)
         return Problem(f"tanh, {units} units, output integrated",
                        lambda w: linear_log_evidence(features(w), y, precision=0.5,
                                                      noise_variance=0.04),
                        GaussianPrior({"a": (units,), "b": (units,)}, inner),
                        (Units({"a": 0, "b": 0}, odd=True),), data=(x, y))
-    return Problem(f"tanh, {units} units", lambda w: _gaussian(y - hidden(w) @ w["c"] - w["d"],
+    return Problem(f"tanh, {units} units", lambda w: _gaussian(
+        y - hidden(w) @ w["c"] - w["d"],
                                                                0.04),
                    GaussianPrior({**dict.fromkeys("abc", (units,)), "d": ()},
                                  {**inner, "c": 0.5, "d": 0.5}),
@@ -113,22 +122,25 @@ def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3,
 
 # %% ../../nbs/evidence/04_problems.ipynb #c4c98aaa
 def grid_log_evidence(problem: Problem, points: int = 401, width: float = 6.0) -> float:
-    "ln Z of a problem with at most two weights by the trapezoid rule over ±width prior deviations."
+    """ln Z of a problem with at most two weights by the trapezoid rule over ±width
+    prior deviations."""
     n = problem.prior.size
     if n > 2:
         raise ValueError(f"{n} weights; a grid does 2 at most, use `referee`")
     t = torch.linspace(-width, width, points, dtype=torch.float64)
     z = torch.cartesian_prod(*[t] * n).reshape(-1, n)
-    values = Target(problem.log_likelihood, problem.prior).batch(z) + log_standard_normal(z)
+    values = Target(problem.log_likelihood, problem.prior).batch(
+        z) + log_standard_normal(z)
     return float(values.logsumexp(0)) + n * math.log(t[1] - t[0])
 
 # %% ../../nbs/evidence/04_problems.ipynb #b643d184
 def _line(log_likelihood: Callable[[Tensor], Tensor], points: int = 400_001,
           width: float = 10.0) -> float:
-    """ln of the integral of a likelihood of one weight over its prior N(0, 1), by the trapezoid
-    rule."""
+    """ln of the integral of a likelihood of one weight over its prior N(0, 1), by the
+    trapezoid rule."""
     w = torch.linspace(-width, width, points, dtype=torch.float64)
-    return float((log_likelihood(w) + log_standard_normal(w[:, None])).logsumexp(0)) + math.log(
+    return float((log_likelihood(w) + log_standard_normal(w[:, None])).logsumexp(
+        0)) + math.log(
         w[1] - w[0])
 
 
@@ -139,27 +151,33 @@ def _bump(w: Tensor, mean: float, width: float) -> Tensor:
 # %% ../../nbs/evidence/04_problems.ipynb #a7ca1a84
 def square_problem(d: int, y: float = 2.25, noise: float = 0.3) -> Problem:
     "y = w_i² + noise for each of d weights: 2^d modes."
-    each = lambda w: -0.5 * (((y - w**2) / noise) ** 2 + math.log(2 * math.pi * noise**2))
+    each = lambda w: -0.5 * (((y - w**2) / noise) ** 2
+                             + math.log(2 * math.pi * noise**2))
     return Problem(f"squares, {d} weights", lambda w: each(w["w"]).sum(),
                    GaussianPrior({"w": (d,)}), exact=d * _line(each))
 
 
 def bump_problem(share: float = 0.5, apart: float = 2.0, width: float = 0.05,
                  d: int = 2) -> Problem:
-    "Gaussians at ±apart in every weight; that at +apart has the given share of the posterior."
+    """Gaussians at ±apart in every weight; that at +apart has the given share of the
+    posterior."""
     weights = torch.tensor([share, 1 - share], dtype=torch.float64).log()
-    log_likelihood = lambda w: torch.stack([_bump(w["w"], m, width) for m in (apart, -apart)]).add(
+    log_likelihood = lambda w: torch.stack(
+        [_bump(w["w"], m, width) for m in (apart, -apart)]).add(
         weights).logsumexp(0)
     exact = float(_bump(torch.full((d,), apart).double(), 0.0, math.hypot(1, width)))
-    return Problem(f"bumps, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}), exact=exact)
+    return Problem(f"bumps, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}),
+                   exact=exact)
 
 # %% ../../nbs/evidence/04_problems.ipynb #ab9ac4d8
 def outlier_problem(n: int = 8) -> Problem:
-    """The mean of n values, one of them far off, under noise of 0.1 that with probability 0.1 is
-    of 10."""
-    y = torch.linspace(0.7, 1.3, n, dtype=torch.float64).index_fill(0, torch.tensor(n // 2), 6.0)
+    """The mean of n values, one of them far off, under noise of 0.1 that with
+    probability 0.1 is of 10."""
+    y = torch.linspace(0.7, 1.3, n, dtype=torch.float64).index_fill(
+        0, torch.tensor(n // 2), 6.0)
     density = lambda w: torch.stack(
-        [_bump(y[:, None] - w, 0.0, s) + math.log(p) for s, p in ((0.1, 0.9), (10.0, 0.1))])
+        [_bump(y[:, None] - w, 0.0, s) + math.log(p)
+         for s, p in ((0.1, 0.9), (10.0, 0.1))])
     each = lambda w: torch.logsumexp(density(w), 0).sum(0)
     points = lambda w: torch.func.vmap(each, chunk_size=20_000)(w[:, None])
     return Problem("outliers", lambda w: each(w["w"]), GaussianPrior({"w": (1,)}),
@@ -167,20 +185,22 @@ def outlier_problem(n: int = 8) -> Problem:
 
 
 def steep_problem(slope: float = 1e3) -> Problem:
-    """Logistic regression on one weight: 1 for w above each of five points, slopes a thousand
-    times the prior's scale."""
+    """Logistic regression on one weight: 1 for w above each of five points, slopes a
+    thousand times the prior's scale."""
     edges = torch.tensor([-0.9, -0.3, 0.1, 0.4, 0.7], dtype=torch.float64)
     sign = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0], dtype=torch.float64)
     each = lambda w: -softplus(-slope * sign * (w[..., None] - edges)).sum(-1)
-    return Problem("steep logistic", lambda w: each(w["w"]).sum(), GaussianPrior({"w": (1,)}),
-                   exact=_line(each))
+    return Problem("steep logistic", lambda w: each(w["w"]).sum(),
+                   GaussianPrior({"w": (1,)}), exact=_line(each))
 
 
-def spike_problem(width: float, d: int = 2, share: float = 0.9, at: float = 1.0) -> Problem:
-    "A constant, and a spike of the given width that holds the given share of the mass; ln Z is 0."
+def spike_problem(width: float, d: int = 2, share: float = 0.9,
+                  at: float = 1.0) -> Problem:
+    """A constant, and a spike of the given width that holds the given share of the
+    mass; ln Z is 0."""
     height = math.log(share) - float(
         _bump(torch.full((d,), at).double(), 0.0, math.hypot(1, width)))
     log_likelihood = lambda w: torch.logsumexp(torch.stack([
         _bump(w["w"], at, width) + height, 0 * w["w"].sum() + math.log(1 - share)]), 0)
-    return Problem(f"spike of {width:g}, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}),
-                   exact=0.0)
+    return Problem(f"spike of {width:g}, {d} weights", log_likelihood,
+                   GaussianPrior({"w": (d,)}), exact=0.0)

@@ -19,41 +19,47 @@ from bstruct.evidence.symmetry import Units, group_order
 
 # %% ../../nbs/evidence/11_referee.ipynb #405e82fc
 def combine(first: Evidence, second: Evidence) -> Evidence:
-    """The average of two estimates by inverse variance; the first alone, unreliable, where they
-    differ by 4 errors."""
+    """The average of two estimates by inverse variance; the first alone, unreliable,
+    where they differ by 4 errors."""
     both = {"first": first.to_dict(), "second": second.to_dict()}
-    gap, error = abs(first.value - second.value), math.hypot(first.stderr, second.stderr)
+    gap, error = abs(first.value - second.value), math.hypot(
+        first.stderr, second.stderr)
     if not second.reliable and second.value - first.value <= 4 * error:
         notes = first.diagnostics | both
-        return Evidence(first.value, first.stderr, first.ess, False, "referee", first.reliable,
-                        notes)
+        return Evidence(first.value, first.stderr, first.ess, False, "referee",
+                        first.reliable, notes)
     if gap > 4 * error:
-        reason = (f"{first.method} and {second.method} differ by {gap:.2f} nats, {gap / error:.1f} "
+        reason = (f"{first.method} and {second.method} differ by {gap:.2f} nats, "
+                  f"{gap / error:.1f} "
                   "standard errors")
         return Evidence(first.value, gap, first.ess, False, "referee", False,
                         both | {"reason": reason})
     a, b = (1 / max(e.stderr, 1e-12) ** 2 for e in (first, second))
-    return Evidence((a * first.value + b * second.value) / (a + b), (a + b) ** -0.5, first.ess,
-                    False, "referee",
+    return Evidence((a * first.value + b * second.value) / (a + b), (a + b) ** -0.5,
+                    first.ess, False, "referee",
                     first.reliable or second.reliable, both)
 
 
-def referee(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-            units: tuple[Units, ...] | list[Units] = (), effort: float = 1.0) -> Evidence:
-    """ln Z in nats by the most trusted method that the size allows; `effort` multiplies the number
-    of particles.
+def referee(log_likelihood: Callable, prior: GaussianPrior, *,
+            generator: torch.Generator, units: tuple[Units, ...] | list[Units] = (),
+            effort: float = 1.0) -> Evidence:
+    """ln Z in nats by the most trusted method that the size allows; `effort` multiplies
+    the number of particles.
 
     Raises ValueError above 2000 weights.
     """
     target = make_target(log_likelihood, prior)
     if target.size > 2000:
-        raise ValueError(f"{target.size} weights, the referee does 2000 at most; use 'prequential'")
+        raise ValueError(f"{target.size} weights, the referee does 2000 at most; use "
+                         "'prequential'")
     names = quadratic_names(target, generator)
     left = target.size - sum(math.prod(prior.shapes[k]) for k in names)
     if left == 0:
         return mixture(log_likelihood, prior, generator=generator)
-    first = smc(log_likelihood, prior, generator=generator, particles=max(8, round(128 * effort)))
+    first = smc(log_likelihood, prior, generator=generator,
+                particles=max(8, round(128 * effort)))
     if left > 60 or group_order(list(units), prior) > 50_000:
         return first
-    return combine(first, mixture(log_likelihood, prior, generator=generator, units=units,
-                                  particles=max(256, round(1024 * min(effort, 4)))))
+    return combine(first, mixture(log_likelihood, prior, generator=generator,
+                                  units=units, particles=max(
+                                      256, round(1024 * min(effort, 4)))))

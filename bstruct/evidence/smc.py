@@ -19,35 +19,43 @@ from bstruct.evidence.core import Evidence, GaussianPrior, Target, make_target, 
 FEW = 40  # so many gradients take as long as writing down the graph of one
 
 # %% ../../nbs/evidence/08_smc.ipynb #e057e6c9
-def next_temperature(log_likelihood: Float[Tensor, "r p"], beta: float, fraction: float) -> float:
-    """The largest β' ≤ 1 at which the effective share of particles, averaged over islands, is
-    still `fraction`."""
+def next_temperature(log_likelihood: Float[Tensor, "r p"], beta: float,
+                     fraction: float) -> float:
+    """The largest β' ≤ 1 at which the effective share of particles, averaged over
+    islands, is still `fraction`."""
     def share(b):
         lw = (b - beta) * log_likelihood
-        return float((2 * lw.logsumexp(-1) - (2 * lw).logsumexp(-1)).exp().mean()) / lw.shape[-1]
+        return float((2 * lw.logsumexp(-1) - (2 * lw).logsumexp(
+            -1)).exp().mean()) / lw.shape[-1]
 
     if share(1.0) >= fraction:
         return 1.0
-    low, high = 0.0, 1.0 - beta  # steps; the first can be tiny, so bisect their logarithm
+    # steps; the first can be tiny, so bisect their logarithm
+    low, high = 0.0, 1.0 - beta
     low = high * 1e-12
     for _ in range(32):
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if share(beta + middle) >= fraction else (low, middle)
+        low, high = (middle, high) if share(beta + middle) >= fraction else (
+            low, middle)
     return beta + low
 
 # %% ../../nbs/evidence/08_smc.ipynb #81a968f4
-def systematic(log_weights: Float[Tensor, "r p"], generator: torch.Generator) -> Int[Tensor, "r p"]:
-    "Indices of resampled particles; each appears p·weight times on average, rounded up or down."
+def systematic(log_weights: Float[Tensor, "r p"],
+               generator: torch.Generator) -> Int[Tensor, "r p"]:
+    """Indices of resampled particles; each appears p·weight times on average, rounded
+    up or down."""
     r, p = log_weights.shape
-    grid = torch.arange(p, dtype=log_weights.dtype) + torch.rand(r, 1, generator=generator,
+    grid = torch.arange(p, dtype=log_weights.dtype) + torch.rand(
+        r, 1, generator=generator,
                                                                  dtype=log_weights.dtype)
     cumulative = log_weights.softmax(-1).cumsum(-1)
-    return torch.searchsorted(cumulative / cumulative[:, -1:], grid / p).clamp(max=p - 1)
+    return torch.searchsorted(cumulative / cumulative[:, -1:],
+                              grid / p).clamp(max=p - 1)
 
 # %% ../../nbs/evidence/08_smc.ipynb #04c62396
 def _traced(f: Callable, like: Tensor) -> Callable:
-    """f as a flat list of operations; f itself where it looks at values, as the checks of
-    torch.distributions do."""
+    """f as a flat list of operations; f itself where it looks at values, as the checks
+    of torch.distributions do."""
     try:
         return make_fx(lambda x: f(x))(like)
     except Exception:  # whatever stops the tracer, f has run forty times without it
@@ -55,8 +63,8 @@ def _traced(f: Callable, like: Tensor) -> Callable:
 
 
 def _value_and_gradient(target: Target) -> Callable:
-    """(gradient, value) of the log-likelihood for particles of shape [r, p, n]; later calls have
-    the shape of the first."""
+    """(gradient, value) of the log-likelihood for particles of shape [r, p, n]; later
+    calls have the shape of the first."""
     f = torch.func.vmap(torch.func.grad_and_value(target.log_likelihood))
     calls, graph = 0, None
 
@@ -71,8 +79,8 @@ def _value_and_gradient(target: Target) -> Callable:
 
 
 def _quantile(df: int) -> float:
-    """The 97.5 % point of Student's t, by the expansion of Cornish and Fisher (0.2 % low at 3
-    degrees, less above)."""
+    """The 97.5 % point of Student's t, by the expansion of Cornish and Fisher (0.2 %
+    low at 3 degrees, less above)."""
     x = 1.959964
     terms = ((x**3 + x) / 4, (5 * x**5 + 16 * x**3 + 3 * x) / 96,
              (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
@@ -81,8 +89,8 @@ def _quantile(df: int) -> float:
 
 
 def _scale(z: Float[Tensor, "r p n"]) -> Float[Tensor, "r n n"]:
-    """For each island the Cholesky factor of the covariance of the other half of them, a little
-    rounded."""
+    """For each island the Cholesky factor of the covariance of the other half of them,
+    a little rounded."""
     def factor(z):
         n = z.shape[-1]
         cov = torch.cov(z.reshape(-1, n).T).reshape(n, n)
@@ -97,15 +105,17 @@ def _scale(z: Float[Tensor, "r p n"]) -> Float[Tensor, "r n n"]:
 
 # %% ../../nbs/evidence/08_smc.ipynb #8ffea75c
 def hmc(state: tuple[Tensor, Tensor, Tensor], both: Callable, beta: float, step: float,
-        leapfrog: int, generator: torch.Generator) -> tuple[tuple[Tensor, Tensor, Tensor], float]:
-    """One Hamiltonian move of every particle under π_β: the new (z, gradient, ln p(y|z)) and the
-    mean acceptance.
+        leapfrog: int,
+        generator: torch.Generator) -> tuple[tuple[Tensor, Tensor, Tensor], float]:
+    """One Hamiltonian move of every particle under π_β: the new (z, gradient, ln
+    p(y|z)) and the mean acceptance.
 
     `both(z)` gives gradient and value of ln p(y|z) for z of shape [r, p, n].
     """
     z0, g0, v0 = state
     scale = _scale(z0)
-    eps = step * (0.5 + torch.rand(*z0.shape[:-1], 1, generator=generator, dtype=z0.dtype))
+    eps = step * (0.5 + torch.rand(*z0.shape[:-1], 1, generator=generator,
+                                   dtype=z0.dtype))
     m0 = torch.randn(z0.shape, generator=generator, dtype=z0.dtype)
     force = lambda z, g: (beta * g - z) @ scale
     z, g, v, m = z0, g0, v0, m0 + 0.5 * eps * force(z0, g0)
@@ -117,32 +127,34 @@ def hmc(state: tuple[Tensor, Tensor, Tensor], both: Callable, beta: float, step:
     accept = torch.nan_to_num(energy(z, v, m) - energy(z0, v0, m0),
                               nan=-math.inf).clamp(max=0).exp()
     yes = torch.rand(accept.shape, generator=generator, dtype=z0.dtype) < accept
-    pick = lambda new, old: torch.where(yes[..., None] if new.dim() > 2 else yes, new, old)
+    pick = lambda new, old: torch.where(yes[..., None] if new.dim() > 2 else yes, new,
+                                        old)
     return (pick(z, z0), pick(g, g0), pick(v, v0)), float(accept.mean())
 
 # %% ../../nbs/evidence/08_smc.ipynb #aa5600e5
 def temper(target: Target, generator: torch.Generator, *, islands: int, particles: int,
            fraction: float = 0.87, moves: int = 2,
            leapfrog: int = 3) -> tuple[Tensor, Tensor, Tensor, list[dict]]:
-    """Posterior particles z [r, p, n], their ln p(y|z), the ln Ẑ of each island, and a record a
-    temperature."""
+    """Posterior particles z [r, p, n], their ln p(y|z), the ln Ẑ of each island, and a
+    record a temperature."""
     both = _value_and_gradient(target)
     z = target.draw(generator, islands, particles)
     state, beta, step, history = (z, *both(z)), 0.0, 0.8 / target.size**0.25, []
     log_z = torch.zeros(islands, dtype=z.dtype)
     if bool((state[2].isnan() | (state[2] == math.inf)).any()):
-        raise ValueError("log_likelihood is NaN or +inf at draws of the prior; mask or clamp "
-                         "inside it")
+        raise ValueError("log_likelihood is NaN or +inf at draws of the prior; mask "
+                         "or clamp inside it")
     if not bool(state[2].isfinite().any(-1).all()):
-        raise ValueError(f"log_likelihood is -inf at all {particles} draws of an island; more "
-                         "particles, or soften it")
+        raise ValueError(f"log_likelihood is -inf at all {particles} draws of an "
+                         "island; more particles, or soften it")
     while beta < 1:
         new = next_temperature(state[2], beta, fraction)
         lw = (new - beta) * state[2]
         log_z, beta = log_z + lw.logsumexp(-1) - math.log(particles), new
         i = systematic(lw, generator)
         wide = i[..., None].expand(-1, -1, target.size)
-        state = (state[0].gather(1, wide), state[1].gather(1, wide), state[2].gather(1, i))
+        state = (state[0].gather(1, wide), state[1].gather(1, wide),
+                 state[2].gather(1, i))
         for _ in range(moves):
             state, rate = hmc(state, both, beta, step, leapfrog, generator)
             step *= math.exp(0.7 * (rate - 0.8))
@@ -154,17 +166,18 @@ def temper(target: Target, generator: torch.Generator, *, islands: int, particle
 def smc(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
         islands: int = 20, particles: int = 128, fraction: float = 0.87, moves: int = 2,
         leapfrog: int = 3, max_stderr: float = 0.5) -> Evidence:
-    """ln Z in nats by tempered sequential Monte Carlo with Hamiltonian moves; `islands` independent
-    populations.
+    """ln Z in nats by tempered sequential Monte Carlo with Hamiltonian moves; `islands`
+    independent populations.
 
-    Unreliable where `stderr` exceeds `max_stderr` or a move was accepted in less than a tenth of
-    the cases.
+    Unreliable where `stderr` exceeds `max_stderr` or a move was accepted in less than a
+    tenth of the cases.
     """
     target = make_target(log_likelihood, prior)
     if islands < 4 or particles < 8:
-        raise ValueError(f"{islands} islands of {particles} particles; 4 of 8 at least, else no "
-                         "error can be measured")
-    _, _, log_z, history = temper(target, generator, islands=islands, particles=particles,
+        raise ValueError(f"{islands} islands of {particles} particles; 4 of 8 at "
+                         "least, else no error can be measured")
+    _, _, log_z, history = temper(target, generator, islands=islands,
+                                  particles=particles,
                                   fraction=fraction, moves=moves, leapfrog=leapfrog)
     value = float(log_z.logsumexp(0)) - math.log(islands)
     share = (log_z - value).exp()
@@ -173,6 +186,7 @@ def smc(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Gene
     reason = f"stderr {stderr:.2f} above {max_stderr}; more particles" if stderr > max_stderr else \
         f"acceptance {worst:.2f} below 0.1; more moves" if worst < 0.1 else ""
     notes = {"log_z": log_z.tolist(), "temperatures": len(history), "acceptance": worst}
-    return Evidence(value, stderr, float(share.sum() ** 2 / (share**2).sum()) * particles,
+    return Evidence(value, stderr, float(share.sum() ** 2 / (share**2).sum())
+                    * particles,
                     method="smc", reliable=not reason,
                     diagnostics=notes | ({"reason": reason} if reason else {}))

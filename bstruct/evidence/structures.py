@@ -24,10 +24,10 @@ from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 
 # %% ../../nbs/evidence/12_structures.ipynb #f9f7b79f
-def structure_estimate(graph: Graph, structure: Structure, task: Task, method: Callable | str,
-                       seed: int, **options) -> Evidence:
-    """Evidence of one structure by a registered estimator or a function like one, in float64;
-    prior precision fan-in."""
+def structure_estimate(graph: Graph, structure: Structure, task: Task,
+                       method: Callable | str, seed: int, **options) -> Evidence:
+    """Evidence of one structure by a registered estimator or a function like one, in
+    float64; prior precision fan-in."""
     net = Supernet(graph.restrict(structure))
     x, y = task.x.double(), task.y.double() if task.y.is_floating_point() else task.y
     shapes, precision = dict(net.weight_shapes), {
@@ -74,7 +74,8 @@ def _plain(net: Supernet, name: str) -> bool:
     v = net.graph.vertex(name)
     kinds = [candidate(c) for e in net.graph.edges if name in (e.source, e.target)
              for c in e.candidates]
-    whole = all(candidate(c).width in (None, v.shape[0]) for e in net.graph.incoming(name)
+    whole = all(candidate(c).width in (None, v.shape[0])
+                for e in net.graph.incoming(name)
                 for c in e.candidates)
     affine = all(c.group in ("linear", "identity", "zero") for c in kinds)
     return v.aggregation == "sum" and len(v.shape) == 1 and affine and whole
@@ -83,7 +84,8 @@ def _plain(net: Supernet, name: str) -> bool:
 def graph_symmetries(net: Supernet) -> list[Units]:
     "The exchangeable hidden units of a net that leaves nothing to choose."
     if net.graph.variables:
-        raise ValueError("edges still offer a choice; restrict the graph to one structure first")
+        raise ValueError("edges still offer a choice; restrict the graph to one "
+                         "structure first")
     ends, found = {net.graph.vertices[0].name, net.graph.vertices[-1].name}, []
     for tied in _tied(net):
         if tied & ends or not all(_plain(net, name) for name in tied):
@@ -98,31 +100,36 @@ def graph_symmetries(net: Supernet) -> list[Units]:
             if linear and e.source in tied:
                 axes[f"{e.name}/linear/weight"] = 1
         else:
-            names = chain.from_iterable(e.candidates for e in net.graph.edges if e.target in tied)
+            names = chain.from_iterable(e.candidates for e in net.graph.edges
+                                        if e.target in tied)
             if axes:
-                found.append(Units(axes, odd=all(_odd(candidate(c).activation) for c in names)))
+                found.append(Units(axes, odd=all(_odd(candidate(c).activation)
+                                                 for c in names)))
     return found
 
 # %% ../../nbs/evidence/12_structures.ipynb #232256c8
 def structure_evidences(graph, x: Tensor, log_likelihood: Callable[[Tensor], Tensor], *,
-                        method: Callable | str, generator: Generator, precision: float = 1.0,
-                        limit: int = 1000, **options) -> dict[tuple, Evidence]:
-    """Evidence of every structure, keyed by the candidates of the edges that offer a choice, in
-    nats.
+                        method: Callable | str, generator: Generator,
+                        precision: float = 1.0, limit: int = 1000,
+                        **options) -> dict[tuple, Evidence]:
+    """Evidence of every structure, keyed by the candidates of the edges that offer a
+    choice, in nats.
 
-    `log_likelihood(output)` is the sum over examples; `method` is a registered name, or a function
-    such as `referee`. Raises ValueError where there are more than `limit` structures.
+    `log_likelihood(output)` is the sum over examples; `method` is a registered name, or
+    a function such as `referee`. Raises ValueError where there are more than `limit`
+    structures.
     """
     if graph.n_structures > limit:
-        raise ValueError(f"{graph.n_structures} structures, {limit} are allowed; search instead, "
-                         "or raise the limit")
+        raise ValueError(f"{graph.n_structures} structures, {limit} are allowed; "
+                         "search instead, or raise the limit")
     found = {}
     for choice in graph.structures():
         net = Supernet(graph.restrict(choice))
         f = lambda w, net=net: log_likelihood(net(w, {}, x))
         own = {k: precision * net.fan_in[k] for k in net.weight_shapes}
         prior = GaussianPrior(net.weight_shapes, own, x.dtype, x.device)
-        known = {"units": graph_symmetries(net)} if method == "mixture" or callable(method) else {}
+        known = {"units": graph_symmetries(net)} if method == "mixture" or callable(
+            method) else {}
         run = method if callable(method) else partial(estimate, method=method)
         e = run(f, prior, generator=generator, **known, **options)
         found[tuple(choice.values())] = replace(e, of=e.of or _all_rows(len(x)))

@@ -16,8 +16,8 @@ from torch import Tensor
 
 # %% ../../nbs/evidence/21_switching.ipynb #1495f8de
 class Switched(NamedTuple):
-    """`log_p` [..., n]: ln of the mixture of each row given the rows before; `log_weights` [...,
-    K]:
+    """`log_p` [..., n]: ln of the mixture of each row given the rows before;
+    `log_weights` [..., K]:
     of the models at the last row, given all."""
 
     log_p: Float[Tensor, "*batch n"]
@@ -26,10 +26,12 @@ class Switched(NamedTuple):
 
 def switching(log_p: Float[Tensor, "*batch K n"], seen: int = 0,
               ends: Sequence[int] | None = None) -> Switched:
-    """The mixture over all sequences of K models along n rows, in nats; leading axes are kept.
+    """The mixture over all sequences of K models along n rows, in nats; leading axes
+    are kept.
 
-    `log_p`: ln p of each row under each model, given rows before it; `seen`: rows before the first
-    of these. `ends`: numbers of rows after which the model may change; None: after every row.
+    `log_p`: ln p of each row under each model, given rows before it; `seen`: rows
+    before the first of these. `ends`: numbers of rows after which the model may change;
+    None: after every row.
     """
     K, n = log_p.shape[-2:]
     stops = [*(range(1, n) if ends is None else ends), n]
@@ -48,20 +50,22 @@ def switching(log_p: Float[Tensor, "*batch K n"], seen: int = 0,
 # %% ../../nbs/evidence/21_switching.ipynb #b8cbd03a
 def path_cost(switches: Sequence[int], models: int, rows: int, seen: int = 0,
               ends: Sequence[int] | None = None) -> float:
-    """How many nats the switching mixture may be behind a path that switches after these numbers of
+    """How many nats the switching mixture may be behind a path that switches after
+    these numbers of
     rows: the bound of the theorem. ValueError where a switch is at none of the ends."""
     stops = list(range(1, rows)) if ends is None else list(ends)
     before = dict(zip(stops, [0, *stops]))
     if wrong := [t for t in switches if t not in before]:
-        raise ValueError(f"a switch after {wrong[0]} rows; the model may change after {stops[:5]}…")
+        raise ValueError(f"a switch after {wrong[0]} rows; the model may change after "
+                         f"{stops[:5]}…")
     stays = math.log((seen + stops[-1] + 1) / (seen + 1)) if stops else 0.0
     leaps = [models * (seen + before[t] + 1) / (t - before[t]) for t in switches]
     return math.log(models) + stays + sum(map(math.log, leaps))
 
 # %% ../../nbs/evidence/21_switching.ipynb #8757afec
 def quasi_errors(variance: Float[Tensor, "K K"]) -> Float[Tensor, " K"]:
-    """Errors of K models in nats, whose squares add in pairs to the variances of differences, as
-    nearly as they can."""
+    """Errors of K models in nats, whose squares add in pairs to the variances of
+    differences, as nearly as they can."""
     K = len(variance)
     if K < 2:
         return variance.new_zeros(K)
@@ -72,7 +76,8 @@ def quasi_errors(variance: Float[Tensor, "K K"]) -> Float[Tensor, " K"]:
 
 # %% ../../nbs/evidence/21_switching.ipynb #a07f1fcf
 class Decisive(NamedTuple):
-    "About so many rows in all would decide, between `low` and `high` with the error of the lead."
+    """About so many rows in all would decide, between `low` and `high` with the error
+    of the lead."""
 
     rows: int
     low: int
@@ -80,8 +85,8 @@ class Decisive(NamedTuple):
 
 
 def decisive_rows(lead: float, error: float, rows: int) -> Decisive | None:
-    """Rows after which a lead of so many nats a row, ± `error` after `rows` of them, would be told
-    from 0.
+    """Rows after which a lead of so many nats a row, ± `error` after `rows` of them,
+    would be told from 0.
 
     None where the lead is not above its own error, and the number cannot be known.
     """

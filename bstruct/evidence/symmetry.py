@@ -21,8 +21,8 @@ from bstruct.evidence.core import GaussianPrior, make_target, to_vector, to_weig
 # %% ../../nbs/evidence/03_symmetry.ipynb #467be743
 @dataclass(frozen=True)
 class Units:
-    """Exchangeable hidden units: `axes` maps each weight to its axis over the units; `odd` allows
-    sign flips."""
+    """Exchangeable hidden units: `axes` maps each weight to its axis over the units;
+    `odd` allows sign flips."""
 
     axes: dict[str, int]
     odd: bool = False
@@ -31,8 +31,8 @@ class Units:
         "How many units; raises ValueError where the weights disagree."
         sizes = {prior.shapes[k][axis] for k, axis in self.axes.items()}
         if len(sizes) != 1:
-            raise ValueError(f"axes {self.axes} have sizes {sorted(sizes)}; all must run over the "
-                             "same units")
+            raise ValueError(f"axes {self.axes} have sizes {sorted(sizes)}; all must "
+                             "run over the same units")
         return sizes.pop()
 
 
@@ -44,7 +44,8 @@ def group_order(units: list[Units], prior: GaussianPrior) -> int:
 # %% ../../nbs/evidence/03_symmetry.ipynb #45343c3f
 def _element(unit: Units, prior: GaussianPrior, perm: Tensor,
              sign: Tensor) -> tuple[Tensor, Tensor]:
-    "One group element of one layer, as an index and a sign table over the flat weights."
+    """One group element of one layer, as an index and a sign table over the flat
+    weights."""
     flat = GaussianPrior(prior.shapes)
     names = to_weights(flat, torch.arange(prior.size, dtype=torch.float64))
     signs = {k: torch.ones_like(v) for k, v in names.items()}
@@ -57,14 +58,14 @@ def _element(unit: Units, prior: GaussianPrior, perm: Tensor,
 # %% ../../nbs/evidence/03_symmetry.ipynb #67c4c1cb
 def group(units: list[Units], prior: GaussianPrior,
           limit: int = 50_000) -> tuple[Int[Tensor, "g n"], Float[Tensor, "g n"]]:
-    """All group elements as tables (index, sign) with (gz) = sign · z[index]; the identity comes
-    first.
+    """All group elements as tables (index, sign) with (gz) = sign · z[index]; the
+    identity comes first.
 
     Raises ValueError where there are more than `limit` elements.
     """
     if (order := group_order(units, prior)) > limit:
-        raise ValueError(f"{order} copies of each mode, {limit} are allowed; use method 'smc', "
-                         "which needs no copies")
+        raise ValueError(f"{order} copies of each mode, {limit} are allowed; use "
+                         "method 'smc', which needs no copies")
     index = torch.arange(prior.size)[None]
     sign = torch.ones(1, prior.size, dtype=torch.float64)
     for unit in units:
@@ -78,11 +79,13 @@ def group(units: list[Units], prior: GaussianPrior,
         if not torch.allclose(prior.scale[i], prior.scale.double()):
             raise ValueError("the prior precision differs between the units of "
                              f"{sorted(unit.axes)}; make it equal")
-        index, sign = index[:, i].reshape(-1, prior.size), (sign[:, i] * s).reshape(-1, prior.size)
+        index, sign = index[:, i].reshape(-1, prior.size), (sign[:, i] * s).reshape(
+            -1, prior.size)
     return index, sign
 
 
-def act(table: tuple[Tensor, Tensor], z: Float[Tensor, "b n"]) -> Float[Tensor, "b g n"]:
+def act(table: tuple[Tensor, Tensor],
+        z: Float[Tensor, "b n"]) -> Float[Tensor, "b g n"]:
     "All copies of every vector."
     index, sign = table
     return z[:, index] * sign
@@ -91,8 +94,8 @@ def act(table: tuple[Tensor, Tensor], z: Float[Tensor, "b n"]) -> Float[Tensor, 
 def check_symmetry(log_likelihood: Callable, prior: GaussianPrior, units: list[Units],
                    table: tuple[Tensor, Tensor], generator: torch.Generator,
                    trials: int = 32) -> None:
-    """Raises ValueError where a copy of a random weight vector has another log-likelihood (beyond
-    1e-6 relative)."""
+    """Raises ValueError where a copy of a random weight vector has another
+    log-likelihood (beyond 1e-6 relative)."""
     target = make_target(log_likelihood, prior)
     z = target.draw(generator, 1)
     pick = torch.randint(len(table[0]), (trials,), generator=generator)
@@ -100,5 +103,5 @@ def check_symmetry(log_likelihood: Callable, prior: GaussianPrior, units: list[U
     here = target.batch(z)
     if not torch.allclose(values, here.expand_as(values), rtol=1e-6, atol=1e-6):
         worst = float((values - here).abs().max())
-        raise ValueError(f"units {[dict(u.axes) for u in units]} are no symmetry: a copy differs "
-                         f"by {worst:.3g} nats")
+        raise ValueError(f"units {[dict(u.axes) for u in units]} are no symmetry: a "
+                         f"copy differs by {worst:.3g} nats")

@@ -25,16 +25,16 @@ def dense(matvec: Matvec, n: int, dtype: torch.dtype = torch.float64,
           limit: int = 2000) -> Float[Tensor, "n n"]:
     "The matrix itself, by n products; raises ValueError above `limit`."
     if n > limit:
-        raise ValueError(f"{n} rows, {limit} at most as a dense matrix; estimate with `hutchinson` "
-                         "or `lanczos_trace`")
+        raise ValueError(f"{n} rows, {limit} at most as a dense matrix; estimate with "
+                         "`hutchinson` or `lanczos_trace`")
     m = torch.func.vmap(matvec)(torch.eye(n, dtype=dtype))
     return 0.5 * (m + m.mT)
 
 # %% ../../nbs/evidence/05_traces.ipynb #eec42206
 def hutchinson(matvec: Matvec, n: int, probes: int, generator: torch.Generator,
                dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    """Estimates of (tr H, tr H²) and their standard errors, each of shape [2], from `probes`
-    products."""
+    """Estimates of (tr H, tr H²) and their standard errors, each of shape [2], from
+    `probes` products."""
     v = torch.randint(2, (probes, n), generator=generator).to(dtype) * 2 - 1
     hv = torch.func.vmap(matvec)(v)
     values = torch.stack([(v * hv).sum(1), (hv * hv).sum(1)])
@@ -45,8 +45,8 @@ def xtrace(matvec: Matvec, n: int, probes: int, generator: torch.Generator,
            dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     "tr H and its standard error from 2·probes products; `probes` is less than n."
     if not 2 <= probes < n:
-        raise ValueError(f"{probes} probes for {n} rows; take 2 to {n - 1}, or the exact trace "
-                         "by `dense`")
+        raise ValueError(f"{probes} probes for {n} rows; take 2 to {n - 1}, or the "
+                         "exact trace by `dense`")
     omega = torch.randn(n, probes, generator=generator, dtype=dtype)
     times = lambda m: torch.func.vmap(matvec, in_dims=1, out_dims=1)(m)
     y = times(omega)
@@ -62,7 +62,8 @@ def xtrace(matvec: Matvec, n: int, probes: int, generator: torch.Generator,
     return values.mean(), values.std() / math.sqrt(probes)
 
 # %% ../../nbs/evidence/05_traces.ipynb #dc1d7e08
-def lanczos(matvec: Matvec, v: Float[Tensor, " n"], steps: int) -> tuple[Tensor, Tensor]:
+def lanczos(matvec: Matvec, v: Float[Tensor, " n"],
+            steps: int) -> tuple[Tensor, Tensor]:
     "Gauss nodes and weights of the spectral measure of v (weights sum to 1)."
     basis, diagonal, off = [v / v.norm()], [], []
     for _ in range(steps):
@@ -77,14 +78,16 @@ def lanczos(matvec: Matvec, v: Float[Tensor, " n"], steps: int) -> tuple[Tensor,
             break
         basis.append(w / off[-1])
     d, e = torch.stack(diagonal), torch.stack(off)[:len(diagonal) - 1]
-    nodes, vectors = torch.linalg.eigh(torch.diag(d) + torch.diag(e, 1) + torch.diag(e, -1))
+    nodes, vectors = torch.linalg.eigh(torch.diag(d) + torch.diag(e, 1)
+                                       + torch.diag(e, -1))
     return nodes, vectors[0] ** 2
 
 
-def lanczos_trace(matvec: Matvec, n: int, f: Callable[[Tensor], Tensor], *, probes: int, steps: int,
-                  generator: torch.Generator,
+def lanczos_trace(matvec: Matvec, n: int, f: Callable[[Tensor], Tensor], *, probes: int,
+                  steps: int, generator: torch.Generator,
                   dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    "tr f(H) and its standard error from probes·steps products, f applied to eigenvalues."
+    """tr f(H) and its standard error from probes·steps products, f applied to
+    eigenvalues."""
     values = []
     for _ in range(probes):
         v = torch.randint(2, (n,), generator=generator).to(dtype) * 2 - 1

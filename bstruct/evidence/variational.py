@@ -22,17 +22,20 @@ from bstruct.evidence.laplace import Modes, find_modes
 APART = 0.1  # nats in modes that the Gaussian does not reach
 
 # %% ../../nbs/evidence/07_variational.ipynb #2da14ec3
-def initial_family(family: str, mean: Float[Tensor, " n"], precision: Float[Tensor, "n n"],
-                   rank: int = 4) -> dict:
-    "Parameters of q at a mode: its mean, and the scales of the Laplace approximation there."
+def initial_family(family: str, mean: Float[Tensor, " n"],
+                   precision: Float[Tensor, "n n"], rank: int = 4) -> dict:
+    """Parameters of q at a mode: its mean, and the scales of the Laplace approximation
+    there."""
     if family == "full":
         chol = torch.linalg.cholesky(torch.linalg.inv(precision))
-        return {"mean": mean, "lower": chol.tril(-1), "log_scale": chol.diagonal().log()}
+        return {"mean": mean, "lower": chol.tril(-1),
+                "log_scale": chol.diagonal().log()}
     log_scale = -0.5 * precision.diagonal().log()
     if family == "low_rank":
         lam, q = torch.linalg.eigh(precision)
         top = q[:, :rank] / lam[:rank].sqrt()
-        rest = (torch.linalg.inv(precision).diagonal() - (top * top).sum(1)).clamp(min=1e-4)
+        rest = (torch.linalg.inv(precision).diagonal() - (top * top).sum(1)).clamp(
+            min=1e-4)
         return {"mean": mean, "log_scale": 0.5 * rest.log(), "factor": top}
     if family == "mean_field":
         return {"mean": mean, "log_scale": log_scale}
@@ -45,22 +48,24 @@ def distribution(q: dict) -> Distribution:
         return MultivariateNormal(q["mean"], scale_tril=q["lower"].tril(-1)
                                   + torch.diag(q["log_scale"].exp()))
     if "factor" in q:
-        return LowRankMultivariateNormal(q["mean"], q["factor"], (2 * q["log_scale"]).exp())
+        return LowRankMultivariateNormal(
+            q["mean"], q["factor"], (2 * q["log_scale"]).exp())
     return Independent(Normal(q["mean"], q["log_scale"].exp()), 1)
 
 
 def sample(q: dict, noise: Float[Tensor, "b m"]) -> Float[Tensor, "b n"]:
-    """Draws as functions of standard normal noise with n columns, and as many more as the family
-    has factors."""
+    """Draws as functions of standard normal noise with n columns, and as many more as
+    the family has factors."""
     n = len(q["mean"])
     if "lower" in q:
-        return q["mean"] + noise @ (q["lower"].tril(-1) + torch.diag(q["log_scale"].exp())).mT
+        return q["mean"] + noise @ (
+            q["lower"].tril(-1) + torch.diag(q["log_scale"].exp())).mT
     z = q["mean"] + noise[:, :n] * q["log_scale"].exp()
     return z + noise[:, n:] @ q["factor"].mT if "factor" in q else z
 
 # %% ../../nbs/evidence/07_variational.ipynb #b823305d
-def fit(target: Target, q: dict, generator: torch.Generator, *, steps: int = 600, draws: int = 16,
-        lr: float = 0.03) -> dict:
+def fit(target: Target, q: dict, generator: torch.Generator, *, steps: int = 600,
+        draws: int = 16, lr: float = 0.03) -> dict:
     "Maximise the bound by Adam with a rate that falls to zero."
     start = {k: v.detach() for k, v in q.items()}
     width = start["log_scale"].exp()
@@ -86,46 +91,57 @@ def fit(target: Target, q: dict, generator: torch.Generator, *, steps: int = 600
 
 # %% ../../nbs/evidence/07_variational.ipynb #cfffd4cf
 def _apart(modes: Modes, q: dict, lw: Float[Tensor, " b"]) -> Float[Tensor, " k"]:
-    "The log masses of those modes at which p/q exceeds that of every draw of q, by a nat and more."
-    return modes.log_mass[modes.log_joint - distribution(q).log_prob(modes.z) > lw.max() + 1]
+    """The log masses of those modes at which p/q exceeds that of every draw of q, by a
+    nat and more."""
+    return modes.log_mass[modes.log_joint - distribution(q).log_prob(modes.z)
+                          > lw.max() + 1]
 
 # %% ../../nbs/evidence/07_variational.ipynb #f03c2cbb
 @register("variational")
-def variational(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Generator,
-                family: str = "full", rank: int = 4, importance: int = 1000, groups: int = 32,
-                steps: int = 600, draws: int = 16, lr: float = 0.03, starts: int = 16,
-                min_ess: float = 100.0) -> Evidence:
+def variational(log_likelihood: Callable, prior: GaussianPrior, *,
+                generator: torch.Generator,
+                family: str = "full", rank: int = 4, importance: int = 1000,
+                groups: int = 32, steps: int = 600, draws: int = 16, lr: float = 0.03,
+                starts: int = 16, min_ess: float = 100.0) -> Evidence:
     """A lower bound of ln Z in nats by a fitted Gaussian, importance-weighted.
 
-    Families: mean_field, low_rank, full, up to 1000 weights. `importance`: draws a bound. `stderr`
-    is that of the bound, which holds whatever the ESS; below `min_ess`, or with mass in modes that
-    q does not reach, it says little of ln Z, and is not `reliable`.
+    Families: mean_field, low_rank, full, up to 1000 weights. `importance`: draws a
+    bound. `stderr` is that of the bound, which holds whatever the ESS; below `min_ess`,
+    or with mass in modes that q does not reach, it says little of ln Z, and is not
+    `reliable`.
     """
     target = make_target(log_likelihood, prior)
     if target.size > 1000:
-        raise ValueError(f"{target.size} weights; its start needs the Hessian of 1000 at most, use "
+        raise ValueError(f"{target.size} weights; its start needs the Hessian of 1000 "
+                         "at most, use "
                          "'prequential'")
     if importance < 1 or groups < 2:
-        raise ValueError(f"importance {importance} with {groups} groups; take 1 draw and 2 groups "
-                         "at least")
+        raise ValueError(f"importance {importance} with {groups} groups; take 1 draw "
+                         "and 2 groups at least")
     modes = find_modes(target, generator, starts)
-    q = fit(target, initial_family(family, modes.z[0], modes.precision[0], min(rank, target.size)),
+    q = fit(target, initial_family(family, modes.z[0], modes.precision[0],
+                                   min(rank, target.size)),
             generator, steps=steps, draws=draws, lr=lr)
     columns = target.size + (q["factor"].shape[1] if "factor" in q else 0)
-    z = sample(q, torch.randn(groups * importance, columns, generator=generator, dtype=prior.dtype))
+    z = sample(q, torch.randn(groups * importance, columns, generator=generator,
+                              dtype=prior.dtype))
     lw = target.batch(z) + log_standard_normal(z) - distribution(q).log_prob(z)
     bound = lw.view(groups, importance).logsumexp(1) - math.log(importance)
     apart = _apart(modes, q, lw)
-    value, ess = float(bound.mean()), float((2 * lw.logsumexp(0) - (2 * lw).logsumexp(0)).exp())
-    notes = {"elbo": float(lw.mean()), "elbo_stderr": float(lw.std()) / math.sqrt(len(lw)),
+    value, ess = float(bound.mean()), float(
+        (2 * lw.logsumexp(0) - (2 * lw).logsumexp(0)).exp())
+    notes = {"elbo": float(lw.mean()),
+             "elbo_stderr": float(lw.std()) / math.sqrt(len(lw)),
              "family": family, "importance": importance}
     more = float(apart.logsumexp(0)) - value
-    notes |= {"modes_apart": len(apart), "mass_apart": math.log1p(math.exp(min(700.0, more)))}
+    notes |= {"modes_apart": len(apart),
+              "mass_apart": math.log1p(math.exp(min(700.0, more)))}
     if notes["mass_apart"] > APART:
         notes["reason"] = (f"{len(apart)} modes that q does not reach hold "
                            f"{notes['mass_apart']:.2f} nats; try 'mixture'")
     if not ess >= min_ess:
-        notes["reason"] = (f"ESS {ess:.0f} below {min_ess:.0f}, so the bound is loose; try "
+        notes["reason"] = (f"ESS {ess:.0f} below {min_ess:.0f}, so the bound is "
+                           "loose; try "
                            "'mixture' or 'smc'")
-    return Evidence(value, float(bound.std()) / math.sqrt(groups), ess, True, "variational",
-                    "reason" not in notes, notes)
+    return Evidence(value, float(bound.std()) / math.sqrt(groups), ess, True,
+                    "variational", "reason" not in notes, notes)

@@ -21,7 +21,8 @@ from bstruct.experiments.study import Study, study
 from bstruct.experiments.trap import trap
 
 EXPERIMENTS: Registry[Callable[..., dict[str, Any]]] = Registry("experiment")
-for _name, _plan in {"trap": trap, "capacities": capacities, "any-start": any_start}.items():
+for _name, _plan in {"trap": trap, "capacities": capacities,
+                     "any-start": any_start}.items():
     EXPERIMENTS.register(_name, _plan)
 EXPERIMENTS.register("any-start-own", lambda: any_start(rivals=False))
 EXPERIMENTS.register("any-start-more", lambda: any_start(rivals=False, more=True))
@@ -29,10 +30,11 @@ EXPERIMENTS.register("any-start-more", lambda: any_start(rivals=False, more=True
 # %% ../../nbs/experiments/29___main__.ipynb #bb22cefe
 def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = None,
             out: Path | str | None = None, first: int = 0) -> Study:
-    """Run a registered experiment for seeds `first`, ..., and write its JSON; goes on with a
-    journal beside it.
+    """Run a registered experiment for seeds `first`, ..., and write its JSON; goes on
+    with a journal beside it.
 
-    ValueError for an unknown experiment. `out` defaults to NAME.json in the present folder.
+    ValueError for an unknown experiment. `out` defaults to NAME.json in the present
+    folder.
     """
     plan, begun = EXPERIMENTS[name](), time.monotonic()
     path = Path(out or f"{name}.json")
@@ -43,7 +45,8 @@ def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = N
         count[0] += 1
         spent = time.monotonic() - begun
         print(
-            f"{spent:6.0f} s  {count[0]:5d}  {row['data']}, {row['method']}, seed {row['seed']}",
+            f"{spent:6.0f} s  {count[0]:5d}  {row['data']}, {row['method']}, seed "
+            f"{row['seed']}",
             file=sys.stderr,
         )
         if seconds is not None and spent > seconds:
@@ -67,7 +70,8 @@ def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = N
 def main(args: Sequence[str] | None = None) -> int:
     "The command `python -m bstruct.experiments`; returns its exit code."
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    read = argparse.ArgumentParser("python -m bstruct.experiments", description=main.__doc__)
+    read = argparse.ArgumentParser("python -m bstruct.experiments",
+                                   description=main.__doc__)
     read.add_argument("name", help=f"one of {', '.join(EXPERIMENTS)}")
     read.add_argument("--seeds", type=int, default=30, help="how many seeds")
     read.add_argument("--first", type=int, default=0, help="the first of them")
@@ -78,12 +82,14 @@ def main(args: Sequence[str] | None = None) -> int:
     )
     given = read.parse_args(args)
     try:
-        found = measure(given.name, given.seeds, given.jobs, given.seconds, given.out, given.first)
+        found = measure(given.name, given.seeds, given.jobs, given.seconds, given.out,
+                        given.first)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     print(
-        f"{len(found.rows)} rows, {'complete' if found.complete else 'not all that was asked for'}"
+        f"{len(found.rows)} rows, "
+        f"{'complete' if found.complete else 'not all that was asked for'}"
     )
     return 0
 

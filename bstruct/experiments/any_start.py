@@ -67,8 +67,8 @@ def _jump(rows: Rows, seed: int, moves: int = 40_000) -> dict:
         moves=moves,
     )
     chains = [mean for mean, _ in found.fits.values()]
-    return {"gamma": found.mean, "width": found.width, "live": found.live, "rhat": found.rhat,
-            "apart": max(chains) - min(chains)}
+    return {"gamma": found.mean, "width": found.width, "live": found.live,
+            "rhat": found.rhat, "apart": max(chains) - min(chains)}
 
 
 def _rival(rows: Rows, seed: int, method: Callable[[Rows, int], float]) -> dict:
@@ -77,31 +77,39 @@ def _rival(rows: Rows, seed: int, method: Callable[[Rows, int], float]) -> dict:
 
 # %% ../../nbs/experiments/21_any_start.ipynb #8c73e3e0
 def widths_found(rivals: bool = True) -> dict[str, Callable[[Rows, int], dict]]:
-    """The methods by name, those of the library first; with `rivals` the baselines with all their
-    settings."""
+    """The methods by name, those of the library first; with `rivals` the baselines with
+    all their settings."""
     own: dict[str, Callable[[Rows, int], dict]] = {
-        "path 1": partial(_path, start=1), "path 12": partial(_path, start=12), "sweep": _sweep,
-        "flow 1": partial(_flow, start=1), "flow 12": partial(_flow, start=12), "jump": _jump,
+        "path 1": partial(_path, start=1), "path 12": partial(_path, start=12),
+                                                   "sweep": _sweep,
+        "flow 1": partial(_flow, start=1), "flow 12": partial(_flow, start=12),
+                                                   "jump": _jump,
         "path 12 +off": partial(_path, start=12, off=True)}
-    others = {name: partial(_rival, method=f) for name, f in grid().items()} if rivals else {}
+    others = {name: partial(_rival, method=f)
+              for name, f in grid().items()} if rivals else {}
     return own | others
 
 
-def any_start(seed: int = 2000, rivals: bool = True, more: bool = False) -> dict[str, Any]:
-    """What `study` is given: data, methods and which take part, for seeds counted from `seed`.
+def any_start(seed: int = 2000, rivals: bool = True,
+              more: bool = False) -> dict[str, Any]:
+    """What `study` is given: data, methods and which take part, for seeds counted from
+    `seed`.
 
-    `more`: other numbers of rows, noises and random teachers, on which path, sweep and growth take
-    part.
+    `more`: other numbers of rows, noises and random teachers, on which path, sweep and
+    growth take part.
     """
     data: dict[str, Callable[[int], Rows]] = {
         f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s) for m in (2, 4, 6, 1, 8)}
     others: dict[str, Callable[[int], Rows]] = {
         f"stairs 4, N {n}, noise {z:g}": lambda s, n=n, z=z: stairs(4, n, z, seed + s)
-        for n, z in ((50, 0.1), (200, 0.1), (500, 0.1), (96, 0.05), (96, 0.3), (96, 0.6))}
-    others |= {f"random {m} in {d}": lambda s, m=m, d=d, n=n: random_teacher(m, d, n, seed=seed + s)
+        for n, z in ((50, 0.1), (200, 0.1), (500, 0.1), (96, 0.05), (96, 0.3),
+                     (96, 0.6))}
+    others |= {f"random {m} in {d}": lambda s, m=m, d=d, n=n: random_teacher(
+        m, d, n, seed=seed + s)
                for m, d, n in ((3, 2, 200), (4, 5, 300))}
     few = {"path 1", "path 12", "sweep"}
-    part = lambda name, method: name in data or method in few or method.startswith("growth")
+    part = lambda name, method: name in data or method in few or method.startswith(
+        "growth")
     return {
         "data": data | others if more else data,
         "methods": widths_found(rivals),
@@ -110,11 +118,11 @@ def any_start(seed: int = 2000, rivals: bool = True, more: bool = False) -> dict
 
 # %% ../../nbs/experiments/21_any_start.ipynb #26d6fa19
 def tuned(rows: list[dict], first: int) -> list[dict]:
-    """The rows with one setting of each baseline: the one with most widths right in the seeds below
-    `first`.
+    """The rows with one setting of each baseline: the one with most widths right in the
+    seeds below `first`.
 
-    Of all methods, only the rows of the other seeds are left. A method's setting stands behind its
-    comma.
+    Of all methods, only the rows of the other seeds are left. A method's setting stands
+    behind its comma.
     """
     right = lambda name: sum(abs(r["gamma"] - _width(r)) <= 0.5 for r in rows
                              if r["method"] == name and r["seed"] < first)
@@ -129,10 +137,12 @@ def tuned(rows: list[dict], first: int) -> list[dict]:
     ]
 
 
-def within(rows: list[dict], reference: str = "sweep") -> dict[tuple[str, str], dict[str, float]]:
-    """By data set and method: runs, shares within .5 of the teacher and of the reference, and with
-    its width."""
-    base = {(r["data"], r["seed"]): r["gamma"] for r in rows if r["method"] == reference}
+def within(rows: list[dict], reference: str = "sweep") -> dict[tuple[str, str],
+                                                               dict[str, float]]:
+    """By data set and method: runs, shares within .5 of the teacher and of the
+    reference, and with its width."""
+    base = {(r["data"], r["seed"]): r["gamma"] for r in rows
+            if r["method"] == reference}
     found: dict[tuple[str, str], list[dict]] = {}
     for r in rows:
         found.setdefault((r["data"], r["method"]), []).append(r)

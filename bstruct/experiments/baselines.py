@@ -36,7 +36,8 @@ class Effort:
     batch_size: int = 64
     learning_rate: float = 1e-2  # of the weights (Adam)
     structure_learning_rate: float = 2e-2  # of the logits of the structure (Adam)
-    temperature: tuple[float, float] = (1.0, 0.1)  # of the Gumbel-Softmax, first and last
+    # of the Gumbel-Softmax, first and last
+    temperature: tuple[float, float] = (1.0, 0.1)
 
 # %% ../../nbs/experiments/03_baselines.ipynb #2faa56a1
 def tensors(X: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -47,13 +48,15 @@ def tensors(X: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def loss_of(output: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy in nats for classes (`output` [n, k]), mean squared error for numbers
-    (`output` [n, 1])."""
-    return mse_loss(output[:, 0], y) if y.is_floating_point() else cross_entropy(output, y)
+    """Mean cross-entropy in nats for classes (`output` [n, k]), mean squared error for
+    numbers (`output` [n, 1])."""
+    return mse_loss(output[:, 0], y) if y.is_floating_point() else cross_entropy(
+        output, y)
 
 
 def split(n: int, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
-    "Positions of random rows for training and, `share` of them but at least one, for validation."
+    """Positions of random rows for training and, `share` of them but at least one, for
+    validation."""
     order = torch.randperm(n, generator=generator)
     held = max(1, round(share * n))
     return order[held:], order[:held]
@@ -61,7 +64,8 @@ def split(n: int, share: float, generator: Generator) -> tuple[Tensor, Tensor]:
 # %% ../../nbs/experiments/03_baselines.ipynb #f15cf74d
 @dataclass
 class Network:
-    "One structure with its weights, its loss on the validation rows and the epoch that led to it."
+    """One structure with its weights, its loss on the validation rows and the epoch
+    that led to it."""
 
     structure: Structure
     net: Supernet
@@ -70,7 +74,8 @@ class Network:
     epochs: int
 
     def outputs(self, X: np.ndarray) -> Tensor:
-        "What the network says of the rows [n, d]: logits [n, k], or one number each [n, 1]."
+        """What the network says of the rows [n, d]: logits [n, k], or one number each
+        [n, 1]."""
         with torch.no_grad():
             return self.net(self.weights, {}, torch.as_tensor(X, dtype=torch.float32))
 
@@ -85,9 +90,11 @@ class Network:
 # %% ../../nbs/experiments/03_baselines.ipynb #574c1e38
 def fit(graph: Graph, structure: Structure, x: Tensor, y: Tensor, generator: Generator,
         effort: Effort) -> Network:
-    """Adam on a part of the rows; the weights of the epoch with the best loss on the others.
+    """Adam on a part of the rows; the weights of the epoch with the best loss on the
+    others.
 
-    `structure` names a candidate for each edge of `graph` that has a choice; `x` [n, d], `y` [n].
+    `structure` names a candidate for each edge of `graph` that has a choice; `x` [n,
+    d], `y` [n].
     """
     net = Supernet(graph.restrict(structure), share=True)
     weights = {k: v.requires_grad_() for k, v in net.init(generator).items()}
@@ -110,27 +117,32 @@ def fit(graph: Graph, structure: Structure, x: Tensor, y: Tensor, generator: Gen
     return best
 
 # %% ../../nbs/experiments/03_baselines.ipynb #e283051e
-def random_structures(graph: Graph, count: int, generator: Generator) -> list[Structure]:
-    """Different connected structures, uniformly at random; all there are if that is fewer than
-    `count`."""
+def random_structures(graph: Graph, count: int,
+                      generator: Generator) -> list[Structure]:
+    """Different connected structures, uniformly at random; all there are if that is
+    fewer than `count`."""
     good = [s for s in graph.structures() if connected(graph, s)]
-    return [good[i] for i in torch.randperm(len(good), generator=generator)[:count].tolist()]
+    return [good[i] for i in torch.randperm(
+        len(good), generator=generator)[:count].tolist()]
 
 
-def random_networks(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> list[Network]:
-    "`effort.structures` random structures, each fitted; one split and one start for all of them."
+def random_networks(graph: Graph, x: Tensor, y: Tensor, seed: int,
+                    effort: Effort) -> list[Network]:
+    """`effort.structures` random structures, each fitted; one split and one start for
+    all of them."""
     found = random_structures(graph, effort.structures, Generator().manual_seed(seed))
     return [fit(graph, s, x, y, Generator().manual_seed(seed), effort) for s in found]
 
 
-def random_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> Network:
+def random_search(graph: Graph, x: Tensor, y: Tensor, seed: int,
+                  effort: Effort) -> Network:
     "The best of some random structures by validation loss."
     return min(random_networks(graph, x, y, seed, effort), key=lambda f: f.loss)
 
 # %% ../../nbs/experiments/03_baselines.ipynb #b30049b4
 def strongest(graph: Graph, logits: dict[str, Tensor]) -> Structure:
-    """The candidate with the largest logit on each edge, zero excluded; `logits` [candidates] for
-    each edge."""
+    """The candidate with the largest logit on each edge, zero excluded; `logits`
+    [candidates] for each edge."""
     value = lambda e, k, name: -math.inf if name == "zero" else logits[e][k].item()
     return {e: max(enumerate(names), key=lambda c: value(e, *c))[1]
             for e, names in graph.choices.items()}
@@ -139,21 +151,23 @@ def strongest(graph: Graph, logits: dict[str, Tensor]) -> Structure:
 def relaxed_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort,
                    mixture: Callable[[Tensor, float, Generator], Tensor],
                    bilevel: bool) -> Structure:
-    """Adam on the weights of all candidates and on the logits of the structure; the best but zero
-    of each edge.
+    """Adam on the weights of all candidates and on the logits of the structure; the
+    best but zero of each edge.
 
-    `mixture(logits, progress, generator)` gives the coefficients of the candidates, progress from 0
-    to 1. With `bilevel` the logits follow the loss of a second half of the rows, else that of the
-    same minibatch.
+    `mixture(logits, progress, generator)` gives the coefficients of the candidates,
+    progress from 0 to 1. With `bilevel` the logits follow the loss of a second half of
+    the rows, else that of the same minibatch.
     """
     generator = Generator().manual_seed(seed)
     net = Supernet(graph)
     weights = {k: v.requires_grad_() for k, v in net.init(generator).items()}
-    logits = {e: torch.zeros(len(c), requires_grad=True) for e, c in graph.choices.items()}
+    logits = {e: torch.zeros(len(c), requires_grad=True)
+              for e, c in graph.choices.items()}
     groups = [{"params": list(weights.values()), "lr": effort.learning_rate},
               {"params": list(logits.values()), "lr": effort.structure_learning_rate}]
     descent = [torch.optim.Adam([g], fused=True) for g in groups]
-    train, held = split(len(x), 0.5, generator) if bilevel else (torch.arange(len(x)),) * 2
+    train, held = split(len(x), 0.5, generator) if bilevel else (
+        torch.arange(len(x)),) * 2
 
     def step(rows: Tensor, which: list, progress: float) -> None:
         "One step of some optimisers on these rows."
@@ -165,7 +179,8 @@ def relaxed_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort
             d.step()
 
     for epoch in range(effort.search_epochs):
-        shuffled = [part[torch.randperm(len(part), generator=generator)] for part in (train, held)]
+        shuffled = [part[torch.randperm(len(part), generator=generator)]
+                    for part in (train, held)]
         for rows, others in zip(*(part.split(effort.batch_size) for part in shuffled)):
             progress = epoch / effort.search_epochs
             if bilevel:
@@ -175,16 +190,17 @@ def relaxed_search(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort
 
 # %% ../../nbs/experiments/03_baselines.ipynb #207e4422
 def darts(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> Network:
-    """First-order DARTS (Liu et al. 2019): logits by the loss of held-out rows, weights fixed;
-    argmax, then a new fit."""
+    """First-order DARTS (Liu et al. 2019): logits by the loss of held-out rows, weights
+    fixed; argmax, then a new fit."""
     mixture = lambda logits, progress, generator: logits.softmax(-1)
     structure = relaxed_search(graph, x, y, seed, effort, mixture, bilevel=True)
     return fit(graph, structure, x, y, Generator().manual_seed(seed), effort)
 
 
-def gumbel_softmax(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort) -> Network:
-    """Logits by gradients through relaxed samples (as in SNAS, Xie et al. 2019), falling
-    temperature; then a new fit."""
+def gumbel_softmax(graph: Graph, x: Tensor, y: Tensor, seed: int,
+                   effort: Effort) -> Network:
+    """Logits by gradients through relaxed samples (as in SNAS, Xie et al. 2019),
+    falling temperature; then a new fit."""
     first, last = effort.temperature
 
     def mixture(logits: Tensor, progress: float, generator: Generator) -> Tensor:
@@ -197,16 +213,16 @@ def gumbel_softmax(graph: Graph, x: Tensor, y: Tensor, seed: int, effort: Effort
 # %% ../../nbs/experiments/03_baselines.ipynb #218995f8
 @dataclass(frozen=True)
 class Forest:
-    """A random forest; `loss` is its mean out-of-bag loss: nats for classes, the mean squared
-    error for numbers."""
+    """A random forest; `loss` is its mean out-of-bag loss: nats for classes, the mean
+    squared error for numbers."""
 
     trees: RandomForestClassifier | RandomForestRegressor
     prior: np.ndarray  # frequencies of the classes [k]; empty for numbers
     loss: float
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Probabilities of the classes [n, k], above zero: one more tree says the classes'
-        frequencies."""
+        """Probabilities of the classes [n, k], above zero: one more tree says the
+        classes' frequencies."""
         trees: Any = self.trees  # here a classifier, of one target
         return _with_prior(trees.predict_proba(X), self.prior, trees.n_estimators)
 
@@ -221,12 +237,13 @@ def _with_prior(votes: np.ndarray, prior: np.ndarray, trees: int) -> np.ndarray:
 
 # %% ../../nbs/experiments/03_baselines.ipynb #1e0fd426
 def forest(X: np.ndarray, y: np.ndarray, seed: int, trees: int = 200) -> Forest:
-    """A random forest of scikit-learn's defaults on rows [n, d], for classes 0, 1, ... or for
-    numbers [n]."""
+    """A random forest of scikit-learn's defaults on rows [n, d], for classes 0, 1, ...
+    or for numbers [n]."""
     options = {"n_estimators": trees, "oob_score": True, "random_state": seed}
     if np.asarray(y).dtype.kind == "f":
         grown = RandomForestRegressor(**options).fit(X, y)
-        return Forest(grown, np.empty(0), float(np.mean((grown.oob_prediction_ - y) ** 2)))
+        return Forest(grown, np.empty(0), float(
+            np.mean((grown.oob_prediction_ - y) ** 2)))
     grown = RandomForestClassifier(**options).fit(X, y)
     prior = np.bincount(np.searchsorted(grown.classes_, y)) / len(y)
     votes = _with_prior(np.nan_to_num(grown.oob_decision_function_), prior, trees)

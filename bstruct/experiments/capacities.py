@@ -32,7 +32,8 @@ def _ladder(m: Hidden, top: int, seed: int) -> dict[int, Fit]:
 def _gap(precision: np.ndarray) -> float:
     "What the mean-field bound loses on a Gaussian, in nats."
     lam = np.maximum(np.linalg.eigvalsh(precision), 1e-12)
-    return 0.5 * float(np.log(np.maximum(precision.diagonal(), 1e-12)).sum() - np.log(lam).sum())
+    return 0.5 * float(np.log(np.maximum(precision.diagonal(), 1e-12)).sum()
+                       - np.log(lam).sum())
 
 
 def _hessian(m: Hidden, z: np.ndarray, step: float = 1e-4) -> np.ndarray:
@@ -51,20 +52,23 @@ def _immediate(m: Hidden, z: np.ndarray) -> float:
 def _predicted(m: Hidden, z: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
     mean, variance = m.predict(z, x)
     return float(
-        (-0.5 * ((y - mean) ** 2)[:, 0] / variance - 0.5 * np.log(2 * math.pi * variance)).sum()
+        (-0.5 * ((y - mean) ** 2)[:, 0] / variance - 0.5
+         * np.log(2 * math.pi * variance)).sum()
     )
 
 # %% ../../nbs/experiments/23_capacities.ipynb #2614e176
 def learning_curve(
     rows: Rows, units: int, seed: int, steps: int = 300, rate: float = 0.05
 ) -> list[float]:
-    "ln p(rows | weights) in nats after each step of Adam from a random start, noise at its best."
+    """ln p(rows | weights) in nats after each step of Adam from a random start, noise
+    at its best."""
     gen = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=gen).double()
     X, Y = torch.tensor(rows.x), torch.tensor(rows.y)[:, 0]
     d, n = X.shape[1], len(Y)
     free = [
-        t.requires_grad_() for t in (4 * draw(d, units), 4 * draw(units), draw(units), draw(1) * 0)
+        t.requires_grad_() for t in (4 * draw(d, units), 4 * draw(units), draw(units),
+                                     draw(1) * 0)
     ]
     adam, found = torch.optim.Adam(free, lr=rate), []
     for _ in range(steps):
@@ -79,11 +83,13 @@ def learning_curve(
 # %% ../../nbs/experiments/23_capacities.ipynb #1f6151ed
 def capacities_of(rows: Rows, seed: int, top: int = 12) -> dict[str, list[float]]:
     "The six capacities of the widths 1 to `top`, in nats, larger is better."
-    m, order = Hidden(rows.x, rows.y), np.random.default_rng(seed).permutation(len(rows.y))
+    m, order = Hidden(rows.x, rows.y), np.random.default_rng(seed).permutation(
+        len(rows.y))
     best = _ladder(m, top, seed)
     widths = range(1, top + 1)
     curves = {
-        n: np.array([learning_curve(rows, n, 10 * seed + k) for k in range(3)]) for n in widths
+        n: np.array([learning_curve(rows, n, 10 * seed + k) for k in range(3)])
+              for n in widths
     }
     found = {"immediate": [_immediate(m, best[n].z) for n in widths],
              "after": [float(curves[n][:, -1].mean()) for n in widths],
@@ -99,16 +105,19 @@ def capacities_of(rows: Rows, seed: int, top: int = 12) -> dict[str, list[float]
         past, block = order[:a], order[a:b]
         small = Hidden(rows.x[past], rows.y[past])
         fits = _ladder(small, top, seed)
-        total += [_predicted(small, fits[n].z, rows.x[block], rows.y[block]) for n in widths]
+        total += [_predicted(small, fits[n].z, rows.x[block], rows.y[block])
+                  for n in widths]
     return found | {"prequential": total.tolist()}
 
 # %% ../../nbs/experiments/23_capacities.ipynb #c0707a61
 def capacities(seed: int = 4000) -> dict[str, Any]:
-    "What `study` is given: teachers of 2, 4 and 6, and one method that computes all six."
+    """What `study` is given: teachers of 2, 4 and 6, and one method that computes all
+    six."""
     def work(rows: Rows, s: int) -> dict:
         found = capacities_of(rows, s)
         return found | {f"best {k}": int(np.argmax(v)) + 1 for k, v in found.items()}
 
     data: dict[str, Callable[[int], Rows]] = {
-        f"stairs {m}": partial(lambda m, s: stairs(m, seed=seed + s), m) for m in (4, 2, 6)}
+        f"stairs {m}": partial(lambda m, s: stairs(m, seed=seed + s), m)
+                                              for m in (4, 2, 6)}
     return {"data": data, "methods": {"capacities": work}}

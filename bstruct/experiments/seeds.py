@@ -14,9 +14,9 @@ from statistics import fmean, median, stdev
 
 # %% ../../nbs/experiments/17_seeds.ipynb #9b394c62
 def covered(cells: Sequence[Mapping], least: int = 3) -> tuple[float, float, int]:
-    """Share of estimates within two stated errors of the mean over seeds; deviation over seeds by
-    stated error, median over structures; number of estimates. Of structures that at least `least`
-    cells have, with an error above 0."""
+    """Share of estimates within two stated errors of the mean over seeds; deviation
+    over seeds by stated error, median over structures; number of estimates. Of
+    structures that at least `least` cells have, with an error above 0."""
     found = defaultdict(list)
     for row in chain.from_iterable(c["rows"] for c in cells):
         if not row["model"] and row["value"] is not None and row["error"]:
@@ -26,43 +26,51 @@ def covered(cells: Sequence[Mapping], least: int = 3) -> tuple[float, float, int
         mean = fmean(v for v, _ in same)
         inside += [abs(v - mean) <= 2 * e for v, e in same]
         ratios.append(stdev(v for v, _ in same) / fmean(e for _, e in same))
-    return (fmean(inside), median(ratios), len(inside)) if inside else (math.nan, math.nan, 0)
+    return (fmean(inside), median(ratios),
+            len(inside)) if inside else (math.nan, math.nan, 0)
 
 # %% ../../nbs/experiments/17_seeds.ipynb #4235c347
 def variation(cells: Sequence[Mapping]) -> float:
     "Mean total variation of the laws of edges between two cells; NaN for one cell."
-    law = lambda a, b, e: 0.5 * sum(abs(p - b["edges"][e][c]) for c, p in a["edges"][e].items())
+    law = lambda a, b, e: 0.5 * sum(abs(p - b["edges"][e][c])
+                                    for c, p in a["edges"][e].items())
     far = [fmean(law(a, b, e) for e in a["edges"]) for a, b in combinations(cells, 2)]
     return fmean(far) if far else math.nan
 
 
 def likely(cells: Sequence[Mapping], key: str) -> float:
-    "Share of the cells in which the model of this name has more than .8; NaN where there is none."
+    """Share of the cells in which the model of this name has more than .8; NaN where
+    there is none."""
     rows = chain.from_iterable(c["rows"] for c in cells)
     found = [r["probability"] for r in rows if r["model"] and r["key"] == key]
     return fmean(p > 0.8 for p in found) if found else math.nan
 
 # %% ../../nbs/experiments/17_seeds.ipynb #6e8527e8
 def summary(cells: Sequence[Mapping], drawn: Sequence[str] = ()) -> list[dict]:
-    """A row a table and a judge. The cells of the tables `drawn` have rows of their own for every
-    seed, so that nothing is said of their coverage."""
+    """A row a table and a judge. The cells of the tables `drawn` have rows of their own
+    for every seed, so that nothing is said of their coverage."""
     of = lambda key: list(dict.fromkeys(c[key] for c in cells))
     made = []
     for name, judge in product(of("table"), of("judge")):
         own = [c for c in cells if (c["table"], c["judge"]) == (name, judge)]
         if not own:
             continue
-        inside, ratio, many = covered(own) if name not in drawn else (math.nan, math.nan, 0)
+        inside, ratio, many = covered(own) if name not in drawn else (
+            math.nan, math.nan, 0)
         scores = [c["score"] for c in own]
-        made.append({"table": name, "judge": judge, "seeds": len(own), "mean": fmean(scores),
-                     "least": min(scores), "most": max(scores),
-                     "usual": fmean(c["usual"] for c in own), "inside": inside, "ratio": ratio,
-                     "many": many, "tv": variation(own), "constant": likely(own, "constant"),
-                     "linear": likely(own, "linear model"), "cpu": fmean(c["cpu"] for c in own)})
+        made.append({"table": name, "judge": judge, "seeds": len(own),
+                     "mean": fmean(scores), "least": min(scores), "most": max(scores),
+                     "usual": fmean(c["usual"] for c in own), "inside": inside,
+                     "ratio": ratio,
+                     "many": many, "tv": variation(own),
+                     "constant": likely(own, "constant"),
+                     "linear": likely(own, "linear model"),
+                     "cpu": fmean(c["cpu"] for c in own)})
     return made
 
 # %% ../../nbs/experiments/17_seeds.ipynb #e1bfd9f1
-HEAD = ("table", "judge", "seeds", "score", "least … most", "ridge or logistic", "within 2 errors",
+HEAD = ("table", "judge", "seeds", "score", "least … most", "ridge or logistic",
+        "within 2 errors",
         "deviation / error", "TV", "P(constant) > .8", "P(linear) > .8", "CPU s")
 
 

@@ -38,8 +38,8 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
 
 # %% ../../nbs/experiments/02_study.ipynb #647f297c
 def fingerprint(thing: Any) -> str:
-    """SHA-256 of data: numbers, texts, arrays, tensors, tables, and lists, dictionaries or
-    dataclasses of them."""
+    """SHA-256 of data: numbers, texts, arrays, tensors, tables, and lists, dictionaries
+    or dataclasses of them."""
     digest = hashlib.sha256()
     for part in _parts(thing):
         digest.update(f"{len(part)}:".encode() + part)
@@ -72,26 +72,29 @@ def _parts(thing: Any) -> Iterator[bytes]:
     elif thing is None or isinstance(thing, str | int | float | np.generic):
         yield repr(thing).encode()
     else:
-        raise ValueError(f"data of type {type(thing).__name__} have no fingerprint; give arrays or "
-                         "tables, or an attribute `fingerprint`")
+        raise ValueError(f"data of type {type(thing).__name__} have no fingerprint; "
+                         "give arrays or tables, or an attribute `fingerprint`")
 
 # %% ../../nbs/experiments/02_study.ipynb #0787276a
 def visit(cells: Iterable[Mapping], work: Callable[[dict], Iterable[Mapping]], *,
           journal: Path | str | None = None, plan: Mapping | None = None,
           done: Iterable[Mapping] = (), n_jobs: int = 1) -> Iterator[dict]:
-    """Yields the rows of all cells, those that were there first; `work(cell)` makes them where none
-    are.
+    """Yields the rows of all cells, those that were there first; `work(cell)` makes
+    them where none are.
 
-    A row bears the keys of its cell. `done`: rows of an earlier file. `n_jobs` processes of joblib;
-    the rows then come in any order. Raises ValueError for a journal of another plan or environment,
-    and for what is no JSON.
+    A row bears the keys of its cell. `done`: rows of an earlier file. `n_jobs`
+    processes of joblib; the rows then come in any order. Raises ValueError for a
+    journal of another plan or environment, and for what is no JSON.
     """
     there = [dict(row) for row in done]
     missing = [dict(c) for c in cells]
-    missing = [c for c in missing if not any(c.items() <= _keys(row, c).items() for row in there)]
+    missing = [c for c in missing if not any(c.items() <= _keys(row, c).items()
+                                             for row in there)]
     yield from there
-    book = Journal(journal, {"journal": "study", "plan": fingerprint(_plain(plan or {}))[:12],
-                             "environment": fingerprint(about())[:12]}) if journal else None
+    book = Journal(journal, {
+        "journal": "study", "plan": fingerprint(_plain(plan or {}))[:12],
+                             "environment": fingerprint(
+                                 about())[:12]}) if journal else None
     for record in book.records if book else ():
         if record["cell"] in missing:
             missing.remove(record["cell"])
@@ -117,8 +120,8 @@ def _plain(value: Any) -> Any:
         return [_plain(v) for v in value]
     if value is None or isinstance(value, str | int | float):
         return value
-    raise ValueError(f"a row holds a {type(value).__name__}, and JSON holds numbers, texts, "
-                     "lists and dictionaries: turn it into one of them")
+    raise ValueError(f"a row holds a {type(value).__name__}, and JSON holds "
+                     "numbers, texts, lists and dictionaries: turn it into one of them")
 
 
 def _rows_of(work: Callable, cell: dict) -> tuple[dict, list[dict]]:
@@ -130,7 +133,8 @@ def _rows_of(work: Callable, cell: dict) -> tuple[dict, list[dict]]:
         raise
 
 
-def _worked(cells: list[dict], work: Callable, n_jobs: int) -> Iterator[tuple[dict, list[dict]]]:
+def _worked(cells: list[dict], work: Callable,
+            n_jobs: int) -> Iterator[tuple[dict, list[dict]]]:
     "Cells with their rows, as they get done."
     if n_jobs == 1 or len(cells) < 2:
         return (_rows_of(work, cell) for cell in cells)
@@ -140,7 +144,8 @@ def _worked(cells: list[dict], work: Callable, n_jobs: int) -> Iterator[tuple[di
 # %% ../../nbs/experiments/02_study.ipynb #67f4d662
 @dataclass
 class _Work:
-    "One method on one data set with one seed; the data are kept until another pair is asked for."
+    """One method on one data set with one seed; the data are kept until another pair
+    is asked for."""
 
     data: Mapping[str, Callable[[int], Any]]
     methods: Mapping[str, Callable[[Any, int], Any]]
@@ -159,10 +164,11 @@ class _Work:
         found, seconds = timed(lambda: self.methods[method](made, seed))
         scores = self.score(made, found) if self.score else found
         if fingerprint(made) != mark:
-            raise ValueError(f"{method} changed the data of {name}, seed {seed}, which the other "
-                             "methods get too; let it work on a copy")
+            raise ValueError(f"{method} changed the data of {name}, seed {seed}, which "
+                             "the other methods get too; let it work on a copy")
         ratio = {"cpu_ratio": seconds / cost["unit_seconds"]} if self.unit else {}
-        return [{**scores, "cpu_seconds": seconds, **ratio, **cost, "fingerprint": mark}]
+        return [{**scores, "cpu_seconds": seconds, **ratio, **cost,
+                 "fingerprint": mark}]
 
 
 def _paired(rows: list[dict]) -> None:
@@ -171,9 +177,9 @@ def _paired(rows: list[dict]) -> None:
     for row in rows:
         key, mark = (row["data"], row["seed"]), row.get("fingerprint")
         if mark and seen.setdefault(key, mark) != mark:
-            raise ValueError(f"{row['data']}, seed {row['seed']}: {row['method']} saw other data "
-                             "than the methods before it; give both the same, or start a "
-                             "new journal")
+            raise ValueError(f"{row['data']}, seed {row['seed']}: {row['method']} saw "
+                             "other data than the methods before it; give both the "
+                             "same, or start a new journal")
 
 # %% ../../nbs/experiments/02_study.ipynb #08f4cb9e
 def _turns(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int],
@@ -184,23 +190,26 @@ def _turns(data: Iterable[str], methods: Iterable[str], seeds: Iterable[int],
         for name in data:
             own = [m for m in methods if takes_part(name, m)]
             first = seed % max(1, len(own))
-            cells += [{"data": name, "method": m, "seed": seed} for m in own[first:] + own[:first]]
+            cells += [{"data": name, "method": m, "seed": seed}
+                      for m in own[first:] + own[:first]]
     return cells
 
 
-def _ordered(rows: list[dict], data: Iterable[str], methods: Iterable[str]) -> list[dict]:
+def _ordered(rows: list[dict], data: Iterable[str],
+             methods: Iterable[str]) -> list[dict]:
     "By data set, method and seed, as they were named; others after them, as they came."
     order = [list(dict.fromkeys([*names, *(r[key] for r in rows)]))
              for key, names in (("data", data), ("method", methods))]
-    return sorted(rows, key=lambda r: (order[0].index(r["data"]), order[1].index(r["method"]),
-                                       r["seed"]))
+    return sorted(rows, key=lambda r: (order[0].index(r["data"]),
+                                       order[1].index(r["method"]), r["seed"]))
 
 # %% ../../nbs/experiments/02_study.ipynb #2d84177b
 def ratios(rows: Iterable[Mapping], reference: str) -> list[dict]:
-    """The rows with `cpu_ratio`: their CPU time over that of the reference method on the same data
-    set and seed."""
+    """The rows with `cpu_ratio`: their CPU time over that of the reference method on
+    the same data set and seed."""
     rows = [dict(r) for r in rows]
-    base = {(r["data"], r["seed"]): r["cpu_seconds"] for r in rows if r["method"] == reference}
+    base = {(r["data"], r["seed"]): r["cpu_seconds"] for r in rows
+            if r["method"] == reference}
     for row in rows:
         if (key := (row["data"], row["seed"])) in base:
             row["cpu_ratio"] = row["cpu_seconds"] / base[key]
@@ -209,11 +218,11 @@ def ratios(rows: Iterable[Mapping], reference: str) -> list[dict]:
 # %% ../../nbs/experiments/02_study.ipynb #22995bfd
 def summarise(rows: Iterable[Mapping], by: Sequence[str] = ("method",),
               keys: Sequence[str] | None = None) -> dict:
-    """For each value of the first key of `by` (and so on, nested): {quantity: [mean, standard
-    deviation]}.
+    """For each value of the first key of `by` (and so on, nested): {quantity: [mean,
+    standard deviation]}.
 
-    Quantities are `keys`, or all numbers of a group's first row but the seed and `by`. The
-    deviation of a single row is 0.0.
+    Quantities are `keys`, or all numbers of a group's first row but the seed and `by`.
+    The deviation of a single row is 0.0.
     """
     rows = list(rows)
     if not by:
@@ -229,11 +238,11 @@ def summarise(rows: Iterable[Mapping], by: Sequence[str] = ("method",),
 
 # %% ../../nbs/experiments/02_study.ipynb #43eedd9c
 def differences(rows: Iterable[Mapping], score: str, against: str) -> pd.DataFrame:
-    """Score of each method less that of `against`, seed by seed: mean, its standard error, number
-    of pairs.
+    """Score of each method less that of `against`, seed by seed: mean, its standard
+    error, number of pairs.
 
-    One row a data set and method. The error of a single pair is NaN. Raises ValueError where there
-    is no pair.
+    One row a data set and method. The error of a single pair is NaN. Raises ValueError
+    where there is no pair.
     """
     rows = [r for r in rows if score in r]
     base = {(r["data"], r["seed"]): r[score] for r in rows if r["method"] == against}
@@ -242,22 +251,25 @@ def differences(rows: Iterable[Mapping], score: str, against: str) -> pd.DataFra
         if r["method"] != against and (key := (r["data"], r["seed"])) in base:
             found.setdefault((r["data"], r["method"]), []).append(r[score] - base[key])
     if not found:
-        raise ValueError(f"no method has a {score!r} on a data set and seed where {against!r} "
+        raise ValueError(f"no method has a {score!r} on a data set and seed where "
+                         f"{against!r} "
                          "has one; name another score or method")
-    error = lambda d: float(np.std(d, ddof=1) / len(d) ** 0.5) if len(d) > 1 else float("nan")
-    return pd.DataFrame([{"data": name, "method": method, "difference": float(np.mean(d)),
-                          "error": error(d),
+    error = lambda d: float(np.std(d, ddof=1) / len(d) ** 0.5) if len(d) > 1 else float(
+        "nan")
+    return pd.DataFrame([{"data": name, "method": method,
+                          "difference": float(np.mean(d)), "error": error(d),
                           "pairs": len(d)} for (name, method), d in found.items()])
 
 # %% ../../nbs/experiments/02_study.ipynb #31d2c41e
 def _mean_and_deviation(values: list) -> list[float]:
-    return [float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0]
+    return [float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1
+            else 0.0]
 
 # %% ../../nbs/experiments/02_study.ipynb #bbf15ab9
 @dataclass(frozen=True)
 class Study:
-    """Rows of a comparison, what they were measured with, and whether all that was asked for is
-    there."""
+    """Rows of a comparison, what they were measured with, and whether all that was
+    asked for is there."""
 
     rows: list[dict]
     about: dict = field(default_factory=dict)
@@ -270,8 +282,8 @@ class Study:
         return pd.DataFrame(self.rows)
 
     def summary(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
-        """Mean and standard deviation (±) over the seeds, a line a data set and method, with the
-        number of seeds."""
+        """Mean and standard deviation (±) over the seeds, a line a data set and method,
+        with the number of seeds."""
         lines = {}
         for name, methods in summarise(self.rows, ("data", "method"), keys).items():
             for method, found in methods.items():
@@ -280,7 +292,8 @@ class Study:
                 for key, (mean, spread) in found.items():
                     line |= {key: mean, f"{key} ±": spread}
                 line["seeds"] = n
-        return pd.DataFrame.from_dict(lines, orient="index").rename_axis(["data", "method"])
+        return pd.DataFrame.from_dict(lines, orient="index").rename_axis(
+            ["data", "method"])
 
     def differences(self, score: str, against: str) -> pd.DataFrame:
         "Paired differences of a score from that of a method; see `differences`."
@@ -298,18 +311,21 @@ class Study:
 # %% ../../nbs/experiments/02_study.ipynb #b5d85208
 def study(data: Mapping[str, Callable[[int], Any]],
           methods: Mapping[str, Callable[[Any, int], Any]], seeds: Iterable[int], *,
-          score: Callable[[Any, Any], Mapping] | None = None, reference: str | None = None,
-          unit: Callable[[Any, int], Any] | None = None,
-          takes_part: Callable[[str, str], bool] | None = None, journal: Path | str | None = None,
-          plan: Mapping | None = None, done: Iterable[Mapping] = (), n_jobs: int = 1,
-          packages: Sequence[str] = (), log: Callable[[dict], Any] | None = None) -> Study:
+          score: Callable[[Any, Any], Mapping] | None = None,
+          reference: str | None = None, unit: Callable[[Any, int], Any] | None = None,
+          takes_part: Callable[[str, str], bool] | None = None,
+          journal: Path | str | None = None, plan: Mapping | None = None,
+          done: Iterable[Mapping] = (), n_jobs: int = 1, packages: Sequence[str] = (),
+          log: Callable[[dict], Any] | None = None) -> Study:
     """Every method on every data set with every seed, or what is left of it.
 
-    `data[name](seed)` is what the methods are given; `methods[name](made, seed)` is timed;
-    `score(made, found)` tells the scores. `takes_part(data, method)` leaves pairs out. `reference`:
-    the method whose time is the unit of cost; or `unit(made, seed)`, timed before each. `journal`,
-    `plan`, `done`, `n_jobs`: see `visit`. `log` is given each row that is ready. Ctrl-C ends the
-    study; it returns what is done. Raises ValueError where rows are not paired.
+    `data[name](seed)` is what the methods are given; `methods[name](made, seed)` is
+    timed; `score(made, found)` tells the scores. `takes_part(data, method)` leaves
+    pairs out. `reference`: the method whose time is the unit of cost; or `unit(made,
+    seed)`, timed before each. `journal`,
+    `plan`, `done`, `n_jobs`: see `visit`. `log` is given each row that is ready. Ctrl-C
+    ends the study; it returns what is done. Raises ValueError where rows are not
+    paired.
     """
     if reference is not None and reference not in methods:
         raise ValueError(f"reference is {reference!r}: it is none of the methods "
@@ -318,25 +334,27 @@ def study(data: Mapping[str, Callable[[int], Any]],
     rows, complete, there = [], True, [dict(r) for r in done]
     try:
         work = _Work(data, methods, score, unit)
-        for row in visit(cells, work, journal=journal, plan=plan, done=there, n_jobs=n_jobs):
+        for row in visit(cells, work, journal=journal, plan=plan, done=there,
+                         n_jobs=n_jobs):
             rows.append(row)
             if log and len(rows) > len(there):
                 log(row)
     except KeyboardInterrupt:
         complete = False
-        warnings.warn("the study was interrupted, and holds what was done; the same call with a "
-                      "journal goes on",
+        warnings.warn("the study was interrupted, and holds what was done; the same "
+                      "call with a journal goes on",
                       stacklevel=2)
     _paired(rows)
     rows = _ordered(rows, data, methods)
-    return Study(ratios(rows, reference) if reference else rows, about(packages), complete)
+    return Study(ratios(rows, reference) if reference else rows, about(packages),
+                 complete)
 
 # %% ../../nbs/experiments/02_study.ipynb #5fb53afa
 def write_study(path: Path | str, rows: Sequence[Mapping], what: Mapping, *,
-                by: Sequence[str] = ("data", "method"), journal: Path | str | None = None,
-                **more: Any) -> None:
-    """Write rows, `what` of `about` and `more` as the one JSON form; then remove the journal whose
-    rows they are.
+                by: Sequence[str] = ("data", "method"),
+                journal: Path | str | None = None, **more: Any) -> None:
+    """Write rows, `what` of `about` and `more` as the one JSON form; then remove the
+    journal whose rows they are.
 
     `by` are the keys of the summary, unless `more` has a `summary`.
     """
@@ -352,42 +370,52 @@ def write_study(path: Path | str, rows: Sequence[Mapping], what: Mapping, *,
 
 
 def read_study(path: Path | str) -> Study:
-    """The study of a file of `write_study`, or of an earlier file with `rows`. Raises ValueError,
-    OSError."""
+    """The study of a file of `write_study`, or of an earlier file with `rows`. Raises
+    ValueError, OSError."""
     found = json.loads(Path(path).read_text())
     if not isinstance(found, dict) or "rows" not in found:
-        raise ValueError(f"{path} is no study: it has no rows; name a file of `write_study`")
+        raise ValueError(f"{path} is no study: it has no rows; name a file of "
+                         "`write_study`")
     known = ("study", "about", "rows", "summary")
     return Study(found["rows"], found.get("about", {}), True,
                  {k: v for k, v in found.items() if k not in known})
 
 # %% ../../nbs/experiments/02_study.ipynb #d8786d8f
-def plot_scores(rows: Sequence[Mapping], scores: Sequence[str], cost: str = "cpu_ratio") -> Figure:
-    """A panel a data set and score, score against cost: a dot a seed, a ring for the mean of a
-    method."""
-    names, methods = (list(dict.fromkeys(r[k] for r in rows)) for k in ("data", "method"))
+def plot_scores(rows: Sequence[Mapping], scores: Sequence[str],
+                cost: str = "cpu_ratio") -> Figure:
+    """A panel a data set and score, score against cost: a dot a seed, a ring for the
+    mean of a method."""
+    names, methods = (list(dict.fromkeys(r[k] for r in rows))
+                      for k in ("data", "method"))
     measured = lambda panel: any(r["data"] == panel[0] and panel[1] in r for r in rows)
     panels = [*filter(measured, product(names, scores))]
     columns = min(4, len(panels))
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.0 * columns, 2.6 * lines + 0.5), dpi=72, layout="constrained")
+    figure = Figure(figsize=(3.0 * columns, 2.6 * lines + 0.5), dpi=72,
+                    layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).flat
     for axis, (name, score) in zip(axes, panels):
-        _panel(axis, [r for r in rows if r["data"] == name and score in r], score, cost, methods)
+        _panel(axis, [r for r in rows if r["data"] == name and score in r], score, cost,
+               methods)
         axis.set(xscale="log", title=name, xlabel=cost.replace("_", " "),
                  ylabel=score.replace("_", " "))
     for axis in list(axes):
         axis.remove()
-    drawn = chain.from_iterable(zip(*a.get_legend_handles_labels()) for a in figure.axes)
+    drawn = chain.from_iterable(zip(*a.get_legend_handles_labels())
+                                for a in figure.axes)
     handles = {label: h for h, label in drawn}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncol=4, fontsize=8)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncol=4,
+                  fontsize=8)
     return figure
 
 # %% ../../nbs/experiments/02_study.ipynb #c7263307
-def _panel(axis: Any, rows: list[Mapping], score: str, cost: str, methods: list[str]) -> None:
+def _panel(axis: Any, rows: list[Mapping], score: str, cost: str,
+           methods: list[str]) -> None:
     "One panel; a method has the same colour in all of them."
     for i, method in enumerate(methods):
-        mine = [(r[cost], r[score]) for r in rows if r["method"] == method and cost in r]
+        mine = [(r[cost], r[score]) for r in rows if r["method"] == method
+                and cost in r]
         if mine:
             axis.plot(*zip(*mine), ".", ms=4, color=f"C{i % 10}", alpha=0.5)
-            axis.plot(*np.mean(mine, 0), "o", ms=8, color=f"C{i % 10}", mfc="none", label=method)
+            axis.plot(*np.mean(mine, 0), "o", ms=8, color=f"C{i % 10}", mfc="none",
+                      label=method)

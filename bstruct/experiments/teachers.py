@@ -23,7 +23,8 @@ STEPS = (1.0, -1.2, 0.8, -1.0, 1.1, -0.7, 0.9, -1.1)  # heights of the stairs
 # %% ../../nbs/experiments/20_teachers.ipynb #121ee3d4
 @dataclass(frozen=True)
 class Rows:
-    "Training rows x [N, d], y [N, 1], new rows with the noiseless target, and the teacher's width."
+    """Training rows x [N, d], y [N, 1], new rows with the noiseless target, and the
+    teacher's width."""
 
     x: np.ndarray
     y: np.ndarray
@@ -33,17 +34,20 @@ class Rows:
 
 
 def stairs(width: int, n: int = 96, noise: float = 0.1, seed: int = 0) -> Rows:
-    "`width` steps of a hyperbolic tangent with slope 6 on [-2, 2]. ValueError beyond 8 steps."
+    """`width` steps of a hyperbolic tangent with slope 6 on [-2, 2]. ValueError beyond
+    8 steps."""
     if not 1 <= width <= len(STEPS):
         raise ValueError(f"width is {width}: the stairs have 1 to {len(STEPS)} steps")
     rng = np.random.default_rng(seed)
     middle = np.linspace(-1.5, 1.5, width) if width > 1 else np.zeros(1)
-    f = lambda x: (np.array(STEPS[:width]) * np.tanh(6 * (x - middle))).sum(1, keepdims=True)
+    f = lambda x: (np.array(STEPS[:width]) * np.tanh(6 * (x - middle))).sum(
+        1, keepdims=True)
     x, new = rng.uniform(-2, 2, (n, 1)), np.linspace(-2, 2, 400)[:, None]
     return Rows(x, f(x) + noise * rng.standard_normal((n, 1)), new, f(new), width)
 
 
-def random_teacher(width: int, d: int, n: int = 200, noise: float = 0.1, seed: int = 0) -> Rows:
+def random_teacher(width: int, d: int, n: int = 200, noise: float = 0.1,
+                   seed: int = 0) -> Rows:
     "`width` units with slopes of length 6 in random directions, d inputs in [-2, 2]."
     rng = np.random.default_rng(seed)
     slopes = rng.standard_normal((d, width))
@@ -55,8 +59,10 @@ def random_teacher(width: int, d: int, n: int = 200, noise: float = 0.1, seed: i
     return Rows(x, f(x) + noise * rng.standard_normal((n, 1)), new, f(new), width)
 
 # %% ../../nbs/experiments/20_teachers.ipynb #837cf36b
-def growth(rows: Rows, seed: int, gain: float = 0.01, top: int = 14, patience: int = 2) -> float:
-    "The width at which the loss of a quarter of the rows has stopped to fall by the share `gain`."
+def growth(rows: Rows, seed: int, gain: float = 0.01, top: int = 14,
+           patience: int = 2) -> float:
+    """The width at which the loss of a quarter of the rows has stopped to fall by the
+    share `gain`."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(rows.y))
     cut = int(0.75 * len(order))
@@ -65,7 +71,8 @@ def growth(rows: Rows, seed: int, gain: float = 0.01, top: int = 14, patience: i
     best, width, z, bad = math.inf, 0, None, 0
     for n in range(1, top + 1):
         unit = lambda: rng.standard_normal(rows.x.shape[1] + 1)
-        tries = [fit(m, m.draw(n, rng) if z is None else insert(z, unit())) for _ in range(3)]
+        tries = [fit(m, m.draw(n, rng) if z is None else insert(z, unit()))
+                 for _ in range(3)]
         z = max(tries, key=lambda f: f.value).z
         loss = float(((m.predict(z, rows.x[held])[0] - rows.y[held]) ** 2).mean())
         if loss < best * (1 - gain):
@@ -77,9 +84,10 @@ def growth(rows: Rows, seed: int, gain: float = 0.01, top: int = 14, patience: i
     return float(width)
 
 # %% ../../nbs/experiments/20_teachers.ipynb #6f5ea673
-def automatic_relevance(rows: Rows, seed: int, keep: float = 1e-3, units: int = 14) -> float:
-    """How many of the units have more than the share `keep` of the variance, prior scales learnt by
-    evidence."""
+def automatic_relevance(rows: Rows, seed: int, keep: float = 1e-3,
+                        units: int = 14) -> float:
+    """How many of the units have more than the share `keep` of the variance, prior
+    scales learnt by evidence."""
     gen = torch.Generator().manual_seed(seed)
     X, Y, d = torch.tensor(rows.x), torch.tensor(rows.y), rows.x.shape[1]
     start = [
@@ -99,7 +107,8 @@ def automatic_relevance(rows: Rows, seed: int, keep: float = 1e-3, units: int = 
         prior = 0.5 * v[:d + 1].square().sum() + 0.5 * (v[d + 2, 0] + 1.2) ** 2
         return L.diagonal().log().sum() + 0.5 * u.square().sum() + prior, F, C
 
-    best = torch.optim.LBFGS([v], max_iter=400, line_search_fn="strong_wolfe", history_size=30)
+    best = torch.optim.LBFGS([v], max_iter=400, line_search_fn="strong_wolfe",
+                             history_size=30)
 
     def closure():
         best.zero_grad()
@@ -115,15 +124,18 @@ def automatic_relevance(rows: Rows, seed: int, keep: float = 1e-3, units: int = 
 
 # %% ../../nbs/experiments/20_teachers.ipynb #f8c47b19
 class _Gates:
-    """Gates of a list of units by one of three rules: their values, a price, and the width that
-    they say."""
+    """Gates of a list of units by one of three rules: their values, a price, and the
+    width that they say."""
 
     def __init__(self, kind: str, units: int, start: float, setting: float, n: int):
-        self.kind, self.setting, self.k, self.n = kind, setting, torch.arange(units).double(), n
-        first = {"l0": 1.0, "exponential": math.log(-math.log(0.1) / start), "interval": start}[
+        self.kind, self.setting, self.k, self.n = kind, setting, torch.arange(
+            units).double(), n
+        first = {"l0": 1.0, "exponential": math.log(-math.log(0.1) / start),
+                 "interval": start}[
             kind
         ]
-        self.free = torch.full((units if kind == "l0" else 1,), first).double().requires_grad_()
+        self.free = torch.full((units if kind == "l0" else 1,),
+                               first).double().requires_grad_()
         self.range = {
             "l0": (-8.0, 8.0),
             "exponential": (math.log(0.1), 1.0),
@@ -133,7 +145,8 @@ class _Gates:
     def __call__(self, gen: torch.Generator) -> tuple[Tensor, Tensor | float]:
         if self.kind == "l0":
             u = torch.rand(len(self.k), generator=gen).double().clamp(1e-6, 1 - 1e-6)
-            soft = torch.sigmoid((u.log() - (-u).log1p() + self.free) / 0.66) * 1.2 - 0.1
+            soft = torch.sigmoid((u.log() - (-u).log1p() + self.free)
+                                 / 0.66) * 1.2 - 0.1
             price = (
                 self.setting
                 * math.log(self.n)
@@ -158,13 +171,13 @@ class _Gates:
         return float(free)
 
 # %% ../../nbs/experiments/20_teachers.ipynb #9c09ae9c
-def gated(rows: Rows, seed: int, kind: str, setting: float, start: float = 2.0, units: int = 14,
-          steps: int = 2000, rate: float = 0.02) -> float:
-    """The width that gates of a kind (l0, exponential or interval) end at, trained with the weights
-    by Adam.
+def gated(rows: Rows, seed: int, kind: str, setting: float, start: float = 2.0,
+          units: int = 14, steps: int = 2000, rate: float = 0.02) -> float:
+    """The width that gates of a kind (l0, exponential or interval) end at, trained with
+    the weights by Adam.
 
-    `setting`: the price in ln N a unit (l0), the mass that is cut off (exponential); interval has
-    none.
+    `setting`: the price in ln N a unit (l0), the mass that is cut off (exponential);
+    interval has none.
     """
     check_choice("kind", kind, ("l0", "exponential", "interval"))
     gen = torch.Generator().manual_seed(seed)
@@ -187,7 +200,8 @@ def gated(rows: Rows, seed: int, kind: str, setting: float, start: float = 2.0, 
     for _ in range(steps):
         gate, price = gates(gen)
         f = torch.tanh(X @ A / math.sqrt(d) + b) @ (W * gate) + c
-        decay = (A / 4).square().sum() + (b / 4).square().sum() + (W / wide).square().sum()
+        decay = (A / 4).square().sum() + (b / 4).square().sum() + (
+            W / wide).square().sum()
         fit_ = 0.5 * (f - Y).square().sum() * (-2 * noise).exp() + len(Y) * noise
         adam.zero_grad()
         (fit_ + 0.5 * decay + price).sum().backward()
@@ -209,7 +223,8 @@ def grid() -> dict[str, Callable[[Rows, int], float]]:
     for price in (0.25, 0.75, 1.5, 3.0, 6.0):
         found[f"L0, {price:g}"] = partial(gated, kind="l0", setting=price)
     for left in (0.02, 0.1, 0.3, 0.5):
-        found[f"truncated exponential, {left:g}"] = partial(gated, kind="exponential", setting=left)
+        found[f"truncated exponential, {left:g}"] = partial(gated, kind="exponential",
+                                                            setting=left)
     for start in (1.5, 6.0):
         found[f"interval and loss, {start:g}"] = partial(
             gated, kind="interval", setting=0.0, start=start

@@ -20,8 +20,8 @@ from bstruct.experiments.teachers import Rows, stairs
 
 # %% ../../nbs/experiments/22_trap.ipynb #013b7289
 def interval_gates(gamma: Tensor, units: int, sharpness: float | None = None) -> Tensor:
-    """The grades of units 0, ..., of an interval that ends at `gamma`; with a sharpness its soft
-    form."""
+    """The grades of units 0, ..., of an interval that ends at `gamma`; with a sharpness
+    its soft form."""
     k = torch.arange(units, dtype=gamma.dtype)
     if sharpness is None:
         return (gamma - k).clamp(0, 1)
@@ -30,34 +30,39 @@ def interval_gates(gamma: Tensor, units: int, sharpness: float | None = None) ->
 
 
 def waits(places: list[float]) -> dict[str, float]:
-    """Of a list of places: the longest stay in a cell as a share of all steps, cells seen, and
-    turns."""
+    """Of a list of places: the longest stay in a cell as a share of all steps, cells
+    seen, and turns."""
     cells = np.floor(places).astype(int)
     change = np.flatnonzero(np.diff(cells))
     stays = np.diff(np.concatenate([[-1], change, [len(cells) - 1]]))
     way = np.sign(np.diff(cells)[change])
-    return {"dwell": float(stays.max() / len(cells)), "cells": float(len(set(cells.tolist()))),
+    return {"dwell": float(stays.max() / len(cells)),
+            "cells": float(len(set(cells.tolist()))),
             "turns": float((way[1:] != way[:-1]).sum())}
 
 # %% ../../nbs/experiments/22_trap.ipynb #171b2355
-def moved_by_loss(rows: Rows, seed: int, *, sharpness: float | None = None, zero: bool = False,
-                  adam: bool = True, start: float = 1.5, units: int = 12, steps: int = 4000,
+def moved_by_loss(rows: Rows, seed: int, *, sharpness: float | None = None,
+                  zero: bool = False, adam: bool = True, start: float = 1.5,
+                  units: int = 12, steps: int = 4000,
                   rate: float | None = None) -> dict:
-    """Train weights and the end of the interval on the mean squared error; where the end went, and
-    how it waited."""
+    """Train weights and the end of the interval on the mean squared error; where the
+    end went, and how it waited."""
     gen = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=gen).double()
     X, Y, d = torch.tensor(rows.x), torch.tensor(rows.y)[:, 0], rows.x.shape[1]
     A, b, W = 3 * draw(d, units), 3 * draw(units), (0.0 if zero else 0.5) * draw(units)
     free = [
-        t.requires_grad_() for t in (A, b, W, torch.zeros(1).double(), torch.tensor(start).double())
+        t.requires_grad_() for t in (A, b, W, torch.zeros(1).double(),
+                                     torch.tensor(start).double())
     ]
     kind = torch.optim.Adam if adam else torch.optim.SGD
-    step, places, loss = kind(free, lr=rate or (0.01 if adam else 0.05)), [], torch.zeros(())
+    step, places, loss = kind(
+        free, lr=rate or (0.01 if adam else 0.05)), [], torch.zeros(())
     for _ in range(steps):
         A, b, W, c, gamma = free
         h = torch.tanh(X @ A / math.sqrt(d) + b)
-        loss = (h @ (W * interval_gates(gamma, units, sharpness)) + c - Y).square().mean()
+        loss = (h @ (W * interval_gates(gamma, units, sharpness)) + c
+                - Y).square().mean()
         step.zero_grad()
         loss.backward()
         step.step()
@@ -68,7 +73,8 @@ def moved_by_loss(rows: Rows, seed: int, *, sharpness: float | None = None, zero
 
 # %% ../../nbs/experiments/22_trap.ipynb #e0330e10
 def trap(seed: int = 3000) -> dict[str, Any]:
-    "What `study` is given: two teachers, and the twelve ways of moving an interval by the loss."
+    """What `study` is given: two teachers, and the twelve ways of moving an interval
+    by the loss."""
     methods: dict[str, Callable[[Rows, int], dict]] = {}
     for name, adam in (("Adam", True), ("SGD", False)):
         for end, kappa in (("sharp", None), ("κ 5", 5.0), ("κ 2", 2.0)):
@@ -77,6 +83,7 @@ def trap(seed: int = 3000) -> dict[str, Any]:
                     moved_by_loss, sharpness=kappa, zero=zero, adam=adam
                 )
     return {
-        "data": {f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s) for m in (4, 2)},
+        "data": {f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s)
+                 for m in (4, 2)},
         "methods": methods,
     }

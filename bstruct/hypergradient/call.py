@@ -26,27 +26,28 @@ from bstruct.hypergradient.operator import SGD, Adam, State, Training
 # %% ../../nbs/hypergradient/02_call.ipynb #572013c6
 @dataclass(frozen=True)
 class Hypergradient:
-    """The outer loss, its derivatives (like `hyper`), the trained theta, the state to go on from,
-    what was seen."""
+    """The outer loss, its derivatives (like `hyper`), the trained theta, the state to
+    go on from, what was seen."""
 
     value: Float[Tensor, ""]
     grads: dict[str, Tensor]
     theta: dict[str, Tensor]
     state: State
-    step: int  # how many steps have been taken: where a run that resumes from here goes on
+    # how many steps have been taken: where a run that resumes from here goes on
+    step: int
     diagnostics: dict[str, Any]
 
     def __repr__(self) -> str:
-        return (f"Hypergradient(value={self.value:.6g}, grads of {', '.join(self.grads)}, "
-                f"{self.diagnostics})")
+        return (f"Hypergradient(value={self.value:.6g}, grads of "
+                f"{', '.join(self.grads)}, {self.diagnostics})")
 
 
 METHODS: Registry[Callable[..., Hypergradient]] = Registry("method")
 
 
 def register(name: str) -> Callable:
-    """Decorator: make `method(run, state, hyper, **options) -> Hypergradient` callable under a
-    name that is free."""
+    """Decorator: make `method(run, state, hyper, **options) -> Hypergradient` callable
+    under a name that is free."""
     return METHODS.register(name)
 
 
@@ -62,13 +63,13 @@ def report(run: Training, value, grads, state: State, **diagnostics) -> Hypergra
              "second_order_products": run.notes["products"], **diagnostics}
     if not run.functional and run.checked:
         if not math.isfinite(value.item()):
-            raise FloatingPointError(f"outer returned {float(value)} at a finite theta: look for a "
-                                     "log of zero")
+            raise FloatingPointError(f"outer returned {float(value)} at a finite "
+                                     "theta: look for a log of zero")
         notes = {k: v.item() if isinstance(v, Tensor) and v.ndim == 0 else v
                  for k, v in notes.items()}
     if not run.notes["heard"]:
-        silent = ("inner ignores hyper: training adds nothing to the hypergradient, only outer's "
-                  "own dependence is left")
+        silent = ("inner ignores hyper: training adds nothing to the hypergradient, "
+                  "only outer's own dependence is left")
         notes["warning"] = "; ".join(filter(None, [notes.get("warning"), silent]))
     if notes.get("warning"):
         warnings.warn(notes["warning"], stacklevel=2)
@@ -83,8 +84,8 @@ def check_floating(tree, name):
         if not isinstance(v, Tensor) or not v.is_floating_point():
             got = str(v.dtype) if isinstance(v, Tensor) else type(v).__name__
             raise ValueError(
-                f"{name}[{k!r}] is {got}, a floating tensor is needed: convert it, or close over "
-                "it in the losses"
+                f"{name}[{k!r}] is {got}, a floating tensor is needed: convert it, or "
+                "close over it in the losses"
             )
 
 
@@ -115,7 +116,8 @@ def _options(method, options):
 
 
 def _transformed() -> bool:
-    "Whether a torch.func transform is active: tensors cannot be made leaves inside one."
+    """Whether a torch.func transform is active: tensors cannot be made leaves inside
+    one."""
     try:
         torch.empty(0).requires_grad_()
     except RuntimeError:
@@ -124,7 +126,8 @@ def _transformed() -> bool:
 
 
 def _draw_seeds(generator, steps, functional):
-    "A seed for each step; drawn outside of vmap, inside which a draw can be a batch of draws."
+    """A seed for each step; drawn outside of vmap, inside which a draw can be a batch
+    of draws."""
     with temporarily_clear_interpreter_stack() if functional else nullcontext():
         return torch.randint(2**62, (steps,), generator=generator).tolist()
 
@@ -136,17 +139,19 @@ def _optimiser(optimiser, momentum):
     if isinstance(optimiser, str) and optimiser in _OPTIMISERS:
         optimiser = _OPTIMISERS[optimiser]
     if isinstance(optimiser, str):
-        raise ValueError(f"optimiser {optimiser!r} is unknown; use 'sgd', 'adam', SGD() or "
-                         "Adam(betas, eps)")
+        raise ValueError(f"optimiser {optimiser!r} is unknown; use 'sgd', 'adam', "
+                         "SGD() or Adam(betas, eps)")
     if isinstance(optimiser, Adam) and (callable(momentum) or momentum != 0):
-        raise ValueError("Adam has its own momentum: leave momentum at 0 and set Adam(betas=...)")
+        raise ValueError("Adam has its own momentum: leave momentum at 0 and set "
+                         "Adam(betas=...)")
     return optimiser
 
 # %% ../../nbs/hypergradient/02_call.ipynb #70e84d70
-def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="sgd", generator=None,
-            buffers=None, resume=None, checked=True) -> tuple[Training, State, dict[str, Tensor]]:
-    """The checked (run, state, hyper) of a call to `hypergradient`; the arguments are described
-    there."""
+def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="sgd",
+            generator=None, buffers=None, resume=None,
+            checked=True) -> tuple[Training, State, dict[str, Tensor]]:
+    """The checked (run, state, hyper) of a call to `hypergradient`; the arguments are
+    described there."""
     for name, tree in (("theta", theta), ("hyper", hyper),
                        *([] if buffers is None else [("buffers", buffers)])):
         check_floating(tree, name)
@@ -156,8 +161,8 @@ def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="s
     _rate(momentum, "momentum", 1.0)
     functional, first = _transformed(), 0 if resume is None else resume.step
     seeds = None if generator is None else _draw_seeds(generator, steps, functional)
-    run = Training(inner, outer, steps, lr, momentum, _optimiser(optimiser, momentum), seeds,
-                   buffers is not None,
+    run = Training(inner, outer, steps, lr, momentum, _optimiser(optimiser, momentum),
+                   seeds, buffers is not None,
                    functional, watch=not functional, checked=checked, first=first)
     if not functional:
         theta, hyper = ({k: v.detach() for k, v in p.items()} for p in (theta, hyper))
@@ -168,26 +173,30 @@ def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="s
 # %% ../../nbs/hypergradient/02_call.ipynb #c819a360
 def hypergradient(inner: Callable, outer: Callable, theta: dict[str, Tensor],
                   hyper: dict[str, Tensor], *, method: str, steps: int, lr: Any,
-                  momentum: Any = 0.0, optimiser: Any = "sgd", generator: torch.Generator
+                  momentum: Any = 0.0, optimiser: Any = "sgd",
+                  generator: torch.Generator
                   | None = None, buffers: dict[str, Tensor] | None = None,
                   resume: Hypergradient | None = None, checked: bool = True,
                   **options) -> Hypergradient:
-    """The derivative of outer(trained theta, hyper) with respect to hyper, by the named method.
+    """The derivative of outer(trained theta, hyper) with respect to hyper, by the named
+    method.
 
-    `inner(theta, hyper, step)` and `outer(theta, hyper)` return scalar losses to minimise; `step`
-    selects the minibatch. `theta`, `hyper`, `buffers`: dictionaries of floating tensors, any
-    shapes. `lr`, `momentum`: numbers, or functions (hyper, step) -> scalar tensor. `optimiser`:
-    "sgd", "adam", or an instance. `generator` seeds the draws that `inner` makes from torch's
-    default generator. `resume`: an earlier result, whose slots, buffers and step count are taken
-    up. `checked=False` leaves it to the caller to see that all numbers are finite, so that an
-    accelerator is not waited for; diagnostics are tensors then. `options` belong to the method.
-    Works under torch.func.vmap over leading axes of theta and hyper.
-    Raises ValueError for bad input, FloatingPointError (naming the step) where training leaves the
-    finite numbers.
+    `inner(theta, hyper, step)` and `outer(theta, hyper)` return scalar losses to
+    minimise; `step` selects the minibatch. `theta`, `hyper`, `buffers`: dictionaries of
+    floating tensors, any shapes. `lr`, `momentum`: numbers, or functions (hyper, step)
+    -> scalar tensor. `optimiser`: "sgd", "adam", or an instance. `generator` seeds the
+    draws that `inner` makes from torch's default generator. `resume`: an earlier
+    result, whose slots, buffers and step count are taken up. `checked=False` leaves it
+    to the caller to see that all numbers are finite, so that an accelerator is not
+    waited for; diagnostics are tensors then. `options` belong to the method. Works
+    under torch.func.vmap over leading axes of theta and hyper. Raises ValueError for
+    bad input, FloatingPointError (naming the step) where training leaves the finite
+    numbers.
     """
     call = _options(method, options)
-    run, start, hyper = prepare(inner, outer, theta, hyper, steps=steps, lr=lr, momentum=momentum,
-                                optimiser=optimiser, generator=generator, buffers=buffers,
-                                resume=resume, checked=checked)
+    run, start, hyper = prepare(inner, outer, theta, hyper, steps=steps, lr=lr,
+                                momentum=momentum, optimiser=optimiser,
+                                generator=generator, buffers=buffers, resume=resume,
+                                checked=checked)
     with torch.no_grad():
         return call(run, start, hyper, **options)

@@ -25,15 +25,17 @@ def _square(tree):
 
 
 class _Polygon:
-    """Straight lines between `pieces` + 1 evenly spaced knots over `steps` points, on the path or
-    nearest to it."""
+    """Straight lines between `pieces` + 1 evenly spaced knots over `steps` points, on
+    the path or nearest to it."""
 
     def __init__(self, steps, pieces, fit):
-        self.pieces, self.span, self.fit = pieces, max(steps - 1, 1) if fit else steps, fit
+        self.pieces, self.span, self.fit = pieces, max(
+            steps - 1, 1) if fit else steps, fit
         self.marks = [j * self.span / pieces if fit else round(j * self.span / pieces)
                       for j in range(pieces + 1)]
         self.knots: list[Any] = [None] * (pieces + 1)
-        self.sums: list[Any] = [None] * (pieces + 1)  # of the path, weighted by the hat functions
+        # of the path, weighted by the hat functions
+        self.sums: list[Any] = [None] * (pieces + 1)
         self.mass = torch.zeros(pieces + 1, pieces + 1, dtype=torch.float64)
         self.start: Any = None
         self.missed: Any = None
@@ -63,14 +65,16 @@ class _Polygon:
         if self.fit:
             weights = torch.linalg.inv(self.mass)
             stack = lambda k: torch.stack([c[k] for c in self.sums])
-            found = {k: torch.tensordot(weights.to(v), stack(k), 1) for k, v in self.start.items()}
+            found = {k: torch.tensordot(weights.to(v), stack(k), 1)
+                     for k, v in self.start.items()}
             self.knots = [{k: self.start[k] + v[j] for k, v in found.items()}
                           for j in range(len(self.sums))]
         off = [tree_add(c, self.start, -1) for c in self.knots]
         near = zip(off, off[1:], self.mass.diagonal(1).tolist())
         size = sum(m * _square(c) for m, c in zip(self.mass.diagonal().tolist(), off))
         size = size + sum(2 * m * tree_dot(a, b) for a, b, m in near)
-        share = torch.as_tensor((self.spread - 2 * sum(map(tree_dot, off, self.sums)) + size)
+        share = torch.as_tensor(
+            (self.spread - 2 * sum(map(tree_dot, off, self.sums)) + size)
                                 / self.spread)
         self.missed = torch.where(torch.isfinite(share), share, 0.0).clamp(min=0).sqrt()
 
@@ -81,32 +85,34 @@ class _Polygon:
 
 
 def _points(run, hyper, polygon, slots, buffers):
-    """Points on the lines, last first; velocities from differences where a rate is differentiated,
-    the first as it was."""
+    """Points on the lines, last first; velocities from differences where a rate is
+    differentiated, the first as it was."""
     for t in reversed(range(run.steps)):
         theta, seen = polygon(t), None
         if run.tuned:
-            old, (lr, _) = polygon(max(t - 1, 0)), run.rates(hyper, run.first + max(t - 1, 0))
-            seen = {"velocity": {k: (old[k] - v) / lr for k, v in theta.items()}} if t else slots
+            old, (lr, _) = polygon(max(t - 1, 0)), run.rates(
+                hyper, run.first + max(t - 1, 0))
+            seen = {"velocity": {k: (
+                old[k] - v) / lr for k, v in theta.items()}} if t else slots
         yield Point(run.first + t, theta, seen, buffers[t] if buffers else {})
 
 # %% ../../nbs/hypergradient/08_drmad.ipynb #d9b187f6
 @register("drmad")
 def drmad(run: Training, state: State, hyper: dict[str, Tensor], *, knots: int = 3,
           fit: bool = True):
-    """The reverse sweep along straight lines between `knots` interior knots and two ends:
-    approximate.
+    """The reverse sweep along straight lines between `knots` interior knots and two
+    ends: approximate.
 
-    `fit`: the polygon nearest to the path in the mean square; else knots on the path, with
-    `knots=0` DrMAD as published. Exact where every step is a knot. Stores knots + 2 copies of
-    theta, twice as many without `fit` (and buffers, step by step). The report's `residual` is the
-    share of the path that the polygon misses.
+    `fit`: the polygon nearest to the path in the mean square; else knots on the path,
+    with `knots=0` DrMAD as published. Exact where every step is a knot. Stores knots +
+    2 copies of theta, twice as many without `fit` (and buffers, step by step). The
+    report's `residual` is the share of the path that the polygon misses.
     Source: Fu et al. 2016, Algorithm 2.
     """
     if run.optimiser.remembers:
         raise ValueError(
-            f"drmad needs SGD, not {type(run.optimiser).__name__}, whose moments lie on no line: "
-            "use unroll"
+            f"drmad needs SGD, not {type(run.optimiser).__name__}, whose moments lie "
+            "on no line: use unroll"
         )
     if not isinstance(knots, int) or knots < 0:
         raise ValueError(f"knots is {knots!r}, but must be 0 or more")
@@ -122,10 +128,12 @@ def drmad(run: Training, state: State, hyper: dict[str, Tensor], *, knots: int =
     if not fit or run.steps == 1:
         polygon.see(run.steps, last.theta)
     polygon.settle()
-    value, bars = sweep(run, last, hyper, _points(run, hyper, polygon, state.slots, buffers))
+    value, bars = sweep(run, last, hyper, _points(run, hyper, polygon, state.slots,
+                                                  buffers))
     far = not run.functional and bool(polygon.missed > FAR)
-    warning = (f"the polygon misses {float(polygon.missed):.2g} of the path, so that the gradient "
-               "may point anywhere: take more knots, or unroll") if far else None
+    warning = (f"the polygon misses {float(polygon.missed):.2g} of the path, so that "
+               "the gradient may point anywhere: take more knots, "
+               "or unroll") if far else None
     stored = polygon.knots if fit else [*polygon.knots, *polygon.sums]
     return report(run, value, bars.hyper, last, method="drmad",
                   bytes_stored=tree_bytes(stored, buffers), residual=polygon.missed,

@@ -21,9 +21,11 @@ vjp: Callable[..., Any] = torch.func.vjp  # its annotations know nothing of has_
 
 # %% ../../nbs/hypergradient/04_forward.ipynb #3a20913a
 def _basis(hyper):
-    "The unit vectors of all coordinates of hyper, each entry with a leading axis over them."
+    """The unit vectors of all coordinates of hyper, each entry with a leading axis
+    over them."""
     sizes = [v.numel() for v in hyper.values()]
-    rows = [torch.eye(sum(sizes), dtype=v.dtype, device=v.device) for v in hyper.values()]
+    rows = [torch.eye(sum(sizes), dtype=v.dtype, device=v.device)
+            for v in hyper.values()]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     return {k: r[:, s : s + n].reshape(-1, *v.shape)
             for (k, v), r, s, n in zip(hyper.items(), rows, starts, sizes)}
@@ -59,8 +61,8 @@ def _outcome(theta_bar, buffers_bar, theta_dot, buffers_dot) -> Any:
 def forward(run: Training, state: State, hyper: dict[str, Tensor]):
     """The exact hypergradient by forward accumulation, for few hyperparameters.
 
-    Memory: one copy of the state (theta and slots) for each coordinate of `hyper`, whatever the
-    number of steps.
+    Memory: one copy of the state (theta and slots) for each coordinate of `hyper`,
+    whatever the number of steps.
     Source: Franceschi et al. 2017, Algorithm 2.
     """
     e, count, first = _basis(hyper), sum(v.numel() for v in hyper.values()), state
@@ -70,12 +72,14 @@ def forward(run: Training, state: State, hyper: dict[str, Tensor]):
         run.notes["products"] += count
         loss = lambda a, b, c: run.loss(a, b, t, c)
         (g, *_), pull, buffers = vjp(
-            grad(loss, (0, 1, 2), has_aux=True), state.theta, hyper, state.buffers, has_aux=True
+            grad(loss, (0, 1, 2), has_aux=True), state.theta, hyper, state.buffers,
+                                     has_aux=True
         )
         g_dot = vmap(lambda *tangent: pull(tangent)[0])(z.theta, e, z.buffers)
         new = lambda a, b, c, h: run.optimiser.update(a, b, c, *run.rates(h, t), t)
         at = (state.theta, state.slots, g, hyper)
-        moved = vmap(lambda *tangent: jvp(new, at, tangent)[1])(z.theta, z.slots, g_dot, e)
+        moved = vmap(lambda *tangent: jvp(new, at, tangent)[1])(
+            z.theta, z.slots, g_dot, e)
         z = State(moved[0], moved[1], _buffers_dot(loss, state, hyper, z, e))
         state = run.advance(state, g, buffers, hyper, t)
     run.settle(first, state, g, hyper, run.first, run.span.stop)
@@ -84,5 +88,7 @@ def forward(run: Training, state: State, hyper: dict[str, Tensor]):
     value, (theta_bar, hyper_bar, buffers_bar) = run.judge(state, hyper)
     parts = _outcome(theta_bar, buffers_bar, z.theta,
                      z.buffers).split([v.numel() for v in hyper.values()])
-    grads = {k: v + p.view_as(v).to(v.dtype) for (k, v), p in zip(hyper_bar.items(), parts)}
-    return report(run, value, grads, state, method="forward", bytes_stored=tree_bytes(list(z)))
+    grads = {k: v + p.view_as(v).to(v.dtype)
+             for (k, v), p in zip(hyper_bar.items(), parts)}
+    return report(run, value, grads, state, method="forward",
+                  bytes_stored=tree_bytes(list(z)))

@@ -12,12 +12,13 @@ from torch.func import grad
 
 from bstruct.core.trees import tree_leaves
 from bstruct.hypergradient.call import register, report
-from bstruct.hypergradient.operator import State, Training, check_reached, check_scalar, train
+from bstruct.hypergradient.operator import (
+    State, Training, check_reached, check_scalar, train)
 
 # %% ../../nbs/hypergradient/05_greedy.ipynb #89c5c8a5
 def _once(run, before, inner_hyper, outer_hyper, t):
-    """The outer loss after step t, and what the step gave: a graph in which both copies of hyper
-    are leaves."""
+    """The outer loss after step t, and what the step gave: a graph in which both copies
+    of hyper are leaves."""
     if run.functional:
         field = lambda theta: run.loss(theta, inner_hyper, t, before.buffers)
         g, buffers = grad(field, has_aux=True)(before.theta)
@@ -39,7 +40,8 @@ def _cut(tree):
 
 
 def _slopes(run, before, hyper, t):
-    "The outer loss after step t and its derivatives through the step and past it, with the step."
+    """The outer loss after step t and its derivatives through the step and past it,
+    with the step."""
     if run.functional:
         # the sum of both derivatives is that of their common argument
         both = lambda h: _once(run, before, h, h, t)
@@ -49,7 +51,8 @@ def _slopes(run, before, hyper, t):
     with torch.enable_grad():
         value, step = _once(run, before, inside, beside, t)
     check_reached(value, "outer", "theta or hyper")
-    found = torch.autograd.grad(value, [*inside.values(), *beside.values()], allow_unused=True)
+    found = torch.autograd.grad(value, [*inside.values(), *beside.values()],
+                                allow_unused=True)
     run.notes["heard"] |= any(f is not None for f in found[: len(hyper)])
     parts = {k: [f for f in pair if f is not None]
              for k, *pair in zip(hyper, found, found[len(hyper):])}
@@ -59,10 +62,11 @@ def _slopes(run, before, hyper, t):
 # %% ../../nbs/hypergradient/05_greedy.ipynb #f1479a37
 @register("greedy")
 def greedy(run: Training, state: State, hyper: dict[str, Tensor]):
-    """The exact derivative of the last of `steps` steps, the state before it held fixed.
+    """The exact derivative of the last of `steps` steps, the state before it held
+    fixed.
 
-    The step's graph is shared by training and differentiation, and only hyper's part of it is
-    walked back.
+    The step's graph is shared by training and differentiation, and only hyper's part of
+    it is walked back.
     Source: Luketina et al. 2016 (T1-T2), with the term through the outer loss kept.
     """
     last = run.span.stop - 1

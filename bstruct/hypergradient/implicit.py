@@ -24,8 +24,8 @@ vjp: Callable[..., Any] = torch.func.vjp  # its annotations know nothing of has_
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #7f70e536
 class Solution(NamedTuple):
-    """x, its relative residual |A x - b| / |b|, the iterations taken, and whether A was seen to be
-    indefinite."""
+    """x, its relative residual |A x - b| / |b|, the iterations taken, and whether A was
+    seen to be indefinite."""
 
     x: Tensor
     residual: Tensor
@@ -34,8 +34,8 @@ class Solution(NamedTuple):
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #96d54d84
 def _share(a, b, stop: Any = False):
-    """a / b, and zero where b is not positive or the solver has stopped; of numbers, or of tensors
-    under vmap."""
+    """a / b, and zero where b is not positive or the solver has stopped; of numbers, or
+    of tensors under vmap."""
     if isinstance(b, float):
         return a / b if b > 0 and not stop else 0.0
     return torch.where((b > 0) & ~torch.as_tensor(stop), a / b, 0.0)
@@ -47,20 +47,22 @@ def _move(x, p, step):
 # %% ../../nbs/hypergradient/09_implicit.ipynb #316dcbfa
 def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: int,
                        tolerance: float = 0.0, x: Tensor | None = None,
-                       precondition: Callable = lambda r: r, watch: bool = True) -> Solution:
-    """Solve A x = b for symmetric positive definite A by preconditioned conjugate gradients, from
-    `x` (or zero).
+                       precondition: Callable = lambda r: r,
+                       watch: bool = True) -> Solution:
+    """Solve A x = b for symmetric positive definite A by preconditioned conjugate
+    gradients, from `x` (or zero).
 
-    Stops at |A x - b| <= tolerance |b|, or at a direction of no positive curvature; with
-    `watch=False` (under vmap) nothing stops it, and a system that is done stands still. The
-    residual returned is computed anew.
+    Stops at |A x - b| <= tolerance |b|, or at a direction of no positive curvature;
+    with `watch=False` (under vmap) nothing stops it, and a system that is done stands
+    still. The residual returned is computed anew.
     Source: Hestenes & Stiefel 1952.
     """
     x, r = (torch.zeros_like(b), b) if x is None else (x, b - matvec(x))
     z = precondition(r)
     read = float if watch else lambda scalar: scalar
     p, rz, done = z, read(r @ z), 0
-    indefinite, goal = False if watch else b.new_zeros((), dtype=torch.bool), tolerance * b.norm()
+    indefinite, goal = False if watch else b.new_zeros(
+        (), dtype=torch.bool), tolerance * b.norm()
     for _ in range(iterations):
         if watch and (indefinite or r.norm() <= goal):
             break
@@ -73,7 +75,8 @@ def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: 
         old, rz = rz, read(r @ z)
         p = _move(z, p, _share(rz, old))
         done += 1
-    return Solution(x, (b - matvec(x)).norm() / b.norm(), done, torch.as_tensor(indefinite))
+    return Solution(x, (b - matvec(x)).norm() / b.norm(), done,
+                    torch.as_tensor(indefinite))
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #7adf8ca7
 class System:
@@ -99,10 +102,11 @@ class System:
         return self.pull(self.flat.split(q), self.none, 1)
 
     def blocks(self, kind, chunk=64):
-        """The exact blocks of H that belong to one unit each, (units, inputs, inputs) for every
-        tensor."""
+        """The exact blocks of H that belong to one unit each, (units, inputs, inputs)
+        for every tensor."""
         theta, hyper, t, buffers = self.at
-        _, pull = vjp(lambda a: grad(lambda b: self.mean.loss(b, hyper, t, buffers)[0])(a), theta)
+        _, pull = vjp(lambda a: grad(lambda b: self.mean.loss(b, hyper, t, buffers)[0])(
+            a), theta)
         none, out = tree_zeros(theta), {}
         for k, v in theta.items():
             every = torch.arange(v.numel(), device=v.device)
@@ -110,7 +114,8 @@ class System:
             entry = lambda p: (every == p).to(v.dtype).reshape(v.shape)
             product = lambda p: _units(pull({**none, k: entry(p)})[0][k], kind)
             row = lambda p, u: product(p).index_select(0, u.reshape(1))[0]
-            units = torch.arange(len(places), device=v.device).repeat_interleave(places.shape[1])
+            units = torch.arange(len(places), device=v.device).repeat_interleave(
+                places.shape[1])
             found = vmap(row, chunk_size=chunk)(places.reshape(-1), units).reshape(
                 *places.shape, -1)
             out[k] = found + self.damping * torch.eye(places.shape[1], dtype=v.dtype,
@@ -144,12 +149,13 @@ class _Blocks(NamedTuple):
     def __call__(self, flat, r):
         parts = {k: (self.inverse[k] @ _units(v, self.kind)[..., None])[..., 0]
                  for k, v in flat.split(r).items()}
-        return flat.join({k: v.mT if self.kind == "columns" else v for k, v in parts.items()})
+        return flat.join({k: v.mT if self.kind == "columns" else v
+                          for k, v in parts.items()})
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #1b2845a2
 def solve_inner(run, state, hyper, tolerance):
-    """Train for at most `steps`, stopping at a gradient of norm `tolerance`; the state at which
-    the gradient was taken."""
+    """Train for at most `steps`, stopping at a gradient of norm `tolerance`; the state
+    at which the gradient was taken."""
     first = state
     for t in run.span:
         new, g = run.step(state, hyper, t)
@@ -167,42 +173,51 @@ def _doubts(stationarity, value, found, wanted, cure):
     if bool(found.indefinite):
         out.append("the Hessian is indefinite here: train further, or add damping")
     elif found.residual > max(10 * wanted, 1e-12):
-        seen = (f"the linear system is solved to {float(found.residual):.1e} only, {wanted:.1e} "
+        seen = (f"the linear system is solved to {float(found.residual):.1e} only, "
+                f"{wanted:.1e} "
                 "was asked for")
         out.append(f"{seen}: {cure}")
     if abs(stationarity) > 0.01 * abs(value):
-        move = f"solving the inner problem would move the outer loss by {float(-stationarity):.2g}"
+        move = ("solving the inner problem would move the outer loss by "
+                f"{float(-stationarity):.2g}")
         out.append(f"far from stationary: {move}: train further")
     return "; ".join(out) or None
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #a4660513
-def respond(run: Training, state: State, hyper: dict[str, Tensor], system, found: Solution,
-            wanted: float, cure: str = "more iterations, or a preconditioner", **notes):
-    "The report of a method that answers with q, the (approximate) solution of H q = dQ/dtheta."
+def respond(run: Training, state: State, hyper: dict[str, Tensor], system,
+            found: Solution, wanted: float,
+            cure: str = "more iterations, or a preconditioner", **notes):
+    """The report of a method that answers with q, the (approximate) solution of H q =
+    dQ/dtheta."""
     value, (_, hyper_bar, _) = run.judge(state, hyper)
     cross = system.cross(found.x)
     grads = {k: v - cross[k] for k, v in hyper_bar.items()}
     stationarity = found.x @ system.flat.join(system.g)
-    warning = None if run.functional else _doubts(stationarity, value, found, wanted, cure)
+    warning = None if run.functional else _doubts(stationarity, value, found, wanted,
+                                                  cure)
     run.notes["norm"] = tree_dot(system.g, system.g).sqrt()
-    return report(run, value, grads, state, residual=found.residual, iterations=found.iterations,
-                  indefinite=found.indefinite, stationarity=stationarity, warning=warning,
-                  bytes_stored=0, solution=system.flat.split(found.x), **notes)
+    return report(run, value, grads, state, residual=found.residual,
+                  iterations=found.iterations, indefinite=found.indefinite,
+                  stationarity=stationarity, warning=warning, bytes_stored=0,
+                  solution=system.flat.split(found.x), **notes)
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #be679257
 def _preconditioned(system, wanted):
-    """What the report keeps of the preconditioner that was asked for, and its application to a
-    flat vector."""
+    """What the report keeps of the preconditioner that was asked for, and its
+    application to a flat vector."""
     if wanted is None:
         return None, lambda r: r
     if isinstance(wanted, str):
         if wanted not in _KINDS:
-            raise ValueError(f"preconditioner {wanted!r} is unknown; use {', '.join(_KINDS)}, an "
+            raise ValueError(f"preconditioner {wanted!r} is unknown; use "
+                             f"{', '.join(_KINDS)}, an "
                              "earlier one or None")
-        wanted = _Blocks(wanted, {k: _inverse(b) for k, b in system.blocks(wanted).items()})
+        wanted = _Blocks(wanted, {
+            k: _inverse(b) for k, b in system.blocks(wanted).items()})
     if not isinstance(wanted, _Blocks):  # a dictionary like theta, to divide by
         like = {k: torch.as_tensor(v).abs().clamp(min=1e-12) for k, v in wanted.items()}
-        wanted = _Blocks("diagonal", {k: 1 / v.reshape(-1, 1, 1) for k, v in like.items()})
+        wanted = _Blocks("diagonal", {k: 1 / v.reshape(-1, 1, 1)
+                                      for k, v in like.items()})
     if wanted.kind == "diagonal":
         inverse = system.flat.join(wanted.inverse)
         return wanted, lambda r: inverse * r
@@ -210,24 +225,26 @@ def _preconditioned(system, wanted):
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #dd809e55
 @register("implicit")
-def implicit(run: Training, state: State, hyper: dict[str, Tensor], *, iterations: int = 100,
-             tolerance: float = 1e-6, inner_tolerance: float = 0.0, preconditioner: Any = None,
+def implicit(run: Training, state: State, hyper: dict[str, Tensor], *,
+             iterations: int = 100, tolerance: float = 1e-6,
+             inner_tolerance: float = 0.0, preconditioner: Any = None,
              guess: dict | None = None, damping: float = 0.0, batches: int = 1):
-    """The derivative of the minimiser: train to a gradient of norm `inner_tolerance` (or for
-    `steps`), then solve.
+    """The derivative of the minimiser: train to a gradient of norm `inner_tolerance`
+    (or for `steps`), then solve.
 
-    `tolerance` is relative to |dQ/dtheta|. `preconditioner`: "diagonal", "columns" or "rows" (one
-    block of H for the weights of each last or first index), an earlier report's, a dictionary like
-    theta to divide by, or None.
-    `guess`: the `solution` of an earlier report. `batches`: L is the mean over the first so many
-    step indices. Buffers are held fixed. Source: Pedregosa 2016 (HOAG).
+    `tolerance` is relative to |dQ/dtheta|. `preconditioner`: "diagonal", "columns" or
+    "rows" (one block of H for the weights of each last or first index), an earlier
+    report's, a dictionary like theta to divide by, or None.
+    `guess`: the `solution` of an earlier report. `batches`: L is the mean over the
+    first so many step indices. Buffers are held fixed. Source: Pedregosa 2016 (HOAG).
     """
     state = solve_inner(run, state, hyper, inner_tolerance)
     system = System(run, state, hyper, batches, damping)
     b = system.flat.join(run.judge(state, hyper)[1][0])
     kept, precondition = _preconditioned(system, preconditioner)
-    found = conjugate_gradient(system.curvature, b, iterations=iterations, tolerance=tolerance,
-                               watch=not run.functional, x=None if guess is None
+    found = conjugate_gradient(system.curvature, b, iterations=iterations,
+                               tolerance=tolerance, watch=not run.functional,
+                               x=None if guess is None
                                else system.flat.join(guess),
                                precondition=precondition)
     return respond(run, state, hyper, system, found, tolerance, method="implicit",

@@ -28,11 +28,11 @@ def neumann(
     damping: float = 0.0,
     batches: int = 1,
 ):
-    """The derivative of the minimiser, with H^-1 replaced by `iterations` terms of its Neumann
-    series.
+    """The derivative of the minimiser, with H^-1 replaced by `iterations` terms of its
+    Neumann series.
 
-    `alpha` (the learning rate by default) must be below 2 / lambda_max. Other options as in
-    `implicit`.
+    `alpha` (the learning rate by default) must be below 2 / lambda_max. Other options
+    as in `implicit`.
     Source: Lorraine et al. 2020.
     """
     rate = run.rates(hyper, run.first)[0] if alpha is None else alpha
@@ -46,5 +46,5 @@ def neumann(
         total = total + rate * term
         term = term - rate * system.curvature(term)
     found = Solution(total, term.norm() / b.norm(), iterations, term.norm() > b.norm())
-    return respond(run, state, hyper, system, found, ENOUGH, "more iterations, or a larger alpha",
-                   method="neumann")
+    return respond(run, state, hyper, system, found, ENOUGH,
+                   "more iterations, or a larger alpha", method="neumann")

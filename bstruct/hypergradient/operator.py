@@ -23,10 +23,11 @@ vjp: Callable[..., Any] = torch.func.vjp  # its annotations know nothing of has_
 # %% ../../nbs/hypergradient/01_operator.ipynb #a985b454
 @dataclass(frozen=True)
 class SGD:
-    """Gradient descent with the momentum of torch.optim.SGD: v <- momentum v + g, theta <- theta -
-    lr v."""
+    """Gradient descent with the momentum of torch.optim.SGD: v <- momentum v + g, theta
+    <- theta - lr v."""
 
-    remembers: ClassVar[bool] = False  # the adjoint needs no slots unless a rate is differentiated
+    # the adjoint needs no slots unless a rate is differentiated
+    remembers: ClassVar[bool] = False
 
     def init(self, theta: Tensors) -> dict[str, Tensors]:
         return {"velocity": tree_zeros(theta)}
@@ -36,8 +37,8 @@ class SGD:
         return tree_add(theta, v, -lr), {"velocity": v}
 
     def adjoint(self, theta, slots, g, lr, momentum, t, theta_bar, slots_bar):
-        """What a step's output derivatives say of theta, slots, g and (lr, momentum); slots may be
-        None."""
+        """What a step's output derivatives say of theta, slots, g and (lr, momentum);
+        slots may be None."""
         g_bar, rates_bar = tree_add(slots_bar["velocity"], theta_bar, -lr), None
         if slots is not None:
             after = tree_add(g, slots["velocity"], momentum)
@@ -48,8 +49,8 @@ class SGD:
 # %% ../../nbs/hypergradient/01_operator.ipynb #aa2194ac
 @dataclass(frozen=True)
 class Adam:
-    """Adam as torch.optim.Adam (Kingma & Ba 2015, Algorithm 1); `momentum` of the call must be
-    left at 0."""
+    """Adam as torch.optim.Adam (Kingma & Ba 2015, Algorithm 1); `momentum` of the call
+    must be left at 0."""
 
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
@@ -72,16 +73,17 @@ class Adam:
         like = next(iter(g.values()))
         # a rate of the host would call its derivative there
         kind = {"dtype": like.dtype, "device": like.device}
-        rate = torch.as_tensor(lr, **kind) if isinstance(lr, Tensor) else torch.full((), lr, **kind)
-        _, pull = vjp(lambda a, b, c, d: self.update(a, b, c, d, momentum, t), theta, slots, g,
-                      rate)
+        rate = torch.as_tensor(lr, **kind) if isinstance(lr, Tensor) else torch.full(
+            (), lr, **kind)
+        _, pull = vjp(lambda a, b, c, d: self.update(a, b, c, d, momentum, t), theta,
+                      slots, g, rate)
         theta_bar, slots_bar, g_bar, lr_bar = pull((theta_bar, slots_bar))
         return theta_bar, slots_bar, g_bar, (lr_bar, torch.zeros_like(lr_bar))
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #75bc4684
 def _seeded(run, t, theta):
-    """A context in which torch's default generators start from the seed of step t, and are
-    restored afterwards."""
+    """A context in which torch's default generators start from the seed of step t, and
+    are restored afterwards."""
     device = next(iter(theta.values())).device
     fork = torch.random.fork_rng([device] if device.type == "cuda" else [])
     return fork, run.seeds[t - run.first]
@@ -102,8 +104,8 @@ def _loss(run, theta, hyper, t, buffers):
         run.watch = False
         if run.seeds is None and not torch.equal(before, torch.get_rng_state()):
             raise ValueError(
-                "inner draws random numbers, which a second visit would not repeat: pass "
-                "generator=torch.Generator()"
+                "inner draws random numbers, which a second visit would not "
+                "repeat: pass generator=torch.Generator()"
             )
     value, new = out if run.has_buffers else (out, {})
     check_scalar(value, "inner")
@@ -114,15 +116,15 @@ def check_scalar(value, name):
     if not isinstance(value, Tensor) or value.ndim:
         got = f"shape {tuple(value.shape)}" if isinstance(
             value, Tensor) else f"type {type(value).__name__}"
-        raise ValueError(f"{name} returned {got}, a scalar tensor is needed: take its mean "
-                         "or its sum")
+        raise ValueError(f"{name} returned {got}, a scalar tensor is needed: take "
+                         "its mean or its sum")
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #067043ef
 def check_reached(value, name, what, found=(True,)):
     "Raise where a loss has no graph, or where every derivative `found` in it is None."
     if not value.requires_grad or all(f is None for f in found):
-        raise ValueError(f"{name} does not depend on {what}: compute it from the tensors it is "
-                         "given, without detach()")
+        raise ValueError(f"{name} does not depend on {what}: compute it from the "
+                         "tensors it is given, without detach()")
 
 
 def _gradient(run, theta, hyper, t, buffers):
@@ -142,9 +144,10 @@ def _pick(parts, only):
     return parts if only is None else parts[only]
 
 
-def _linearise(run, theta, hyper, t, buffers, keep=False) -> tuple[Any, Any, Callable[..., Any]]:
-    """The gradient, the buffers after the step, and pull(g_bar, buffers_bar) -> (theta_bar,
-    hyper_bar, buffers_bar)."""
+def _linearise(run, theta, hyper, t, buffers,
+               keep=False) -> tuple[Any, Any, Callable[..., Any]]:
+    """The gradient, the buffers after the step, and pull(g_bar, buffers_bar) ->
+    (theta_bar, hyper_bar, buffers_bar)."""
     run.count("gradients")
     if run.functional:
         field = lambda a, b, c: grad(run.loss, has_aux=True)(a, b, t, c)
@@ -172,11 +175,14 @@ def _linearise(run, theta, hyper, t, buffers, keep=False) -> tuple[Any, Any, Cal
             some = [outs[i] for i in live], leaves, [bars[i] for i in live]
             found = torch.autograd.grad(*some, retain_graph=keep, allow_unused=True)
         first = len(wanted[0])
-        run.notes["heard"] |= any(f is not None for f in found[first : first + len(wanted[1])])
-        each = iter(torch.zeros_like(v) if f is None else f for f, v in zip(found, leaves))
+        run.notes["heard"] |= any(
+            f is not None for f in found[first : first + len(wanted[1])])
+        each = iter(torch.zeros_like(v) if f is None else f
+                    for f, v in zip(found, leaves))
         return _pick(tuple({k: next(each).detach() for k in p} for p in wanted), only)
 
-    return {k: a.detach() for k, a in zip(theta, g)}, {k: v.detach() for k, v in new.items()}, pull
+    return {k: a.detach() for k, a in zip(theta, g)}, {
+        k: v.detach() for k, v in new.items()}, pull
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #a28104cd
 def _judge(run, state, hyper):
@@ -209,12 +215,13 @@ def _rates_pull(run, hyper, t, rates_bar):
     both = lambda h: tuple(torch.as_tensor(r, dtype=like.dtype, device=like.device)
                            for r in run.rates(h, t))
     values, pull = vjp(both, hyper)
-    return pull(tuple(b.reshape(v.shape).to(v.dtype) for b, v in zip(rates_bar, values)))[0]
+    return pull(tuple(b.reshape(v.shape).to(v.dtype)
+                      for b, v in zip(rates_bar, values)))[0]
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #b84039cd
 def _settle(run, first, last, g, hyper, start, stop):
-    """Note the last gradient's norm; where theta is not finite, repeat the run from `first` and
-    raise, naming the step."""
+    """Note the last gradient's norm; where theta is not finite, repeat the run from
+    `first` and raise, naming the step."""
     if run.functional or not run.checked:
         run.notes["norm"] = tree_dot(g, g).sqrt()
         return
@@ -228,12 +235,12 @@ def _settle(run, first, last, g, hyper, start, stop):
             what, where = "the gradient" if not tree_finite(
                 g) else "theta", f"step {t} of {run.span.stop}"
             raise FloatingPointError(
-                f"{what} is not finite at {where}: lower lr, or look for a log or a root of zero "
-                "in inner"
+                f"{what} is not finite at {where}: lower lr, or look for a log or a "
+                "root of zero in inner"
             )
     raise FloatingPointError(
-        "theta is not finite after training, and a second run does not repeat it: inner is not "
-        "deterministic"
+        "theta is not finite after training, and a second run does not repeat it: "
+        "inner is not deterministic"
     )
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #48dd3d4a
@@ -247,7 +254,8 @@ class State(NamedTuple):
 # %% ../../nbs/hypergradient/01_operator.ipynb #70df1354
 def _advance(run, state, g, buffers, hyper, t) -> State:
     "The state after the update of step t, its gradient known."
-    theta, slots = run.optimiser.update(state.theta, state.slots, g, *run.rates(hyper, t), t)
+    theta, slots = run.optimiser.update(state.theta, state.slots, g,
+                                        *run.rates(hyper, t), t)
     return State(theta, slots, buffers)
 
 
@@ -258,19 +266,21 @@ def _step(run, state, hyper, t):
 
 
 def _stride(run, state, hyper, t, stop):
-    """The states after t: of one step, or of as many as were compiled together; and the last
-    gradient."""
+    """The states after t: of one step, or of as many as were compiled together; and the
+    last gradient."""
     if not run.compiled:
         state, g = run.step(state, hyper, t)
         return [state], g
     n = max(n for n in run.compiled if n <= stop - t)
     run.count("gradients", n)
-    return run.compiled[n][0](state, hyper, t + 2)  # torch.compile would specialise on 0 and on 1
+    # torch.compile would specialise on 0 and on 1
+    return run.compiled[n][0](state, hyper, t + 2)
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #226b13db
 @dataclass(eq=False)
 class Training:
-    "A training run, as the methods see it: `steps` of `optimiser` on `inner`, judged by `outer`."
+    """A training run, as the methods see it: `steps` of `optimiser` on `inner`, judged
+    by `outer`."""
 
     inner: Callable
     outer: Callable
@@ -280,37 +290,42 @@ class Training:
     optimiser: Any = SGD()
     seeds: list[int] | None = None
     has_buffers: bool = False
-    functional: bool = False  # torch.func throughout: under vmap, or inside a compiled function
+    # torch.func throughout: under vmap, or inside a compiled function
+    functional: bool = False
     watch: bool = False  # refuse unseeded draws in the first loss
     # look whether numbers stay finite, for which the host waits; else the caller does
     checked: bool = True
     first: int = 0  # steps taken before, in a run that goes on
     notes: dict[str, Any] = field(default_factory=dict)
-    # how many steps -> (those steps forth, those steps back), where a method has compiled them
+    # how many steps -> (those steps forth, those steps back), where a method has
+    # compiled them
     compiled: Any = None
 
-    loss, gradient, linearise, judge, rates, rates_pull = (_loss, _gradient, _linearise, _judge,
-                                                           _rates, _rates_pull)
+    loss, gradient, linearise, judge, rates, rates_pull = (_loss, _gradient, _linearise,
+                                                           _judge, _rates, _rates_pull)
     settle, advance, step, stride = _settle, _advance, _step, _stride
 
     def __post_init__(self):
         self.span = range(self.first, self.first + self.steps)
         self.tuned = callable(self.lr) or callable(self.momentum)
-        self.notes = {"gradients": 0, "products": 0, "heard": self.tuned or self.functional,
-                      "norm": None}
+        self.notes = {"gradients": 0, "products": 0,
+                      "heard": self.tuned or self.functional, "norm": None}
 
     def count(self, what: str, times: int = 1) -> None:
         if not torch.compiler.is_compiling():
             self.notes[what] += times
 
     def start(self, theta, buffers=None, slots=None) -> State:
-        return State(theta, self.optimiser.init(theta) if slots is None else slots, buffers or {})
+        return State(theta, self.optimiser.init(theta) if slots is None else slots,
+                     buffers or {})
 
 # %% ../../nbs/hypergradient/01_operator.ipynb #60467a6a
-def train(run: Training, state: State, hyper, start=None, stop=None, visit=None) -> State:
-    """The state after steps start..stop-1 (all by default); `visit(t, state)` sees each state
-    before its step."""
-    start, stop = run.first if start is None else start, run.span.stop if stop is None else stop
+def train(run: Training, state: State, hyper, start=None, stop=None,
+          visit=None) -> State:
+    """The state after steps start..stop-1 (all by default); `visit(t, state)` sees each
+    state before its step."""
+    start, stop = (run.first if start is None else start, run.span.stop if stop is None
+                   else stop)
     first, g, t = state, None, start
     while t < stop:
         if visit is not None:

@@ -38,13 +38,13 @@ def _checked(outer_steps, theta, hyper, path):
     check_floating(theta, "theta")
     check_floating(hyper, "hyper")
     if path is not None and not os.path.isdir(os.path.dirname(path) or "."):
-        raise FileNotFoundError(f"the folder of the checkpoint {path} does not exist: make "
-                                "it first")
+        raise FileNotFoundError(f"the folder of the checkpoint {path} does not "
+                                "exist: make it first")
 
 
 def _resumed(path, fresh, generator):
-    """The record at `path`, or a fresh one; refused where it cannot be read, or holds other names
-    or shapes."""
+    """The record at `path`, or a fresh one; refused where it cannot be read, or holds
+    other names or shapes."""
     if path is None or not os.path.exists(path):
         return fresh
     try:
@@ -54,9 +54,11 @@ def _resumed(path, fresh, generator):
         raise ValueError(f"the checkpoint {path} is no checkpoint ({cause_name}): name "
                          "another file") from cause
     for part in ("hyper", "theta"):
-        held, given = ({k: tuple(v.shape) for k, v in r[part].items()} for r in (record, fresh))
+        held, given = ({k: tuple(v.shape) for k, v in r[part].items()}
+                       for r in (record, fresh))
         if held != given:
-            raise ValueError(f"the checkpoint {path} holds {part} {held}, the call gives {given}: "
+            raise ValueError(f"the checkpoint {path} holds {part} {held}, the call "
+                             f"gives {given}: "
                              "name another file")
     if generator is not None and record["generator"] is not None:
         generator.set_state(record["generator"])
@@ -68,7 +70,8 @@ def _carried(record, warm):
     if not warm or record["state"] is None:
         return {}
     theta, slots, buffers, step = record["state"]
-    return {"resume": Hypergradient(torch.zeros(()), {}, theta, State(theta, slots, buffers), step,
+    return {"resume": Hypergradient(torch.zeros(()), {}, theta,
+                                    State(theta, slots, buffers), step,
                                     {})}
 
 
@@ -80,7 +83,8 @@ def _given(options, k, record, method):
 
 # %% ../../nbs/hypergradient/12_optimise.ipynb #fcb87f6f
 def _evaluate(record, call, hyper, options, warm, method):
-    "The hypergradient at `hyper`, left in its grads and written into the record; the outer loss."
+    """The hypergradient at `hyper`, left in its grads and written into the record; the
+    outer loss."""
     k = len(record["history"])
     theta = record["state"][0] if warm and record["state"] else record["theta"]
     current = {name: v.detach().clone() for name, v in hyper.items()}
@@ -94,8 +98,10 @@ def _evaluate(record, call, hyper, options, warm, method):
                               "cost": cost
          + (record["history"][-1]["cost"] if record["history"] else 0)})
     if record["best"] is None or float(found.value) < record["best"]["value"]:
-        record["best"] = {"value": float(found.value), "hyper": current, "theta": found.theta}
-    record["state"] = [found.state.theta, found.state.slots, found.state.buffers, found.step]
+        record["best"] = {"value": float(found.value), "hyper": current,
+                          "theta": found.theta}
+    record["state"] = [found.state.theta, found.state.slots, found.state.buffers,
+                       found.step]
     record["guess"] = seen.get("solution") if warm else None
     for name, v in hyper.items():
         v.grad = found.grads[name].clone()
@@ -103,8 +109,8 @@ def _evaluate(record, call, hyper, options, warm, method):
 
 
 def _outer_step(record, call, hyper, opt, options, warm, method):
-    """One step of the outer optimiser, which asks for the hypergradient once, or as often as it
-    likes (LBFGS)."""
+    """One step of the outer optimiser, which asks for the hypergradient once, or as
+    often as it likes (LBFGS)."""
     opt.step(lambda: _evaluate(record, call, hyper, options, warm, method))
     record["hyper"] = {name: v.detach().clone() for name, v in hyper.items()}
     record["opt"] = opt.state_dict()
@@ -128,15 +134,16 @@ def _watchers(callback, progress, outer_steps, done):
         bar = tqdm(total=outer_steps, initial=done, unit="step")
 
         def show(record):
-            bar.set_postfix(value=f"{record['value']:.6g}", norm=f"{record['norm']:.2g}",
-                            refresh=False)
+            bar.set_postfix(value=f"{record['value']:.6g}",
+                            norm=f"{record['norm']:.2g}", refresh=False)
             bar.update()
 
     return [f for f in (callback, show if progress else None) if f is not None]
 
 
 def _stalled(history, patience, tolerance):
-    "Whether the gradient is below tolerance, or the best value is older than `patience` records."
+    """Whether the gradient is below tolerance, or the best value is older than
+    `patience` records."""
     if history and history[-1]["norm"] < tolerance:
         return True
     values = [r["value"] for r in history]
@@ -144,28 +151,33 @@ def _stalled(history, patience, tolerance):
         min(values)) >= patience if values else False
 
 # %% ../../nbs/hypergradient/12_optimise.ipynb #dec56b5c
-def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: dict[str, Tensor],
-             *, method: str, outer_steps: int, steps: int, lr: Any, warm: bool = False,
-             outer_optimiser: Callable | None = None, patience: int | None = None,
-             gradient_tolerance: float = 0.0, checkpoint: str | None = None,
-             callback: Callable | None = None, progress: bool = False,
-             generator: torch.Generator | None = None, momentum: Any = 0.0, optimiser: Any = "sgd",
+def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor],
+             hyper: dict[str, Tensor], *, method: str, outer_steps: int, steps: int,
+             lr: Any, warm: bool = False, outer_optimiser: Callable | None = None,
+             patience: int | None = None, gradient_tolerance: float = 0.0,
+             checkpoint: str | None = None, callback: Callable | None = None,
+             progress: bool = False, generator: torch.Generator | None = None,
+             momentum: Any = 0.0, optimiser: Any = "sgd",
              buffers: dict[str, Tensor] | None = None, **options) -> Outcome:
     """Minimise the outer loss over hyper with hypergradients of the named method.
 
-    `outer_optimiser(parameters)`: any torch optimiser (Adam, 0.1; LBFGS records every call).
-    `warm`: go on from the last weights. Stops early after `patience` steps without a new best, or
-    below a hypergradient of norm `gradient_tolerance`. `checkpoint`: a file from which the call
-    goes on. `callback(record)` sees each step's record, `progress` shows a bar. Ctrl-C, or a run
-    that diverges, returns the best so far (`interrupted`). Function options get the outer step.
+    `outer_optimiser(parameters)`: any torch optimiser (Adam, 0.1; LBFGS records every
+    call).
+    `warm`: go on from the last weights. Stops early after `patience` steps without a
+    new best, or below a hypergradient of norm `gradient_tolerance`. `checkpoint`: a
+    file from which the call goes on. `callback(record)` sees each step's record,
+    `progress` shows a bar. Ctrl-C, or a run that diverges, returns the best so far
+    (`interrupted`). Function options get the outer step.
     """
     _checked(outer_steps, theta, hyper, checkpoint)
     fresh = {"hyper": hyper, "theta": theta, "history": [], **_EMPTY}
     record, interrupted = _resumed(checkpoint, fresh, generator), False
-    current = {k: v.detach().clone().requires_grad_() for k, v in record["hyper"].items()}
+    current = {k: v.detach().clone().requires_grad_()
+               for k, v in record["hyper"].items()}
     opt = _outer_optimiser(outer_optimiser, current, record["opt"])
     call = partial(hypergradient, inner, outer, method=method, steps=steps, lr=lr,
-                   momentum=momentum, optimiser=optimiser, generator=generator, buffers=buffers)
+                   momentum=momentum, optimiser=optimiser, generator=generator,
+                   buffers=buffers)
     watchers = _watchers(callback, progress, outer_steps, len(record["history"]))
     try:
         while (known := len(record["history"])) < outer_steps and not _stalled(
@@ -180,5 +192,6 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor], hyper: 
         interrupted = True
         if record["best"] is None:
             raise
-        warnings.warn(f"stopped at outer step {len(record['history'])}: {cause!r}", stacklevel=2)
+        warnings.warn(f"stopped at outer step {len(record['history'])}: {cause!r}",
+                      stacklevel=2)
     return Outcome(**record["best"], history=record["history"], interrupted=interrupted)

@@ -20,11 +20,11 @@ from bstruct.hypergradient.operator import train
 # %% ../../nbs/hypergradient/11_random_search.ipynb #4ac413e7
 @dataclass(frozen=True)
 class Outcome:
-    """The best hyperparameters found, their trained theta and outer loss, and one record for each
-    outer step or trial.
+    """The best hyperparameters found, their trained theta and outer loss, and one
+    record for each outer step or trial.
 
-    Each record has `step`, `value` (outer loss), `cost` (gradients and products so far) and
-    `hyper`.
+    Each record has `step`, `value` (outer loss), `cost` (gradients and products so far)
+    and `hyper`.
     """
 
     value: float
@@ -34,22 +34,23 @@ class Outcome:
     interrupted: bool = False
 
 # %% ../../nbs/hypergradient/11_random_search.ipynb #2c1c2d5d
-def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor], sample: Callable, *,
-                  budget: int, steps: int, lr: Any, generator: torch.Generator,
-                  **training) -> Outcome:
-    """The best of budget // steps independent draws `sample(generator) -> hyper`, each trained from
-    `theta`.
+def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor],
+                  sample: Callable, *, budget: int, steps: int, lr: Any,
+                  generator: torch.Generator, **training) -> Outcome:
+    """The best of budget // steps independent draws `sample(generator) -> hyper`, each
+    trained from `theta`.
 
-    Losses, `lr` and the other arguments of `training` (momentum, optimiser, buffers) as in
-    `hypergradient`; `generator` seeds the draws that `inner` makes, too. A draw whose training or
-    loss leaves the finite numbers counts as a trial of infinite loss. Source: Bergstra & Bengio
-    2012.
+    Losses, `lr` and the other arguments of `training` (momentum, optimiser, buffers) as
+    in `hypergradient`; `generator` seeds the draws that `inner` makes, too. A draw
+    whose training or loss leaves the finite numbers counts as a trial of infinite loss.
+    Source: Bergstra & Bengio 2012.
     """
     if budget < steps:
-        raise ValueError(f"budget is {budget} gradients, one trial needs {steps}: raise budget or "
-                         "lower steps")
+        raise ValueError(f"budget is {budget} gradients, one trial needs {steps}: "
+                         "raise budget or lower steps")
     best, history = (math.inf, {}, theta), []
-    noise = generator.clone_state()  # of its own: what inner draws does not move `sample`
+    # of its own: what inner draws does not move `sample`
+    noise = generator.clone_state()
     for trial in range(budget // steps):
         hyper = sample(generator)
         try:
@@ -62,7 +63,8 @@ def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor], sa
         except FloatingPointError:
             value = math.inf
         value = math.inf if math.isnan(value) else value
-        history.append({"step": trial, "value": value, "cost": (trial + 1) * steps, "hyper": hyper})
+        history.append({"step": trial, "value": value, "cost": (trial + 1) * steps,
+                        "hyper": hyper})
         if trial == 0 or value < best[0]:
             best = value, hyper, state.theta
     return Outcome(*best, history)

@@ -68,14 +68,16 @@ def _quantised(run):
 
 
 def _rounding(run, hyper, numerators):
-    "The largest difference between a step's momentum and the fraction that the integers see."
+    """The largest difference between a step's momentum and the fraction that the
+    integers see."""
     at = lambda t: float(cast(Any, run.momentum(hyper, t) if callable(run.momentum)
                               else run.momentum))
     return max(abs(n / 2**SHIFT - at(t)) for t, n in numerators.items())
 
 
 def _spills(numerators):
-    "The steps before which the low half of the word is put away: when it could pass 2^46."
+    """The steps before which the low half of the word is put away: when it could pass
+    2^46."""
     bound, out = 1.0, set()
     for t, n in numerators.items():
         if bound >= 2**46:
@@ -109,7 +111,8 @@ class _Tape:
         return torch.round(self.v.double() * lr).long()
 
     def forth(self, t):
-        g, buffers = self.run.gradient(self.real(self.x), self.hyper, t, self.buffers[-1])
+        g, buffers = self.run.gradient(self.real(self.x), self.hyper, t,
+                                       self.buffers[-1])
         if t in self.spills:
             self.words.append(((self.info & LOW) - HALF).to(torch.int32))
             self.info = self.info >> 32
@@ -117,7 +120,8 @@ class _Tape:
         g = self.flat.join(g)
         self.v = self.v + self.fix(g)
         self.x = self.x - self.move(t)
-        self.peak = torch.maximum(g.abs().max(), torch.as_tensor(self.peak, dtype=g.dtype))
+        self.peak = torch.maximum(
+            g.abs().max(), torch.as_tensor(self.peak, dtype=g.dtype))
         if buffers:
             self.buffers.append(buffers)
         return g
@@ -132,7 +136,8 @@ class _Tape:
                                   self.numerators[t])
         if t in self.spills:
             self.info = (self.info << 32) | (self.words.pop().long() + HALF)
-        return Point(t, theta, {"velocity": self.real(self.v)} if self.run.tuned else None, buffers,
+        return Point(t, theta, {"velocity": self.real(self.v)} if self.run.tuned
+                     else None, buffers,
                      (g, pull))
 
 # %% ../../nbs/hypergradient/07_reversible.ipynb #9de18ddc
@@ -140,16 +145,16 @@ def _checked(run, state, hyper, bits):
     "The tape, once the run is one that can be reversed."
     if not isinstance(run.optimiser, SGD):
         raise ValueError(
-            f"reversible needs SGD with momentum, not {type(run.optimiser).__name__}: use unroll "
-            "with storage='sqrt'"
+            f"reversible needs SGD with momentum, not {type(run.optimiser).__name__}: "
+            "use unroll with storage='sqrt'"
         )
     if not 8 <= bits <= 56:
         raise ValueError(f"bits is {bits}, but must lie in 8..56")
     _, numerator = _quantised(run)
     if min(numerator(hyper, t) for t in run.span) <= 0:
         raise ValueError(
-            "reversible needs momentum above 0, which alone carries the past: use unroll with "
-            "storage='sqrt'"
+            "reversible needs momentum above 0, which alone carries the past: use "
+            "unroll with storage='sqrt'"
         )
     return _Tape(run, state, hyper, bits)
 
@@ -163,19 +168,21 @@ def _range(tape, run, state, hyper, bits):
     worst = max(worst, float(tape.x.double().abs().max()) / tape.unit)
     if not worst < 2.0 ** (62 - bits):
         raise FloatingPointError(
-            f"velocity or theta may reach {worst:.3g}, the range is {2.0 ** (62 - bits):.3g}: "
-            f"lower bits below {bits}"
+            f"velocity or theta may reach {worst:.3g}, the range is "
+            f"{2.0 ** (62 - bits):.3g}: lower bits below {bits}"
         )
 
 # %% ../../nbs/hypergradient/07_reversible.ipynb #5416fffb
 @register("reversible")
-def reversible(run: Training, state: State, hyper: dict[str, Tensor], *, bits: int = 50):
+def reversible(run: Training, state: State, hyper: dict[str, Tensor], *,
+               bits: int = 50):
     """The exact hypergradient of fixed-point momentum descent, by running it backwards.
 
-    Stores one 64-bit word for each weight and 32 bits more for every 32 / -log2(momentum) steps
-    (and buffers, step by step). Numbers are multiples of 2^-bits, below 2^(62 - bits) in size.
-    Raises RuntimeError where theta_0 is not recovered to the bit. The report's `momentum_error` is
-    what rounding the momentum to sixteen binary digits changed.
+    Stores one 64-bit word for each weight and 32 bits more for every 32 /
+    -log2(momentum) steps (and buffers, step by step). Numbers are multiples of 2^-bits,
+    below 2^(62 - bits) in size. Raises RuntimeError where theta_0 is not recovered to
+    the bit. The report's `momentum_error` is what rounding the momentum to sixteen
+    binary digits changed.
     Source: Maclaurin et al. 2015, Algorithm 3.
     """
     tape = _checked(run, state, hyper, bits)
@@ -187,7 +194,8 @@ def reversible(run: Training, state: State, hyper: dict[str, Tensor], *, bits: i
         _range(tape, run, state, hyper, bits)
     last = State(tape.real(tape.x), {"velocity": tape.real(tape.v)}, tape.buffers[-1])
     size = tree_bytes(tape.info, tape.words, tape.buffers)
-    value, bars = sweep(tape.exact, last, hyper, (tape.back(t) for t in reversed(run.span)))
+    value, bars = sweep(tape.exact, last, hyper, (
+        tape.back(t) for t in reversed(run.span)))
     same = all(torch.equal(a, b) for a, b in zip(
         origin, (tape.x, tape.v))) if not run.functional else True
     if not same:
@@ -197,4 +205,5 @@ def reversible(run: Training, state: State, hyper: dict[str, Tensor], *, bits: i
         )
     share = 8 * size / (tape.x.numel() * run.steps)
     return report(run, value, bars.hyper, last, method="reversible", bytes_stored=size,
-                  bits_per_weight_step=share, momentum_error=_rounding(run, hyper, tape.numerators))
+                  bits_per_weight_step=share,
+                  momentum_error=_rounding(run, hyper, tape.numerators))

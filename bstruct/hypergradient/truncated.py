@@ -15,27 +15,30 @@ from bstruct.hypergradient.unroll import trajectory, sweep
 
 # %% ../../nbs/hypergradient/06_truncated.ipynb #1fcded55
 @register("truncated")
-def truncated(run: Training, state: State, hyper: dict[str, Tensor], *, window: int = 10):
-    """The exact derivative through the last `window` of `steps` steps, the state before them held
-    fixed.
+def truncated(run: Training, state: State, hyper: dict[str, Tensor], *,
+              window: int = 10):
+    """The exact derivative through the last `window` of `steps` steps, the state before
+    them held fixed.
 
-    The report's `residual` is |theta_bar| at the cut over |theta_bar| at the end: what the rest was
-    still to hear.
+    The report's `residual` is |theta_bar| at the cut over |theta_bar| at the end: what
+    the rest was still to hear.
     Source: Shaban et al. 2019.
     """
     if not isinstance(window, int) or not 1 <= window <= run.steps:
-        raise ValueError(f"window is {window!r}, but must lie in 1..{run.steps} (steps)")
+        raise ValueError(f"window is {window!r}, but must lie in "
+                         f"1..{run.steps} (steps)")
     state, points, size = trajectory(run, state, hyper, window)
     _, (start, _, _) = run.judge(state, hyper)
     value, bars = sweep(run, state, hyper, points)
     residual = (tree_dot(bars.theta, bars.theta) / tree_dot(start, start)).sqrt()
     far = not run.functional and window < run.steps and bool(residual > 0.1)
     warning = (
-        f"{float(residual):.2g} of the sensitivity was left where the window of {window} ended: "
+        f"{float(residual):.2g} of the sensitivity was left where the window of "
+        f"{window} ended: "
         "widen it"
         if far else None
     )
     return report(
-        run, value, bars.hyper, state, method="truncated", bytes_stored=size, residual=residual,
-                  warning=warning
+        run, value, bars.hyper, state, method="truncated", bytes_stored=size,
+                  residual=residual, warning=warning
     )

@@ -22,8 +22,8 @@ from bstruct.hypergradient.operator import State, Training, train
 
 # %% ../../nbs/hypergradient/03_unroll.ipynb #89bede93
 class Point(NamedTuple):
-    """A step to walk back through: its state (slots may be None where nobody differentiates them),
-    or its linearisation."""
+    """A step to walk back through: its state (slots may be None where nobody
+    differentiates them), or its linearisation."""
 
     t: Any
     theta: dict[str, Tensor]
@@ -43,30 +43,31 @@ class Bars(NamedTuple):
 # %% ../../nbs/hypergradient/03_unroll.ipynb #4060aa7c
 def step_back(run: Training, point: Point, hyper: dict[str, Tensor], bars: Bars,
               last: bool = False) -> Bars:
-    """The derivatives before a step from those after it; of hyper alone where it is the `last`
-    step to be taken back."""
+    """The derivatives before a step from those after it; of hyper alone where it is the
+    `last` step to be taken back."""
     if point.linear is None:
         g, _, pull = run.linearise(point.theta, hyper, point.t, point.buffers)
     else:
         g, pull = point.linear
-    args = (point.theta, point.slots, g, *run.rates(hyper, point.t), point.t, bars.theta,
-            bars.slots)
+    args = (point.theta, point.slots, g, *run.rates(hyper, point.t), point.t,
+            bars.theta, bars.slots)
     theta_bar, slots_bar, g_bar, rates_bar = run.optimiser.adjoint(*args)
-    pulled = ({}, pull(g_bar, bars.buffers, 1), {}) if last else pull(g_bar, bars.buffers)
+    pulled = ({}, pull(g_bar, bars.buffers, 1),
+              {}) if last else pull(g_bar, bars.buffers)
     hyper_bar = tree_add(bars.hyper, pulled[1])
     if (of_rates := run.rates_pull(hyper, point.t, rates_bar)) is not None:
         hyper_bar = tree_add(hyper_bar, of_rates)
-    return Bars(theta_bar if last else tree_add(theta_bar, pulled[0]), slots_bar, hyper_bar,
-                pulled[2])
+    return Bars(theta_bar if last else tree_add(theta_bar, pulled[0]), slots_bar,
+                hyper_bar, pulled[2])
 
 # %% ../../nbs/hypergradient/03_unroll.ipynb #b70d59e4
 def sweep(run: Training, state: State, hyper: dict[str, Tensor],
           points: Iterable[Point]) -> tuple[Tensor, Bars]:
-    """The outer loss at `state`, and the derivatives carried back through `points`, given last
-    step first."""
+    """The outer loss at `state`, and the derivatives carried back through `points`,
+    given last step first."""
     value, (theta_bar, hyper_bar, buffers_bar) = run.judge(state, hyper)
-    bars = Bars(theta_bar, {k: tree_zeros(v) for k, v in state.slots.items()}, hyper_bar,
-                buffers_bar)
+    bars = Bars(theta_bar, {k: tree_zeros(v) for k, v in state.slots.items()},
+                hyper_bar, buffers_bar)
     if run.compiled:
         return value, _compiled_sweep(run, hyper, iter(points), bars)
     for p in points:
@@ -75,23 +76,26 @@ def sweep(run: Training, state: State, hyper: dict[str, Tensor],
 
 
 def _compiled_sweep(run, hyper, points, bars):
-    """The sweep, in strides of steps that were compiled together; a compiled graph cannot say
-    whether hyper is in it."""
+    """The sweep, in strides of steps that were compiled together; a compiled graph
+    cannot say whether hyper is in it."""
     before = bars.hyper
     while batch := list(islice(points, max(run.compiled))):
         for stride in [batch] if len(batch) in run.compiled else [[p] for p in batch]:
             run.count("gradients", len(stride))
             run.count("products", len(stride))
             back = run.compiled[len(stride)][1]
-            bars = back([p._replace(t=None) for p in stride], hyper, stride[0].t + 2, bars)
-    run.notes["heard"] |= any(not torch.equal(v, before[k]) for k, v in bars.hyper.items())
+            bars = back([p._replace(t=None) for p in stride], hyper, stride[0].t + 2,
+                        bars)
+    run.notes["heard"] |= any(not torch.equal(v, before[k])
+                              for k, v in bars.hyper.items())
     return bars
 
 # %% ../../nbs/hypergradient/03_unroll.ipynb #01262cf4
 def _point(run, t, state, linear=None) -> Point:
-    """What a sweep needs of a state: no slots unless the optimiser's adjoint or a differentiated
-    rate asks for them."""
-    return Point(t, state.theta, state.slots if run.tuned or run.optimiser.remembers else None,
+    """What a sweep needs of a state: no slots unless the optimiser's adjoint or a
+    differentiated rate asks for them."""
+    return Point(t, state.theta, state.slots if run.tuned or run.optimiser.remembers
+                 else None,
                  state.buffers, linear)
 
 
@@ -123,8 +127,8 @@ def _full(run, state, hyper):
 
 
 def trajectory(run, state, hyper, window=None):
-    """Train, keeping theta of every step, or of the last `window` steps: in one block, so that the
-    heap stays whole."""
+    """Train, keeping theta of every step, or of the last `window` steps: in one block,
+    so that the heap stays whole."""
     count, points = window or run.steps, []
     start = run.span.stop - count
     state = train(run, state, hyper, stop=start)
@@ -142,8 +146,8 @@ def trajectory(run, state, hyper, window=None):
 
 
 def _sqrt(run, state, hyper):
-    """Train, keeping the state at the start of each segment, and repeat the segments on the way
-    back."""
+    """Train, keeping the state at the start of each segment, and repeat the segments on
+    the way back."""
     length, marks = math.isqrt(2 * run.steps), []
     state = train(run, state, hyper, visit=lambda t, s: marks.append((t, s))
                   if (t - run.first) % length == 0 else None)
@@ -163,7 +167,8 @@ def _sqrt(run, state, hyper):
 # %% ../../nbs/hypergradient/03_unroll.ipynb #91fc83dd
 @lru_cache(maxsize=16)
 def _compiled(inner, optimiser, lr, momentum, has_buffers, steps):
-    "So many steps forth and so many back, compiled once for each inner loss and its rates."
+    """So many steps forth and so many back, compiled once for each inner loss and its
+    rates."""
     # its outer loss is never asked
     run = Training(inner, inner, 1, lr, momentum, optimiser, None, has_buffers, True)
 
@@ -187,25 +192,27 @@ def _compiled(inner, optimiser, lr, momentum, has_buffers, steps):
 # %% ../../nbs/hypergradient/03_unroll.ipynb #21118b56
 @register("unroll")
 def unroll(
-    run: Training, state: State, hyper: dict[str, Tensor], *, storage: str = "trajectory",
-           compile: int = 0
+    run: Training, state: State, hyper: dict[str, Tensor], *,
+           storage: str = "trajectory", compile: int = 0
 ):
     """The exact hypergradient by reverse mode through all steps.
 
-    `storage`: "full" (every graph), "trajectory" (theta of every step, linearised again), "sqrt"
-    (about 2 sqrt(2 steps) states, one more gradient a step). `compile`: both loops through
-    torch.compile, so many steps (True is 1) in one graph; `step` is then a symbolic integer.
-    Trained weights and derivatives agree with float64 finite differences; the error is round-off.
+    `storage`: "full" (every graph), "trajectory" (theta of every step, linearised
+    again), "sqrt" (about 2 sqrt(2 steps) states, one more gradient a step). `compile`:
+    both loops through torch.compile, so many steps (True is 1) in one graph; `step` is
+    then a symbolic integer. Trained weights and derivatives agree with float64 finite
+    differences; the error is round-off.
     """
     memories = {"full": _full, "trajectory": trajectory, "sqrt": _sqrt}
     if storage not in memories:
         raise ValueError(f"storage {storage!r} is unknown; use {', '.join(memories)}")
     if compile:
         if compile < 0 or storage == "full" or run.seeds is not None or run.functional:
-            raise ValueError("compile needs a number of steps, storage 'trajectory' or 'sqrt', no "
-                             "generator, no vmap")
+            raise ValueError("compile needs a number of steps, storage 'trajectory' or "
+                             "'sqrt', no generator, no vmap")
         args = run.inner, run.optimiser, run.lr, run.momentum, run.has_buffers
         run.compiled = {n: _compiled(*args, n) for n in {1, int(compile)}}
     state, points, size = memories[storage](run, state, hyper)
     value, bars = sweep(run, state, hyper, points)
-    return report(run, value, bars.hyper, state, method=f"unroll ({storage})", bytes_stored=size)
+    return report(run, value, bars.hyper, state, method=f"unroll ({storage})",
+                  bytes_stored=size)

@@ -24,10 +24,11 @@ Shape = tuple[int, ...]
 
 # %% ../../nbs/model/01_candidates.ipynb #30d74c1e
 class Weight(NamedTuple):
-    """One weight tensor of a candidate: it starts as N(0, gain^2 / fan_in), and `fan_in` scales its
-    prior precision.
+    """One weight tensor of a candidate: it starts as N(0, gain^2 / fan_in), and
+    `fan_in` scales its prior precision.
 
-    `reads`: the axis that runs over the features (or the channels) of the input, if there is one.
+    `reads`: the axis that runs over the features (or the channels) of the input, if
+    there is one.
     """
 
     shape: Shape
@@ -40,13 +41,14 @@ class Weight(NamedTuple):
 class Candidate:
     """One function that may stand on an edge.
 
-    `weights(in_shape, out_shape)` lists its tensors and raises ValueError where the shapes do not
-    fit. `apply(weights, x, out_shape)` maps x [n, *in_shape] to [n, *out_shape], or to what
-    reshapes to it; None is zero. Then `activation` is applied, and of the units of the target (its
-    first axis) all but the first `width` are zeroed; a candidate with a width has weights whose
-    last axis runs over the outputs. A candidate with a `unit` passes that unit of its source on to
-    that of its target, and nothing else. Candidates of one `group` on one edge have the same
-    `weights` and `apply`.
+    `weights(in_shape, out_shape)` lists its tensors and raises ValueError where the
+    shapes do not fit. `apply(weights, x, out_shape)` maps x [n, *in_shape] to [n,
+    *out_shape], or to what reshapes to it; None is zero. Then `activation` is applied,
+    and of the units of the target (its first axis) all but the first `width` are
+    zeroed; a candidate with a width has weights whose last axis runs over the outputs.
+    A candidate with a `unit` passes that unit of its source on to that of its target,
+    and nothing else. Candidates of one `group` on one edge have the same `weights` and
+    `apply`.
     """
 
     name: str
@@ -75,22 +77,27 @@ class Candidate:
 # %% ../../nbs/model/01_candidates.ipynb #ae99b77f
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "relu": (torch.relu, sqrt(2)), "silu": (F.silu, sqrt(2)), "gelu": (F.gelu, sqrt(2)),
-                                                                    "tanh": (torch.tanh, 1.0),
-    "sin": (torch.sin, 1.0), "softplus": (F.softplus, 1.0), "sigmoid": (torch.sigmoid, 1.0),
+                                                                    "tanh": (torch.tanh,
+                                                                             1.0),
+    "sin": (torch.sin, 1.0), "softplus": (F.softplus, 1.0), "sigmoid": (
+        torch.sigmoid, 1.0),
 }
 
 # %% ../../nbs/model/01_candidates.ipynb #dc1e7925
 def _check_name(name: str, maker: object) -> None:
     if not name.isidentifier():
-        raise ValueError(f"candidate name {name!r} must be letters, digits and underscores")
+        raise ValueError(f"candidate name {name!r} must be letters, digits and "
+                         "underscores")
 
 
-CANDIDATES: Registry[Callable[[int | None], Candidate]] = Registry("candidate name", _check_name)
+CANDIDATES: Registry[Callable[[int | None], Candidate]] = Registry(
+    "candidate name", _check_name)
 
 # %% ../../nbs/model/01_candidates.ipynb #cce99a23
-def register(name: str, maker: Callable[..., Candidate] | None = None) -> Callable[..., Any]:
-    """Register `maker(argument) -> Candidate` under `name`; without a maker, a decorator that does
-    so."""
+def register(name: str, maker: Callable[..., Candidate]
+             | None = None) -> Callable[..., Any]:
+    """Register `maker(argument) -> Candidate` under `name`; without a maker, a
+    decorator that does so."""
     if maker is None:
         return CANDIDATES.register(name)
     return CANDIDATES.register(name, maker)
@@ -102,17 +109,18 @@ def known_candidates() -> list[str]:
 
 # %% ../../nbs/model/01_candidates.ipynb #e9a1f3ae
 def candidate(spec: str) -> Candidate:
-    """The candidate named `name[+activation][:argument]`; ValueError names what is unknown and the
-    nearest known names."""
+    """The candidate named `name[+activation][:argument]`; ValueError names what is
+    unknown and the nearest known names."""
     head, colon, argument = spec.partition(":")
     name, plus, activation = head.partition("+")
     if name not in CANDIDATES:
-        raise unknown("candidate", name, [*CANDIDATES, *(f"linear+{a}" for a in ACTIVATIONS)])
+        raise unknown("candidate", name, [
+            *CANDIDATES, *(f"linear+{a}" for a in ACTIVATIONS)])
     if plus and activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
     if colon and not (argument.isascii() and argument.isdigit()):
-        raise ValueError(f"candidate {spec!r}: after the colon comes a whole number, not "
-                         f"{argument!r}")
+        raise ValueError(f"candidate {spec!r}: after the colon comes a whole "
+                         f"number, not {argument!r}")
     made = CANDIDATES[name](int(argument) if colon else None)
     return replace(made, name=spec, activation=activation or made.activation,
                    group=made.group or made.name)
@@ -124,8 +132,8 @@ def _no_weights(i: Shape, o: Shape) -> dict[str, Weight]:
 
 def _equal_shapes(i: Shape, o: Shape) -> dict[str, Weight]:
     if i != o:
-        raise ValueError(f"identity needs equal shapes, not {i} and {o}; 'linear' changes "
-                         "the shape")
+        raise ValueError(f"identity needs equal shapes, not {i} and {o}; 'linear' "
+                         "changes the shape")
     return {}
 
 
@@ -135,7 +143,8 @@ def _copy(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
 
 def _refuse(name: str, argument: int | None) -> None:
     if argument is not None:
-        raise ValueError(f"candidate '{name}:{argument}': {name} takes no number; write {name!r}")
+        raise ValueError(f"candidate '{name}:{argument}': {name} takes no number; "
+                         f"write {name!r}")
 
 # %% ../../nbs/model/01_candidates.ipynb #fb665002
 @register("zero")
@@ -156,12 +165,13 @@ def _identity(argument: int | None = None) -> Candidate:
 def _column(unit: int | None = None) -> Candidate:
     "One unit of x and zeros, between vertices of equal shape."
     if unit is None:
-        raise ValueError("candidate 'column' needs the index of its unit, as in 'column:0'")
+        raise ValueError("candidate 'column' needs the index of its unit, as in "
+                         "'column:0'")
 
     def weights(i: Shape, o: Shape) -> dict[str, Weight]:
         if i != o or len(i) != 1 or unit >= i[0]:
-            raise ValueError(f"column needs one axis of more than {unit} units on both sides, not "
-                             f"{i} and {o}")
+            raise ValueError(f"column needs one axis of more than {unit} units on both "
+                             f"sides, not {i} and {o}")
         return {}
 
     def mask(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
@@ -176,7 +186,8 @@ def _linear_weights(i: Shape, o: Shape) -> dict[str, Weight]:
 
 
 def _affine(w: dict[str, Tensor], x: Float[Tensor, "n *features"], o: Shape) -> Tensor:
-    "Flattened features [n, d] times a matrix [d, m], or a stack of them, plus the bias."
+    """Flattened features [n, d] times a matrix [d, m], or a stack of them, plus the
+    bias."""
     x, weight, bias = x.flatten(1), w["weight"], w["bias"]
     if weight.ndim == 2:
         return torch.addmm(bias, x, weight)
@@ -187,21 +198,24 @@ def _affine(w: dict[str, Tensor], x: Float[Tensor, "n *features"], o: Shape) -> 
 def _linear(width: int | None = None) -> Candidate:
     "An affine map; `width` is the number of units of the target that it feeds."
     if width == 0:
-        raise ValueError("candidate 'linear:0': the width is at least 1; 'zero' feeds no unit")
+        raise ValueError("candidate 'linear:0': the width is at least 1; 'zero' "
+                         "feeds no unit")
     return Candidate("linear", _linear_weights, _affine, width=width, stacks=True)
 
 # %% ../../nbs/model/01_candidates.ipynb #bbe8bda3
 def _powers(x: Float[Tensor, "n *features"], degree: int) -> Float[Tensor, "n columns"]:
     "The columns 1, x, x^2, ..., x^degree of flattened features."
     x = x.flatten(1)
-    return torch.cat([torch.ones_like(x[:, :1]), *(x**p for p in range(1, degree + 1))], 1)
+    return torch.cat([torch.ones_like(x[:, :1]), *(x**p for p in range(1, degree + 1))],
+                     1)
 
 # %% ../../nbs/model/01_candidates.ipynb #4c2ef086
 @register("polynomial")
 def _polynomial(degree: int | None = None) -> Candidate:
     "A polynomial of the given degree in every input."
     if degree is None:
-        raise ValueError("candidate 'polynomial' needs its degree, as in 'polynomial:3'")
+        raise ValueError("candidate 'polynomial' needs its degree, as in "
+                         "'polynomial:3'")
 
     def weights(i: Shape, o: Shape) -> dict[str, Weight]:
         columns = 1 + degree * prod(i)
@@ -212,14 +226,15 @@ def _polynomial(degree: int | None = None) -> Candidate:
 
 # %% ../../nbs/model/01_candidates.ipynb #6a283d4b
 def _stride(i: Shape, o: Shape, name: str, axes: str) -> int:
-    """The stride that leads from one shape to the other, channels first; `axes` is what an error
-    tells of them."""
+    """The stride that leads from one shape to the other, channels first; `axes` is what
+    an error tells of them."""
     if len(i) == len(o) == axes.count(",") + 1 > 1:
-        s = max(-(-a // b) for a, b in zip(i[1:], o[1:]))  # the least that any axis allows
+        # the least that any axis allows
+        s = max(-(-a // b) for a, b in zip(i[1:], o[1:]))
         if all(-(-a // s) == b for a, b in zip(i[1:], o[1:])):
             return s
-    raise ValueError(f"{name} needs shapes {axes} with ceil(size / stride) equal on every axis, "
-                     f"not {i} and {o}")
+    raise ValueError(f"{name} needs shapes {axes} with ceil(size / stride) equal on "
+                     f"every axis, not {i} and {o}")
 
 
 def _convolution(name: str, kernel: int) -> Candidate:
@@ -234,8 +249,10 @@ def _convolution(name: str, kernel: int) -> Candidate:
 
     def apply(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
         weight, stride = w["weight"], _stride(tuple(x.shape[1:]), o, name, shapes)
-        y = conv(x, weight.flatten(0, -axes - 2), w["bias"].flatten(), stride, kernel // 2)
-        return y if weight.ndim == axes + 2 else y.unflatten(1, weight.shape[:2]).transpose(0, 1)
+        y = conv(x, weight.flatten(0, -axes - 2), w["bias"].flatten(), stride,
+                 kernel // 2)
+        return y if weight.ndim == axes + 2 else y.unflatten(
+            1, weight.shape[:2]).transpose(0, 1)
 
     return Candidate(f"{name}:{kernel}", weights, apply, stacks=True)
 
@@ -254,8 +271,8 @@ def _conv2d(kernel: int | None = None) -> Candidate:
 
 def _odd(name: str, kernel: int | None) -> int:
     if kernel is not None and (kernel % 2 == 0 or kernel < 1):
-        raise ValueError(f"candidate '{name}:{kernel}': the kernel size must be odd; take "
-                         f"{max(kernel + 1, 1)}")
+        raise ValueError(f"candidate '{name}:{kernel}': the kernel size must be "
+                         f"odd; take {max(kernel + 1, 1)}")
     return kernel or 3
 
 # %% ../../nbs/model/01_candidates.ipynb #771ed2b5
@@ -267,7 +284,8 @@ def _pooling(name: str, kernel: int) -> Candidate:
         s = _stride(i, o, name, "(channels, length)" if len(i) == 2
                     else "(channels, height, width)")
         if i[0] != o[0]:
-            raise ValueError(f"{name} keeps the channels, it cannot lead from {i} to {o}; "
+            raise ValueError(f"{name} keeps the channels, it cannot lead from {i} "
+                             f"to {o}; "
                              f"'conv{len(i) - 1}d:1' can")
         return s
 
@@ -276,20 +294,21 @@ def _pooling(name: str, kernel: int) -> Candidate:
         return {}
 
     def apply(w: dict[str, Tensor], x: Tensor, o: Shape) -> Tensor:
-        return kinds[len(o) - 2](x, kernel, stride(tuple(x.shape[1:]), o), kernel // 2, **mean)
+        return kinds[len(o) - 2](x, kernel, stride(tuple(x.shape[1:]), o), kernel // 2,
+                                 **mean)
 
     return Candidate(f"{name}:{kernel}", weights, apply)
 
 
 @register("maxpool")
 def _maxpool(kernel: int | None = None) -> Candidate:
-    """The largest of neighbours along the last axis of two or the last two of three, kernel 3 if
-    not given."""
+    """The largest of neighbours along the last axis of two or the last two of three,
+    kernel 3 if not given."""
     return _pooling("maxpool", _odd("maxpool", kernel))
 
 
 @register("meanpool")
 def _meanpool(kernel: int | None = None) -> Candidate:
-    """The mean of neighbours along the last axis of two or the last two of three, kernel 3 if not
-    given."""
+    """The mean of neighbours along the last axis of two or the last two of three,
+    kernel 3 if not given."""
     return _pooling("meanpool", _odd("meanpool", kernel))

@@ -28,15 +28,16 @@ def _places(graph: Graph) -> dict[str, Point]:
     "Column and height of each vertex."
     depth, columns = {}, {}
     for name in graph.order():
-        depth[name] = max((depth[e.source] + 1 for e in graph.incoming(name)), default=0)
+        depth[name] = max((depth[e.source] + 1 for e in graph.incoming(name)),
+                          default=0)
         columns.setdefault(depth[name], []).append(name)
     return {name: (float(x), (len(names) - 1) / 2 - i) for x, names in columns.items()
             for i, name in enumerate(names)}
 
 
 def _curve(edge: Edge, places: dict[str, Point]) -> tuple[Point, Point, Point]:
-    """Start, control point and end of an edge; bent edges leave and enter boxes by the top or the
-    bottom."""
+    """Start, control point and end of an edge; bent edges leave and enter boxes by the
+    top or the bottom."""
     (x0, y0), (x1, y1) = places[edge.source], places[edge.target]
     side = 0 if x1 - x0 < 1.5 else 1 if x0 % 2 == 0 else -1
     bend, dx, dy = side * 0.75 * (x1 - x0 - 0.5), 0.1 if side else 0.18, 0.26 * side
@@ -44,7 +45,8 @@ def _curve(edge: Edge, places: dict[str, Point]) -> tuple[Point, Point, Point]:
 
 
 def _middle(edge: Edge, places: dict[str, Point]) -> Point:
-    "The middle of the curve of an edge, a quarter of each end and half of the control point."
+    """The middle of the curve of an edge, a quarter of each end and half of the
+    control point."""
     (x0, y0), (xc, yc), (x1, y1) = _curve(edge, places)
     return (x0 + 2 * xc + x1) / 4, (y0 + 2 * yc + y1) / 4
 
@@ -56,7 +58,8 @@ def _heights(graph: Graph, places: dict[str, Point]) -> tuple[float, float]:
 
 # %% ../../nbs/model/07_drawing.ipynb #56a58a0f
 class _Mark(NamedTuple):
-    "The label of an edge, how sure it is (0 to 1), and whether the edge is there at all."
+    """The label of an edge, how sure it is (0 to 1), and whether the edge is there at
+    all."""
 
     text: str
     strength: float
@@ -75,23 +78,27 @@ class _Mark(NamedTuple):
 def _mark(edge: Edge, gamma: Tensor | None, variable: Variable | None) -> _Mark:
     names = edge.candidates
     if gamma is None:
-        said = ", ".join(names) if edge.fixed or len(names) == 1 else f"{len(names)} candidates"
+        said = ", ".join(names) if edge.fixed or len(
+            names) == 1 else f"{len(names)} candidates"
         return _Mark(said, 0.5, names != ("zero",))
     if variable is None or variable.exclusive:
         k = int(gamma.argmax())
         return _Mark(f"{names[k]} {gamma[k]:.2f}", float(gamma[k]), names[k] != "zero")
     on = [f"{name} {g:.2f}" for name, g in zip(names, gamma.tolist()) if g > 0.5]
-    return _Mark(", ".join(on) or "nothing", float(torch.maximum(gamma, 1 - gamma).min()), bool(on))
+    return _Mark(", ".join(on) or "nothing",
+                 float(torch.maximum(gamma, 1 - gamma).min()), bool(on))
 
 
 def _marks(graph: Graph, probabilities: Probabilities | None) -> dict[str, _Mark]:
-    "Marks by edge name; ValueError where the probabilities are not a structure of the graph."
+    """Marks by edge name; ValueError where the probabilities are not a structure of
+    the graph."""
     given = {e: torch.as_tensor(p, dtype=torch.float64).detach().cpu()
              for e, p in (probabilities or {}).items()}
     if probabilities is not None:
         check(graph, {e: p for e, p in given.items() if e in graph.choices
                       or e not in graph.candidates})
-    return {e.name: _mark(e, given.get(e.name), graph.variables.get(e.name)) for e in graph.edges}
+    return {e.name: _mark(e, given.get(e.name), graph.variables.get(e.name))
+            for e in graph.edges}
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -100,8 +107,8 @@ def _size(shape: tuple[int, ...]) -> str:
 # %% ../../nbs/model/07_drawing.ipynb #1d9e335a
 @patch
 def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
-    """Draw the graph on matplotlib axes and return them; edges as wide as their candidate is
-    probable, zero dashed.
+    """Draw the graph on matplotlib axes and return them; edges as wide as their
+    candidate is probable, zero dashed.
 
     `probabilities`: edge to the probabilities of its candidates [K], as in a structure.
     """
@@ -112,18 +119,22 @@ def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
     places, marks = _places(graph), _marks(graph, probabilities)
     columns = 1 + max(x for x, _ in places.values())
     low, high = _heights(graph, places)
-    ax = ax or plt.subplots(figsize=(1.5 * columns, 0.8 * (high - low)), layout="constrained")[1]
+    ax = ax or plt.subplots(figsize=(1.5 * columns, 0.8 * (high - low)),
+                            layout="constrained")[1]
     for v in graph.vertices:
-        ax.text(*places[v.name], f"{v.name}\n{_size(v.shape)}", ha="center", va="center",
-                fontsize=8, zorder=3, bbox={"boxstyle": "round", "fc": "#e8f0fa", "ec": "#345"})
+        ax.text(*places[v.name], f"{v.name}\n{_size(v.shape)}", ha="center",
+                va="center",
+                fontsize=8, zorder=3, bbox={"boxstyle": "round", "fc": "#e8f0fa",
+                                            "ec": "#345"})
     for e in graph.edges:
         curve, mark = Path(_curve(e, places), [Path.MOVETO, Path.CURVE3,
                                                Path.CURVE3]), marks[e.name]
         ax.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=9,
-                                     color=mark.grey, lw=mark.width, linestyle="-" if mark.present
+                                     color=mark.grey, lw=mark.width,
+                                     linestyle="-" if mark.present
                                      else "--", zorder=1))
-        ax.text(*_middle(e, places), mark.text, ha="center", va="center", fontsize=7, zorder=2,
-                color="black" if mark.present else "grey",
+        ax.text(*_middle(e, places), mark.text, ha="center", va="center", fontsize=7,
+                zorder=2, color="black" if mark.present else "grey",
                 bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"})
     ax.set(xlim=(-0.4, columns - 0.6), ylim=(low, high))
     ax.axis("off")
@@ -133,26 +144,29 @@ def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
 draw = Graph.draw
 
 # %% ../../nbs/model/07_drawing.ipynb #3608c32f
-_ARROW = ('<marker id="bstruct-arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" '
-          'markerHeight="9" orient="auto" markerUnits="userSpaceOnUse"><path d="M0 1 10 5 0 9z" '
+_ARROW = ('<marker id="bstruct-arrow" viewBox="0 0 10 10" refX="9" refY="5" '
+          'markerWidth="9" markerHeight="9" orient="auto" '
+          'markerUnits="userSpaceOnUse"><path d="M0 1 10 5 0 9z" '
           'fill="#555"/></marker>')
 
 
 def _svg_edge(edge: Edge, mark: _Mark, at, places: dict[str, Point]) -> str:
     (x0, y0), (xc, yc), (x1, y1) = map(at, _curve(edge, places))
-    (x, y), dash = at(_middle(edge, places)), "" if mark.present else ' stroke-dasharray="5 4"'
-    return (f'<path d="M{x0:.1f} {y0:.1f} Q{xc:.1f} {yc:.1f} {x1:.1f} {y1:.1f}" fill="none" '
-            f'stroke="{mark.grey}" stroke-width="{mark.width:.2f}"{dash} '
-            f'marker-end="url(#bstruct-arrow)"/><text x="{x:.1f}" y="{y + 3:.1f}" font-size="10" '
-            'stroke="white" stroke-width="5" paint-order="stroke" '
+    (x, y), dash = at(_middle(
+        edge, places)), "" if mark.present else ' stroke-dasharray="5 4"'
+    return (f'<path d="M{x0:.1f} {y0:.1f} Q{xc:.1f} {yc:.1f} {x1:.1f} {y1:.1f}" '
+            f'fill="none" stroke="{mark.grey}" stroke-width="{mark.width:.2f}"{dash} '
+            f'marker-end="url(#bstruct-arrow)"/><text x="{x:.1f}" y="{y + 3:.1f}" '
+            'font-size="10" stroke="white" stroke-width="5" paint-order="stroke" '
             f'fill="{"#111" if mark.present else "#888"}">{escape(mark.text)}</text>')
 
 
 def _svg_vertex(name: str, size: str, at: Point) -> str:
     x, y = at
-    return (f'<rect x="{x - 30:.1f}" y="{y - 17:.1f}" width="60" height="34" rx="7" fill="#e8f0fa" '
-            f'stroke="#345"/><text x="{x:.1f}" y="{y - 2:.1f}">{escape(name)}</text>'
-            f'<text x="{x:.1f}" y="{y + 11:.1f}" font-size="10">{escape(size)}</text>')
+    return (f'<rect x="{x - 30:.1f}" y="{y - 17:.1f}" width="60" height="34" rx="7" '
+            f'fill="#e8f0fa" stroke="#345"/><text x="{x:.1f}" '
+            f'y="{y - 2:.1f}">{escape(name)}</text><text x="{x:.1f}" y="{y + 11:.1f}" '
+            f'font-size="10">{escape(size)}</text>')
 
 # %% ../../nbs/model/07_drawing.ipynb #41aef463
 @patch
@@ -163,10 +177,12 @@ def to_svg(graph: Graph, probabilities: Probabilities | None = None) -> str:
     width, height = 170 * columns + 80, 64 * (top - low)
     at = lambda p: (40 + 170 * p[0], 64 * (top - p[1]))
     parts = [_svg_edge(e, marks[e.name], at, places) for e in graph.edges]
-    parts += [_svg_vertex(v.name, _size(v.shape), at(places[v.name])) for v in graph.vertices]
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-            f'style="max-width:{width:.0f}px;background:white" role="img" font-family="sans-serif" '
-            f'font-size="12" text-anchor="middle"><title>graph with {graph.n_structures} '
+    parts += [_svg_vertex(v.name, _size(v.shape), at(places[v.name]))
+              for v in graph.vertices]
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} '
+            f'{height:.0f}" style="max-width:{width:.0f}px;background:white" '
+            'role="img" font-family="sans-serif" font-size="12" '
+            f'text-anchor="middle"><title>graph with {graph.n_structures} '
             f'structures</title><defs>{_ARROW}</defs>{"".join(parts)}</svg>')
 
 
@@ -183,10 +199,11 @@ def to_dot(graph: Graph, probabilities: Probabilities | None = None) -> str:
     for e in graph.edges:
         m = _marks(graph, probabilities)[e.name]
         style = "solid" if m.present else "dashed"
-        lines.append(f"  {quoted(e.source)} -> {quoted(e.target)} [label={quoted(m.text)}, "
-                     f"penwidth={m.width:.2f}, "
+        lines.append(f"  {quoted(e.source)} -> {quoted(e.target)} "
+                     f"[label={quoted(m.text)}, penwidth={m.width:.2f}, "
                      f'color="{m.grey}", style={style}];')
-    return "\n".join(["digraph bstruct {", "  rankdir=LR; node [shape=box, style=rounded];", *lines,
+    return "\n".join(["digraph bstruct {", "  rankdir=LR; node [shape=box, "
+                                           "style=rounded];", *lines,
                       "}"]) + "\n"
 
 

@@ -13,8 +13,8 @@ from typing import Any
 def _typed(place: str, value, kind: type | tuple[type, ...]) -> None:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         known = kind if isinstance(kind, type) else kind[0]
-        raise ValueError(f"a damaged graph: {place} is {str(value)[:60]!r}, and not of type "
-                         f"{known.__name__}; see Graph.to_json for the form")
+        raise ValueError(f"a damaged graph: {place} is {str(value)[:60]!r}, and not "
+                         f"of type {known.__name__}; see Graph.to_json for the form")
 
 
 def _list_of(place: str, values, kind: type | tuple[type, ...]) -> None:
@@ -34,7 +34,8 @@ def check_types(data: Mapping) -> None:
     for e in data["edges"]:
         for end in ("source", "target"):
             _typed(f"the {end} of an edge", e[end], str)
-        _list_of(f"the candidates of {e['source']}->{e['target']}", e["candidates"], str)
+        _list_of(f"the candidates of {e['source']}->{e['target']}", e["candidates"],
+                 str)
         _typed("fixed", e.get("fixed", False), bool)
     _typed("domain", data.get("domain", "simplex"), str)
     _typed("variables", data.get("variables", {}), Mapping)

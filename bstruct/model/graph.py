@@ -18,7 +18,8 @@ from bstruct.core.refusals import unknown
 from bstruct.model.candidates import Candidate, candidate, register
 from bstruct.model.filed import check_types
 from bstruct.structure import law
-from bstruct.structure.variable import Choice, Structure, Variable, family, family_of, names
+from bstruct.structure.variable import (
+    Choice, Structure, Variable, family, family_of, names)
 from bstruct.structure.widths import Widths, expanded, with_ranges
 
 Shape = tuple[int, ...]
@@ -26,8 +27,8 @@ Shape = tuple[int, ...]
 # %% ../../nbs/model/02_graph.ipynb #22ae2184
 @dataclass(frozen=True)
 class Vertex:
-    """A vertex: its features have `shape`; incoming edges are added (`sum`) or laid side by side
-    (`concat`)."""
+    """A vertex: its features have `shape`; incoming edges are added (`sum`) or laid
+    side by side (`concat`)."""
 
     name: str
     shape: Shape
@@ -36,8 +37,8 @@ class Vertex:
 # %% ../../nbs/model/02_graph.ipynb #4c85d5ef
 @dataclass(frozen=True)
 class Edge:
-    """An edge and the names of its candidates, of which `+` and `:` are explained with the
-    candidates.
+    """An edge and the names of its candidates, of which `+` and `:` are explained with
+    the candidates.
 
     `fixed`: nothing is chosen on it, all its candidates are on and added up.
     """
@@ -70,10 +71,14 @@ def _as_edges(given) -> tuple[Edge, ...]:
     if isinstance(given, Mapping):
         for name in given:
             if name.count("->") != 1:
-                raise ValueError(f"edge name {name!r} is not of the form 'source->target'")
-        lists = {name: (c,) if isinstance(c, str | Candidate) else c for name, c in given.items()}
-        every = lambda cs: tuple(chain.from_iterable(expanded(_as_name(c))[0] for c in cs))
-        given = [Edge(*name.split("->", 1), candidates=every(cs)) for name, cs in lists.items()]
+                raise ValueError(f"edge name {name!r} is not of the form "
+                                 "'source->target'")
+        lists = {name: (c,) if isinstance(c, str | Candidate) else c
+                 for name, c in given.items()}
+        every = lambda cs: tuple(
+            chain.from_iterable(expanded(_as_name(c))[0] for c in cs))
+        given = [Edge(*name.split("->", 1), candidates=every(cs))
+                 for name, cs in lists.items()]
     return tuple(given)
 
 # %% ../../nbs/model/02_graph.ipynb #939f2f5b
@@ -87,32 +92,40 @@ def _check_names(graph: "Graph") -> None:
     if odd := [t for t in texts if not isinstance(t, str)]:
         raise ValueError(f"a vertex is called {odd[0]!r}; names are texts")
     if len(names) < 2:
-        raise ValueError(f"a graph needs an input and an output vertex, not {len(names)} vertices")
+        raise ValueError("a graph needs an input and an output vertex, not "
+                         f"{len(names)} vertices")
     for v in graph.vertices:
-        if not v.name or any(mark in v.name for mark in ("->", "/")) or names.count(v.name) > 1:
-            raise ValueError(f"vertex name {v.name!r} must be unique, and without '->' and '/'")
-        whole = all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in v.shape)
+        if not v.name or any(mark in v.name for mark in ("->", "/")) or names.count(
+            v.name) > 1:
+            raise ValueError(f"vertex name {v.name!r} must be unique, and without "
+                             "'->' and '/'")
+        whole = all(isinstance(s, int) and not isinstance(s, bool) and s > 0
+                    for s in v.shape)
         if not v.shape or not whole or math.prod(v.shape) > LARGEST:
-            raise ValueError(f"vertex {v.name!r} has shape {v.shape}; it takes positive "
-                             "whole numbers, of a product of at most 2^36 (256 GB a row)")
+            raise ValueError(f"vertex {v.name!r} has shape {v.shape}; it takes "
+                             "positive whole numbers, of a product of at most 2^36 "
+                             "(256 GB a row)")
         if v.aggregation not in AGGREGATIONS:
-            raise unknown(f"aggregation of vertex {v.name!r}", v.aggregation, AGGREGATIONS)
+            raise unknown(f"aggregation of vertex {v.name!r}", v.aggregation,
+                          AGGREGATIONS)
     for e in graph.edges:
         for end in (e.source, e.target):
             if end not in names:
                 raise unknown(f"vertex of edge {e.name}", end, names)
         if [d.name for d in graph.edges].count(e.name) > 1:
-            raise ValueError(f"edge {e.name} is given twice; put its candidates into one edge")
+            raise ValueError(f"edge {e.name} is given twice; put its candidates into "
+                             "one edge")
         if not e.candidates or len(set(e.candidates)) < len(e.candidates):
-            raise ValueError(f"edge {e.name} has candidates {e.candidates}; it needs at least one, "
-                             "each once")
+            raise ValueError(f"edge {e.name} has candidates {e.candidates}; it needs "
+                             "at least one, each once")
 
 # %% ../../nbs/model/02_graph.ipynb #8a6817a5
 def _order(graph: "Graph") -> list[str]:
     "The vertices, every edge pointing forward; ValueError shows a cycle."
     left, order = {v.name: {e.source for e in graph.edges if e.target == v.name}
                    for v in graph.vertices}, []
-    while ready := [name for name, sources in left.items() if not sources & left.keys()]:
+    while ready := [name for name, sources in left.items()
+                    if not sources & left.keys()]:
         order += ready
         left = {name: sources for name, sources in left.items() if name not in ready}
     if left:
@@ -120,7 +133,8 @@ def _order(graph: "Graph") -> list[str]:
         while walk[-1] not in walk[:-1]:
             walk.append(min(left[walk[-1]] & left.keys()))
         cycle = walk[walk.index(walk[-1]):][::-1]
-        raise ValueError(f"the graph has a cycle, {' -> '.join(cycle)}; remove one of its edges")
+        raise ValueError(f"the graph has a cycle, {' -> '.join(cycle)}; remove one of "
+                         "its edges")
     return order
 
 
@@ -130,16 +144,18 @@ def _capped(x):
 
 
 def ways(graph: "Graph", strength: Mapping) -> tuple[dict, dict]:
-    """How far the input feeds each vertex, and how far each vertex leads to the output, by name.
+    """How far the input feeds each vertex, and how far each vertex leads to the output,
+    by name.
 
-    `strength`: edge to a number or a tensor in [0, 1]; so are the answers, exact where all
-    strengths are 0 or 1.
+    `strength`: edge to a number or a tensor in [0, 1]; so are the answers, exact where
+    all strengths are 0 or 1.
     """
     fed: dict[str, Any] = {graph.vertices[0].name: 1}
     leads: dict[str, Any] = {graph.vertices[-1].name: 1}
     for name, edges in graph.wired:
         if edges:
-            fed[name] = _capped(sum(strength[e.name] * fed.get(e.source, 0) for e, *_ in edges))
+            fed[name] = _capped(sum(strength[e.name] * fed.get(e.source, 0)
+                                    for e, *_ in edges))
     for name, edges in reversed(graph.wired):
         for e, *_ in edges:
             leads[e.source] = _capped(leads.get(e.source, 0) + strength[e.name]
@@ -152,11 +168,12 @@ def _check_paths(graph: "Graph") -> None:
     forward, back = ways(graph, {e.name: 1 for e in graph.edges})
     for name in graph.order():
         if not forward.get(name):
-            raise ValueError(f"vertex {name!r} is unreachable from the input {first!r}; add an "
+            raise ValueError(f"vertex {name!r} is unreachable from the input "
+                             f"{first!r}; add an "
                              "edge to it or remove it")
         if not back.get(name):
-            raise ValueError(f"vertex {name!r} leads nowhere, the output is {last!r}; add an edge "
-                             "from it or remove it")
+            raise ValueError(f"vertex {name!r} leads nowhere, the output is {last!r}; "
+                             "add an edge from it or remove it")
 
 # %% ../../nbs/model/02_graph.ipynb #ef399980
 def _check_shapes(graph: "Graph") -> None:
@@ -165,8 +182,9 @@ def _check_shapes(graph: "Graph") -> None:
         parts = len(graph.incoming(e.target))
         if target.aggregation == "concat" and target.shape[0] % parts:
             up = target.shape[0] + parts - target.shape[0] % parts
-            raise ValueError(f"vertex {e.target!r} concatenates {parts} edges, which do not "
-                             f"divide its {target.shape[0]} units; give it {up}")
+            raise ValueError(f"vertex {e.target!r} concatenates {parts} edges, "
+                             f"which do not divide its {target.shape[0]} units; "
+                             f"give it {up}")
         i, o = graph.shapes(e)
         for name in e.candidates:
             try:
@@ -175,18 +193,19 @@ def _check_shapes(graph: "Graph") -> None:
             except ValueError as error:
                 raise ValueError(f"edge {e.name}, {name!r}: {error}") from None
             if c.width and c.width > o[0]:
-                raise ValueError(f"edge {e.name}, {name!r}: the width {c.width} is more than the "
-                                 f"{o[0]} units of {o}")
+                raise ValueError(f"edge {e.name}, {name!r}: the width {c.width} is "
+                                 f"more than the {o[0]} units of {o}")
 
 # %% ../../nbs/model/02_graph.ipynb #1ffd2c0b
 def _variable(edge: Edge, given: str | Variable) -> Variable:
-    """The variable of an edge from a family's word or a variable; ValueError where it has other
-    candidates."""
+    """The variable of an edge from a family's word or a variable; ValueError where it
+    has other candidates."""
     if isinstance(given, str):
         return family(given)(edge.candidates, name=edge.name)
     if getattr(given, "candidates", None) != edge.candidates:
         raise ValueError(f"the variable of edge {edge.name} chooses among "
-                         f"{getattr(given, 'candidates', given)}, the edge has {edge.candidates}: "
+                         f"{getattr(given, 'candidates', given)}, the edge has "
+                         f"{edge.candidates}: "
                          "give it these, or name a family by its word")
     return replace(given, name=edge.name)
 
@@ -206,16 +225,19 @@ def _as_variables(graph: "Graph", given: str | Mapping) -> dict[str, Variable]:
 # %% ../../nbs/model/02_graph.ipynb #06cd5eba
 @dataclass(frozen=True, init=False)
 class Graph:
-    """An acyclic graph of vertices (first the input, last the output) and edges, validated.
+    """An acyclic graph of vertices (first the input, last the output) and edges,
+    validated.
 
-    `variables`: how edges choose, a family's word for all of them, or words and variables by edge;
-    afterwards edge to variable. `domain`: another name of the word. ValueError says the remedy.
+    `variables`: how edges choose, a family's word for all of them, or words and
+    variables by edge; afterwards edge to variable. `domain`: another name of the word.
+    ValueError says the remedy.
     """
 
     vertices: tuple[Vertex, ...]
     edges: tuple[Edge, ...]
     variables: dict[str, Variable] = field(hash=False)
-    dense: ClassVar[Callable[..., "Graph"]]  # written on the page of the presets, as the next four
+    # written on the page of the presets, as the next four
+    dense: ClassVar[Callable[..., "Graph"]]
     convolutional: ClassVar[Callable[..., "Graph"]]
     cell: ClassVar[Callable[..., "Graph"]]
     polynomial: ClassVar[Callable[..., "Graph"]]
@@ -226,7 +248,8 @@ class Graph:
     parameters: ClassVar[Callable[..., int]]  # with the usage of weights
 
     def __init__(self, vertices: Iterable[Vertex] | Mapping[str, int | Shape],
-                 edges: Iterable[Edge] | Mapping[str, str | Candidate | Iterable[str | Candidate]],
+                 edges: Iterable[Edge]
+                 | Mapping[str, str | Candidate | Iterable[str | Candidate]],
                  variables: str | Mapping[str, str | Variable] = "simplex",
                  domain: str | None = None):
         object.__setattr__(self, "vertices", _as_vertices(vertices))
@@ -254,7 +277,8 @@ class Graph:
 
     @cached_property
     def wired(self) -> tuple[tuple[str, tuple[tuple[Edge, Shape, Shape], ...]], ...]:
-        "The vertices in order, each with the edges that lead to it and what these take and give."
+        """The vertices in order, each with the edges that lead to it and what these
+        take and give."""
         return tuple((v, tuple((e, *self.shapes(e)) for e in self.incoming(v)))
                      for v in self.order())
 
@@ -269,7 +293,8 @@ class Graph:
         "What an edge takes and what it gives."
         target = self.vertex(edge.target)
         parts = len(self.incoming(edge.target)) if target.aggregation == "concat" else 1
-        return self.vertex(edge.source).shape, (target.shape[0] // parts, *target.shape[1:])
+        return self.vertex(edge.source).shape, (target.shape[0] // parts,
+                                                *target.shape[1:])
 
     def order(self) -> list[str]:
         "The names of the vertices, every edge pointing forward."
@@ -277,15 +302,18 @@ class Graph:
 
     @property
     def n_structures(self) -> int:
-        "How many structures there are; ValueError where a variable's choices cannot be counted."
+        """How many structures there are; ValueError where a variable's choices cannot
+        be counted."""
         return law.n_structures(self.variables)
 
     def structures(self) -> Iterator[Structure]:
-        "Every structure in turn: edge to candidate, on the cube to the tuple of those that are on."
+        """Every structure in turn: edge to candidate, on the cube to the tuple of
+        those that are on."""
         return law.structures(self.variables)
 
     def restrict(self, choice: Mapping[str, Choice]) -> "Graph":
-        "The graph with only the chosen candidate (or candidates) on the edges that `choice` names."
+        """The graph with only the chosen candidate (or candidates) on the edges that
+        `choice` names."""
         return _restricted(self, choice)
 
     def to_dict(self) -> dict:
@@ -301,14 +329,14 @@ class Graph:
 
     @classmethod
     def from_json(cls, source: str | Mapping) -> "Graph":
-        """The graph of a JSON text or dictionary; ValueError tells a truncated, a foreign and a
-        later file apart."""
+        """The graph of a JSON text or dictionary; ValueError tells a truncated, a
+        foreign and a later file apart."""
         return cls(*_parts_of(source))
 
 # %% ../../nbs/model/02_graph.ipynb #08788095
 def taken(graph: Graph, choice: Mapping[str, Choice]) -> dict[str, tuple[str, ...]]:
-    """The candidates that `choice` takes on each edge, fixed edges filled in; ValueError names
-    what does not exist."""
+    """The candidates that `choice` takes on each edge, fixed edges filled in;
+    ValueError names what does not exist."""
     for edge, one in choice.items():
         if edge not in graph.candidates:
             raise unknown("edge", edge, graph.candidates)
@@ -330,27 +358,33 @@ def _settled(variable: Variable | None, edge: Edge, taken: tuple[str, ...]) -> E
 
 # %% ../../nbs/model/02_graph.ipynb #14c31003
 def _restricted(graph: Graph, choice: Mapping[str, Choice]) -> Graph:
-    "The graph with only the chosen candidate (or candidates) on the edges that `choice` names."
+    """The graph with only the chosen candidate (or candidates) on the edges that
+    `choice` names."""
     all_, own = taken(graph, {**graph.choices, **choice}), graph.variables
     edges = tuple(_settled(own.get(e.name), e, all_[e.name]) if e.name in choice else e
                   for e in graph.edges)
     open_ = {e.name for e in edges if not e.fixed
              and (len(e.candidates) > 1 or e.name not in choice)}
-    left = {e: v if e not in choice else replace(v, candidates=all_[e]) for e, v in own.items()
+    left = {e: v if e not in choice else replace(v, candidates=all_[e])
+            for e, v in own.items()
             if e in open_}
     return replace(graph, vertices=_shrunk(graph, edges), edges=edges, variables=left)
 
 
 def _shrunk(graph: Graph, edges: tuple[Edge, ...]) -> tuple[Vertex, ...]:
-    "The vertices; one that an ordered edge feeds has no more units than its widest candidate."
+    """The vertices; one that an ordered edge feeds has no more units than its widest
+    candidate."""
     ordered = {e for e, v in graph.variables.items() if isinstance(v, Widths)}
-    real = lambda es: [k for k in (candidate(c) for e in es for c in e.candidates) if k.apply]
+    real = lambda es: [k for k in (candidate(c) for e in es for c in e.candidates)
+                       if k.apply]
 
     def fitting(v: Vertex) -> Vertex:
         into = [e for e in edges if e.target == v.name]
         width = max((k.width or math.inf for k in real(into)), default=math.inf)
-        affine = all(k.group == "linear" for k in real(e for e in edges if e.source == v.name))
-        free = any(e.name in ordered for e in into) and v.aggregation == "sum" and affine
+        affine = all(k.group == "linear" for k in real(e for e in edges if e.source
+                                                       == v.name))
+        free = any(e.name in ordered
+                   for e in into) and v.aggregation == "sum" and affine
         return replace(v, shape=(int(width),)) if free and width < v.shape[0] else v
 
     return tuple(map(fitting, graph.vertices))
@@ -362,13 +396,15 @@ FIRST_FAMILIES = {"simplex", "cube"}  # those that version 1 of the format knows
 def _own_fields(variable: Variable) -> dict:
     "What a file keeps of a variable beside what its edge says."
     kept = [f.name for f in fields(variable) if f.name not in ("name", "candidates")]
-    return {"family": family_of(variable), **{name: getattr(variable, name) for name in kept}}
+    return {"family": family_of(variable),
+            **{name: getattr(variable, name) for name in kept}}
 
 # %% ../../nbs/model/02_graph.ipynb #0ec9d3dd
 def _as_dict(graph: Graph) -> dict:
     "The graph as JSON-ready lists and dictionaries."
     words = {family_of(v) for v in graph.variables.values()} or {"simplex"}
-    plain = graph.choices.keys() == {e.name for e in graph.edges if len(e.candidates) > 1}
+    plain = graph.choices.keys() == {e.name for e in graph.edges
+                                     if len(e.candidates) > 1}
     head = {"vertices": tuple(map(asdict, graph.vertices)),
             "edges": tuple(map(asdict, graph.edges))}
     if plain and len(words) == 1 and words <= FIRST_FAMILIES:
@@ -388,21 +424,23 @@ def _parts_of(source: str | Mapping) -> tuple:
         raise ValueError(f"not JSON, or cut off: {why}; save the graph again "
                          "with to_json") from None
     if not isinstance(data, Mapping) or data.get("format") != "bstruct.graph":
-        raise ValueError("not a graph of bstruct: there is no \"format\": \"bstruct.graph\" in it")
+        raise ValueError("not a graph of bstruct: there is no \"format\": "
+                         "\"bstruct.graph\" in it")
     if data.get("version") not in (1, 2):
-        raise ValueError(f"graph format version {data.get('version')!r}, this release reads "
-                         "version 1 and 2; update bstruct")
+        raise ValueError(f"graph format version {data.get('version')!r}, this "
+                         "release reads version 1 and 2; update bstruct")
     try:
         check_types(data)
         vertices = [Vertex(v["name"], tuple(v["shape"]), v.get("aggregation", "sum"))
                     for v in data["vertices"]]
-        edges = [Edge(e["source"], e["target"], tuple(e["candidates"]), e.get("fixed", False))
+        edges = [Edge(e["source"], e["target"], tuple(e["candidates"]),
+                      e.get("fixed", False))
                  for e in data["edges"]]
         named = {e.name: e for e in edges}
         own = {e: family(v["family"])(named[e].candidates, name=e,
                                       **{k: x for k, x in v.items() if k != "family"})
                for e, v in data.get("variables", {}).items()}
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a damaged graph: {type(error).__name__} {error}; see Graph.to_json for "
-                         "the form") from None
+        raise ValueError(f"a damaged graph: {type(error).__name__} {error}; see "
+                         "Graph.to_json for the form") from None
     return tuple(vertices), tuple(edges), own or data.get("domain", "simplex")

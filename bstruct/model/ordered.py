@@ -17,10 +17,11 @@ from bstruct.structure.widths import Widths, expanded
 @patch_to(Graph, static_method=True)
 def ordered(inputs: int | Shape, outputs: int, hidden: Sequence[int | str] = ("1..16",),
             activation: str = "tanh", linear: bool = True) -> Graph:
-    """Hidden vertices h1, h2, ... in a row with widths from ranges such as `1..16:poisson:1`.
+    """Hidden vertices h1, h2, ... in a row with widths from ranges such as
+    `1..16:poisson:1`.
 
-    With `linear` an edge x->y offers `zero` and `linear`, and a single hidden layer may be left
-    out. ValueError for a range that cannot be.
+    With `linear` an edge x->y offers `zero` and `linear`, and a single hidden layer may
+    be left out. ValueError for a range that cannot be.
     """
     sizes: dict[str, int | Shape] = {"x": inputs}
     edges: dict[str, tuple[str, ...]] = {}
@@ -46,7 +47,9 @@ ordered = Graph.ordered  # pyright: ignore[reportAttributeAccessIssue]
 
 def default_graph(inputs: int, outputs: int, hidden: Sequence[int | str],
                   candidates: Sequence[str]) -> Graph:
-    "The dense graph of the widths, or where one of them is a range the graph of ordered layers."
+    """The dense graph of the widths, or where one of them is a range the graph of
+    ordered layers."""
     if any(isinstance(h, str) for h in hidden):
         return ordered(inputs, outputs, hidden)  # pyright: ignore[reportOptionalCall]
-    return Graph.dense(inputs, outputs, tuple(int(h) for h in hidden), tuple(candidates))
+    return Graph.dense(inputs, outputs, tuple(int(h) for h in hidden),
+                       tuple(candidates))

@@ -41,8 +41,8 @@ def _derivative(name: str | None, g: Tensor, z: Tensor, a: Tensor) -> Tensor:
 
 # %% ../../nbs/model/08_paths.ipynb #4696f2da
 class Activate(torch.autograd.Function):
-    """z [R, ...] with another activation for every part of the rows; `parts`: (name or None, rows)
-    that cover all.
+    """z [R, ...] with another activation for every part of the rows; `parts`: (name or
+    None, rows) that cover all.
 
     Differentiable once.
     """
@@ -67,14 +67,16 @@ class Activate(torch.autograd.Function):
 
 # %% ../../nbs/model/08_paths.ipynb #59365748
 class _Part:
-    """The models of a batch that chose a member of one group: `models` (None: all), their members,
-    their activations."""
+    """The models of a batch that chose a member of one group: `models` (None: all),
+    their members, their activations."""
 
     def __init__(self, group, chosen: list[int]):
         rows = [i for i, k in enumerate(chosen) if k in group.positions]
-        self.group, self.members = group, [group.positions.index(chosen[i]) for i in rows]
+        self.group, self.members = group, [group.positions.index(chosen[i])
+                                           for i in rows]
         at = torch.tensor
-        self.models, self.of = None if len(rows) == len(chosen) else at(rows), at(self.members)
+        self.models, self.of = None if len(rows) == len(chosen) else at(rows), at(
+            self.members)
         kinds: dict[str | None, list[int]] = {}
         for j, member in enumerate(self.members):
             kinds.setdefault(group.members[member].activation, []).append(j)
@@ -88,7 +90,8 @@ class _Part:
     def to(self, device: torch.device) -> "_Part":
         "The same part, its places on another device."
         part, there = copy(self), lambda v: None if v is None else v.to(device)
-        part.models, part.of, part.live = there(self.models), there(self.of), there(self.live)
+        part.models, part.of, part.live = there(self.models), there(self.of), there(
+            self.live)
         part.parts = [(name, rows.to(device)) for name, rows in self.parts]
         return part
 
@@ -103,9 +106,10 @@ class _Part:
                 for name, v in taken.items()}
 
 # %% ../../nbs/model/08_paths.ipynb #19b4714e
-def _applied(part: _Part, weights: dict[str, Tensor], x: Tensor, common: bool) -> Tensor:
-    """What the candidates bring to their target: [R, n, *out]; x [n, ...] in `common`, else [R, n,
-    ...]."""
+def _applied(part: _Part, weights: dict[str, Tensor], x: Tensor,
+             common: bool) -> Tensor:
+    """What the candidates bring to their target: [R, n, *out]; x [n, ...] in `common`,
+    else [R, n, ...]."""
     group, n = part.group, x.shape[0 if common else 1]
     apply = group.apply
     if not weights:
@@ -123,12 +127,12 @@ def _applied(part: _Part, weights: dict[str, Tensor], x: Tensor, common: bool) -
 
 # %% ../../nbs/model/08_paths.ipynb #007ae8e3
 class Paths:
-    """M structures of a supernet as one function: `paths(weights, x)` with weights {name: [M,
-    *shape]}.
+    """M structures of a supernet as one function: `paths(weights, x)` with weights
+    {name: [M, *shape]}.
 
-    `structure`: edge to one-hot γ [M, K]; x: [n, *inputs] for all models or [M, n, *inputs]; result
-    [M, n, *outputs]. Equals `vmap(net)` at these structures. Raises ValueError where a row of γ is
-    not one-hot.
+    `structure`: edge to one-hot γ [M, K]; x: [n, *inputs] for all models or [M, n,
+    *inputs]; result [M, n, *outputs]. Equals `vmap(net)` at these structures. Raises
+    ValueError where a row of γ is not one-hot.
     """
 
     def __init__(self, net: Supernet, structure: Mapping[str, Tensor], models: int):
@@ -141,13 +145,14 @@ class Paths:
         gamma = structure.get(edge.name)
         if gamma is None:
             if len(edge.candidates) > 1:
-                raise ValueError(f"the structure has no weights for edge {edge.name}; give a γ "
-                                 f"of shape [{self.models}, {len(edge.candidates)}]")
+                raise ValueError(f"the structure has no weights for edge {edge.name}; "
+                                 f"give a γ of shape [{self.models}, "
+                                 f"{len(edge.candidates)}]")
             chosen = [0] * self.models
         else:
             if not ((gamma == 0) | (gamma == 1)).all() or (gamma.sum(-1) != 1).any():
-                raise ValueError(f"γ of edge {edge.name} is not one-hot; use torch.func.vmap for "
-                                 "mixtures")
+                raise ValueError(f"γ of edge {edge.name} is not one-hot; use "
+                                 "torch.func.vmap for mixtures")
             chosen = gamma.argmax(-1).tolist()
         return [_Part(g, chosen) for g in self.net.groups[edge.name]
                 if set(g.positions) & set(chosen)]
@@ -155,7 +160,8 @@ class Paths:
     def parts(self, device: torch.device) -> dict[str, list[_Part]]:
         "The parts by edge, with their places on a device."
         if device not in self._on:
-            self._on[device] = {e: [p.to(device) for p in parts] for e, parts in self._host.items()}
+            self._on[device] = {e: [p.to(device) for p in parts]
+                                for e, parts in self._host.items()}
         return self._on[device]
 
     def __call__(self, weights: Mapping[str, Tensor], x: Tensor,
@@ -165,8 +171,8 @@ class Paths:
 # %% ../../nbs/model/08_paths.ipynb #4665e87e
 def _brought(paths: Paths, edge: Edge, weights: Mapping[str, Tensor], x: Tensor,
              common: bool) -> Tensor | None:
-    """What the candidates of an edge bring to its target in every model, [M, n, *out]; None if
-    nobody brings anything."""
+    """What the candidates of an edge bring to its target in every model, [M, n, *out];
+    None if nobody brings anything."""
     total = None
     for part in paths.parts(x.device)[edge.name]:
         mine = x if common or part.models is None else x.index_select(0, part.models)
@@ -178,7 +184,8 @@ def _brought(paths: Paths, edge: Edge, weights: Mapping[str, Tensor], x: Tensor,
     return total
 
 
-def _forward(paths: Paths, weights: Mapping[str, Tensor], x: Tensor, common: bool) -> Tensor:
+def _forward(paths: Paths, weights: Mapping[str, Tensor], x: Tensor,
+             common: bool) -> Tensor:
     graph, net = paths.net.graph, paths.net
     n = x.shape[0 if common else 1]
     first, lead = graph.vertices[0], (n,) if common else (paths.models, n)
@@ -187,10 +194,13 @@ def _forward(paths: Paths, weights: Mapping[str, Tensor], x: Tensor, common: boo
         if name == first.name:
             continue
         start = lambda e: common and e.source == first.name
-        brought = [_brought(paths, e, weights, values[e.source], start(e)) for e in edges]
-        vertex, empty = graph.vertex(name), lambda shape: x.new_zeros(paths.models, n, *shape)
+        brought = [_brought(paths, e, weights, values[e.source], start(e))
+                   for e in edges]
+        vertex, empty = graph.vertex(name), lambda shape: x.new_zeros(
+            paths.models, n, *shape)
         if vertex.aggregation == "concat":
-            filled = [empty(graph.shapes(e)[1]) if b is None else b for e, b in zip(edges, brought)]
+            filled = [empty(graph.shapes(e)[1]) if b is None else b
+                      for e, b in zip(edges, brought)]
             values[name] = torch.cat(filled, 2)
         else:
             there = [b for b in brought if b is not None]
@@ -203,8 +213,8 @@ Pair = tuple[int, int]  # a row of values and the place of a candidate
 
 def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor,
              pairs: list[Pair]) -> Tensor:
-    """What an edge brings to its target for each pair of a row of x [R, n, ...] and a candidate:
-    [pairs, n, *out]."""
+    """What an edge brings to its target for each pair of a row of x [R, n, ...] and a
+    candidate: [pairs, n, *out]."""
     out = x.new_zeros(len(pairs), x.shape[1], *net.graph.shapes(edge)[1])
     for g in net.groups[edge.name]:
         z = None
@@ -215,22 +225,24 @@ def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor
                 w = w if net.share else {name: v[row] for name, v in w.items()}
                 z = g.apply(w, x.flatten(0, 1), g.out).reshape(*x.shape[:2], *g.out)
             if at and z is not None:
-                a, live = member.activate(z[[pairs[i][0] for i in at]]), slice(member.width)
+                a, live = member.activate(z[[pairs[i][0] for i in at]]), slice(
+                    member.width)
                 out[at, :, live] = a[:, :, live]
     return out
 
 # %% ../../nbs/model/08_paths.ipynb #576f80ee
 def all_paths(net: Supernet, weights: Mapping[str, Tensor], structures: list[Structure],
               x: Float[Tensor, "n *features"]) -> Float[Tensor, "S n *outputs"]:
-    """Outputs of S structures (edge to candidate) with the same weights {name: [*shape]}: `net` at
-    each of the vertices."""
+    """Outputs of S structures (edge to candidate) with the same weights {name:
+    [*shape]}: `net` at each of the vertices."""
     graph, first = net.graph, net.graph.vertices[0]
     values = {first.name: ([0] * len(structures), x.reshape(1, len(x), *first.shape))}
     for name, edges in net.incoming.items():
         if name == first.name:
             continue
         place_of = lambda e, s: e.candidates.index(s.get(e.name, e.candidates[0]))
-        rows = list(zip(*([(at, place_of(e, s)) for at, s in zip(values[e.source][0], structures)]
+        rows = list(zip(*([(at, place_of(e, s)) for at, s in zip(
+            values[e.source][0], structures)]
                           for e in edges)))
         distinct = {row: i for i, row in enumerate(dict.fromkeys(rows))}
         brought = []

@@ -28,22 +28,26 @@ def _shape(size: int | Shape) -> Shape:
 
 # %% ../../nbs/model/03_presets.ipynb #948537c0
 @_preset
-def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, ...] = (64, 64),
+def dense(inputs: int | Shape, outputs: int | Shape,
+          hidden: tuple[int | Shape, ...] = (64, 64),
           candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh",
                                          "linear+silu", "linear+sin"),
           skip: bool = True, output: tuple[str, ...] = ("linear",),
           domain: str = "simplex") -> Graph:
-    """Hidden vertices h1, h2, ... in a row, each fed by the one before (with `skip` by all before),
-    then a readout y.
+    """Hidden vertices h1, h2, ... in a row, each fed by the one before (with `skip` by
+    all before), then a readout y.
 
-    `identity` is dropped from edges between different shapes. Raises ValueError as Graph does.
+    `identity` is dropped from edges between different shapes. Raises ValueError as
+    Graph does.
     """
-    sizes = [("x", inputs), *((f"h{i}", size) for i, size in enumerate(hidden, 1)), ("y", outputs)]
+    sizes = [("x", inputs), *((f"h{i}", size) for i, size in enumerate(hidden, 1)),
+             ("y", outputs)]
     vertices = [Vertex(name, _shape(size)) for name, size in sizes]
     edges = []
     for j, v in enumerate(vertices[1:-1], 1):
         for u in vertices[0 if skip else j - 1:j]:
-            fitting = tuple(c for c in candidates if c != "identity" or u.shape == v.shape)
+            fitting = tuple(c for c in candidates if c != "identity"
+                            or u.shape == v.shape)
             edges.append(Edge(u.name, v.name, fitting))
     edges.append(Edge(vertices[-2].name, "y", tuple(output)))
     return Graph(tuple(vertices), tuple(edges), domain)
@@ -51,21 +55,24 @@ def dense(inputs: int | Shape, outputs: int | Shape, hidden: tuple[int | Shape, 
 # %% ../../nbs/model/03_presets.ipynb #5c235b8f
 @_preset
 def convolutional(inputs: int | Shape, outputs: int | Shape,
-                  channels: tuple[int, ...] = (32, 32, 32), kernels: tuple[int, ...] = (3, 5),
+                  channels: tuple[int, ...] = (32, 32, 32),
+                  kernels: tuple[int, ...] = (3, 5),
                   activations: tuple[str, ...] = ("relu", "tanh"), skip: bool = True,
                   output: tuple[str, ...] = ("linear",)) -> Graph:
-    """Hidden vertices h1, h2, ..., each half as long as the one before, fed by convolutions or
-    pooling; a readout y.
+    """Hidden vertices h1, h2, ..., each half as long as the one before, fed by
+    convolutions or pooling; a readout y.
 
-    inputs: (channels, length) or (channels, height, width). `skip` adds edges from two vertices
-    before. Raises ValueError as Graph does.
+    inputs: (channels, length) or (channels, height, width). `skip` adds edges from two
+    vertices before. Raises ValueError as Graph does.
     """
     conv, vertices = f"conv{len(_shape(inputs)) - 1}d", [Vertex("x", _shape(inputs))]
     if conv not in ("conv1d", "conv2d"):
-        raise ValueError(f"inputs is {inputs}: (channels, length) or (channels, height, width) is "
-                         "needed; for columns without neighbours take Graph.dense")
+        raise ValueError(f"inputs is {inputs}: (channels, length) or (channels, "
+                         "height, width) is needed; for columns without neighbours "
+                         "take Graph.dense")
     for i, width in enumerate(channels, 1):
-        vertices.append(Vertex(f"h{i}", (width, *(-(-s // 2) for s in vertices[-1].shape[1:]))))
+        vertices.append(Vertex(f"h{i}", (
+            width, *(-(-s // 2) for s in vertices[-1].shape[1:]))))
     edges = []
     for j, v in enumerate(vertices[1:], 1):
         pool = lambda u, v=v: ("maxpool:3",) if u.shape[0] == v.shape[0] else ()
@@ -79,28 +86,33 @@ def convolutional(inputs: int | Shape, outputs: int | Shape,
     return Graph((*vertices, Vertex("y", _shape(outputs))), tuple(edges))
 
 # %% ../../nbs/model/03_presets.ipynb #c1ddb223
-def _edges_of_cell(k: int, nodes: int, candidates: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Candidate edges of cell k from its inputs and among its nodes, and the copies that make up
-    its output."""
+def _edges_of_cell(k: int, nodes: int,
+                   candidates: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Candidate edges of cell k from its inputs and among its nodes, and the copies
+    that make up its output."""
     before = [f"p{i}" for i in (k - 2, k - 1) if i >= 0]
     names = [f"c{k}.n{j}" for j in range(1, nodes + 1)]
-    edges = {f"{u}->{n}": candidates for j, n in enumerate(names) for u in before + names[:j]}
+    edges = {f"{u}->{n}": candidates for j, n in enumerate(names)
+             for u in before + names[:j]}
     return edges | {f"{n}->c{k}": ("identity",) for n in names}
 
 # %% ../../nbs/model/03_presets.ipynb #b9653a3e
 @_preset
-def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int = 3, cells: int = 1,
-         candidates: tuple[str, ...] | None = None, output: tuple[str, ...] = ("linear",)) -> Graph:
-    """A chain of cells as in DARTS (Liu et al. 2019): stem p0, cell k with nodes ck.n1, ... and
-    output ck, readout y.
+def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int = 3,
+         cells: int = 1, candidates: tuple[str, ...] | None = None,
+         output: tuple[str, ...] = ("linear",)) -> Graph:
+    """A chain of cells as in DARTS (Liu et al. 2019): stem p0, cell k with nodes ck.n1,
+    ... and output ck, readout y.
 
-    The candidates default to zero, identity and linear with relu, tanh, sin; for signals and images
-    to zero, identity and convolutions of size 3 and 5. Raises ValueError as Graph does.
+    The candidates default to zero, identity and linear with relu, tanh, sin; for
+    signals and images to zero, identity and convolutions of size 3 and 5. Raises
+    ValueError as Graph does.
     """
     rest = _shape(inputs)[1:]
     conv = f"conv{len(rest)}d"
     if candidates is None:
-        usual = (f"{conv}+relu:3", f"{conv}+relu:5") if rest else ("linear+relu", "linear+tanh",
+        usual = (f"{conv}+relu:3", f"{conv}+relu:5") if rest else (
+            "linear+relu", "linear+tanh",
                                                                    "linear+sin")
         candidates = ("zero", "identity", *usual)
     fixed = (f"{conv}:1",) if rest else ("linear",)
@@ -122,19 +134,21 @@ def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int 
 def polynomial(degree: int, inputs: int = 1, outputs: int = 1) -> Graph:
     "One edge x->y that carries the polynomials of degree 0, ..., `degree`."
     if degree < 0:
-        raise ValueError(f"degree {degree} is negative; the smallest polynomial has degree 0")
+        raise ValueError(f"degree {degree} is negative; the smallest polynomial has "
+                         "degree 0")
     return Graph({"x": inputs, "y": outputs},
                  {"x->y": tuple(f"polynomial:{d}" for d in range(degree + 1))})
 
 # %% ../../nbs/model/03_presets.ipynb #11702437
 @_preset
-def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4, 16, 64),
-         activation: str = "tanh", columns: bool = False) -> Graph:
-    """One hidden vertex h fed by any subset of layers of the given widths; the structure is a
-    vertex of the cube.
+def cube(inputs: int | Shape, outputs: int | Shape,
+         widths: tuple[int, ...] = (4, 16, 64), activation: str = "tanh",
+         columns: bool = False) -> Graph:
+    """One hidden vertex h fed by any subset of layers of the given widths; the
+    structure is a vertex of the cube.
 
-    With `columns` any subset of the columns of x goes into s instead, and from there one layer of
-    the widths into h.
+    With `columns` any subset of the columns of x goes into s instead, and from there
+    one layer of the widths into h.
     """
     layers = tuple(f"linear+{activation}:{w}" for w in widths)
     sizes = {"x": _shape(inputs), "h": max(widths, default=1), "y": _shape(outputs)}
@@ -142,4 +156,5 @@ def cube(inputs: int | Shape, outputs: int | Shape, widths: tuple[int, ...] = (4
         return Graph(sizes, {"x->h": layers, "h->y": ("linear",)}, "cube")
     which = tuple(f"column:{k}" for k in range(sizes["x"][0]))
     sizes = {"x": sizes["x"], "s": sizes["x"], "h": sizes["h"], "y": sizes["y"]}
-    return Graph(sizes, {"x->s": which, "s->h": layers, "h->y": ("linear",)}, {"x->s": "cube"})
+    return Graph(sizes, {"x->s": which, "s->h": layers, "h->y": ("linear",)},
+                 {"x->s": "cube"})

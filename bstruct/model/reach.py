@@ -19,8 +19,8 @@ from bstruct.structure.widths import Widths
 
 # %% ../../nbs/model/09_reach.ipynb #74a33531
 def narrowed(graph: Graph, structures: Sequence[Structure]) -> Graph:
-    """The graph with those candidates alone that some structure chose, on the edges that take one
-    at a time."""
+    """The graph with those candidates alone that some structure chose, on the edges
+    that take one at a time."""
     wanted = lambda e: set(chain.from_iterable(names(s.get(e, graph.candidates[e]))
                                                for s in structures))
     used = {e: wanted(e) for e, v in graph.variables.items() if v.exclusive}
@@ -28,17 +28,19 @@ def narrowed(graph: Graph, structures: Sequence[Structure]) -> Graph:
                            for e, kept in used.items()})
 
 # %% ../../nbs/model/09_reach.ipynb #7f8c99ce
-def _left(graph: Graph, structure: Structure) -> tuple[dict[str, tuple[str, ...]], dict, dict]:
-    """The candidates that bring something by edge, and how far each vertex is fed and leads (0 or
-    1)."""
-    on = {e.name: tuple(filter(candidate_brings, names(structure.get(e.name, e.candidates))))
+def _left(graph: Graph, structure: Structure) -> tuple[dict[str, tuple[str, ...]], dict,
+                                                       dict]:
+    """The candidates that bring something by edge, and how far each vertex is fed and
+    leads (0 or 1)."""
+    on = {e.name: tuple(filter(
+        candidate_brings, names(structure.get(e.name, e.candidates))))
           for e in graph.edges}
     return on, *ways(graph, {e: int(bool(cs)) for e, cs in on.items()})
 
 # %% ../../nbs/model/09_reach.ipynb #ce5501f0
 def connected(graph: Graph, structure: Structure) -> bool:
-    """Whether the input reaches the output: some path between them has no edge that is `zero` or
-    empty."""
+    """Whether the input reaches the output: some path between them has no edge that is
+    `zero` or empty."""
     _, fed, _ = _left(graph, structure)
     return bool(fed[graph.vertices[-1].name])
 
@@ -50,8 +52,8 @@ def simplest(graph: Graph, structures: list[Structure]) -> Structure:
 
 # %% ../../nbs/model/09_reach.ipynb #97a6c26a
 def live(graph: Graph, structure: Structure) -> set[str]:
-    """The vertices that lie on some way from the input to the output along edges that bring
-    something."""
+    """The vertices that lie on some way from the input to the output along edges that
+    bring something."""
     _, fed, leads = _left(graph, structure)
     return {v.name for v in graph.vertices if fed[v.name] and leads[v.name]}
 
@@ -65,15 +67,18 @@ def _simplest(graph: Graph, edge: Edge, nonzero: bool) -> str:
 
 
 def _least(graph: Graph, edge: Edge) -> Choice:
-    "The simplest choice of an edge: its simplest candidate, or nothing where nothing can be taken."
+    """The simplest choice of an edge: its simplest candidate, or nothing where nothing
+    can be taken."""
     v = graph.variables[edge.name]
-    return _simplest(graph, edge, False) if v.exclusive else v.harden(torch.zeros(v.size))
+    return _simplest(graph, edge, False) if v.exclusive else v.harden(
+        torch.zeros(v.size))
 
 # %% ../../nbs/model/09_reach.ipynb #56d688e0
 def canonical(graph: Graph, structure: Structure) -> Structure:
     "The same function with the simplest choice on every edge that has no part in it."
     on = live(graph, structure)
-    idle = [e for e in graph.edges if e.name in graph.variables and not {e.source, e.target} <= on]
+    idle = [e for e in graph.edges if e.name in graph.variables
+            and not {e.source, e.target} <= on]
     return {**structure, **{e.name: _least(graph, e) for e in idle}}
 
 # %% ../../nbs/model/09_reach.ipynb #21f8fefe
@@ -93,7 +98,8 @@ def _ears(graph: Graph, ends: set[str]) -> Iterator[list[Edge]]:
 
 # %% ../../nbs/model/09_reach.ipynb #6a22101c
 def _options(variable: Variable, now: Choice, single: bool) -> list[Choice]:
-    """What an edge may take in a step: any candidate, or one more or one less of a subset;
+    """What an edge may take in a step: any candidate, or one more or one less of a
+    subset;
     `single`: one by itself."""
     if isinstance(variable, Widths) and not single:
         return variable.neighbours(now)
@@ -110,12 +116,13 @@ def _opened(graph: Graph, way: list[Edge]) -> dict[str, Choice]:
     free = [e for e in way if e.name in graph.variables
             and any(map(candidate_brings, e.candidates))]
     own = lambda e: graph.variables[e.name]
-    return {e.name: own(e).harden(own(e).encode(_simplest(graph, e, True))) for e in free}
+    return {e.name: own(e).harden(own(e).encode(_simplest(graph, e, True)))
+            for e in free}
 
 # %% ../../nbs/model/09_reach.ipynb #6c981a3d
 def neighbours(graph: Graph, structure: Structure) -> list[Structure]:
-    """Connected structures, fewest weights first, that differ by one edge or one ear; of the empty
-    one, single ways."""
+    """Connected structures, fewest weights first, that differ by one edge or one ear;
+    of the empty one, single ways."""
     now = canonical(graph, structure)
     ends = live(graph, now) | {graph.vertices[0].name, graph.vertices[-1].name}
     found = {}
@@ -123,7 +130,8 @@ def neighbours(graph: Graph, structure: Structure) -> list[Structure]:
         base = {**now, **_opened(graph, way)}
         for e in way:
             variable = graph.variables.get(e.name)
-            for one in _options(variable, base[e.name], len(way) > 1) if variable else ():
+            for one in _options(variable, base[e.name], len(way)
+                                > 1) if variable else ():
                 s = canonical(graph, {**base, e.name: one})
                 if s != now and connected(graph, s):
                     found.setdefault(tuple(s.items()), s)
@@ -131,8 +139,8 @@ def neighbours(graph: Graph, structure: Structure) -> list[Structure]:
 
 # %% ../../nbs/model/09_reach.ipynb #9e965d8a
 def network_of(graph: Graph, structure: Structure) -> tuple[tuple[str, str], ...]:
-    """The (edge, candidate) pairs that the output depends on; structures with equal ones are the
-    same network."""
+    """The (edge, candidate) pairs that the output depends on; structures with equal
+    ones are the same network."""
     on, _, leads = _left(graph, structure)
     pairs = ([(e.name, c) for c in on[e.name]] for e in graph.edges if leads[e.target])
     return tuple(sorted(chain.from_iterable(pairs)))

@@ -19,9 +19,10 @@ from bstruct.structure.variable import Choice, Point, Structure, Variable
 
 # %% ../../nbs/model/04_structure.ipynb #3a689cf8
 def encode(graph: Graph, choice: Mapping[str, Choice] | Sequence[Structure],
-           dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> Point:
-    """The vertices named by one choice (edge -> candidate, on the cube a tuple), or by a sequence
-    of them as a batch."""
+           dtype: torch.dtype = torch.float32,
+           device: torch.device | str | None = None) -> Point:
+    """The vertices named by one choice (edge -> candidate, on the cube a tuple), or by
+    a sequence of them as a batch."""
     if isinstance(choice, Mapping):
         return {e: v.encode(_chosen(v, choice)).to(device, dtype)
                 for e, v in graph.variables.items()}
@@ -33,7 +34,8 @@ def _chosen(variable: Variable, choice: Mapping[str, Choice]) -> Choice:
     edge = variable.name
     if edge not in choice:
         listed = ", ".join(variable.candidates)
-        raise ValueError(f"the structure does not choose on edge {edge}; take of {listed}")
+        raise ValueError(f"the structure does not choose on edge {edge}; take of "
+                         f"{listed}")
     return choice[edge]
 
 
@@ -46,51 +48,59 @@ def _rows(variable: Variable, choices: list[Choice]) -> Tensor:
 
 # %% ../../nbs/model/04_structure.ipynb #f71215bf
 def harden(graph: Graph, structure: Point) -> Point:
-    """The nearest vertex: on the simplex the largest weight of an edge (first of equals), on the
-    cube all above 1/2."""
-    return {edge: graph.variables[edge].nearest(gamma) for edge, gamma in structure.items()}
+    """The nearest vertex: on the simplex the largest weight of an edge (first of
+    equals), on the cube all above 1/2."""
+    return {edge: graph.variables[edge].nearest(gamma)
+            for edge, gamma in structure.items()}
 
 
 def decode(graph: Graph, structure: Point) -> Any:
-    """The names of the nearest vertex: edge to candidate, on the cube to a tuple; a list of them
-    for a batch."""
+    """The names of the nearest vertex: edge to candidate, on the cube to a tuple; a
+    list of them for a batch."""
     first = next(iter(structure.values()), torch.ones(1))
     if first.ndim > 1:
-        return [decode(graph, {e: g[b] for e, g in structure.items()}) for b in range(len(first))]
-    return {e: graph.variables[e].harden(g) for e, g in structure.items() if e in graph.variables}
+        return [decode(graph, {e: g[b] for e, g in structure.items()})
+                for b in range(len(first))]
+    return {e: graph.variables[e].harden(g) for e, g in structure.items()
+            if e in graph.variables}
 
 # %% ../../nbs/model/04_structure.ipynb #e13f4a10
 def relax(graph: Graph, logits: Point, temperature: float = 1.0) -> Point:
-    """Logits [..., K] to the interior of the domain: softmax(logits / temperature), on the cube
-    the logistic function."""
+    """Logits [..., K] to the interior of the domain: softmax(logits / temperature), on
+    the cube the logistic function."""
     if not temperature > 0:
-        raise ValueError(f"temperature {temperature} is not positive; take a number above 0")
-    silent = {edge: v.new_zeros(graph.variables[edge].noise_shape) for edge, v in logits.items()}
-    return law.sample(graph.variables, {edge: {"logits": v} for edge, v in logits.items()}, silent,
+        raise ValueError(f"temperature {temperature} is not positive; take a "
+                         "number above 0")
+    silent = {edge: v.new_zeros(graph.variables[edge].noise_shape)
+              for edge, v in logits.items()}
+    return law.sample(graph.variables, {
+        edge: {"logits": v} for edge, v in logits.items()}, silent,
                       temperature)
 
 # %% ../../nbs/model/04_structure.ipynb #5e1704bc
-def check(graph: Graph, structure: Point, hard: bool = False, tolerance: float = 1e-4) -> None:
-    """ValueError unless every edge with a choice has weights [..., K] in its variable's domain
-    (with `hard`, a vertex)."""
+def check(graph: Graph, structure: Point, hard: bool = False,
+          tolerance: float = 1e-4) -> None:
+    """ValueError unless every edge with a choice has weights [..., K] in its variable's
+    domain (with `hard`, a vertex)."""
     if strangers := structure.keys() - graph.choices.keys():
         raise unknown("edge in the structure", min(strangers), graph.choices)
     for edge, variable in graph.variables.items():
         if edge not in structure:
-            raise ValueError(f"the structure has no weights for edge {edge}; give {variable.size}, "
+            raise ValueError(f"the structure has no weights for edge {edge}; give "
+                             f"{variable.size}, "
                              "one a candidate")
         gamma = structure[edge]
         if gamma.shape[-1:] != (variable.size,):
-            raise ValueError(f"edge {edge}: weights of shape {tuple(gamma.shape)}; the last axis "
-                             f"must be {variable.size}")
+            raise ValueError(f"edge {edge}: weights of shape {tuple(gamma.shape)}; the "
+                             f"last axis must be {variable.size}")
         if said := variable.fault(gamma, hard, tolerance):
             raise ValueError(f"edge {edge} {said}")
 
 # %% ../../nbs/model/04_structure.ipynb #bf3fc276
-def sample(graph: Graph, generator: Generator, batch: tuple[int, ...] = (), hard: bool = False,
-           dtype: torch.dtype = torch.float32) -> Point:
-    """Uniform draws from the interior of the domain, or with `hard` from its vertices: edge to
-    [*batch, K]."""
+def sample(graph: Graph, generator: Generator, batch: tuple[int, ...] = (),
+           hard: bool = False, dtype: torch.dtype = torch.float32) -> Point:
+    """Uniform draws from the interior of the domain, or with `hard` from its vertices:
+    edge to [*batch, K]."""
     draws = {}
     for edge, variable in graph.variables.items():
         u = torch.rand(*batch, variable.size, generator=generator, dtype=torch.float64,

@@ -26,8 +26,8 @@ Tensors = Mapping[str, Tensor]
 # %% ../../nbs/model/05_supernet.ipynb #d270e1a3
 @dataclass(frozen=True)
 class Group:
-    """Candidates of one edge with the same weights, `shared` or one each; `positions` are their
-    places on the edge."""
+    """Candidates of one edge with the same weights, `shared` or one each; `positions`
+    are their places on the edge."""
 
     prefix: str
     positions: tuple[int, ...]
@@ -44,24 +44,26 @@ class Group:
     def parts(self) -> list[list[int]]:
         "The rows of the group, by activation."
         acts = [c.activation for c in self.members]
-        return [[r for r, a in enumerate(acts) if a == act] for act in dict.fromkeys(acts)]
+        return [[r for r, a in enumerate(acts) if a == act]
+                for act in dict.fromkeys(acts)]
 
 
 def _groups(graph: Graph, edge: Edge, share: bool) -> list[Group]:
     found, (i, o), variable = {}, graph.shapes(edge), graph.variables.get(edge.name)
-    shared = share and (len(edge.candidates) == 1 or (variable is not None and variable.exclusive))
+    shared = share and (len(edge.candidates) == 1
+                        or (variable is not None and variable.exclusive))
     for k, name in enumerate(edge.candidates):
         if (c := candidate(name)).apply is not None:
             found.setdefault(c.group, []).append((k, c))
-    return [Group(f"{edge.name}/{key}/", tuple(k for k, _ in ms), tuple(c for _, c in ms),
-                  ms[0][1].weights(i, o), o,
+    return [Group(f"{edge.name}/{key}/", tuple(k for k, _ in ms),
+                  tuple(c for _, c in ms), ms[0][1].weights(i, o), o,
                    shared) for key, ms in found.items()]
 
 # %% ../../nbs/model/05_supernet.ipynb #4a6b331d
 def _coefficient(g: Group, row: int, gamma: tuple[Tensor, ...] | None,
                  like: Tensor) -> Tensor | None:
-    """gamma_l, times 1 for the units within the width and 0 for the others; None if there is
-    nothing to multiply."""
+    """gamma_l, times 1 for the units within the width and 0 for the others; None if
+    there is nothing to multiply."""
     c, width = None if gamma is None else gamma[g.positions[row]], g.members[row].width
     if width is None:
         return c
@@ -72,7 +74,8 @@ def _coefficient(g: Group, row: int, gamma: tuple[Tensor, ...] | None,
 
 def _terms(g: Group, gamma: tuple[Tensor, ...] | None, z: Tensor | tuple[Tensor, ...],
            together: bool) -> list[Tensor]:
-    "The terms gamma_l live_l a(z_l); z: [n, *out] for all rows `together`, or one for each row."
+    """The terms gamma_l live_l a(z_l); z: [n, *out] for all rows `together`, or one
+    for each row."""
     terms = []
     for rows in g.parts() if together else [[r] for r in range(len(g.members))]:
         first = rows[0]
@@ -85,16 +88,18 @@ def _terms(g: Group, gamma: tuple[Tensor, ...] | None, z: Tensor | tuple[Tensor,
 class Supernet:
     """The function f(x; weights, structure) of a graph: `net(weights, structure, x)`.
 
-    weights: {name: [*weight_shapes[name]]}; structure: {edge: gamma [K]} for every edge with a
-    choice; x: [n, *inputs], or flat [n, features]; result [n, *outputs]. Pure: works under
-    torch.func.vmap and grad of all three.
-    `share`: candidates of one group on an edge have one weight tensor where an edge takes one of
-    them at a time.
-    `groups`: edge to its candidates with weights in common; `tensors`: name of a weight to its
-    group and its `Weight`;
-    `shared`: name to whether it is shared; `incoming`: vertex to its edges, in topological order.
+    weights: {name: [*weight_shapes[name]]}; structure: {edge: gamma [K]} for every edge
+    with a choice; x: [n, *inputs], or flat [n, features]; result [n, *outputs]. Pure:
+    works under torch.func.vmap and grad of all three.
+    `share`: candidates of one group on an edge have one weight tensor where an edge
+    takes one of them at a time.
+    `groups`: edge to its candidates with weights in common; `tensors`: name of a weight
+    to its group and its `Weight`;
+    `shared`: name to whether it is shared; `incoming`: vertex to its edges, in
+    topological order.
     """
-    usage: ClassVar[Callable[..., dict[str, Tensor]]]  # written on the page of the usage of weights
+    # written on the page of the usage of weights
+    usage: ClassVar[Callable[..., dict[str, Tensor]]]
 
     def __init__(self, graph: Graph, share: bool = False):
         self.graph, self.share, self.candidates = graph, share, graph.candidates
@@ -102,10 +107,12 @@ class Supernet:
         self.incoming = {name: graph.incoming(name) for name in graph.order()}
         self.tensors = {}
         for group in chain.from_iterable(self.groups.values()):
-            self.tensors |= {group.prefix + name: (group, w) for name, w in group.weights.items()}
+            self.tensors |= {group.prefix + name: (group, w)
+                             for name, w in group.weights.items()}
         lead = lambda g: () if g.shared else (len(g.members),)
         self.shared = {name: g.shared for name, (g, _) in self.tensors.items()}
-        self.weight_shapes = {name: lead(g) + w.shape for name, (g, w) in self.tensors.items()}
+        self.weight_shapes = {name: lead(g) + w.shape for name, (
+            g, w) in self.tensors.items()}
         self.fan_in = {name: w.fan_in for name, (_, w) in self.tensors.items()}
 
     def __reduce__(self):
@@ -114,10 +121,10 @@ class Supernet:
     def init(self, generator: Generator, batch: tuple[int, ...] = (),
              dtype: torch.dtype = torch.float32,
              device: torch.device | str | None = None) -> dict[str, Tensor]:
-        """Random weights N(0, gain^2 / fan_in), biases zero, with leading axes `batch`; drawn on
-        the generator's device."""
-        start = lambda name, g, w: _start(g, w, (*batch, *self.weight_shapes[name]), generator,
-                                          dtype)
+        """Random weights N(0, gain^2 / fan_in), biases zero, with leading axes `batch`;
+        drawn on the generator's device."""
+        start = lambda name, g, w: _start(g, w, (*batch, *self.weight_shapes[name]),
+                                          generator, dtype)
         return {name: start(name, *gw).to(device or generator.device)
                 for name, gw in self.tensors.items()}
 
@@ -126,16 +133,20 @@ class Supernet:
         return _forward(self, weights, structure, x)
 
     def individual(self, weights: Mapping[str, Tensor],
-                   choice: Mapping[str, Choice]) -> tuple["Supernet", dict[str, Tensor]]:
-        """The supernet of `graph.restrict(choice)` and its part of the weights (any leading batch
-        axes)."""
+                   choice: Mapping[str, Choice]) -> tuple["Supernet",
+                                                          dict[str, Tensor]]:
+        """The supernet of `graph.restrict(choice)` and its part of the weights (any
+        leading batch axes)."""
         return _individual(self, weights, choice)
 
 # %% ../../nbs/model/05_supernet.ipynb #7dd76483
-def _start(g: Group, w: Weight, shape: Shape, generator: Generator, dtype: torch.dtype) -> Tensor:
-    gains = torch.tensor([c.gain for c in g.members], device=generator.device, dtype=dtype)
+def _start(g: Group, w: Weight, shape: Shape, generator: Generator,
+           dtype: torch.dtype) -> Tensor:
+    gains = torch.tensor([c.gain for c in g.members], device=generator.device,
+                         dtype=dtype)
     gains = gains.mean() if g.shared else gains.reshape(-1, *(1 for _ in w.shape))
-    noise = torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
+    noise = torch.randn(shape, generator=generator, device=generator.device,
+                        dtype=dtype)
     return noise * gains * (w.gain / sqrt(w.fan_in))
 
 
@@ -144,7 +155,8 @@ def gammas(net: Supernet, edge: Edge, structure: Tensors) -> tuple[Tensor, ...] 
     if edge.name not in structure:
         if edge.name not in net.graph.variables:
             return None
-        raise ValueError(f"the structure has no weights for edge {edge.name}; give {k}, one a "
+        raise ValueError(f"the structure has no weights for edge {edge.name}; give "
+                         f"{k}, one a "
                          "candidate")
     if structure[edge.name].shape != (k,):
         raise ValueError(f"edge {edge.name} has weights of shape "
@@ -179,8 +191,8 @@ def _outputs(g: Group, w: dict[str, Tensor], x: Tensor,
 def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> Tensor:
     first, n = net.graph.vertices[0], x.shape[0]
     if (features := prod(x.shape[1:])) != prod(first.shape):
-        raise ValueError(f"the input has {features} features, vertex {first.name!r} has shape "
-                         f"{first.shape}; "
+        raise ValueError(f"the input has {features} features, vertex {first.name!r} "
+                         f"has shape {first.shape}; "
                          "build the graph for this input")
     values = {first.name: x.reshape(n, *first.shape)}
     for name, edges in net.incoming.items():
@@ -190,7 +202,8 @@ def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> 
         vertex = net.graph.vertex(name)
         if vertex.aggregation == "concat":
             zeros = lambda e: x.new_zeros(n, *net.graph.shapes(e)[1])
-            values[name] = torch.cat([zeros(e) if p is None else p for e, p in zip(edges, parts)],
+            values[name] = torch.cat(
+                [zeros(e) if p is None else p for e, p in zip(edges, parts)],
                                      1)
         else:
             brought = [p for p in parts if p is not None]
@@ -208,14 +221,16 @@ def _individual(net: Supernet, weights: Mapping[str, Tensor],
             big, own = (n.tensors[name][0].members for n in (net, small))
             rows = [i for i, c in enumerate(big) if c.name in {k.name for k in own}]
             axis = cut[name].ndim - len(net.weight_shapes[name])
-            cut[name] = cut[name].index_select(axis, torch.tensor(rows, device=cut[name].device))
+            cut[name] = cut[name].index_select(
+                axis, torch.tensor(rows, device=cut[name].device))
             cut[name] = cut[name].squeeze(axis) if small.shared[name] else cut[name]
         cut[name] = _corner(cut[name], small.weight_shapes[name])
     return small, cut
 
 
 def _corner(weight: Tensor, shape: Shape) -> Tensor:
-    "The first entries along each of the last axes: those of the units that a shrunk vertex kept."
+    """The first entries along each of the last axes: those of the units that a shrunk
+    vertex kept."""
     for axis, size in enumerate(reversed(shape), 1):
         weight = weight.narrow(-axis, 0, size) if weight.shape[-axis] > size else weight
     return weight

@@ -37,7 +37,8 @@ def _sum(parts: list[Tensor], like: Tensor) -> Tensor:
     return sum(parts, torch.zeros_like(like)).clamp(max=1.0)
 
 
-def _fed(graph: Graph, gamma: dict[str, tuple[Tensor, ...]], one: Tensor) -> dict[str, Tensor]:
+def _fed(graph: Graph, gamma: dict[str, tuple[Tensor, ...]],
+         one: Tensor) -> dict[str, Tensor]:
     "How far each unit (first axis) of each vertex may differ from zero."
     first, *rest = graph.order()
     fed = {first: one.expand(graph.vertex(first).shape[0])}
@@ -48,7 +49,8 @@ def _fed(graph: Graph, gamma: dict[str, tuple[Tensor, ...]], one: Tensor) -> dic
             terms = [g * _feeds(candidate(c), fed[e.source], units)
                      for g, c in zip(gamma[e.name], e.candidates)]
             parts.append(_sum(terms, terms[0]))
-        fed[name] = torch.cat(parts) if graph.vertex(name).aggregation == "concat" else _sum(
+        fed[name] = torch.cat(parts) if graph.vertex(
+            name).aggregation == "concat" else _sum(
             parts, parts[0])
     return fed
 
@@ -75,19 +77,21 @@ def _of_edge(net: Supernet, e: Edge, gamma: tuple[Tensor, ...], fed: Tensor,
         c = candidate(name)
         for part, w in c.weights(i, o).items() if c.apply else ():
             rows = used.setdefault(f"{e.name}/{c.group}/{part}", [])
-            rows.append((gamma[k] * leads * _reads(w, i, fed) * _writes(c, o, fed)).expand(w.shape))
+            rows.append((gamma[k] * leads * _reads(w, i, fed)
+                         * _writes(c, o, fed)).expand(w.shape))
     return {name: _sum(rows, rows[0]) if net.shared[name] else torch.stack(rows)
             for name, rows in used.items()}
 
 # %% ../../nbs/model/06_usage.ipynb #cef4dab8
 @patch
 def usage(net: Supernet, structure: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """How far each weight is used, in [0, 1], shaped like the weights; exact at vertices. Works
-    under torch.func.vmap."""
+    """How far each weight is used, in [0, 1], shaped like the weights; exact at
+    vertices. Works under torch.func.vmap."""
     one = next(iter(structure.values()), torch.ones(1)).new_ones(())
     gamma = {e.name: gammas(net, e, structure) or (one,) * len(e.candidates)
              for e in net.graph.edges}
-    passes = {e.name: _sum([g for g, c in zip(gamma[e.name], e.candidates) if candidate(c).apply],
+    passes = {e.name: _sum([g for g, c in zip(gamma[e.name], e.candidates)
+                            if candidate(c).apply],
                            one)
               for e in net.graph.edges}
     fed, (_, leads) = _fed(net.graph, gamma, one), ways(net.graph, passes)
@@ -117,7 +121,8 @@ def candidate_brings(name: str) -> bool:
 def _nothing_from_nothing(name: str) -> bool:
     "Whether units that are not fed stay so."
     c = candidate(name)
-    return (c.group == "identity" or c.unit is not None) and not c.activate(torch.zeros(()))
+    return (c.group == "identity" or c.unit is not None) and not c.activate(
+        torch.zeros(()))
 
 
 def _units(name: str, i: Shape, o: Shape, source: tuple[bool, ...]) -> tuple[bool, ...]:
@@ -126,11 +131,13 @@ def _units(name: str, i: Shape, o: Shape, source: tuple[bool, ...]) -> tuple[boo
     if c.apply is None:
         return (False,) * o[0]
     if _nothing_from_nothing(name):
-        return source if c.unit is None else tuple(k == c.unit and s for k, s in enumerate(source))
+        return source if c.unit is None else tuple(
+            k == c.unit and s for k, s in enumerate(source))
     return tuple(k < (c.width or o[0]) for k in range(o[0]))
 
 
-def _entries(c: Candidate, w: Weight, i: Shape, o: Shape, source: tuple[bool, ...]) -> int:
+def _entries(c: Candidate, w: Weight, i: Shape, o: Shape,
+             source: tuple[bool, ...]) -> int:
     "How many entries of a weight read fed units and write within the width."
     axes, last = list(w.shape), len(w.shape) - 1
     if w.reads is not None:
@@ -142,10 +149,11 @@ def _entries(c: Candidate, w: Weight, i: Shape, o: Shape, source: tuple[bool, ..
 # %% ../../nbs/model/06_usage.ipynb #9eaf2de7
 @patch
 def parameters(graph: Graph, choice: Mapping[str, Choice]) -> int:
-    """How many weights the output depends on; choice: edge to candidate, on the cube to a tuple of
-    candidates."""
+    """How many weights the output depends on; choice: edge to candidate, on the cube to
+    a tuple of candidates."""
     on = taken(graph, choice)
-    passes = {e: int(any(candidate_brings(c) for c in names)) for e, names in on.items()}
+    passes = {e: int(any(candidate_brings(c) for c in names))
+              for e, names in on.items()}
     (_, leads), total = ways(graph, passes), 0
     fed = {graph.vertices[0].name: (True,) * graph.vertices[0].shape[0]}
     for vertex, edges in graph.wired[1:]:
@@ -154,7 +162,8 @@ def parameters(graph: Graph, choice: Mapping[str, Choice]) -> int:
             found = [_units(c, i, o, fed[e.source]) for c in on[e.name]]
             parts.append(tuple(map(any, zip(*found))) if found else (False,) * o[0])
             if leads[e.target]:
-                for c, ws in (weights_of(c, i, o) for c in on[e.name] if candidate_brings(c)):
+                for c, ws in (weights_of(c, i, o) for c in on[e.name]
+                              if candidate_brings(c)):
                     total += sum(_entries(c, w, i, o, fed[e.source]) for w in ws)
         joined = graph.vertex(vertex).aggregation == "concat"
         fed[vertex] = sum(parts, ()) if joined else tuple(map(any, zip(*parts)))

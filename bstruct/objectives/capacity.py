@@ -25,8 +25,9 @@ Tensors = Mapping[str, Tensor]
 class CapacityRows:
     """Rows x [N, d] and y [N], and how capacities look at them.
 
-    `scale`: prior deviation of outgoing weights; `steps`, `rate`: of the descent that `after` and
-    `speed` watch; `blocks`: ends of the blocks that `prequential` predicts, as shares of the rows.
+    `scale`: prior deviation of outgoing weights; `steps`, `rate`: of the descent that
+    `after` and `speed` watch; `blocks`: ends of the blocks that `prequential` predicts,
+    as shares of the rows.
     """
 
     x: Float[Tensor, "N d"]
@@ -38,9 +39,10 @@ class CapacityRows:
     blocks: tuple[float, ...] = (0.5, 0.75, 1.0)
 
 
-def graded_features(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> Float[Tensor, "N H1"]:
-    """[1, scale · grade_k · tanh(x A_k + b_k)], the grades those of a soft interval that ends at
-    gamma."""
+def graded_features(rows: CapacityRows, theta: Tensors,
+                    hyper: Tensors) -> Float[Tensor, "N H1"]:
+    """[1, scale · grade_k · tanh(x A_k + b_k)], the grades those of a soft interval
+    that ends at gamma."""
     k = torch.arange(theta["b"].shape[-1]).to(hyper["gamma"])
     soft = lambda t: -logsigmoid(-rows.sharpness * t) / rows.sharpness
     grade = soft(hyper["gamma"] - k) - soft(hyper["gamma"] - k - 1)
@@ -48,7 +50,8 @@ def graded_features(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> Float
     return torch.cat([torch.ones_like(h[:, :1]), rows.scale * grade * h], 1)
 
 
-CAPACITIES: Registry[Callable[[CapacityRows, Tensors, Tensors], Tensor]] = Registry("capacity")
+CAPACITIES: Registry[Callable[[CapacityRows, Tensors, Tensors], Tensor]] = Registry(
+    "capacity")
 
 # %% ../../nbs/objectives/09_capacity.ipynb #d9786a1b
 def _log_normal(residual: Tensor, log_noise: Tensor) -> Tensor:
@@ -68,7 +71,8 @@ def _trained(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> list[Tensor]
     "The immediate loss after each of the steps."
     weights, found = dict(theta), []
     for _ in range(rows.steps):
-        slope = torch.func.grad(lambda w: immediate(rows, w, hyper) / len(rows.y))(weights)
+        slope = torch.func.grad(lambda w: immediate(rows, w, hyper)
+                                / len(rows.y))(weights)
         weights = {k: w - rows.rate * slope[k] for k, w in weights.items()}
         found.append(immediate(rows, weights, hyper))
     return found
@@ -90,7 +94,8 @@ def speed(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> Float[Tensor, "
     return torch.stack(_trained(rows, theta, hyper)).mean()
 
 
-def integrated_capacity(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> Float[Tensor, ""]:
+def integrated_capacity(rows: CapacityRows, theta: Tensors,
+                        hyper: Tensors) -> Float[Tensor, ""]:
     "-ln p(y | A, b) in nats, outgoing weights integrated under N(0, I)."
     F, log_noise = graded_features(rows, theta, hyper), hyper["log_noise"]
     L = _factor(F, log_noise)
@@ -99,16 +104,18 @@ def integrated_capacity(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> F
     return -_log_normal(rows.y, log_noise) - fit + L.diagonal().log().sum()
 
 # %% ../../nbs/objectives/09_capacity.ipynb #997cfd0c
-def elbo_capacity(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> Float[Tensor, ""]:
+def elbo_capacity(rows: CapacityRows, theta: Tensors,
+                  hyper: Tensors) -> Float[Tensor, ""]:
     "Minus the best mean-field bound of ln p(y | A, b), in nats."
     L = _factor(graded_features(rows, theta, hyper), hyper["log_noise"])
     gap = 0.5 * L.square().sum(-1).log().sum() - L.diagonal().log().sum()
     return integrated_capacity(rows, theta, hyper) + gap
 
 
-def prequential_capacity(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> Float[Tensor, ""]:
-    """Minus the log density, in nats, of each block of rows at the outgoing weights learnt before
-    it."""
+def prequential_capacity(rows: CapacityRows, theta: Tensors,
+                         hyper: Tensors) -> Float[Tensor, ""]:
+    """Minus the log density, in nats, of each block of rows at the outgoing weights
+    learnt before it."""
     F, log_noise, total = (
         graded_features(rows, theta, hyper),
         hyper["log_noise"],
@@ -117,7 +124,8 @@ def prequential_capacity(rows: CapacityRows, theta: Tensors, hyper: Tensors) -> 
     ends = [int(share * len(rows.y)) for share in rows.blocks]
     for a, b in zip(ends, ends[1:]):
         L = _factor(F[:a], log_noise)
-        w = torch.cholesky_solve((F[:a].mT @ rows.y[:a])[:, None], L) * (-2 * log_noise).exp()
+        w = torch.cholesky_solve((F[:a].mT @ rows.y[:a])[:, None],
+                                 L) * (-2 * log_noise).exp()
         total = total - _log_normal(rows.y[a:b] - F[a:b] @ w[:, 0], log_noise)
     return total
 

@@ -16,12 +16,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #efe62972
-Value = float | int | Tensor | tuple  # a number, a tensor [*batch], or a pair (first, last) of them
+# a number, a tensor [*batch], or a pair (first, last) of them
+Value = float | int | Tensor | tuple
 
 
 def scheduled(value: Value, progress: float) -> float | int | Tensor:
-    """The value at `progress` in [0, 1]: of a pair (first, last) geometrically, on a line where
-    one is not positive."""
+    """The value at `progress` in [0, 1]: of a pair (first, last) geometrically, on a
+    line where one is not positive."""
     if not isinstance(value, tuple):
         return value
     first, last = value
@@ -32,12 +33,12 @@ def scheduled(value: Value, progress: float) -> float | int | Tensor:
 # %% ../../nbs/objectives/03_coefficients.ipynb #fdce01f2
 @dataclass(frozen=True)
 class Coefficients:
-    """Weights of the terms of the inner (`c_reg`) and the outer objective (the others), each a
-    `Value`.
+    """Weights of the terms of the inner (`c_reg`) and the outer objective (the others),
+    each a `Value`.
 
-    `c_comb` > 0 repels from the known structures, < 0 attracts; the others are at least 0.
-    ValueError for a number that is not; tensors are taken as they are, since under vmap they cannot
-    be asked.
+    `c_comb` > 0 repels from the known structures, < 0 attracts; the others are at least
+    0. ValueError for a number that is not; tensors are taken as they are, since under
+    vmap they cannot be asked.
     """
     c_reg: Value = 1.0
     c_train: Value = 1.0
@@ -54,15 +55,17 @@ class Coefficients:
                     raise ValueError(f"{name} is {value}, must be {limit}")
 
     def at(self, progress: float, ramp: float = 1.0) -> "Coefficients":
-        "Those at `progress` in [0, 1] of a run, with the weights of both KL terms times `ramp`."
-        c_reg, c_prior = (ramp * scheduled(v, progress) for v in (self.c_reg, self.c_prior))
+        """Those at `progress` in [0, 1] of a run, with the weights of both KL terms
+        times `ramp`."""
+        c_reg, c_prior = (ramp * scheduled(v, progress)
+                          for v in (self.c_reg, self.c_prior))
         return Coefficients(c_reg, scheduled(self.c_train, progress), c_prior,
                             scheduled(self.c_comb, progress))
 
     @property
     def single_level(self) -> bool:
-        """Whether one objective serves for both levels, all along: c_prior = c_train·c_reg with
-        c_train > 0, c_comb = 0."""
+        """Whether one objective serves for both levels, all along: c_prior =
+        c_train·c_reg with c_train > 0, c_comb = 0."""
         return all(map(_on_the_line, (
             self.at(progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0))))
 
@@ -76,10 +79,11 @@ def _on_the_line(c: Coefficients) -> bool:
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #3783feee
 def scale_minibatch(
-    log_likelihoods: Float[Tensor, "..."], size: int | Tensor, dim: int | tuple[int, ...] = -1
+    log_likelihoods: Float[Tensor, "..."], size: int | Tensor,
+                    dim: int | tuple[int, ...] = -1
 ) -> Float[Tensor, "..."]:
-    """Estimate in nats of the log-likelihood of all `size` examples from samples of a minibatch on
-    the axes `dim`."""
+    """Estimate in nats of the log-likelihood of all `size` examples from samples of a
+    minibatch on the axes `dim`."""
     return size * log_likelihoods.mean(dim)
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #b57c5864
@@ -87,18 +91,19 @@ def divergence(
     weights: Float[Tensor, "..."], structure: Float[Tensor, "*batch"] | float | int,
                samples: int | None = None
 ) -> Float[Tensor, "*batch"]:
-    """KL(q‖p) in nats from that of the weights, averaged over the axis `samples` if there is one,
-    and of the structure."""
+    """KL(q‖p) in nats from that of the weights, averaged over the axis `samples` if
+    there is one, and of the structure."""
     return (weights if samples is None else weights.mean(samples)) + structure
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #30eef977
 def log_hyperprior(
     log_precision: dict[str, Tensor], shape: float | int, rate: float | int
 ) -> Float[Tensor, ""]:
-    """ln of the inverse gamma density of the variances exp(-log_precision), in nats, summed over
-    all entries."""
+    """ln of the inverse gamma density of the variances exp(-log_precision), in nats,
+    summed over all entries."""
     constant = shape * math.log(rate) - math.lgamma(shape)
-    terms = [(constant + (shape + 1) * a - rate * a.exp()).sum() for a in log_precision.values()]
+    terms = [(constant + (shape + 1) * a - rate * a.exp()).sum()
+             for a in log_precision.values()]
     return cast(Tensor, sum(terms))
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #321496b5
@@ -107,8 +112,8 @@ def inner_objective(
                     coefficients: Coefficients,
     rows: Tensor | int = 1,
 ) -> Float[Tensor, "*batch"]:
-    """L in nats: E_q ln p(y|X, W, Γ) - c_reg·KL(q‖p); to be maximised over the posterior. L/rows
-    of a row's likelihood."""
+    """L in nats: E_q ln p(y|X, W, Γ) - c_reg·KL(q‖p); to be maximised over the
+    posterior. L/rows of a row's likelihood."""
     return log_likelihood - cast(Tensor, coefficients.c_reg) * kl / rows
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #efe5ae73
@@ -117,8 +122,10 @@ def outer_objective(
                     coefficients: Coefficients, *,
     repulsion: Tensor | float | int = 0.0, log_hyperprior: Tensor | float | int = 0.0,
 ) -> Float[Tensor, "*batch"]:
-    """Q in nats; to be maximised over the prior. `repulsion` and `log_hyperprior` are the values
-    of those functions."""
+    """Q in nats; to be maximised over the prior. `repulsion` and `log_hyperprior` are
+    the values of those functions."""
     c = coefficients
-    c_train, c_prior, c_comb = (cast(Tensor, v) for v in (c.c_train, c.c_prior, c.c_comb))
-    return c_train * log_likelihood - c_prior * kl + (c_comb * repulsion + log_hyperprior)
+    c_train, c_prior, c_comb = (
+        cast(Tensor, v) for v in (c.c_train, c.c_prior, c.c_comb))
+    return c_train * log_likelihood - c_prior * kl + (
+        c_comb * repulsion + log_hyperprior)

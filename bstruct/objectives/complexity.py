@@ -39,16 +39,17 @@ def parametric_complexity(
 ) -> Float[Tensor, ""]:
     """min over precisions of KL(q‖p) in nats, for a diagonal Gaussian q.
 
-    `grouping`: which weights share a precision. "weight": none; "unit": those along the last axis
-    but one (the inputs of a linear map); "layer": a tensor; "model": all; "prior": as the shapes of
-    `log_precision` say.
+    `grouping`: which weights share a precision. "weight": none; "unit": those along the
+    last axis but one (the inputs of a linear map); "layer": a tensor; "model": all;
+    "prior": as the shapes of `log_precision` say.
     """
     if grouping == "model":
         loc, log_scale = ({"model": torch.cat([v.flatten() for v in d.values()])}
                           for d in (loc, log_scale))
     total = torch.zeros(())
     for name, mu in loc.items():
-        like = log_precision[name] if grouping == "prior" and log_precision is not None else None
+        like = (log_precision[name] if grouping == "prior"
+                and log_precision is not None else None)
         axes = shared_axes(mu.shape, grouping) if like is None else _as_prior(mu, like)
         total = total + kl_diagonal(
             mu, log_scale[name], optimal_log_precision(mu, log_scale[name], axes))
@@ -64,11 +65,13 @@ def _as_prior(loc: Tensor, like: Tensor) -> tuple[int, ...]:
 class CollapseWarning(UserWarning):
     "Every weight has died: the prior's precision ran away."
 
-# the largest signal-to-noise ratio of a dead model; a weight so uncertain carries below 0.005 nats
+# the largest signal-to-noise ratio of a dead model; a weight so uncertain carries below
+# 0.005 nats
 COLLAPSED = 0.1
 
 # %% ../../nbs/objectives/06_complexity.ipynb #3e7f96a8
-def collapsed(posterior: dict[str, dict[str, Tensor]], prior: dict[str, dict[str, Tensor]]) -> bool:
+def collapsed(posterior: dict[str, dict[str, Tensor]],
+              prior: dict[str, dict[str, Tensor]]) -> bool:
     "Whether no weight has |μ|/σ ≥ 0.1; if so, a `CollapseWarning` says what to change."
     loc, log_scale = posterior["loc"], posterior["log_scale"]
     largest = max((signal_to_noise(loc[k], log_scale[k]).max().item() for k in loc
@@ -76,29 +79,32 @@ def collapsed(posterior: dict[str, dict[str, Tensor]], prior: dict[str, dict[str
     if not loc or largest >= COLLAPSED:
         return False
     precision = max(a.max().exp().item() for a in prior["log_precision"].values())
-    warnings.warn(f"all weights have collapsed (largest |μ|/σ is {largest:.2g}, below {COLLAPSED}; "
-                  f"prior precision up to {precision:.2g}): lower c_prior or c_reg, bound the "
-                  "precision or add a hyperprior",
+    warnings.warn(f"all weights have collapsed (largest |μ|/σ is {largest:.2g}, below "
+                  f"{COLLAPSED}; prior precision up to {precision:.2g}): lower c_prior "
+                  "or c_reg, bound the precision or add a hyperprior",
                   CollapseWarning, stacklevel=2)
     return True
 
 # %% ../../nbs/objectives/06_complexity.ipynb #ae57f3c2
 def log_relative_density(loc: Float[Tensor, "*shape"],
                          log_scale: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    "ln ρ = ln q(0) - ln q(μ) of every weight, at most 0; near 0 means that the weight may go."
+    """ln ρ = ln q(0) - ln q(μ) of every weight, at most 0; near 0 means that the
+    weight may go."""
     return -0.5 * signal_to_noise(loc, log_scale).square()
 
 # %% ../../nbs/objectives/06_complexity.ipynb #f5f87fe2
 def vertex_entropy(structure_posterior: dict[str, Tensor]) -> Float[Tensor, ""]:
-    """Entropy in nats of the most plausible vertex, summed over edges: 0 for a decided structure,
-    at most Σ ln K."""
-    return sum((GumbelSoftmax(v).vertex_entropy().sum() for v in structure_posterior.values()),
+    """Entropy in nats of the most plausible vertex, summed over edges: 0 for a decided
+    structure, at most Σ ln K."""
+    return sum((GumbelSoftmax(v).vertex_entropy().sum()
+                for v in structure_posterior.values()),
                torch.zeros(()))
 
 # %% ../../nbs/objectives/06_complexity.ipynb #0b9c5a9e
 def structure_mixing(structure_posterior: dict[str, Tensor],
                      temperature: float | int | Tensor) -> Float[Tensor, ""]:
-    "E[-Σ γ ln γ] in nats, summed over edges: from 0 at small temperatures to Σ ln K at large ones."
+    """E[-Σ γ ln γ] in nats, summed over edges: from 0 at small temperatures to Σ ln K
+    at large ones."""
     edges = (GumbelSoftmax(v, temperature).mixing_entropy().sum()
              for v in structure_posterior.values())
     return sum(edges, torch.zeros(()))
@@ -119,12 +125,14 @@ class Complexity:
     collapsed: bool
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{name} {value:.1f}" for name, value in self.parametric.items())
+        kinds = ", ".join(f"{name} {value:.1f}"
+                          for name, value in self.parametric.items())
         dead = "; collapsed" if self.collapsed else ""
         return (f"weights: KL {self.weight_kl:.1f}, least for a precision by {kinds}; "
                 f"{100 * self.prunable:.0f} % of {self.weights} prunable{dead}\n"
-                f"structure: KL {self.structure_kl:.2f}, vertex entropy {self.vertex_entropy:.2f}, "
-                f"mixing entropy {self.mixing_entropy:.2f} of at most {self.structure_limit:.2f}")
+                f"structure: KL {self.structure_kl:.2f}, vertex entropy "
+                f"{self.vertex_entropy:.2f}, mixing entropy {self.mixing_entropy:.2f} "
+                f"of at most {self.structure_limit:.2f}")
 
 # %% ../../nbs/objectives/06_complexity.ipynb #152f4d28
 @torch.no_grad()
@@ -133,24 +141,29 @@ def complexity(
     structure_posterior: dict[str, Tensor], temperature: float | int | Tensor = 1.0, *,
     structure_kl: Callable[[Tensor, Tensor], Tensor] = kl_equal_temperature,
 ) -> Complexity:
-    """All complexities of one fitted model; a `CollapseWarning` if every weight has died.
+    """All complexities of one fitted model; a `CollapseWarning` if every weight has
+    died.
 
-    posterior = {"loc": {name: [...]}, "log_scale": {name: [...]}}; prior = {"log_precision": {name:
-    broadcastable}, "logits": {edge: [K]}}; structure_posterior = {edge: logits [K]}, at one
-    temperature. Of a batch, index one.
+    posterior = {"loc": {name: [...]}, "log_scale": {name: [...]}}; prior =
+    {"log_precision": {name: broadcastable}, "logits": {edge: [K]}}; structure_posterior
+    = {edge: logits [K]}, at one temperature. Of a batch, index one.
     """
-    loc, log_scale, precision = posterior["loc"], posterior["log_scale"], prior["log_precision"]
+    loc, log_scale, precision = posterior["loc"], posterior["log_scale"], prior[
+        "log_precision"]
     kinds = ("weight", "prior", "layer", "model")
     rho = [log_relative_density(loc[k], log_scale[k]).flatten() for k in loc]
     rho = torch.cat(rho) if rho else torch.zeros(0)
     return Complexity(
-        parametric={g: float(parametric_complexity(loc, log_scale, g, precision)) for g in kinds
+        parametric={g: float(parametric_complexity(loc, log_scale, g, precision))
+                    for g in kinds
                     if loc},
         weight_kl=float(kl_weights(loc, log_scale, precision)),
-        structure_kl=float(kl_structure(structure_posterior, prior["logits"], structure_kl)),
+        structure_kl=float(kl_structure(structure_posterior, prior["logits"],
+                                        structure_kl)),
         vertex_entropy=float(vertex_entropy(structure_posterior)),
         mixing_entropy=float(structure_mixing(structure_posterior, temperature)),
         structure_limit=float(sum(torch.tensor(v.shape[-1]).log()
                                   for v in structure_posterior.values())),
-        weights=rho.numel(), prunable=float((rho > -0.5).double().mean()) if len(rho) else 0.0,
+        weights=rho.numel(), prunable=float((rho > -0.5).double().mean()) if len(rho)
+                      else 0.0,
         collapsed=collapsed(posterior, prior))

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bstruct.objectives.likelihoods import LIKELIHOODS, Likelihood, gaussian_log_likelihood
+from bstruct.objectives.likelihoods import (
+    LIKELIHOODS, Likelihood, gaussian_log_likelihood)
 
 # %% ../../nbs/objectives/08_laws.ipynb #d9ddeece
 NU = 4.0  # degrees of freedom
@@ -24,26 +25,32 @@ NU = 4.0  # degrees of freedom
 def student_log_likelihood(mean: Float[Tensor, "n"], target: Float[Tensor, "n"],
                            log_scale_squared: Float[Tensor, ""]) -> Float[Tensor, "n"]:
     "ln of the t density with 4 degrees of freedom, in nats, of each row."
-    constant = math.lgamma((NU + 1) / 2) - math.lgamma(NU / 2) - 0.5 * math.log(NU * math.pi)
+    constant = math.lgamma((NU + 1) / 2) - math.lgamma(NU / 2) - 0.5 * math.log(
+        NU * math.pi)
     z = (target - mean).square() * (-log_scale_squared).exp()
     return constant - 0.5 * log_scale_squared - 0.5 * (NU + 1) * torch.log1p(z / NU)
 
 # %% ../../nbs/objectives/08_laws.ipynb #bf1b69f5
 def poisson_log_likelihood(log_rate: Float[Tensor, "n"],
                            count: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
-    "ln of Poisson's law of each count, in nats; `count` holds the counts and their exposures."
+    """ln of Poisson's law of each count, in nats; `count` holds the counts and their
+    exposures."""
     y, log_mean = count[:, 0], log_rate + count[:, 1].log()
     return y * log_mean - log_mean.exp() - torch.lgamma(y + 1)
 
 # %% ../../nbs/objectives/08_laws.ipynb #a5c0cf96
-def negative_binomial_log_likelihood(log_rate: Float[Tensor, "n"], count: Float[Tensor, "n 2"],
-                                     log_dispersion: Float[Tensor, ""]) -> Float[Tensor, "n"]:
-    "ln of the negative binomial law of each count, in nats, of variance mean + dispersion · mean²."
+def negative_binomial_log_likelihood(log_rate: Float[Tensor, "n"],
+                                     count: Float[Tensor, "n 2"],
+                                     log_dispersion: Float[Tensor, ""]) -> Float[
+                                         Tensor, "n"]:
+    """ln of the negative binomial law of each count, in nats, of variance mean +
+    dispersion · mean²."""
     y, log_mean = count[:, 0], log_rate + count[:, 1].log()
     r = (-log_dispersion).exp()
     log_ratio = log_mean + log_dispersion  # ln of mean over r
     scale = torch.nn.functional.softplus(log_ratio)  # ln of 1 + mean / r
-    return (torch.lgamma(y + r) - torch.lgamma(r) - torch.lgamma(y + 1) + y * (log_ratio - scale)
+    return (torch.lgamma(y + r) - torch.lgamma(r) - torch.lgamma(y + 1) + y
+            * (log_ratio - scale)
             - r * scale)
 
 # %% ../../nbs/objectives/08_laws.ipynb #d1b9f5d6
@@ -51,29 +58,33 @@ LARGEST = 340.0  # ln of numbers whose squares float64 can hold
 
 # %% ../../nbs/objectives/08_laws.ipynb #2289ba4b
 def log_normal_moments(mean: Float[Tensor, "*n"], variance: Float[Tensor, "*n"],
-                       centre: float | int, scale: float | int) -> tuple[Tensor, Tensor]:
+                       centre: float | int, scale: float
+                       | int) -> tuple[Tensor, Tensor]:
     "Mean and variance of exp(centre + scale·z) for z normal with these moments."
     v = (scale**2 * variance).clamp(max=20)
     m = (centre + scale * mean).clamp(max=LARGEST - 20)
     return (m + v / 2).exp(), torch.expm1(v) * (2 * m + v).exp()
 
 # %% ../../nbs/objectives/08_laws.ipynb #fef0c476
-def _counts(output: Tensor, noise: Tensor, centre, scale, dispersed: bool) -> tuple[Tensor, Tensor]:
+def _counts(output: Tensor, noise: Tensor, centre, scale,
+            dispersed: bool) -> tuple[Tensor, Tensor]:
     mean = scale * output[..., 0].clamp(max=LARGEST / 2).exp()
     return mean, mean + (noise * mean.square() if dispersed else 0.0)
 
 
 _NATURAL: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
-    "poisson": lambda output, noise, centre, scale: _counts(output, noise, centre, scale, False),
-    "negative_binomial": lambda output, noise, centre, scale: _counts(output, noise, centre, scale,
+    "poisson": lambda output, noise, centre, scale: _counts(
+        output, noise, centre, scale, False),
+    "negative_binomial": lambda output, noise, centre, scale: _counts(
+        output, noise, centre, scale,
                                                                       True),
     "log_normal": lambda output, noise, centre, scale: log_normal_moments(
         output[..., 0], noise.expand_as(output[..., 0]), centre, scale)}
 
 # %% ../../nbs/objectives/08_laws.ipynb #ff3f2cc6
 def natural_moments(name: str) -> Callable[..., tuple[Tensor, Tensor]] | None:
-    """Mean and variance of a target in its own units under the law of that name; None where they
-    are affine."""
+    """Mean and variance of a target in its own units under the law of that name; None
+    where they are affine."""
     return _NATURAL.get(name)
 
 # %% ../../nbs/objectives/08_laws.ipynb #deda81bd
@@ -85,15 +96,16 @@ def _weighted(law: Likelihood) -> Likelihood:
     "The law of targets whose last column is the weight of the row."
     def log_likelihood(output: Tensor, y: Tensor, log_noise: Tensor) -> Tensor:
         own = y[:, 0] if y.shape[1] == 2 else y[:, :-1]
-        own = own.long() if law.outputs is None and law.probabilities is not None else own
+        own = (own.long() if law.outputs is None and law.probabilities is not None
+               else own)
         return y[:, -1] * law.log_likelihood(output, own, log_noise)
 
     return replace(law, log_likelihood=log_likelihood)
 
 # %% ../../nbs/objectives/08_laws.ipynb #ba4faedc
 def weighted(name: str) -> str:
-    """The name of the law `name` of targets [n, k + 1] whose last column is a weight; it is
-    registered."""
+    """The name of the law `name` of targets [n, k + 1] whose last column is a weight;
+    it is registered."""
     own = f"weighted {name}"
     if own not in LIKELIHOODS:
         LIKELIHOODS.register(own, _weighted(LIKELIHOODS[name]))
@@ -105,24 +117,28 @@ def _moments(output: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _log_moments(output: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    "Of counts, in units of the exposure; without the width of the law, which the exposure decides."
+    """Of counts, in units of the exposure; without the width of the law, which the
+    exposure decides."""
     return output[..., 0].exp(), torch.zeros_like(output[..., 0])
 
 
 _OURS = {
-    "student": Likelihood(lambda out, y, s: student_log_likelihood(out[:, 0], y, s), noisy=True,
-                          moments=lambda out, noise: (out[..., 0], noise * NU / (NU - 2))),
-    "log_normal": Likelihood(lambda out, y, s: gaussian_log_likelihood(out[:, 0], y, s), noisy=True,
-                             moments=_moments),
+    "student": Likelihood(lambda out, y, s: student_log_likelihood(out[:, 0], y, s),
+                          noisy=True, moments=lambda out, noise: (
+                              out[..., 0], noise * NU / (NU - 2))),
+    "log_normal": Likelihood(lambda out, y, s: gaussian_log_likelihood(out[:, 0], y, s),
+                             noisy=True, moments=_moments),
     "poisson": Likelihood(lambda out, y, s: poisson_log_likelihood(out[:, 0], y),
                           moments=_log_moments),
     "negative_binomial": Likelihood(
         lambda out, y, s: negative_binomial_log_likelihood(out[:, 0], y, s), noisy=True,
         moments=_log_moments),
     "gaussians": Likelihood(_several, outputs=None, noisy=True,
-                            moments=lambda out, noise: (out, noise[..., None].expand_as(out)))}
+                            moments=lambda out, noise: (
+                                out, noise[..., None].expand_as(out)))}
 for _name, _law in _OURS.items():
-    if _name not in LIKELIHOODS:  # a page that runs this cell finds them registered by the module
+    # a page that runs this cell finds them registered by the module
+    if _name not in LIKELIHOODS:
         LIKELIHOODS.register(_name, _law)
 for _name in ("gaussian", "bernoulli", "categorical", *_OURS):
     weighted(_name)

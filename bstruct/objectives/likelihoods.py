@@ -20,34 +20,35 @@ from bstruct.core.registry import Registry
 def _same_shape(output: Tensor, target: Tensor) -> None:
     if output.shape != target.shape:
         shapes = tuple(target.shape), tuple(output.shape)
-        raise ValueError(f"target has shape {shapes[0]}, the output {shapes[1]}: reshape "
-                         "the target")
+        raise ValueError(f"target has shape {shapes[0]}, the output {shapes[1]}: "
+                         "reshape the target")
 
 # %% ../../nbs/objectives/01_likelihoods.ipynb #76dbdf20
 def gaussian_log_likelihood(
     mean: Float[Tensor, "n *d"], target: Float[Tensor, "n *d"],
                             log_noise_variance: float | int | Float[Tensor, "*v"]
 ) -> Float[Tensor, "n"]:
-    """ln N(target | mean, exp(log_noise_variance)) in nats, one number an example; the axes after
-    the first are summed."""
+    """ln N(target | mean, exp(log_noise_variance)) in nats, one number an example; the
+    axes after the first are summed."""
     _same_shape(mean, target)
     log_var = torch.as_tensor(log_noise_variance, dtype=mean.dtype, device=mean.device)
-    terms = -0.5 * (math.log(2 * math.pi) + log_var + (target - mean).square() * (-log_var).exp())
+    terms = -0.5 * (math.log(2 * math.pi) + log_var + (target - mean).square()
+                    * (-log_var).exp())
     return terms.reshape(len(terms), -1).sum(-1)
 
 # %% ../../nbs/objectives/01_likelihoods.ipynb #aa7bfddc
 def categorical_log_likelihood(logits: Float[Tensor, "n C"],
                                target: Int[Tensor, "n"]) -> Float[Tensor, "n"]:
-    """ln softmax(logits)[target] in nats, one number an example; `target` holds class numbers from
-    0."""
+    """ln softmax(logits)[target] in nats, one number an example; `target` holds class
+    numbers from 0."""
     # down the columns it is four times as fast
     return logits.T.log_softmax(0).gather(0, target[None])[0]
 
 # %% ../../nbs/objectives/01_likelihoods.ipynb #0fa1373f
 def bernoulli_log_likelihood(logits: Float[Tensor, "n *d"],
                              target: Float[Tensor, "n *d"]) -> Float[Tensor, "n"]:
-    """ln of the probability of `target` in {0, 1} at log-odds `logits`, in nats; the axes after
-    the first are summed."""
+    """ln of the probability of `target` in {0, 1} at log-odds `logits`, in nats; the
+    axes after the first are summed."""
     _same_shape(logits, target)
     terms = target * logits - torch.nn.functional.softplus(logits)
     return terms.reshape(len(terms), -1).sum(-1)
@@ -57,12 +58,12 @@ def bernoulli_log_likelihood(logits: Float[Tensor, "n *d"],
 class Likelihood:
     """What the outputs of a network say of its target.
 
-    `log_likelihood(output [n, C], y [n], log_noise [])` is ln p(y | output) of each row in nats,
-    and works under vmap.
+    `log_likelihood(output [n, C], y [n], log_noise [])` is ln p(y | output) of each row
+    in nats, and works under vmap.
     `outputs`: how many there are; None: one a class. `noisy`: whether log_noise counts.
-    `probabilities(output [..., C])` are those of the classes [..., k]; None where the target is a
-    number. `moments(output [..., C], noise variance)` are its mean [...] and variance; None where
-    it is a class.
+    `probabilities(output [..., C])` are those of the classes [..., k]; None where the
+    target is a number. `moments(output [..., C], noise variance)` are its mean [...]
+    and variance; None where it is a class.
     """
 
     log_likelihood: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -77,14 +78,17 @@ LIKELIHOODS: Registry[Likelihood] = Registry("likelihood")
 # %% ../../nbs/objectives/01_likelihoods.ipynb #25b4e3e0
 _OURS = {
     "gaussian": Likelihood(
-        lambda output, y, log_noise: gaussian_log_likelihood(output[:, 0], y, log_noise),
+        lambda output, y, log_noise: gaussian_log_likelihood(
+            output[:, 0], y, log_noise),
                            noisy=True,
         moments=lambda output, noise: (output[..., 0], noise)),
     "bernoulli": Likelihood(
         lambda output, y, log_noise: bernoulli_log_likelihood(output[:, 0], y),
-        probabilities=lambda output: torch.cat([torch.zeros_like(output), output], -1).softmax(-1)),
+        probabilities=lambda output: torch.cat([torch.zeros_like(output), output],
+                                               -1).softmax(-1)),
     "categorical": Likelihood(
-        lambda output, y, log_noise: categorical_log_likelihood(output, y), outputs=None,
+        lambda output, y, log_noise: categorical_log_likelihood(output, y),
+                              outputs=None,
         probabilities=lambda output: output.softmax(-1)),
 }
 for _name, _law in _OURS.items():

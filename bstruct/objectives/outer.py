@@ -22,8 +22,9 @@ Tensors = dict[str, Tensor]
 class Problem:
     """The pieces of an outer objective, in nats, for each of a batch of models.
 
-    `terms(theta, hyper)`: E_q ln p of the rows that judge, scaled to those of L, and KL(q‖p).
-    `of_prior(hyper)`: repulsion and log hyperprior. `coefficients`: those of the present step.
+    `terms(theta, hyper)`: E_q ln p of the rows that judge, scaled to those of L, and
+    KL(q‖p). `of_prior(hyper)`: repulsion and log hyperprior. `coefficients`: those of
+    the present step.
     """
 
     terms: Callable[[Tensors, Tensors], tuple[Tensor, Tensor]]
@@ -33,7 +34,8 @@ class Problem:
 # %% ../../nbs/objectives/04_outer.ipynb #f7f2b5ba
 @dataclass(frozen=True)
 class Outer:
-    """An outer objective: `value(theta, hyper, problem)` is Q in nats, to be maximised over h.
+    """An outer objective: `value(theta, hyper, problem)` is Q in nats, to be maximised
+    over h.
 
     `held_out`: whether it is judged by rows that L does not see.
     """
@@ -46,17 +48,18 @@ OUTER: Registry[Outer] = Registry("outer objective")
 
 # %% ../../nbs/objectives/04_outer.ipynb #15c0ea75
 def bound(theta: Tensors, hyper: Tensors, problem: Problem) -> Float[Tensor, "*batch"]:
-    """Q of the deck in nats: fit, less the price of the posterior, and what the prior says of
-    itself."""
+    """Q of the deck in nats: fit, less the price of the posterior, and what the prior
+    says of itself."""
     log_likelihood, kl = problem.terms(theta, hyper)
     repulsion, log_hyperprior = problem.of_prior(hyper)
-    return outer_objective(log_likelihood, kl, problem.coefficients, repulsion=repulsion,
-                           log_hyperprior=log_hyperprior)
+    return outer_objective(log_likelihood, kl, problem.coefficients,
+                           repulsion=repulsion, log_hyperprior=log_hyperprior)
 
 # %% ../../nbs/objectives/04_outer.ipynb #1c913966
-def validation(theta: Tensors, hyper: Tensors, problem: Problem) -> Float[Tensor, "*batch"]:
-    """Q in nats with the fit to rows that L does not see, scaled to those that it sees; otherwise
-    `bound`."""
+def validation(theta: Tensors, hyper: Tensors,
+               problem: Problem) -> Float[Tensor, "*batch"]:
+    """Q in nats with the fit to rows that L does not see, scaled to those that it sees;
+    otherwise `bound`."""
     return bound(theta, hyper, problem)
 
 # %% ../../nbs/objectives/04_outer.ipynb #1a9fe7d8

@@ -19,10 +19,11 @@ from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_structure
 # %% ../../nbs/objectives/05_repulsion.ipynb #4c30e62c
 def log_smoothed(shape: Sequence[int], at: Sequence[int], epsilon: float = 0.01,
                  by_edge: bool = False) -> Float[Tensor, "*K"]:
-    """ln p' of a visited structure, smoothed over all structures, or edge by edge: a table over
-    all of them."""
+    """ln p' of a visited structure, smoothed over all structures, or edge by edge: a
+    table over all of them."""
     if by_edge:
-        rows = [((1 - epsilon) * torch.eye(k, dtype=torch.float64)[i] + epsilon / k).log()
+        rows = [((1 - epsilon) * torch.eye(k, dtype=torch.float64)[i] + epsilon
+                 / k).log()
                 for k, i in zip(shape, at)]
         return cast(Tensor, sum(torch.meshgrid(*rows, indexing="ij")))
     table = torch.full(tuple(shape), epsilon / math.prod(shape), dtype=torch.float64)
@@ -33,23 +34,27 @@ def log_smoothed(shape: Sequence[int], at: Sequence[int], epsilon: float = 0.01,
 def repelled(values: Float[Tensor, "*K"], seen: Sequence[Sequence[int]],
              probabilities: Sequence[Tensor], c_comb: float, epsilon: float = 0.01,
              by_edge: bool = False) -> Tensor:
-    """Q in nats: `values` are ln p(y | Γ) of every structure, one axis an edge, `probabilities`
-    those of each edge."""
+    """Q in nats: `values` are ln p(y | Γ) of every structure, one axis an edge,
+    `probabilities` those of each edge."""
     joint = math.prod(torch.meshgrid(*probabilities, indexing="ij"))
-    tables = [log_smoothed(values.shape, at, epsilon, by_edge).to(values.device) for at in seen]
+    tables = [log_smoothed(values.shape, at, epsilon, by_edge).to(values.device)
+              for at in seen]
     pull = sum(tables, torch.zeros_like(values))
     negentropy = sum(torch.xlogy(p, p).sum() for p in probabilities)
     return (joint * (values - c_comb * pull)).sum() + c_comb * len(seen) * negentropy
 
 
 def successive_maxima(values: Float[Tensor, "*K"], visits: int, c_comb: float,
-                      epsilon: float = 0.01, by_edge: bool = False) -> list[tuple[int, ...]]:
-    "The structures at which Q is largest, visit by visit, each repelling those after it."
+                      epsilon: float = 0.01,
+                      by_edge: bool = False) -> list[tuple[int, ...]]:
+    """The structures at which Q is largest, visit by visit, each repelling those after
+    it."""
     seen: list[tuple[int, ...]] = []
     bonus = torch.zeros_like(values)
     for _ in range(visits):
         at = int((values + bonus).argmax())
-        seen.append(tuple(int(i) for i in torch.unravel_index(torch.tensor(at), values.shape)))
+        seen.append(tuple(int(i) for i in torch.unravel_index(
+            torch.tensor(at), values.shape)))
         bonus = bonus - c_comb * log_smoothed(values.shape, seen[-1], epsilon,
                                               by_edge).to(values.device)
     return seen
@@ -58,10 +63,11 @@ def successive_maxima(values: Float[Tensor, "*K"], visits: int, c_comb: float,
 def repulsion(law: Mapping, known: Sequence[Mapping],
               kl: Callable[[Mapping, Mapping], Tensor] | None = None
               ) -> Float[Tensor, ""]:
-    """Σ over p' in `known` of KL(p(Γ|law)‖p') in nats, between laws that factorise over edges.
+    """Σ over p' in `known` of KL(p(Γ|law)‖p') in nats, between laws that factorise over
+    edges.
 
-    `kl(law, other)` is the divergence of two of them; without it both are edge to logits of one
-    candidate an edge.
+    `kl(law, other)` is the divergence of two of them; without it both are edge to
+    logits of one candidate an edge.
     """
     apart = kl or (lambda q, p: kl_structure(q, p, kl_categorical))
     return sum((apart(law, other) for other in known), torch.zeros(()))

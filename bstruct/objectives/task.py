@@ -17,8 +17,8 @@ from bstruct.objectives.likelihoods import LIKELIHOODS, Likelihood
 # %% ../../nbs/objectives/02_task.ipynb #8487c46f
 @dataclass(frozen=True)
 class Task:
-    """Inputs x [n, ...], targets y [n] and the name of the likelihood: gaussian, bernoulli,
-    categorical or one's own.
+    """Inputs x [n, ...], targets y [n] and the name of the likelihood: gaussian,
+    bernoulli, categorical or one's own.
 
     ValueError where that name is not registered.
     """

@@ -15,44 +15,54 @@ import torch
 from bstruct.search.result import Scored, to_frame
 
 # %% ../../nbs/search/06_pareto.ipynb #e770dd3c
-GOALS = {"evidence": -1, "complexity": 1, "parameters": 1, "held_out": 1}  # 1: less is better
+# 1: less is better
+GOALS = {"evidence": -1, "complexity": 1, "parameters": 1, "held_out": 1}
 
 
-def pareto_optimal(rows: Sequence[Scored], goals: Sequence[str] = tuple(GOALS)) -> list[bool]:
-    """For each row whether no other row is at least as good in all of `goals` and better in one.
+def pareto_optimal(rows: Sequence[Scored], goals: Sequence[str] = tuple(
+    GOALS)) -> list[bool]:
+    """For each row whether no other row is at least as good in all of `goals` and
+    better in one.
 
     A goal of which no row knows anything counts for nothing.
     """
     goals = [k for k in goals if any(k in row.keys() for row in rows)]
-    value = lambda row, k: GOALS[k] * (row.evidence.value if k == "evidence" else row[k])
-    points = torch.tensor([[value(row, k) for k in goals] for row in rows], dtype=torch.float64)
+    value = lambda row, k: GOALS[k] * (row.evidence.value if k == "evidence"
+                                       else row[k])
+    points = torch.tensor([[value(row, k) for k in goals] for row in rows],
+                          dtype=torch.float64)
     points = points.reshape(len(rows), len(goals)).nan_to_num(nan=math.inf)
-    as_good, better = ((op(points[:, None], points[None])) for op in (torch.le, torch.lt))
+    as_good, better = ((op(points[:, None], points[None]))
+                       for op in (torch.le, torch.lt))
     return (~(as_good.all(2) & better.any(2)).any(0)).tolist()
 
 # %% ../../nbs/search/06_pareto.ipynb #89dcfece
 def pareto_table(path: Sequence[Scored]):
-    """The path as a pandas table, one row a structure that was looked at, in order, with `pareto`;
-    `to_csv` writes it."""
+    """The path as a pandas table, one row a structure that was looked at, in order,
+    with `pareto`; `to_csv` writes it."""
     return to_frame(path, ranked=False).assign(pareto=pareto_optimal(path))
 
 # %% ../../nbs/search/06_pareto.ipynb #11cdac49
 def plot_path(path: Sequence[Scored], ax=None):
-    """Evidence against complexity: what was looked at, the way taken, and a ring around the
-    Pareto-optimal of both."""
+    """Evidence against complexity: what was looked at, the way taken, and a ring around
+    the Pareto-optimal of both."""
     import matplotlib.pyplot as plt
 
     ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
     x, y = [cast(float, r.complexity) for r in path], [r.evidence.value for r in path]
-    error = [r.evidence.stderr if math.isfinite(r.evidence.stderr) else 0.0 for r in path]
+    error = [r.evidence.stderr if math.isfinite(r.evidence.stderr) else 0.0
+             for r in path]
     ax.errorbar(x, y, error, fmt=".", color="0.6", lw=1, label="looked at")
     kept = [i for i, r in enumerate(path) if r.kept]
-    ax.plot([x[i] for i in kept], [y[i] for i in kept], "o-", color="C0", ms=4, label="the path")
+    ax.plot([x[i] for i in kept], [y[i] for i in kept], "o-", color="C0", ms=4,
+            label="the path")
     for step, i in enumerate(kept):
-        ax.annotate(str(step), (x[i], y[i]), xytext=(4, 4), textcoords="offset points", fontsize=8)
-    best = [i for i, o in enumerate(pareto_optimal(path, ("evidence", "complexity"))) if o]
-    ax.plot([x[i] for i in best], [y[i] for i in best], "o", mfc="none", mec="C3", ms=10,
-            label="Pareto-optimal")
+        ax.annotate(str(step), (x[i], y[i]), xytext=(4, 4), textcoords="offset points",
+                    fontsize=8)
+    best = [i for i, o in enumerate(pareto_optimal(path, ("evidence", "complexity")))
+            if o]
+    ax.plot([x[i] for i in best], [y[i] for i in best], "o", mfc="none", mec="C3",
+            ms=10, label="Pareto-optimal")
     ax.set(xlabel="complexity of the weights, nats", ylabel="log evidence, nats")
     ax.legend(fontsize=8)
     return ax

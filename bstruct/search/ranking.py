@@ -29,68 +29,75 @@ from bstruct.structure.variable import Choice, Structure, names, text
 
 # %% ../../nbs/search/04_ranking.ipynb #bb78bce0
 def asked_for(graph: Graph, structure: Mapping[str, Choice]) -> Structure:
-    """The choices of a structure on the edges that offer one, as rankings have them; ValueError
-    names what is wrong."""
+    """The choices of a structure on the edges that offer one, as rankings have them;
+    ValueError names what is wrong."""
     for edge, known in graph.choices.items():
         if edge not in structure:
-            raise ValueError(f"the structure says nothing of the edge {edge}: give it one of "
-                             f"{', '.join(known)}")
+            raise ValueError(f"the structure says nothing of the edge {edge}: give "
+                             f"it one of {', '.join(known)}")
         for name in names(structure[edge]):
             check_choice(edge, name, known)
     return {e: v.harden(v.encode(structure[e])) for e, v in graph.variables.items()}
 
 # %% ../../nbs/search/04_ranking.ipynb #5621f13d
-def place_of(rows: Sequence[Scored], structure: Mapping[str, Choice], graph: Graph) -> int:
-    """The place of a structure (edge to candidate) among the rows, 1 for the best; ValueError
-    where it is not there."""
+def place_of(rows: Sequence[Scored], structure: Mapping[str, Choice],
+             graph: Graph) -> int:
+    """The place of a structure (edge to candidate) among the rows, 1 for the best;
+    ValueError where it is not there."""
     wanted = asked_for(graph, structure)
-    found = [i for i, row in enumerate(rows, 1) if row.structure == wanted and row.name is None]
+    found = [i for i, row in enumerate(rows, 1) if row.structure == wanted
+             and row.name is None]
     if not found:
-        raise ValueError(f"{wanted} is none of the {len(rows)} structures that were visited, of "
-                         f"{graph.n_structures}; "
+        raise ValueError(f"{wanted} is none of the {len(rows)} structures that were "
+                         f"visited, of {graph.n_structures}; "
                          "visit all of them: mode='enumerate' without a budget")
     return found[0]
 
 
 def ranked(graph: Graph,
-           visits: Iterable[tuple[Structure, int, Evidence | str, dict]]) -> list[Scored]:
-    """Rows of a ranking from (structure, number of the visit, its evidence or why there is none,
-    further entries)."""
+           visits: Iterable[tuple[Structure, int, Evidence | str,
+                                  dict]]) -> list[Scored]:
+    """Rows of a ranking from (structure, number of the visit, its evidence or why there
+    is none, further entries)."""
     none = Evidence(math.nan, math.inf, method="none", reliable=False)
-    rows = [Scored(dict(s), none if isinstance(e, str) else e, parameters=parameters(graph, s),
-                   visit=visit, error=e if isinstance(e, str) else None, probability=0.0,
+    rows = [Scored(dict(s), none if isinstance(e, str) else e,
+                   parameters=parameters(graph, s), visit=visit,
+                   error=e if isinstance(e, str) else None, probability=0.0,
                    probability_error=0.0, **more)
             for s, visit, e, more in visits]
     lost = lambda r: math.isnan(r.evidence.value)
-    rows.sort(key=lambda r: (lost(r), -(r.epochs or 0), 0.0 if lost(r) else -r.evidence.value,
-                             r.visit))
-    chances = _chances(graph, [r for r in rows if r.error is None and r.epochs == rows[0].epochs])
+    rows.sort(key=lambda r: (lost(r), -(r.epochs or 0),
+                             0.0 if lost(r) else -r.evidence.value, r.visit))
+    chances = _chances(graph, [r for r in rows if r.error is None
+                               and r.epochs == rows[0].epochs])
     told = lambda r: dict(zip(("probability", "probability_error"),
                               chances.get(r.visit, (0.0, 0.0))))
     return [replace(r, **told(r)) for r in rows]
 
 # %% ../../nbs/search/04_ranking.ipynb #5ba2f5af
 def _chances(graph: Graph, rows: list[Scored]) -> dict[int | None, tuple[float, float]]:
-    """Probability and its error by visit; names of one network with one estimate share its error
-    and its probability."""
+    """Probability and its error by visit; names of one network with one estimate share
+    its error and its probability."""
     if not rows:
         return {}
-    network = {r.visit: (network_of(graph, r.structure), r.evidence.value) for r in rows}
-    posterior = structure_posterior({r.visit: r.evidence for r in rows}, errors="pooled",
-                                    network=network)
+    network = {r.visit: (network_of(graph, r.structure), r.evidence.value)
+               for r in rows}
+    posterior = structure_posterior({r.visit: r.evidence for r in rows},
+                                    errors="pooled", network=network)
     joint = dict(zip(posterior.labels, zip(posterior.probability.tolist(),
                                            posterior.stderr.tolist())))
     known = Counter(network.values())
-    return {visit: (joint[n][0] / known[n], joint[n][1] / known[n]) for visit, n in network.items()}
+    return {visit: (joint[n][0] / known[n], joint[n][1] / known[n])
+            for visit, n in network.items()}
 
 # %% ../../nbs/search/04_ranking.ipynb #720700c8
 @dataclass
 class Ranking:
-    """Visited structures, best first, of the `total` that the graph has; `notes` tell what a reader
-    should know.
+    """Visited structures, best first, of the `total` that the graph has; `notes` tell
+    what a reader should know.
 
-    `rows` are `Scored`: structure, evidence (nats), probability and its error, parameters, the
-    number of the visit, and
+    `rows` are `Scored`: structure, evidence (nats), probability and its error,
+    parameters, the number of the visit, and
     error: None, or why the structure has no evidence.
     """
 
@@ -112,8 +119,8 @@ class Ranking:
 
     @property
     def posterior(self) -> tuple[Float[Tensor, "S"], Float[Tensor, "S"]]:
-        """p(Γ | y) of the rows and its standard deviation; structures that were not visited have
-        no part in it."""
+        """p(Γ | y) of the rows and its standard deviation; structures that were not
+        visited have no part in it."""
         of = lambda name: torch.tensor([r[name] for r in self.rows])
         return of("probability"), of("probability_error")
 
@@ -122,13 +129,13 @@ class Ranking:
         return self.rows[:k]
 
     def rank_of(self, structure: Mapping[str, Choice]) -> int:
-        """The place of a structure (edge to candidate), 1 for the best; ValueError where it was
-        not visited."""
+        """The place of a structure (edge to candidate), 1 for the best; ValueError
+        where it was not visited."""
         return place_of(self.rows, structure, self.graph)
 
     def to_frame(self):
-        """A row a structure, best first, as a pandas table: log evidence and error in nats,
-        probability, edges."""
+        """A row a structure, best first, as a pandas table: log evidence and error in
+        nats, probability, edges."""
         return to_frame(self.rows)
 
     def to_csv(self, path: str | os.PathLike) -> None:
@@ -136,23 +143,27 @@ class Ranking:
         write_whole(Path(path), self.to_frame().to_csv())
 
     def plot(self, answers: Mapping[str, Mapping[str, Choice]] | None = None, ax=None):
-        """Log evidence less the best by rank, ± two standard errors; `answers`: name to a
-        structure that is marked."""
-        return plot_ranks(self.rows, {name: self.rank_of(s) for name, s in (answers or {}).items()},
+        """Log evidence less the best by rank, ± two standard errors; `answers`: name to
+        a structure that is marked."""
+        return plot_ranks(self.rows, {
+            name: self.rank_of(s) for name, s in (answers or {}).items()},
                           ax)
 
 # %% ../../nbs/search/04_ranking.ipynb #b0d98440
 def _text(ranking: Ranking, most: int) -> str:
     "The first rows as a table, and what a reader should know."
-    rows = [[str(i), f"{r.probability:.3f} ± {r.probability_error:.3f}", f"{r.evidence.value:.1f}",
-             f"{r.evidence.stderr:.1f}", str(r.parameters), *map(text, r.structure.values())]
+    rows = [[str(i), f"{r.probability:.3f} ± {r.probability_error:.3f}",
+             f"{r.evidence.value:.1f}",
+             f"{r.evidence.stderr:.1f}", str(r.parameters),
+             *map(text, r.structure.values())]
             for i, r in enumerate(ranking.top(most), 1)]
     edges = (e.replace("->", "→") for e in ranking.graph.choices)
     head = ["rank", "probability", "log evidence", "error", "weights", *edges]
     wide = [max(map(len, column)) for column in zip(head, *rows)]
     cut = len(head) - len(ranking.graph.choices)
     line = lambda cells: "  ".join(c.rjust(w) if i < cut else c.ljust(w)
-                                   for i, (c, w) in enumerate(zip(cells, wide))).rstrip()
+                                   for i, (c, w) in enumerate(
+                                       zip(cells, wide))).rstrip()
     more = [f"and {len(ranking) - most} more"] if len(ranking) > most else []
     said = f"{len(ranking)} of {ranking.total} structures" + (
         " so far (interrupted)" if ranking.interrupted else "")
@@ -162,23 +173,26 @@ def _text(ranking: Ranking, most: int) -> str:
 
 # %% ../../nbs/search/04_ranking.ipynb #37489c9f
 def plot_ranks(rows: Sequence[Scored], marks: Mapping[str, int] | None = None, ax=None):
-    """Log evidence less the best by rank, nats, ± two standard errors, on new axes or on `ax`,
-    which are returned.
+    """Log evidence less the best by rank, nats, ± two standard errors, on new axes or
+    on `ax`, which are returned.
 
-    `marks`: name to the rank (from 1) that is marked. Raises ValueError where no row has a finite
-    evidence.
+    `marks`: name to the rank (from 1) that is marked. Raises ValueError where no row
+    has a finite evidence.
     """
     import matplotlib.pyplot as plt
 
-    value = [r.evidence.value if math.isfinite(r.evidence.value) else math.nan for r in rows]
+    value = [r.evidence.value if math.isfinite(r.evidence.value) else math.nan
+             for r in rows]
     if all(map(math.isnan, value)):
-        raise ValueError("no structure of the ranking has evidence: their errors are in its rows")
+        raise ValueError("no structure of the ranking has evidence: their errors are "
+                         "in its rows")
     ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
     best, place = max(v for v in value if not math.isnan(v)), range(1, len(rows) + 1)
     gap = [v - best for v in value]
-    error = [2 * r.evidence.stderr if math.isfinite(r.evidence.stderr) else 0.0 for r in rows]
-    ax.fill_between(place, [g - e for g, e in zip(gap, error)], [g + e for g, e in zip(gap, error)],
-                    color="0.85", lw=0)
+    error = [2 * r.evidence.stderr if math.isfinite(r.evidence.stderr) else 0.0
+             for r in rows]
+    ax.fill_between(place, [g - e for g, e in zip(gap, error)],
+                    [g + e for g, e in zip(gap, error)], color="0.85", lw=0)
     ax.plot(place, gap, color="C0", lw=1.2)
     for i, (name, rank) in enumerate((marks or {}).items()):
         ax.plot(rank, gap[rank - 1], "os^Dv"[i % 5], color=f"C{i + 1}",

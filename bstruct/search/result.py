@@ -20,13 +20,15 @@ from bstruct.training.batch import Batch
 # %% ../../nbs/search/02_result.ipynb #decac18b
 @dataclass(frozen=True)
 class Scored:
-    """A structure (edge to candidate) and what a search knows of it; what it does not know is None.
+    """A structure (edge to candidate) and what a search knows of it; what it does not
+    know is None.
 
-    `evidence` in nats; `probability` of the structure and its standard deviation; `parameters`, the
-    number of weights that its output depends on; `c_reg`, the weight of the KL term; `complexity`
-    of the weights and `held_out` loss in nats; `visit`, its number in an enumeration, `epochs` of
-    its fit and `error`, why it has no evidence; `step` of a walk, `what` it changed, and whether
-    the walk went there (`kept`); `name` of a model that is no structure.
+    `evidence` in nats; `probability` of the structure and its standard deviation;
+    `parameters`, the number of weights that its output depends on; `c_reg`, the weight
+    of the KL term; `complexity` of the weights and `held_out` loss in nats; `visit`,
+    its number in an enumeration, `epochs` of its fit and `error`, why it has no
+    evidence; `step` of a walk, `what` it changed, and whether the walk went there
+    (`kept`); `name` of a model that is no structure.
     """
 
     structure: Structure
@@ -47,7 +49,8 @@ class Scored:
 
     @property
     def comparison(self) -> float | None:
-        "The error of the evidence beside that of other structures, nats, where it was estimated."
+        """The error of the evidence beside that of other structures, nats, where it
+        was estimated."""
         return self.evidence.diagnostics.get("comparison")
 
     def keys(self) -> list[str]:
@@ -64,18 +67,21 @@ class Scored:
 
 # %% ../../nbs/search/02_result.ipynb #cf267bc0
 def as_record(row: Scored) -> dict:
-    """The row in numbers and words: structure, log_evidence and stderr in nats, what else is
-    known, and `of`."""
-    e, beside = row.evidence, {} if row.comparison is None else {"comparison": row.comparison}
+    """The row in numbers and words: structure, log_evidence and stderr in nats, what
+    else is known, and `of`."""
+    e, beside = row.evidence, {} if row.comparison is None else {
+        "comparison": row.comparison}
     rest = {k: row[k] for k in row.keys() if k not in ("structure", "evidence")}
     of = {} if e.of is None else {"of": str(e.of)}
-    return {"structure": dict(row.structure), "log_evidence": e.value, "stderr": e.stderr, **beside,
-            **rest, **of}
+    return {"structure": dict(row.structure), "log_evidence": e.value,
+            "stderr": e.stderr, **beside, **rest, **of}
 
 
 def from_record(record: Mapping) -> Scored:
-    "The row of a record, as JSON may have kept it: no number of nats is NaN, no error is infinite."
-    number = lambda name, none: none if record.get(name) is None else float(record[name])
+    """The row of a record, as JSON may have kept it: no number of nats is NaN, no
+    error is infinite."""
+    number = lambda name, none: none if record.get(name) is None else float(
+        record[name])
     notes = {"comparison": record["comparison"]} if "comparison" in record else {}
     evidence = Evidence(number("log_evidence", math.nan), number("stderr", math.inf),
                         diagnostics=notes)
@@ -85,29 +91,31 @@ def from_record(record: Mapping) -> Scored:
 
 
 def to_frame(rows: Sequence[Scored], ranked: bool = True):
-    """A row a structure as a pandas table: log evidence and error in nats, the rest, edges; by
-    `rank` where `ranked`."""
+    """A row a structure as a pandas table: log evidence and error in nats, the rest,
+    edges; by `rank` where `ranked`."""
     import pandas as pd
 
     said = lambda structure: {e: text(c) for e, c in structure.items()}
     last = lambda r: {"of": r["of"]} if "of" in r else {}
-    flat = [{k: v for k, v in r.items() if k not in ("structure", "of")} | said(r["structure"])
+    flat = [{k: v for k, v in r.items() if k not in ("structure", "of")}
+            | said(r["structure"])
             | last(r)
             for r in map(as_record, rows)]
-    return pd.DataFrame(flat, index=pd.RangeIndex(1, len(flat) + 1, name="rank") if ranked
+    return pd.DataFrame(flat, index=pd.RangeIndex(1, len(flat) + 1, name="rank")
+                        if ranked
                         else None)
 
 # %% ../../nbs/search/02_result.ipynb #42304b1f
 @dataclass
 class Result:
-    """What a search found: the kept structures with their probabilities and posteriors, and the
-    whole ranking.
+    """What a search found: the kept structures with their probabilities and posteriors,
+    and the whole ranking.
 
-    `ranking` holds the structures that were compared, best first; `path` those that a growing or
-    shrinking search went through, in that order. `mixture` predicts where the dual engine judged
-    or widths were walked, and `batches` is empty. `live`: mean number of live units by vertex.
-    `levels` says how the hyperparameters were fitted, `notes` what a reader should know,
-    a collapse above all.
+    `ranking` holds the structures that were compared, best first; `path` those that a
+    growing or shrinking search went through, in that order. `mixture` predicts where
+    the dual engine judged or widths were walked, and `batches` is empty. `live`: mean
+    number of live units by vertex. `levels` says how the hyperparameters were fitted,
+    `notes` what a reader should know, a collapse above all.
     """
 
     graph: Graph

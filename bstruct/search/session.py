@@ -23,8 +23,8 @@ from bstruct.training.variational import Trainer, load_trainer_state, trainer_st
 
 # %% ../../nbs/search/03_session.ipynb #63ae1b66
 class Interrupted(Exception):
-    """Ctrl-C arrived, in the stage of that name; the checkpoint is written, and `batch` is how far
-    the training came."""
+    """Ctrl-C arrived, in the stage of that name; the checkpoint is written, and `batch`
+    is how far the training came."""
 
     def __init__(self, stage: str, batch: Batch | list[Batch] | None = None):
         super().__init__(stage)
@@ -66,19 +66,21 @@ class Session:
         return self.checkpoint.state(name)
 
     def stage(self, name: str, work: Callable[[], tuple], part: str = ""):
-        """What the stage found, in JSON: from the checkpoint, or by `work()`, which returns that
-        and tensors to keep."""
+        """What the stage found, in JSON: from the checkpoint, or by `work()`, which
+        returns that and tensors to keep."""
         return _stage(self, name, work, part)
 
-    def train(self, stage: str, make: Callable[[Generator], Batch], n: int, part: int = 0,
-              parts: int = 1) -> Batch:
+    def train(self, stage: str, make: Callable[[Generator], Batch], n: int,
+              part: int = 0, parts: int = 1) -> Batch:
         "Train part `part` of a stage of `parts`."
         generator = self.generator(f"{stage}/{part}")
         trainer = Trainer(make(generator), self.task, self.settings.plan(n), generator)
         return self.finish(stage, trainer, part, parts)
 
-    def finish(self, stage: str, trainer: Trainer, part: int = 0, parts: int = 1) -> Batch:
-        "Run a trainer to its end; resumes, reports every epoch, and saves. Raises Interrupted."
+    def finish(self, stage: str, trainer: Trainer, part: int = 0,
+               parts: int = 1) -> Batch:
+        """Run a trainer to its end; resumes, reports every epoch, and saves. Raises
+        Interrupted."""
         name, plan = f"{stage}/{part}", trainer.plan
         if state := self.checkpoint.state(name):
             load_trainer_state(trainer, state)
@@ -94,7 +96,8 @@ class Session:
         return trainer.batch.detach()
 
     def tell(self, record: dict) -> None:
-        "Report a record, unless the history has one of its stage and epoch. Raises Interrupted."
+        """Report a record, unless the history has one of its stage and epoch. Raises
+        Interrupted."""
         try:
             if all((h["stage"], h["epoch"]) != (record["stage"], record["epoch"])
                    for h in self.history):
@@ -111,7 +114,8 @@ class Session:
 
     def remember(self, record: dict) -> None:
         "Put a record in the place of that of its stage in the history."
-        at = next((i for i, r in enumerate(self.history) if r["stage"] == record["stage"]),
+        at = next((i for i, r in enumerate(self.history)
+                   if r["stage"] == record["stage"]),
                   len(self.history))
         self.history[at:at + 1] = [record]
 
@@ -119,9 +123,9 @@ class Session:
 def _stage(run: Session, name: str, work: Callable[[], tuple], part: str):
     """The session's own account of what stage `name` found.
 
-    The tensors go into the same write as what was found, and how the stage trained is forgotten in
-    it. With `part` they take the place of that part's training in a write behind it. Raises
-    Interrupted where Ctrl-C comes first.
+    The tensors go into the same write as what was found, and how the stage trained is
+    forgotten in it. With `part` they take the place of that part's training in a write
+    behind it. Raises Interrupted where Ctrl-C comes first.
     """
     if run.checkpoint.found(name) is None:
         try:
@@ -131,16 +135,19 @@ def _stage(run: Session, name: str, work: Callable[[], tuple], part: str):
         if not part:
             # found and forgotten in one write: no kill comes between
             kept = run.checkpoint.tensors.items()
-            run.checkpoint.tensors = {k: v for k, v in kept if not k.startswith(f"{name}/")}
+            run.checkpoint.tensors = {
+                k: v for k, v in kept if not k.startswith(f"{name}/")}
         run.checkpoint.finish(name, found, {} if part else tensors)
         if part:
             run.checkpoint.save(f"{name}/{part}", tensors)
     return run.checkpoint.found(name)
 
 
-def _epoch(variables: Variables, stage: str, epoch: int, epochs: int, report: dict) -> dict:
-    """The record of an epoch: how far the stage is, and the bound and the probabilities of the
-    best model."""
+def _epoch(variables: Variables, stage: str, epoch: int, epochs: int,
+           report: dict) -> dict:
+    """The record of an epoch: how far the stage is, and the bound and the probabilities
+    of the best model."""
     best, laws = int(report["bound"].argmax()), rows(variables, report["probabilities"])
-    return {"stage": stage, "epoch": epoch, "epochs": epochs, "elbo": float(report["bound"][best]),
+    return {"stage": stage, "epoch": epoch, "epochs": epochs,
+            "elbo": float(report["bound"][best]),
             "probabilities": {e: q[best].tolist() for e, q in laws.items()}}

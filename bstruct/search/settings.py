@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from bstruct.core.refusals import check_all_positive, check_at_least, check_choice, refuse
+from bstruct.core.refusals import (
+    check_all_positive, check_at_least, check_choice, refuse)
 from bstruct.core.registry import Registry
 from bstruct.hypergradient.call import methods
 from bstruct.objectives.coefficients import Coefficients
@@ -22,7 +23,8 @@ from bstruct.training.variational import Plan
 
 # %% ../../nbs/search/01_settings.ipynb #015fd68a
 MODES: Registry[Callable[..., Any]] = Registry("mode")  # search/modes/family fills it
-NAMES = ("evidence", "grow", "shrink", "enumerate", "path", "flow")  # of the library's own modes
+# of the library's own modes
+NAMES = ("evidence", "grow", "shrink", "enumerate", "path", "flow")
 KLS = ("categorical", "gumbel")
 JUDGES = ("prequential", "laplace", "auto")
 
@@ -32,22 +34,25 @@ def _check_outer(settings) -> None:
     check_at_least(settings, 0, ("tolerance",), False)
     for name, least in (("c_train", 0), ("c_prior", 0), ("c_comb", -math.inf)):
         value: Any = getattr(settings, name)
-        ends: tuple[Any, ...] = value if isinstance(value, tuple) and len(value) == 2 else (value,)
-        number = lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(
+        ends: tuple[Any, ...] = value if isinstance(value, tuple) and len(
+            value) == 2 else (value,)
+        number = lambda v: isinstance(v, int | float) and not isinstance(
+            v, bool) and math.isfinite(
             v)
         if not all(number(v) and v >= least for v in ends):
             sign = "of either sign" if least < 0 else "of at least 0"
-            refuse(name, value, f"a finite number {sign} is needed, or two, the first and the last",
+            refuse(name, value, f"a finite number {sign} is needed, or two, the first "
+                                "and the last",
                    f"try {name}=1")
     if settings.c_train == settings.c_prior == settings.c_comb == 0:
-        refuse("c_train", settings.c_train, "c_prior and c_comb are 0 too, so Q is nothing",
-               "try c_train=1")
+        refuse("c_train", settings.c_train,
+               "c_prior and c_comb are 0 too, so Q is nothing", "try c_train=1")
     if settings.hypergradient != "greedy":
         check_choice("hypergradient", settings.hypergradient, tuple(methods()))
     check_at_least(settings, 0, ("validation",), False)
     if settings.validation >= 1:
-        refuse("validation", settings.validation, "a share of the rows below 1 is needed",
-               "try validation=0.25")
+        refuse("validation", settings.validation,
+               "a share of the rows below 1 is needed", "try validation=0.25")
 
 
 def _check_enumeration(settings) -> None:
@@ -55,44 +60,51 @@ def _check_enumeration(settings) -> None:
     if settings.budget is not None:
         check_at_least(settings, 1, ("budget",), True)
     if not isinstance(settings.halving, bool):
-        refuse("halving", settings.halving, "True or False is needed", "try halving=True")
-    if settings.mode != "enumerate" and (settings.budget is not None or settings.halving):
+        refuse("halving", settings.halving, "True or False is needed",
+               "try halving=True")
+    if settings.mode != "enumerate" and (settings.budget is not None
+                                         or settings.halving):
         name = "halving" if settings.budget is None else "budget"
-        refuse(name, getattr(settings, name), f"mode {settings.mode!r} has no use for it",
+        refuse(name, getattr(settings, name),
+               f"mode {settings.mode!r} has no use for it",
                 "try mode='enumerate', or leave it out")
 
 
 def _check_hidden(hidden: Any) -> None:
     "Refuse widths that are neither whole numbers above 0 nor ranges."
     width = lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0
-    good = isinstance(hidden, tuple) and all(width(v) or isinstance(v, str) for v in hidden)
+    good = isinstance(hidden, tuple) and all(width(v) or isinstance(v, str)
+                                             for v in hidden)
     if not hidden or not good:
-        refuse("hidden", hidden, "a sequence of whole numbers above 0 or ranges is needed",
+        refuse("hidden", hidden, "a sequence of whole numbers above 0 or ranges "
+                                 "is needed",
                "write for example hidden=(1,) or hidden=('1..16',)")
     for v in hidden:
         if isinstance(v, str) and not expanded(v)[0][-1].isdigit():
-            refuse("hidden", v, "a range has whole numbers at its ends", "try hidden=('1..16',)")
+            refuse("hidden", v, "a range has whole numbers at its ends",
+                   "try hidden=('1..16',)")
 
 
 def _check(settings) -> None:
     "Every refusal, in the order of the fields' importance; lists become tuples."
-    for name in ("hidden", "candidates", "temperature", "tempering", "c_train", "c_prior",
-                 "c_comb"):
+    for name in ("hidden", "candidates", "temperature", "tempering", "c_train",
+                 "c_prior", "c_comb"):
         if isinstance(value := getattr(settings, name), list):
             object.__setattr__(settings, name, tuple(value))
     check_choice("mode", settings.mode, (*NAMES, *(m for m in MODES if m not in NAMES)))
     check_choice("structure_kl", settings.structure_kl, KLS)
     check_choice("judge", settings.judge, JUDGES)
-    counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks", "replicas",
-              "samples")
+    counts = ("starts", "epochs", "batch_size", "screened", "finalists", "blocks",
+              "replicas", "samples")
     check_at_least(settings, 1, counts, True)
     check_at_least(settings, 0, ("min_steps",), True)
-    check_at_least(settings, 0, ("c_reg", "learning_rate", "structure_learning_rate"), False)
+    check_at_least(settings, 0, ("c_reg", "learning_rate", "structure_learning_rate"),
+                   False)
     _check_hidden(settings.hidden)
     check_all_positive(settings, ("temperature", "tempering"), False)
     if len(settings.temperature) != 2:
-        refuse("temperature", settings.temperature, "two are needed, the first and the last",
-               "try (1.0, 0.2)")
+        refuse("temperature", settings.temperature,
+               "two are needed, the first and the last", "try (1.0, 0.2)")
     _check_outer(settings)
     _check_enumeration(settings)
     if not settings.candidates or isinstance(settings.candidates, str):
@@ -102,20 +114,22 @@ def _check(settings) -> None:
 # %% ../../nbs/search/01_settings.ipynb #04bf8568
 @dataclass(frozen=True)
 class Settings:
-    """What a search does; refuses values that cannot work with one line that names value, limit and
-    remedy.
+    """What a search does; refuses values that cannot work with one line that names
+    value, limit and remedy.
 
-    Counts are whole numbers, `c_reg` the coefficient of L, `c_train`, `c_prior` and `c_comb` those
-    of Q, `tolerance` is in nats, learning rates are those of Adam.
+    Counts are whole numbers, `c_reg` the coefficient of L, `c_train`, `c_prior` and
+    `c_comb` those of Q, `tolerance` is in nats, learning rates are those of Adam.
     """
 
     mode: str = "evidence"  # evidence, grow, shrink, enumerate, path or flow
-    # widths of the hidden vertices of the default graph, or ranges such as 1..16:poisson:1
+    # widths of the hidden vertices of the default graph, or ranges such as
+    # 1..16:poisson:1
     hidden: tuple[int | str, ...] = (64, 64)
     # what each of its edges offers: an affine map, a nonlinearity behind it, or nothing
-    candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu",
-                                   "linear+sin")
-    share_weights: bool = True  # candidates of one shape share their weights during the search
+    candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh",
+                                   "linear+silu", "linear+sin")
+    # candidates of one shape share their weights during the search
+    share_weights: bool = True
     c_reg: float = 1.0  # weight of the KL term in L
     # weight of the log-likelihood in Q; two: the first and the last
     c_train: float | tuple[float, float] = 1.0
@@ -125,25 +139,31 @@ class Settings:
     c_comb: float | tuple[float, float] = 0.0
     hypergradient: str = "greedy"  # how Q is maximised where it is not L
     validation: float = 0.0  # share of the rows that Q sees instead of those of L
-    temperature: tuple[float, float] = (1.0, 0.2)  # of the Gumbel-Softmax posterior, first and last
-    structure_kl: str = "categorical"  # divergence of structures: "categorical" or "gumbel"
+    # of the Gumbel-Softmax posterior, first and last
+    temperature: tuple[float, float] = (1.0, 0.2)
+    # divergence of structures: "categorical" or "gumbel"
+    structure_kl: str = "categorical"
     # multiples of c_reg; the starts take turns, evidence chooses
     tempering: tuple[float, ...] = (1.0, 0.1, 0.01)
     starts: int = 3  # posteriors that train side by side in the search
     epochs: int = 12  # passes over the rows in a stage
     min_steps: int = 300  # steps of a stage at least
     batch_size: int = 128  # rows of a minibatch
-    learning_rate: float = 0.02  # of the weights' posterior, at the first step; falls as a cosine
+    # of the weights' posterior, at the first step; falls as a cosine
+    learning_rate: float = 0.02
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    judge: str = "auto"  # of structures: "prequential", "laplace", or "auto", by the table
+    # of structures: "prequential", "laplace", or "auto", by the table
+    judge: str = "auto"
     screened: int = 16  # structures with fits and evidence of their own
-    finalists: int = 4  # screened structures that get the most starts, and may join the predictor
+    # screened structures that get the most starts, and may join the predictor
+    finalists: int = 4
     blocks: int = 2  # blocks of rows that the prequential evidence predicts
     # starts of a fit that counts; a finalist of the evidence mode has twice as many
     replicas: int = 2
     samples: int = 32  # weight samples behind a prediction
     budget: int | None = None  # structures that enumerate visits; None: all of them
-    halving: bool = False  # enumerate drops the worse half again and again before the last epochs
+    # enumerate drops the worse half again and again before the last epochs
+    halving: bool = False
     # nats of evidence that shrink may lose, and that grow must gain, in a step
     tolerance: float = 3.0
 
@@ -151,22 +171,26 @@ class Settings:
         _check(self)
 
     def plan(self, n: int) -> Plan:
-        """How a supernet or a posterior trains on n rows: at least `min_steps` steps in all, on
-        fewer rows each where the table is small."""
+        """How a supernet or a posterior trains on n rows: at least `min_steps` steps in
+        all, on fewer rows each where the table is small."""
         size = rows_of_step(n, self.epochs, self.min_steps, self.batch_size)
         steps = max(math.ceil(n / size), math.ceil(self.min_steps / self.epochs))
-        return Plan(self.epochs, steps, size, self.learning_rate, self.structure_learning_rate,
-                    cast(tuple[float, float], tuple(self.temperature)), self.structure_kl)
+        return Plan(self.epochs, steps, size, self.learning_rate,
+                    self.structure_learning_rate,
+                    cast(tuple[float, float], tuple(self.temperature)),
+                    self.structure_kl)
 
     def fit_plan(self, n: int) -> FitPlan:
-        """How a structure is fitted to n rows: at a quarter of the learning rate, with no more
-        than `blocks` blocks."""
-        return FitPlan(late_bounds(n, self.blocks), self.epochs, self.min_steps, self.batch_size,
-                       0.25 * self.learning_rate, self.replicas)
+        """How a structure is fitted to n rows: at a quarter of the learning rate, with
+        no more than `blocks` blocks."""
+        return FitPlan(late_bounds(n, self.blocks), self.epochs, self.min_steps,
+                       self.batch_size, 0.25 * self.learning_rate, self.replicas)
 
     def as_record(self) -> dict:
-        "All fields by name; `judge` only where it is not the one that was the only one once."
-        return {k: v for k, v in asdict(self).items() if (k, v) != ("judge", "prequential")}
+        """All fields by name; `judge` only where it is not the one that was the only
+        one once."""
+        return {k: v for k, v in asdict(self).items()
+                if (k, v) != ("judge", "prequential")}
 
     @classmethod
     def of(cls, record: Mapping) -> "Settings":
@@ -179,7 +203,9 @@ class Settings:
         return Coefficients(self.c_reg, self.c_train, self.c_prior, self.c_comb)
 
     def outer_plan(self, **changed) -> OuterPlan:
-        "How the prior's hyperparameters are learnt; `changed` are fields with other values."
-        given = {"c_train": self.c_train, "c_prior": self.c_prior, "c_comb": self.c_comb,
+        """How the prior's hyperparameters are learnt; `changed` are fields with other
+        values."""
+        given = {"c_train": self.c_train, "c_prior": self.c_prior,
+                 "c_comb": self.c_comb,
                  "method": self.hypergradient, "validation": self.validation}
         return OuterPlan(**{**given, **changed})

@@ -52,10 +52,11 @@ class _AnyOf:
     def probabilities(self, law: Tensors) -> dict:
         "Of every subset; ValueError where there are too many to list."
         if self.count > LISTED:
-            raise ValueError(f"{self.name} has {self.count:,} subsets, {LISTED:,} are listed: take "
-                             "marginals")
+            raise ValueError(f"{self.name} has {self.count:,} subsets, {LISTED:,} are "
+                             "listed: take marginals")
         on, off = law["logits"].sigmoid().tolist(), (-law["logits"]).sigmoid().tolist()
-        return {s: prod(p if c in names(s) else q for c, p, q in zip(self.candidates, on, off))
+        return {s: prod(p if c in names(s) else q
+                        for c, p, q in zip(self.candidates, on, off))
                 for s in self.values()}
 
     def draw(self, generator: Generator, p: Tensor | None = None) -> Choice:
@@ -68,7 +69,8 @@ class _AnyOf:
         return (point > 0.5).to(point.dtype)
 
     def harden(self, point: Tensor) -> Choice:
-        return tuple(c for c, g in zip(self.candidates, point.tolist(), strict=True) if g > 0.5)
+        return tuple(c for c, g in zip(self.candidates, point.tolist(), strict=True)
+                     if g > 0.5)
 
     def encode(self, choice: Choice) -> Tensor:
         taken = names(choice)
@@ -87,19 +89,21 @@ class _AnyOf:
 
     def values(self) -> Iterator[Choice]:
         "The subsets by size."
-        return chain.from_iterable(combinations(self.candidates, r) for r in range(self.size + 1))
+        return chain.from_iterable(combinations(self.candidates, r)
+                                   for r in range(self.size + 1))
 
     def neighbours(self, choice: Choice) -> list[Choice]:
         "The subsets that differ by one candidate."
-        flip = lambda name: tuple(c for c in self.candidates if (c in names(choice)) != (c == name))
+        flip = lambda name: tuple(c for c in self.candidates
+                                  if (c in names(choice)) != (c == name))
         return [flip(name) for name in self.candidates]
 
 # %% ../../nbs/structure/03_cube.ipynb #e6fa5dbe
 @register("cube")
 @dataclass(frozen=True)
 class Cube(_AnyOf):
-    """Any of K candidates; law: `logits` [..., K], the log-odds of being on. The prior of each
-    switch is a fair coin."""
+    """Any of K candidates; law: `logits` [..., K], the log-odds of being on. The prior
+    of each switch is a fair coin."""
 
     candidates: tuple[str, ...]
     name: str = ""
@@ -120,7 +124,8 @@ class Cube(_AnyOf):
     def sample(self, law: Tensors, noise: Tensor, temperature) -> Tensor:
         return self._log_odds(law, noise, temperature).sigmoid()
 
-    def kl(self, law: Tensors, prior: Tensors | None = None, temperature=None) -> Tensor:
+    def kl(self, law: Tensors, prior: Tensors | None = None,
+           temperature=None) -> Tensor:
         q = law["logits"]
         p = torch.zeros_like(q) if prior is None else prior["logits"]
         return kl_bernoulli(q, p) if temperature is None else kl_equal_temperature(

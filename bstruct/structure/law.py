@@ -16,7 +16,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from bstruct.structure.variable import Choice, Laws, Point, Structure, Variable, Variables
+from bstruct.structure.variable import (
+    Choice, Laws, Point, Structure, Variable, Variables)
 
 # %% ../../nbs/structure/05_law.ipynb #3cdca2ba
 @lru_cache(4096)
@@ -39,7 +40,8 @@ def flat(laws: Laws) -> dict[str, Tensor]:
     return found
 
 
-def nested(variables: Variables, params: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+def nested(variables: Variables,
+           params: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     "The laws whose parameters stand in a flat dictionary; the inverse of `flat`."
     found = {}
     for name, v in variables.items():
@@ -49,16 +51,19 @@ def nested(variables: Variables, params: Mapping[str, Tensor]) -> dict[str, dict
     return found
 
 # %% ../../nbs/structure/05_law.ipynb #dd13c69b
-def noise(variables: Variables, laws: Laws, draw: Callable[[Variable, tuple[int, ...]], Tensor],
+def noise(variables: Variables, laws: Laws,
+          draw: Callable[[Variable, tuple[int, ...]], Tensor],
           lead: tuple[int, ...]) -> Point:
-    "Gumbel noise for a sample of every law: `draw(variable, shape)`, shapes begin with `lead`."
-    return {name: draw(variables[name], (*lead, *variables[name].noise_shape)) for name in laws}
+    """Gumbel noise for a sample of every law: `draw(variable, shape)`, shapes begin
+    with `lead`."""
+    return {name: draw(variables[name], (*lead, *variables[name].noise_shape))
+            for name in laws}
 
 
 def sample(variables: Variables, laws: Laws, noise: Point, temperature,
            hard: bool = False) -> Point:
-    """A point of every variable from its law; with `hard` its nearest code, with the gradient of
-    the point."""
+    """A point of every variable from its law; with `hard` its nearest code, with the
+    gradient of the point."""
     points = {name: variables[name].sample(law, noise[name], temperature)
               for name, law in laws.items()}
     return straight_through(variables, points) if hard else points
@@ -78,10 +83,11 @@ def straight_through(variables: Variables, points: Point) -> Point:
 
 def kl(variables: Variables, laws: Laws, priors: Laws | None = None,
        temperature=None) -> Tensor | float:
-    """KL of the laws from priors (None: the variables' own) in nats, summed over the variables; 0
-    where there is none."""
+    """KL of the laws from priors (None: the variables' own) in nats, summed over the
+    variables; 0 where there is none."""
     prior = lambda name: None if priors is None else priors[name]
-    return sum((variables[name].kl(law, prior(name), temperature) for name, law in laws.items()),
+    return sum((variables[name].kl(law, prior(name), temperature)
+                for name, law in laws.items()),
                0.0)
 
 
@@ -96,9 +102,9 @@ def marginals(variables: Variables, laws: Laws) -> dict[str, Tensor]:
 
 
 def rows(variables: Variables, marginals: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Independent laws with probabilities that sum to 1 along the last axis: of an edge that takes
-    one candidate at a time its own, of the others one for each candidate, named `EDGE CANDIDATE`,
-    with the probabilities of on and off.
+    """Independent laws with probabilities that sum to 1 along the last axis: of an edge
+    that takes one candidate at a time its own, of the others one for each candidate,
+    named `EDGE CANDIDATE`, with the probabilities of on and off.
     """
     found = {}
     for name, p in marginals.items():
@@ -110,11 +116,12 @@ def rows(variables: Variables, marginals: Mapping[str, Tensor]) -> dict[str, Ten
 
 # %% ../../nbs/structure/05_law.ipynb #6137ae7e
 def n_structures(variables: Variables) -> int:
-    "How many structures there are; ValueError where a variable has no number of choices."
+    """How many structures there are; ValueError where a variable has no number of
+    choices."""
     for name, v in variables.items():
         if v.count is None:
-            raise ValueError(f"the choices of {name} cannot be counted: take a variable with a "
-                             "list of choices")
+            raise ValueError(f"the choices of {name} cannot be counted: take a "
+                             "variable with a list of choices")
     return math.prod(cast(int, v.count) for v in variables.values())
 
 
@@ -126,10 +133,12 @@ def structures(variables: Variables) -> Iterator[Structure]:
 
 
 def joint(variables: Variables, laws: Laws) -> Tensor:
-    "The probability of every structure under laws without batch, in the order of `structures`."
+    """The probability of every structure under laws without batch, in the order of
+    `structures`."""
     rows = [torch.tensor([*v.probabilities(laws[name]).values()], dtype=torch.float64)
             for name, v in variables.items()]
-    return torch.cartesian_prod(*rows).reshape(-1, len(rows)).prod(-1) if rows else torch.ones(
+    return torch.cartesian_prod(*rows).reshape(-1, len(rows)).prod(
+        -1) if rows else torch.ones(
         1, dtype=torch.float64)
 
 

@@ -25,13 +25,14 @@ PRIORS = ("uniform", "poisson", "geometric")
 
 # %% ../../nbs/structure/04_ordered.ipynb #9967b13b
 def grades(q: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch K-1"]:
-    "P(D > l_k) for k = 1, ..., K-1, of the law q of a level D; never increasing in k, in [0, 1]."
+    """P(D > l_k) for k = 1, ..., K-1, of the law q of a level D; never increasing in
+    k, in [0, 1]."""
     return q[..., 1:].flip(-1).cumsum(-1).flip(-1)
 
 
 def from_grades(mu: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k+1"]:
-    """The law whose grades are `mu`, which must not increase: the differences of 1, mu_1, ...,
-    mu_{K-1}, 0."""
+    """The law whose grades are `mu`, which must not increase: the differences of 1,
+    mu_1, ..., mu_{K-1}, 0."""
     one, none = torch.ones_like(mu[..., :1]), torch.zeros_like(mu[..., :1])
     return torch.cat([one, mu], -1) - torch.cat([mu, none], -1)
 
@@ -43,9 +44,10 @@ def mean_level(q: Float[Tensor, "*batch K"],
 
 # %% ../../nbs/structure/04_ordered.ipynb #403a7d7c
 def _floored(scale: Tensor, gaps: Tensor) -> Tensor:
-    """The scale with a last axis, at least the square root of the rounding error of the smallest
-    step."""
-    return scale[..., None].clamp_min(math.sqrt(torch.finfo(gaps.dtype).eps) * float(gaps.min()))
+    """The scale with a last axis, at least the square root of the rounding error of the
+    smallest step."""
+    return scale[..., None].clamp_min(math.sqrt(torch.finfo(gaps.dtype).eps)
+                                      * float(gaps.min()))
 
 
 def _normal(gamma: Tensor, scale: Tensor, l: Tensor) -> Tensor:
@@ -56,32 +58,37 @@ def fuzzy(
     logits: Float[Tensor, "*batch K"], total: Float[Tensor, "*batch"],
           weights: Float[Tensor, "K"] | None = None
 ) -> Float[Tensor, "*batch K"]:
-    """Grades σ(logits + c) with the shift c for which Σ weights · grades = `total` (weights: None
-    for all 1).
+    """Grades σ(logits + c) with the shift c for which Σ weights · grades = `total`
+    (weights: None for all 1).
 
-    `total` is cut to what grades between 0 and 1 can sum to. Differentiable once in both arguments.
+    `total` is cut to what grades between 0 and 1 can sum to. Differentiable once in
+    both arguments.
     """
     w = logits.new_ones(logits.shape[-1]) if weights is None else weights
     total = total.clamp(torch.zeros_like(total), w.sum().expand_as(total))[..., None]
     level = lambda c: (w * (logits + c).sigmoid()).sum(-1, keepdim=True)
     with torch.no_grad():
         reach = -math.log(torch.finfo(logits.dtype).eps)
-        low, high = -logits.amax(-1, keepdim=True) - reach, -logits.amin(-1, keepdim=True) + reach
+        low, high = -logits.amax(-1, keepdim=True) - reach, -logits.amin(
+            -1, keepdim=True) + reach
         for _ in range(2 * int(reach)):
             middle = (low + high) / 2
             below = level(middle) < total
-            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+            low, high = torch.where(below, middle, low), torch.where(
+                below, high, middle)
         middle = (low + high) / 2
         slope = (w * (logits + middle).sigmoid() * (-logits - middle).sigmoid()).sum(
             -1, keepdim=True)
-    step = (level(middle) - total) / slope.clamp_min(torch.finfo(logits.dtype).tiny ** 0.5)
+    step = (level(middle) - total) / slope.clamp_min(
+        torch.finfo(logits.dtype).tiny ** 0.5)
     return (logits + middle - step).sigmoid()
 
 # %% ../../nbs/structure/04_ordered.ipynb #970aa806
 def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
-            levels: Sequence[float | int], kind: str = "normal") -> Float[Tensor, "*batch K"]:
-    """ln q of a level, by place and scale in units of the levels; where q is 0, ln of the least
-    number of the type."""
+            levels: Sequence[float | int],
+            kind: str = "normal") -> Float[Tensor, "*batch K"]:
+    """ln q of a level, by place and scale in units of the levels; where q is 0, ln of
+    the least number of the type."""
     check_choice("law", kind, LAWS)
     l = gamma.new_tensor(levels)
     if len(l) == 1:
@@ -103,15 +110,16 @@ def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
 
 
 def law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
-        levels: Sequence[float | int], kind: str = "normal") -> Float[Tensor, "*batch K"]:
-    """q of a level by place and scale, both in units of the levels; `kind`: normal, two-point,
-    support or fuzzy."""
+        levels: Sequence[float | int],
+        kind: str = "normal") -> Float[Tensor, "*batch K"]:
+    """q of a level by place and scale, both in units of the levels; `kind`: normal,
+    two-point, support or fuzzy."""
     return log_law(gamma, scale, levels, kind).softmax(-1)
 
 # %% ../../nbs/structure/04_ordered.ipynb #8553f436
 def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K"]:
-    """ln p of every level, in float64: uniform, poisson:RATE or geometric:SHARE; ValueError names
-    what cannot be."""
+    """ln p of every level, in float64: uniform, poisson:RATE or geometric:SHARE;
+    ValueError names what cannot be."""
     kind, _, number = prior.partition(":")
     check_choice("prior", kind, PRIORS)
     l = torch.tensor(levels, dtype=torch.float64)
@@ -132,8 +140,8 @@ def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K
 # %% ../../nbs/structure/04_ordered.ipynb #8f8b863e
 def _check_levels(variable) -> None:
     if not variable.levels or list(variable.levels) != sorted(set(variable.levels)):
-        raise ValueError(f"the levels of {variable.name} are {variable.levels}: give one at least, "
-                         "in rising order")
+        raise ValueError(f"the levels of {variable.name} are {variable.levels}: give "
+                         "one at least, in rising order")
     check_choice("law", variable.law, LAWS)
     log_prior(variable.levels, variable.prior)
 
@@ -199,7 +207,8 @@ class _Levels:
 @register("ordered")
 @dataclass(frozen=True)
 class Ordered(_Levels):
-    "A level of an increasing list; law: `gamma` and `log_scale` [...], in units of the levels."
+    """A level of an increasing list; law: `gamma` and `log_scale` [...], in units of
+    the levels."""
 
     levels: tuple[int, ...]
     law: str = "normal"
@@ -216,9 +225,11 @@ class Ordered(_Levels):
         return {"gamma": torch.full(batch, (low + high) / 2, device=device),
                 "log_scale": torch.full(batch, spread, device=device)}
 
-    def kl(self, law: Tensors, prior: Tensors | None = None, temperature=None) -> Tensor:
+    def kl(self, law: Tensors, prior: Tensors | None = None,
+           temperature=None) -> Tensor:
         q = self.log_law(law)
-        p = log_prior(self.levels, self.prior).to(q) if prior is None else self.log_law(prior)
+        p = log_prior(self.levels, self.prior).to(q) if prior is None else self.log_law(
+            prior)
         return self._any.kl({"logits": q}, {"logits": p}, temperature)
 
     def entropy(self, law: Tensors) -> Tensor:

@@ -24,15 +24,16 @@ def check_listed(variable) -> None:
     "ValueError unless a variable lists at least one candidate, and each once."
     listed = variable.candidates
     if not listed or len(set(listed)) < len(listed):
-        raise ValueError(f"the candidates of {variable.name} are {listed}: at least one is needed, "
-                         "each once")
+        raise ValueError(f"the candidates of {variable.name} are {listed}: at least "
+                         "one is needed, each once")
 
 
 def outside(point: Tensor, tolerance: float) -> str:
     "What a point says that has numbers beyond 0 and 1; nothing where it has none."
     low, high = point.min().item(), point.max().item()
     inside = -tolerance <= low and high <= 1 + tolerance
-    return "" if inside else f"has weights from {low:.4g} to {high:.4g}; they lie between 0 and 1"
+    return ("" if inside else f"has weights from {low:.4g} to {high:.4g}; they lie "
+                              "between 0 and 1")
 
 
 def between(point: Tensor, tolerance: float) -> bool:
@@ -60,7 +61,8 @@ class _OneOf:
 
     def nearest(self, point: Tensor) -> Tensor:
         "The unit vector of the largest weight, the first of equals."
-        return torch.nn.functional.one_hot(point.argmax(-1), point.shape[-1]).to(point.dtype)
+        return torch.nn.functional.one_hot(point.argmax(-1), point.shape[-1]).to(
+            point.dtype)
 
     def harden(self, point: Tensor) -> Choice:
         return self.candidates[int(point.argmax(-1))]
@@ -72,8 +74,8 @@ class _OneOf:
                 raise unknown(f"candidate of {self.name}", str(name),
                               [str(c) for c in self.candidates])
         if len(taken) != 1:
-            raise ValueError(f"{self.name} takes {len(taken)} candidates; on the simplex it takes "
-                             "one, on the cube any")
+            raise ValueError(f"{self.name} takes {len(taken)} candidates; on the "
+                             "simplex it takes one, on the cube any")
         return torch.tensor([float(name == taken[0]) for name in self.candidates])
 
     def uniform(self, u: Tensor) -> Tensor:
@@ -101,8 +103,8 @@ class _OneOf:
 @register("simplex")
 @dataclass(frozen=True)
 class Simplex(_OneOf):
-    """One of K candidates; law: `logits` [..., K], the locations of a Gumbel-Softmax. The prior is
-    uniform."""
+    """One of K candidates; law: `logits` [..., K], the locations of a Gumbel-Softmax.
+    The prior is uniform."""
 
     candidates: tuple[str | int, ...]
     name: str = ""
@@ -120,10 +122,12 @@ class Simplex(_OneOf):
     def sample(self, law: Tensors, noise: Tensor, temperature) -> Tensor:
         return self.log_sample(law, noise, temperature).exp()
 
-    def kl(self, law: Tensors, prior: Tensors | None = None, temperature=None) -> Tensor:
+    def kl(self, law: Tensors, prior: Tensors | None = None,
+           temperature=None) -> Tensor:
         q = law["logits"]
         p = torch.zeros_like(q) if prior is None else prior["logits"]
-        return kl_categorical(q, p) if temperature is None else kl_equal_temperature(q, p)
+        return kl_categorical(q, p) if temperature is None else kl_equal_temperature(
+            q, p)
 
     def entropy(self, law: Tensors) -> Tensor:
         return GumbelSoftmax(law["logits"]).vertex_entropy()
@@ -136,5 +140,6 @@ class Simplex(_OneOf):
 
     def draw(self, generator: Generator, p: Tensor | None = None) -> Choice:
         if p is None:
-            return self.candidates[int(torch.randint(self.size, (), generator=generator))]
+            return self.candidates[int(
+                torch.randint(self.size, (), generator=generator))]
         return self.candidates[int(torch.multinomial(p, 1, generator=generator))]

@@ -22,25 +22,28 @@ Laws = Mapping[str, Tensors]  # by the names of variables
 
 # %% ../../nbs/structure/01_variable.ipynb #b8af9420
 def names(choice: Choice) -> tuple:
-    "The single things that a choice takes: of a name or a number that alone, of a tuple its parts."
+    """The single things that a choice takes: of a name or a number that alone, of a
+    tuple its parts."""
     return tuple(choice) if isinstance(choice, tuple | list) else (choice,)
 
 # %% ../../nbs/structure/01_variable.ipynb #58db2f50
 def text(choice: Choice | list) -> str:
     "The choice in words: a name or number as it is, several names in braces."
-    return "{" + ", ".join(map(str, choice)) + "}" if isinstance(choice, tuple | list) else str(
+    return "{" + ", ".join(map(str, choice)) + "}" if isinstance(
+        choice, tuple | list) else str(
         choice)
 
 # %% ../../nbs/structure/01_variable.ipynb #fdfa3772
 @runtime_checkable
 class Variable(Protocol):
-    """What may vary, by one interface. Methods: the law (`start`, `sample`, `log_sample`, `kl`,
-    `entropy`, `marginals`, `probabilities`, `draw`), the points (`nearest`, `harden`, `encode`,
-    `uniform`, `fault`), the choices (`values`, `neighbours`). Divergences and entropies are in
-    nats.
+    """What may vary, by one interface. Methods: the law (`start`, `sample`,
+    `log_sample`, `kl`, `entropy`, `marginals`, `probabilities`, `draw`), the points
+    (`nearest`, `harden`, `encode`, `uniform`, `fault`), the choices (`values`,
+    `neighbours`). Divergences and entropies are in nats.
     """
 
-    if TYPE_CHECKING:  # those on edges list candidates, and are data classes; no other needs to
+    # those on edges list candidates, and are data classes; no other needs to
+    if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, Any]]
 
         @property
@@ -51,28 +54,37 @@ class Variable(Protocol):
     @property
     def size(self) -> int: ...  # how many numbers a point has
     @property
-    def count(self) -> int | None: ...  # how many choices; None where they cannot be counted
+    # how many choices; None where they cannot be counted
+    def count(self) -> int | None: ...
     @property
     def exclusive(self) -> bool: ...  # whether each code has a single 1
     @property
-    def noise_shape(self) -> tuple[int, ...]: ...  # of the Gumbel numbers behind one sample
+    # of the Gumbel numbers behind one sample
+    def noise_shape(self) -> tuple[int, ...]: ...
     def start(self, batch: tuple[int, ...] = (), device=None) -> dict[str, Tensor]: ...
     def sample(self, law: Tensors, noise: Tensor, temperature) -> Tensor: ...
     def log_sample(self, law: Tensors, noise: Tensor, temperature) -> Tensor: ...
-    def kl(self, law: Tensors, prior: Tensors | None = None, temperature=None) -> Tensor: ...
+    def kl(self, law: Tensors, prior: Tensors | None = None,
+           temperature=None) -> Tensor:
+        ...
     def entropy(self, law: Tensors) -> Tensor: ...
-    def marginals(self, law: Tensors) -> Tensor: ...  # probability of each number of a code to be 1
+    # probability of each number of a code to be 1
+    def marginals(self, law: Tensors) -> Tensor: ...
     # choice -> probability, of a law without batch
     def probabilities(self, law: Tensors) -> dict: ...
     # by marginals; None: all alike
     def draw(self, generator: Generator, p: Tensor | None = None) -> Choice: ...
-    def nearest(self, point: Tensor) -> Tensor: ...  # the nearest code, [..., size] to [..., size]
+    # the nearest code, [..., size] to [..., size]
+    def nearest(self, point: Tensor) -> Tensor: ...
     def harden(self, point: Tensor) -> Choice: ...
     def encode(self, choice: Choice) -> Tensor: ...
-    def uniform(self, u: Tensor) -> Tensor: ...  # uniform numbers [..., size] to a uniform point
+    # uniform numbers [..., size] to a uniform point
+    def uniform(self, u: Tensor) -> Tensor: ...
     # "" or what is wrong
-    def fault(self, point: Tensor, hard: bool = False, tolerance: float = 1e-4) -> str: ...
-    def values(self) -> Iterator | None: ...  # None: not countable, and cannot be enumerated
+    def fault(self, point: Tensor, hard: bool = False, tolerance: float = 1e-4) -> str:
+        ...
+    # None: not countable, and cannot be enumerated
+    def values(self) -> Iterator | None: ...
     def neighbours(self, choice: Choice) -> list: ...
 
 # %% ../../nbs/structure/01_variable.ipynb #30ae7ea6
@@ -81,11 +93,12 @@ _FAMILIES: dict[str, type] = {}
 
 # %% ../../nbs/structure/01_variable.ipynb #63b74537
 def register(word: str) -> Callable[[type], type]:
-    """A decorator that makes a class of variables known by a word; ValueError where another class
-    has it."""
+    """A decorator that makes a class of variables known by a word; ValueError where
+    another class has it."""
     def keep(made: type) -> type:
         if _FAMILIES.setdefault(word, made).__qualname__ != made.__qualname__:
-            raise ValueError(f"the family {word!r} is taken by {_FAMILIES[word].__qualname__}; "
+            raise ValueError(f"the family {word!r} is taken by "
+                             f"{_FAMILIES[word].__qualname__}; "
                              "take another word")
         _FAMILIES[word] = made
         return made
@@ -104,4 +117,5 @@ def family_of(variable: Variable) -> str:
     for word, made in _FAMILIES.items():
         if type(variable) is made:
             return word
-    raise ValueError(f"{type(variable).__name__} is no registered family; register it under a word")
+    raise ValueError(f"{type(variable).__name__} is no registered family; register it "
+                     "under a word")

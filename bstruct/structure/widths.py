@@ -22,8 +22,8 @@ from bstruct.structure.variable import Choice, Tensors, names, register
 
 # %% ../../nbs/structure/06_widths.ipynb #40ad989c
 def expanded(text: str) -> tuple[tuple[str, ...], str]:
-    """The candidates of a range and its prior: ("a:1", ..., "a:12") of `a:1..12`, numbers of
-    `1..12`.
+    """The candidates of a range and its prior: ("a:1", ..., "a:12") of `a:1..12`,
+    numbers of `1..12`.
 
     ValueError for a range that is empty or does not rise, and for an unknown prior.
     """
@@ -33,8 +33,8 @@ def expanded(text: str) -> tuple[tuple[str, ...], str]:
     stem, colon, low = head.rpartition(":")
     high, _, prior = tail.partition(":")
     if not (low.isdigit() and high.isdigit() and int(low) <= int(high)):
-        raise ValueError(f"range {text!r}: two whole numbers, the smaller first, are needed; write "
-                         "for example 1..16")
+        raise ValueError(f"range {text!r}: two whole numbers, the smaller first, are "
+                         "needed; write for example 1..16")
     levels = tuple(range(int(low), int(high) + 1))
     log_prior(levels, prior or "uniform")
     return tuple(f"{stem}{colon}{n}" for n in levels), prior or "uniform"
@@ -49,8 +49,8 @@ def level_of(candidate: str) -> int:
 @register("widths")
 @dataclass(frozen=True)
 class Widths:
-    """One of the candidates, which have rising levels; law: `gamma` and `log_scale` [...], in units
-    of the levels.
+    """One of the candidates, which have rising levels; law: `gamma` and `log_scale`
+    [...], in units of the levels.
 
     ValueError for candidates whose numbers do not rise, which are no widths.
     """
@@ -65,8 +65,8 @@ class Widths:
         levels = self.levels
         if not levels or list(levels) != sorted(set(levels)):
             raise ValueError(
-                f"the candidates of {self.name} have levels {levels}: widths must rise along "
-                "the list; sort them, or take the family 'simplex'"
+                f"the candidates of {self.name} have levels {levels}: widths must "
+                "rise along the list; sort them, or take the family 'simplex'"
             )
         check_choice("law", self.law, LAWS)
         log_prior(levels, self.prior)
@@ -108,9 +108,11 @@ class Widths:
     def sample(self, law: Tensors, noise: Tensor, temperature) -> Tensor:
         return self.log_sample(law, noise, temperature).exp()
 
-    def kl(self, law: Tensors, prior: Tensors | None = None, temperature=None) -> Tensor:
+    def kl(self, law: Tensors, prior: Tensors | None = None,
+           temperature=None) -> Tensor:
         q = self.log_law(law)
-        p = log_prior(self.levels, self.prior).to(q) if prior is None else self.log_law(prior)
+        p = log_prior(self.levels, self.prior).to(q) if prior is None else self.log_law(
+            prior)
         return self._any.kl({"logits": q}, {"logits": p}, temperature)
 
     def entropy(self, law: Tensors) -> Tensor:
@@ -147,16 +149,18 @@ class Widths:
         "The next narrower and the next wider."
         (one,) = names(choice)
         at = self.candidates.index(one)
-        return [self.candidates[i] for i in (at - 1, at + 1) if 0 <= i < len(self.candidates)]
+        return [self.candidates[i] for i in (at - 1, at + 1)
+                if 0 <= i < len(self.candidates)]
 
 # %% ../../nbs/structure/06_widths.ipynb #e5eefb25
 def with_ranges(edges: Any, variables: str | Mapping) -> str | Mapping:
-    """The variables of a graph, those of edges that are given by a range filled in; no range: as
-    they are."""
+    """The variables of a graph, those of edges that are given by a range filled in; no
+    range: as they are."""
     texts = {}
     for name, given in edges.items() if isinstance(edges, Mapping) else ():
         texts[name] = [
-            c for c in ((given,) if isinstance(given, str) else given) if isinstance(c, str)
+            c for c in ((given,) if isinstance(given, str) else given)
+                       if isinstance(c, str)
         ]
     found = {}
     for name, cs in texts.items():

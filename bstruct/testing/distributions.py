@@ -16,9 +16,11 @@ from torch import Generator, Tensor
 from torch.distributions import kl_divergence
 
 # %% ../../nbs/testing/01_distributions.ipynb #e46ff5b1
-Make = Callable[[Tensor, float], Any]  # a distribution with the methods of GumbelSoftmax
+# a distribution with the methods of GumbelSoftmax
+Make = Callable[[Tensor, float], Any]
 
-def _pair(make: Make, K: int, device, temperatures=(0.6, 0.6), dtype=torch.float64) -> list[Any]:
+def _pair(make: Make, K: int, device, temperatures=(0.6, 0.6),
+          dtype=torch.float64) -> list[Any]:
     "Two distributions over K candidates with different logits."
     g = torch.Generator().manual_seed(K)
     return [make(torch.randn(K, generator=g, dtype=torch.float64).to(device, dtype), c)
@@ -44,8 +46,10 @@ def _density(make, device, line, K):
     total = torch.trapezoid(mass, z).item()
     assert abs(total - 1) < 1e-6, f"the density integrates to {total:.6g}, not to 1"
     x, n = q.rsample_log((20_000,), _seed(device)), 20_000
-    ratio = (x[..., 0] - x[..., 1] if x.shape[-1] > 1 else x[..., 0]).detach().sort().values
-    cdf = torch.cumulative_trapezoid(mass, z)[((ratio + 150) / 1e-3).long().clamp(0, 299_999)]
+    ratio = (x[..., 0] - x[..., 1] if x.shape[-1] > 1
+             else x[..., 0]).detach().sort().values
+    cdf = torch.cumulative_trapezoid(
+        mass, z)[((ratio + 150) / 1e-3).long().clamp(0, 299_999)]
     distance = (cdf - torch.arange(1, n + 1, device=device) / n).abs().max().item()
     assert distance < 2.3 / math.sqrt(
         n) + 1e-3, f"samples leave the density: Kolmogorov distance {distance:.3g}"
@@ -76,10 +80,13 @@ def _divergence(make, device, line, K):
 def _gradients(make, device, line, K):
     logits = _pair(make, 3, device)[0].logits.detach().clone().requires_grad_()
     c = torch.tensor(0.7, dtype=torch.float64, device=device, requires_grad=True)
-    x, other = make(logits, c).rsample_log((2,), _seed(device)).detach(), logits.detach().flip(0)
+    x, other = make(logits, c).rsample_log(
+        (2,), _seed(device)).detach(), logits.detach().flip(0)
     functions = {"log_prob_log": lambda l, c: make(l, c).log_prob_log(x),
-                 "rsample_log": lambda l, c: make(l, c).rsample_log((2,), _seed(device)),
-                 "kl_divergence": lambda l, c: kl_divergence(make(l, c), make(other, c)),
+                 "rsample_log": lambda l, c: make(l, c).rsample_log(
+                     (2,), _seed(device)),
+                 "kl_divergence": lambda l, c: kl_divergence(
+                     make(l, c), make(other, c)),
                  "mixing_entropy": lambda l, c: make(l, c).mixing_entropy()}
     for name, f in functions.items():
         assert torch.autograd.gradcheck(
@@ -90,12 +97,14 @@ def _batches(make, device, line, K):
                          dtype=torch.float64).to(device)
     x = make(logits, 0.6).rsample_log((), _seed(device)).detach()
     got = torch.func.vmap(lambda l, x: make(l, 0.6).log_prob_log(x))(logits, x)
-    assert torch.allclose(got, make(logits, 0.6).log_prob_log(x)), "log_prob_log differs under vmap"
+    assert torch.allclose(got, make(logits, 0.6).log_prob_log(
+        x)), "log_prob_log differs under vmap"
     assert make(logits, 0.6).rsample((2,), _seed(device)).shape == (
         2, 5, 3), "sample_shape does not come first"
 
 def _values(make, device, line, K):
-    double, single = (_pair(make, 4, device, dtype=t)[0] for t in (torch.float64, torch.float32))
+    double, single = (_pair(make, 4, device, dtype=t)[0]
+                      for t in (torch.float64, torch.float32))
     x = double.rsample_log((100,), _seed(device))
     assert torch.equal(x, double.rsample_log(
         (100,), _seed(device))), "the same generator gives other samples"
@@ -106,7 +115,8 @@ def _values(make, device, line, K):
         assert (value >= -1e-9).all(), f"{name} is negative: {value.min():.3g}"
     got = single.log_prob_log(x.float())
     assert (got.dtype == torch.float32
-            and got.device == x.device), "float32 logits must give float32 on their device"
+            and got.device
+            == x.device), "float32 logits must give float32 on their device"
     assert torch.allclose(got.double(), double.log_prob_log(x), rtol=1e-3,
                           atol=1e-3), "float32 and float64 disagree"
     hard = make(torch.tensor([1e3, -1e3, 0.0], device=device),
@@ -118,11 +128,11 @@ def check_structure_distribution(
     make: Make, *, device: str = "cpu", line: Callable[[Tensor], Tensor] = simplex_line,
                                  line_candidates: int = 2
 ) -> list[str]:
-    """Run every check on the distributions `make(logits, temperature)`; the names of the checks
-    passed.
+    """Run every check on the distributions `make(logits, temperature)`; the names of
+    the checks passed.
 
-    `line` maps a real variable to the coordinate of `line_candidates` candidates. AssertionError at
-    the first failure.
+    `line` maps a real variable to the coordinate of `line_candidates` candidates.
+    AssertionError at the first failure.
     """
     checks = {"density": _density, "values": _values, "importance": _importance,
               "divergence": _divergence, "gradients": _gradients, "batches": _batches}
@@ -135,10 +145,11 @@ def check_structure_distribution(
 class WeightFamily:
     """Distributions over n weights, as functions of a dictionary of parameters.
 
-    `parameters(n, generator)`: random ones in float64; `standard(n)`: those of N(0, I); `noise(n)`:
-    how many standard normal numbers `sample(parameters, noise)` takes; `log_prob(parameters, w)`;
-    `kl(parameters, log_precision)` from N(0, diag exp(-log_precision)). The last three work on one
-    distribution and are vmapped by whoever needs many.
+    `parameters(n, generator)`: random ones in float64; `standard(n)`: those of N(0, I);
+    `noise(n)`: how many standard normal numbers `sample(parameters, noise)` takes;
+    `log_prob(parameters, w)`; `kl(parameters, log_precision)` from N(0, diag
+    exp(-log_precision)). The last three work on one distribution and are vmapped by
+    whoever needs many.
     """
     parameters: Callable[[int, Generator], dict[str, Tensor]]
     standard: Callable[[int], dict[str, Tensor]]
@@ -149,12 +160,14 @@ class WeightFamily:
 
 # %% ../../nbs/testing/01_distributions.ipynb #831f01d3
 def _draw(family: WeightFamily, parameters, n: int, count: int) -> Tensor:
-    noise = torch.randn(count, family.noise(n), generator=torch.Generator().manual_seed(1),
+    noise = torch.randn(count, family.noise(n), generator=torch.Generator().manual_seed(
+        1),
                         dtype=torch.float64)
     return torch.func.vmap(family.sample, (None, 0))(parameters, noise)
 
 def _log_normal(w: Tensor, log_precision: Tensor) -> Tensor:
-    return 0.5 * (log_precision - math.log(2 * math.pi) - log_precision.exp() * w.square()).sum(-1)
+    return 0.5 * (log_precision - math.log(2 * math.pi) - log_precision.exp()
+                  * w.square()).sum(-1)
 
 def _weight_density(family):
     parameters = family.parameters(1, torch.Generator().manual_seed(0))
@@ -170,12 +183,14 @@ def _weight_density(family):
 
 def _weight_divergence(family):
     g, n = torch.Generator().manual_seed(0), 5
-    parameters, a = family.parameters(n, g), torch.randn(n, generator=g, dtype=torch.float64)
+    parameters, a = family.parameters(n, g), torch.randn(
+        n, generator=g, dtype=torch.float64)
     w, exact = _draw(family, parameters, n, 40_000), family.kl(parameters, a)
     f = torch.func.vmap(family.log_prob, (None, 0))(parameters, w) - _log_normal(w, a)
     assert exact >= 0, f"the divergence is negative: {exact:.3g}"
     _within(f.mean() - exact, f.std() / math.sqrt(len(f)), "KL against its samples")
-    at_prior = family.kl(family.standard(n), torch.zeros(n, dtype=torch.float64)).abs().item()
+    at_prior = family.kl(family.standard(n), torch.zeros(
+        n, dtype=torch.float64)).abs().item()
     assert at_prior < 1e-9, f"the divergence of the prior from itself is {at_prior:.3g}"
 
 def _weight_gradients(family):
@@ -204,8 +219,8 @@ def _weight_batches(family):
 
 # %% ../../nbs/testing/01_distributions.ipynb #3f4d530a
 def check_weight_family(family: WeightFamily) -> list[str]:
-    """Run every check on a `WeightFamily`; the names of the checks passed. AssertionError at the
-    first failure."""
+    """Run every check on a `WeightFamily`; the names of the checks passed.
+    AssertionError at the first failure."""
     checks = {"density": _weight_density, "divergence": _weight_divergence,
               "gradients": _weight_gradients, "batches": _weight_batches}
     for check in checks.values():

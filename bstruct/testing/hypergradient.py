@@ -21,8 +21,8 @@ from bstruct.hypergradient.reversible import Flat
 # %% ../../nbs/testing/02_hypergradient.ipynb #fa40b99e
 @dataclass(frozen=True)
 class Problem:
-    """A bilevel problem: the losses, the start, how to train, and what a method must be able to do
-    to be tried on it."""
+    """A bilevel problem: the losses, the start, how to train, and what a method must be
+    able to do to be tried on it."""
 
     name: str
     inner: Callable
@@ -35,8 +35,10 @@ class Problem:
     seed: int | None = None  # of the generator that noise is drawn from
 
     def solve(self, hyper: dict[str, Tensor], method: str, theta=None, **more):
-        "The method's result at `hyper`, with the problem's own training (changed by `more`)."
-        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
+        """The method's result at `hyper`, with the problem's own training (changed by
+        `more`)."""
+        generator = None if self.seed is None else torch.Generator().manual_seed(
+            self.seed)
         call = {**self.training, **more, "method": method, "generator": generator}
         return hypergradient(self.inner, self.outer, theta or self.theta, hyper, **call)
 
@@ -51,10 +53,12 @@ def _ridge(steps, **more):
     draw, x, y = _data()
     inner = lambda t, h, s: ((x @ t["w"] - y) ** 2).mean() / 2 + (
         h["log_l2"].exp() * t["w"] ** 2).sum() / 2
-    outer = lambda t, h: ((x[:6] @ t["w"] - y[5:11]) ** 2).mean() + 0.01 * (h["log_l2"] ** 2).sum()
+    outer = lambda t, h: ((x[:6] @ t["w"] - y[5:11]) ** 2).mean() + 0.01 * (
+        h["log_l2"] ** 2).sum()
     training = {"steps": steps, "lr": 0.4, "momentum": 0.5}
     theta, hyper = {"w": draw(4)}, {"log_l2": draw(4) - 1}
-    return Problem(inner=inner, outer=outer, theta=theta, hyper=hyper, training=training, **more)
+    return Problem(inner=inner, outer=outer, theta=theta, hyper=hyper,
+                   training=training, **more)
 
 
 def _logistic(minimum=False):
@@ -65,7 +69,8 @@ def _logistic(minimum=False):
 
     def inner(t, h, s):
         i = slice(None) if minimum else rows[s % 4]
-        decay = (h["log_l2"].exp() * (t["w"] ** 2)).sum() / 2 + minimum * (t["b"] ** 2).sum() / 10
+        decay = (h["log_l2"].exp() * (t["w"] ** 2)).sum() / 2 + minimum * (
+            t["b"] ** 2).sum() / 10
         return cross_entropy(predict(t, x[i]), labels[i]) + decay
 
     outer = lambda t, h: cross_entropy(predict(t, x + 0.1), labels)
@@ -85,21 +90,24 @@ def _network(needs, training, seed=None, noise=0.0, hyper=None, name=""):
 
     def inner(t, h, s):
         if noise:
-            t = {k: v + noise * torch.randn(v.shape, dtype=v.dtype) for k, v in t.items()}
+            t = {k: v + noise * torch.randn(v.shape, dtype=v.dtype)
+                 for k, v in t.items()}
         return ((predict(t, x) - y) ** 2).mean() + sum((h["log_l2"].exp() * v**2).sum()
                                                        for v in t.values())
 
     outer = lambda t, h: ((predict(t, x.flip(1)) - y) ** 2).mean()
     hyper = {"log_l2": torch.tensor(-2.0, dtype=torch.float64)} | (hyper or {})
-    return Problem(name, inner, outer, theta, hyper, training, frozenset(needs) | {"flat"}, seed)
+    return Problem(name, inner, outer, theta, hyper, training,
+                   frozenset(needs) | {"flat"}, seed)
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #eec23ef1
 def problems() -> list[Problem]:
-    """The table's rows: ridge and logistic, early and at the minimum, quadratic, networks:
-    momentum, noise, tuned rates."""
+    """The table's rows: ridge and logistic, early and at the minimum, quadratic,
+    networks: momentum, noise, tuned rates."""
     scale = torch.tensor([1.0, 0.3, 0.1], dtype=torch.float64)
     one = lambda x: torch.tensor(x, dtype=torch.float64)
-    quadratic = Problem("quadratic", lambda t, h, s: (scale * (t["w"] - h["h"]) ** 2).sum() / 2,
+    quadratic = Problem("quadratic", lambda t, h, s: (
+        scale * (t["w"] - h["h"]) ** 2).sum() / 2,
                         lambda t, h: ((t["w"] - 3) ** 2).sum(), {"w": 0 * scale},
                         {"h": one([1.0, 2.0, -1.0])},
                         {"steps": 10, "lr": 0.5}, frozenset({"flat"}))
@@ -108,25 +116,28 @@ def problems() -> list[Problem]:
     rates = {"log_lr": one(-1.5), "momentum": one(0.75)}
     return [
         _ridge(160, name="ridge at its minimum", needs=frozenset({"momentum"})),
-        _ridge(7, name="ridge, early", needs=frozenset({"flat", "momentum"})), quadratic,
-            _logistic(), _logistic(True),
+        _ridge(7, name="ridge, early", needs=frozenset({"flat", "momentum"})),
+            quadratic, _logistic(), _logistic(True),
         _network({"momentum"}, {"steps": 15, "lr": 0.1, "momentum": 0.875},
                  name="network, momentum"),
-        _network({"noise", "momentum"}, {"steps": 9, "lr": 0.1, "momentum": 0.5}, 7, 0.1,
-                 name="network, noise"),
-        _network({"rates", "momentum"}, tuned, hyper=rates, name="network, tuned rates"),
+        _network({"noise", "momentum"}, {"steps": 9, "lr": 0.1, "momentum": 0.5}, 7,
+                 0.1, name="network, noise"),
+        _network({"rates", "momentum"}, tuned, hyper=rates,
+                 name="network, tuned rates"),
     ]
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #f0823096
-def differences(f: Callable, hyper: dict[str, Tensor], eps: float = 1e-5) -> dict[str, Tensor]:
-    """Central differences of f(hyper), coordinate by coordinate; in float64 the error is about
-    1e-10 relative."""
+def differences(f: Callable, hyper: dict[str, Tensor],
+                eps: float = 1e-5) -> dict[str, Tensor]:
+    """Central differences of f(hyper), coordinate by coordinate; in float64 the error
+    is about 1e-10 relative."""
     out = {k: torch.zeros_like(v) for k, v in hyper.items()}
     for k, v in hyper.items():
         for i in range(v.numel()):
             e = torch.zeros_like(v)
             e.view(-1)[i] = eps
-            out[k].view(-1)[i] = (f({**hyper, k: v + e}) - f({**hyper, k: v - e})) / (2 * eps)
+            out[k].view(-1)[i] = (f({**hyper, k: v + e}) - f({**hyper, k: v - e})) / (
+                2 * eps)
     return out
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #d3a76806
@@ -140,19 +151,22 @@ def _dense(problem, theta) -> dict[str, Tensor]:
     hessian, cross = torch.func.jacrev(slope, (0, 1))(a, b)
     judge = lambda a, b: problem.outer(cut(a, theta), cut(b, problem.hyper))
     of_theta, of_hyper = torch.func.grad(judge, (0, 1))(a, b)
-    return cut(of_hyper - cross.T @ torch.linalg.solve(hessian, of_theta), problem.hyper)
+    return cut(of_hyper - cross.T @ torch.linalg.solve(hessian, of_theta),
+               problem.hyper)
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #9b4cc067
-def truth(problem: Problem, claim: str, result, window: int | None = None) -> dict[str, Tensor]:
-    "What a method that makes this claim has to return on this problem; `result` is its answer."
+def truth(problem: Problem, claim: str, result,
+          window: int | None = None) -> dict[str, Tensor]:
+    """What a method that makes this claim has to return on this problem; `result` is
+    its answer."""
     if claim == "minimiser":
         return _dense(problem, result.theta)
     steps = problem.training["steps"]
     if claim != "window" or window >= steps:
         return differences(lambda h: problem.solve(h, "greedy").value, problem.hyper)
     if problem.seed is not None:
-        raise ValueError("noise is seeded by the run as a whole: a window's truth needs a problem "
-                         "without it")
+        raise ValueError("noise is seeded by the run as a whole: a window's truth "
+                         "needs a problem without it")
     before = problem.solve(problem.hyper, "greedy", steps=steps - window)
     last = lambda h: problem.solve(h, "greedy", theta=before.theta, steps=window,
                                    resume=before).value
@@ -161,8 +175,8 @@ def truth(problem: Problem, claim: str, result, window: int | None = None) -> di
 # %% ../../nbs/testing/02_hypergradient.ipynb #24dc738d
 @dataclass(frozen=True)
 class Claim:
-    """What a registered method says of itself: the kind of truth, its options, what it cannot do,
-    and its tolerance."""
+    """What a registered method says of itself: the kind of truth, its options, what it
+    cannot do, and its tolerance."""
 
     kind: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -175,19 +189,22 @@ CLAIMS: dict[str, Claim] = {
                             "unroll full": Claim("training", {"storage": "full"}),
     "unroll sqrt": Claim("training", {"storage": "sqrt"}), "forward": Claim("training"),
     "reversible": Claim("training"), "drmad all": Claim("training", {"knots": 1000}),
-    "drmad": Claim("improves", {"knots": 3}), "greedy": Claim("window", {}, frozenset({"noise"})),
+    "drmad": Claim("improves", {"knots": 3}), "greedy": Claim(
+        "window", {}, frozenset({"noise"})),
     "truncated": Claim("window", {"window": 4}, frozenset({"noise"})),
     "implicit": Claim("minimiser", {"tolerance": 1e-12}, frozenset({"flat"})),
-    "neumann": Claim("minimiser", {"iterations": 400, "alpha": 0.3}, frozenset({"flat"}), 1e-5),
+    "neumann": Claim("minimiser", {"iterations": 400, "alpha": 0.3},
+                     frozenset({"flat"}), 1e-5),
 }
 
 # %% ../../nbs/testing/02_hypergradient.ipynb #ff1706d3
-def check(problem: Problem, method: str, claim: Claim, memo: dict | None = None) -> float:
-    """The relative error of a method against the truth it claims, or 1 - cosine where it claims to
-    improve.
+def check(problem: Problem, method: str, claim: Claim,
+          memo: dict | None = None) -> float:
+    """The relative error of a method against the truth it claims, or 1 - cosine where
+    it claims to improve.
 
-    `method` is a registered name, perhaps followed by a word that tells two claims of one method
-    apart. `memo` keeps the truths that do not depend on the method.
+    `method` is a registered name, perhaps followed by a word that tells two claims of
+    one method apart. `memo` keeps the truths that do not depend on the method.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -205,10 +222,12 @@ def check(problem: Problem, method: str, claim: Claim, memo: dict | None = None)
     return float((got - want).norm() / want.norm())
 
 
-def conformance(claims: dict[str, Claim] | None = None) -> dict[tuple[str, str], float | None]:
-    """The table: (problem, method) -> error, None where the method says that it cannot. Pass your
-    own claims, by name."""
-    able = lambda p, name, c: not p.needs & c.cannot and (name != "reversible" or _momentum(p))
+def conformance(claims: dict[str, Claim]
+                | None = None) -> dict[tuple[str, str], float | None]:
+    """The table: (problem, method) -> error, None where the method says that it cannot.
+    Pass your own claims, by name."""
+    able = lambda p, name, c: not p.needs & c.cannot and (
+        name != "reversible" or _momentum(p))
     table, memo = {}, {}
     for p in problems():
         for name, c in (claims or CLAIMS).items():

@@ -26,7 +26,8 @@ def rare(source: str) -> str:
 
 # %% ../../nbs/testing/04_notebook.ipynb #fb7ffc43
 def stored(source: str, folder: Path) -> list[dict] | None:
-    "The stored outputs of the cell with this source in a notebook of the folder, or None."
+    """The stored outputs of the cell with this source in a notebook of the folder, or
+    None."""
     for path in sorted(folder.glob("*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             same = "".join(cell["source"]).strip() == source.strip()
@@ -36,7 +37,8 @@ def stored(source: str, folder: Path) -> list[dict] | None:
 
 # %% ../../nbs/testing/04_notebook.ipynb #d4af59c5
 def show(source: str, folder: Path | None = None) -> None:
-    "Print and display the stored outputs of a cell, under a line that says that they are stored."
+    """Print and display the stored outputs of a cell, under a line that says that they
+    are stored."""
     from IPython.display import publish_display_data
 
     outputs = stored(source, folder or Path.cwd())
@@ -48,7 +50,8 @@ def show(source: str, folder: Path | None = None) -> None:
             text = "".join(output["text"])
             print(re.sub(r"^\[a (?:slow|gpu) cell: .*\]\n", "", text), end="")
         elif "data" in output:
-            data = {k: "".join(v) if isinstance(v, list) else v for k, v in output["data"].items()}
+            data = {k: "".join(v) if isinstance(v, list) else v
+                    for k, v in output["data"].items()}
             publish_display_data(data, output.get("metadata", {}))
 
 # %% ../../nbs/testing/04_notebook.ipynb #83523e57
@@ -57,21 +60,24 @@ def shown_instead(lines: list[str]) -> list[str]:
     source = "".join(lines)
     if not rare(source) or os.environ.get(VARIABLE):
         return lines
-    return [f"__import__('bstruct.testing.notebook', fromlist=['show']).show({source!r})\n"]
+    return ["__import__('bstruct.testing.notebook', "
+            f"fromlist=['show']).show({source!r})\n"]
 
 # %% ../../nbs/testing/04_notebook.ipynb #22ae7886
 def ready(shell=None) -> None:
-    """Prepare a notebook for "Run All": marked cells show what is stored, property tests repeat.
+    """Prepare a notebook for "Run All": marked cells show what is stored, property
+    tests repeat.
 
-    `shell`: IPython's, by default the one that runs this cell; outside of IPython only the tests
-    are prepared.
+    `shell`: IPython's, by default the one that runs this cell; outside of IPython only
+    the tests are prepared.
     """
     try:
         from hypothesis import settings
     except ModuleNotFoundError:
         pass
     else:
-        settings.register_profile("bstruct", deadline=None, derandomize=True, max_examples=50)
+        settings.register_profile("bstruct", deadline=None, derandomize=True,
+                                  max_examples=50)
         settings.load_profile("bstruct")
     if shell is None:
         from IPython import get_ipython

@@ -30,7 +30,8 @@ def _law(variable: Variable, seed: int, batch: tuple[int, ...] = (),
 
 
 def _noise(variable: Variable, lead: tuple[int, ...], dtype=torch.float64) -> Tensor:
-    return gumbel_noise((*lead, *variable.noise_shape), Generator().manual_seed(0), dtype)
+    return gumbel_noise((*lead, *variable.noise_shape), Generator().manual_seed(0),
+                        dtype)
 
 
 def _need(holds: bool, variable: Variable, what: str) -> None:
@@ -38,7 +39,8 @@ def _need(holds: bool, variable: Variable, what: str) -> None:
         raise AssertionError(f"{type(variable).__name__}: {what}")
 
 
-def _functions(variable: Variable, noise: Tensor) -> dict[str, Callable[[Tensors], Tensor]]:
+def _functions(variable: Variable,
+               noise: Tensor) -> dict[str, Callable[[Tensors], Tensor]]:
     "What maps a law to a tensor, by name; `noise` without batch."
     prior = _law(variable, 9)
     return {"sample": lambda q: variable.sample(q, noise, 0.5),
@@ -50,7 +52,8 @@ def _functions(variable: Variable, noise: Tensor) -> dict[str, Callable[[Tensors
 
 # %% ../../nbs/testing/03_variable.ipynb #7bc48bc3
 def check_shapes(variable: Variable) -> None:
-    "Batch axes, the domain of samples, and `torch.func.vmap`. AssertionError names what is wrong."
+    """Batch axes, the domain of samples, and `torch.func.vmap`. AssertionError names
+    what is wrong."""
     q, noise = _law(variable, 0, (5,)), _noise(variable, ())
     for name, f in _functions(variable, noise).items():
         found = f(q)
@@ -58,13 +61,15 @@ def check_shapes(variable: Variable) -> None:
         _need(tuple(found.shape) == (5, *tail), variable,
               f"{name} has shape {tuple(found.shape)}, not {(5, *tail)}")
         each = vmap(f)(q)
-        _need(torch.allclose(each, found, atol=1e-9), variable, f"{name} under vmap is another one")
+        _need(torch.allclose(each, found, atol=1e-9), variable,
+              f"{name} under vmap is another one")
     points = variable.sample(q, _noise(variable, (40, 5)), 0.5)
     said = variable.fault(points)
     _need(not said, variable, f"a sample {said}")
     near = variable.nearest(points)
     _need(not variable.fault(near, hard=True), variable, "nearest is between the codes")
-    _need(near.shape == points.shape, variable, f"nearest has shape {tuple(near.shape)}")
+    _need(near.shape == points.shape, variable,
+          f"nearest has shape {tuple(near.shape)}")
 
 
 def check_gradients(variable: Variable, step: float = 1e-6) -> None:
@@ -75,13 +80,16 @@ def check_gradients(variable: Variable, step: float = 1e-6) -> None:
     slopes = grad(f)(q)
     for part, value in q.items():
         for i in range(value.numel()):
-            move = torch.zeros_like(value).flatten().index_fill(0, torch.tensor(i), step).reshape(
+            move = torch.zeros_like(value).flatten().index_fill(
+                0, torch.tensor(i), step).reshape(
                 value.shape)
-            near = (f(q | {part: value + move}) - f(q | {part: value - move})) / (2 * step)
+            near = (f(q | {part: value + move}) - f(q | {part: value - move})) / (
+                2 * step)
             slope = slopes[part].flatten()[i]
-            _need(abs(float(near - slope)) < 1e-5 * max(1.0, abs(float(near))), variable,
-                  f"the slope of a sample by {part} is {float(slope):.6g}, differences say "
-                  f"{float(near):.6g}")
+            _need(abs(float(near - slope)) < 1e-5 * max(1.0, abs(float(near))),
+                  variable,
+                  f"the slope of a sample by {part} is {float(slope):.6g}, "
+                  f"differences say {float(near):.6g}")
 
 # %% ../../nbs/testing/03_variable.ipynb #4f219940
 def check_divergence(variable: Variable) -> None:
@@ -96,7 +104,8 @@ def check_divergence(variable: Variable) -> None:
     apart = variable.kl(q, p).max() > 1e-6 or variable.count == 1
     _need(bool(apart), variable, "the divergence does not tell two laws apart")
     loss = variable.kl(q, p) - variable.kl(q, p, 0.5)
-    _need(bool((loss < 1e-7).all()), variable, "hardened choices have the larger divergence")
+    _need(bool((loss < 1e-7).all()), variable,
+          "hardened choices have the larger divergence")
 
 # %% ../../nbs/testing/03_variable.ipynb #20a38f63
 def _listed(variable: Variable) -> list | None:
@@ -115,12 +124,13 @@ def _looked_at(variable: Variable) -> list:
 
 def _within(found: float, wanted: float) -> bool:
     "Whether a frequency is near its probability."
-    return abs(found - wanted) <= 4.5 * math.sqrt(max(wanted * (1 - wanted), 1 / DRAWS) / DRAWS)
+    return abs(found - wanted) <= 4.5 * math.sqrt(max(wanted * (1 - wanted), 1 / DRAWS)
+                                                  / DRAWS)
 
 # %% ../../nbs/testing/03_variable.ipynb #bfd2beb4
 def check_probabilities(variable: Variable) -> None:
-    """Marginals and listed probabilities against frequencies of hardened samples; the list sums to
-    one."""
+    """Marginals and listed probabilities against frequencies of hardened samples; the
+    list sums to one."""
     q = _law(variable, 5)
     hard = variable.nearest(variable.sample(q, _noise(variable, (DRAWS,)), 0.3))
     for k, p in enumerate(variable.marginals(q).tolist()):
@@ -135,7 +145,8 @@ def check_probabilities(variable: Variable) -> None:
     _need(list(listed) == _listed(variable), variable,
           "probabilities are not those of the values, in their order")
     for choice, p in listed.items():
-        found = float((hard == variable.encode(choice).to(hard)).all(-1).double().mean())
+        found = float((hard == variable.encode(choice).to(hard)).all(
+            -1).double().mean())
         _need(_within(found, p), variable,
               f"the probability of {choice} is {p:.4f}, samples say {found:.4f}")
 
@@ -151,7 +162,8 @@ def check_entropy(variable: Variable) -> None:
 
 # %% ../../nbs/testing/03_variable.ipynb #cefc36cc
 def check_choices(variable: Variable) -> None:
-    "Codes and their inverse, the number of values, neighbours, draws and uniform points."
+    """Codes and their inverse, the number of values, neighbours, draws and uniform
+    points."""
     listed, g = _listed(variable), Generator().manual_seed(7)
     if listed is not None:
         _need(len(set(listed)) == len(listed) == variable.count, variable,
@@ -178,15 +190,17 @@ def check_choices(variable: Variable) -> None:
     _need(all(variable.harden(variable.encode(c)) == c for c in drawn), variable,
           "a draw is no choice")
     u = torch.rand(50, variable.size, generator=g, dtype=torch.float64)
-    _need(not variable.fault(variable.uniform(u)), variable, "a uniform point lies outside")
+    _need(not variable.fault(variable.uniform(u)), variable,
+          "a uniform point lies outside")
 
 # %% ../../nbs/testing/03_variable.ipynb #436e1dad
 def check_extremes(variable: Variable, size: float = 1e4) -> None:
-    """Parameters of ± `size` and the largest noise leave every result, and every slope of a
-    divergence, finite."""
+    """Parameters of ± `size` and the largest noise leave every result, and every slope
+    of a divergence, finite."""
     g = Generator().manual_seed(8)
     for sign in (-1.0, 1.0):
-        q = {k: sign * size * torch.where(torch.rand(t.shape, generator=g) < 0.5, 1.0, 0.1)
+        q = {k: sign * size * torch.where(torch.rand(t.shape, generator=g) < 0.5, 1.0,
+                                          0.1)
              for k, t in variable.start((4,)).items()}
         q = {k: v.clamp(-80, 80) if k.startswith("log_") else v for k, v in q.items()}
         noise = _noise(variable, (4,), torch.float32).mul(5)
@@ -203,11 +217,11 @@ def check_extremes(variable: Variable, size: float = 1e4) -> None:
 
 
 def check_variable(variable: object) -> None:
-    """All checks of this page; AssertionError names the first property that does not hold, and by
-    how much."""
+    """All checks of this page; AssertionError names the first property that does not
+    hold, and by how much."""
     if not isinstance(variable, Variable):
-        raise AssertionError(f"{type(variable).__name__}: does not have all members of the "
-                             "interface")
+        raise AssertionError(f"{type(variable).__name__}: does not have all "
+                             "members of the interface")
     for check in (check_shapes, check_gradients, check_divergence, check_probabilities,
                   check_entropy, check_choices, check_extremes):
         check(variable)

@@ -31,10 +31,10 @@ from bstruct.training.precision import Groups, best_log_precision
 class Batch:
     """M posteriors of one supernet with P weights.
 
-    `params`: loc and log_scale [M, P], log_noise [M], and PARAMETER/EDGE of the laws of the edges
-    that vary, such as logits/EDGE [M, K]. `structure` (edge to γ [M, K]) fixes the
-    structures; where it is None they are learnt. `sizes` [M] is how many rows each model sees,
-    `c_reg` [M] the weight of its KL term.
+    `params`: loc and log_scale [M, P], log_noise [M], and PARAMETER/EDGE of the laws of
+    the edges that vary, such as logits/EDGE [M, K]. `structure` (edge to γ [M, K])
+    fixes the structures; where it is None they are learnt. `sizes` [M] is how many rows
+    each model sees, `c_reg` [M] the weight of its KL term.
     """
 
     net: Supernet
@@ -48,16 +48,19 @@ class Batch:
 
     @property
     def laws(self) -> dict[str, dict[str, Tensor]]:
-        "Edge to the parameters [M, ...] of its posterior; empty where the structure is given."
+        """Edge to the parameters [M, ...] of its posterior; empty where the structure
+        is given."""
         return law.nested(self.net.graph.variables, self.params)
 
     @property
     def logits(self) -> dict[str, Tensor]:
         "Edge to the logits [M, K] of its posterior, where it has such."
-        return {edge: parts["logits"] for edge, parts in self.laws.items() if "logits" in parts}
+        return {edge: parts["logits"] for edge, parts in self.laws.items()
+                if "logits" in parts}
 
     def named(self, flat: Float[Tensor, "M P"]) -> dict[str, Tensor]:
-        "Views [M, *shape] of a matrix such as `params['loc']`, by the names of the weights."
+        """Views [M, *shape] of a matrix such as `params['loc']`, by the names of the
+        weights."""
         shapes = self.net.weight_shapes
         parts = flat.split([math.prod(s) for s in shapes.values()], 1)
         return {k: v.reshape(len(flat), *s) for (k, s), v in zip(shapes.items(), parts)}
@@ -82,7 +85,8 @@ class Batch:
         return self.mapped(Tensor.double)
 
     def alone(self, structure: Structure) -> "Batch":
-        "Its models, all of one structure, with the weights that the structure uses and no others."
+        """Its models, all of one structure, with the weights that the structure uses
+        and no others."""
         own = {k: self.net.individual(self.named(self.params[k]), structure)
                for k in ("loc", "log_scale")}
         flat = {k: torch.cat([v.flatten(1) for v in weights.values()], 1)
@@ -92,31 +96,35 @@ class Batch:
 
 # %% ../../nbs/training/02_batch.ipynb #f8df84c4
 def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None,
-               log_scale: float = -4.0, device: torch.device | str | None = None) -> Batch:
+               log_scale: float = -4.0, device: torch.device | str
+               | None = None) -> Batch:
     """Posteriors around random initial weights, one for every entry of `sizes`; scales
     exp(`log_scale`), noise e^-1."""
     device, m = device or generator.device, len(sizes)
-    loc = torch.cat([v.flatten(1) for v in net.init(generator, batch=(m,)).values()], 1).to(device)
+    loc = torch.cat([v.flatten(1) for v in net.init(generator, batch=(m,)).values()],
+                    1).to(device)
     params = {"loc": loc, "log_scale": torch.full_like(loc, log_scale)}
     params["log_noise"] = torch.full((m,), -1.0, device=device)
     if structure is None:
         params |= law.flat(law.start(net.graph.variables, (m,), device))
     sizes = torch.as_tensor(sizes, device=device)
-    c_reg = torch.as_tensor(c_reg, dtype=torch.get_default_dtype(), device=device).expand(m)
+    c_reg = torch.as_tensor(c_reg, dtype=torch.get_default_dtype(),
+                            device=device).expand(m)
     return Batch(net, params, structure, sizes, c_reg)
 
 # %% ../../nbs/training/02_batch.ipynb #794e0869
 def one_hot(net: Supernet, structures: list[Structure], device=None) -> Point:
-    """The structures (edge to what it takes) as γ: edge to [M, K], one or, of subsets, several
-    ones a row."""
+    """The structures (edge to what it takes) as γ: edge to [M, K], one or, of subsets,
+    several ones a row."""
     return encode(net.graph, structures, torch.get_default_dtype(), device)
 
 # %% ../../nbs/training/02_batch.ipynb #4a517689
 def forward_of(net: Supernet, structure: dict[str, Tensor],
                models: int) -> Callable[..., Float[Tensor, "M n C"]]:
-    """The function (weights {name: [M, *shape]}, x [n, ...] for all or [M, n, ...]) to the outputs
-    of M structures."""
-    one_hot_rows = lambda v: bool(((v == 0) | (v == 1)).all()) and bool((v.sum(-1) == 1).all())
+    """The function (weights {name: [M, *shape]}, x [n, ...] for all or [M, n, ...]) to
+    the outputs of M structures."""
+    one_hot_rows = lambda v: bool(((v == 0) | (v == 1)).all()) and bool(
+        (v.sum(-1) == 1).all())
     if net.graph.exclusive and all(map(one_hot_rows, structure.values())):
         return Paths(net, structure, models)
     return lambda weights, x, common: vmap(net, in_dims=(0, 0, None if common else 0))(
@@ -124,8 +132,8 @@ def forward_of(net: Supernet, structure: dict[str, Tensor],
 
 # %% ../../nbs/training/02_batch.ipynb #d618372f
 def prior_log_precision(batch: Batch) -> Float[Tensor, "M P"]:
-    """ln of the precisions that maximise the objective for the present posteriors, repeated for
-    every weight."""
+    """ln of the precisions that maximise the objective for the present posteriors,
+    repeated for every weight."""
     groups = Groups(batch.net)
     return groups.spread(best_log_precision(batch.params, groups))
 
@@ -141,15 +149,15 @@ KL_TEMPERATURE = {"categorical": None, "gumbel": 1.0}
 
 # %% ../../nbs/training/02_batch.ipynb #b4274ee1
 def structure_kl(batch: Batch, kind: str = "categorical") -> Float[Tensor, "M"] | float:
-    """KL(q_Γ‖p_Γ) from the variables' own prior, of every model, in nats; 0 where the structure is
-    given."""
+    """KL(q_Γ‖p_Γ) from the variables' own prior, of every model, in nats; 0 where the
+    structure is given."""
     return law.kl(batch.net.graph.variables, batch.laws, None, KL_TEMPERATURE[kind])
 
 # %% ../../nbs/training/02_batch.ipynb #b36994b3
 def weight_samples(batch: Batch, samples: int,
                    generator: Generator | None) -> Iterator[Float[Tensor, "M P"]]:
-    """Samples of the weights of every model, by common noise, one after the other; without a
-    generator once the means."""
+    """Samples of the weights of every model, by common noise, one after the other;
+    without a generator once the means."""
     loc, log_scale = batch.params["loc"], batch.params["log_scale"]
     if generator is None:
         yield loc
@@ -171,6 +179,8 @@ def log_predictive(batch: Batch, task: Task, rows: slice, samples: int,
                    generator) -> Float[Tensor, "M n"]:
     "ln p(y_i) of the rows under each model, averaged over weight samples, in nats."
     with torch.no_grad():
-        outputs = outputs_at(batch, weight_samples(batch, samples, generator), task.x[rows])
-        each = vmap(vmap(task.log_likelihood, in_dims=(0, None, 0)), in_dims=(0, None, None))
+        outputs = outputs_at(batch, weight_samples(batch, samples, generator),
+                             task.x[rows])
+        each = vmap(vmap(task.log_likelihood, in_dims=(0, None, 0)),
+                    in_dims=(0, None, None))
         return log_mean(each(outputs, task.y[rows], batch.params["log_noise"]))

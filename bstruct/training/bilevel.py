@@ -19,12 +19,14 @@ from torch.func import vmap
 
 from bstruct.core.random import ahead
 from bstruct.core.trees import tree_finite
-from bstruct.distributions.gaussian import coupled_log_precision, kl_diagonal, reparameterise
+from bstruct.distributions.gaussian import (
+    coupled_log_precision, kl_diagonal, reparameterise)
 from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.hypergradient import Hypergradient, hypergradient
 from bstruct.hypergradient.operator import SGD, Adam, State, Training, train
 from bstruct.objectives.coefficients import (
-    Coefficients, Value, divergence, inner_objective, log_hyperprior, scale_minibatch, scheduled)
+    Coefficients, Value, divergence, inner_objective, log_hyperprior, scale_minibatch,
+    scheduled)
 from bstruct.objectives.complexity import CollapseWarning
 from bstruct.objectives.outer import OUTER, Problem
 from bstruct.objectives.repulsion import repulsion
@@ -39,11 +41,13 @@ from bstruct.training.variational import Plan, Trainer, annealed, drawn
 
 # %% ../../nbs/training/05_bilevel.ipynb #028664fb
 BOUND = 30.0  # of |ln precision|: exp(30) still has room in float32
-MOMENTS = {"adam": {"mean": "exp_avg", "square": "exp_avg_sq"}, "sgd": {"velocity": "exp_avg"}}
+MOMENTS = {"adam": {"mean": "exp_avg", "square": "exp_avg_sq"},
+           "sgd": {"velocity": "exp_avg"}}
 
 # %% ../../nbs/training/05_bilevel.ipynb #cfa7446f
 class _Draw(NamedTuple):
-    "Rows [M, b], weight noise [M, S, P] and Gumbel noise by edge [M, S, ...] of an expectation."
+    """Rows [M, b], weight noise [M, S, P] and Gumbel noise by edge [M, S, ...] of an
+    expectation."""
 
     rows: Tensor
     noise: Tensor
@@ -68,15 +72,17 @@ def _log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: _
         gamma = {e: g[:, None].expand(m, s, -1) for e, g in batch.structure.items()}
     else:
         gamma = {e: g.exp() for e, g in log_gamma.items()}
-        gamma = law.straight_through(batch.net.graph.variables, gamma) if vertices else gamma
-    output = vmap(vmap(batch.net, in_dims=(0, 0, None)))(named, gamma, task.x[draw.rows])
+        gamma = law.straight_through(batch.net.graph.variables,
+                                     gamma) if vertices else gamma
+    output = vmap(vmap(batch.net, in_dims=(0, 0, None)))(
+        named, gamma, task.x[draw.rows])
     each = vmap(vmap(task.log_likelihood, in_dims=(0, None, None)))
     return each(output, task.y[draw.rows], theta["log_noise"])
 
 
 class _Divergences(NamedTuple):
-    """What a divergence depends on beside θ and h: groups, variables, a coupled prior's owners,
-    and the kind of KL of Γ."""
+    """What a divergence depends on beside θ and h: groups, variables, a coupled prior's
+    owners, and the kind of KL of Γ."""
 
     groups: Groups
     variables: dict[str, Variable]
@@ -92,7 +98,8 @@ class _Divergences(NamedTuple):
             next(iter(log_gamma.values()))[..., :1])], -1)
         # γ may be 0 in float32
         a = coupled_log_precision(a[:, None], own[..., self.owners]).clamp_max(BOUND)
-        return vmap(vmap(kl_diagonal, in_dims=(None, None, 0)))(theta["loc"], theta["log_scale"], a)
+        return vmap(vmap(kl_diagonal, in_dims=(None, None, 0)))(
+            theta["loc"], theta["log_scale"], a)
 
     def structure(self, theta, hyper) -> Tensor | float:
         "KL(q_Γ‖p_Γ) in nats, [M]."
@@ -116,7 +123,8 @@ def _of_prior(outer: OuterPlan, own: dict[str, Variable],
             Tensor, law.kl(own, m, {e: {"logits": v} for e, v in other.items()}))
         away = vmap(lambda m: repulsion(m, outer.known, apart))(law.nested(own, hyper))
     if (inverse_gamma := outer.hyperprior) is not None:
-        prior = vmap(lambda a: log_hyperprior({"all": a}, *inverse_gamma))(hyper["log_precision"])
+        prior = vmap(lambda a: log_hyperprior({"all": a}, *inverse_gamma))(
+            hyper["log_precision"])
     return away, prior
 
 # %% ../../nbs/training/05_bilevel.ipynb #9631f9c9
@@ -139,7 +147,8 @@ class _Source:
     def __post_init__(self):
         o = self.outer
         reg = self.batch.c_reg if o.c_reg is None else o.c_reg
-        self.coefficients = Coefficients(*map(_tensors, (reg, o.c_train, o.c_prior, o.c_comb)))
+        self.coefficients = Coefficients(
+            *map(_tensors, (reg, o.c_train, o.c_prior, o.c_comb)))
 
     def now(self, progress: float) -> Coefficients:
         "The coefficients of a step."
@@ -147,8 +156,10 @@ class _Source:
                                     if self.outer.warmup else 1.0)
 
     def temperature(self, progress: float) -> Tensor | float:
-        "That of a step; with axes for samples and candidates where each model has its own."
-        given = self.plan.temperature if self.outer.temperature is None else self.outer.temperature
+        """That of a step; with axes for samples and candidates where each model has
+        its own."""
+        given = (self.plan.temperature if self.outer.temperature is None
+                 else self.outer.temperature)
         t = scheduled(_tensors(given), progress)
         return t[:, None, None] if isinstance(t, Tensor) and t.ndim else t
 
@@ -162,11 +173,14 @@ class _Source:
         return (sizes * (1 - self.outer.validation)).ceil().long()
 
     def orders(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        "A random order of the rows of L and one of those of Q, each with its lengths [M]."
+        """A random order of the rows of L and one of those of Q, each with its lengths
+        [M]."""
         size = self.batch.sizes.cpu()
-        fitted, place, none = self.fitted(size), torch.arange(len(self.task)), torch.zeros_like(
+        fitted, place, none = self.fitted(size), torch.arange(
+            len(self.task)), torch.zeros_like(
             size)
-        first, end = (fitted, size) if OUTER[self.outer.judge].held_out else (none, size)
+        first, end = (fitted, size) if OUTER[self.outer.judge].held_out else (
+            none, size)
         found = []
         for a, b in ((none, fitted), (first, end)):
             keys = drawn(torch.rand, (len(size), len(place)), self.generator).cpu()
@@ -184,7 +198,8 @@ class _Source:
         return weights | law.noise(self.variables, self.batch.laws, gumbel, (m, many))
 
     def draw(self, order: tuple[Tensor, Tensor], i: int,
-             fresh: Iterator[dict[str, Tensor]] | None = None, size: int | None = None) -> _Draw:
+             fresh: Iterator[dict[str, Tensor]] | None = None,
+             size: int | None = None) -> _Draw:
         "Minibatch i of an epoch, and noise: the next that was drawn ahead, or new."
         fresh = ahead(self.noise, 1, self.device) if fresh is None else fresh
         size, noise = size or self.plan.batch_size, dict(next(fresh))
@@ -206,22 +221,26 @@ class _Parameters:
         "θ and h, by their short names."
         p, mark = self.batch.params, "prior/"
         own = {k: v.detach() for k, v in p.items() if not k.startswith(mark)}
-        return own, {k.removeprefix(mark): v.detach() for k, v in p.items() if k.startswith(mark)}
+        return own, {k.removeprefix(mark): v.detach() for k, v in p.items()
+                     if k.startswith(mark)}
 
     def rates(self, held: bool) -> dict[str, float]:
         "What of θ moves, and the multiple of the learning rate at which it does."
         o, plan = self.outer, self.plan
-        logits = 0.0 if held else plan.structure_learning_rate / (plan.learning_rate or 1.0)
+        logits = 0.0 if held else plan.structure_learning_rate / (
+            plan.learning_rate or 1.0)
         noise = 10.0 if "noise" in o.learn else 0.0
         structural = law.flat(self.batch.laws)
-        given = lambda k: logits if k in structural else noise if k == "log_noise" else 1.0
+        given = (lambda k: logits if k in structural else noise if k == "log_noise"
+                 else 1.0)
         rates = {k: given(k) for k in self.levels()[0]}
         return {k: r if o.optimiser == "adam" else 1.0 for k, r in rates.items() if r}
 
     def state(self, rates: dict[str, float], afresh: bool) -> State:
         "The moving part of θ, in units of its rates, and its moments."
         p, kept = self.batch.params, self.optimiser.state
-        moments = lambda k, name: torch.zeros_like(kept[p[k]][name]) if afresh else kept[p[k]][name]
+        moments = lambda k, name: torch.zeros_like(
+            kept[p[k]][name]) if afresh else kept[p[k]][name]
         slots = {slot: {k: moments(k, name) for k in rates}
                  for slot, name in MOMENTS[self.outer.optimiser].items()}
         return State({k: p[k].detach() / r for k, r in rates.items()}, slots, {})
@@ -236,9 +255,11 @@ class _Parameters:
                     self.optimiser.state[p][name] = state.slots[slot][k].clone()
 
     def best(self, theta: dict[str, Tensor]) -> dict[str, Tensor]:
-        "The best h for θ, where the problem has a single level; what is not learnt stays."
+        """The best h for θ, where the problem has a single level; what is not learnt
+        stays."""
         hyper, learn = self.levels()[1], self.outer.learn
-        best = {k: theta[k].detach() if "structure" in learn else v for k, v in hyper.items()
+        best = {k: theta[k].detach() if "structure" in learn else v
+                for k, v in hyper.items()
                 if k != "log_precision"}
         a = best_log_precision(theta, self.groups).detach() if "precision" in learn else hyper[
             "log_precision"]
@@ -253,18 +274,20 @@ class _Objectives:
     parameters: _Parameters
     divergences: _Divergences
 
-    def losses(self, now: Coefficients, temperature, draws: list[_Draw], judge: _Draw | None,
+    def losses(self, now: Coefficients, temperature, draws: list[_Draw],
+               judge: _Draw | None,
                first: int,
                 rates: dict[str, float]):
-        """L and Q as losses to minimise, summed over the models; per row, as the learning rates
-        expect.
+        """L and Q as losses to minimise, summed over the models; per row, as the
+        learning rates expect.
 
-        Functions of the part of θ that moves, in units of its rates; the rest is taken from the
-        batch.
+        Functions of the part of θ that moves, in units of its rates; the rest is taken
+        from the batch.
         """
         source, whole = self.source, self.parameters.levels()[0]
         rows, plan = source.fitted().to(source.batch.params["loc"].dtype), source.outer
-        objective, of_prior = OUTER[plan.judge], partial(_of_prior, plan, source.variables)
+        objective, of_prior = OUTER[plan.judge], partial(
+            _of_prior, plan, source.variables)
 
         def terms(theta, hyper, draw):
             log_gamma = _log_gamma(source.variables, theta, draw, temperature)
@@ -286,24 +309,26 @@ class _Objectives:
         return inner, outer
 
     def report(self, progress: float) -> dict:
-        "L, Q, the divergences in nats and the probabilities of every model, over all the rows."
+        """L, Q, the divergences in nats and the probabilities of every model, over all
+        the rows."""
         with torch.no_grad():
-            (theta, hyper), values, source, plan = (self.parameters.levels(), [], self.source,
-                                                    self.source.outer)
+            (theta, hyper), values, source, plan = (self.parameters.levels(), [],
+                                                    self.source, self.source.outer)
             now, t = source.now(progress), source.temperature(progress)
             orders, fresh = source.orders(), ahead(source.noise, 2, source.device)
             for order, length in orders:
                 draw = source.draw((order, length), 0, fresh, int(length.max()))
                 log_gamma = _log_gamma(source.variables, theta, draw, t)
-                each = _log_likelihoods(source.batch, source.task, theta, draw, log_gamma,
-                                        plan.vertices)
+                each = _log_likelihoods(source.batch, source.task, theta, draw,
+                                        log_gamma, plan.vertices)
                 values.append(scale_minibatch(each, source.fitted(), (1, 2)))
             weights, structure = self.divergences.parts(theta, hyper, log_gamma)
             kl = divergence(weights, structure)
             problem = Problem(lambda theta, hyper: (values[1], kl),
                               partial(_of_prior, plan, source.variables), now)
             return {"bound": inner_objective(values[0], kl, now), "fit": values[0],
-                    "outer": OUTER[plan.judge].value(theta, hyper, problem), "weight_kl": weights,
+                    "outer": OUTER[plan.judge].value(theta, hyper, problem),
+                    "weight_kl": weights,
                     "structure_kl": structure + torch.zeros_like(kl),
                     "log_precision": hyper["log_precision"].clone(),
                     "probabilities": law.marginals(source.variables, source.batch.laws)}
@@ -314,45 +339,51 @@ class BilevelTrainer(Trainer):
     `trainer_state`.
 
     h joins `batch.params` as prior/log_precision [M, G] and prior/PARAMETER/EDGE of the
-    structure's laws. `shortcut`: whether the best h is taken in closed form. `messages`: after the
-    last epoch, what has collapsed and what to change.
+    structure's laws. `shortcut`: whether the best h is taken in closed form.
+    `messages`: after the last epoch, what has collapsed and what to change.
     """
 
     def __init__(self, batch: Batch, task: Task, plan: Plan,
-                 generator: Generator | Sequence[Generator], outer: OuterPlan | None = None):
+                 generator: Generator | Sequence[Generator],
+                 outer: OuterPlan | None = None):
         self.batch, self.task, self.plan, self.generator = batch, task, plan, generator
         self.outer, self.epoch, self.messages = outer or OuterPlan(), 0, []
         p, device, o = batch.params, batch.params["loc"].device, self.outer
-        self.variables = {e: v for e, v in batch.net.graph.variables.items() if e in batch.laws}
+        self.variables = {e: v for e, v in batch.net.graph.variables.items()
+                          if e in batch.laws}
         self.groups = Groups(batch.net, o.grouping, device)
         self.source = _Source(batch, task, plan, o, generator, self.variables)
         theta, a = list(p.values()), best_log_precision(p, self.groups)
         if o.precision is not None:
             a = torch.full_like(a, math.log(o.precision))
         laws = law.flat(law.start(self.variables, (len(batch),), device))
-        hyper = {"prior/log_precision": a} | {f"prior/{k}": v.to(a) for k, v in laws.items()}
+        hyper = {"prior/log_precision": a} | {
+            f"prior/{k}": v.to(a) for k, v in laws.items()}
         p |= hyper
         self.optimiser = torch.optim.Adam(list(hyper.values()), lr=o.learning_rate)
-        for v in theta:  # the moments of θ are kept beside those of h, under the same names
+        # the moments of θ are kept beside those of h, under the same names
+        for v in theta:
             self.optimiser.state[v] = {"exp_avg": torch.zeros_like(v),
                                        "exp_avg_sq": torch.zeros_like(v)}
         self.parameters = _Parameters(batch, plan, o, self.groups, self.optimiser)
         owners = owners_of(batch.net).to(device) if o.coupled else None
-        divergences = _Divergences(self.groups, self.variables, owners, plan.structure_kl)
+        divergences = _Divergences(self.groups, self.variables, owners,
+                                   plan.structure_kl)
         self.objectives = _Objectives(self.source, self.parameters, divergences)
         self._checked = device.type == "cpu"  # step by step; elsewhere once an epoch
         self.shortcut = self._closed()
 
     def run_epoch(self) -> dict:
-        """One pass; returns L (bound) and Q (outer) of each model [M], the divergences, and the
-        probabilities by edge."""
+        """One pass; returns L (bound) and Q (outer) of each model [M], the divergences,
+        and the probabilities by edge."""
         orders, each = self.source.orders(), self.outer.steps + (not self.shortcut)
         fresh = ahead(self.source.noise, each * self.plan.steps, self.source.device)
         for i in range(self.plan.steps):
             self._advance(orders, i, fresh)
         self.epoch += 1
         if not self._checked and not tree_finite(self.batch.params):
-            raise FloatingPointError(f"theta or h is not finite after epoch {self.epoch}: lower "
+            raise FloatingPointError("theta or h is not finite after epoch "
+                                     f"{self.epoch}: lower "
                                      "learning_rate")
         if self.done:
             self.messages = collapses_of(self)
@@ -361,59 +392,70 @@ class BilevelTrainer(Trainer):
         return self.objectives.report(self.epoch / self.plan.epochs)
 
     def _closed(self) -> bool:
-        """Whether the best h is known: a single level all along, and nothing but the KL depends on
-        h."""
+        """Whether the best h is known: a single level all along, and nothing but the KL
+        depends on h."""
         o = self.outer
-        learns = {"precision", "structure" if self.batch.laws else "precision"} & set(o.learn)
-        plain = o.shortcut and o.hyperprior is None and o.judge == "bound" and not o.coupled
+        learns = {"precision", "structure" if self.batch.laws
+                  else "precision"} & set(o.learn)
+        plain = (o.shortcut and o.hyperprior is None and o.judge == "bound"
+                 and not o.coupled)
         return not learns or (plain and self.source.coefficients.single_level)
 
     def _advance(self, orders, i: int, fresh: Iterator[dict[str, Tensor]]) -> None:
         "A step of h and, before it, `steps` of θ."
         o, plan = self.outer, self.plan
         at, end = self.epoch * plan.steps + i, plan.epochs * plan.steps
-        release = math.ceil(o.hold * end) if self.batch.laws and plan.structure_learning_rate else 0
+        release = (math.ceil(o.hold * end) if self.batch.laws
+                   and plan.structure_learning_rate else 0)
         held, progress = at < release, at / end
         taken = (at if held else at - release) * o.steps
         rates = self.parameters.rates(held)
-        draws = [self.source.draw(orders[0], i * o.steps + k, fresh) for k in range(o.steps)]
+        draws = [self.source.draw(orders[0], i * o.steps + k, fresh)
+                 for k in range(o.steps)]
         judge = None if self.shortcut else self.source.draw(orders[1], i, fresh)
         now = self.source.now(progress), self.source.temperature(progress)
         losses = self.objectives.losses(*now, draws, judge, taken, rates)
         state = self.parameters.state(rates, afresh=taken == 0)
         take = self._known_step if self.shortcut else self._learnt_step
-        self.parameters.keep(rates, take(*losses, state, rates, taken, annealed(progress)))
+        self.parameters.keep(rates, take(*losses, state, rates, taken,
+                                         annealed(progress)))
         if self.shortcut:
             with torch.no_grad():
                 for k, v in self.parameters.best(self.parameters.levels()[0]).items():
                     self.batch.params[f"prior/{k}"].copy_(v)
 
-    def _known_step(self, inner, outer, state: State, rates, taken: int, decay: float) -> State:
-        """Steps of θ, each at the best h for it; with h at its best, the slope of L at fixed h is
-        the whole slope."""
+    def _known_step(self, inner, outer, state: State, rates, taken: int,
+                    decay: float) -> State:
+        """Steps of θ, each at the best h for it; with h at its best, the slope of L at
+        fixed h is the whole slope."""
         o, whole = self.outer, self.parameters.levels()[0]
-        scaled = lambda theta: whole | {k: r * theta[k].detach() for k, r in rates.items()}
-        at_best = lambda theta, hyper, t: inner(theta, self.parameters.best(scaled(theta)), t)
-        run = Training(at_best, outer, o.steps, self.plan.learning_rate * decay, o.momentum,
+        scaled = lambda theta: whole | {k: r * theta[k].detach()
+                                        for k, r in rates.items()}
+        at_best = lambda theta, hyper, t: inner(
+            theta, self.parameters.best(scaled(theta)), t)
+        run = Training(at_best, outer, o.steps, self.plan.learning_rate * decay,
+                       o.momentum,
                        {"adam": Adam(), "sgd": SGD()}[o.optimiser], first=taken,
                        checked=self._checked)
         return train(run, state, {})
 
-    def _learnt_step(self, inner, outer, state: State, rates, taken: int, decay: float) -> State:
+    def _learnt_step(self, inner, outer, state: State, rates, taken: int,
+                     decay: float) -> State:
         "Steps of θ, and one of h along the hypergradient of Q."
         o, hyper = self.outer, self.parameters.levels()[1]
         live = {k: v for k, v in hyper.items()
                 if ("precision" if k == "log_precision" else "structure") in o.learn}
         rest = {k: v for k, v in hyper.items() if k not in live}
         before = Hypergradient(torch.zeros(()), {}, state.theta, state, taken, {})
-        with warnings.catch_warnings():  # that a step is far from stationary is no news here
+        # that a step is far from stationary is no news here
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = hypergradient(lambda a, h, t: inner(a, rest | h, t),
                                   lambda a, h: outer(a, rest | h), state.theta, live,
                                   method=o.method, steps=o.steps,
-                                  lr=self.plan.learning_rate * decay, optimiser=o.optimiser,
-                                  momentum=o.momentum, resume=before, checked=self._checked,
-                                  **o.options)
+                                  lr=self.plan.learning_rate * decay,
+                                  optimiser=o.optimiser, momentum=o.momentum,
+                                  resume=before, checked=self._checked, **o.options)
         self.optimiser.param_groups[0]["lr"] = o.learning_rate * decay
         for k, g in found.grads.items():
             self.batch.params[f"prior/{k}"].grad = g

@@ -25,41 +25,45 @@ UNMOVED = 0.02  # a total variation from the uniform law that is no decision
 
 # %% ../../nbs/training/06_collapse.ipynb #754f6531
 def all_collapsed(batch: Batch, what: str) -> list[str]:
-    """A note that begins with `what`, where no model of the batch is free of collapses; else
-    nothing."""
+    """A note that begins with `what`, where no model of the batch is free of collapses;
+    else nothing."""
     def one(m: int) -> list[str]:
         alone = batch.take(slice(m, m + 1))
         return collapses(alone, prior_log_precision(alone), float(alone.c_reg))
 
     found = [one(m) for m in range(len(batch))]
-    return [f"{what}: {found[0][0].replace(' in start 0 of 1', '')}"] if all(found) else []
+    return [f"{what}: {found[0][0].replace(' in start 0 of 1', '')}"] if all(
+        found) else []
 
 # %% ../../nbs/training/06_collapse.ipynb #46a6dcb6
-def collapses(batch: Batch, log_precision: Float[Tensor, "M P"], c_reg: float = 1.0) -> list[str]:
-    """What is wrong with trained posteriors, one line a kind of collapse with its remedy; `c_reg`
-    is quoted there."""
+def collapses(batch: Batch, log_precision: Float[Tensor, "M P"],
+              c_reg: float = 1.0) -> list[str]:
+    """What is wrong with trained posteriors, one line a kind of collapse with its
+    remedy; `c_reg` is quoted there."""
     p, now = {k: v.detach() for k, v in batch.params.items()}, f"c_reg (now {c_reg:g})"
     loudest, found = signal_to_noise(p["loc"], p["log_scale"]).amax(1), []
     dead = loudest < COLLAPSED
     if dead.any():
         found.append(f"all weights have died in {_starts(dead)} (largest |μ|/σ "
-                     f"{float(loudest[dead].max()):.2g}, below {COLLAPSED}): lower {now} and "
+                     f"{float(loudest[dead].max()):.2g}, below {COLLAPSED}): lower "
+                     f"{now} and "
                      "c_prior, or give the variances a hyperprior")
     needed = log_precision.exp() * (_importance(batch) > 0.5)
     wild = (needed.amax(1) > RUNAWAY) & ~dead
     if wild.any():
         a, where = needed[wild].max(1)
-        found.append(f"the prior precision of {_name_of(batch.net, int(where[0]))} ran away to "
-                     f"{float(a[0]):.0e} in {_starts(wild)}, above {RUNAWAY:.0e}: its weights are "
-                     f"dead; lower {now} and c_prior, or give "
-                     "the variances a hyperprior")
+        found.append(f"the prior precision of {_name_of(batch.net, int(where[0]))} ran "
+                     f"away to {float(a[0]):.0e} in {_starts(wild)}, above "
+                     f"{RUNAWAY:.0e}: its weights are dead; lower {now} and c_prior, "
+                     "or give the variances a hyperprior")
     return found + _structural(batch, now)
 
 # %% ../../nbs/training/06_collapse.ipynb #e5034c1a
 def _importance(batch: Batch) -> Float[Tensor, "M P"]:
     "The probability that the structure uses a weight."
     net, found = batch.net, []
-    laws = {e: p.detach() for e, p in law.marginals(net.graph.variables, batch.laws).items()}
+    laws = {e: p.detach() for e, p in law.marginals(
+        net.graph.variables, batch.laws).items()}
     for name, shape in net.weight_shapes.items():
         group, _ = net.tensors[name]
         on = laws.get(group.prefix.split("/")[0])
@@ -74,7 +78,8 @@ def _importance(batch: Batch) -> Float[Tensor, "M P"]:
 
 def _starts(which: Bool[Tensor, "M"]) -> str:
     "The starts for which it is true, in words."
-    return f"start {', '.join(map(str, which.nonzero()[:, 0].tolist()))} of {len(which)}"
+    return (f"start {', '.join(map(str, which.nonzero()[:, 0].tolist()))} of "
+            f"{len(which)}")
 
 
 def _name_of(net: Supernet, place: int) -> str:
@@ -89,28 +94,31 @@ def _name_of(net: Supernet, place: int) -> str:
 def _structural(batch: Batch, now: str) -> list[str]:
     "The collapses of the structure."
     graph, found = batch.net.graph, []
-    on = lambda laws: {e: p.detach().cpu() for e, p in law.marginals(graph.variables, laws).items()}
+    on = lambda laws: {e: p.detach().cpu() for e, p in law.marginals(
+        graph.variables, laws).items()}
     laws, before = on(batch.laws), on(law.start(graph.variables, (1,)))
     if not laws:
         return found
     picks = [{e: graph.variables[e].harden(q[i]) for e, q in laws.items()}
              for i in range(len(batch))]
-    moved = torch.stack([(q - before[e]).abs().sum(1) / 2 for e, q in laws.items()]).amax(0)
+    moved = torch.stack([(q - before[e]).abs().sum(1) / 2
+                         for e, q in laws.items()]).amax(0)
     still = moved < UNMOVED
     cut = torch.tensor([not connected(graph, s) for s in picks]) & ~still
     copies = torch.tensor([all(names(c) == ("identity",) for c in s.values())
                            for s in picks]) & ~still
     if cut.any():
-        found.append(f"the most probable structure leaves the input unread in {_starts(cut)}: "
-                     f"lower {now}, hold the "
+        found.append("the most probable structure leaves the input unread in "
+                     f"{_starts(cut)}: lower {now}, hold the "
                      "structure for longer, or take 'zero' off one edge")
     if copies.any():
         found.append("the most probable structure is identity everywhere in "
                      f"{_starts(copies)}: lower "
-                     "structure_learning_rate, hold the structure for longer, or take 'identity' "
-                     "off one edge")
+                     "structure_learning_rate, hold the structure for longer, or take "
+                     "'identity' off one edge")
     if still.any():
-        found.append(f"the structure's probabilities never left their prior in {_starts(still)} "
-                     f"(moved by {float(moved[still].max()):.1g}, below {UNMOVED}): raise "
-                     f"structure_learning_rate or epochs, or lower {now}")
+        found.append("the structure's probabilities never left their prior in "
+                     f"{_starts(still)} (moved by {float(moved[still].max()):.1g}, "
+                     f"below {UNMOVED}): raise structure_learning_rate or epochs, or "
+                     f"lower {now}")
     return found

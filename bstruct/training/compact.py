@@ -21,7 +21,8 @@ from bstruct.model.graph import Edge, Graph
 from bstruct.model.reach import Structure, network_of
 from bstruct.objectives.task import Task
 
-LANES = 16  # numbers that a processor may take at once: rows and tensors come in multiples of it
+# numbers that a processor may take at once: rows and tensors come in multiples of it
+LANES = 16
 NOISE = 10.0  # the log noise learns so many times faster than the weights
 TOGETHER = 16  # models whose activations stay in the cache of a core
 
@@ -32,8 +33,9 @@ def rounded(n: int) -> int:
 
 # %% ../../nbs/training/12_compact.ipynb #2eaf0a14
 class Rule(NamedTuple):
-    """An activation: its `value` of z in place, with a tensor `kept` to fill for the derivative
-    where it `keeps` something; and `pull`, g times the derivative in place of g.
+    """An activation: its `value` of z in place, with a tensor `kept` to fill for the
+    derivative where it `keeps` something; and `pull`, g times the derivative in place
+    of g.
     """
 
     value: Callable[[Tensor, Tensor | None], object]
@@ -53,16 +55,20 @@ def _sine(z: Tensor, kept: Tensor | None) -> None:
 RULES: dict[str | None, Rule] = {
     None: Rule(lambda z, kept: z, lambda g, a, kept: g),
     "relu": Rule(lambda z, kept: z.clamp_min_(0),
-                 lambda g, a, kept: _aten.threshold_backward.grad_input(g, a, 0, grad_input=g)),
+                 lambda g, a, kept: _aten.threshold_backward.grad_input(
+                     g, a, 0, grad_input=g)),
     "tanh": Rule(lambda z, kept: z.tanh_(),
                  lambda g, a, kept: _aten.tanh_backward.grad_input(g, a, grad_input=g)),
     "sigmoid": Rule(lambda z, kept: z.sigmoid_(),
-                    lambda g, a, kept: _aten.sigmoid_backward.grad_input(g, a, grad_input=g)),
+                    lambda g, a, kept: _aten.sigmoid_backward.grad_input(
+                        g, a, grad_input=g)),
     "sin": Rule(_sine, lambda g, a, kept: g.mul_(kept), True),
     "silu": Rule(lambda z, kept: _aten.silu.out(kept.copy_(z), out=z),
-                 lambda g, a, kept: _aten.silu_backward.grad_input(g, kept, grad_input=g), True),
+                 lambda g, a, kept: _aten.silu_backward.grad_input(
+                     g, kept, grad_input=g), True),
     "gelu": Rule(lambda z, kept: _aten.gelu.out(kept.copy_(z), out=z),
-                 lambda g, a, kept: _aten.gelu_backward.grad_input(g, kept, grad_input=g), True),
+                 lambda g, a, kept: _aten.gelu_backward.grad_input(
+                     g, kept, grad_input=g), True),
     "softplus": Rule(lambda z, kept: _aten.softplus.out(kept.copy_(z), out=z),
                      lambda g, a, kept: _aten.softplus_backward.grad_input(
                          g, kept, 1, 20, grad_input=g), True),
@@ -71,12 +77,15 @@ RULES: dict[str | None, Rule] = {
 # %% ../../nbs/training/12_compact.ipynb #c9768cfd
 def likelihood_pull(likelihood: str, out: Float[Tensor, "M n C"], y: Tensor,
                     log_noise: Float[Tensor, "M"]
-                    ) -> tuple[Float[Tensor, "M"], Float[Tensor, "M n C"], Tensor | None]:
-    """ln p(y | out) of M models in nats, averaged over the rows, and the gradients of minus it by
-    `out`, and by `log_noise`, None where that does not count; y: [n] or [M, n]."""
+                    ) -> tuple[Float[Tensor, "M"], Float[Tensor, "M n C"],
+                               Tensor | None]:
+    """ln p(y | out) of M models in nats, averaged over the rows, and the gradients of
+    minus it by `out`, and by `log_noise`, None where that does not count; y: [n] or [M,
+    n]."""
     n, y = out.shape[1], y.expand(out.shape[:2])
     if likelihood == "categorical":
-        log_p = out.transpose(1, 2).log_softmax(1)  # along the rows it is nine times as fast
+        # along the rows it is nine times as fast
+        log_p = out.transpose(1, 2).log_softmax(1)
         fit, one = log_p.gather(1, y[:, None])[:, 0].mean(1), out.new_tensor(-1.0)
         g = log_p.exp_().scatter_add_(1, y[:, None], one.expand(len(y), 1, n)).div_(n)
         return fit, g.transpose(1, 2).contiguous(), None
@@ -95,8 +104,9 @@ LIKELIHOODS = ("categorical", "bernoulli", "gaussian")
 # %% ../../nbs/training/12_compact.ipynb #5c590c8b
 @dataclass(frozen=True)
 class Part:
-    """An edge in those models where it is live: their rows in the `order` of their activations
-    (`models`: the same, None for all as they are), how many have which, and the map's sizes."""
+    """An edge in those models where it is live: their rows in the `order` of their
+    activations (`models`: the same, None for all as they are), how many have which, and
+    the map's sizes."""
 
     edge: Edge
     order: list[int]
@@ -134,20 +144,22 @@ def _part(graph: Graph, edge: Edge, taken: dict[int, str], models: int,
 
 # %% ../../nbs/training/12_compact.ipynb #950844a7
 def has_rule(graph: Graph, likelihood: str, device: torch.device) -> bool:
-    "Whether networks of the graph have a written-out derivative under the likelihood, there."
+    """Whether networks of the graph have a written-out derivative under the
+    likelihood, there."""
     def known(name: str) -> bool:
         c = candidate(name)
         return c.apply is None or (c.group == "linear" and c.width is None
                                    and c.activation in RULES)
 
     sums = all(graph.vertex(e.target).aggregation != "concat" for e in graph.edges)
-    return (device.type == "cpu" and likelihood in LIKELIHOODS and graph.exclusive and sums
+    return (device.type == "cpu" and likelihood in LIKELIHOODS and graph.exclusive
+            and sums
             and all(all(map(known, e.candidates)) for e in graph.edges))
 
 # %% ../../nbs/training/12_compact.ipynb #a31932f4
 class Passes:
-    """M networks of affine maps, forward and backward; `parts`: the live edges, in the order of the
-    forward pass."""
+    """M networks of affine maps, forward and backward; `parts`: the live edges, in the
+    order of the forward pass."""
 
     def __init__(self, graph: Graph, chosen: Sequence[Structure],
                  device: torch.device | str = "cpu"):
@@ -163,7 +175,8 @@ class Passes:
         self.parts, self.into, self.outof, self.rooms = [], {}, {}, {}
         for name in graph.order():
             for edge in graph.incoming(name):
-                taken = {m: own[edge.name] for m, own in enumerate(networks) if edge.name in own}
+                taken = {m: own[edge.name] for m, own in enumerate(networks)
+                         if edge.name in own}
                 if taken:
                     self.parts.append(_part(graph, edge, taken, self.models, device))
                     self.into[edge.target] = self.into.get(edge.target, 0) + 1
@@ -171,8 +184,8 @@ class Passes:
 
     def room(self, role: str, part: int | str, shape: tuple[int, ...],
              dtype: torch.dtype) -> Tensor:
-        """A tensor of that shape, in a place that is the same for every call of a role and a part;
-        each thread has its own."""
+        """A tensor of that shape, in a place that is the same for every call of a role
+        and a part; each thread has its own."""
         key = get_ident(), role, part, dtype
         held = self.rooms.get(key)
         if held is None or held[0].shape != shape:
@@ -184,16 +197,19 @@ class Passes:
 
     def forward(self, maps: list[tuple[Tensor, Tensor]],
                 x: Tensor) -> tuple[Float[Tensor, "M n C"], list[tuple]]:
-        """The outputs, and of each part its input, value and what its rules kept, all until the
-        next call; x [n, d] or [M, n, d], maps: weight [r, i, o] and bias [r, 1, o] of the parts."""
+        """The outputs, and of each part its input, value and what its rules kept, all
+        until the next call; x [n, d] or [M, n, d], maps: weight [r, i, o] and bias [r,
+        1, o] of the parts."""
         values, tape, n, dtype = {self.first: x}, [], x.shape[-2], x.dtype
         for k, (part, (weight, bias)) in enumerate(zip(self.parts, maps)):
             r, (i, o) = len(part.order), part.sizes
             mine = _taken(values.get(part.edge.source), part, n, weight,
                           lambda: self.room("mine", k, (r, n, i), dtype))
-            a = torch.baddbmm(bias, mine, weight, out=self.room("a", k, (r, n, o), dtype))
+            a = torch.baddbmm(bias, mine, weight, out=self.room(
+                "a", k, (r, n, o), dtype))
             kept = self.room("kept", k, (r, n, o), dtype) if part.keeps else a
-            for rule, z, held in zip(part.rules, a.split(part.counts), kept.split(part.counts)):
+            for rule, z, held in zip(part.rules, a.split(part.counts),
+                                     kept.split(part.counts)):
                 rule.value(z, held)
             tape.append((mine, a, kept))
             self._add(values, part.edge.target, part, a, self.into)
@@ -203,17 +219,20 @@ class Passes:
 
     def backward(self, tape: list[tuple], maps: list[tuple[Tensor, Tensor]],
                  g: Float[Tensor, "M n C"], found: list[tuple[Tensor, Tensor]]) -> None:
-        "The gradients of weights and biases, into `found`; g is that of the outputs, used up."
+        """The gradients of weights and biases, into `found`; g is that of the outputs,
+        used up."""
         pulls = {self.last: g}
         for k, part in reversed([*enumerate(self.parts)]):
-            (mine, a, kept), (weight, _), (by_weight, by_bias) = tape[k], maps[k], found[k]
+            (mine, a, kept), (weight, _), (
+                by_weight, by_bias) = tape[k], maps[k], found[k]
             own, name = pulls[part.edge.target], part.edge.source
-            if part.models is not None or (part.curved and self.into[part.edge.target] > 1):
+            if part.models is not None or (part.curved and self.into[part.edge.target]
+                                           > 1):
                 room = self.room("own", k, a.shape, a.dtype)
                 own = room.copy_(own) if part.models is None else torch.index_select(
                     own, 0, part.models, out=room)
-            for rule, *given in zip(part.rules, own.split(part.counts), a.split(part.counts),
-                                    kept.split(part.counts)):
+            for rule, *given in zip(part.rules, own.split(part.counts),
+                                    a.split(part.counts), kept.split(part.counts)):
                 rule.pull(*given)
             torch.bmm(mine.transpose(1, 2), own, out=by_weight)
             torch.sum(own, 1, keepdim=True, out=by_bias)
@@ -223,15 +242,18 @@ class Passes:
                 self._add(pulls, name, part, back, self.outof)
 
     def maps_of(self, weights: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-        "Weight [r, i, o] and bias [r, 1, o] of every part, of the weights {name: [M, ...]}."
-        pairs = ([_of(weights[name], part.models) for name in part.names] for part in self.parts)
+        """Weight [r, i, o] and bias [r, 1, o] of every part, of the weights {name: [M,
+        ...]}."""
+        pairs = ([_of(weights[name], part.models) for name in part.names]
+                 for part in self.parts)
         return [(w, b[:, None]) for w, b in pairs]
 
-    def gradient(self, likelihood: str, weights: dict[str, Tensor], x: Tensor, y: Tensor,
-                 log_noise: Float[Tensor, "M"], into: dict[str, Tensor]
+    def gradient(self, likelihood: str, weights: dict[str, Tensor], x: Tensor,
+                 y: Tensor, log_noise: Float[Tensor, "M"], into: dict[str, Tensor]
                  ) -> tuple[Float[Tensor, "M"], Tensor | None]:
-        """ln p in nats, averaged over the rows, and the gradient of minus it by `log_noise`; that
-        by the weights {name: [M, ...]} is written into tensors of the same names."""
+        """ln p in nats, averaged over the rows, and the gradient of minus it by
+        `log_noise`; that by the weights {name: [M, ...]} is written into tensors of the
+        same names."""
         maps, found = self.maps_of(weights), []
         for k, (part, (w, _)) in enumerate(zip(self.parts, maps)):
             r, (i, o) = len(part.order), part.sizes
@@ -250,7 +272,8 @@ class Passes:
 
     def _add(self, sums: dict[str, Tensor], name: str, part: Part, v: Tensor,
              many: dict[str, int]) -> None:
-        "Add to the sum of a vertex what a part brings to its models; a sum of one is that itself."
+        """Add to the sum of a vertex what a part brings to its models; a sum of one is
+        that itself."""
         new, full = name not in sums, part.models is None
         if new and full and many[name] == 1:
             sums[name] = v
@@ -278,16 +301,18 @@ def _taken(value: Tensor | None, part: Part, n: int, weight: Tensor,
         return weight.new_zeros(r, n, i)
     if value.ndim == 2:
         return value.expand(r, n, i)
-    return value if part.models is None else torch.index_select(value, 0, part.models, out=room())
+    return value if part.models is None else torch.index_select(
+        value, 0, part.models, out=room())
 
 # %% ../../nbs/training/12_compact.ipynb #ab12453a
 class Compact:
-    """At most `TOGETHER` networks, their live weights and log noises in one tensor, moved by Adam
-    at one rate."""
+    """At most `TOGETHER` networks, their live weights and log noises in one tensor,
+    moved by Adam at one rate."""
 
-    def __init__(self, graph: Graph, chosen: Sequence[Structure], likelihood: str, rate: float,
-                 dtype: torch.dtype):
-        self.passes, self.likelihood, self.models = Passes(graph, chosen), likelihood, len(chosen)
+    def __init__(self, graph: Graph, chosen: Sequence[Structure], likelihood: str,
+                 rate: float, dtype: torch.dtype):
+        self.passes, self.likelihood, self.models = Passes(
+            graph, chosen), likelihood, len(chosen)
         shapes = [(len(p.order), *p.sizes) for p in self.passes.parts]
         total = sum(r * (rounded(i * o) + rounded(o)) for r, i, o in shapes)
         self.flat = torch.zeros(total + LANES * self.models, dtype=dtype)
@@ -314,7 +339,8 @@ class Compact:
 
     @torch.no_grad()
     def step(self, x: Tensor, y: Tensor) -> Float[Tensor, "M"]:
-        "One step up the mean log-likelihood of the rows; what that was before it, in nats."
+        """One step up the mean log-likelihood of the rows; what that was before it, in
+        nats."""
         out, tape = self.passes.forward(self.maps, x)
         fit, g, by_noise = likelihood_pull(self.likelihood, out, y, NOISE * self.noise)
         self.passes.backward(tape, self.maps, g, self.pulls)
@@ -348,20 +374,22 @@ def _views(flat: Tensor, shapes: list[tuple[int, int, int]]
 # %% ../../nbs/training/12_compact.ipynb #6b931847
 def compact_of(graph: Graph, chosen: Sequence[Structure], task: Task,
                rate: float) -> list[tuple[slice, Compact]] | None:
-    """The models of `chosen` in groups of at most `TOGETHER`, with their places; None where the
-    graph has no rule, or the task is on an accelerator."""
+    """The models of `chosen` in groups of at most `TOGETHER`, with their places; None
+    where the graph has no rule, or the task is on an accelerator."""
     if not has_rule(graph, task.likelihood, task.x.device):
         return None
     starts = range(0, len(chosen), TOGETHER)
     # nobody is alone: a batch of one takes another way through the library
     ends = [*(at for at in starts if at and at < len(chosen) - 1), len(chosen)]
     places = [slice(a, b) for a, b in zip([0, *ends], ends)]
-    return [(at, Compact(graph, chosen[at], task.likelihood, rate, task.x.dtype)) for at in places]
+    return [(at, Compact(graph, chosen[at], task.likelihood, rate, task.x.dtype))
+            for at in places]
 
 # %% ../../nbs/training/12_compact.ipynb #9d9a0ab7
-def chosen_by(graph: Graph, gamma: dict[str, Tensor], models: int | None = None) -> list[Structure]:
-    """The structures (edge to candidate) of one-hot γ [M, K] for every edge with a choice; of
-    `models` models where no edge has one."""
+def chosen_by(graph: Graph, gamma: dict[str, Tensor],
+              models: int | None = None) -> list[Structure]:
+    """The structures (edge to candidate) of one-hot γ [M, K] for every edge with a
+    choice; of `models` models where no edge has one."""
     places = {e: gamma[e].argmax(-1).tolist() for e in graph.choices}
     M = len(next(iter(places.values()))) if places else models or 0
     return [{e: graph.choices[e][k[m]] for e, k in places.items()} for m in range(M)]

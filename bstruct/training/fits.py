@@ -34,10 +34,11 @@ ENOUGH = 500  # rows that are predicted, if the settings have as many blocks
 
 
 def late_bounds(n: int, blocks: int) -> tuple[int, ...]:
-    """Where at most so many blocks of the last rows begin, each a fifth of the rows before its
-    end; and n."""
+    """Where at most so many blocks of the last rows begin, each a fifth of the rows
+    before its end; and n."""
     found = [n]
-    while len(found) <= blocks and (len(found) == 1 or n - found[0] < ENOUGH) and found[0] > 1:
+    while len(found) <= blocks and (len(found) == 1 or n - found[0]
+                                    < ENOUGH) and found[0] > 1:
         found.insert(0, found[0] - max(1, round(found[0] / 5)))
     return tuple(found)
 
@@ -46,19 +47,19 @@ LEAST = 32  # rows of a step, if there are so many
 
 
 def rows_of_step(n: int, epochs: int, min_steps: int, batch_size: int) -> int:
-    """Rows of a step on n rows: as many as `epochs` passes in `min_steps` steps need, between
-    `LEAST` and `batch_size`."""
+    """Rows of a step on n rows: as many as `epochs` passes in `min_steps` steps need,
+    between `LEAST` and `batch_size`."""
     enough = math.ceil(epochs * n / min_steps) if min_steps else n
     return min(batch_size, n, max(LEAST, enough))
 
 # %% ../../nbs/training/04_fits.ipynb #93ab5c99
 @dataclass(frozen=True)
 class FitPlan:
-    """How each structure is fitted: to the rows before each of the `bounds`, by Adam, from `starts`
-    random starts.
+    """How each structure is fitted: to the rows before each of the `bounds`, by Adam,
+    from `starts` random starts.
 
-    `epochs` passes in each fit, but at least `min_steps` steps; predictions at the `stops`, parts
-    of the way.
+    `epochs` passes in each fit, but at least `min_steps` steps; predictions at the
+    `stops`, parts of the way.
     """
 
     bounds: tuple[int, ...]
@@ -70,15 +71,16 @@ class FitPlan:
     stops: tuple[float, ...] = (0.0, 0.1, 0.2, 0.5, 1.0)
 
     def steps(self, past: int) -> tuple[int, int]:
-        """Rows of a step and steps of a fit to `past` rows: fewer rows, not more passes than
-        `epochs`, where `min_steps` ask for it, but at least `LEAST`."""
+        """Rows of a step and steps of a fit to `past` rows: fewer rows, not more passes
+        than `epochs`, where `min_steps` ask for it, but at least `LEAST`."""
         size = rounded(rows_of_step(past, self.epochs, self.min_steps, self.batch_size))
         return size, max(self.min_steps, self.epochs * math.ceil(past / size))
 
     @property
     def scope(self) -> Scope:
         "What the evidence of these fits is of."
-        stops = f"{len(self.stops)} stops mixed" if len(self.stops) > 1 else "without stops"
+        stops = f"{len(self.stops)} stops mixed" if len(
+            self.stops) > 1 else "without stops"
         size = (f"{self.epochs} epochs or {self.min_steps} steps" if self.min_steps
                 else f"{self.epochs} epochs")
         fit = f"plain fits of {size}, {stops}"
@@ -87,15 +89,18 @@ class FitPlan:
 
     @property
     def rows(self) -> int:
-        "Rows that one fit of every block takes through the network, forward and backward."
+        """Rows that one fit of every block takes through the network, forward and
+        backward."""
         return sum(math.prod(self.steps(past)) for past in self.bounds[:-1])
 
 # %% ../../nbs/training/04_fits.ipynb #2fdfe21e
 class _Layout:
-    "Where each weight tensor of a net lies in a row of numbers; the log noise comes last."
+    """Where each weight tensor of a net lies in a row of numbers; the log noise comes
+    last."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
-        sizes, self.shapes, self.width = {k: math.prod(s) for k, s in shapes.items()}, dict(
+        sizes, self.shapes, self.width = {
+            k: math.prod(s) for k, s in shapes.items()}, dict(
             shapes), 0
         self.at: dict[str, slice] = {}
         for name, size in sizes.items():
@@ -105,18 +110,19 @@ class _Layout:
         self.width += LANES
 
     def views(self, flat: Float[Tensor, "M P"]) -> dict[str, Tensor]:
-        return {k: flat[:, at].unflatten(1, self.shapes[k]) for k, at in self.at.items()}
+        return {k: flat[:, at].unflatten(1, self.shapes[k])
+                for k, at in self.at.items()}
 
 # %% ../../nbs/training/04_fits.ipynb #1e1a6b47
 class Fits:
-    """S structures from R starts each, trained side by side on the same rows; `weights` is [S·R,
-    P].
+    """S structures from R starts each, trained side by side on the same rows; `weights`
+    is [S·R, P].
 
     The start of a structure depends on the seed and its own weights' names alone.
     """
 
-    def __init__(self, graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,
-                 seed: int):
+    def __init__(self, graph: Graph, structures: Sequence[Structure], task: Task,
+                 plan: FitPlan, seed: int):
         self.task, self.models = task, len(structures) * plan.starts
         chosen = list(chain.from_iterable([s] * plan.starts for s in structures))
         chosen += chosen[-1:] if self.models == 1 else []
@@ -125,11 +131,13 @@ class Fits:
         device, dtype = task.x.device, task.x.dtype
         self._gamma = encode(self.net.graph, own, dtype, device)
         self._layout = _Layout(self.net.weight_shapes)
-        self._weights = torch.zeros(len(chosen), self._layout.width, device=device, dtype=dtype)
-        start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (plan.starts,),
-                                                 dtype, device)
+        self._weights = torch.zeros(len(chosen), self._layout.width, device=device,
+                                    dtype=dtype)
+        start = Supernet(graph, share=True).init(generator_of(seed, "starts"),
+                                                 (plan.starts,), dtype, device)
         for name, view in self._layout.views(self._weights).items():
-            view.copy_(start[name].repeat(len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
+            view.copy_(start[name].repeat(
+                len(chosen), *(1 for _ in view.shape[1:]))[:len(chosen)])
         self._weights[:, self._layout.noise] = -1.0 / NOISE
         self._groups = compact_of(self.net.graph, own, task, plan.learning_rate)
         if self._groups is None:
@@ -141,16 +149,19 @@ class Fits:
         "What automatic differentiation needs, where the derivative is not written out."
         self._forward = forward_of(self.net, self._gamma, len(self._weights))
         self._weights.grad = torch.zeros_like(self._weights)
-        self._adam = torch.optim.Adam([self._weights.requires_grad_()], lr=rate, fused=True,
-                                      capturable=self._weights.device.type == "cuda")
+        self._adam = torch.optim.Adam([self._weights.requires_grad_()], lr=rate,
+                                      fused=True, capturable=self._weights.device.type
+                                      == "cuda")
 
-    def _named(self, own: Float[Tensor, "M P"]) -> tuple[dict[str, Tensor], Float[Tensor, "M"]]:
+    def _named(self, own: Float[Tensor, "M P"]) -> tuple[dict[str, Tensor],
+                                                         Float[Tensor, "M"]]:
         "Weights {name: [M, ...]} and noise, as views."
         return self._layout.views(own), own[:, self._layout.noise]
 
     @property
     def weights(self) -> Float[Tensor, "SR P"]:
-        "The weights of every model as they are now; those that it does not use, as they began."
+        """The weights of every model as they are now; those that it does not use, as
+        they began."""
         for at, group in self._groups or ():
             group.store(*self._named(self._weights[at]))
         return self._weights
@@ -183,14 +194,16 @@ class Fits:
         leaves = [v.requires_grad_() for v in (*views.values(), noise)]
         mean = self.log_p(dict(zip(self._layout.at, leaves)), leaves[-1], rows).mean(1)
         fit = inner_objective(mean, 0.0, Coefficients(c_reg=0.0)).sum()
-        found = torch.autograd.grad(-fit, leaves, allow_unused=True) if fit.requires_grad else ()
+        found = torch.autograd.grad(
+            -fit, leaves, allow_unused=True) if fit.requires_grad else ()
         for at, g in zip((*self._layout.at.values(), self._layout.noise), found):
             if g is not None and grad is not None:
                 grad[:, at] = g.flatten(1) if g.ndim > 1 else g
         self._adam.step()
 
     def predict(self, first: int, end: int, most: int = 256) -> Float[Tensor, "SR n"]:
-        "ln p of the rows from `first` to `end`, in nats, in parts of at most so many rows."
+        """ln p of the rows from `first` to `end`, in nats, in parts of at most so many
+        rows."""
         parts = []
         with torch.no_grad():
             for at in range(first, end, most):
@@ -209,13 +222,14 @@ class Fits:
                           for _, group in self._groups])
 
 # %% ../../nbs/training/04_fits.ipynb #c5c09b93
-def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,
-                seed: int) -> Float[Tensor, "S T R n"]:
-    """ln p of the rows after `plan.bounds[0]`, in nats, each from fits to the rows before its
-    block, at T stops."""
+def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task,
+                plan: FitPlan, seed: int) -> Float[Tensor, "S T R n"]:
+    """ln p of the rows after `plan.bounds[0]`, in nats, each from fits to the rows
+    before its block, at T stops."""
     blocks = []
     for past, end in zip(plan.bounds, plan.bounds[1:]):
-        fits, (size, steps) = Fits(graph, structures, task, plan, seed), plan.steps(past)
+        fits, (size, steps) = Fits(graph, structures, task, plan,
+                                   seed), plan.steps(past)
         stops = [round(part * steps) for part in plan.stops]
         taken, found = _rows(past, size, seed, task.x.device), {}
         take = replayed(fits.step, task.x.device)
@@ -225,12 +239,14 @@ def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task, plan:
             if step < steps:
                 take(next(taken))
         blocks.append(torch.stack([found[s] for s in stops]))
-    return torch.cat(blocks, -1).unflatten(1, (len(structures), plan.starts)).transpose(0, 1)
+    return torch.cat(blocks, -1).unflatten(1, (len(structures), plan.starts)).transpose(
+        0, 1)
 
 # %% ../../nbs/training/04_fits.ipynb #55e0ce3f
 def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size"]]:
     "Minibatches of the first `past` rows for ever, in a new random order each pass."
-    generator, at = generator_of(seed, f"rows/{past}"), torch.arange(-(-past // size) * size) % past
+    generator, at = generator_of(seed, f"rows/{past}"), torch.arange(
+        -(-past // size) * size) % past
     while True:
         order = torch.randperm(past, generator=generator)[at]
         yield from order.to(device, non_blocking=True).split(size)
@@ -238,8 +254,8 @@ def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size
 # %% ../../nbs/training/04_fits.ipynb #9b0403ca
 def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int,
                         of: Scope | None = None) -> Evidence:
-    """Mean over R starts of ln of the mixture over T stopping times, in nats, with the error of
-    the mean."""
+    """Mean over R starts of ln of the mixture over T stopping times, in nats, with the
+    error of the mean."""
     T, _, n = log_p.shape
     each = log_p.double().sum(-1).logsumexp(0) - math.log(T)
     return _mean_of_starts(each.tolist(), past, n, of)
@@ -249,7 +265,8 @@ def _starts(count: int) -> str:
     return "1 start" if count == 1 else f"{count} starts"
 
 
-def _mean_of_starts(each: list[float], past: int, rows: int, of: Scope | None) -> Evidence:
+def _mean_of_starts(each: list[float], past: int, rows: int,
+                    of: Scope | None) -> Evidence:
     "Evidence from the values of its starts, which its diagnostics keep."
     R, value = len(each), sum(each) / len(each)
     of = of and replace(of, detail=_starts(R))
@@ -258,20 +275,23 @@ def _mean_of_starts(each: list[float], past: int, rows: int, of: Scope | None) -
         notes["reason"] = "one start, no error" if math.isfinite(
             value) else "a prediction of density 0"
         return Evidence(value, math.inf, None, False, "prequential", False, notes, of)
-    return Evidence(value, stdev(each) / math.sqrt(R), None, False, "prequential", True, notes, of)
+    return Evidence(value, stdev(each) / math.sqrt(R), None, False, "prequential", True,
+                    notes, of)
 
 # %% ../../nbs/training/04_fits.ipynb #fb9c0759
 def pooled(a: Evidence, b: Evidence) -> Evidence:
-    """The evidence of a structure from the starts of two estimates on one scale, in nats, with the
-    error of the mean."""
+    """The evidence of a structure from the starts of two estimates on one scale, in
+    nats, with the error of the mean."""
     one_scale((a, b))
     each = [*a.diagnostics["starts"], *b.diagnostics["starts"]]
-    return _mean_of_starts(each, a.diagnostics["past"], a.diagnostics["rows"], a.of or b.of)
+    return _mean_of_starts(each, a.diagnostics["past"], a.diagnostics["rows"],
+                           a.of or b.of)
 
 # %% ../../nbs/training/04_fits.ipynb #0eb9da79
-def prequential_evidence(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,
-                         seed: int) -> list[Evidence]:
-    "Conditional log evidence of every structure, in nats, with its error over the starts."
+def prequential_evidence(graph: Graph, structures: Sequence[Structure], task: Task,
+                         plan: FitPlan, seed: int) -> list[Evidence]:
+    """Conditional log evidence of every structure, in nats, with its error over the
+    starts."""
     names = [network_of(graph, s) for s in structures]
     first = dict(zip(names, structures))
     log_p = block_log_p(graph, list(first.values()), task, plan, seed).cpu()

@@ -60,7 +60,8 @@ class HiddenMixture:
             given = m.units(z) * m.prior.slope[0], m.scales(z), p.mean[:, 0], p.inverse
             self.made.append(tuple(torch.tensor(v, device=device) for v in given))
 
-    def _one(self, x: Tensor, part: HiddenPart, made: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def _one(self, x: Tensor, part: HiddenPart,
+             made: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         "Mean and variance of one width."
         units, scales, mean, inverse = made
         root = math.sqrt(x.shape[1])
@@ -71,18 +72,19 @@ class HiddenMixture:
 
     def predict(self, x: Float[Tensor, "m *features"],
                 best: bool = False) -> tuple[Float[Tensor, "m"], Float[Tensor, "m"]]:
-        """Mean and variance, noise included, float64, of standardised new rows; of the first width
-        alone with `best`."""
+        """Mean and variance, noise included, float64, of standardised new rows; of the
+        first width alone with `best`."""
         some = list(zip(self.parts, self.made))[: 1 if best else None]
-        found = [(1.0 if best else p.probability, *self._one(x.double().flatten(1), p, made))
+        found = [(1.0 if best else p.probability,
+                  *self._one(x.double().flatten(1), p, made))
                  for p, made in some]
         mean = torch.stack([q * m for q, m, _ in found]).sum(0)
         second = torch.stack([q * (v + m.square()) for q, m, v in found]).sum(0)
         return mean, (second - mean.square()).clamp_min(0)
 
     def complexity(self) -> dict[str, float]:
-        """Of the best width: KL of the output layer in nats, and how many of its weights data
-        determine."""
+        """Of the best width: KL of the output layer in nats, and how many of its
+        weights data determine."""
         _, _, mean, inverse = self.made[0]
         trace, size = float(inverse.diagonal().sum()), len(mean)
         kl = 0.5 * (trace + float(mean.square().sum()) - size - float(inverse.logdet()))
@@ -90,14 +92,17 @@ class HiddenMixture:
 
     def to_tensors(self) -> tuple[dict[str, Tensor], dict]:
         "All that it holds, as tensors and as a record."
-        own = [{"structure": p.structure, "probability": p.probability, "linear": p.linear,
-                "activation": p.activation} for p in self.parts]
+        own = [{"structure": p.structure, "probability": p.probability,
+                "linear": p.linear, "activation": p.activation} for p in self.parts]
         tensors = {"x": self.task.x, "y": self.task.y}
-        return tensors | {f"z{i}": p.z for i, p in enumerate(self.parts)}, {"widths": own}
+        return tensors | {f"z{i}": p.z for i, p in enumerate(self.parts)}, {
+            "widths": own}
 
 
-def hidden_mixture(graph: Graph, tensors: dict[str, Tensor], record: dict) -> HiddenMixture:
+def hidden_mixture(graph: Graph, tensors: dict[str, Tensor],
+                   record: dict) -> HiddenMixture:
     "The inverse of `HiddenMixture.to_tensors`."
-    parts = [HiddenPart(as_structure(p["structure"]), p["probability"], tensors[f"z{i}"],
-                        p["linear"], p["activation"]) for i, p in enumerate(record["widths"])]
+    parts = [HiddenPart(as_structure(p["structure"]), p["probability"],
+                        tensors[f"z{i}"], p["linear"], p["activation"])
+             for i, p in enumerate(record["widths"])]
     return HiddenMixture(graph, Task(tensors["x"], tensors["y"], "gaussian"), parts)

@@ -20,8 +20,9 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from bstruct.evidence.dual import (
-    Tap, effective_numbers, fixed_point, half_log_det, half_log_det_of_weights, kronecker,
-    likelihood_roots, missing_term, posterior_solver, tensor_kernels, weight_gram)
+    Tap, effective_numbers, fixed_point, half_log_det, half_log_det_of_weights,
+    kronecker, likelihood_roots, missing_term, posterior_solver, tensor_kernels,
+    weight_gram)
 from bstruct.model.candidates import Candidate
 from bstruct.model.supernet import Group, Supernet
 from bstruct.objectives.task import Task
@@ -32,17 +33,18 @@ LARGEST = 3000  # lines of the matrix that judges
 
 # %% ../../nbs/training/07_lanes.ipynb #b59b0b00
 class Lanes:
-    """M networks with the same weight tensors, side by side; only activations and widths differ.
+    """M networks with the same weight tensors, side by side; only activations and
+    widths differ.
 
-    `networks`: the live (edge, candidate) pairs of each; ValueError where they have different
-    tensors.
+    `networks`: the live (edge, candidate) pairs of each; ValueError where they have
+    different tensors.
     """
 
     def __init__(self, net: Supernet, networks: Sequence[Network]):
         self.net, self.networks, self.parts, self.weights = net, list(networks), {}, {}
         if len({pattern_of(net, n) for n in networks}) != 1:
-            raise ValueError(f"{len(networks)} networks with different weight tensors; give those "
-                             "of one pattern")
+            raise ValueError(f"{len(networks)} networks with different weight tensors; "
+                             "give those of one pattern")
         for edge, prefix in pattern_of(net, networks[0]):
             group = next(g for g in net.groups[edge] if g.prefix == prefix)
             names = {c.name: c for c in group.members}
@@ -53,16 +55,18 @@ class Lanes:
     def __len__(self) -> int:
         return len(self.networks)
 
-    def places(self, edge: str, device: torch.device) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Of an edge, on a device: the models of each activation, how to put them back in order,
-        and the widths."""
+    def places(self, edge: str, device: torch.device) -> tuple[list[Tensor], Tensor,
+                                                               Tensor]:
+        """Of an edge, on a device: the models of each activation, how to put them back
+        in order, and the widths."""
         if (edge, device) not in self._on:
             group, members = self.parts[edge]
             rows = list(_kinds(members).values())
             widths = [group.out[0] if c.width is None else c.width for c in members]
             order = torch.tensor([*chain.from_iterable(rows)]).argsort()
             at = [torch.tensor(r, device=device) for r in rows]
-            self._on[edge, device] = at, order.to(device), torch.tensor(widths, device=device)
+            self._on[edge, device] = at, order.to(device), torch.tensor(
+                widths, device=device)
         return self._on[edge, device]
 
     def part(self, models: Sequence[int]) -> "Lanes":
@@ -71,12 +75,14 @@ class Lanes:
 
 
 def pattern_of(net: Supernet, network: Network) -> tuple[tuple[str, str], ...]:
-    "Edge and group of each live candidate; networks of one pattern have the same weight tensors."
+    """Edge and group of each live candidate; networks of one pattern have the same
+    weight tensors."""
     def group(edge: str, name: str) -> str:
-        return next(g.prefix for g in net.groups[edge] if name in [c.name for c in g.members])
+        return next(g.prefix for g in net.groups[edge]
+                    if name in [c.name for c in g.members])
     if len({edge for edge, _ in network}) < len(network):
-        raise ValueError(f"a network with two candidates on one edge, {network}; the dual engine "
-                         "takes one")
+        raise ValueError(f"a network with two candidates on one edge, {network}; the "
+                         "dual engine takes one")
     return tuple((edge, group(edge, name)) for edge, name in network)
 
 # %% ../../nbs/training/07_lanes.ipynb #ea5455e1
@@ -88,7 +94,8 @@ def _kinds(members: list[Candidate]) -> dict[str | None, list[int]]:
     return kinds
 
 
-def _activated(lanes: Lanes, edge: str, z: Float[Tensor, "M n *out"]) -> Float[Tensor, "M n *out"]:
+def _activated(lanes: Lanes, edge: str,
+               z: Float[Tensor, "M n *out"]) -> Float[Tensor, "M n *out"]:
     "The activation that each model chose, differentiable twice, and the width."
     (_, members), (at, order, widths) = lanes.parts[edge], lanes.places(edge, z.device)
     kinds = _kinds(members)
@@ -104,17 +111,20 @@ def _activated(lanes: Lanes, edge: str, z: Float[Tensor, "M n *out"]) -> Float[T
     return z * live.to(z.dtype).reshape(len(members), 1, -1, *(1 for _ in z.shape[3:]))
 
 
-def _applied(group: Group, weights: Tensors, a: Float[Tensor, "M n *features"]) -> Tensor:
+def _applied(group: Group, weights: Tensors,
+             a: Float[Tensor, "M n *features"]) -> Tensor:
     "What the candidates of a group make of the inputs a, before activation."
     w = {k: weights[group.prefix + k] for k in group.weights}
-    if group.members[0].group == "linear":  # the common case, without the overhead of vmap
+    # the common case, without the overhead of vmap
+    if group.members[0].group == "linear":
         return torch.baddbmm(w["bias"][:, None], a.flatten(2), w["weight"])
     return vmap(lambda w, a: group.apply(w, a, group.out))(w, a)
 
 # %% ../../nbs/training/07_lanes.ipynb #3b0bfcab
-def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> tuple[Tensor, dict]:
-    """Outputs [M, n, C], and of every group with weights its inputs [M, n, a] and its values z
-    before activation."""
+def forward(lanes: Lanes, weights: Tensors,
+            x: Float[Tensor, "n *features"]) -> tuple[Tensor, dict]:
+    """Outputs [M, n, C], and of every group with weights its inputs [M, n, a] and its
+    values z before activation."""
     # len(x) would fix n where a module is traced
     graph, M, n, seen = lanes.net.graph, len(lanes), x.shape[0], {}
     first = graph.vertices[0]
@@ -142,10 +152,12 @@ def forward(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"]) -> 
 def _of_row(one: Lanes, own: Tensors, some: Tensors,
             row: Float[Tensor, "*features"]) -> Float[Tensor, "C"]:
     "The outputs of one network for one row, with some of its own weights replaced."
-    return forward(one, {**own, **{k: v[None] for k, v in some.items()}}, row[None])[0][0, 0]
+    return forward(one, {**own, **{k: v[None] for k, v in some.items()}},
+                   row[None])[0][0, 0]
 
 
-def _jacobians(lanes: Lanes, weights: Tensors, x: Tensor, names: list[str]) -> dict[str, Tap]:
+def _jacobians(lanes: Lanes, weights: Tensors, x: Tensor,
+               names: list[str]) -> dict[str, Tap]:
     "Taps of explicit Jacobians, row by row."
     found = {name: [] for name in names}
     for m in range(len(lanes)):
@@ -158,13 +170,15 @@ def _jacobians(lanes: Lanes, weights: Tensors, x: Tensor, names: list[str]) -> d
 
 # %% ../../nbs/training/07_lanes.ipynb #7ad8c836
 def taps_of(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"],
-            create_graph: bool = False) -> tuple[Float[Tensor, "M n C"], dict[str, Tap]]:
-    """Outputs and the tap of every weight tensor; with `create_graph` both can be differentiated
-    by the weights."""
+            create_graph: bool = False) -> tuple[Float[Tensor, "M n C"],
+                                                 dict[str, Tap]]:
+    """Outputs and the tap of every weight tensor; with `create_graph` both can be
+    differentiated by the weights."""
     if not create_graph:
         weights = {k: v.detach().requires_grad_() for k, v in weights.items()}
     out, seen = forward(lanes, weights, x)
-    linear = [p for p, (group, members) in ((g.prefix, (g, ms)) for g, ms in lanes.parts.values())
+    linear = [p for p, (group, members) in (
+        (g.prefix, (g, ms)) for g, ms in lanes.parts.values())
               if members[0].group == "linear"]
     nodes, columns = [seen[p][1] for p in linear], []
     for c in range(out.shape[2] if nodes else 0):
@@ -183,13 +197,14 @@ def taps_of(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"],
 
 def _detached(tap: Tap) -> Tap:
     "The tap without its history."
-    return Tap(tap.columns.detach(), None if tap.inputs is None else tap.inputs.detach())
+    return Tap(tap.columns.detach(), None if tap.inputs is None
+               else tap.inputs.detach())
 
 # %% ../../nbs/training/07_lanes.ipynb #68c798b6
 @dataclass
 class Fitted:
-    """M fits: weights {tensor: [M, ...]}, ln λ {tensor: [M]}, ln σ² [M] (0 for classes), and Q [M]
-    in nats."""
+    """M fits: weights {tensor: [M, ...]}, ln λ {tensor: [M]}, ln σ² [M] (0 for
+    classes), and Q [M] in nats."""
 
     lanes: Lanes
     weights: Tensors
@@ -201,8 +216,8 @@ class Fitted:
         "Some of the fits."
         at = torch.as_tensor(list(models), dtype=torch.long, device=self.q.device)
         cut = lambda d: {k: v[at] for k, v in d.items()}
-        return Fitted(self.lanes.part(list(models)), cut(self.weights), cut(self.log_precision),
-                      self.log_noise[at], self.q[at])
+        return Fitted(self.lanes.part(list(models)), cut(self.weights),
+                      cut(self.log_precision), self.log_noise[at], self.q[at])
 
     def double(self) -> "Fitted":
         "The same in float64."
@@ -213,7 +228,8 @@ class Fitted:
     def keep(self, other: "Fitted", better: Tensor) -> None:
         "Take over the fits of `other` where `better` [M] is true."
         pairs = [(self.weights[k], other.weights[k]) for k in self.weights]
-        pairs += [(self.log_precision[k], other.log_precision[k]) for k in self.log_precision]
+        pairs += [(self.log_precision[k], other.log_precision[k])
+                  for k in self.log_precision]
         for mine, new in [*pairs, (self.log_noise, other.log_noise), (self.q, other.q)]:
             mine[better] = new.detach()[better].to(mine.dtype)
 
@@ -223,7 +239,8 @@ def squares(weights: Tensors) -> dict[str, Float[Tensor, "M"]]:
     return {k: v.square().flatten(1).sum(1) for k, v in weights.items()}
 
 
-def log_joint(fit: Fitted, task: Task, out: Float[Tensor, "M n C"]) -> Float[Tensor, "M"]:
+def log_joint(fit: Fitted, task: Task,
+              out: Float[Tensor, "M n C"]) -> Float[Tensor, "M"]:
     "ln p(y | out) - ½ Σ λ_k ‖w_k‖² in nats."
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))(out, task.y, fit.log_noise)
     return each.sum(1) - 0.5 * sum(fit.log_precision[k].exp() * v
@@ -231,39 +248,45 @@ def log_joint(fit: Fitted, task: Task, out: Float[Tensor, "M n C"]) -> Float[Ten
 
 # %% ../../nbs/training/07_lanes.ipynb #177b9968
 def lines(task: Task, outputs: int) -> int:
-    "N, lines of the kernel: rows times the rank of the likelihood's second derivatives."
+    """N, lines of the kernel: rows times the rank of the likelihood's second
+    derivatives."""
     return len(task) * (outputs - 1 if task.likelihood == "categorical" else 1)
 
 
 def _residual(task: Task, out: Float[Tensor, "M n C"]) -> Float[Tensor, "M"] | None:
     "Residual sum of squares, None where there is no noise to learn."
-    return (task.y - out[..., 0]).square().sum(1) if task.likelihood == "gaussian" else None
+    return (task.y - out[..., 0]).square().sum(
+        1) if task.likelihood == "gaussian" else None
 
 
 def refreshed(fit: Fitted, task: Task, how: str, rows: Int[Tensor, "m"]) -> Fitted:
-    """The fit after one step M of ln λ and ln σ², with its Q; `how`: exact, or kronecker from the
-    `rows`."""
+    """The fit after one step M of ln λ and ln σ², with its Q; `how`: exact, or
+    kronecker from the `rows`."""
     if how == "kronecker" and len(rows) < len(task):
         out = forward(fit.lanes, fit.weights, task.x)[0]
         some, taps = taps_of(fit.lanes, fit.weights, task.x[rows])
-        roots = likelihood_roots(some, task.likelihood) * math.sqrt(len(task) / len(rows))
+        roots = likelihood_roots(some, task.likelihood) * math.sqrt(
+            len(task) / len(rows))
     else:
         out, taps = taps_of(fit.lanes, fit.weights, task.x)
         roots = likelihood_roots(out, task.likelihood)
-    kernels = kronecker(taps, roots) if how == "kronecker" else tensor_kernels(taps, roots)
+    kernels = kronecker(taps, roots) if how == "kronecker" else tensor_kernels(
+        taps, roots)
     gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
-    log_precision, log_noise = fixed_point(gamma, squares(fit.weights), _residual(task, out),
-                                           len(task))
-    new = Fitted(fit.lanes, fit.weights, log_precision, fit.log_noise if log_noise is None
+    log_precision, log_noise = fixed_point(gamma, squares(fit.weights),
+                                           _residual(task, out), len(task))
+    new = Fitted(fit.lanes, fit.weights, log_precision,
+                 fit.log_noise if log_noise is None
                  else log_noise, fit.q)
-    new.q = log_joint(new, task, out) - half_log_det(kernels, new.log_precision, new.log_noise)
+    new.q = log_joint(new, task, out) - half_log_det(kernels, new.log_precision,
+                                                     new.log_noise)
     return new
 
 # %% ../../nbs/training/07_lanes.ipynb #ca32c79c
 def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]) -> tuple[Float[Tensor, "M"],
                                                                      Float[Tensor, "M"]]:
-    """Q [M] and the lower end of its bracket: exact where min(N, P) allows it, else by the `rows`,
-    counted."""
+    """Q [M] and the lower end of its bracket: exact where min(N, P) allows it, else by
+    the `rows`, counted."""
     P, out = sum(v[0].numel() for v in fit.weights.values()), forward(
         fit.lanes, fit.weights, task.x)[0].detach()
     top = log_joint(fit, task, out)
@@ -271,11 +294,13 @@ def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]) -> tuple[Float[Tenso
         _, taps = taps_of(fit.lanes, fit.weights, task.x)
         roots = likelihood_roots(out, task.likelihood)
         if lines(task, out.shape[2]) <= P:
-            half = half_log_det(tensor_kernels(taps, roots), fit.log_precision, fit.log_noise)
+            half = half_log_det(tensor_kernels(taps, roots), fit.log_precision,
+                                fit.log_noise)
         else:
             every = [v[:, None].expand(-1, fit.weights[k][0].numel())
                      for k, v in fit.log_precision.items()]
-            half = half_log_det_of_weights(weight_gram(taps, roots), torch.cat(every, 1),
+            half = half_log_det_of_weights(weight_gram(taps, roots),
+                                           torch.cat(every, 1),
                                            fit.log_noise)
         return top - half, top - half
     some, taps = taps_of(fit.lanes, fit.weights, task.x[rows])
@@ -285,9 +310,11 @@ def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]) -> tuple[Float[Tenso
     return top - ends[0], top - ends[1]
 
 # %% ../../nbs/training/07_lanes.ipynb #c0d1f2d8
-def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Tap], Tensor,
+def _determinant_gradient(
+    fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Tap], Tensor,
                                                             Tensors, Tensors]:
-    "Outputs, taps, roots and kernels at the weights, and -∂ ½ ln|I + K|/∂W of every tensor."
+    """Outputs, taps, roots and kernels at the weights, and -∂ ½ ln|I + K|/∂W of every
+    tensor."""
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     out, taps = taps_of(fit.lanes, w, task.x, create_graph=True)
     roots = likelihood_roots(out, task.likelihood)
@@ -298,25 +325,29 @@ def _determinant_gradient(fit: Fitted, task: Task) -> tuple[Tensor, dict[str, Ta
         g = torch.autograd.grad(-half.sum(), list(w.values()), allow_unused=True)
     g = {k: torch.zeros_like(v) if d is None else d for (k, v), d in zip(w.items(), g)}
     kernels = {k: v.detach() for k, v in kernels.items()}
-    return out.detach(), {k: _detached(t) for k, t in taps.items()}, roots.detach(), kernels, g
+    return out.detach(), {k: _detached(
+        t) for k, t in taps.items()}, roots.detach(), kernels, g
 
 
 # %% ../../nbs/training/07_lanes.ipynb #2a6df23a
-def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors], Tensors],
-                  turns: int = 20) -> Tensors:
-    """H⁻¹ u by conjugate gradients with the exact Hessian -H of the log joint; `near` is the
-    preconditioner."""
+def hessian_solve(fit: Fitted, task: Task, u: Tensors,
+                  near: Callable[[Tensors], Tensors], turns: int = 20) -> Tensors:
+    """H⁻¹ u by conjugate gradients with the exact Hessian -H of the log joint; `near`
+    is the preconditioner."""
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     at = Fitted(fit.lanes, w, fit.log_precision, fit.log_noise, fit.q)
     loss = -log_joint(at, task, forward(fit.lanes, w, task.x)[0]).sum()
     slope = torch.autograd.grad(loss, list(w.values()), create_graph=True)
-    product = lambda p: torch.autograd.grad(slope, list(w.values()), p, retain_graph=True)
+    product = lambda p: torch.autograd.grad(slope, list(w.values()), p,
+                                            retain_graph=True)
     like = lambda d: [d[k].reshape(v.shape) for k, v in w.items()]
-    dot = lambda a, b: cast(Tensor, sum((x * y).flatten(1).sum(1) for x, y in zip(a, b)))
+    dot = lambda a, b: cast(
+        Tensor, sum((x * y).flatten(1).sum(1) for x, y in zip(a, b)))
     scaled = lambda c, a: [c.reshape(-1, *(1 for _ in v.shape[1:])) * v for v in a]
     r, x = like(u), [torch.zeros_like(v) for v in w.values()]
     z = like(near(dict(zip(w, r))))
-    p, rho, on = z, dot(r, z), torch.ones(len(fit.q), dtype=torch.bool, device=fit.q.device)
+    p, rho, on = z, dot(r, z), torch.ones(len(fit.q), dtype=torch.bool,
+                                          device=fit.q.device)
     goal = 1e-12 * rho
     for turn in range(turns):
         Hp = product(p)
@@ -331,12 +362,14 @@ def hessian_solve(fit: Fitted, task: Task, u: Tensors, near: Callable[[Tensors],
             a - b for a, b in zip(r, scaled(step, Hp))]
         z = like(near(dict(zip(w, r))))
         new = dot(r, z)
-        p, rho = [a + b for a, b in zip(z, scaled(torch.where(on, new / rho, 0), p))], torch.where(
+        p, rho = [a + b for a, b in zip(
+            z, scaled(torch.where(on, new / rho, 0), p))], torch.where(
             on, new, rho)
     return dict(zip(w, x))
 
 # %% ../../nbs/training/07_lanes.ipynb #5b12d7e6
-def _whole(fit: Fitted, task: Task, turns: int) -> tuple[Tensors, Tensors, Tensor | None, Tensor,
+def _whole(fit: Fitted, task: Task, turns: int) -> tuple[Tensors, Tensors, Tensor
+                                                         | None, Tensor,
                                                          Tensors]:
     "What `whole_gradient` returns, and the kernels."
     out, taps, roots, kernels, by_weights = _determinant_gradient(fit, task)
@@ -344,32 +377,38 @@ def _whole(fit: Fitted, task: Task, turns: int) -> tuple[Tensors, Tensors, Tenso
     near = posterior_solver(taps, roots, fit.log_precision, fit.log_noise, kernels)
     v = hessian_solve(fit, task, by_weights, near, turns) if turns else near(by_weights)
     w = {k: p.detach().requires_grad_() for k, p in fit.weights.items()}
-    each = vmap(task.log_likelihood, in_dims=(0, None, 0))(forward(fit.lanes, w, task.x)[0], task.y,
+    each = vmap(task.log_likelihood, in_dims=(0, None, 0))(
+        forward(fit.lanes, w, task.x)[0], task.y,
                                                            fit.log_noise)
     data = dict(zip(w, torch.autograd.grad(each.sum(), list(w.values()))))
     terms, noise = missing_term(v, fit.weights, fit.log_precision, data)
     return gamma, terms, noise if task.likelihood == "gaussian" else None, out, kernels
 
 
-def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Tensors, Tensor
+def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Tensors,
+                                                                      Tensor
                                                                       | None, Tensor]:
-    """γ_k, the missing terms by ln λ_k and ln σ² (None for classes), and the outputs; `turns` 0:
-    Gauss-Newton alone."""
+    """γ_k, the missing terms by ln λ_k and ln σ² (None for classes), and the outputs;
+    `turns` 0: Gauss-Newton alone."""
     return _whole(fit, task, turns)[:4]
 
 # %% ../../nbs/training/07_lanes.ipynb #8ff612ca
-def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Float[Tensor, "M"],
+def implicit_step(fit: Fitted, task: Task,
+                  turns: int = 20) -> tuple[Tensors, Float[Tensor, "M"],
                                                                      Fitted]:
-    """ln λ of every tensor and ln σ² after one step along the whole gradient, within a factor e²
-    of that of M; and the fit after M, with its Q."""
+    """ln λ of every tensor and ln σ² after one step along the whole gradient, within a
+    factor e² of that of M; and the fit after M, with its Q."""
     gamma, terms, noise, out, kernels = _whole(fit, task, turns)
     held, rss = squares(fit.weights), _residual(task, out)
     log_precision, log_noise = fixed_point(gamma, held, rss, len(task))
-    new = Fitted(fit.lanes, fit.weights, log_precision, fit.log_noise if log_noise is None
+    new = Fitted(fit.lanes, fit.weights, log_precision,
+                 fit.log_noise if log_noise is None
                  else log_noise, fit.q)
-    new.q = log_joint(new, task, out) - half_log_det(kernels, new.log_precision, new.log_noise)
+    new.q = log_joint(new, task, out) - half_log_det(kernels, new.log_precision,
+                                                     new.log_noise)
     more = lambda t, top, bottom: ((1 + 2 * t.clamp_min(0) / top.clamp_min(1e-9)).log()
-                                   - (1 - 2 * t.clamp_max(0) / bottom.clamp_min(1e-9)).log()).clamp(
+                                   - (1 - 2 * t.clamp_max(0) / bottom.clamp_min(
+                                       1e-9)).log()).clamp(
                                        -2, 2)
     pull = {k: fit.log_precision[k].exp() * v for k, v in held.items()}
     log_precision = {k: (v + more(terms[k], gamma[k], pull[k])).clamp(-6, 14)
@@ -378,5 +417,6 @@ def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[Tensors, Fl
         return log_precision, fit.log_noise, new
     assert rss is not None and log_noise is not None, "a noise belongs to a residual"
     free = (len(task) - cast(Tensor, sum(gamma.values()))).clamp_min(0.05 * len(task))
-    log_noise = (log_noise + more(noise, rss / fit.log_noise.exp(), free)).clamp_min(-12)
+    log_noise = (log_noise + more(noise, rss / fit.log_noise.exp(), free)).clamp_min(
+        -12)
     return log_precision, log_noise, new

@@ -30,8 +30,8 @@ from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
 from bstruct.training.lanes import (
-    LARGEST, Fitted, Lanes, forward, implicit_step, judged, lines, log_joint, pattern_of, refreshed,
-    squares, taps_of)
+    LARGEST, Fitted, Lanes, forward, implicit_step, judged, lines, log_joint,
+    pattern_of, refreshed, squares, taps_of)
 
 # %% ../../nbs/training/08_laplace.ipynb #725c3df5
 LEARN = ("auto", "exact", "kronecker", "implicit")
@@ -45,11 +45,11 @@ _TURNS = 5  # of conjugate gradients behind the term of H
 
 @dataclass(frozen=True)
 class DualPlan:
-    """`steps` of Adam, a refresh of precisions and noise `every` so many, from `starts` random
-    starts a structure.
+    """`steps` of Adam, a refresh of precisions and noise `every` so many, from `starts`
+    random starts a structure.
 
-    `learn`: auto, exact, kronecker or implicit. `judge_rows`: rows that judge where rows and
-    weights are both many.
+    `learn`: auto, exact, kronecker or implicit. `judge_rows`: rows that judge where
+    rows and weights are both many.
     """
 
     steps: int = 500
@@ -71,7 +71,8 @@ def _batches(n: int, generator, device) -> Iterator[Int[Tensor, "b"] | None]:
         if n <= _FULL:
             yield None
         else:
-            yield from torch.randperm(n, generator=generator).to(device).split(_SIZE)[:n // _SIZE]
+            yield from torch.randperm(n, generator=generator).to(device).split(
+                _SIZE)[:n // _SIZE]
 
 
 def _chunks(fit: Fitted, N: int) -> Iterator[list[int]]:
@@ -85,33 +86,41 @@ def _joined(fit: Fitted, parts: list[Fitted]) -> Fitted:
     "Parts of the models as one."
     cat = lambda of: {k: torch.cat([of(p)[k] for p in parts]) for k in of(parts[0])}
     return Fitted(fit.lanes, cat(lambda p: p.weights), cat(lambda p: p.log_precision),
-                  torch.cat([p.log_noise for p in parts]), torch.cat([p.q for p in parts]))
+                  torch.cat([p.log_noise for p in parts]),
+                  torch.cat([p.q for p in parts]))
 
 # %% ../../nbs/training/08_laplace.ipynb #9fd8f6b4
 def _rule(plan: DualPlan, N: int, likelihood: str) -> str:
     "exact, kronecker or implicit."
     if plan.learn == "implicit" and N > LARGEST:
-        raise ValueError(f"learn is 'implicit' with {N} lines of the kernel; it takes {LARGEST} at "
+        raise ValueError(f"learn is 'implicit' with {N} lines of the kernel; it takes "
+                         f"{LARGEST} at "
                          "most, use 'auto'")
     if plan.learn != "auto":
         return plan.learn
-    return "kronecker" if N > _EXACT else "implicit" if likelihood == "gaussian" else "exact"
+    return ("kronecker" if N > _EXACT else "implicit" if likelihood == "gaussian"
+            else "exact")
 
 
 def _refreshes(plan: DualPlan, rule: str) -> dict[int, str]:
     "At which steps precisions and noise move, and how."
     if rule != "implicit":
-        return dict.fromkeys([*range(plan.every, plan.steps, plan.every), plan.steps], rule)
+        return dict.fromkeys([*range(plan.every, plan.steps, plan.every), plan.steps],
+                             rule)
     early, part = round(_EARLY * plan.steps), max(1, 3 * plan.every // 4)
     found = dict.fromkeys(range(plan.every, early + 1, plan.every), "exact")
     found |= dict.fromkeys(range(early + part, plan.steps, part), "implicit")
     return found | {plan.steps: "exact"}
 
 
-def _refresh(fit: Fitted, task: Task, how: str, generator) -> tuple[Fitted, Tensors, Tensor]:
-    "One step M of every model in float64, in parts that memory holds; and where training goes on."
-    N, parts, further = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape)), [], []
-    rows = torch.randperm(len(task), generator=generator)[:_FACTOR_ROWS].to(task.x.device)
+def _refresh(fit: Fitted, task: Task, how: str,
+             generator) -> tuple[Fitted, Tensors, Tensor]:
+    """One step M of every model in float64, in parts that memory holds; and where
+    training goes on."""
+    N, parts, further = lines(
+        task, math.prod(fit.lanes.net.graph.vertices[-1].shape)), [], []
+    rows = torch.randperm(len(task), generator=generator)[:_FACTOR_ROWS].to(
+        task.x.device)
     for models in _chunks(fit, _FACTOR_ROWS if how == "kronecker" else N):
         one = fit.part(models)
         if how == "implicit":
@@ -127,42 +136,50 @@ def _refresh(fit: Fitted, task: Task, how: str, generator) -> tuple[Fitted, Tens
 # %% ../../nbs/training/08_laplace.ipynb #5a9b3611
 def wide_task(task: Task) -> Task:
     "The task in float64."
-    return Task(task.x.double(), task.y.double() if task.y.is_floating_point() else task.y,
+    return Task(task.x.double(), task.y.double() if task.y.is_floating_point()
+                else task.y,
                 task.likelihood)
 
 
 def start_of(lanes: Lanes, weights: Tensors, task: Task) -> Fitted:
     "Fits at these weights, with the precisions and the noise at which training begins."
-    gaussian, zero = task.likelihood == "gaussian", next(iter(weights.values())).new_zeros(
+    gaussian, zero = task.likelihood == "gaussian", next(
+        iter(weights.values())).new_zeros(
         len(lanes))
     log_precision = {k: zero + (math.log(w.fan_in) if gaussian else 0.0)
                      for k, w in lanes.weights.items()}
-    return Fitted(lanes, weights, log_precision, zero + (math.log(0.3) if gaussian else 0.0),
-                  zero - math.inf)
+    return Fitted(lanes, weights, log_precision,
+                  zero + (math.log(0.3) if gaussian else 0.0), zero - math.inf)
 
 # %% ../../nbs/training/08_laplace.ipynb #6efd17b2
 def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
-    """The fits after `plan.steps` of Adam, each at its best refresh; float32 or float64 as the
-    task is, Q in float64."""
+    """The fits after `plan.steps` of Adam, each at its best refresh; float32 or float64
+    as the task is, Q in float64."""
     n, generator, best = len(task), generator_of(seed, "laplace"), None
     N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
     turns = _refreshes(plan, _rule(plan, N, task.likelihood))
-    leaves, wide = {k: v.clone().requires_grad_() for k, v in fit.weights.items()}, wide_task(task)
+    leaves, wide = {k: v.clone().requires_grad_()
+                    for k, v in fit.weights.items()}, wide_task(task)
     fit = Fitted(fit.lanes, leaves, fit.log_precision, fit.log_noise, fit.q)
     adam = torch.optim.Adam(leaves.values(), lr=_RATE, fused=True)
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))
-    for step, rows in zip(range(1, plan.steps + 1), _batches(n, generator, task.x.device)):
+    for step, rows in zip(range(1, plan.steps + 1),
+                          _batches(n, generator, task.x.device)):
         x, y = (task.x, task.y) if rows is None else (task.x[rows], task.y[rows])
         for group in adam.param_groups:
-            group["lr"] = _RATE * min(1.0, (plan.steps - step + 1) / (_FALL * plan.steps))
-        penalty = sum(fit.log_precision[k].exp() * v for k, v in squares(leaves).items())
-        loss = 0.5 * penalty / n - each(forward(fit.lanes, leaves, x)[0], y, fit.log_noise).mean(1)
+            group["lr"] = _RATE * min(1.0, (plan.steps - step + 1)
+                                      / (_FALL * plan.steps))
+        penalty = sum(fit.log_precision[k].exp() * v
+                      for k, v in squares(leaves).items())
+        loss = 0.5 * penalty / n - each(forward(fit.lanes, leaves, x)[0], y,
+                                        fit.log_noise).mean(1)
         adam.zero_grad()
         loss.sum().backward()
         adam.step()
         if step not in turns:
             continue
-        new, log_precision, log_noise = _refresh(fit.double(), wide, turns[step], generator)
+        new, log_precision, log_noise = _refresh(fit.double(), wide, turns[step],
+                                                 generator)
         best = best or new.part(range(len(fit.lanes)))
         best.keep(new, new.q > best.q)
         narrow = lambda v: v.to(task.x.dtype)
@@ -173,45 +190,49 @@ def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
 # %% ../../nbs/training/08_laplace.ipynb #eb60c4e0
 @dataclass
 class Reference:
-    """A constant or a linear model: its evidence in nats, and its mean and variance [n] at new
-    rows (x [n, ...])."""
+    """A constant or a linear model: its evidence in nats, and its mean and variance [n]
+    at new rows (x [n, ...])."""
 
     name: str
     evidence: float
     predict: Callable[[Tensor], tuple[Tensor, Tensor]]
-    state: Tensors = field(default_factory=dict)  # of closed ones, what `predict` is made of
+    # of closed ones, what `predict` is made of
+    state: Tensors = field(default_factory=dict)
 
 
 def _features(x: Float[Tensor, "n *d"], name: str) -> Float[Tensor, "n p"]:
-    """What the constant or the linear model sees of rows, in float64: a one, behind all columns or
-    alone."""
+    """What the constant or the linear model sees of rows, in float64: a one, behind all
+    columns or alone."""
     ones = torch.ones_like(x.flatten(1)[:, :1], dtype=torch.float64)
     return torch.cat([x.double().flatten(1), ones], 1) if name == "linear" else ones
 
 
 def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
-    """The reference whose posterior has the mean [p] and the Cholesky factor [p, p] of the
-    precision, with its noise."""
+    """The reference whose posterior has the mean [p] and the Cholesky factor [p, p] of
+    the precision, with its noise."""
     return Reference(name, evidence, partial(_closed, name, state), state)
 
 
 def _closed(name: str, state: Tensors,
-            x: Float[Tensor, "n *features"]) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+            x: Float[Tensor, "n *features"]) -> tuple[Float[Tensor, "n"],
+                                                      Float[Tensor, "n"]]:
     "Mean and variance of a closed reference."
     f = _features(x, name)
-    spread = torch.linalg.solve_triangular(state["factor"], f.mT, upper=False).square().sum(0)
+    spread = torch.linalg.solve_triangular(
+        state["factor"], f.mT, upper=False).square().sum(0)
     return f @ state["mean"], spread + state["noise"]
 
 # %% ../../nbs/training/08_laplace.ipynb #7fb3161a
 def closed_reference(task: Task, name: str) -> Reference:
-    """The constant or the linear model of a Gaussian task, precisions and noise at the maximum of
-    the exact evidence.
+    """The constant or the linear model of a Gaussian task, precisions and noise at the
+    maximum of the exact evidence.
 
     A search of a few numbers along a line: on the host, wherever the task is.
     """
     phi, y = _features(task.x.cpu(), name), task.y.cpu().double()
     h = y.new_tensor([math.log(phi.shape[1]), 0.0, math.log(0.5)]).requires_grad_()
-    precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).clamp(-6, 14).exp()
+    precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).clamp(
+        -6, 14).exp()
     value = lambda: linear_log_evidence(phi, y, precision=precision(h),
                                         noise_variance=h[2].clamp_min(-12).exp())
     search = torch.optim.LBFGS([h], max_iter=100, line_search_fn="strong_wolfe")
@@ -225,22 +246,26 @@ def closed_reference(task: Task, name: str) -> Reference:
     search.step(closure)
     with torch.no_grad():
         noise, best = h[2].clamp_min(-12).exp(), float(value())
-        mean, matrix = linear_posterior(phi, y, precision=precision(h), noise_variance=noise)
+        mean, matrix = linear_posterior(phi, y, precision=precision(h),
+                                        noise_variance=noise)
     found = {"mean": mean, "factor": torch.linalg.cholesky(matrix), "noise": noise}
     return reference_of(name, best, {k: v.to(task.x.device) for k, v in found.items()})
 
 # %% ../../nbs/training/08_laplace.ipynb #4be2d6bb
-def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int, seed: int) -> Reference:
+def _class_reference(task: Task, name: str, plan: DualPlan, outputs: int,
+                     seed: int) -> Reference:
     "The constant or the linear model of a task of classes, fitted by the engine."
     flat = lambda x: x.flatten(1) * (1.0 if name == "linear" else 0.0)
     d = task.x[0].numel()
     net = Supernet(Graph({"x": d, "y": outputs}, {"x->y": "linear"}), share=True)
-    lanes, own = Lanes(net, [(("x->y", "linear"),)]), Task(flat(task.x), task.y, task.likelihood)
+    lanes, own = Lanes(net, [(("x->y", "linear"),)]), Task(
+        flat(task.x), task.y, task.likelihood)
     zero = {k: torch.zeros(1, *w.shape, dtype=task.x.dtype, device=task.x.device)
             for k, w in lanes.weights.items()}
     fit, wide = trained(start_of(lanes, zero, own), own, plan, seed), wide_task(own)
     rows = _judges(task, plan, seed)
-    predict = lambda x: probabilities(forward(lanes, fit.weights, flat(x).double())[0][0],
+    predict = lambda x: probabilities(
+        forward(lanes, fit.weights, flat(x).double())[0][0],
                                       task.likelihood)
     return Reference(name, float(judged(fit, wide, rows)[0]), predict)
 
@@ -262,12 +287,12 @@ def probabilities(out: Float[Tensor, "n C"],
 # %% ../../nbs/training/08_laplace.ipynb #3f9d8f22
 @dataclass
 class DualFits:
-    """What `fit_dual` found. Row s·R + r of `weights` [S·R, P], `log_noise` and `q` [S·R] is start
-    r of structure s.
+    """What `fit_dual` found. Row s·R + r of `weights` [S·R, P], `log_noise` and `q`
+    [S·R] is start r of structure s.
 
-    `weights` lie in the order of `net.weight_shapes`, 0 where a structure has no such tensor;
-    `log_precision` {tensor: [S·R]} is inf there. `evidence` [S] in nats; `references`: the constant
-    and the linear model; `collapsed` [S·R].
+    `weights` lie in the order of `net.weight_shapes`, 0 where a structure has no such
+    tensor; `log_precision` {tensor: [S·R]} is inf there. `evidence` [S] in nats;
+    `references`: the constant and the linear model; `collapsed` [S·R].
     """
 
     net: Supernet
@@ -285,8 +310,8 @@ class DualFits:
     groups: list = field(default_factory=list)
 
     def shares(self) -> tuple[Float[Tensor, "SR"], dict[str, float]]:
-        """Posterior probabilities of all starts and of the two references, every model of them
-        equal a priori."""
+        """Posterior probabilities of all starts and of the two references, every model
+        of them equal a priori."""
         R = self.plan.starts
         logs = torch.cat([self.q - math.log(R), self.q.new_tensor(
             [r.evidence for r in self.references.values()])])
@@ -295,7 +320,8 @@ class DualFits:
 
 # %% ../../nbs/training/08_laplace.ipynb #b5de437a
 def _is_flat(fit: Fitted, task: Task) -> Tensor:
-    "Whether outputs differ from their mean by less than a tenth of a nat over all rows."
+    """Whether outputs differ from their mean by less than a tenth of a nat over all
+    rows."""
     out = forward(fit.lanes, fit.weights, task.x)[0].detach()
     mean = out.mean(1, keepdim=True)
     if task.likelihood == "gaussian":
@@ -305,19 +331,23 @@ def _is_flat(fit: Fitted, task: Task) -> Tensor:
 
 
 def pooled_error(q: Float[Tensor, "S R"], beside: bool = False) -> float:
-    """Standard deviation over seeds, in nats, of ln of the mean of exp over R starts, from the
-    median over structures of the variances of starts; `beside`: beside other structures.
+    """Standard deviation over seeds, in nats, of ln of the mean of exp over R starts,
+    from the median over structures of the variances of starts; `beside`: beside other
+    structures.
 
-    Structures share their starts: what a start gives to all of them says nothing of their order.
+    Structures share their starts: what a start gives to all of them says nothing of
+    their order.
     """
     free = q.shape[1] - 1
     if free < 1 or not len(q) or (beside and len(q) < 2):
         return math.inf
-    middle = (1 - 2 / (9 * free)) ** 3  # median of a chi-square over its degrees of freedom
+    # median of a chi-square over its degrees of freedom
+    middle = (1 - 2 / (9 * free)) ** 3
     own = q - q.mean(1, keepdim=True)
     luck = own.median(0).values if beside else own.new_zeros(q.shape[1])
     variance = (own - luck).square().sum(1).median() / free / middle
-    draws = torch.randn(4096, q.shape[1], generator=torch.Generator().manual_seed(0)).to(q)
+    draws = torch.randn(4096, q.shape[1], generator=torch.Generator().manual_seed(
+        0)).to(q)
     return float((variance.sqrt() * draws).logsumexp(1).std())
 
 
@@ -326,62 +356,72 @@ def _evidence_of(q: Float[Tensor, "S R"], low: Float[Tensor, "S R"], fits_notes:
     "Evidence of every structure, and why it is not reliable."
     found = []
     for own, bottom in zip(q, low):
-        value, least = (float(v.logsumexp(0)) - math.log(len(own)) for v in (own, bottom))
+        value, least = (float(v.logsumexp(0)) - math.log(len(own))
+                        for v in (own, bottom))
         notes = {**fits_notes, "starts": own.tolist(), "bracket": (least, value)}
-        wide, finite = value - least > max(0.1, 2 * error), math.isfinite(value) and math.isfinite(
+        wide, finite = value - least > max(0.1, 2 * error), math.isfinite(
+            value) and math.isfinite(
             error)
         if wide or not finite:
             notes["reason"] = (f"the bracket is {value - least:.3g} nats wide" if wide
                                else "one start, no error")
-        found.append(Evidence(value, error, None, False, "laplace_dual", finite and not wide,
-                              notes))
+        found.append(Evidence(value, error, None, False, "laplace_dual",
+                              finite and not wide, notes))
     return found
 
 # %% ../../nbs/training/08_laplace.ipynb #24534591
 def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: DualPlan,
              seed: int) -> DualFits:
-    """Weights, precisions, noise and evidence of every structure, from `plan.starts` starts each.
+    """Weights, precisions, noise and evidence of every structure, from `plan.starts`
+    starts each.
 
-    task: standardised x [n, ...], y [n]. ValueError for structures with several candidates on an
-    edge.
+    task: standardised x [n, ...], y [n]. ValueError for structures with several
+    candidates on an edge.
     """
-    net, R, device = Supernet(narrowed(graph, structures), share=True), plan.starts, task.x.device
+    net, R, device = Supernet(narrowed(graph, structures),
+                              share=True), plan.starts, task.x.device
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
-    start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (R,), task.x.dtype,
-                                             device)
+    start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (R,),
+                                             task.x.dtype, device)
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)
     outputs, judges, wide = math.prod(graph.vertices[-1].shape), _judges(
         task, plan, seed), wide_task(task)
-    references = {name: closed_reference(task, name) if task.likelihood == "gaussian" else
+    references = {name: closed_reference(task, name) if task.likelihood == "gaussian"
+                  else
                   _class_reference(task, name, plan, outputs, seed)
                   for name in ("constant", "linear")}
     place, groups = {}, []
     for same in patterns.values():
         lanes = Lanes(net, [*chain.from_iterable([n] * R for n in same)])
-        w = {k: start[k].repeat(len(same), *(1 for _ in start[k].shape[1:])) for k in lanes.weights}
+        w = {k: start[k].repeat(len(same), *(1 for _ in start[k].shape[1:]))
+             for k in lanes.weights}
         fit = trained(start_of(lanes, w, task), task, plan, seed)
         parts = [judged(fit.part(c), wide, judges)
                  for c in _chunks(fit, min(len(task) * outputs, LARGEST))]
         fit.q, low = (torch.cat(v) for v in zip(*parts))
         flat = _is_flat(fit, wide)
-        fit.q, low = (torch.where(flat, references["constant"].evidence, v) for v in (fit.q, low))
+        fit.q, low = (torch.where(flat, references["constant"].evidence, v)
+                      for v in (fit.q, low))
         groups.append((fit, flat, low))
         place |= {n: (len(groups) - 1, i * R) for i, n in enumerate(same)}
-    return _collected(net, list(structures), [place.get(n) for n in names], groups, references,
+    return _collected(net, list(structures), [place.get(n) for n in names], groups,
+                      references,
                       (task, plan, judges))
 
 # %% ../../nbs/training/08_laplace.ipynb #37c9bdd5
-def _collected(net: Supernet, structures: list, places: list, groups: list, references: dict,
-               given: tuple) -> DualFits:
+def _collected(net: Supernet, structures: list, places: list, groups: list,
+               references: dict, given: tuple) -> DualFits:
     "Fits by pattern as rows by structure; a structure without a place is the constant."
-    (task, plan, judges), R, flat = given, given[1].starts, references["constant"].evidence
+    (task, plan,
+     judges), R, flat = given, given[1].starts, references["constant"].evidence
     S, P = len(structures), sum(math.prod(s) for s in net.weight_shapes.values())
     new = lambda *shape, fill=0.0: torch.full(shape, fill, dtype=torch.float64,
                                               device=task.x.device)
-    weights, noise, q, low = new(S * R, P), new(S * R), new(S * R, fill=flat), new(S * R, fill=flat)
+    weights, noise, q, low = new(S * R, P), new(S * R), new(S * R, fill=flat), new(
+        S * R, fill=flat)
     precision = {k: new(S * R, fill=math.inf) for k in net.weight_shapes}
     dead, at, first = torch.ones(S * R, dtype=torch.bool, device=task.x.device), {}, 0
     for k, shape in net.weight_shapes.items():
@@ -400,19 +440,22 @@ def _collected(net: Supernet, structures: list, places: list, groups: list, refe
     error = pooled_error(alive if len(alive) else q.view(S, R))
     notes = {"rows": len(task), "replicas": R, "fit": "laplace", "learn": plan.learn}
     return DualFits(net, structures, task, plan, weights, precision, noise, q, dead,
-                    _evidence_of(q.view(S, R), low.view(S, R), notes, error), references, judges,
+                    _evidence_of(q.view(S, R), low.view(S, R), notes, error),
+                    references, judges,
                     [(places, groups)])
 
 # %% ../../nbs/training/08_laplace.ipynb #03d72faa
 class Linearised:
-    """Posteriors of M fits with Gaussian noise, linear around the weights; from `rows` of the
-    task, counted, or all."""
+    """Posteriors of M fits with Gaussian noise, linear around the weights; from `rows`
+    of the task, counted, or all."""
 
     def __init__(self, fit: Fitted, task: Task, rows: Int[Tensor, "r"] | None = None):
         own, n = (task.x, len(task)) if rows is None else (task.x[rows], len(task))
         out, self.taps = taps_of(fit.lanes, fit.weights, own)
-        self.fit, self.roots = fit, likelihood_roots(out, "gaussian") * math.sqrt(n / len(own))
-        self.prior = {k: (-v).exp()[:, None, None] for k, v in fit.log_precision.items()}
+        self.fit, self.roots = fit, likelihood_roots(out, "gaussian") * math.sqrt(
+            n / len(own))
+        self.prior = {k: (-v).exp()[:, None, None]
+                      for k, v in fit.log_precision.items()}
         self.bend = (-fit.log_noise).exp()[:, None, None]
         total = sum(v * self.prior[k] for k, v in tensor_kernels(
             self.taps, self.roots).items()) * self.bend
@@ -423,29 +466,34 @@ class Linearised:
                                                                  Float[Tensor, "M m"]]:
         "Mean and variance, noise included, at new rows."
         mean, new = taps_of(self.fit.lanes, self.fit.weights, x)
-        kernels = tensor_kernels(self.taps, self.roots, (new, likelihood_roots(mean, "gaussian")))
+        kernels = tensor_kernels(
+            self.taps, self.roots, (new, likelihood_roots(mean, "gaussian")))
         cross = sum(v * self.prior[k] for k, v in kernels.items())
         square = lambda t: t.columns.square().sum((2, 3)) * (
             1 if t.inputs is None else t.inputs.square().sum(2))
         own_variance = sum(square(t) * self.prior[k][:, 0] for k, t in new.items())
-        drop = torch.linalg.solve_triangular(self.factor, cross, upper=False).square().sum(
+        drop = torch.linalg.solve_triangular(
+            self.factor, cross, upper=False).square().sum(
             1) * self.bend[:, 0]
-        return mean[..., 0], (own_variance - drop).clamp_min(0) + self.fit.log_noise.exp()[:, None]
+        return mean[..., 0], (own_variance - drop).clamp_min(
+            0) + self.fit.log_noise.exp()[:, None]
 
 # %% ../../nbs/training/08_laplace.ipynb #d2744987
-def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"], only: int | None = None,
-                 least: float = 1e-3) -> tuple[Tensor, Tensor]:
+def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"],
+                 only: int | None = None, least: float = 1e-3) -> tuple[Tensor, Tensor]:
     """Mean and variance of new rows, float64: [m] each for Gaussian noise, of the class
     probabilities [m, K] otherwise.
 
-    The mixture of all starts and references with at least the share `least`; or of the starts of
-    structure `only`.
+    The mixture of all starts and references with at least the share `least`; or of the
+    starts of structure `only`.
     """
-    task, x, (shares, refs), R = wide_task(fits.task), x.double(), fits.shares(), fits.plan.starts
+    task, x, (shares, refs), R = wide_task(
+        fits.task), x.double(), fits.shares(), fits.plan.starts
     if only is not None:
         own = torch.arange(len(shares), device=shares.device) // R == only
         shares, refs = fits.q.where(own, fits.q.new_tensor(-math.inf)).softmax(0), {}
-    found = [(p, *fits.references[name].predict(x)) for name, p in refs.items() if p >= least]
+    found = [(p, *fits.references[name].predict(x)) for name, p in refs.items()
+             if p >= least]
     places, groups = fits.groups[0]
     wanted: dict[int, dict[int, float]] = {}
     for i, p in enumerate(shares.tolist()):

@@ -29,7 +29,8 @@ NAMES = ("constant", "linear")  # of the references, in the order in which they 
 # %% ../../nbs/training/10_mixture.ipynb #68878313
 @dataclass
 class Start:
-    """One fit: weights {tensor: [...]}, ln λ {tensor: []} and ln σ² []; `share` of its network.
+    """One fit: weights {tensor: [...]}, ln λ {tensor: []} and ln σ² []; `share` of its
+    network.
 
     Without weights it is the constant.
     """
@@ -51,18 +52,19 @@ class Kept:
 # %% ../../nbs/training/10_mixture.ipynb #b2947354
 @dataclass
 class Mixture:
-    """Networks, best first, and references {name: (probability, model)}, fitted to the rows of a
-    Gaussian task.
+    """Networks, best first, and references {name: (probability, model)}, fitted to the
+    rows of a Gaussian task.
 
-    Probabilities sum to 1. Beyond 3,000 rows the first 300 stand for all of them in the posterior,
-    counted.
+    Probabilities sum to 1. Beyond 3,000 rows the first 300 stand for all of them in the
+    posterior, counted.
     """
 
     graph: Graph
     task: Task
     networks: list[Kept]
     references: dict[str, tuple[float, Reference]]
-    groups: list[tuple[Linearised, list[tuple[int, float]]]] = field(default_factory=list)
+    groups: list[tuple[Linearised, list[tuple[int, float]]]] = field(
+        default_factory=list)
 
     def __post_init__(self):
         net, alike = Supernet(self.graph, share=True), {}
@@ -79,23 +81,27 @@ class Mixture:
             task = wide_task(self.task)
             few = None if lines(task, 1) <= LARGEST else torch.arange(
                 min(300, len(task)), device=task.x.device)
-            self.groups = [(Linearised(fit, task, few), owners) for fit, owners in self._waiting]
+            self.groups = [(Linearised(fit, task, few), owners)
+                           for fit, owners in self._waiting]
         return self.groups
 
     def predict(self, x: Float[Tensor, "m *features"],
                 best: bool = False) -> tuple[Float[Tensor, "m"], Float[Tensor, "m"]]:
-        """Mean and variance, noise included, float64, of standardised new rows; of the first
-        network alone with `best`."""
-        chance = [float(i == 0) if best else k.probability for i, k in enumerate(self.networks)]
+        """Mean and variance, noise included, float64, of standardised new rows; of the
+        first network alone with `best`."""
+        chance = [float(i == 0) if best else k.probability
+                  for i, k in enumerate(self.networks)]
         with torch.enable_grad():  # the taps are derivatives
             return self._moments(x.double(), chance, best)
 
-    def _moments(self, x: Tensor, chance: Sequence[float], best: bool) -> tuple[Tensor, Tensor]:
+    def _moments(self, x: Tensor, chance: Sequence[float],
+                 best: bool) -> tuple[Tensor, Tensor]:
         dead = [sum(s.share for s in k.starts if not s.weights) for k in self.networks]
         more = {"constant": sum(p * q for p, q in zip(chance, dead))}
         share = {name: (0.0 if best else p) + more.get(name, 0.0)
                  for name, (p, _) in self.references.items()}
-        found = [(p, *self.references[name][1].predict(x)) for name, p in share.items() if p > 0]
+        found = [(p, *self.references[name][1].predict(x)) for name, p in share.items()
+                 if p > 0]
         for linear, owners in self._linear():
             parts = [chance[i] * q for i, q in owners]
             if max(parts) > 0:
@@ -105,8 +111,8 @@ class Mixture:
         return mean, (second - mean.square()).clamp_min(0)
 
     def complexity(self) -> dict[str, float]:
-        """Of the first network, over its starts by their shares: KL of the weights in nats, and
-        how many data determine."""
+        """Of the first network, over its starts by their shares: KL of the weights in
+        nats, and how many data determine."""
         found = {"weight_kl": 0.0, "effective_weights": 0.0}
         for linear, owners in self._linear():
             n = linear.factor.shape[-1]
@@ -115,7 +121,8 @@ class Mixture:
                 linear.factor, unit, upper=False).square().sum((1, 2))
             pull = sum(linear.fit.log_precision[k].exp() * v
                        for k, v in squares(linear.fit.weights).items())
-            kl = linear.factor.diagonal(dim1=1, dim2=2).log().sum(1) + 0.5 * (pull - gamma)
+            kl = linear.factor.diagonal(dim1=1, dim2=2).log().sum(1) + 0.5 * (
+                pull - gamma)
             for (i, q), a, b in zip(owners, kl.tolist(), gamma.tolist()):
                 found["weight_kl"] += q * a * (i == 0)
                 found["effective_weights"] += q * b * (i == 0)
@@ -125,18 +132,21 @@ class Mixture:
 def _joined(net: Supernet, same: list[tuple]) -> tuple[Fitted, list[tuple[int, float]]]:
     "Starts with the same tensors side by side, and (network, share) of each."
     starts, lanes = [s for _, _, s in same], Lanes(net, [name for _, name, _ in same])
-    stack = lambda of: {k: torch.stack([of(s)[k].double() for s in starts]) for k in lanes.weights}
+    stack = lambda of: {k: torch.stack([of(s)[k].double() for s in starts])
+                        for k in lanes.weights}
     noise = torch.stack([s.log_noise.double() for s in starts])
-    fit = Fitted(lanes, stack(lambda s: s.weights), stack(lambda s: s.log_precision), noise,
-                 torch.zeros_like(noise))
+    fit = Fitted(lanes, stack(lambda s: s.weights), stack(lambda s: s.log_precision),
+                 noise, torch.zeros_like(noise))
     return fit, [(i, s.share) for i, _, s in same]
 
 # %% ../../nbs/training/10_mixture.ipynb #9c906c39
 def to_tensors(mixture: Mixture) -> tuple[dict[str, Tensor], dict]:
     "All that a mixture holds, as tensors and as a record."
-    tensors, record = {"x": mixture.task.x, "y": mixture.task.y}, {"networks": [], "references": {}}
+    tensors, record = {"x": mixture.task.x, "y": mixture.task.y}, {
+        "networks": [], "references": {}}
     for i, kept in enumerate(mixture.networks):
-        record["networks"].append({"structure": kept.structure, "probability": kept.probability,
+        record["networks"].append(
+            {"structure": kept.structure, "probability": kept.probability,
                                    "shares": [s.share for s in kept.starts]})
         for j, s in enumerate(kept.starts):
             tensors |= {f"{i}/{j}/weight/{k}": v for k, v in s.weights.items()}
@@ -151,14 +161,18 @@ def to_tensors(mixture: Mixture) -> tuple[dict[str, Tensor], dict]:
 def from_tensors(graph: Graph, tensors: dict[str, Tensor], record: dict) -> Mixture:
     "The inverse of `to_tensors`; tensors may have moved to another device."
     def below(prefix: str) -> Tensors:
-        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        return {k.removeprefix(prefix): v for k, v in tensors.items()
+                if k.startswith(prefix)}
 
     networks = []
     for i, kept in enumerate(record["networks"]):
         starts = [Start(q, below(f"{i}/{j}/weight/"), below(f"{i}/{j}/precision/"),
                         tensors[f"{i}/{j}/noise"])
                   for j, q in enumerate(kept["shares"])]
-        networks.append(Kept(as_structure(kept["structure"]), kept["probability"], starts))
-    models = {name: (r["probability"], reference_of(name, r["evidence"], below(f"{name}/")))
+        networks.append(Kept(as_structure(kept["structure"]), kept["probability"],
+                             starts))
+    models = {name: (r["probability"], reference_of(
+        name, r["evidence"], below(f"{name}/")))
               for name, r in sorted(record["references"].items())}
-    return Mixture(graph, Task(tensors["x"], tensors["y"], "gaussian"), networks, models)
+    return Mixture(graph, Task(tensors["x"], tensors["y"], "gaussian"), networks,
+                   models)

@@ -27,9 +27,9 @@ PARTS = ("precision", "structure", "noise")
 class OuterPlan:
     """How h = (A, m) is learnt, beside the `Plan` of θ.
 
-    A `Value` is a number, a tensor [M], or a pair (first, last) of them. `known` are the laws p' of
-    P, edge to logits [K]. `hyperprior` is (shape, rate) of the inverse gamma law of the variances.
-    ValueError names what cannot work.
+    A `Value` is a number, a tensor [M], or a pair (first, last) of them. `known` are
+    the laws p' of P, edge to logits [K]. `hyperprior` is (shape, rate) of the inverse
+    gamma law of the variances. ValueError names what cannot work.
     """
 
     c_train: Value = 1.0
@@ -38,12 +38,16 @@ class OuterPlan:
     c_reg: Value | None = None  # None: that of the batch
     temperature: Value | None = None  # None: that of the plan
     known: Sequence[dict[str, Tensor]] = ()
-    grouping: str = "layer"  # which weights share a precision: model, layer, unit or weight
+    # which weights share a precision: model, layer, unit or weight
+    grouping: str = "layer"
     learn: tuple[str, ...] = PARTS  # of precision (A), structure (m) and noise
-    precision: float | int | None = None  # at the start; None: what suits the first posterior best
+    # at the start; None: what suits the first posterior best
+    precision: float | int | None = None
     hyperprior: tuple[float | int, float | int] | None = None
-    validation: float | int = 0.0  # the share of the rows, the last ones, that L does not see
-    # of bstruct.objectives.outer; None: validation where there are such rows, else bound
+    # the share of the rows, the last ones, that L does not see
+    validation: float | int = 0.0
+    # of bstruct.objectives.outer; None: validation where there are such rows, else
+    # bound
     objective: str | None = None
     shortcut: bool = True  # take the best h in closed form where it has one
     method: str = "greedy"  # of bstruct.hypergradient, with its `options`
@@ -52,7 +56,8 @@ class OuterPlan:
     optimiser: str = "adam"  # of θ; or "sgd", with `momentum`
     momentum: float | int = 0.0
     learning_rate: float | int = 0.05  # of h
-    warmup: float | int = 0.5  # share of the run over which the KL term of both levels grows ...
+    # share of the run over which the KL term of both levels grows ...
+    warmup: float | int = 0.5
     hold: float | int = 0.5  # ... and over which q(Γ) stays where it is
     samples: int = 1  # of (W, Γ) behind each expectation
     # Γ is sampled at vertices, straight through; otherwise inside the simplex
@@ -64,7 +69,8 @@ class OuterPlan:
 
     # as before there was an objective, where none is named: it marks checkpoints
     def __repr__(self) -> str:
-        told = {k: v for k, v in vars(self).items() if k != "objective" or v is not None}
+        told = {k: v for k, v in vars(self).items() if k != "objective"
+                or v is not None}
         return f"OuterPlan({', '.join(f'{k}={v!r}' for k, v in told.items())})"
 
     @property
@@ -82,16 +88,18 @@ def _check(o: "OuterPlan") -> None:
     check_at_least(o, 1, ("steps", "samples"), True)
     for name in ("validation", "warmup", "hold"):
         if not 0 <= getattr(o, name) < (1 if name == "validation" else 1.0000001):
-            raise ValueError(f"{name} is {getattr(o, name)}, a share between 0 and 1 is needed; "
-                             f"try {name}=0.25")
+            raise ValueError(f"{name} is {getattr(o, name)}, a share between 0 and 1 "
+                             f"is needed; try {name}=0.25")
     if OUTER[o.judge].held_out != (o.validation > 0):
         rows = ("the rows of L alone; set it to 0" if o.validation
                 else "rows that L does not see; set validation=0.25")
-        raise ValueError(f"validation is {o.validation}, and the outer objective {o.judge!r} is "
-                         f"judged by {rows}")
+        raise ValueError(f"validation is {o.validation}, and the outer objective "
+                         f"{o.judge!r} is judged by {rows}")
     if o.coupled and o.vertices:
-        raise ValueError("coupled needs γ above 0, and at a vertex it is not; set vertices=False")
+        raise ValueError("coupled needs γ above 0, and at a vertex it is not; set "
+                         "vertices=False")
     ends = o.c_comb if isinstance(o.c_comb, tuple) else (o.c_comb,)
     if any(bool((torch.as_tensor(v) != 0).any()) for v in ends) and not o.known:
-        raise ValueError(f"c_comb is {o.c_comb}, but there is no structure to keep away from; name "
-                         "some in `known` of an OuterPlan, or set c_comb=0")
+        raise ValueError(f"c_comb is {o.c_comb}, but there is no structure to keep "
+                         "away from; name some in `known` of an OuterPlan, or set "
+                         "c_comb=0")

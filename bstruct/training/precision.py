@@ -21,25 +21,28 @@ from bstruct.objectives.complexity import shared_axes
 # %% ../../nbs/training/01_precision.ipynb #d6e6040e
 def _bodies(net: Supernet) -> list[tuple[int, tuple[int, ...]]]:
     "Of each weight tensor, how many candidates it stacks and the shape of one of them."
-    return [(1, s) if net.shared[name] else (s[0], s[1:]) for name, s in net.weight_shapes.items()]
+    return [(1, s) if net.shared[name] else (s[0], s[1:])
+            for name, s in net.weight_shapes.items()]
 
 # %% ../../nbs/training/01_precision.ipynb #e1bcc121
 def precision_groups(net: Supernet, grouping: str = "layer") -> Int[Tensor, "P"]:
-    "The number of the group, from 0, with which each of the P weights shares its prior precision."
+    """The number of the group, from 0, with which each of the P weights shares its
+    prior precision."""
     found, count = [], 0
     for members, body in _bodies(net):
         axes = shared_axes(body, grouping)
         kept = [1 if i in axes else n for i, n in enumerate(body)]
         for _ in range(members):
-            found.append(torch.arange(math.prod(kept)).reshape(kept).expand(body).flatten() + count)
+            found.append(torch.arange(math.prod(kept)).reshape(kept).expand(
+                body).flatten() + count)
             count += math.prod(kept)
     groups = torch.cat(found)
     return torch.zeros_like(groups) if grouping == "model" else groups
 
 # %% ../../nbs/training/01_precision.ipynb #0dfa0f66
 class Groups:
-    """Which of the P weights of a net share a prior precision. `sizes`: of groups of neighbours;
-    None for other groups."""
+    """Which of the P weights of a net share a prior precision. `sizes`: of groups of
+    neighbours; None for other groups."""
 
     def __init__(self, net: Supernet, grouping: str = "layer", device=None):
         layers = [*chain.from_iterable([math.prod(body)] * members
@@ -53,25 +56,29 @@ class Groups:
     def means(self, x: Float[Tensor, "M P"]) -> Float[Tensor, "M G"]:
         "The mean of each group."
         if self.sizes:
-            return torch.cat([part.mean(1, keepdim=True) for part in x.split(self.sizes, 1)], 1)
+            return torch.cat([part.mean(1, keepdim=True)
+                              for part in x.split(self.sizes, 1)], 1)
         ids, count = cast(Tensor, self._ids), cast(Tensor, self._count)
         return x.new_zeros(len(x), len(count)).index_add(1, ids, x) / count.to(x.dtype)
 
     def spread(self, a: Float[Tensor, "M G"]) -> Float[Tensor, "M P"]:
         "The value of its group for each weight."
         if self.sizes:
-            return torch.cat([v.expand(-1, n) for v, n in zip(a.split(1, 1), self.sizes)], 1)
+            return torch.cat([v.expand(-1, n) for v, n in zip(
+                a.split(1, 1), self.sizes)], 1)
         return a[:, self._ids]
 
 # %% ../../nbs/training/01_precision.ipynb #cac6a361
-def best_log_precision(params: dict[str, Tensor], groups: Groups) -> Float[Tensor, "M G"]:
+def best_log_precision(params: dict[str, Tensor],
+                       groups: Groups) -> Float[Tensor, "M G"]:
     "ln of the precisions that make KL(q_W‖p_W) smallest, one a group."
-    return log_precision_at(groups.means(second_moment(params["loc"], params["log_scale"])))
+    return log_precision_at(
+        groups.means(second_moment(params["loc"], params["log_scale"])))
 
 # %% ../../nbs/training/01_precision.ipynb #5af55fba
 def owners_of(net: Supernet) -> Int[Tensor, "P"]:
-    """For each weight the place of its candidate's γ among those of all choices, side by side; the
-    last is for none."""
+    """For each weight the place of its candidate's γ among those of all choices, side
+    by side; the last is for none."""
     edges = net.graph.choices
     starts = dict(zip(edges, [
         0, *torch.tensor([len(c) for c in edges.values()]).cumsum(0).tolist()]))
@@ -80,8 +87,9 @@ def owners_of(net: Supernet) -> Int[Tensor, "P"]:
         group, _ = net.tensors[name]
         edge = group.prefix.split("/")[0]
         if net.shared[name] and len(group.members) > 1 and edge in edges:
-            raise ValueError(f"{name} is shared by candidates of edge {edge}; a coupled prior "
-                             "needs share=False")
+            raise ValueError(f"{name} is shared by candidates of edge {edge}; a "
+                             "coupled prior needs share=False")
         places = [starts[edge] + k if edge in edges else none for k in group.positions]
-        found.append(torch.tensor(places).repeat_interleave(math.prod(shape) // len(places)))
+        found.append(torch.tensor(places).repeat_interleave(
+            math.prod(shape) // len(places)))
     return torch.cat(found)

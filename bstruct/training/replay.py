@@ -63,11 +63,11 @@ class _Recorder:
 # %% ../../nbs/training/11_replay.ipynb #1b639147
 def replayed(step: Callable[[Int[Tensor, "n"]], None],
              device: torch.device | str) -> Callable[[Tensor], None]:
-    """`step(rows)`, on CUDA recorded as a graph in its fourth call and then replayed; elsewhere the
-    step itself.
+    """`step(rows)`, on CUDA recorded as a graph in its fourth call and then replayed;
+    elsewhere the step itself.
 
-    The step changes tensors in place and reads nothing back. Rows of another size, and steps that
-    cannot be recorded, run as they are; then the answer's `reason` says why.
+    The step changes tensors in place and reads nothing back. Rows of another size, and
+    steps that cannot be recorded, run as they are; then the answer's `reason` says why.
     """
     device = torch.device(device)
     return _Recorder(step, device) if device.type == "cuda" else step

@@ -41,10 +41,10 @@ class Plan:
     structure_kl: str = "categorical"
 
 # %% ../../nbs/training/03_variational.ipynb #13021847
-def posterior_gradient(batch: Batch, g: Float[Tensor, "M P"], noise: Float[Tensor, "*M P"],
-                       ramp: float = 1.0):
-    """Gradients of the loss a row by loc and log_scale, from the gradient g of -ln p by the
-    sampled weights."""
+def posterior_gradient(batch: Batch, g: Float[Tensor, "M P"],
+                       noise: Float[Tensor, "*M P"], ramp: float = 1.0):
+    """Gradients of the loss a row by loc and log_scale, from the gradient g of -ln p by
+    the sampled weights."""
     loc, log_scale = batch.params["loc"].detach(), batch.params["log_scale"].detach()
     c, groups = (ramp * batch.c_reg / batch.sizes)[:, None], Groups(batch.net)
     means = groups.means(second_moment(loc, log_scale))
@@ -57,16 +57,19 @@ def _sources(generator: Generator | Sequence[Generator]) -> list[Generator]:
     return [generator] if isinstance(generator, Generator) else list(generator)
 
 # %% ../../nbs/training/03_variational.ipynb #9baab21b
-def drawn(draw: Callable[..., Tensor], shape, generator: Generator | Sequence[Generator]) -> Tensor:
-    """`draw(shape)` from one generator, or the first axis from a generator each, where the
-    generators are."""
+def drawn(draw: Callable[..., Tensor], shape,
+          generator: Generator | Sequence[Generator]) -> Tensor:
+    """`draw(shape)` from one generator, or the first axis from a generator each, where
+    the generators are."""
     if isinstance(generator, Generator):
         return draw(shape, generator=generator, device=generator.device)
-    return torch.stack([draw(shape[1:], generator=g, device=g.device) for g in generator])
+    return torch.stack([draw(shape[1:], generator=g, device=g.device)
+                        for g in generator])
 
 # %% ../../nbs/training/03_variational.ipynb #11c6a0bb
 def annealed(progress: float) -> float:
-    "The share of a learning rate at `progress` in [0, 1]: a cosine from 1 down to a hundredth."
+    """The share of a learning rate at `progress` in [0, 1]: a cosine from 1 down to a
+    hundredth."""
     return 0.01 + 0.99 * math.cos(0.5 * math.pi * progress) ** 2
 
 # %% ../../nbs/training/03_variational.ipynb #8cb57e5c
@@ -84,26 +87,28 @@ def _gradient(leaves: dict[str, Tensor]) -> Float[Tensor, "M P"]:
 
 
 def _written(b: Batch, task: Task, passes: Passes, rows: Int[Tensor, "*R b"],
-             noise: Float[Tensor, "*N P"]) -> tuple[Float[Tensor, "M"], Float[Tensor, "M P"]]:
-    """Mean log-likelihood of the rows at a sample of the weights, and the gradient of minus it,
-    without a graph; that by the log noise goes to its place."""
+             noise: Float[Tensor, "*N P"]) -> tuple[Float[Tensor, "M"],
+                                                    Float[Tensor, "M P"]]:
+    """Mean log-likelihood of the rows at a sample of the weights, and the gradient of
+    minus it, without a graph; that by the log noise goes to its place."""
     p = b.params
     with torch.no_grad():
         sample = torch.addcmul(p["loc"], p["log_scale"].exp(), noise)
         g = torch.zeros_like(sample)
         fit, p["log_noise"].grad = passes.gradient(
-            task.likelihood, b.named(sample), task.x[rows].flatten(rows.ndim), task.y[rows],
+            task.likelihood, b.named(sample), task.x[rows].flatten(rows.ndim),
+                                                   task.y[rows],
             p["log_noise"], b.named(g))
     return fit, g
 
 # %% ../../nbs/training/03_variational.ipynb #6296a8d5
 class Trainer:
-    """Trains a `Batch` on a `Task`, one epoch a call; its state is a dictionary of tensors, and
-    resumes to the bit.
+    """Trains a `Batch` on a `Task`, one epoch a call; its state is a dictionary of
+    tensors, and resumes to the bit.
 
-    One `generator`: the models share rows and weight noise; a sequence of M: each draws from its
-    own. Either way a model with a given structure does not depend on the others of its batch, up to
-    rounding.
+    One `generator`: the models share rows and weight noise; a sequence of M: each draws
+    from its own. Either way a model with a given structure does not depend on the
+    others of its batch, up to rounding.
     """
 
     def __init__(self, batch: Batch, task: Task, plan: Plan,
@@ -114,17 +119,23 @@ class Trainer:
             v.requires_grad_()
         groups = [{"params": [batch.params["loc"], batch.params["log_scale"]],
                    "base": plan.learning_rate},
-                  {"params": [batch.params["log_noise"]], "base": 10 * plan.learning_rate}]
+                  {"params": [batch.params["log_noise"]],
+                   "base": 10 * plan.learning_rate}]
         if laws := law.flat(batch.laws):
-            groups.append({"params": list(laws.values()), "base": plan.structure_learning_rate})
+            groups.append({"params": list(laws.values()),
+                           "base": plan.structure_learning_rate})
         self.optimiser = torch.optim.Adam(groups, lr=0.0, fused=True)
-        self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)  # a single level
+        # a single level
+        self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)
         given = batch.structure
-        self._forward = None if given is None else forward_of(batch.net, given, len(batch))
+        self._forward = None if given is None else forward_of(
+            batch.net, given, len(batch))
         graph = batch.net.graph
-        self._ruled = batch.net.share and has_rule(graph, task.likelihood, task.x.device)
+        self._ruled = batch.net.share and has_rule(
+            graph, task.likelihood, task.x.device)
         fixed = given if isinstance(self._forward, Paths) and self._ruled else None
-        self._passes = None if fixed is None else Passes(graph, chosen_by(graph, fixed, len(batch)))
+        self._passes = None if fixed is None else Passes(
+            graph, chosen_by(graph, fixed, len(batch)))
         sizes, self._device = batch.sizes.cpu(), batch.sizes.device
         one_each = sizes, torch.arange(len(batch))
         one = isinstance(generator, Generator)
@@ -136,31 +147,35 @@ class Trainer:
         return self.epoch >= self.plan.epochs
 
     def run_epoch(self) -> dict:
-        """One pass; returns the evidence bound of each model [M] in nats and the structure's
-        probabilities by edge."""
+        """One pass; returns the evidence bound of each model [M] in nats and the
+        structure's probabilities by edge."""
         b, rows, fits = self.batch, self._rows(), []
         for i, noise in enumerate(ahead(self._noise, self.plan.steps, self._device)):
-            fits.append(self._step(rows[i], (self.epoch + i / self.plan.steps) / self.plan.epochs,
+            fits.append(self._step(rows[i], (self.epoch + i / self.plan.steps)
+                                   / self.plan.epochs,
                                    noise))
         self.epoch += 1
         with torch.no_grad():
             kl = divergence(weight_kl(b), structure_kl(b, self.plan.structure_kl))
-            return {"bound": inner_objective(scale_minibatch(torch.stack(fits), b.sizes, 0), kl,
+            return {"bound": inner_objective(
+                scale_minibatch(torch.stack(fits), b.sizes, 0), kl,
                                              self._coefficients),
                     "probabilities": law.marginals(b.net.graph.variables, b.laws)}
 
     def _rows(self) -> tuple[Int[Tensor, "U b"], ...]:
-        """The rows of each step, in random orders of those that may be seen: one for each size, or
-        for each model."""
+        """The rows of each step, in random orders of those that may be seen: one for
+        each size, or for each model."""
         n, size = len(self.task), self.plan.batch_size
         one = isinstance(self.generator, Generator)
-        keys = drawn(torch.rand, (n,) if one else (len(self._sizes), n), self.generator).cpu()
+        keys = drawn(torch.rand, (n,) if one else (len(self._sizes), n),
+                     self.generator).cpu()
         order = (keys + (torch.arange(n) >= self._sizes[:, None])).argsort(1)
         at = torch.arange(self.plan.steps * size) % self._sizes[:, None]
         return order.gather(1, at).to(self._device).split(size, 1)
 
     def _noise(self) -> dict[str, Tensor]:
-        "What a step draws: noise of the weights (by no name) and of the structure, by edge."
+        """What a step draws: noise of the weights (by no name) and of the structure,
+        by edge."""
         b, one = self.batch, isinstance(self.generator, Generator)
         shape = b.params["loc"].shape
         found = {"": drawn(torch.randn, shape[1:] if one else shape, self.generator)}
@@ -170,9 +185,11 @@ class Trainer:
         return found | law.noise(b.net.graph.variables, b.laws, gumbel, (len(b),))
 
     def _sampled(self, progress: float,
-                 noise: dict[str, Tensor]) -> Passes | Callable[..., Float[Tensor, "M n C"]]:
-        """The forward pass at the given structures, or at vertices drawn from their posterior;
-        where the derivative is written out and by the weights alone, both passes."""
+                 noise: dict[str, Tensor]) -> Passes | Callable[
+                     ..., Float[Tensor, "M n C"]]:
+        """The forward pass at the given structures, or at vertices drawn from their
+        posterior; where the derivative is written out and by the weights alone, both
+        passes."""
         b = self.batch
         if self._forward:
             return self._passes or self._forward
@@ -182,13 +199,16 @@ class Trainer:
         if early:
             gamma = {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}
         if early and self._device.type == "cpu":
-            return Passes(b.net.graph, chosen_by(b.net.graph, gamma)) if self._ruled else (
+            return Passes(b.net.graph, chosen_by(
+                b.net.graph, gamma)) if self._ruled else (
                 forward_of(b.net, gamma, len(b)))
-        return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(w, gamma, x)
+        return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(
+            w, gamma, x)
 
     def _step(self, rows: Int[Tensor, "U b"], progress: float,
               noise: dict[str, Tensor]) -> Float[Tensor, "M"]:
-        "One Adam step of every model; returns the mean log-likelihood of its minibatch."
+        """One Adam step of every model; returns the mean log-likelihood of its
+        minibatch."""
         b, task, p, common = self.batch, self.task, self.batch.params, len(rows) == 1
         self._set_rates(progress)
         rows, ramp = rows[0] if common else rows[self._own], min(1.0, 2 * progress)
@@ -199,9 +219,11 @@ class Trainer:
         else:
             w = _leaves(b, noise[""])
             each = vmap(task.log_likelihood, in_dims=(0, None if common else 0, 0))
-            fit = each(run(w, task.x[rows], common), task.y[rows], p["log_noise"]).mean(1)
+            fit = each(run(w, task.x[rows], common), task.y[rows],
+                       p["log_noise"]).mean(1)
         # that of the weights is in `posterior_gradient`
-        kl, c = structure_kl(b, self.plan.structure_kl), self._coefficients.at(progress, ramp)
+        kl, c = structure_kl(b, self.plan.structure_kl), self._coefficients.at(
+            progress, ramp)
         loss = -inner_objective(fit, kl, c, b.sizes).sum()
         if loss.requires_grad:
             loss.backward()
@@ -222,7 +244,8 @@ def trainer_state(trainer: Trainer) -> dict[str, Tensor]:
     "All that the next epoch depends on, as tensors by name."
     state = {f"params/{k}": v.detach() for k, v in trainer.batch.params.items()}
     for k, v in trainer.batch.params.items():
-        state |= {f"adam/{k}|{name}": t for name, t in trainer.optimiser.state.get(v, {}).items()}
+        state |= {f"adam/{k}|{name}": t for name, t in trainer.optimiser.state.get(
+            v, {}).items()}
     sources = _sources(trainer.generator)
     return state | {"generator": torch.stack([g.get_state() for g in sources]),
                     "epoch": torch.tensor(trainer.epoch)}
@@ -237,7 +260,9 @@ def load_trainer_state(trainer: Trainer, state: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for k, v in trainer.batch.params.items():
             v.copy_(state[f"params/{k}"])
-            moments = {n: state[f"adam/{k}|{n}"] for n in ("step", "exp_avg", "exp_avg_sq")
+            moments = {n: state[f"adam/{k}|{n}"]
+                       for n in ("step", "exp_avg", "exp_avg_sq")
                        if f"adam/{k}|{n}" in state}
             if moments:
-                trainer.optimiser.state[v] = {n: t.to(v.device).clone() for n, t in moments.items()}
+                trainer.optimiser.state[v] = {n: t.to(v.device).clone()
+                                              for n, t in moments.items()}

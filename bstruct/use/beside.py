@@ -18,12 +18,14 @@ from bstruct.use.table.columns import Column
 def _of_classes(p: np.ndarray, classes: np.ndarray, y: np.ndarray) -> dict[str, float]:
     at = np.searchsorted(classes, y)
     return {"accuracy": float((p.argmax(1) == at).mean()),
-            "log-loss": float(-np.log(np.clip(p[np.arange(len(y)), at], 1e-15, 1)).mean())}
+            "log-loss": float(-np.log(
+                np.clip(p[np.arange(len(y)), at], 1e-15, 1)).mean())}
 
 
 def _models(task: str, seed: int) -> dict:
     from sklearn.dummy import DummyClassifier, DummyRegressor
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.ensemble import (
+        HistGradientBoostingClassifier, HistGradientBoostingRegressor)
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
     if task == "classification":
@@ -34,10 +36,11 @@ def _models(task: str, seed: int) -> dict:
             "forest": HistGradientBoostingRegressor(random_state=seed)}
 
 # %% ../../nbs/use/28_beside.ipynb #36efe439
-def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], task: str,
-           seed: int = 0, weight: np.ndarray | None = None) -> dict[str, dict[str, float]]:
-    """What a constant, a linear model and a forest reach on the test rows: accuracy and log-loss
-    in nats, or RMSE."""
+def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray],
+           task: str, seed: int = 0,
+           weight: np.ndarray | None = None) -> dict[str, dict[str, float]]:
+    """What a constant, a linear model and a forest reach on the test rows: accuracy and
+    log-loss in nats, or RMSE."""
     import warnings
 
     found = {}
@@ -49,9 +52,11 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
         except ValueError:
             continue  # a class of one row, which some models refuse
         if task == "classification":
-            found[name] = _of_classes(model.predict_proba(test[0]), model.classes_, test[1])
+            found[name] = _of_classes(model.predict_proba(test[0]), model.classes_,
+                                      test[1])
         else:
-            found[name] = {"RMSE": float(np.sqrt(((model.predict(test[0]) - test[1]) ** 2).mean()))}
+            found[name] = {"RMSE": float(
+                np.sqrt(((model.predict(test[0]) - test[1]) ** 2).mean()))}
     return found
 
 # %% ../../nbs/use/28_beside.ipynb #e787dba3
@@ -59,10 +64,12 @@ SHUFFLES, TESTED, MOST = 3, 200, 40
 
 
 def _losses(model, X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    "The loss of each row: -ln of the class's probability in nats, or the squared error."
+    """The loss of each row: -ln of the class's probability in nats, or the squared
+    error."""
     if hasattr(model, "predict_proba"):
         p = model.predict_proba(X)
-        return -np.log(np.clip(p[np.arange(len(y)), np.searchsorted(model.classes_, y)], 1e-15, 1))
+        return -np.log(np.clip(p[np.arange(len(y)), np.searchsorted(model.classes_, y)],
+                               1e-15, 1))
     return (model.predict(X) - y) ** 2
 
 
@@ -75,12 +82,12 @@ def _groups(columns: Sequence[Column]) -> dict[str, list[int]]:
     return found
 
 # %% ../../nbs/use/28_beside.ipynb #9539e23b
-def importance(model, columns: Sequence[Column], X: Float[np.ndarray, "n d"], y: np.ndarray,
-               seed: int = 0) -> list[dict]:
+def importance(model, columns: Sequence[Column], X: Float[np.ndarray, "n d"],
+               y: np.ndarray, seed: int = 0) -> list[dict]:
     """How much the loss grows when a column is shuffled, the largest first.
 
-    `loss`: in nats a row, or as a share of the variance of the target; `error`: its spread over the
-    shuffles.
+    `loss`: in nats a row, or as a share of the variance of the target; `error`: its
+    spread over the shuffles.
     """
     g = np.random.default_rng(seed)
     rows = g.permutation(len(X))[:TESTED]
@@ -99,10 +106,13 @@ def importance(model, columns: Sequence[Column], X: Float[np.ndarray, "n d"], y:
 
 # %% ../../nbs/use/28_beside.ipynb #d2c5f32e
 def plain_words(summary: Mapping) -> str:
-    "A sentence where the chosen network is linear or constant; empty where it is neither."
-    each = [[one] if isinstance(one, str) else one for one in summary["structure"].values()]
+    """A sentence where the chosen network is linear or constant; empty where it is
+    neither."""
+    each = [[one] if isinstance(one, str) else one
+            for one in summary["structure"].values()]
     taken = list(chain(*each))
-    if not taken or any(c.partition(":")[0] not in ("linear", "zero", "identity") for c in taken):
+    if not taken or any(c.partition(":")[0] not in ("linear", "zero", "identity")
+                        for c in taken):
         return ""
     if all(c == "zero" for c in taken):
         return f"{summary['rows']} rows support no more than a constant."

@@ -44,10 +44,11 @@ _Whole = Annotated[int | None, tyro.conf.arg(metavar="INT")]
 class Fit:
     "Choose the most plausible structure for a table, and write a run folder."
 
-    # a file (.csv, .tsv, .txt, .gz, .xlsx, .parquet, .feather or .npz), or digits, iris, wine,
-    # breast_cancer, diabetes
+    # a file (.csv, .tsv, .txt, .gz, .xlsx, .parquet, .feather or .npz), or digits,
+    # iris, wine, breast_cancer, diabetes
     data: _Positional[str]
-    # the run folder to write, new or empty; if not given, runs/ and the names of data and mode
+    # the run folder to write, new or empty; if not given, runs/ and the names of data
+    # and mode
     out: _File = None
     target: _Text = None  # the column to learn (a named set has one already)
     test: _File = None  # a file of test rows, with the target
@@ -58,9 +59,11 @@ class Fit:
     graph: _File = None
     drop: tuple[str, ...] = ()  # columns to leave out
     categorical: tuple[str, ...] = ()  # numeric columns to take as categories
-    impute: bool = False  # fill missing values with the median or the most frequent value
+    # fill missing values with the median or the most frequent value
+    impute: bool = False
     seed: int = 0  # of everything random: split, starts, minibatches, samples
-    # processes that share the work of --mode enumerate; -1: one a core. No result depends on it
+    # processes that share the work of --mode enumerate; -1: one a core. No result
+    # depends on it
     jobs: int = 1
     # with --mode enumerate: modes whose answers are ranked among all
     compare: tuple[str, ...] = ("evidence",)
@@ -70,7 +73,8 @@ class Fit:
     yes: bool = False  # take the cures that bstruct check would name
     weight: _Text = None  # the column that says how often each row counts
     class_weight: _Text = None  # balanced: every class counts the same
-    # of numbers: gaussian, student, log_normal, poisson, negative_binomial, or auto, by evidence
+    # of numbers: gaussian, student, log_normal, poisson, negative_binomial, or auto, by
+    # evidence
     likelihood: _Text = None
     # stop after so many seconds, and keep the best so far
     time_limit: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
@@ -96,7 +100,8 @@ class OfRun:
 
 @dataclass(frozen=True)
 class Show(OfRun):
-    "Say what a run found, or how far it is; with --overwrite make figures and report again."
+    """Say what a run found, or how far it is; with --overwrite make figures and report
+    again."""
 
     top: int = 8  # so many structures of the ranking
 
@@ -127,7 +132,8 @@ class Predict:
     impute: bool = False  # fill missing values, by what training learnt
     overwrite: bool = False  # replace --out
     quiet: bool = False  # no notes
-    keep: tuple[str, ...] = ()  # columns of the table to write in front of the predictions
+    # columns of the table to write in front of the predictions
+    keep: tuple[str, ...] = ()
     reads: Reads = field(default_factory=Reads)
 
     def __call__(self) -> int:
@@ -136,7 +142,8 @@ class Predict:
 
 @dataclass(frozen=True)
 class Check:
-    "Say all that is wrong with a table, each line with the option of fit that cures it."
+    """Say all that is wrong with a table, each line with the option of fit that cures
+    it."""
 
     data: _Positional[str]  # a table, as fit takes it
     target: _Text = None  # the column to learn
@@ -164,8 +171,8 @@ class DrawGraph:
 
 
 _LAWS = ("gaussian", "student", "log_normal", "poisson", "negative_binomial", "auto")
-COMMANDS = {"check": Check, "fit": Fit, "show": Show, "predict": Predict, "resume": Resume,
-            "graph": DrawGraph, "compare": Compare}
+COMMANDS = {"check": Check, "fit": Fit, "show": Show, "predict": Predict,
+            "resume": Resume, "graph": DrawGraph, "compare": Compare}
 
 
 # %% ../../nbs/use/10_cli.ipynb #2b95c3cf
@@ -193,7 +200,8 @@ def _parse(args: Sequence[str] | None):
             return tyro.extras.subcommand_cli_from_dict(
                 COMMANDS, prog="bstruct", args=args,
                 description="Choose the structure of a neural network, with reasons. "
-                "For example: bstruct fit digits --test-size 0.25 --mode enumerate --budget 100",
+                "For example: bstruct fit digits --test-size 0.25 --mode enumerate "
+                "--budget 100",
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff))
     except SystemExit as stop:
         if not stop.code:
@@ -203,7 +211,8 @@ def _parse(args: Sequence[str] | None):
 # %% ../../nbs/use/10_cli.ipynb #ed085967
 def main(args: Sequence[str] | None = None) -> int:
     "The command `bstruct`; returns its exit code."
-    warnings.showwarning = lambda message, *_: print(f"bstruct: {_line(message)}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_: print(f"bstruct: {_line(message)}",
+                                                     file=sys.stderr)
     try:
         return _parse(args)()
     except BrokenPipeError:
@@ -217,8 +226,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:  # the last guard: whatever is left is a fault of bstruct
         if "allocate" in str(error) or "out of memory" in str(error):
-            print(f"bstruct: there is not enough memory ({_line(error)[:120]}); take a smaller "
-                  "--hidden or --batch-size, or fewer rows", file=sys.stderr)
+            print(f"bstruct: there is not enough memory ({_line(error)[:120]}); take a "
+                  "smaller --hidden or --batch-size, or fewer rows", file=sys.stderr)
             return 2
         print(f"bstruct: {_fault(error)}", file=sys.stderr)
         return 1
@@ -228,7 +237,8 @@ def _line(error: BaseException | str) -> str:
     "A message as one line; of a system error the file and the remedy too."
     text = printable(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
-        text = printable((f"{error.filename}: " if error.filename else "") + error.strerror)
+        text = printable((f"{error.filename}: " if error.filename else "")
+                         + error.strerror)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return f"{text}; choose a place that can be read and written"
     elif not isinstance(error, SafetensorError):
@@ -245,9 +255,11 @@ def _fault(error: Exception) -> str:
         traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if f"{os.sep}bstruct{os.sep}" in f.filename]
-    at = f"{Path(own[-1].filename).stem}, line {own[-1].lineno}" if own else "an unknown place"
-    return (f"a fault of bstruct: {type(error).__name__} in {at} ({_line(error)[:120]}); please "
-            f"report it at {_REPORT} with the command and the output under BSTRUCT_TRACEBACK=1")
+    at = (f"{Path(own[-1].filename).stem}, line {own[-1].lineno}" if own
+          else "an unknown place")
+    return (f"a fault of bstruct: {type(error).__name__} in {at} "
+            f"({_line(error)[:120]}); please report it at {_REPORT} with the command "
+            "and the output under BSTRUCT_TRACEBACK=1")
 
 # %% ../../nbs/use/10_cli.ipynb #d57d2425
 def _read_graph(file: Path):
@@ -287,7 +299,8 @@ def _check_compare(modes: Sequence[str]) -> None:
 def _chosen(options: Fit) -> dict:
     "The options that only some runs have, checked."
     if options.time_limit is not None and not 0 < options.time_limit < float("inf"):
-        raise ValueError(f"--time-limit {options.time_limit}: seconds above 0 are needed; try 600")
+        raise ValueError(f"--time-limit {options.time_limit}: seconds above 0 are "
+                         "needed; try 600")
     if options.likelihood is not None:
         check_choice("likelihood", options.likelihood, _LAWS)
     if options.class_weight is not None:
@@ -297,7 +310,8 @@ def _chosen(options: Fit) -> dict:
 
 
 def _data_of(options) -> dict:
-    "The part of a run's settings that says where the rows come from and how they are read."
+    """The part of a run's settings that says where the rows come from and how they are
+    read."""
     known, own = Path(options.data).exists(), vars(options)
     dialect, weight = options.reads.record(), options.weight
     return {"source": str(Path(options.data).absolute()) if known else options.data,
@@ -306,7 +320,8 @@ def _data_of(options) -> dict:
             "impute": options.impute,
             "test": str(own["test"].absolute()) if own.get("test") else None,
             "test_size": own.get("test_size"), "task": options.task,
-            **({"dialect": dialect} if dialect else {}), **({"weight": weight} if weight else {})}
+            **({"dialect": dialect} if dialect else {}),
+            **({"weight": weight} if weight else {})}
 
 
 def _cured(data: dict, quiet: bool) -> dict:
@@ -330,7 +345,8 @@ def check_table(options: Check) -> int:
     wrong = [f for f in found if f.wrong]
     if any(f.cure for f in wrong):
         cures = " ".join(str(f).rpartition(": ")[2] for f in cured(data)[1])
-        begin = f"bstruct fit {options.data}" + (f" --target {options.target}" if options.target
+        begin = f"bstruct fit {options.data}" + (f" --target {options.target}"
+                                                 if options.target
                                                  else "")
         print(printable(f"\n{begin} {cures}\n{begin} --yes"))
     elif not wrong:
@@ -359,11 +375,13 @@ def fit(options: Fit) -> int:
                 "search": options.search.as_record(),
                 "seed": options.seed, "device": options.device, "versions": versions(),
                 "jobs": options.jobs,
-                "compare": list(options.compare) if options.search.mode == "enumerate" else [],
+                "compare": list(options.compare) if options.search.mode == "enumerate"
+                else [],
                 "graph": None if graph is None else graph.to_dict(), **_chosen(options)}
     estimator_of(settings, None).check(prepared.X, prepared.y)
     run = RunFolder.start(out, settings, options.overwrite)
-    note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task overrides)",
+    note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task "
+         "overrides)",
          options.quiet)
     for line in prepared.said:
         note(line, options.quiet)
@@ -373,25 +391,29 @@ def fit(options: Fit) -> int:
         if not run.journal.records and not isinstance(stop, OSError):
             discard(run)
         elif isinstance(stop, KeyboardInterrupt):
-            note(f"what was done is kept; go on with bstruct resume {run.folder}", options.quiet)
+            note(f"what was done is kept; go on with bstruct resume {run.folder}",
+                 options.quiet)
         raise
 
 # %% ../../nbs/use/10_cli.ipynb #59567a97
 def _open(options, latest: bool = False) -> "RunFolder":
-    "The run of a command, if its flags are the run's own; the `latest` may not have its place yet."
+    """The run of a command, if its flags are the run's own; the `latest` may not have
+    its place yet."""
     from bstruct.use.runs import RunFolder, settled
 
     run = RunFolder.latest(options.run) if latest else RunFolder(settled(options.run))
     own = {"mode": run.settings["search"].get("mode"), "seed": run.settings["seed"]}
     for name, value in own.items():
         if (given := getattr(options, name)) not in (None, value):
-            raise ValueError(f"--{name} {given} is not this run's, which is {value}: leave it out, "
-                             "or fit a new run")
+            raise ValueError(f"--{name} {given} is not this run's, which is {value}: "
+                             "leave it out, or fit a new run")
     return run
 
 
-_RESULT = ("source", "rows", "columns", "task", "structure", "probabilities", "evidence",
-          "evidence_text", "ranking", "n_structures", "complexity", "history", "interrupted")
+_RESULT = ("source", "rows", "columns", "task", "structure", "probabilities",
+           "evidence",
+          "evidence_text", "ranking", "n_structures", "complexity", "history",
+           "interrupted")
 
 
 def _result(run) -> dict | None:
@@ -399,8 +421,8 @@ def _result(run) -> dict | None:
         return None
     found = run.read("result.json")
     if lost := [k for k in _RESULT if k not in found]:
-        raise ValueError(f"{run.folder / 'result.json'} is damaged: {lost[0]!r} is missing; "
-                         "restore it, or fit again")
+        raise ValueError(f"{run.folder / 'result.json'} is damaged: {lost[0]!r} is "
+                         "missing; restore it, or fit again")
     return found
 
 # %% ../../nbs/use/10_cli.ipynb #37cf2964
@@ -411,24 +433,28 @@ def resume(options: Resume) -> int:
     run = _open(options, latest=True)
     result, settings = _result(run), run.settings
     if result and not result["interrupted"]:
-        note(f"{run.folder} has finished; there is nothing to go on with", options.quiet)
+        note(f"{run.folder} has finished; there is nothing to go on with",
+             options.quiet)
         return show(Show(options.run, quiet=options.quiet))
     _check_jobs(options.jobs)
     settings["jobs"] = options.jobs or settings.get("jobs", 1)
     if options.impute and not settings["data"]["impute"]:
-        raise ValueError("--impute is not this run's setting: leave the flag out, or fit a new run")
+        raise ValueError("--impute is not this run's setting: leave the flag out, or "
+                         "fit a new run")
     prepared = prepare(settings["data"], settings["seed"])
     if prepared.facts["fingerprint"] != settings["facts"]["fingerprint"]:
-        raise ValueError(f"{settings['data']['source']} has changed since the run began (its "
-                         f"SHA-256 was {settings['facts']['fingerprint'][:12]}… and is "
+        raise ValueError(f"{settings['data']['source']} has changed since the run "
+                         "began (its SHA-256 was "
+                         f"{settings['facts']['fingerprint'][:12]}… and is "
                          f"{prepared.facts['fingerprint'][:12]}…): "
                          "restore it, or fit a new run")
     if prepared.facts.get("test_fingerprint") != settings["facts"].get(
             "test_fingerprint", prepared.facts.get("test_fingerprint")):
-        raise ValueError(f"{settings['data']['test']}, the file of test rows, has changed since "
-                         "the run began: restore it, or fit a new run")
+        raise ValueError(f"{settings['data']['test']}, the file of test rows, has "
+                         "changed since the run began: restore it, or fit a new run")
     now = versions()
-    notes = [f"{k} was {v} when the run began and is {now.get(k)} now; the result may differ"
+    notes = [f"{k} was {v} when the run began and is {now.get(k)} now; the result "
+             "may differ"
              for k, v in settings["versions"].items() if now.get(k) != v]
     notes += [run.journal.torn] if run.journal.torn else []
     for line in notes:
@@ -444,7 +470,8 @@ def _reached(run) -> str:
     if not last.get("structures"):
         return "{stage}, epoch {epoch} of {epochs}, ELBO {elbo:.1f} nats".format(**last)
     done, best = "{} of {} structures".format(*last["structures"]), last["elbo"]
-    return f"{last['stage']}, {done}" + (f", best log evidence {best:.1f} nats" if best == best
+    return f"{last['stage']}, {done}" + (f", best log evidence {best:.1f} nats"
+                                         if best == best
                                          else "")
 
 
@@ -459,14 +486,15 @@ def show(options: Show) -> int:
     if run.journal.torn:
         note(run.journal.torn, options.quiet)
     if result is None:
-        print(printable(f"{run.settings['name']}: not finished ({_reached(run)}); go on with "
-                        f"bstruct resume {run.folder}"))
+        print(printable(f"{run.settings['name']}: not finished ({_reached(run)}); go "
+                        f"on with bstruct resume {run.folder}"))
         return 0
     if options.overwrite:
         write_report(run, result, _load(run, options.device).graph_)
     for line in changed(run):
         note(line, options.quiet)
-    print(printable(f"{text_of(result, options.top)}\n\nreport: {run.folder / 'report.html'}"))
+    print(printable(f"{text_of(result, options.top)}\n\nreport: "
+                    f"{run.folder / 'report.html'}"))
     return 0
 
 # %% ../../nbs/use/10_cli.ipynb #0cebf74d
@@ -474,7 +502,8 @@ def _load(run, device: str | None):
     from bstruct.use.estimators import load
 
     if not (run.folder / "result.json").exists():
-        raise ValueError(f"{run.folder} has not finished; go on with bstruct resume {run.folder}")
+        raise ValueError(f"{run.folder} has not finished; go on with bstruct resume "
+                         f"{run.folder}")
     return load(run.folder / "model", device or run.settings["device"])
 
 # %% ../../nbs/use/10_cli.ipynb #bdc38279
@@ -487,8 +516,10 @@ def predict(options: Predict) -> int:
 
     run = _open(options)
     if options.out and options.out.exists() and not options.overwrite:
-        raise ValueError(f"{options.out} exists; choose another --out, or --overwrite it")
-    model, encoder = _load(run, options.device), TableEncoder.from_dict(run.read("encoder.json"))
+        raise ValueError(f"{options.out} exists; choose another --out, or "
+                         "--overwrite it")
+    model, encoder = _load(run, options.device), TableEncoder.from_dict(
+        run.read("encoder.json"))
     data, facts = run.settings["data"], run.settings["facts"]
     dialect = dialect_of({"dialect": options.reads.record(data.get("dialect"))})
     encoder.impute, encoder.missing = encoder.impute or options.impute, dialect.missing
@@ -516,10 +547,12 @@ def draw(options: DrawGraph) -> int:
     if kind not in (None, ".svg", ".png", ".dot"):
         raise ValueError(f"--out {options.out}: drawings are .svg, .png or .dot")
     if options.out and options.out.exists() and not options.overwrite:
-        raise ValueError(f"{options.out} exists; choose another --out, or --overwrite it")
+        raise ValueError(f"{options.out} exists; choose another --out, or "
+                         "--overwrite it")
     for edge, candidates in graph.candidates.items():
         print(printable(f"{edge}: {', '.join(candidates)}"))
-    print(f"{len(graph.vertices)} vertices, {len(graph.edges)} edges, {graph.n_structures:,} "
+    print(f"{len(graph.vertices)} vertices, {len(graph.edges)} edges, "
+          f"{graph.n_structures:,} "
           "structures")
     if options.out:
         picture = graph.to_dot() if kind == ".dot" else as_image(

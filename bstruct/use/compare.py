@@ -30,8 +30,8 @@ BLOCKS = 4
 
 # %% ../../nbs/use/26_compare.ipynb #fa45a3f5
 def default_rows(n: int, orders: int) -> tuple[int, ...]:
-    """How many rows each block is predicted from: n - n // orders, its half, and so on, four at
-    most, not below 8."""
+    """How many rows each block is predicted from: n - n // orders, its half, and so on,
+    four at most, not below 8."""
     found = [n - n // orders]
     while len(found) < BLOCKS and found[0] >= 16:
         found.insert(0, found[0] // 2)
@@ -42,8 +42,8 @@ def _named(models) -> list[tuple[str, object]]:
     "Pairs of name and model; ValueError for two of one name."
     pairs = list(models.items()) if isinstance(models, Mapping) else list(models)
     if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
-        raise ValueError("models is no dictionary, nor a list of pairs (name, model); write {'a': "
-                         "model, ...}")
+        raise ValueError("models is no dictionary, nor a list of pairs (name, model); "
+                         "write {'a': model, ...}")
     names = [str(name) for name, _ in pairs]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise ValueError(f"two models have the name {twice[0]!r}: rename one of them")
@@ -60,16 +60,19 @@ def _rivals(models, rows: Rows, method: str, replicas: int) -> list[Rival]:
 def _bounds(rows: Sequence[int] | None, n: int, orders: int) -> tuple[int, ...]:
     "Pasts of the blocks, and n; ValueError where the rows do not suffice."
     if not isinstance(orders, int) or orders < 2:
-        refuse("orders", orders, "at least 2 are needed, which tell the error", "try orders=5")
+        refuse("orders", orders, "at least 2 are needed, which tell the error",
+               "try orders=5")
     if n < 2 * orders or n < 8:
-        raise ValueError(f"there are {n} rows; {orders} orders need {max(8, 2 * orders)} at least: "
+        raise ValueError(f"there are {n} rows; {orders} orders need "
+                         f"{max(8, 2 * orders)} at least: "
                          "take fewer orders, or "
                          "more rows")
     pasts = default_rows(n, orders) if rows is None else tuple(rows)
-    good = all(isinstance(p, int) and p >= 2 for p in pasts) and list(pasts) == sorted(set(pasts))
+    good = all(isinstance(p, int) and p >= 2
+               for p in pasts) and list(pasts) == sorted(set(pasts))
     if not pasts or not good or pasts[-1] >= n:
-        raise ValueError(f"rows is {pasts} and there are {n} rows: give increasing whole numbers "
-                         f"from 2 to {n - 1}, from "
+        raise ValueError(f"rows is {pasts} and there are {n} rows: give increasing "
+                         f"whole numbers from 2 to {n - 1}, from "
                          "which the blocks are predicted")
     return *pasts, n
 
@@ -83,7 +86,8 @@ def _unit(rival: Rival, rows: Rows, orders: Tensor, past: int, end: int,
     try:
         torch.set_num_threads(1)
         with threadpool_limits(1):
-            return rival.log_p(rows, orders, past, end, seed).cpu(), time.process_time() - start
+            return rival.log_p(rows, orders, past, end,
+                               seed).cpu(), time.process_time() - start
     finally:
         torch.set_num_threads(threads)
 
@@ -106,26 +110,32 @@ def _done(units: list[tuple], n_jobs: int) -> Iterator[tuple[int, Tensor, float]
 def _told(done: int, total: int, started: float, share: float) -> dict:
     "How far the work is, and about how long it will take."
     spent = time.monotonic() - started
-    return {"done": done, "of": total, "seconds": spent, "seconds_left": spent * (1 - share) / share
+    return {"done": done, "of": total, "seconds": spent,
+            "seconds_left": spent * (1 - share) / share
             if share else math.nan}
 
 
 def _line(record: dict) -> None:
     left = record["seconds_left"]
     more = f", about {left:.0f} s left" if left == left else ""
-    print(f"\rcompare: {record['done']} of {record['of']} blocks{more}   ", end="", file=sys.stderr,
+    print(f"\rcompare: {record['done']} of {record['of']} blocks{more}   ", end="",
+          file=sys.stderr,
           flush=True)
     if record["done"] == record["of"]:
         print(file=sys.stderr)
 
 # %% ../../nbs/use/26_compare.ipynb #8e72e7f9
-def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int, ...],
-                 seed: int, n_jobs: int,
-                 kept: Checkpoint, callback: Callable | None) -> dict[tuple[int, int], Tensor]:
-    "Log predictives [O, T, m] by model and block; what the checkpoint has is not computed again."
-    blocks = [(k, b) for b in reversed(range(len(bounds) - 1)) for k in range(len(rivals))]
+def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor,
+                 bounds: tuple[int, ...], seed: int, n_jobs: int,
+                 kept: Checkpoint, callback: Callable
+                 | None) -> dict[tuple[int, int], Tensor]:
+    """Log predictives [O, T, m] by model and block; what the checkpoint has is not
+    computed again."""
+    blocks = [(k, b) for b in reversed(range(len(bounds) - 1))
+              for k in range(len(rivals))]
     name = lambda k, b: f"{k}/{bounds[b]}"
-    found = {u: kept.state(name(*u))["log_p"] for u in blocks if kept.found(name(*u)) is not None}
+    found = {u: kept.state(name(*u))["log_p"] for u in blocks
+             if kept.found(name(*u)) is not None}
     left = [u for u in blocks if u not in found]
     units = [(i, rivals[k], rows, orders, bounds[b], bounds[b + 1], seed) for i,
              (k, b) in enumerate(left)]
@@ -140,12 +150,14 @@ def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[
     return found
 
 
-def _mark(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple, seed: int) -> str:
+def _mark(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple,
+          seed: int) -> str:
     "What a checkpoint must be of."
     told = [[r.name, r.how, repr(getattr(r, "model", ""))[:2000]
              if "<" not in repr(getattr(r, "model", "")) else ""]
             for r in rivals]
-    return fingerprint(rows.fingerprint, rows.likelihood, told, orders, list(bounds), seed)
+    return fingerprint(rows.fingerprint, rows.likelihood, told, orders, list(bounds),
+                       seed)
 
 # %% ../../nbs/use/26_compare.ipynb #cbb454d1
 def _compared(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int, ...],
@@ -156,32 +168,36 @@ def _compared(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int
     mixed = {r.name: switching(torch.cat([found[k, b] for b in blocks], -1), bounds[0])
              for k, r in enumerate(rivals)}
     log_p = torch.stack([m.log_p for m in mixed.values()])
-    return Comparison(tuple(mixed), log_p, orders, bounds, rows.fingerprint, rows.likelihood,
+    return Comparison(tuple(mixed), log_p, orders, bounds, rows.fingerprint,
+                      rows.likelihood,
                       {r.name: r.how for r in rivals}, parameters,
                       {k: m.log_weights for k, m in mixed.items()})
 
 # %% ../../nbs/use/26_compare.ipynb #0ccde5f0
 def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "auto",
-            rows: Sequence[int] | None = None, replicas: int = 2, orders: int = 5, random_state=0,
-            n_jobs: int = 1, checkpoint: str | Path | None = None,
+            rows: Sequence[int] | None = None, replicas: int = 2, orders: int = 5,
+            random_state=0, n_jobs: int = 1, checkpoint: str | Path | None = None,
             callback: Callable | None = None, verbose: bool = False) -> Comparison:
-    """Which of the models explain n rows, and which will predict the next ones; with errors.
+    """Which of the models explain n rows, and which will predict the next ones; with
+    errors.
 
-    models: name to a `torch.nn.Module`, a function that makes one, a `Graph`, a pair (graph,
-    structure), or a scikit-learn estimator. X, y: arrays, frames, tensors, or X alone, a Dataset of
-    pairs. likelihood: gaussian, bernoulli or categorical; None: told by y. method: how graphs
-    predict, auto, fits or laplace. rows: from how many rows each block is predicted, increasing.
-    replicas: starts of a network whose mean predicts; orders: of the rows. checkpoint: file to
-    resume from; callback: gets a record after every block. The answer is the same for every n_jobs.
-    ValueError for data and models that do not go together, before the first fit; TypeError for what
-    is no model.
+    models: name to a `torch.nn.Module`, a function that makes one, a `Graph`, a pair
+    (graph, structure), or a scikit-learn estimator. X, y: arrays, frames, tensors, or X
+    alone, a Dataset of pairs. likelihood: gaussian, bernoulli or categorical; None:
+    told by y. method: how graphs predict, auto, fits or laplace. rows: from how many
+    rows each block is predicted, increasing.
+    replicas: starts of a network whose mean predicts; orders: of the rows. checkpoint:
+    file to resume from; callback: gets a record after every block. The answer is the
+    same for every n_jobs. ValueError for data and models that do not go together,
+    before the first fit; TypeError for what is no model.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)
     if not isinstance(replicas, int) or replicas < 1:
         refuse("replicas", replicas, "at least 1 start is needed", "try replicas=2")
     data = rows_of(X, y, likelihood)
-    bounds, rivals = _bounds(rows, len(data), orders), _rivals(models, data, method, replicas)
+    bounds, rivals = _bounds(rows, len(data), orders), _rivals(
+        models, data, method, replicas)
     seed = _seed(random_state)
     parameters = {r.name: r.check(data, seed) for r in rivals}
     places = balanced_orders(len(data), orders,

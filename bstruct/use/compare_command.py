@@ -27,16 +27,17 @@ def models_of(file: Path, columns: int, outputs: int) -> Mapping:
     import runpy
 
     if not file.is_file():
-        raise ValueError(f"--models {file}: there is no such file; give a Python file that defines "
-                         "models")
+        raise ValueError(f"--models {file}: there is no such file; give a Python file "
+                         "that defines models")
     try:
         found = runpy.run_path(str(file)).get("models")
         found = found(columns, outputs) if callable(found) else found
     except Exception as error:
-        raise ValueError(f"--models {file} fails: {type(error).__name__}: {error}") from error
+        raise ValueError(f"--models {file} fails: "
+                         f"{type(error).__name__}: {error}") from error
     if not isinstance(found, Mapping):
-        raise ValueError(f"--models {file} defines no dictionary `models`, nor a function "
-                         "models(columns, outputs) that "
+        raise ValueError(f"--models {file} defines no dictionary `models`, nor a "
+                         "function models(columns, outputs) that "
                          "returns one")
     return found
 
@@ -51,13 +52,15 @@ class Compare:
 
     # a table as for fit, with --models; or the folders of two runs or more
     data: tyro.conf.Positional[tuple[str, ...]]
-    models: _File = None  # a Python file that defines `models`, a dictionary or a function
+    # a Python file that defines `models`, a dictionary or a function
+    models: _File = None
     target: _Text = None  # the column to learn (a named set has one already)
     task: _Text = None  # classification or regression; if not given, told by the target
     out: _File = None  # a folder for page, table and checkpoint
     drop: tuple[str, ...] = ()  # columns to leave out
     categorical: tuple[str, ...] = ()  # numeric columns to take as categories
-    impute: bool = False  # fill missing values with the median or the most frequent value
+    # fill missing values with the median or the most frequent value
+    impute: bool = False
     orders: int = 5  # of the rows
     replicas: int = 2  # starts of a network
     seed: int = 0  # of orders, starts and minibatches
@@ -66,25 +69,29 @@ class Compare:
     quiet: bool = False  # no progress and no notes
 
     def __call__(self) -> int:
-        return compare_table(self) if self.models or len(self.data) < 2 else compare_runs(self)
+        return compare_table(self) if self.models or len(
+            self.data) < 2 else compare_runs(self)
 
 # %% ../../nbs/use/27_compare_command.ipynb #bc4a62ac
 def _outputs(prepared: Prepared) -> int:
     "Outputs that a network needs: one for numbers and two classes, else one a class."
-    classes = len(set(prepared.y.tolist())) if prepared.facts["task"] == "classification" else 1
+    classes = len(set(prepared.y.tolist())) if prepared.facts[
+        "task"] == "classification" else 1
     return classes if classes > 2 else 1
 
 
 def _free(out: Path | None, overwrite: bool) -> Path | None:
-    """The path of the checkpoint; ValueError where the folder holds something else, or a finished
-    comparison."""
+    """The path of the checkpoint; ValueError where the folder holds something else, or
+    a finished comparison."""
     if out is None:
         return None
-    if out.exists() and (not out.is_dir() or not {p.name for p in out.iterdir()} <= {*_CONTENTS}):
-        raise ValueError(f"{out} holds files that are no comparison; choose another --out")
+    if out.exists() and (not out.is_dir() or not {p.name for p in out.iterdir()}
+                         <= {*_CONTENTS}):
+        raise ValueError(f"{out} holds files that are no comparison; choose "
+                         "another --out")
     if (out / "report.html").exists() and not overwrite:
-        raise ValueError(f"{out} holds a comparison already; choose another --out, or --overwrite "
-                         "it")
+        raise ValueError(f"{out} holds a comparison already; choose another --out, or "
+                         "--overwrite it")
     if overwrite and out.exists():
         for name in _CONTENTS:
             (out / name).unlink(missing_ok=True)
@@ -92,7 +99,8 @@ def _free(out: Path | None, overwrite: bool) -> Path | None:
     return out / "checkpoint"
 
 
-_CONTENTS = ("checkpoint", "report.html", "comparison.csv", "checkpoint.part", "report.html.part")
+_CONTENTS = ("checkpoint", "report.html", "comparison.csv", "checkpoint.part",
+             "report.html.part")
 
 # %% ../../nbs/use/27_compare_command.ipynb #0e4db9ff
 def compare_table(options: Compare) -> int:
@@ -100,20 +108,22 @@ def compare_table(options: Compare) -> int:
     from bstruct.use.compare import compare
 
     if len(options.data) != 1 or options.models is None:
-        raise ValueError(f"{len(options.data)} places and --models {options.models}: give one "
-                         "table and a file of models, "
+        raise ValueError(f"{len(options.data)} places and --models {options.models}: "
+                         "give one table and a file of models, "
                          "or the folders of two runs")
     check_jobs(options.jobs, "--jobs {}", "try --jobs 2")
     data = {"source": options.data[0], "target": options.target, "drop": options.drop,
             "categorical": options.categorical,
-            "impute": options.impute, "test": None, "test_size": None, "task": options.task}
+            "impute": options.impute, "test": None, "test_size": None,
+            "task": options.task}
     prepared = prepare(data, options.seed)
-    note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task overrides)",
+    note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task "
+         "overrides)",
          options.quiet)
     models = models_of(options.models, prepared.X.shape[1], _outputs(prepared))
     likelihood = "gaussian" if prepared.facts["task"] == "regression" else None
-    found = compare(models, prepared.X, prepared.y, likelihood=likelihood, orders=options.orders,
-                    replicas=options.replicas,
+    found = compare(models, prepared.X, prepared.y, likelihood=likelihood,
+                    orders=options.orders, replicas=options.replicas,
                     random_state=options.seed, n_jobs=options.jobs,
                     checkpoint=_free(options.out, options.overwrite),
                     verbose=sys.stderr.isatty() and not options.quiet)
@@ -133,10 +143,14 @@ def _evidence_of(folder: Path) -> tuple[Evidence, dict]:
 
     run = RunFolder(folder)
     if not (folder / "result.json").exists():
-        raise ValueError(f"{folder} has not finished; go on with bstruct resume {folder}")
-    result, facts, data = run.read("result.json"), run.settings["facts"], run.settings["data"]
-    split = [data["test_size"], run.settings["seed"]] if data["test_size"] is not None else []
-    mark = Data(fingerprint(facts["fingerprint"], facts["target"], facts["task"], split))
+        raise ValueError(f"{folder} has not finished; go on with bstruct resume "
+                         f"{folder}")
+    result, facts, data = run.read(
+        "result.json"), run.settings["facts"], run.settings["data"]
+    split = [data["test_size"],
+             run.settings["seed"]] if data["test_size"] is not None else []
+    mark = Data(fingerprint(facts["fingerprint"], facts["target"], facts["task"],
+                            split))
     return replace(Evidence.from_dict(result["evidence"]), data=mark), result
 
 # %% ../../nbs/use/27_compare_command.ipynb #add3ee6a
@@ -153,8 +167,8 @@ def compare_runs(options: Compare) -> int:
     print(f"{'run':{width}}  probability  log evidence, nats  structure")
     for name, p, error in posterior.top(len(found)):
         e, result = found[name]
-        print(f"{name:{width}}  {p:.2f} ± {error:.2f}  {e.value:11.2f} ± {e.stderr:<5.2f}  "
-              f"{structure_text(result['structure'])}")
+        print(f"{name:{width}}  {p:.2f} ± {error:.2f}  {e.value:11.2f} ± "
+              f"{e.stderr:<5.2f}  {structure_text(result['structure'])}")
     of = next(iter(found.values()))[0].of
     print(f"log evidence of {of.scale if of else 'all rows'}")
     for line in posterior.notes:

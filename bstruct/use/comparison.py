@@ -34,7 +34,8 @@ def differences(sums: Float[Tensor, "K O"]) -> Float[Tensor, "K K"]:
 # %% ../../nbs/use/24_comparison.ipynb #4996da0a
 def next_weights(log_p: Float[Tensor, "*batch K O m"],
                  bounds: tuple[int, ...]) -> Float[Tensor, "*batch K"]:
-    "ln weights of the models for the next row, by switching along the rows, all orders together."
+    """ln weights of the models for the next row, by switching along the rows, all
+    orders together."""
     return _switched(log_p.sum(-2), bounds, log_p.shape[-2])
 
 
@@ -47,19 +48,23 @@ def _switched(scores: Float[Tensor, "*batch K m"], bounds: tuple[int, ...],
 
 
 def _counts(bounds: tuple[int, ...], orders: int) -> Float[Tensor, " m"]:
-    "What a prediction counts at every place: less than 1 where rows are predicted twice."
+    """What a prediction counts at every place: less than 1 where rows are predicted
+    twice."""
     sizes = torch.tensor([b - a for a, b in zip(bounds, bounds[1:])])
-    return (bounds[-1] / (orders * sizes.double())).clamp_max(1.0).repeat_interleave(sizes)
+    return (bounds[-1] / (orders * sizes.double())).clamp_max(1.0).repeat_interleave(
+        sizes)
 
 
-def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"], bounds: tuple[int, ...],
-               draws: int = DRAWS, parts: tuple[str, ...] = PARTS) -> Float[Tensor, "draws K"]:
-    """Weights of the models for the next row, with rows and orders weighted at random; both, or
-    one of the `parts`."""
+def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"],
+               bounds: tuple[int, ...], draws: int = DRAWS,
+               parts: tuple[str, ...] = PARTS) -> Float[Tensor, "draws K"]:
+    """Weights of the models for the next row, with rows and orders weighted at random;
+    both, or one of the `parts`."""
     n, O, generator = bounds[-1], len(orders), generator_of(0, "compare/draws")
 
     def weights(size: int, on: bool) -> Tensor:
-        drawn = torch.empty(draws, size, dtype=torch.float64).exponential_(generator=generator)
+        drawn = torch.empty(draws, size, dtype=torch.float64).exponential_(
+            generator=generator)
         return drawn / drawn.mean(1, keepdim=True) if on else torch.ones_like(drawn)
 
     rows, order = weights(n, "rows" in parts), weights(O, "orders" in parts)
@@ -73,9 +78,9 @@ def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"], bounds
 class Comparison:
     """What K models say of n rows, in O orders of them; made by `compare`.
 
-    `log_p` [K, O, m]: ln p of the rows after the first `bounds[0]` of each order, in nats and the
-    target's unit; `ways` by model: ln weights of the ways to predict, at the end; `how` and
-    `parameters` by model; `notes`.
+    `log_p` [K, O, m]: ln p of the rows after the first `bounds[0]` of each order, in
+    nats and the target's unit; `ways` by model: ln weights of the ways to predict, at
+    the end; `how` and `parameters` by model; `notes`.
     """
 
     names: tuple[str, ...]
@@ -91,12 +96,15 @@ class Comparison:
 
     @cached_property
     def evidence(self) -> dict[str, Evidence]:
-        """Log evidence of all rows given the first, in nats, by model; the errors are those of
-        differences."""
+        """Log evidence of all rows given the first, in nats, by model; the errors are
+        those of differences."""
         sums, n = self.log_p.sum(-1), self.bounds[-1]
-        of = Scope(self.bounds[0] + 1, n, n, "each model's own predictor", orders=len(self.orders))
-        value, error, data = sums.mean(1), quasi_errors(differences(sums)), Data(self.fingerprint)
-        return {name: Evidence(float(v), float(e), None, False, "prequential", True, {}, of, data)
+        of = Scope(self.bounds[0] + 1, n, n, "each model's own predictor",
+                   orders=len(self.orders))
+        value, error, data = sums.mean(1), quasi_errors(differences(sums)), Data(
+            self.fingerprint)
+        return {name: Evidence(float(v), float(e), None, False, "prequential", True, {},
+                               of, data)
                 for name, v, e in zip(self.names, value, error)}
 
 
@@ -133,7 +141,8 @@ class Comparison:
 
     @property
     def order(self) -> list[str]:
-        "The models, the one that predicts the next rows with the highest probability first."
+        """The models, the one that predicts the next rows with the highest probability
+        first."""
         return sorted(self.names, key=lambda k: -self.next_probabilities[k])
 
     @property
@@ -150,8 +159,8 @@ class Comparison:
 # %% ../../nbs/use/24_comparison.ipynb #6fa4c1d8
 @dataclass(frozen=True)
 class Lead:
-    """Nats that each of K models is ahead of `over` after so many `rows` [m], on the mean over
-    orders, and the error."""
+    """Nats that each of K models is ahead of `over` after so many `rows` [m], on the
+    mean over orders, and the error."""
 
     over: str
     rows: Int[Tensor, " m"]
@@ -165,7 +174,8 @@ def lead(comparison: Comparison, over: str | None = None) -> Lead:
     if over not in comparison.names:
         raise ValueError(f"{over!r} is no model of this comparison; there are "
                          f"{', '.join(comparison.names)}")
-    gaps = (comparison.log_p - comparison.log_p[comparison.names.index(over)]).cumsum(-1)
+    gaps = (comparison.log_p - comparison.log_p[comparison.names.index(over)]).cumsum(
+        -1)
     rows = torch.arange(comparison.bounds[0] + 1, comparison.bounds[-1] + 1)
     return Lead(over, rows, gaps.mean(1), gaps.std(1) / math.sqrt(gaps.shape[1]))
 
@@ -175,13 +185,14 @@ def leaders(comparison: Comparison) -> dict[int, str]:
     first, found = comparison.bounds[0], {}
     for j, rows in enumerate(comparison.bounds[1:], 2):
         part = comparison.log_p[..., :rows - first]
-        found[rows] = comparison.names[int(next_weights(part, comparison.bounds[:j]).argmax())]
+        found[rows] = comparison.names[int(
+            next_weights(part, comparison.bounds[:j]).argmax())]
     return found
 
 
 def decisive(comparison: Comparison) -> Decisive | None:
-    """About how many rows decide between the two most probable models; None where that cannot be
-    known."""
+    """About how many rows decide between the two most probable models; None where that
+    cannot be known."""
     a, b = (comparison.names.index(k) for k in comparison.order[:2])
     size = comparison.bounds[-1] - comparison.bounds[-2]
     gaps = (comparison.log_p[a] - comparison.log_p[b])[:, -size:]
@@ -191,12 +202,13 @@ def decisive(comparison: Comparison) -> Decisive | None:
 
 
 def disagreements(comparison: Comparison, count: int = 10) -> list[dict]:
-    """The rows whose densities differ most: number of the row, nats between, and the models that
-    say most and least."""
+    """The rows whose densities differ most: number of the row, nats between, and the
+    models that say most and least."""
     n, first = comparison.bounds[-1], comparison.bounds[0]
     at, K = comparison.orders[:, first:].cpu().flatten(), len(comparison.names)
     total = torch.zeros(K, n,
-                        dtype=torch.float64).index_add(1, at, comparison.log_p.flatten(1).cpu())
+                        dtype=torch.float64).index_add(
+                            1, at, comparison.log_p.flatten(1).cpu())
     each = total / torch.zeros(n,
                                dtype=torch.float64).index_add(0, at,
                                                               torch.ones(len(at),

@@ -14,7 +14,8 @@ import numpy as np
 from fastcore.basics import patch
 
 from bstruct.core.files import write_whole
-from bstruct.use.comparison import SURE, Comparison, decisive, disagreements, lead, leaders
+from bstruct.use.comparison import (
+    SURE, Comparison, decisive, disagreements, lead, leaders)
 
 # %% ../../nbs/use/25_comparison_text.ipynb #36b25565
 def _share(p: float, error: float) -> str:
@@ -22,7 +23,8 @@ def _share(p: float, error: float) -> str:
 
 
 def _listed(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(
+        words) > 1 else words[0]
 
 
 def _earlier(comparison: Comparison) -> str:
@@ -43,11 +45,12 @@ def _would_decide(comparison: Comparison) -> str:
         return ""
     found, n = decisive(comparison), comparison.bounds[-1]
     if found is None:
-        return (f" How many rows would decide between {a} and {b} cannot be known: the lead in the "
-                "last block is not "
+        return (f" How many rows would decide between {a} and {b} cannot be known: the "
+                "lead in the last block is not "
                 "larger than its error.")
     if found.rows <= n:
-        return f" The lead of {a} over {b} in the last block is above twice its error already."
+        return (f" The lead of {a} over {b} in the last block is above twice its error "
+                "already.")
     about = f"{found.rows} rows ({found.low} to {found.high})"
     return f" About {about} would decide between {a} and {b}."
 
@@ -64,14 +67,15 @@ def sentence(comparison: Comparison) -> str:
     if whole == best:
         said += f" It explains all rows best, too ({q})."
     else:
-        said += f" All rows are explained best by {whole} ({q}), whose lead is from earlier rows."
+        said += (f" All rows are explained best by {whole} ({q}), whose lead is from "
+                 "earlier rows.")
     return said + _earlier(comparison) + _would_decide(comparison)
 
 # %% ../../nbs/use/25_comparison_text.ipynb #4565b63a
 @patch
 def to_frame(comparison: Comparison):
-    """A row a model, most probable for the next rows first: probabilities, errors, log evidence in
-    nats."""
+    """A row a model, most probable for the next rows first: probabilities, errors, log
+    evidence in nats."""
     import pandas as pd
 
     c, size = comparison, comparison.bounds[-1] - comparison.bounds[-2]
@@ -80,8 +84,8 @@ def to_frame(comparison: Comparison):
              "next_error": c.next_errors[k],
              "probability": c.probabilities[k], "error": c.errors[k],
              "log_evidence": c.evidence[k].value,
-             "stderr": c.evidence[k].stderr, "last_block": last[k], "weights": c.parameters.get(k),
-             "how": c.how.get(k, "")} for k in c.order]
+             "stderr": c.evidence[k].stderr, "last_block": last[k],
+             "weights": c.parameters.get(k), "how": c.how.get(k, "")} for k in c.order]
     return pd.DataFrame(rows).set_index("model")
 
 # %% ../../nbs/use/25_comparison_text.ipynb #6cbdf1be
@@ -114,7 +118,8 @@ def _count(value) -> str:
 # %% ../../nbs/use/25_comparison_text.ipynb #0c45c67c
 @patch
 def plot(comparison: Comparison, most: int = 8):
-    "The lead of each model over the best by rows, and both probabilities, as a matplotlib figure."
+    """The lead of each model over the best by rows, and both probabilities, as a
+    matplotlib figure."""
     from matplotlib.figure import Figure
 
     c, found, shown = comparison, lead(comparison), comparison.order[:most]
@@ -123,7 +128,8 @@ def plot(comparison: Comparison, most: int = 8):
     for i, name in enumerate(shown):
         k = c.names.index(name)
         above.plot(found.rows, found.mean[k], color=f"C{i}", label=name, lw=1.4)
-        above.fill_between(found.rows, found.mean[k] - 2 * found.error[k], found.mean[k] + 2
+        above.fill_between(found.rows, found.mean[k] - 2 * found.error[k],
+                           found.mean[k] + 2
                            * found.error[k],
                            color=f"C{i}", alpha=0.15, lw=0)
     for bound in c.bounds[1:-1]:
@@ -135,8 +141,8 @@ def plot(comparison: Comparison, most: int = 8):
     place = np.arange(len(shown))
     for shift, label, p, e in ((-0.2, "next rows", c.next_probabilities, c.next_errors),
                                (0.2, "all rows", c.probabilities, c.errors)):
-        below.bar(place + shift, [p[k] for k in shown], 0.38, yerr=[e[k] for k in shown],
-                  label=label,
+        below.bar(place + shift, [p[k] for k in shown], 0.38,
+                  yerr=[e[k] for k in shown], label=label,
                   color="#1d6fb8" if shift < 0 else "#9aa5b1", ecolor="0.4")
     below.set(xticks=place, ylim=(0, 1.05), ylabel="probability")
     below.set_xticklabels(shown, fontsize=8)
@@ -185,12 +191,14 @@ def as_html(comparison: Comparison) -> str:
 
     from bstruct.use.plots import as_image
 
-    env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined,
+                             trim_blocks=True)
     rows = [(k, dict(r) | {"count": _count(r["weights"])}) for k,
             r in comparison.to_frame().iterrows()]
     image = base64.b64encode(as_image(comparison.plot(), "svg")).decode()
     of = next(iter(comparison.evidence.values())).of
-    return env.from_string(_PAGE).render(n=comparison.bounds[-1], said=sentence(comparison),
+    return env.from_string(_PAGE).render(
+        n=comparison.bounds[-1], said=sentence(comparison),
                                          rows=rows, image=image,
                                          of=of, odd=disagreements(comparison),
                                          mark=comparison.fingerprint)
@@ -206,12 +214,13 @@ def to_html(comparison: Comparison, path: str | Path | None = None) -> str:
 # %% ../../nbs/use/25_comparison_text.ipynb #dec515b6
 @patch
 def to_arviz(comparison: Comparison) -> dict:
-    """By model, the log predictive of the rows that were predicted in every order, as arviz reads
-    it; ImportError without."""
+    """By model, the log predictive of the rows that were predicted in every order, as
+    arviz reads it; ImportError without."""
     try:
         import arviz  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise ImportError("to_arviz needs arviz; pip install 'bstruct[arviz]'") from None
+        raise ImportError("to_arviz needs arviz; pip install "
+                          "'bstruct[arviz]'") from None
     c, first = comparison, comparison.bounds[0]
     at = c.orders[:, first:]
     here = [i for i in range(c.bounds[-1]) if bool((at == i).any(1).all())]

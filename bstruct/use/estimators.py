@@ -43,7 +43,8 @@ from bstruct.use.table.inputs import (
     plain, rows_to_learn, rows_to_predict, said_of, surroundings, within)
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
-    device_of, distance, ensemble, moments, predictive, ready, span_of, standardise, to_torch)
+    device_of, distance, ensemble, moments, predictive, ready, span_of, standardise,
+    to_torch)
 from bstruct.use.saving import TENSORS, batch_of, given, mixture_of, restored, save
 from bstruct.use.table.targets import (
     LAWS, behind_a_line, likely_law, number_target, row_weights, with_weights)
@@ -62,21 +63,23 @@ def _processes(n_jobs) -> int:
     return int(n_jobs or 1)
 
 
-def _graph_for(graph: Graph | None, settings: Settings, inputs: int, outputs: int) -> Graph:
+def _graph_for(graph: Graph | None, settings: Settings, inputs: int,
+               outputs: int) -> Graph:
     "The user's graph, checked against the table, or the default one."
     if graph is None:
         return default_graph(inputs, outputs, settings.hidden, settings.candidates)
     have = math.prod(graph.vertices[0].shape), math.prod(graph.vertices[-1].shape)
     if have != (inputs, outputs):
-        raise ValueError(f"the graph maps {have[0]} inputs to {have[1]} outputs, the table has "
-                         f"{inputs} columns and needs {outputs} outputs: change the first and the "
-                         "last vertex")
+        raise ValueError(f"the graph maps {have[0]} inputs to {have[1]} outputs, the "
+                         f"table has {inputs} columns and needs {outputs} outputs: "
+                         "change the first and the last vertex")
     return graph
 
 # %% ../../nbs/use/04_estimators.ipynb #736472c5
 def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, int, int]:
     "What a search is given: graph, task, settings, seed and number of processes."
-    settings = Settings(**{f.name: plain(getattr(model, f.name)) for f in fields(Settings)
+    settings = Settings(**{f.name: plain(getattr(model, f.name))
+                           for f in fields(Settings)
                            if hasattr(model, f.name)})
     n_jobs = _processes(model.n_jobs)
     table = X
@@ -94,7 +97,8 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     model.said_ = [*said_of(model, table), *said, *model._law_said]
     graph = _graph_for(model.graph, settings, X.shape[1], outputs)
     values, law = with_weights(target, model.likelihood_, weight)
-    return graph, Task(inputs, values[order].to(model.device), law), settings, seed, n_jobs
+    return graph, Task(inputs, values[order].to(model.device),
+                       law), settings, seed, n_jobs
 
 # %% ../../nbs/use/04_estimators.ipynb #23d17466
 class FittedStructure(EstimatorParameters):
@@ -129,19 +133,20 @@ class FittedStructure(EstimatorParameters):
         return [dict(self.result_.structures[i]) for i in picks]
 
     def rank_of(self, structure: Structure) -> int:
-        """The place of a structure (edge to candidate) in `ranking_`, 1 for the best; ValueError
-        where it is not there."""
+        """The place of a structure (edge to candidate) in `ranking_`, 1 for the best;
+        ValueError where it is not there."""
         check_is_fitted(self, "result_")
         return place_of(self.result_.ranking, structure, self.graph_)
 
     def plot(self, what: str = "structure", ax=None):
-        """Draw the `structure` with the posterior probabilities of its candidates, the `ranking`,
-        or the `path`."""
+        """Draw the `structure` with the posterior probabilities of its candidates, the
+        `ranking`, or the `path`."""
         check_is_fitted(self, "result_")
         check_choice("what", what, ("structure", "ranking", "path"))
         if what == "structure":
             return self.graph_.draw(
-                {e: list(p.values()) for e, p in self.structure_probabilities_.items()}, ax)
+                {e: list(p.values()) for e, p in self.structure_probabilities_.items()},
+                                    ax)
         if what == "path":
             return plot_path(_path_of(self), ax)
         # matplotlib, which the command line need not wait for
@@ -150,20 +155,21 @@ class FittedStructure(EstimatorParameters):
         return plot_ranking(_ranked(self.result_))
 
     def to_frame(self, what: str = "ranking"):
-        """The `ranking` or the `path` as a pandas table; `to_csv` writes it. ValueError where the
-        mode walks no path."""
+        """The `ranking` or the `path` as a pandas table; `to_csv` writes it. ValueError
+        where the mode walks no path."""
         check_is_fitted(self, "result_")
         check_choice("what", what, ("ranking", "path"))
         return to_frame(_ranked(self.result_)) if what == "ranking" else to_frame(
             _path_of(self), ranked=False)
 
     def save(self, folder: str | Path) -> None:
-        """Write everything to a folder, atomically; `load` reads it. FileExistsError where it is
-        not empty."""
+        """Write everything to a folder, atomically; `load` reads it. FileExistsError
+        where it is not empty."""
         save(self, folder)
 
     def to_torch(self, *, structures: str = "all") -> torch.nn.Module:
-        "A module that predicts with torch alone, for standardised tables of any number of rows."
+        """A module that predicts with torch alone, for standardised tables of any
+        number of rows."""
         return to_torch(self, structures=structures)
 
 # %% ../../nbs/use/04_estimators.ipynb #79379caf
@@ -176,13 +182,16 @@ def _at_once(model) -> int:
 
 
 def _doubt(model, X, y, over: list[float]) -> None:
-    "Notes that a reader of the fit should have. ValueError where it predicts nothing finite."
-    at = np.linspace(0, len(model._rows) - 1, min(DOUBTED, len(model._rows))).astype(int)
+    """Notes that a reader of the fit should have. ValueError where it predicts nothing
+    finite."""
+    at = np.linspace(0, len(model._rows) - 1, min(DOUBTED, len(model._rows))).astype(
+        int)
     Z, y = model._rows[at], model._answers[at]
     found = _unencoded(model, Z)
     if not np.isfinite(found).all():
-        raise ValueError(f"the fit diverged: its predictions are not finite. learning_rate is "
-                         f"{model.learning_rate}: try learning_rate=0.02")
+        raise ValueError("the fit diverged: its predictions are not finite. "
+                         f"learning_rate is {model.learning_rate}: try "
+                         "learning_rate=0.02")
     inputs = standardise(torch.tensor(Z), model.input_mean_, model.input_scale_).numpy()
     classes = getattr(model, "classes_", None)
     predicted = found[..., 0] if classes is None else classes[found.argmax(1)]
@@ -197,47 +206,54 @@ def _unencoded(model, Z: np.ndarray) -> np.ndarray:
     "Predictions of rows of the matrix that the fit saw."
     members = ensemble(model.result_, plain(model.samples), "all")
     with torch.no_grad():
-        return predictive(model, members, torch.tensor(Z, device=device_of(members))).cpu().numpy()
+        return predictive(model, members, torch.tensor(
+            Z, device=device_of(members))).cpu().numpy()
 
 # %% ../../nbs/use/04_estimators.ipynb #945c8799
 class StructureEstimator(FittedStructure):
     "What the classifier and the regressor share; use one of these."
 
     def fit(self, X, y, sample_weight=None, *, checkpoint=None, callback=None):
-        """Search the structure of a network for the rows X [n, d] and the targets y [n].
+        """Search the structure of a network for the rows X [n, d] and the targets y
+        [n].
 
-        `X`: an array, a frame with numbers, words and dates, or a sparse matrix. `sample_weight`
-        [n]: how often each row counts. `checkpoint`: path of a file that makes the fit resumable;
-        `callback`: called with a record every epoch. Ctrl-C and `time_limit` keep the best so far.
-        Raises ValueError for settings or tables that cannot work.
+        `X`: an array, a frame with numbers, words and dates, or a sparse matrix.
+        `sample_weight` [n]: how often each row counts. `checkpoint`: path of a file
+        that makes the fit resumable;
+        `callback`: called with a record every epoch. Ctrl-C and `time_limit` keep the
+        best so far. Raises ValueError for settings or tables that cannot work.
         """
         with surroundings():
-            report, over = within(plain(self.time_limit), _reporter(self.verbose, callback))
+            report, over = within(plain(self.time_limit), _reporter(
+                self.verbose, callback))
             graph, task, settings, seed, n_jobs = _problem(self, X, y, sample_weight)
             forecast_search(graph, task, settings, n_jobs)
             try:
-                self.result_ = search(graph, task, settings, seed, checkpoint, report, n_jobs)
+                self.result_ = search(graph, task, settings, seed, checkpoint, report,
+                                      n_jobs)
             except KeyboardInterrupt:
                 if not over:
                     raise
-                raise ValueError(f"time_limit={self.time_limit} was over before a structure was "
-                                 "found: allow more seconds, or fewer min_steps") from None
+                raise ValueError(f"time_limit={self.time_limit} was over before a "
+                                 "structure was found: allow more seconds, or fewer "
+                                 "min_steps") from None
             _explain(self, graph)
             _doubt(self, X, y, over)
         return self
 
     def check(self, X, y, sample_weight=None) -> None:
-        """Raise the ValueError that `fit` would raise before its first step, or do nothing;
-        changes nothing."""
+        """Raise the ValueError that `fit` would raise before its first step, or do
+        nothing; changes nothing."""
         with surroundings():
             within(plain(self.time_limit), None)
-            graph, task, settings, _, n_jobs = _problem(clone(self), X, y, sample_weight)
+            graph, task, settings, _, n_jobs = _problem(
+                clone(self), X, y, sample_weight)
             forecast_search(graph, task, settings, n_jobs)
             check(graph, task, settings, n_jobs)
 
     def far(self, X) -> np.ndarray:
-        """Which rows [n] lie beyond all rows of the fit by more than a standard deviation of a
-        column."""
+        """Which rows [n] lie beyond all rows of the fit by more than a standard
+        deviation of a column."""
         check_is_fitted(self, "result_")
         x = torch.tensor(rows_to_predict(self, X))
         span = getattr(self, "input_span_", None)
@@ -252,7 +268,8 @@ class StructureEstimator(FittedStructure):
                             structures)
             pieces = torch.tensor(X, device=device_of(members)).split(_at_once(self))
             with torch.no_grad():
-                return torch.cat([predictive(self, members, x) for x in pieces]).cpu().numpy()
+                return torch.cat([predictive(self, members, x)
+                                  for x in pieces]).cpu().numpy()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -261,12 +278,13 @@ class StructureEstimator(FittedStructure):
 
 # %% ../../nbs/use/04_estimators.ipynb #dab83a05
 class StructureClassifier(ClassifierMixin, StructureEstimator):
-    "The most plausible network for classes; `predict_proba` averages over weights and structures."
+    """The most plausible network for classes; `predict_proba` averages over weights
+    and structures."""
 
     def _checked(self, X, y):
         if getattr(y, "ndim", 1) == 2 and np.shape(y)[1] > 1:
-            raise ValueError(f"y has {np.shape(y)[1]} columns, a classifier learns one: wrap it in "
-                             "MultiOutputClassifier of scikit-learn")
+            raise ValueError(f"y has {np.shape(y)[1]} columns, a classifier learns "
+                             "one: wrap it in MultiOutputClassifier of scikit-learn")
         X, y = rows_to_learn(self, X, y)
         check_classification_targets(y)
         self._rows, self._answers = X, y
@@ -274,16 +292,18 @@ class StructureClassifier(ClassifierMixin, StructureEstimator):
 
     def _target(self, y, weight, choose):
         if self.likelihood is not None:
-            raise ValueError(f"likelihood is {self.likelihood!r}: a classifier has that of "
-                             "classes; leave it out, or take StructureRegressor")
+            raise ValueError(f"likelihood is {self.likelihood!r}: a classifier has "
+                             "that of classes; leave it out, or take "
+                             "StructureRegressor")
         self._law_said = []
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class ({self.classes_[0]!r}) in {len(y)} rows: at least "
-                             "two are needed; add rows of another class")
+            raise ValueError(f"y has one class ({self.classes_[0]!r}) in {len(y)} "
+                             "rows: at least two are needed; add rows of another class")
         codes = torch.tensor(codes.reshape(-1))
         many = len(self.classes_)
-        return (codes.float(), "bernoulli", 1) if many == 2 else (codes, "categorical", many)
+        return (codes.float(), "bernoulli",
+                1) if many == 2 else (codes, "categorical", many)
 
     def predict_proba(self, X, *, structures="all") -> np.ndarray:
         "Probabilities [n, classes], in the order of `classes_`."
@@ -311,14 +331,15 @@ class StructureRegressor(RegressorMixin, StructureEstimator):
         if law == "auto":
             law, table = choose(y) if y.ndim == 1 else ("gaussian", {})
             told = ", ".join(f"{k} {v:.1f}" for k, v in table.items())
-            self._law_said = [f"the law is {law}, by log evidence in nats: {told}"] if told else []
+            self._law_said = [f"the law is {law}, by log evidence in "
+                              f"nats: {told}"] if told else []
         found = number_target(y, law, weight)
         self.target_mean_, self.target_scale_ = found.centre, found.scale
         return found.values, found.law, found.outputs
 
     def predict(self, X, return_std: bool = False, *, structures="all"):
-        """Mean [n], and with `return_std` the standard deviation [n] of the predictive (noise
-        included); of several targets [n, t]."""
+        """Mean [n], and with `return_std` the standard deviation [n] of the predictive
+        (noise included); of several targets [n, t]."""
         found = self._predicted(X, structures)
         mean, std = found[..., 0], found[..., 1]
         return (mean, std) if return_std else mean
@@ -338,7 +359,8 @@ def _reporter(verbose: bool, callback):
     bars = {}
 
     def report(record):
-        bar = bars.setdefault(record["stage"], tqdm(total=record["epochs"], desc=record["stage"]))
+        bar = bars.setdefault(record["stage"], tqdm(
+            total=record["epochs"], desc=record["stage"]))
         bar.update(record["epoch"] - bar.n)
         bar.set_postfix(elbo=f"{record['elbo']:.1f}")
         if record["epoch"] == record["epochs"]:
@@ -349,8 +371,8 @@ def _reporter(verbose: bool, callback):
 
 
 def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]]:
-    """Probability of every candidate of every edge that has a choice: to be taken, or to be among
-    those that are on."""
+    """Probability of every candidate of every edge that has a choice: to be taken, or
+    to be among those that are on."""
     found = {e: dict.fromkeys(known, 0.0) for e, known in graph.choices.items()}
     for row in scored:
         for edge, one in row.structure.items():
@@ -360,8 +382,8 @@ def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]
 
 
 def _laws(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]]:
-    """The law of every edge; what a model without structure has of the probability says nothing of
-    an edge, so that all its candidates have an equal part of it."""
+    """The law of every edge; what a model without structure has of the probability says
+    nothing of an edge, so that all its candidates have an equal part of it."""
     found = _marginals(graph, [r for r in scored if r.name is None])
     nothing = sum(cast(float, r.probability) for r in scored if r.name is not None)
     even = lambda law: {c: p + nothing / len(law) for c, p in law.items()}
@@ -377,13 +399,14 @@ def _shared(rows: list[Scored]) -> list[Scored]:
 
 def _path_of(model) -> list[Scored]:
     if not model.result_.path:
-        raise ValueError(f"the mode {model.mode!r} walks no path: fit with mode='grow' or "
-                         "mode='shrink'")
+        raise ValueError(f"the mode {model.mode!r} walks no path: fit with "
+                         "mode='grow' or mode='shrink'")
     return model.result_.path
 
 
 def _ranked(result: Result) -> list[Scored]:
-    "The ranking with probabilities that sum to 1; where they are all 0, the first has all of it."
+    """The ranking with probabilities that sum to 1; where they are all 0, the first
+    has all of it."""
     return _shared(result.ranking)
 
 
@@ -406,15 +429,18 @@ def _explain(model, graph: Graph) -> None:
     model.width_probabilities_ = {vertex: dict(zip(w["levels"], w["probability"]))
                                   for vertex, w in widths.items()}
     if r.mixture is None:
-        model.complexity_ = _complexity(r.batches[best], graph, model.structure_probabilities_,
+        model.complexity_ = _complexity(
+            r.batches[best], graph, model.structure_probabilities_,
                                         model.temperature[1])
     else:
-        model.complexity_ = r.mixture.complexity() | _undecided(model.structure_probabilities_)
+        model.complexity_ = r.mixture.complexity() | _undecided(
+            model.structure_probabilities_)
 
 
 def _undecided(probabilities: dict[str, dict[str, float]]) -> dict[str, float]:
     "KL of independent edges from a uniform law, and their entropy, in nats."
-    entropy = sum(-p * math.log(p) for law in probabilities.values() for p in law.values() if p > 0)
+    entropy = sum(-p * math.log(p) for law in probabilities.values()
+                  for p in law.values() if p > 0)
     most = sum(math.log(len(law)) for law in probabilities.values())
     return {"structure_kl": most - entropy, "vertex_entropy": entropy}
 
@@ -435,44 +461,53 @@ def _complexity(batch: Batch, graph: Graph, probabilities: dict[str, dict[str, f
                        logits, temperature, structure_kl=kl_categorical)
     return {"parametric": found.parametric["layer"], "weight_kl": found.weight_kl,
             "structure_kl": found.structure_kl,
-            "vertex_entropy": found.vertex_entropy, "mixing_entropy": found.mixing_entropy}
+            "vertex_entropy": found.vertex_entropy,
+            "mixing_entropy": found.mixing_entropy}
 
 # %% ../../nbs/use/04_estimators.ipynb #6f67ef6c
 def load(folder: str | Path, device: str = "cpu"):
     "The estimator that `save` wrote; ValueError where the folder is foreign or torn."
     path = Path(folder) / "model.safetensors"
     if not path.exists():
-        raise ValueError(f"{folder} holds no saved estimator (no {path.name}): name a folder that "
-                         "save wrote")
+        raise ValueError(f"{folder} holds no saved estimator (no {path.name}): name a "
+                         "folder that save wrote")
     tensors, record = read_tensors(path)
     kinds = {k.__name__: k for k in (StructureClassifier, StructureRegressor)}
     if record.get("format") != 1 or record.get("kind") not in kinds:
-        raise ValueError(f"{path} has format {record.get('format')!r} of {record.get('kind')!r}, "
+        raise ValueError(f"{path} has format {record.get('format')!r} of "
+                         f"{record.get('kind')!r}, "
                          "this bstruct reads format 1: update bstruct")
     graph = Graph.from_json(record["graph"])
     # earlier versions knew c_comb, which no mode used
     known = inspect.signature(EstimatorParameters).parameters
     params = {k: given(v) for k, v in record["params"].items() if k in known}
     model = kinds[record["kind"]](
-        **{**params, "graph": None if record["default_graph"] else graph, "device": device})
+        **{**params, "graph": None if record["default_graph"] else graph,
+           "device": device})
     for name in TENSORS:
         if name in tensors:
             setattr(model, name, tensors.pop(name))
     for name, value in ({"path_": [], "notes_": [], "levels_": "", "widths_": {},
-                         "live_widths_": {}, "width_probabilities_": {}} | record["state"]).items():
+                         "live_widths_": {}, "width_probabilities_": {}}
+                        | record["state"]).items():
         setattr(model, name, restored(value, name, record))
     tensors = {k: v.to(device) for k, v in tensors.items()}
     parts = record["parts"]
     told = lambda name: [Scored(**{**q, "structure": as_structure(q["structure"]),
                                    "evidence": Evidence.from_dict(q["evidence"])})
                          for q in record.get(name, [])]
-    pairs = record.get("structures") or [(p["structure"], p["probability"]) for p in parts]
-    model.result_ = Result(graph, [as_structure(s) for s, _ in pairs], [p for _, p in pairs],
-                           [batch_of(graph, p, tensors, i) for i, p in enumerate(parts)],
+    pairs = record.get("structures") or [(p["structure"], p["probability"])
+                                         for p in parts]
+    model.result_ = Result(graph, [as_structure(s) for s, _ in pairs],
+                           [p for _, p in pairs],
+                           [batch_of(graph, p, tensors, i)
+                            for i, p in enumerate(parts)],
                            told("ranking"), Evidence.from_dict(record["evidence"]),
-                           record["history"], model.interrupted_, told("path"), model.levels_,
-                           model.notes_, mixture_of(graph, tensors, record))
-    model.graph_, model.history_, model.evidence_ = graph, record["history"], model.result_.evidence
+                           record["history"], model.interrupted_, told("path"),
+                           model.levels_, model.notes_,
+                           mixture_of(graph, tensors, record))
+    model.graph_, model.history_, model.evidence_ = graph, record[
+        "history"], model.result_.evidence
     own = record.get("encoder")
     model.encoder_ = None if own is None else TableEncoder.from_dict(own)
     return model

@@ -47,11 +47,13 @@ def _loaded(data: Mapping, seed: int):
         DataError, dialect_of, hold_out, infer_task, load_table, target_values)
 
     if data["test"] and data["test_size"] is not None:
-        raise DataError("test rows come from --test or from --test-size, not from both: "
-                        "leave one out")
-    dialect, how = dialect_of(data), {"drop": data["drop"], "weight": data.get("weight")}
+        raise DataError("test rows come from --test or from --test-size, not "
+                        "from both: leave one out")
+    dialect, how = dialect_of(data), {
+        "drop": data["drop"], "weight": data.get("weight")}
     table = load_table(data["source"], data["target"], dialect=dialect, **how)
-    task, reason = infer_task(table.target, dialect.missing) if data["task"] is None else (
+    task, reason = infer_task(
+        table.target, dialect.missing) if data["task"] is None else (
         data["task"], "as --task says")
     target_values(table.target, task, missing=dialect.missing)
     _encoder(data).fit(table.X)  # row numbers of the whole table, before a split
@@ -68,12 +70,13 @@ def _encoder(data: Mapping) -> "TableEncoder":
     from bstruct.use.table.data import dialect_of
     from bstruct.use.table.encoder import TableEncoder
 
-    return TableEncoder(data["impute"], tuple(data["categorical"]), dialect_of(data).missing)
+    return TableEncoder(data["impute"], tuple(data["categorical"]),
+                        dialect_of(data).missing)
 
 
 def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) -> tuple:
-    """Encoded rows and targets of the test, without classes that training never saw, and what is
-    said."""
+    """Encoded rows and targets of the test, without classes that training never saw,
+    and what is said."""
     from bstruct.use.table.data import target_values
     from bstruct.use.predicting import labels_in
 
@@ -84,8 +87,8 @@ def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) ->
 
     values, known = labels_in(np.unique(y), test.target, missing)
     if new := int((~known).sum()):
-        said = [f"{new} of {len(X)} test rows have a class that training never saw; they are "
-                "left out"]
+        said = [f"{new} of {len(X)} test rows have a class that training never saw; "
+                "they are left out"]
     return ((X[known], values) if known.any() else None), said
 
 
@@ -95,44 +98,50 @@ def prepare(data: Mapping, seed: int) -> Prepared:
 
     table, test, task, reason = _loaded(data, seed)
     missing, encoder = dialect_of(data).missing, _encoder(data).fit(table.X)
-    X, y = encoder.transform(table.X), target_values(table.target, task, missing=missing)
+    X, y = encoder.transform(table.X), target_values(
+        table.target, task, missing=missing)
     weight = None if table.weight is None else weight_values(table.weight)
     seen, said = (None, []) if test is None else _seen(test, encoder, task, y, missing)
-    facts = {"target": str(table.target.name), "task": task, "reason": reason, "rows": len(X),
-             "columns": X.shape[1], "fingerprint": table.fingerprint}
+    facts = {"target": str(table.target.name), "task": task, "reason": reason,
+             "rows": len(X), "columns": X.shape[1], "fingerprint": table.fingerprint}
     if data["test"] and test is not None:
         facts["test_fingerprint"] = test.fingerprint
-    return Prepared(X, y, seen, encoder, facts, weight, (*table.said, *encoder.guesses, *said))
+    return Prepared(X, y, seen, encoder, facts, weight,
+                    (*table.said, *encoder.guesses, *said))
 
 
 def check_ends(graph, prepared: Prepared) -> None:
     "ValueError where the first or the last vertex of a graph does not fit the table."
     columns, classes = prepared.X.shape[1], len(set(prepared.y.tolist()))
-    outputs = classes if prepared.facts["task"] == "classification" and classes > 2 else 1
+    outputs = classes if prepared.facts[
+        "task"] == "classification" and classes > 2 else 1
     vertex, last = graph.vertices[0], graph.vertices[-1]
     if prod(last.shape) != outputs:
-        raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} numbers a "
-                         f"row, the target needs {outputs}: change its shape")
+        raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} "
+                         f"numbers a row, the target needs {outputs}: change its shape")
     if prod(vertex.shape) != columns:
-        raise ValueError(f"the graph's input {vertex.name!r} takes {prod(vertex.shape)} numbers a "
-                         f"row, the encoded table has {columns}: change its shape, or "
+        raise ValueError(f"the graph's input {vertex.name!r} takes "
+                         f"{prod(vertex.shape)} numbers a row, the encoded table has "
+                         f"{columns}: change its shape, or "
                          "--drop columns")
 
 # %% ../../nbs/use/09_flow.ipynb #2775bed2
 def settings_of(record: Mapping) -> Settings:
-    """The settings of a search that a run kept. ValueError for a field that this version does not
-    know."""
+    """The settings of a search that a run kept. ValueError for a field that this
+    version does not know."""
     known = {f.name for f in fields(Settings)}
     if later := sorted(set(record) - known):
-        raise ValueError(f"the run has a setting {later[0]!r}, which this bstruct does not "
-                         "know; go on with the version that began it, or fit a new run")
-    own: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        raise ValueError(f"the run has a setting {later[0]!r}, which this bstruct "
+                         "does not know; go on with the version that began it, or fit "
+                         "a new run")
+    own: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
+                           for k, v in record.items()}
     return Settings(**own)
 
 # %% ../../nbs/use/09_flow.ipynb #7b325c80
 def estimator_of(settings: Mapping, device: str | None, mode: str | None = None):
-    """The estimator of a run; in another `mode`, which has no use for what belongs to `enumerate`
-    alone."""
+    """The estimator of a run; in another `mode`, which has no use for what belongs to
+    `enumerate` alone."""
     from bstruct.model import Graph
     from bstruct.search.modes.family import refuse_unused
     from bstruct.use import estimators
@@ -145,9 +154,11 @@ def estimator_of(settings: Mapping, device: str | None, mode: str | None = None)
     declared = settings_of(settings["search"] | other)
     refuse_unused(declared)
     search = {k: v for k, v in asdict(declared).items() if k != "c_comb"}  # which is 0
-    own = {k: settings[k] for k in ("likelihood", "class_weight", "time_limit") if settings.get(k)}
+    own = {k: settings[k] for k in ("likelihood", "class_weight", "time_limit")
+           if settings.get(k)}
     return kind(**search, graph=graph, random_state=settings["seed"],
-                device=device or settings["device"], n_jobs=settings.get("jobs", 1), **own)
+                device=device or settings["device"], n_jobs=settings.get("jobs", 1),
+                **own)
 
 # %% ../../nbs/use/09_flow.ipynb #bfc4fc85
 def candidates_of(settings: Mapping) -> dict[str, tuple[str, ...]]:
@@ -162,8 +173,8 @@ def candidates_of(settings: Mapping) -> dict[str, tuple[str, ...]]:
 
 # %% ../../nbs/use/09_flow.ipynb #bcde231a
 class Progress:
-    """A line on the terminal: stage, structures done, time left, ELBO, the likeliest candidates.
-    Silent elsewhere."""
+    """A line on the terminal: stage, structures done, time left, ELBO, the likeliest
+    candidates. Silent elsewhere."""
 
     def __init__(self, quiet: bool):
         self.bar, self.stage, self.quiet = None, None, quiet
@@ -182,7 +193,8 @@ class Progress:
         said = ["{} of {} structures".format(*record["structures"])] if record.get(
             "structures") else []
         what = "best log evidence" if said else "ELBO"
-        said += [f"{what} {record['elbo']:.1f} nats"] if record["elbo"] == record["elbo"] else []
+        said += [f"{what} {record['elbo']:.1f} nats"] if record["elbo"] == record[
+            "elbo"] else []
         said += [f"{e.replace('->', '→')} {names.get(e, ('on', 'off'))[k]} "
                  f"{record['probabilities'][e][k]:.2f}"
                  for e, k in best.items()]
@@ -197,7 +209,8 @@ class Progress:
 
 @contextmanager
 def heeding_interrupts():
-    "Yield a list that tells afterwards whether Ctrl-C was pressed; the second one stops at once."
+    """Yield a list that tells afterwards whether Ctrl-C was pressed; the second one
+    stops at once."""
     pressed = []
 
     def heed(number, frame):
@@ -244,17 +257,19 @@ def search_run(run, prepared: Prepared, device: str | None, quiet: bool,
     place = run.folder / "report.html"
     print(printable(str(place) if quiet else f"{text_of(summary)}\n\nreport: {place}"))
     if stopped:
-        note(f"interrupted: this is the best so far; go on with bstruct resume {run.home}", quiet)
+        note("interrupted: this is the best so far; go on with bstruct resume "
+             f"{run.home}", quiet)
     return 130 if pressed else 0
 
 
 def _answers(run, model, prepared: Prepared, device: str | None, epoch) -> list[dict]:
-    """What quicker searches answer, and which place it has in the ranking; those that Ctrl-C
-    leaves time for."""
+    """What quicker searches answer, and which place it has in the ranking; those that
+    Ctrl-C leaves time for."""
     found = []
     for mode in run.settings.get("compare", []):
         quick = estimator_of(run.settings, device, mode)
-        told = lambda record, mode=mode: epoch(record | {"stage": f"{mode}: {record['stage']}"})
+        told = lambda record, mode=mode: epoch(
+            record | {"stage": f"{mode}: {record['stage']}"})
         try:
             quick.fit(prepared.X, prepared.y, sample_weight=prepared.weight,
                       checkpoint=run.folder / f"checkpoint.{mode}", callback=told)
@@ -268,30 +283,36 @@ def _answers(run, model, prepared: Prepared, device: str | None, epoch) -> list[
 
 
 def _place(model, structure: Mapping) -> dict:
-    """The rank of a structure and the nats that it is behind the best; None where it was not
-    visited."""
+    """The rank of a structure and the nats that it is behind the best; None where it
+    was not visited."""
     try:
         rank = model.rank_of(structure)
     except ValueError:
         return {"rank": None, "behind": None}
-    best = max(r["log_evidence"] for r in model.ranking_ if r["log_evidence"] == r["log_evidence"])
+    best = max(r["log_evidence"] for r in model.ranking_
+               if r["log_evidence"] == r["log_evidence"])
     return {"rank": rank, "behind": best - model.ranking_[rank - 1]["log_evidence"]}
 
 
-def _summary(run, model, prepared: Prepared, interrupted: bool, notes: Sequence[str]) -> dict:
+def _summary(run, model, prepared: Prepared, interrupted: bool,
+             notes: Sequence[str]) -> dict:
     from bstruct.use.report import assess, summarise
 
     settings = run.settings
-    facts = {k: v for k, v in settings["facts"].items() if k in ("target", "reason", "fingerprint")}
+    facts = {k: v for k, v in settings["facts"].items()
+             if k in ("target", "reason", "fingerprint")}
     return {"source": Path(settings["name"]).name,
-            **{k: settings["facts"][k] for k in ("task", "rows", "columns")}, **summarise(model),
+            **{k: settings["facts"][k] for k in ("task", "rows", "columns")},
+            **summarise(model),
             "settings": settings["search"], "versions": settings["versions"],
             "run": {**facts, "seed": settings["seed"], "device": settings["device"],
                     **({"levels": model.levels_} if model.levels_ else {})},
-            "test": assess(model, prepared.test[0], prepared.test[1], prepared.y) if prepared.test
+            "test": assess(model, prepared.test[0], prepared.test[1], prepared.y)
+            if prepared.test
             else None,
             **_beside(model, prepared, settings["facts"]["task"], settings["seed"]),
-            "interrupted": interrupted, "notes": [*notes, *prepared.said, *model.notes_]}
+            "interrupted": interrupted,
+            "notes": [*notes, *prepared.said, *model.notes_]}
 
 
 def _beside(model, prepared: Prepared, task: str, seed: int) -> dict:

@@ -27,8 +27,8 @@ from bstruct.use.rows import Rows
 # %% ../../nbs/use/22_networks.ipynb #2ac11b9c
 @dataclass(frozen=True)
 class FitSteps:
-    """Adam at `rate`: 2 steps a row, but at least `least` and at most `most`; a batch is a quarter
-    of the rows, 32 to 256."""
+    """Adam at `rate`: 2 steps a row, but at least `least` and at most `most`; a batch
+    is a quarter of the rows, 32 to 256."""
 
     rate: float = 0.01
     least: int = 320
@@ -43,21 +43,23 @@ class FitSteps:
 
     def at(self, past: int) -> tuple[int, ...]:
         "The steps after which is predicted."
-        return tuple(max(1, self.steps(past) >> k) for k in range(self.stops - 1, -1, -1))
+        return tuple(max(1, self.steps(past) >> k)
+                     for k in range(self.stops - 1, -1, -1))
 
     def __str__(self) -> str:
         return f"Adam, {self.least} to {self.most} steps, {self.stops} stops mixed"
 
 # %% ../../nbs/use/22_networks.ipynb #9609d1e3
 class GraphModule(nn.Module):
-    "One structure of a graph as a module; ValueError where the graph still offers a choice."
+    """One structure of a graph as a module; ValueError where the graph still offers a
+    choice."""
 
     def __init__(self, graph: Graph, structure: dict | None = None):
         super().__init__()
         one = graph.restrict(structure) if structure else graph
         if one.variables:
-            raise ValueError(f"the graph offers {one.n_structures:,} structures; give one, as "
-                             "(graph, structure), or an "
+            raise ValueError(f"the graph offers {one.n_structures:,} structures; give "
+                             "one, as (graph, structure), or an "
                              "estimator, which searches among them")
         self.net = Supernet(one)
         self.reset_parameters()
@@ -70,11 +72,13 @@ class GraphModule(nn.Module):
             setattr(self, f"weight {name}", nn.Parameter(value))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net({k.removeprefix("weight "): v for k, v in self.named_parameters()}, {}, x)
+        return self.net({k.removeprefix("weight "): v
+                         for k, v in self.named_parameters()}, {}, x)
 
 
 def as_module(model: Any) -> nn.Module | Callable[[], nn.Module] | None:
-    "The module of a network, or the function that makes it; None for what is no network."
+    """The module of a network, or the function that makes it; None for what is no
+    network."""
     if isinstance(model, Graph):
         return GraphModule(model)
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], Graph):
@@ -94,8 +98,10 @@ def _law_of(name: str, output: Tensor, rows: Rows) -> str:
     if width == K > 1:
         return "categorical"
     want = {"gaussian": "[n] or [n, 1]", "bernoulli": "[n], [n, 1] or [n, "
-                                                      "2]"}.get(rows.likelihood, f"[n, {K}]")
-    raise ValueError(f"model {name!r} maps {tuple(rows.x.shape)} to {tuple(output.shape)}; for the "
+                                                      "2]"}.get(rows.likelihood,
+                                                                f"[n, {K}]")
+    raise ValueError(f"model {name!r} maps {tuple(rows.x.shape)} to "
+                     f"{tuple(output.shape)}; for the "
                      "likelihood "
                      f"{rows.likelihood!r} outputs of shape {want} are needed")
 
@@ -112,16 +118,19 @@ def _check_module(name: str, module: nn.Module, rows: Rows) -> None:
 def _check_numbers(name: str, finite: Tensor) -> None:
     if not bool(finite.all()):
         bad = (~finite).nonzero()[:, 0]
-        raise ValueError(f"model {name!r} returns NaN or infinity on {len(bad)} of {len(finite)} "
+        raise ValueError(f"model {name!r} returns NaN or infinity on {len(bad)} of "
+                         f"{len(finite)} "
                          "rows, the first is row "
-                         f"{int(bad[0])}: look at that row, or bound what the module computes from "
-                         "it")
+                         f"{int(bad[0])}: look at that row, or bound what the module "
+                         "computes from it")
 
 # %% ../../nbs/use/22_networks.ipynb #55f2f8c6
 def _batches(orders: Int[Tensor, "O n"], past: int, size: int, steps: int,
              seed: int) -> Iterator[Int[Tensor, "O b"]]:
-    "Minibatches of the first `past` rows of each order, in a new random order each pass."
-    own, left = [generator_of(seed, f"compare/rows/{past}/{o}") for o in range(len(orders))], None
+    """Minibatches of the first `past` rows of each order, in a new random order each
+    pass."""
+    own, left = [generator_of(seed, f"compare/rows/{past}/{o}")
+                 for o in range(len(orders))], None
     for _ in range(steps):
         if left is None or left.shape[1] < size:
             shuffle = torch.stack([torch.randperm(past, generator=g) for g in own])
@@ -159,9 +168,10 @@ class Network:
 
     def copies(self, orders: int, rows: Rows,
                seed: int) -> tuple[Callable, dict[str, Tensor], str, int]:
-        """The function of all copies, their weights {name: [M, ...]}, the likelihood, and the
-        weights of one."""
-        made = [fresh(self.model, seed + 7919 * m) for m in range(orders * self.replicas)]
+        """The function of all copies, their weights {name: [M, ...]}, the likelihood,
+        and the weights of one."""
+        made = [fresh(self.model, seed + 7919 * m)
+                for m in range(orders * self.replicas)]
         for module in made[:1]:
             _check_module(self.name, module, rows)
         fs = [functional(m, torch.float32) for m in made]
@@ -184,14 +194,15 @@ class Network:
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
-        """ln p of rows `past` to `end` of each order at the T stops of fits to the rows before, in
-        nats."""
+        """ln p of rows `past` to `end` of each order at the T stops of fits to the rows
+        before, in nats."""
         return _predicted(self, rows, orders, past, [o[past:end] for o in orders], seed)
 
 # %% ../../nbs/use/22_networks.ipynb #74a89e69
-def _predicted(net: Network, rows: Rows, orders: Tensor, past: int, wanted: Sequence[Tensor],
-               seed: int) -> Float[Tensor, "O T m"]:
-    "ln p of the wanted rows of each order at every stop of the fits to its first `past` rows."
+def _predicted(net: Network, rows: Rows, orders: Tensor, past: int,
+               wanted: Sequence[Tensor], seed: int) -> Float[Tensor, "O T m"]:
+    """ln p of the wanted rows of each order at every stop of the fits to its first
+    `past` rows."""
     O, R, plan = len(orders), net.replicas, net.plan
     f, weights, law, _ = net.copies(O, rows, seed)
     leaves = {k: v.requires_grad_() for k, v in weights.items()}
@@ -200,7 +211,8 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int, wanted: Sequ
     adam = torch.optim.Adam([{"params": list(leaves.values())},
                              {"params": [noise], "lr": 3 * plan.rate}], lr=plan.rate)
     later = torch.stack(list(wanted)).repeat_interleave(R, 0)
-    for step, batch in enumerate(_batches(orders, past, plan.batch(past), plan.steps(past), seed),
+    for step, batch in enumerate(
+        _batches(orders, past, plan.batch(past), plan.steps(past), seed),
                                  1):
         loss = -log_p(leaves, noise, batch.repeat_interleave(R, 0)).mean(1).sum()
         adam.zero_grad()
@@ -215,8 +227,8 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int, wanted: Sequ
     lost = (out == -math.inf).all(1)
     if bool(lost.any()):
         where = torch.stack(list(wanted))[lost]
-        raise ValueError(f"model {net.name!r} gives no density to {int(lost.sum())} predictions, "
-                         "the first is of row "
-                         f"{int(where[0])}: it returns NaN or infinity there after a fit; bound "
-                         "what it computes")
+        raise ValueError(f"model {net.name!r} gives no density to {int(lost.sum())} "
+                         "predictions, the first is of row "
+                         f"{int(where[0])}: it returns NaN or infinity there after a "
+                         "fit; bound what it computes")
     return out

@@ -154,13 +154,15 @@ def as_html(summary: Mapping, svg: Mapping[str, bytes]) -> str:
     "The page of a run; `svg` holds the images of `figures` by name."
     import jinja2
 
-    env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    env.filters |= {"arrow": lambda edge: edge.replace("->", "→"), "line": plots.structure_text}
+    env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined,
+                             trim_blocks=True)
+    env.filters |= {"arrow": lambda edge: edge.replace("->", "→"),
+                    "line": plots.structure_text}
     images = {k: "data:image/svg+xml;base64," + base64.b64encode(v).decode()
               for k, v in svg.items()}
     s = {"test": None, "notes": [], "ranking": [], "path": [], "answers": [], "run": {},
          "rivals": {}, "importance": [], **summary}
     s["run"] = {"reason": None, **s["run"]}
     return env.from_string(_PAGE).render(s=s, images=images, verdict=verdict(summary),
-                                         choices=choices(summary), head=head(summary), style=_STYLE,
-                                         words=plain_words(summary))
+                                         choices=choices(summary), head=head(summary),
+                                         style=_STYLE, words=plain_words(summary))

@@ -20,7 +20,7 @@ class EstimatorParameters(BaseEstimator):
     mode : str, default="evidence"
         evidence, grow, shrink, enumerate, path or flow.
     hidden : tuple[int | str, ...], default=(64, 64)
-        widths of the hidden vertices of the default graph, or ranges such as 1..16:poisson:1.
+        1..16:poisson:1.
     candidates : tuple[str, ...], default=("zero", "linear", "linear+relu", "linear+tanh",
         "linear+silu", "linear+sin")
         what each of its edges offers: an affine map, a nonlinearity behind it, or nothing.

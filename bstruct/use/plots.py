@@ -24,14 +24,16 @@ from bstruct.search.result import Scored
 from bstruct.structure.variable import Choice, text
 
 _INK, _SOFT, ACCENT = "#1f2a37", "#9aa5b1", "#1d6fb8"
-HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8", "#c2502e",
+HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8",
+        "#c2502e",
         "#5c6b7a", "#d4b106")
 
 # %% ../../nbs/use/05_plots.ipynb #ada809a2
 def structure_text(structure: Mapping[str, Choice]) -> str:
-    """The structure in one line: `x→h1 relu, h1→y tanh`; where several candidates are on, `x→h1
-    {relu, tanh}`."""
-    return ", ".join(f"{edge.replace('->', '→')} {text(c)}" for edge, c in structure.items())
+    """The structure in one line: `x→h1 relu, h1→y tanh`; where several candidates are
+    on, `x→h1 {relu, tanh}`."""
+    return ", ".join(f"{edge.replace('->', '→')} {text(c)}"
+                     for edge, c in structure.items())
 
 # %% ../../nbs/use/05_plots.ipynb #56c24a40
 def new_figure(width: float, height: float, rows: int = 1):
@@ -45,19 +47,21 @@ def new_figure(width: float, height: float, rows: int = 1):
 # %% ../../nbs/use/05_plots.ipynb #36022a51
 def undecided(probabilities: Mapping[str, Sequence[float]]) -> float:
     "The entropy of independent choices, summed over the edges, in nats."
-    return float(sum(entropy(np.asarray(p, dtype=float)) for p in probabilities.values()))
+    return float(sum(entropy(np.asarray(p, dtype=float))
+                     for p in probabilities.values()))
 
 # %% ../../nbs/use/05_plots.ipynb #c7f1ab4a
 def plot_trace(history: Sequence[Mapping]) -> Figure:
-    """The ELBO and the undecided entropy (nats) by epoch of an estimator's history. An empty one
-    raises ValueError."""
+    """The ELBO and the undecided entropy (nats) by epoch of an estimator's history. An
+    empty one raises ValueError."""
     if not history:
         raise ValueError("the history has no epochs; fit for at least one")
     said = any(r.get("probabilities") for r in history)  # a walk has nothing undecided
     figure, axes = new_figure(5.6, 3.2 if said else 2.2, 2 if said else 1)
     above, below = axes[0], axes[-1]
     elbo = np.array([r["elbo"] for r in history], dtype=float)
-    names = [re.sub(r" \d+", "", r["stage"]) for r in history]  # the steps of a walk are one stage
+    # the steps of a walk are one stage
+    names = [re.sub(r" \d+", "", r["stage"]) for r in history]
     stages = list(dict.fromkeys(names))
     for stage, colour in zip(stages, HUES):
         at = [i for i, name in enumerate(names) if name == stage]
@@ -79,43 +83,50 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
 
 # %% ../../nbs/use/05_plots.ipynb #313f9b6f
 def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figure:
-    "One bar an edge, divided by its candidates' probabilities, the most probable first."
+    """One bar an edge, divided by its candidates' probabilities, the most probable
+    first."""
     names = sorted(set().union(*probabilities.values()))
     colour = {c: HUES[i % len(HUES)] for i, c in enumerate(names)}
     figure, (ax,) = new_figure(5.6, 1.1 + 0.42 * len(probabilities))
     for row, p in enumerate(probabilities.values()):
         left = 0.0
         for candidate, share in sorted(p.items(), key=lambda item: -item[1]):
-            ax.barh(row, share, left=left, color=colour[candidate], height=0.7, edgecolor="white",
-                    lw=0.8)
+            ax.barh(row, share, left=left, color=colour[candidate], height=0.7,
+                    edgecolor="white", lw=0.8)
             label = f"{candidate} {share:.2f}"
             if share > 0.014 * len(label):  # where it fits
-                ax.text(left + share / 2, row, label, ha="center", va="center", color="white",
+                ax.text(left + share / 2, row, label, ha="center", va="center",
+                        color="white",
                         fontsize=8)
             left += share
     ax.set(xlim=(0, 1), xlabel="probability", yticks=range(len(probabilities)),
            yticklabels=[e.replace("->", "→") for e in probabilities])
     ax.invert_yaxis()
-    shown = [ax.barh([0], [0], color=colour[c], label=c) for c in names if len(names) <= 12]
+    shown = [ax.barh([0], [0], color=colour[c], label=c) for c in names
+             if len(names) <= 12]
     if shown:
         columns = max(1, int(5.4 / (0.065 * max(map(len, names)) + 0.6)))
-        figure.legend(loc="outside upper center", ncols=min(columns, len(names)), frameon=False,
+        figure.legend(loc="outside upper center", ncols=min(columns, len(names)),
+                      frameon=False,
                       fontsize=8)
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #f51951ab
 def plot_ranking(ranking: Sequence[Scored], most: int = 12) -> Figure:
-    """Log evidence relative to the best, nats, ± two standard errors. Without a finite one raises
-    ValueError."""
+    """Log evidence relative to the best, nats, ± two standard errors. Without a finite
+    one raises ValueError."""
     best = sorted(_finite(ranking), key=lambda r: -r.evidence.value)[:most]
     own = [r for r in best if r.name is None]
     varied = [e for e, c in (own[0].structure if own else {}).items()
               if len(own) == 1 or any(r.structure[e] != c for r in own)]
-    labels = [r.name or structure_text({e: r.structure[e] for e in varied}) for r in best]
+    labels = [r.name or structure_text({e: r.structure[e] for e in varied})
+              for r in best]
     figure, (ax,) = new_figure(5.6, 1.0 + 0.36 * len(best))
     gap = [r.evidence.value - best[0].evidence.value for r in best]
-    bars = [2 * r.evidence.stderr if np.isfinite(r.evidence.stderr) else 0.0 for r in best]
-    ax.errorbar(gap, range(len(best)), xerr=bars, fmt="o", color=ACCENT, ecolor=_SOFT, capsize=3)
+    bars = [2 * r.evidence.stderr if np.isfinite(r.evidence.stderr) else 0.0
+            for r in best]
+    ax.errorbar(gap, range(len(best)), xerr=bars, fmt="o", color=ACCENT, ecolor=_SOFT,
+                capsize=3)
     ax.set(xlabel="log evidence relative to the best, nats", yticks=range(len(best)),
            ylim=(len(best) - 0.5, -0.5))
     ax.set_yticklabels([s if len(s) < 60 else s[:57] + "…" for s in labels], fontsize=8)
@@ -132,35 +143,38 @@ def _finite(ranking: Sequence[Scored]) -> list[Scored]:
 
 # %% ../../nbs/use/05_plots.ipynb #fda1f501
 def plot_ranks(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Figure:
-    """Log evidence relative to the best by rank, nats, ± two standard errors; a mark for each
-    answer that has a rank.
+    """Log evidence relative to the best by rank, nats, ± two standard errors; a mark
+    for each answer that has a rank.
 
-    `answers`: records with `mode` and `rank` (from 1, or None). A ranking without a finite value
-    raises ValueError.
+    `answers`: records with `mode` and `rank` (from 1, or None). A ranking without a
+    finite value raises ValueError.
     """
     figure, (ax,) = new_figure(5.6, 2.8)
-    draw_ranks(ranking, {a["mode"]: a["rank"] for a in answers if a["rank"] is not None}, ax)
+    draw_ranks(ranking, {a["mode"]: a["rank"] for a in answers
+                         if a["rank"] is not None}, ax)
     ax.set(xlim=(0, len(ranking) + 1))
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #f42b05f4
 def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Figure:
-    """Log evidence, nats, against the number of weights; a line through the structures that no
-    other beats in both.
+    """Log evidence, nats, against the number of weights; a line through the structures
+    that no other beats in both.
 
     `answers` as in `plot_ranks`. A ranking without a finite value raises ValueError.
     """
     longest = max((r.epochs or 0 for r in ranking), default=0)
     rows = _finite([r for r in ranking if (r.epochs or 0) == longest])
     point = lambda r: (r.parameters, r.evidence.value)
-    best = sorted(point(r) for r, o in zip(rows, pareto_optimal(rows, ("evidence", "parameters")))
+    best = sorted(point(r) for r, o in zip(
+        rows, pareto_optimal(rows, ("evidence", "parameters")))
                   if o)
     figure, (ax,) = new_figure(5.6, 2.8)
     ax.plot(*zip(*map(point, rows)), "o", color=_SOFT, ms=4)
     ax.plot(*zip(*best), "o-", color=ACCENT, ms=5, lw=1.4, label="Pareto-optimal")
     marks = [a for a in answers if a["rank"] is not None]
     for a, colour, shape in zip(marks, HUES[1:], "sD^v<"):
-        ax.plot(*point(ranking[a["rank"] - 1]), shape, color=colour, ms=7, label=a["mode"])
+        ax.plot(*point(ranking[a["rank"] - 1]), shape, color=colour, ms=7,
+                label=a["mode"])
     ax.set(xlabel="weights", ylabel="log evidence, nats")
     ax.legend(frameon=False, fontsize=9)
     return figure
@@ -168,46 +182,52 @@ def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> F
 # %% ../../nbs/use/05_plots.ipynb #c323e9a1
 def reliability(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"],
                 bins: int = 10) -> dict:
-    """Predicted and observed share right by bin of the top class's probability, counts, and the
-    calibration error."""
+    """Predicted and observed share right by bin of the top class's probability, counts,
+    and the calibration error."""
     top = probabilities.max(1)
     right = probabilities.argmax(1) == labels
     bin_of = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
     used = np.unique(bin_of)
     counts = np.array([(bin_of == b).sum() for b in used])
-    expected, observed = (np.array([v[bin_of == b].mean() for b in used]) for v in (top, right))
+    expected, observed = (np.array([v[bin_of == b].mean() for b in used])
+                          for v in (top, right))
     error = float(counts @ np.abs(expected - observed) / counts.sum())
-    return {"kind": "classification", "expected": expected.tolist(), "observed": observed.tolist(),
-            "counts": counts.tolist(), "error": error}
+    return {"kind": "classification", "expected": expected.tolist(),
+            "observed": observed.tolist(), "counts": counts.tolist(), "error": error}
 
 # %% ../../nbs/use/05_plots.ipynb #cb5b2072
 def coverage(mean: Float[np.ndarray, " n"], std: Float[np.ndarray, " n"],
              target: Float[np.ndarray, " n"],
              levels: Sequence[float] = tuple(np.arange(1, 20) / 20)) -> dict:
-    """The share of targets inside the central normal interval of each level. A std ≤ 0 raises
-    ValueError."""
+    """The share of targets inside the central normal interval of each level. A std ≤ 0
+    raises ValueError."""
     if not (std > 0).all():
-        raise ValueError(f"a predicted standard deviation is {std.min():.3g}; each must be above 0")
+        raise ValueError(f"a predicted standard deviation is {std.min():.3g}; each "
+                         "must be above 0")
     distance = np.abs(target - mean) / std
     observed = [float((distance <= ndtri((1 + level) / 2)).mean()) for level in levels]
-    return {"kind": "regression", "expected": list(map(float, levels)), "observed": observed,
-            "counts": [len(mean)] * len(levels),
+    return {"kind": "regression", "expected": list(map(float, levels)),
+            "observed": observed, "counts": [len(mean)] * len(levels),
             "error": float(np.abs(np.subtract(observed, levels)).mean())}
 
 # %% ../../nbs/use/05_plots.ipynb #7f3de5ee
 def plot_calibration(curve: Mapping) -> Figure:
-    "Observed against promised, of `reliability` or `coverage`; the diagonal is a promise kept."
+    """Observed against promised, of `reliability` or `coverage`; the diagonal is a
+    promise kept."""
     expected, observed, counts = (np.asarray(curve[k], dtype=float)
                                   for k in ("expected", "observed", "counts"))
     figure, (ax,) = new_figure(3.4, 3.2)
     ax.plot([0, 1], [0, 1], color=_SOFT, ls=":", lw=1)
     bars = 2 * np.sqrt(np.clip(observed * (1 - observed), 1e-12, None) / counts)
-    ax.errorbar(expected, observed, yerr=bars, fmt="o-", color=ACCENT, ecolor=_SOFT, ms=4, lw=1.4,
-                capsize=2)
-    words = {"classification": ("probability of the predicted class", "share that was right"),
-             "regression": ("level of the central interval", "share of targets inside")}[
+    ax.errorbar(expected, observed, yerr=bars, fmt="o-", color=ACCENT, ecolor=_SOFT,
+                ms=4, lw=1.4, capsize=2)
+    words = {"classification": ("probability of the predicted class",
+                                "share that was right"),
+             "regression": ("level of the central interval",
+                            "share of targets inside")}[
                  curve["kind"]]
-    ax.set(xlim=(0, 1.02), ylim=(0, 1.05), aspect="equal", xlabel=words[0], ylabel=words[1])
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.05), aspect="equal", xlabel=words[0],
+           ylabel=words[1])
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #3d3b3df9
@@ -215,6 +235,7 @@ def as_image(figure: Figure, kind: str) -> bytes:
     "The figure as 'png' or 'svg'; the same figure gives the same bytes."
     data = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "bstruct", "svg.fonttype": "path"}):
-        figure.savefig(data, format=kind, dpi=150, metadata={"Date": None} if kind == "svg"
+        figure.savefig(data, format=kind, dpi=150, metadata={"Date": None}
+                       if kind == "svg"
                        else {"Software": None})
     return data.getvalue()

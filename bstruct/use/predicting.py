@@ -25,9 +25,11 @@ _TRUTH = {"True": "1", "False": "0"}  # earlier versions kept truth values as nu
 
 def labels_in(classes: np.ndarray, y: pd.Series,
               missing: Sequence[str] = ()) -> tuple[np.ndarray, Bool[np.ndarray, "n"]]:
-    "The classes of the rows, as the fit spells them, and which rows have one that the fit knows."
+    """The classes of the rows, as the fit spells them, and which rows have one that
+    the fit knows."""
     known = {normal(c): c for c in classes.tolist()}
-    own = [t if t in known else _TRUTH.get(t or "", t) for t in texts(plain_column(y), missing)]
+    own = [t if t in known else _TRUTH.get(t or "", t)
+           for t in texts(plain_column(y), missing)]
     seen = np.array([t in known for t in own], dtype=bool)
     return np.array([known[t] for t in own if t in known], dtype=classes.dtype), seen
 
@@ -42,13 +44,15 @@ def predictions(model, X: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"prediction": mean, "std": std})
 
 
-def _figures(model, X: np.ndarray, y: pd.Series, task: str, missing: Sequence[str]) -> list[str]:
+def _figures(model, X: np.ndarray, y: pd.Series, task: str,
+             missing: Sequence[str]) -> list[str]:
     "The figures of the rows whose answer is known, or why there are none."
     name = str(y.name)
     if task == "classification":
         values, seen = labels_in(model.classes_, y, missing)
         new = int(target_known(y, missing).sum() - seen.sum())
-        said = [f"{new} rows have a class of {name!r} that training never saw"] if new else []
+        said = [f"{new} rows have a class of {name!r} that training "
+                "never saw"] if new else []
     else:
         seen, said = target_known(y, missing), []
         try:
@@ -57,7 +61,8 @@ def _figures(model, X: np.ndarray, y: pd.Series, task: str, missing: Sequence[st
             return [f"no figures: {error}"]
     if not len(values):
         return [*said, f"no row has a {name!r} that can be compared: no figures"]
-    told = ", ".join(f"{k} {v:.4f}" for k, v in assess(model, X[seen], values)["metrics"].items())
+    told = ", ".join(f"{k} {v:.4f}" for k, v in assess(
+        model, X[seen], values)["metrics"].items())
     rows = f" ({len(values)} of {len(y)} rows)" if len(values) < len(y) else ""
     return [*said, told + rows]
 
@@ -66,20 +71,21 @@ def _far(model, X: np.ndarray, rows: np.ndarray) -> list[str]:
     far = model.far(X) if hasattr(model, "far") else np.zeros(len(X), dtype=bool)
     if not far.any():
         return []
-    return [f"{int(far.sum())} of {len(X)} rows are far beyond the training rows, the first in row "
-            f"{int(rows[far][0]) + 1}; their predictions are extrapolations, with larger "
-            "deviations"]
+    return [f"{int(far.sum())} of {len(X)} rows are far beyond the training rows, the "
+            f"first in row {int(rows[far][0]) + 1}; their predictions are "
+            "extrapolations, with larger deviations"]
 
 # %% ../../nbs/use/19_predicting.ipynb #84d7b780
 def answer(model, encoder: TableEncoder, table: Table, task: str,
            missing: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
-    "A line of predictions for each row, with the columns that go along in front, and notes to it."
+    """A line of predictions for each row, with the columns that go along in front, and
+    notes to it."""
     n = len(table.X)
     holes = np.zeros(n, dtype=bool) if encoder.impute else encoder.holes(table.X)
     rows, said = np.flatnonzero(~holes), []
     if holes.all():
-        raise DataError("every row has a missing value; use --impute, which fills them by what "
-                        "training learnt")
+        raise DataError("every row has a missing value; use --impute, which fills them "
+                        "by what training learnt")
     if holes.any():
         said.append(f"{int(holes.sum())} rows have missing values, the first row "
                     f"{int(np.argmax(holes)) + 1}; "

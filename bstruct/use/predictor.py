@@ -28,10 +28,12 @@ from bstruct.training.mixture import Mixture
 from bstruct.use.table.units import unit_of
 
 # %% ../../nbs/use/02_predictor.ipynb #19962128
-def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor, limit: float = 5.0,
-                span: Tensor | None = None) -> Float[Tensor, "n *d"]:
-    """(x - mean) / scale, cut at ±`limit`; what lies beyond the `span` of the fit's rows (its least
-    and largest standardised values, [2, *d]) is not cut, but for a million deviations."""
+def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor,
+                limit: float = 5.0, span: Tensor
+                | None = None) -> Float[Tensor, "n *d"]:
+    """(x - mean) / scale, cut at ±`limit`; what lies beyond the `span` of the fit's
+    rows (its least and largest standardised values, [2, *d]) is not cut, but for a
+    million deviations."""
     z = (x - mean) / scale
     if span is None:
         return z.clamp(-limit, limit)
@@ -41,7 +43,8 @@ def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor, limit: fl
 # %% ../../nbs/use/02_predictor.ipynb #84c81424
 def distance(x: Float[Tensor, "n d"], mean: Tensor, scale: Tensor,
              span: Tensor | None) -> Float[Tensor, "n"]:
-    "Deviations that each row is beyond the rows of the fit, 0 for one among them or near."
+    """Deviations that each row is beyond the rows of the fit, 0 for one among them or
+    near."""
     if span is None:
         return x.new_zeros(()).expand(x.shape[0])
     z = ((x - mean) / scale).clamp(-1e6, 1e6)
@@ -69,8 +72,8 @@ def span_of(x: np.ndarray, mean: Tensor, scale: Tensor) -> Float[Tensor, "2 d"]:
 # %% ../../nbs/use/02_predictor.ipynb #6cf49fa5
 def _checked(structures: str) -> None:
     if structures not in ("all", "best"):
-        raise ValueError(f"structures is {structures!r}: known are 'all' (the average) and 'best' "
-                         "(the most plausible)")
+        raise ValueError(f"structures is {structures!r}: known are 'all' (the average) "
+                         "and 'best' (the most plausible)")
 
 
 def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
@@ -81,15 +84,16 @@ def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
 # %% ../../nbs/use/02_predictor.ipynb #9fa4c5bf
 @dataclass
 class Member:
-    """One structure of a mixture: its probability, its posterior in float64 and a fixed set of
-    weight samples [S, M, P]."""
+    """One structure of a mixture: its probability, its posterior in float64 and a fixed
+    set of weight samples [S, M, P]."""
 
     probability: float
     batch: Batch
     weights: Float[Tensor, "S M P"]
 
     def __post_init__(self):
-        self.forward = forward_of(self.batch.net, self.batch.structure or {}, self.weights.shape[1])
+        self.forward = forward_of(self.batch.net, self.batch.structure or {},
+                                  self.weights.shape[1])
 
     def outputs(self, x: Tensor) -> Float[Tensor, "SM n C"]:
         "Network outputs at x [n, d], for all samples of all starts."
@@ -119,9 +123,10 @@ def device_of(members: "list[Member] | Judged | Ready") -> torch.device:
         members, Judged) else members[0].weights.device
 
 # %% ../../nbs/use/02_predictor.ipynb #00369cac
-def ensemble(result: Result, samples: int, structures: str = "all") -> "list[Member] | Judged":
-    """The members of a predictive with at least `samples` weight samples a structure; always the
-    same ones."""
+def ensemble(result: Result, samples: int,
+             structures: str = "all") -> "list[Member] | Judged":
+    """The members of a predictive with at least `samples` weight samples a structure;
+    always the same ones."""
     if result.mixture is not None:
         _checked(structures)
         return Judged(result.mixture, structures == "best")
@@ -140,13 +145,14 @@ PIECE = 256  # rows whose activations stay in the cache of a core
 # %% ../../nbs/use/02_predictor.ipynb #5afb7bac
 @dataclass
 class Ready:
-    """A mixture in float32: of each structure its probability, the groups of its networks, and the
-    noise variances."""
+    """A mixture in float32: of each structure its probability, the groups of its
+    networks, and the noise variances."""
 
     likelihood: str
     parts: list[tuple[float, list[tuple[Passes, list[tuple[Tensor, Tensor]]]], Tensor]]
 
-    def outputs(self, z: Float[Tensor, "n d"]) -> Iterator[tuple[float, Tensor, Tensor]]:
+    def outputs(self, z: Float[Tensor, "n d"]) -> Iterator[tuple[float, Tensor,
+                                                                 Tensor]]:
         """For each structure its probability, the outputs [C, S, n] of its networks at
         standardised rows, and their noise variances [S]."""
         for p, groups, noise in self.parts:
@@ -155,7 +161,8 @@ class Ready:
             yield p, torch.cat(found, 1), noise
 
     def __call__(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "k n"]:
-        "Probabilities of the classes, or mean and variance of a standardised number, in float64."
+        """Probabilities of the classes, or mean and variance of a standardised number,
+        in float64."""
         with torch.no_grad():
             return torch.cat([self.moments(part) for part in z.float().split(PIECE)], 1)
 
@@ -198,10 +205,12 @@ def _groups(m: Member, samples: int) -> tuple[list, Tensor]:
     return made, m.noise[:len(weights)]
 
 
-def _ready(result: Result, members: list[Member], likelihood: str, samples: int) -> Ready | None:
+def _ready(result: Result, members: list[Member], likelihood: str,
+           samples: int) -> Ready | None:
     "The members in float32, or None where one of them has no rule."
     known = lambda m: (isinstance(m.forward, Paths) and m.batch.net.share and has_rule(
-        m.batch.net.graph, likelihood, torch.device("cpu")))  # the pass forward runs anywhere
+        # the pass forward runs anywhere
+        m.batch.net.graph, likelihood, torch.device("cpu")))
     if not all(map(known, members)):
         return None
     return Ready(likelihood, [(m.probability, *_groups(m, samples)) for m in members])
@@ -211,10 +220,12 @@ def ready(result: Result, likelihood: str, samples: int,
           structures: str = "all") -> "list[Member] | Judged | Ready":
     "The fastest form of the mixture that there is, kept with the result."
     kept = result.__dict__.setdefault("_ready", Kept())
-    key = likelihood, samples, structures, (*result.probabilities, *map(id, result.batches))
+    key = likelihood, samples, structures, (
+        *result.probabilities, *map(id, result.batches))
     if key not in kept:
         members = ensemble(result, samples, structures)
-        own = None if isinstance(members, Judged) else _ready(result, members, likelihood, samples)
+        own = None if isinstance(members, Judged) else _ready(
+            result, members, likelihood, samples)
         kept[key] = own or members
     return kept[key]
 
@@ -224,7 +235,8 @@ def _both(mean: Tensor, variance: Tensor) -> Float[Tensor, "n *t 2"]:
 
 
 def _affine(model, mean: Tensor, variance: Tensor, far: Tensor) -> Tensor:
-    "Mean and deviation in the units of the target; beyond the rows of the fit the variance grows."
+    """Mean and deviation in the units of the target; beyond the rows of the fit the
+    variance grows."""
     centre, scale = (torch.as_tensor(v, dtype=mean.dtype, device=mean.device)
                      for v in (model.target_mean_, model.target_scale_))
     grown = variance + far.square().reshape(-1, *[1] * (mean.ndim - 1))
@@ -234,11 +246,13 @@ def _affine(model, mean: Tensor, variance: Tensor, far: Tensor) -> Tensor:
 def _mixed(parts: list[tuple[float, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     "Mean and variance of a mixture over members and samples."
     mean = cast(Tensor, sum(p * out.mean(0) for p, out, _ in parts))
-    second = cast(Tensor, sum(p * (out.square() + noise).mean(0) for p, out, noise in parts))
+    second = cast(Tensor, sum(p * (out.square() + noise).mean(0)
+                              for p, out, noise in parts))
     return mean, (second - mean.square()).clamp_min(0)
 
 
-def _numbers(model, members: "list[Member] | Judged | Ready", z: Tensor, far: Tensor) -> Tensor:
+def _numbers(model, members: "list[Member] | Judged | Ready", z: Tensor,
+             far: Tensor) -> Tensor:
     "Mean and deviation of a number, in its own units."
     if isinstance(members, Ready):
         mean, variance = members(z)
@@ -247,10 +261,12 @@ def _numbers(model, members: "list[Member] | Judged | Ready", z: Tensor, far: Te
     judged = isinstance(members, Judged)
     if natural is None:
         found = (members.mixture.predict(z, members.best) if judged else _mixed(
-            [(m.probability, *cast(Callable, law.moments)(m.outputs(z), m.noise[:, None]))
+            [(m.probability, *cast(Callable, law.moments)(
+                m.outputs(z), m.noise[:, None]))
              for m in members]))
         return _affine(model, *found, far)
-    own = lambda out, noise: natural(out, noise, model.target_mean_, model.target_scale_)
+    own = lambda out, noise: natural(out, noise, model.target_mean_,
+                                     model.target_scale_)
     if judged:
         mean, variance = members.mixture.predict(z, members.best)
         mean, variance = own(mean[..., None], variance)
@@ -262,8 +278,8 @@ def _numbers(model, members: "list[Member] | Judged | Ready", z: Tensor, far: Te
 # %% ../../nbs/use/02_predictor.ipynb #d3bbc32b
 def predictive(model, members: "list[Member] | Judged | Ready",
                x: Float[Tensor, "n d"]) -> Float[Tensor, "n *k"]:
-    """Of raw rows: probabilities [n, classes], or means and standard deviations [n, 2] in the
-    units of the target, [n, t, 2] of t targets."""
+    """Of raw rows: probabilities [n, classes], or means and standard deviations [n, 2]
+    in the units of the target, [n, t, 2] of t targets."""
     span = getattr(model, "input_span_", None)
     place = model.input_mean_.to(x), model.input_scale_.to(x)
     span = None if span is None else span.to(x)
@@ -280,17 +296,21 @@ def predictive(model, members: "list[Member] | Judged | Ready",
 
 # %% ../../nbs/use/02_predictor.ipynb #e40c72f8
 def to_torch(model, *, structures: str = "all") -> torch.nn.Module:
-    "A module from raw rows [n, d] in float64 to what `predictive` returns; it needs torch alone."
+    """A module from raw rows [n, d] in float64 to what `predictive` returns; it needs
+    torch alone."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
     check_is_fitted(model, "result_")
     members = ensemble(model.result_, model.samples, structures)
     mean = model.input_mean_.double().to(device_of(members))
-    example = mean.expand(len(mean) + 2, -1).clone()  # tracing takes equal sizes for the same size
-    predictive(model, members, example)  # what is made once is made of numbers, not of symbols
+    # tracing takes equal sizes for the same size
+    example = mean.expand(len(mean) + 2, -1).clone()
+    # what is made once is made of numbers, not of symbols
+    predictive(model, members, example)
     trace = make_fx(lambda x: predictive(model, members, x), tracing_mode="symbolic",
                     _allow_non_fake_inputs=True)
     traced = trace(example)
     for node in traced.graph.nodes:
-        node.meta.clear()  # what tracing knew of shapes cannot be pickled and is not needed
+        # what tracing knew of shapes cannot be pickled and is not needed
+        node.meta.clear()
     return torch.fx.GraphModule(traced, traced.graph)

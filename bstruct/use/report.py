@@ -20,20 +20,24 @@ from bstruct.use.widths import plot_widths, sentence, widths_of
 
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
-def assess_classes(p: np.ndarray, classes: np.ndarray, y: np.ndarray) -> tuple[dict, dict]:
-    """Metrics and reliability curve of probabilities [n, k]. A label outside `classes` raises
-    ValueError."""
+def assess_classes(p: np.ndarray, classes: np.ndarray,
+                   y: np.ndarray) -> tuple[dict, dict]:
+    """Metrics and reliability curve of probabilities [n, k]. A label outside `classes`
+    raises ValueError."""
     if len(new := np.setdiff1d(y, classes)):
-        raise ValueError(f"the test rows hold the class {new[0].item()!r}, which no training "
-                         f"row has; the classes are {', '.join(map(str, classes[:8].tolist()))}")
+        raise ValueError(f"the test rows hold the class {new[0].item()!r}, which no "
+                         "training row has; the classes are "
+                         f"{', '.join(map(str, classes[:8].tolist()))}")
     labels = np.searchsorted(classes, y)
     curve = plots.reliability(np.asarray(p, dtype=float), labels)
     return {"accuracy": float((p.argmax(1) == labels).mean()),
-            "log-loss": float(-np.log(np.clip(p[np.arange(len(y)), labels], 1e-15, 1)).mean()),
+            "log-loss": float(-np.log(
+                np.clip(p[np.arange(len(y)), labels], 1e-15, 1)).mean()),
             "calibration error": curve["error"]}, curve
 
 # %% ../../nbs/use/06_report.ipynb #e728878a
-def assess_values(mean: np.ndarray, std: np.ndarray, y: np.ndarray) -> tuple[dict, dict]:
+def assess_values(mean: np.ndarray, std: np.ndarray,
+                  y: np.ndarray) -> tuple[dict, dict]:
     "Metrics and coverage curve of the normal laws N(mean, std²), float64 arrays [n]."
     mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
     curve = plots.coverage(mean, std, y)
@@ -43,9 +47,10 @@ def assess_values(mean: np.ndarray, std: np.ndarray, y: np.ndarray) -> tuple[dic
             "coverage of 90 %": inside, "calibration error": curve["error"]}, curve
 
 # %% ../../nbs/use/06_report.ipynb #16d7c9a5
-def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None) -> dict:
-    """Test metrics and calibration curve of a fitted estimator, and a baseline if the training
-    target `learnt` is given."""
+def assess(model, X: np.ndarray, y: np.ndarray,
+           learnt: np.ndarray | None = None) -> dict:
+    """Test metrics and calibration curve of a fitted estimator, and a baseline if the
+    training target `learnt` is given."""
     if hasattr(model, "predict_proba"):
         found, curve = assess_classes(model.predict_proba(X), model.classes_, y)
     else:
@@ -56,8 +61,8 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
         return res
     if hasattr(model, "predict_proba"):
         shares = np.array([(learnt == c).mean() for c in model.classes_])
-        return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)), model.classes_,
-                                                 y)[0]}
+        return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)),
+                                                 model.classes_, y)[0]}
     return res | {"baseline": assess_values(np.full(len(y), learnt.mean()),
                                             np.full(len(y), learnt.std()), y)[0]}
 
@@ -68,12 +73,13 @@ def _rivals(summary: Mapping) -> tuple[dict | None, list[dict]]:
                                      for e, c in r["structure"].items())
            for r in summary["ranking"]]
     mine = [r for r, m in zip(summary["ranking"], own) if m]
-    return mine[0] if mine else None, [r for r, m in zip(summary["ranking"], own) if not m]
+    return mine[0] if mine else None, [r for r, m in zip(summary["ranking"], own)
+                                       if not m]
 
 # %% ../../nbs/use/06_report.ipynb #2ba92735
 def _path(model) -> list[dict]:
-    """The path of a fitted estimator; each row says whether no other is as good in all respects
-    and better in one."""
+    """The path of a fitted estimator; each row says whether no other is as good in all
+    respects and better in one."""
     if not model.path_:
         return []
     from bstruct.search.pareto import pareto_optimal
@@ -86,8 +92,8 @@ def _widths(model) -> dict[str, dict]:
     "The laws of the widths that were chosen, by vertex."
     if not getattr(model, "widths_", {}):
         return {}
-    return widths_of(model.graph_, model.structure_probabilities_, model.result_.ranking,
-                     model.live_widths_)
+    return widths_of(model.graph_, model.structure_probabilities_,
+                     model.result_.ranking, model.live_widths_)
 
 
 def summarise(model) -> dict:
@@ -96,15 +102,18 @@ def summarise(model) -> dict:
                for r in model.ranking_]
     mine, _ = _rivals({"structure": model.structure_, "ranking": ranking})
     widths = _widths(model)
-    return {"structure": dict(model.structure_), **({"widths": widths} if widths else {}),
-            "probabilities": {e: dict(p) for e, p in model.structure_probabilities_.items()},
-            "evidence": model.evidence_.to_dict(), "evidence_text": str(model.evidence_),
-            "ranking": ranking,
-            "probability": mine and mine["probability"], "n_structures": model.graph_.n_structures,
-            "path": _path(model),
+    return {"structure": dict(model.structure_),
+            **({"widths": widths} if widths else {}),
+            "probabilities": {e: dict(
+                p) for e, p in model.structure_probabilities_.items()},
+            "evidence": model.evidence_.to_dict(),
+            "evidence_text": str(model.evidence_), "ranking": ranking,
+            "probability": mine and mine["probability"],
+            "n_structures": model.graph_.n_structures, "path": _path(model),
             "complexity": {k.replace("_", " "): float(v)
                            for k, v in dict(model.complexity_).items()},
-            "history": list(model.history_), "levels": model.levels_, "notes": list(model.notes_)}
+            "history": list(model.history_), "levels": model.levels_,
+            "notes": list(model.notes_)}
 
 # %% ../../nbs/use/06_report.ipynb #b282dbce
 def _compared(summary: Mapping) -> str:
@@ -119,12 +128,15 @@ def _compared(summary: Mapping) -> str:
 def _what(summary: Mapping) -> str:
     settings = summary.get("settings", {})
     if settings.get("mode") != "shrink":
-        return "the most plausible" + " network" * any(r.get("name") for r in summary["ranking"])
-    return f"where shrinking ends, within {settings['tolerance']:g} nats of the best on the way"
+        return "the most plausible" + " network" * any(
+            r.get("name") for r in summary["ranking"])
+    return (f"where shrinking ends, within {settings['tolerance']:g} nats of the best "
+            "on the way")
 
 
 def answered(summary: Mapping) -> list[str]:
-    "A line for each quicker search: the place of its answer among all that were compared."
+    """A line for each quicker search: the place of its answer among all that were
+    compared."""
     n, found = len(summary["ranking"]), []
     for a in summary.get("answers", []):
         place = f"rank {a['rank']} of {n}, {a['behind']:.1f} nats below the best" if a[
@@ -136,8 +148,8 @@ def answered(summary: Mapping) -> list[str]:
 def verdict(summary: Mapping) -> str:
     "The outcome in a sentence or two, with the doubt that belongs to it."
     winner = plots.structure_text(summary["structure"])
-    said = (f"Of {summary['n_structures']:,} structures{_compared(summary)}, {winner} is "
-            f"{_what(summary)}")
+    said = (f"Of {summary['n_structures']:,} structures{_compared(summary)}, "
+            f"{winner} is {_what(summary)}")
     said += f", with probability {summary['probability']:.2f}." if summary.get(
         "probability") is not None else "."
     mine, others = _rivals(summary)
@@ -150,12 +162,13 @@ def verdict(summary: Mapping) -> str:
         said += (f" The {named or 'next'} has {abs(lead):.1f} nats of evidence "
                  f"{'less' if lead >= 0 else 'more'}")
         clear = (abs(lead) if named else lead) > 2 * error
-        said += ("." if clear else f", within two standard errors ({2 * error:.1f}): their order "
-                                   "is open.")
+        said += ("." if clear else f", within two standard errors ({2 * error:.1f}): "
+                                   "their order is open.")
     if summary.get("widths"):
         said += f" {sentence(summary['widths'])}"
     if not summary["evidence"].get("reliable", True):
-        reason = summary["evidence"].get("diagnostics", {}).get("reason", "its estimator says so")
+        reason = summary["evidence"].get("diagnostics", {}).get(
+            "reason", "its estimator says so")
         said += f" This evidence is not reliable: {reason}."
     if summary.get("interrupted"):
         said += " The search was interrupted; this is the best so far."
@@ -163,8 +176,8 @@ def verdict(summary: Mapping) -> str:
 
 # %% ../../nbs/use/06_report.ipynb #5182accd
 def choices(summary: Mapping) -> list[tuple[str, str, float]]:
-    """Edge, what it takes, and how probable that is: of one candidate, or of a subset of
-    independent ones."""
+    """Edge, what it takes, and how probable that is: of one candidate, or of a subset
+    of independent ones."""
     found = []
     for edge, c in summary["structure"].items():
         p = summary["probabilities"].get(edge, {})
@@ -177,8 +190,8 @@ def choices(summary: Mapping) -> list[tuple[str, str, float]]:
 
 # %% ../../nbs/use/06_report.ipynb #48661426
 def head(summary: Mapping) -> list[str]:
-    """What the log evidences of the tables are of; nothing where the run was saved before they
-    said it."""
+    """What the log evidences of the tables are of; nothing where the run was saved
+    before they said it."""
     of = summary["evidence"].get("of")
     return [f"log evidence, nats, of {Scope(**of).scale}"] if of else []
 
@@ -187,22 +200,26 @@ def _path_text(path: list[dict]) -> list[str]:
     "The way that was taken, and how much else was looked at."
     lines = ["", "step  log evidence, nats  complexity  parameters  change"]
     lines += [f"{r['step']:4}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  "
-              f"{r['complexity']:10.1f}  {r['parameters']:10}  {r['what']}" for r in path
+              f"{r['complexity']:10.1f}  {r['parameters']:10}  {r['what']}"
+              for r in path
               if r["kept"]]
     return [*lines, f"{len(path)} looked at, {sum(r['pareto'] for r in path)} of them "
                     "Pareto-optimal"]
 
 # %% ../../nbs/use/06_report.ipynb #de5d291b
 def beside(summary: Mapping, most: int = 8) -> list[str]:
-    "What simpler models reach on the same test rows, and how much each column matters, as lines."
+    """What simpler models reach on the same test rows, and how much each column
+    matters, as lines."""
     lines = []
     for name, found in summary.get("rivals", {}).items():
-        lines.append(f"  {name:9} " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
+        lines.append(f"  {name:9} " + ", ".join(
+            f"{k} {v:.3f}" for k, v in found.items()))
     if lines:
         lines = ["on the same rows:", *lines]
     if known := summary.get("importance"):
         lines += ["", "column, and what the loss grows by when it is shuffled:"]
-        lines += [f"  {r['column']:16} {r['loss']:8.3f} ± {r['error']:.3f}" for r in known[:most]]
+        lines += [f"  {r['column']:16} {r['loss']:8.3f} ± {r['error']:.3f}"
+                  for r in known[:most]]
         lines += [f"  and {len(known) - most} more"] if len(known) > most else []
     words = plain_words(summary)
     return lines + (["", words] if words else [])
@@ -211,14 +228,14 @@ def beside(summary: Mapping, most: int = 8) -> list[str]:
 def as_text(summary: Mapping, most: int = 8) -> str:
     "The summary as lines for a terminal."
     width = max(map(len, summary["structure"]))
-    lines = [f"{summary['source']}: {summary['rows']} rows, {summary['columns']} columns, "
-             f"{summary['task']}",
+    lines = [f"{summary['source']}: {summary['rows']} rows, {summary['columns']} "
+             f"columns, {summary['task']}",
              verdict(summary), f"log evidence {summary['evidence_text']}", "",
              f"{'edge':{width}}  probability  candidate"]
     lines += [f"{edge:{width}}  {p:11.2f}  {c}" for edge, c, p in choices(summary)]
     if summary["ranking"]:
-        lines += ["", *head(summary), "rank  probability  log evidence, nats  parameters  "
-                                      "structure"]
+        lines += ["", *head(summary), "rank  probability  log evidence, nats  "
+                                      "parameters  structure"]
         lines += [f"{i:4}  {r['probability']:11.3f}  {r['log_evidence']:10.2f} ± "
                   f"{r['stderr'] or 0:<5.2f}  {r['parameters']:10}  "
                   f"{r.get('name') or plots.structure_text(r['structure'])}"
@@ -247,7 +264,8 @@ def _path_figure(path: list[dict]) -> Figure:
 
 # %% ../../nbs/use/06_report.ipynb #e12865ca
 def _separate(summary: Mapping) -> dict[str, dict[str, float]]:
-    "The probabilities, of an edge that may take several candidates one row for each: on or off."
+    """The probabilities, of an edge that may take several candidates one row for each:
+    on or off."""
     found = {}
     for edge, p in summary["probabilities"].items():
         one = isinstance(summary["structure"][edge], str)

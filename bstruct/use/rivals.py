@@ -25,7 +25,8 @@ from bstruct.use.rows import Rows
 # %% ../../nbs/use/23_rivals.ipynb #4fcecf47
 @runtime_checkable
 class Rival(Protocol):
-    "What takes part: a name, how it predicts, and the density of rows that it has not seen."
+    """What takes part: a name, how it predicts, and the density of rows that it has
+    not seen."""
 
     @property
     def name(self) -> str: ...
@@ -39,12 +40,14 @@ class Rival(Protocol):
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
-        "ln p of rows `past` to `end` of each order from the rows before, in nats, in T ways."
+        """ln p of rows `past` to `end` of each order from the rows before, in nats, in
+        T ways."""
         ...
 
 # %% ../../nbs/use/23_rivals.ipynb #fec57dcd
 def _normal(mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
-    return -0.5 * (math.log(2 * math.pi) + variance.log() + (y - mean).square() / variance)
+    return -0.5 * (math.log(2 * math.pi) + variance.log() + (y - mean).square()
+                   / variance)
 
 
 def _counted(past: Tensor, new: Tensor, K: int) -> Tensor:
@@ -68,24 +71,27 @@ class Constant:
         if rows.is_regression:
             return torch.stack([_closed(rows, o[:past], o[past:end], "constant")
                                 for o in orders])[:, None]
-        return torch.stack([_counted(rows.y[o[:past]], rows.y[o[past:end]], rows.n_classes)
+        return torch.stack([_counted(rows.y[o[:past]], rows.y[o[past:end]],
+                                     rows.n_classes)
                             for o in orders])[:, None]
 
 # %% ../../nbs/use/23_rivals.ipynb #36e362f2
 def _closed(rows: Rows, past: Tensor, new: Tensor, name: str) -> Tensor:
     "ln p of new rows by a reference in closed form, in the target's own unit."
-    model = closed_reference(Task(rows.x[past].flatten(1), rows.y[past], "gaussian"), name)
+    model = closed_reference(Task(rows.x[past].flatten(1), rows.y[past], "gaussian"),
+                             name)
     mean, variance = model.predict(rows.x[new].flatten(1))
     return (_normal(mean, variance, rows.y[new]) - math.log(rows.scale)).cpu()
 
 # %% ../../nbs/use/23_rivals.ipynb #47023f8a
-_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # variances of the prior of the weights
+# variances of the prior of the weights
+_STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
 
 def _mixed(p: np.ndarray, seen: np.ndarray, past: Tensor, new: Tensor, K: int,
            share: float) -> Tensor:
-    """ln of probabilities of the `seen` classes mixed with the counted law, which gets `share`, at
-    the new classes."""
+    """ln of probabilities of the `seen` classes mixed with the counted law, which gets
+    `share`, at the new classes."""
     whole = np.zeros((len(p), K))
     whole[:, seen] = p
     own = torch.as_tensor(whole)[torch.arange(len(new)), new].clamp_min(0)
@@ -94,13 +100,15 @@ def _mixed(p: np.ndarray, seen: np.ndarray, past: Tensor, new: Tensor, K: int,
 # %% ../../nbs/use/23_rivals.ipynb #db335372
 @dataclass(frozen=True)
 class Linear:
-    "Bayesian linear regression; logistic regression in six strengths of the prior for classes."
+    """Bayesian linear regression; logistic regression in six strengths of the prior
+    for classes."""
 
     name: str = "linear"
     how: str = "closed form"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        return (rows.x[0].numel() + 1) * (1 if rows.is_regression else rows.n_classes - 1)
+        return (rows.x[0].numel() + 1) * (1 if rows.is_regression else rows.n_classes
+                                          - 1)
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
@@ -113,7 +121,8 @@ class Linear:
 def _logistic(rows: Rows, past: Tensor, new: Tensor) -> Float[Tensor, "T m"]:
     from sklearn.linear_model import LogisticRegression
 
-    x, y, K = rows.x.detach().cpu().flatten(1).double().numpy(), rows.y.cpu(), rows.n_classes
+    x, y, K = rows.x.detach().cpu().flatten(
+        1).double().numpy(), rows.y.cpu(), rows.n_classes
     before, after = y[past], y[new]
     if len(before.unique()) < 2:
         return _counted(before, after, K).expand(len(_STRENGTHS), -1)
@@ -121,9 +130,10 @@ def _logistic(rows: Rows, past: Tensor, new: Tensor) -> Float[Tensor, "T m"]:
     for strength in _STRENGTHS:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = LogisticRegression(C=strength, max_iter=200).fit(x[past], before.numpy())
-        found.append(_mixed(model.predict_proba(x[new]), model.classes_, before, after, K,
-                            1 / (past.numel() + 1)))
+            model = LogisticRegression(C=strength, max_iter=200).fit(
+                x[past], before.numpy())
+        found.append(_mixed(model.predict_proba(x[new]), model.classes_, before, after,
+                            K, 1 / (past.numel() + 1)))
     return torch.stack(found)
 
 # %% ../../nbs/use/23_rivals.ipynb #c32da918
@@ -143,8 +153,8 @@ def _has_std(model) -> bool:
 # %% ../../nbs/use/23_rivals.ipynb #5f672e17
 @dataclass(frozen=True)
 class Estimator:
-    """A classifier or regressor in the manner of scikit-learn; a copy of it is fitted for every
-    order and block."""
+    """A classifier or regressor in the manner of scikit-learn; a copy of it is fitted
+    for every order and block."""
 
     name: str
     model: Any
@@ -158,14 +168,14 @@ class Estimator:
         kind = type(self.model).__name__
         wanted = "a regressor" if rows.is_regression else "a classifier"
         if not rows.is_regression and not hasattr(self.model, "predict_proba"):
-            raise ValueError(f"model {self.name!r}, {kind}, has no predict_proba, so it gives no "
-                             "density to a label: wrap "
-                             "it in sklearn.calibration.CalibratedClassifierCV, or take a "
-                             "classifier with probabilities")
+            raise ValueError(f"model {self.name!r}, {kind}, has no predict_proba, so "
+                             "it gives no density to a label: wrap "
+                             "it in sklearn.calibration.CalibratedClassifierCV, "
+                             "or take a classifier with probabilities")
         probable = rows.is_regression and hasattr(self.model, "predict_proba")
         if probable or not hasattr(self.model, "predict"):
-            raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: the target "
-                             f"needs {wanted}")
+            raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: "
+                             f"the target needs {wanted}")
         return None
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
@@ -173,7 +183,8 @@ class Estimator:
         return torch.stack([self._one(rows, o[:past], o[past:end], seed + i) for i,
                             o in enumerate(orders)])
 
-    def _one(self, rows: Rows, past: Tensor, new: Tensor, seed: int) -> Float[Tensor, "T m"]:
+    def _one(self, rows: Rows, past: Tensor, new: Tensor,
+             seed: int) -> Float[Tensor, "T m"]:
         from sklearn.base import clone
 
         model: Any = clone(self.model)
@@ -184,24 +195,29 @@ class Estimator:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model.fit(X, y) if rows.is_regression else model.fit(X, rows.y[past].cpu().numpy())
+                model.fit(X, y) if rows.is_regression else model.fit(
+                    X, rows.y[past].cpu().numpy())
                 return self._of_numbers(model, X_new, y, y_new,
                                         new) if rows.is_regression else self._of_classes(
-                    model, X_new, rows.y[past].cpu(), rows.y[new].cpu(), rows.n_classes, new)
+                    model, X_new, rows.y[past].cpu(), rows.y[
+                        new].cpu(), rows.n_classes, new)
         except (ValueError, TypeError, np.linalg.LinAlgError) as error:
-            raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} rows and "
-                             "predict: "
+            raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} "
+                             "rows and predict: "
                              f"{' '.join(str(error).split())[:200]}") from error
 
     def _of_numbers(self, model, X, past: np.ndarray, target: np.ndarray,
                     new: Tensor) -> Float[Tensor, "T m"]:
-        told = model.predict(X, return_std=True) if _has_std(model) else (model.predict(X), None)
+        told = model.predict(X, return_std=True) if _has_std(model) else (
+            model.predict(X), None)
         mean = torch.as_tensor(np.asarray(told[0], dtype=float).reshape(len(target)))
         y, spread = torch.as_tensor(target), float(past.std()) or 1.0
         widths = [spread * w
-                  for w in _WIDTHS] if told[1] is None else [torch.as_tensor(np.asarray(told[1],
+                  for w in _WIDTHS] if told[1] is None else [
+                      torch.as_tensor(np.asarray(told[1],
                                                                                         float))]
-        found = torch.stack([_normal(mean, torch.as_tensor(w, dtype=torch.float64).square(), y)
+        found = torch.stack([_normal(
+            mean, torch.as_tensor(w, dtype=torch.float64).square(), y)
                              for w in widths])
         return self._checked(found, new)
 
@@ -214,7 +230,8 @@ class Estimator:
     def _checked(self, found: Tensor, new: Tensor) -> Tensor:
         lost = (~found.isfinite()).all(0)
         if bool(lost.any()):
-            raise ValueError(f"it returns NaN or infinity on {int(lost.sum())} of {len(new)} rows, "
+            raise ValueError(f"it returns NaN or infinity on {int(lost.sum())} of "
+                             f"{len(new)} rows, "
                              "the first is row "
                              f"{int(new[lost.to(new.device)][0])}")
         return found
@@ -234,23 +251,27 @@ class Curvature:
         return f"linearised posterior, {self.starts} starts"
 
     def check(self, rows: Rows, seed: int) -> int | None:
-        return Network(self.name, GraphModule(self.graph, self.structure), 1).check(rows, seed)
+        return Network(self.name, GraphModule(self.graph, self.structure),
+                       1).check(rows, seed)
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:
         found = []
         for i, o in enumerate(orders):
             task = Task(rows.x[o[:past]], rows.y[o[:past]].to(rows.x.dtype), "gaussian")
-            fits = fit_dual(self.graph, [self.structure], task, DualPlan(starts=self.starts),
-                            seed + i)
-            mean, variance = (v.detach() for v in predict_dual(fits, rows.x[o[past:end]], only=0))
-            found.append(_normal(mean, variance, rows.y[o[past:end]]) - math.log(rows.scale))
+            fits = fit_dual(self.graph, [self.structure], task,
+                            DualPlan(starts=self.starts), seed + i)
+            mean, variance = (v.detach() for v in predict_dual(
+                fits, rows.x[o[past:end]], only=0))
+            found.append(_normal(mean, variance, rows.y[o[past:end]])
+                         - math.log(rows.scale))
         return torch.stack(found)[:, None]
 
 # %% ../../nbs/use/23_rivals.ipynb #ba799215
-def rival_of(name: str, model, rows: Rows, method: str = "auto", replicas: int = 2) -> Rival:
-    """A network, graph, pair (graph, structure) or estimator as a rival; `method`: auto, fits or
-    laplace for graphs.
+def rival_of(name: str, model, rows: Rows, method: str = "auto",
+             replicas: int = 2) -> Rival:
+    """A network, graph, pair (graph, structure) or estimator as a rival; `method`:
+    auto, fits or laplace for graphs.
 
     TypeError for anything else.
     """
@@ -264,14 +285,15 @@ def rival_of(name: str, model, rows: Rows, method: str = "auto", replicas: int =
             return Curvature(name, pair[0], one, replicas)
     if (module := as_module(model)) is not None:
         if method == "laplace":
-            raise ValueError(f"model {name!r}: method 'laplace' takes graphs and numbers; take "
+            raise ValueError(f"model {name!r}: method 'laplace' takes graphs and "
+                             "numbers; take "
                              "'auto' or 'fits'")
         return Network(name, module, replicas)
     if isinstance(model, type) or not hasattr(model, "fit"):
         made = type(model).__name__
         if isinstance(model, type):
             made = f"the class {model.__name__}: give an instance"
-        raise TypeError(f"model {name!r} is {made}; a torch.nn.Module, a function that makes one, "
-                        "a Graph, a pair (graph, "
+        raise TypeError(f"model {name!r} is {made}; a torch.nn.Module, a function that "
+                        "makes one, a Graph, a pair (graph, "
                         "structure) or a scikit-learn estimator is needed")
     return Estimator(name, model)

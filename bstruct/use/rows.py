@@ -26,7 +26,8 @@ class Rows:
     """n rows in the forms that models take.
 
     `x` [n, ...]: for networks, `table`: for scikit-learn, a frame or a matrix; `y` [n]:
-    standardised numbers or class numbers; `target` [n]: as given; `classes`: None for numbers;
+    standardised numbers or class numbers; `target` [n]: as given; `classes`: None for
+    numbers;
     `scale`: of the target, 1 for classes.
     """
 
@@ -65,14 +66,15 @@ def _unpacked(X, y) -> tuple[Any, Any]:
         return X, y
     if not (hasattr(X, "__getitem__")
             and hasattr(X, "__len__")) or isinstance(X, (Tensor, np.ndarray)):
-        raise ValueError(f"y is None and X is {type(X).__name__}: give y, or a Dataset whose items "
-                         "are pairs (x, y)")
+        raise ValueError(f"y is None and X is {type(X).__name__}: give y, or a Dataset "
+                         "whose items are pairs (x, y)")
     pairs = [X[i] for i in range(len(X))]
     if not pairs or any(not isinstance(p, (tuple, list)) or len(p) != 2 for p in pairs):
-        raise ValueError(f"the items of {type(X).__name__} are not pairs (x, y); give X and y "
-                         "instead")
+        raise ValueError(f"the items of {type(X).__name__} are not pairs (x, y); give "
+                         "X and y instead")
     return torch.stack([torch.as_tensor(x) for x,
-                        _ in pairs]), torch.stack([torch.as_tensor(t) for _, t in pairs])
+                        _ in pairs]), torch.stack(
+                            [torch.as_tensor(t) for _, t in pairs])
 
 
 def _inputs(X) -> tuple[Tensor, Any, str]:
@@ -83,7 +85,8 @@ def _inputs(X) -> tuple[Tensor, Any, str]:
         frame = X.reset_index(drop=True)
         frame.columns = list(map(str, frame.columns))
         digest = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
-        return torch.as_tensor(TableEncoder().fit(frame).transform(frame)).float(), frame, digest
+        return torch.as_tensor(TableEncoder().fit(frame).transform(
+            frame)).float(), frame, digest
     raw = X if isinstance(X, Tensor) else torch.as_tensor(_numeric(X))
     if raw.ndim < 2:
         refuse("X", tuple(raw.shape), "it has one axis, rows and columns are needed",
@@ -91,17 +94,18 @@ def _inputs(X) -> tuple[Tensor, Any, str]:
     flat = raw.detach().cpu().flatten(1).double()
     if not bool(flat.isfinite().all()):
         bad = (~flat.isfinite().all(1)).nonzero()[:, 0]
-        raise ValueError(f"X is NaN or infinite in {len(bad)} of {len(raw)} rows, the first is row "
-                         f"{int(bad[0])}: "
+        raise ValueError(f"X is NaN or infinite in {len(bad)} of {len(raw)} rows, the "
+                         f"first is row {int(bad[0])}: "
                          "fill or drop them")
-    return _scaled(raw, flat).reshape(raw.shape).to(raw.device), flat.numpy(), fingerprint(raw)
+    return _scaled(raw, flat).reshape(raw.shape).to(
+        raw.device), flat.numpy(), fingerprint(raw)
 
 
 def _numeric(X) -> np.ndarray:
     found = np.asarray(X)
     if found.dtype.kind not in "fiub":
-        raise ValueError(f"X holds {found.dtype} values: give numbers, or a pandas frame, whose "
-                         "text is encoded")
+        raise ValueError(f"X holds {found.dtype} values: give numbers, or a pandas "
+                         "frame, whose text is encoded")
     return found.astype(np.float64)
 
 
@@ -113,7 +117,8 @@ def _scaled(raw: Tensor, flat: Tensor) -> Tensor:
     return ((flat - mean) / torch.where(std > 0, std, torch.ones_like(std))).float()
 
 # %% ../../nbs/use/21_rows.ipynb #cdcce0bd
-def _target(y, likelihood: str | None, n: int) -> tuple[np.ndarray, str, np.ndarray | None]:
+def _target(y, likelihood: str | None,
+            n: int) -> tuple[np.ndarray, str, np.ndarray | None]:
     "Target as an array, the likelihood, and the classes or None."
     import pandas as pd
 
@@ -122,8 +127,8 @@ def _target(y, likelihood: str | None, n: int) -> tuple[np.ndarray, str, np.ndar
     values = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim != 1 or len(values) != n:
-        raise ValueError(f"y has shape {values.shape} and X has {n} rows: give one number or one "
-                         "label a row")
+        raise ValueError(f"y has shape {values.shape} and X has {n} rows: give one "
+                         "number or one label a row")
     series = pd.Series(values, name=getattr(y, "name", None) or "y")
     named = "regression" if likelihood == "gaussian" else "classification"
     task = named if likelihood else infer_task(series)[0]
@@ -132,16 +137,19 @@ def _target(y, likelihood: str | None, n: int) -> tuple[np.ndarray, str, np.ndar
         return values, "gaussian", None
     classes = np.unique(values)
     if likelihood == "bernoulli" and len(classes) != 2:
-        raise ValueError(f"likelihood is 'bernoulli', the target has {len(classes)} classes: take "
+        raise ValueError(f"likelihood is 'bernoulli', the target has {len(classes)} "
+                         "classes: take "
                          "'categorical'")
-    return values, likelihood or ("bernoulli" if len(classes) == 2 else "categorical"), classes
+    return values, likelihood or ("bernoulli" if len(classes) == 2
+                                  else "categorical"), classes
 
 # %% ../../nbs/use/21_rows.ipynb #197b5220
 def rows_of(X, y=None, likelihood: str | None = None) -> Rows:
-    """Arrays, frames, tensors or a data set of pairs as `Rows`; `likelihood` None: told by the
-    target.
+    """Arrays, frames, tensors or a data set of pairs as `Rows`; `likelihood` None: told
+    by the target.
 
-    ValueError for shapes that do not fit, missing values and a target that does not vary.
+    ValueError for shapes that do not fit, missing values and a target that does not
+    vary.
     """
     if likelihood is not None:
         check_choice("likelihood", likelihood, KINDS)
@@ -153,11 +161,14 @@ def rows_of(X, y=None, likelihood: str | None = None) -> Rows:
         mean, scale = float(target.mean()), float(target.std())
         numbers = torch.as_tensor((target - mean) / scale, dtype=torch.float64)
     else:
-        mean, scale, numbers = 0.0, 1.0, torch.as_tensor(np.searchsorted(classes, target))
-    return Rows(x, table, numbers.to(x.device), target, likelihood, classes, scale, mean, mark)
+        mean, scale, numbers = 0.0, 1.0, torch.as_tensor(
+            np.searchsorted(classes, target))
+    return Rows(x, table, numbers.to(x.device), target, likelihood, classes, scale,
+                mean, mark)
 
 # %% ../../nbs/use/21_rows.ipynb #42b429c1
-def balanced_orders(n: int, orders: int, generator: torch.Generator) -> Int[Tensor, "orders n"]:
+def balanced_orders(n: int, orders: int,
+                    generator: torch.Generator) -> Int[Tensor, "orders n"]:
     "Orders of n rows; the last n // orders rows of each are last in no other."
     whole = torch.randperm(n, generator=generator)
     size, found = n // orders, []
@@ -165,6 +176,7 @@ def balanced_orders(n: int, orders: int, generator: torch.Generator) -> Int[Tens
         last = torch.zeros(n, dtype=torch.bool)
         last[o * size:(o + 1) * size] = True
         before = whole[~last]
-        found.append(torch.cat([before[torch.randperm(len(before), generator=generator)],
+        found.append(torch.cat([
+            before[torch.randperm(len(before), generator=generator)],
                                 whole[last]]))
     return torch.stack(found)

@@ -21,35 +21,44 @@ from bstruct.core.locks import locked
 from bstruct.core.sealed import read_record, sealed
 
 # %% ../../nbs/use/08_runs.ipynb #b76e38f1
-CHECKPOINTS = ("checkpoint", "checkpoint.evidence", "checkpoint.grow", "checkpoint.shrink")
+CHECKPOINTS = ("checkpoint", "checkpoint.evidence", "checkpoint.grow",
+               "checkpoint.shrink")
 CONTENTS = ("journal.jsonl", *CHECKPOINTS, "checkpoint.journal",
-            "checkpoint.journal.claims", "encoder.json", "model", "result.json", "ranking.csv",
-            "path.csv", "figures", "report.html", "checksums.json", ".journal.jsonl.lock",
-            ".checkpoint.journal.lock", "settings.json.part", "settings.json")  # the last goes last
+            "checkpoint.journal.claims", "encoder.json", "model", "result.json",
+            "ranking.csv",
+            "path.csv", "figures", "report.html", "checksums.json",
+            ".journal.jsonl.lock",
+            # the last goes last
+            ".checkpoint.journal.lock", "settings.json.part", "settings.json")
 
 # %% ../../nbs/use/08_runs.ipynb #c31ea6d9
 def versions() -> dict[str, str]:
-    "The versions that decide a result: of Python, of bstruct and of what it computes with."
+    """The versions that decide a result: of Python, of bstruct and of what it computes
+    with."""
     names = ("torch", "numpy", "scikit-learn", "pandas")
     mine = {"bstruct": metadata.version("bstruct"), "python": platform.python_version()}
-    return {**mine, "platform": platform.platform(), **{n: metadata.version(n) for n in names}}
+    return {**mine, "platform": platform.platform(),
+            **{n: metadata.version(n) for n in names}}
 
 # %% ../../nbs/use/08_runs.ipynb #c8b8eacf
-_KEYS = {"data": dict, "search": dict, "facts": dict, "seed": int, "device": str, "name": str,
-         "versions": dict}
-_DATA = ("source", "target", "drop", "categorical", "impute", "test", "test_size", "task")
+_KEYS = {"data": dict, "search": dict, "facts": dict, "seed": int, "device": str,
+         "name": str, "versions": dict}
+_DATA = ("source", "target", "drop", "categorical", "impute", "test", "test_size",
+         "task")
 _FACTS = ("target", "task", "reason", "rows", "columns", "fingerprint")
 
 
 def _checked(settings: dict, path: Path) -> dict:
-    "The settings, if they are those of a run that this version can go on with. ValueError."
+    """The settings, if they are those of a run that this version can go on with.
+    ValueError."""
     wrong = [k for k, kind in _KEYS.items() if not isinstance(settings.get(k), kind)]
     wrong += [] if "graph" in settings else ["graph"]
     if not wrong:
         wrong = [k for k in _DATA if k not in settings["data"]]
         wrong += [k for k in _FACTS if k not in settings["facts"]]
     if wrong:
-        raise ValueError(f"{path} is not that of a bstruct run, or damaged: {wrong[0]!r} is "
+        raise ValueError(f"{path} is not that of a bstruct run, or damaged: "
+                         f"{wrong[0]!r} is "
                          "missing or of another type; restore it, or start a new run")
     return settings
 
@@ -87,8 +96,8 @@ def _finished(folder: Path) -> bool:
 
 
 def settled(folder: Path) -> Path:
-    """The folder, after what a kill left of an exchange is brought to its end: a new run that is
-    whole takes its place, and what is left of an old one goes."""
+    """The folder, after what a kill left of an exchange is brought to its end: a new
+    run that is whole takes its place, and what is left of an old one goes."""
     folder, beside = mended(folder), next_of(folder)
     for old in left_beside(folder):
         _keep_others(old, folder)
@@ -110,7 +119,8 @@ def settled(folder: Path) -> Path:
 def _keep_others(old: Path, folder: Path) -> None:
     "Files that are no part of a run go with the folder."
     for file in list(old.iterdir()):
-        if file.name not in (*CONTENTS, ".lock", NEW) and not (folder / file.name).exists():
+        if file.name not in (*CONTENTS, ".lock", NEW) and not (
+            folder / file.name).exists():
             os.replace(file, folder / file.name)
 
 
@@ -125,35 +135,40 @@ def _promote(new: Path, folder: Path) -> None:
 def refuse_taken(folder: Path, overwrite: bool) -> None:
     "ValueError unless the folder is new, empty, or a run to be overwritten."
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; a run needs a folder: choose another --out")
+        raise ValueError(f"{folder} is a file; a run needs a folder: choose "
+                         "another --out")
     if not folder.exists() or not any(map(_counts, folder.iterdir())):
         return
     if not (folder / "settings.json").exists():
-        raise ValueError(f"{folder} holds files that are no bstruct run; choose another --out")
+        raise ValueError(f"{folder} holds files that are no bstruct run; choose "
+                         "another --out")
     if not overwrite:
-        raise ValueError(f"{folder} holds a run already; choose another --out, or --overwrite it")
+        raise ValueError(f"{folder} holds a run already; choose another --out, or "
+                         "--overwrite it")
     RunFolder(folder)
 
 
 def _counts(file: Path) -> bool:
-    "Whether a file in a folder stands in the way of a new run: not what a killed start left."
+    """Whether a file in a folder stands in the way of a new run: not what a killed
+    start left."""
     return not (file.name in (".lock", NEW, "settings.json.part")
                 or (file.name.startswith(".") and file.name.endswith(".part")))
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep every other process from writing to the run. ValueError, which names the other, if one
-    does."""
+    """Keep every other process from writing to the run. ValueError, which names the
+    other, if one does."""
     with locked(folder / ".lock", 0):
         yield
 
 # %% ../../nbs/use/08_runs.ipynb #7c784887
 class RunFolder:
-    """A run folder that exists; `RunFolder(folder)` opens one, `RunFolder.start` makes one.
+    """A run folder that exists; `RunFolder(folder)` opens one, `RunFolder.start` makes
+    one.
 
-    `folder` is where it is written now, `home` where it is when it has ended. Raises ValueError,
-    OSError.
+    `folder` is where it is written now, `home` where it is when it has ended. Raises
+    ValueError, OSError.
     """
 
     def __init__(self, folder: Path | str, home: Path | None = None):
@@ -163,19 +178,21 @@ class RunFolder:
         try:
             self.settings = _checked(read_record(path), path)
         except (FileNotFoundError, NotADirectoryError):
-            raise ValueError(f"{folder} is no run folder (no settings.json in it); give the "
-                             "--out of a fit") from None
+            raise ValueError(f"{folder} is no run folder (no settings.json in it); "
+                             "give the --out of a fit") from None
         self.journal = Journal(self.folder / "journal.jsonl")
 
     @classmethod
     def latest(cls, folder: Path | str) -> "RunFolder":
         "The run in the folder, or the one that is being written to take its place."
         home = settled(Path(folder))
-        unfinished = (next_of(home) / NEW).exists() and (next_of(home) / "settings.json").exists()
+        unfinished = (next_of(home) / NEW).exists() and (
+            next_of(home) / "settings.json").exists()
         return cls(next_of(home), home) if unfinished else cls(home)
 
     @classmethod
-    def start(cls, folder: Path | str, settings: Mapping, overwrite: bool = False) -> "RunFolder":
+    def start(cls, folder: Path | str, settings: Mapping,
+              overwrite: bool = False) -> "RunFolder":
         "A new run with these settings, a JSON object with keys `data` and `search`."
         home = settled(Path(folder))
         refuse_taken(home, overwrite)
@@ -222,16 +239,18 @@ DERIVED = ("ranking.csv", "path.csv", "report.html")  # beside the figures
 def digests(folder: Path) -> dict[str, str]:
     "SHA-256 of each file that a run has for its readers, by name."
     files = [f for f in map(folder.__truediv__, DERIVED) if f.is_file()]
-    files += sorted((folder / "figures").glob("*")) if (folder / "figures").is_dir() else []
+    files += sorted((folder / "figures").glob("*")) if (
+        folder / "figures").is_dir() else []
     return {f.relative_to(folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest()
             for f in files if not f.is_symlink()}
 
 
 def changed(run: "RunFolder") -> list[str]:
-    "Files for readers that are not as the run wrote them; none where an earlier version wrote it."
+    """Files for readers that are not as the run wrote them; none where an earlier
+    version wrote it."""
     if not (run.folder / "checksums.json").exists():
         return []
     known, now = run.read("checksums.json"), digests(run.folder)
-    return [f"{name} is not as it was written; bstruct show --overwrite makes report and "
-            "figures anew"
+    return [f"{name} is not as it was written; bstruct show --overwrite makes "
+            "report and figures anew"
             for name in known if now.get(name) != known[name]]

@@ -26,17 +26,19 @@ from bstruct.training.hidden_mixture import HiddenMixture, hidden_mixture
 from bstruct.training.mixture import Mixture, from_tensors, to_tensors
 
 # %% ../../nbs/use/03_saving.ipynb #e70f72c6
-STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_", "feature_names_in_",
-         "classes_",
-         "target_mean_", "target_scale_", "structure_", "structure_probabilities_", "ranking_",
-         "path_", "complexity_", "interrupted_", "notes_", "levels_", "widths_", "live_widths_",
-         "width_probabilities_")
+STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_",
+         "feature_names_in_", "classes_",
+         "target_mean_", "target_scale_", "structure_", "structure_probabilities_",
+         "ranking_",
+         "path_", "complexity_", "interrupted_", "notes_", "levels_", "widths_",
+         "live_widths_", "width_probabilities_")
 TENSORS = ("input_mean_", "input_scale_", "input_span_")
 
 
 def _tensors_of(mixture: Mixture | HiddenMixture) -> tuple[dict[str, Tensor], dict]:
     "A mixture of either kind as tensors and a record."
-    return mixture.to_tensors() if isinstance(mixture, HiddenMixture) else to_tensors(mixture)
+    return mixture.to_tensors() if isinstance(mixture, HiddenMixture) else to_tensors(
+        mixture)
 
 
 def _plain(value):
@@ -46,8 +48,8 @@ def _plain(value):
 
 
 def kept(value):
-    """A parameter as JSON can hold it: numbers of numpy, dictionaries, devices and random states
-    too."""
+    """A parameter as JSON can hold it: numbers of numpy, dictionaries, devices and
+    random states too."""
     if isinstance(value, np.generic | np.ndarray | Tensor):
         return value.tolist()
     if isinstance(value, np.random.RandomState):
@@ -79,8 +81,10 @@ def record_of(model) -> dict:
     params = model.get_params(deep=False)
     params.pop("graph")
     params = {k: kept(v) for k, v in params.items()}
-    state = {k: _plain(getattr(model, k)) for k in STATE if hasattr(model, k) and k not in TENSORS}
-    classes = {"classes_dtype": model.classes_.dtype.str} if hasattr(model, "classes_") else {}
+    state = {k: _plain(getattr(model, k)) for k in STATE if hasattr(model, k)
+             and k not in TENSORS}
+    classes = {"classes_dtype": model.classes_.dtype.str} if hasattr(
+        model, "classes_") else {}
     plain = lambda rows: [{**dict(q), "evidence": q.evidence.to_dict()} for q in rows]
     parts = [{"structure": s, "probability": p, "models": len(b), "share": b.net.share,
               "whole": b.net.graph.n_structures > 1}
@@ -88,26 +92,31 @@ def record_of(model) -> dict:
     mixture = {} if r.mixture is None else {
         "structures": [[s, p] for s, p in zip(r.structures, r.probabilities)],
                                             "mixture": _tensors_of(r.mixture)[1]}
-    return {"kind": type(model).__name__, "format": 1, "params": params, "state": state, **classes,
-            "graph": model.graph_.to_dict(), "parts": parts, "ranking": plain(r.ranking),
+    return {"kind": type(model).__name__, "format": 1, "params": params, "state": state,
+            **classes,
+            "graph": model.graph_.to_dict(), "parts": parts,
+            "ranking": plain(r.ranking),
             "path": plain(r.path), "evidence": r.evidence.to_dict(),
             "history": r.history, "default_graph": model.graph is None, **mixture,
-            **({"encoder": own.to_dict()} if (own := getattr(model, "encoder_", None)) else {})}
+            **({"encoder": own.to_dict()} if (own := getattr(model, "encoder_", None))
+               else {})}
 
 # %% ../../nbs/use/03_saving.ipynb #70333c39
 def save(model, folder: str | Path) -> None:
-    "Write a fitted estimator to a folder, atomically; FileExistsError where it is not empty."
+    """Write a fitted estimator to a folder, atomically; FileExistsError where it is
+    not empty."""
     check_is_fitted(model, "result_")
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists and is not empty: name another folder, or "
-                              "remove it")
+        raise FileExistsError(f"{folder} exists and is not empty: name another "
+                              "folder, or remove it")
     tensors = {k: getattr(model, k) for k in TENSORS if hasattr(model, k)}
     for i, batch in enumerate(model.result_.batches):
         own = batch.params | {"sizes": batch.sizes, "c_reg": batch.c_reg}
         tensors |= {f"{i}|{k}": v for k, v in own.items()}
     if model.result_.mixture is not None:
-        tensors |= {f"mixture|{k}": v for k, v in _tensors_of(model.result_.mixture)[0].items()}
+        tensors |= {f"mixture|{k}": v for k, v in _tensors_of(
+            model.result_.mixture)[0].items()}
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.part")
     try:
         write_tensors(part / "model.safetensors", tensors, record_of(model))
@@ -123,9 +132,11 @@ def save(model, folder: str | Path) -> None:
 # %% ../../nbs/use/03_saving.ipynb #9c7e50fe
 def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor], i: int) -> Batch:
     "Part i of a saved mixture."
-    own = {k.removeprefix(f"{i}|"): v for k, v in tensors.items() if k.startswith(f"{i}|")}
+    own = {k.removeprefix(f"{i}|"): v for k, v in tensors.items()
+           if k.startswith(f"{i}|")}
     sizes, c_reg = own.pop("sizes"), own.pop("c_reg")
-    net = Supernet(graph if part["whole"] else graph.restrict(as_structure(part["structure"])),
+    net = Supernet(graph if part["whole"] else graph.restrict(
+        as_structure(part["structure"])),
                    share=part["share"])
     gamma = one_hot(net, [as_structure(part["structure"])] * part["models"],
                     sizes.device) if part["whole"] else {}
@@ -135,7 +146,8 @@ def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor], i: int) -> Ba
 def mixture_of(graph: Graph, tensors: dict[str, Tensor],
                record: dict) -> Mixture | HiddenMixture | None:
     "The saved mixture of the dual engine, where it judged, or of a search over widths."
-    own = {k.removeprefix("mixture|"): v for k, v in tensors.items() if k.startswith("mixture|")}
+    own = {k.removeprefix("mixture|"): v for k, v in tensors.items()
+           if k.startswith("mixture|")}
     if own and "widths" in record["mixture"]:
         return hidden_mixture(graph, own, record["mixture"])
     return from_tensors(graph, own, record["mixture"]) if own else None
@@ -143,12 +155,14 @@ def mixture_of(graph: Graph, tensors: dict[str, Tensor],
 
 def restored(value, name: str, record: dict):
     if name == "classes_":
-        return np.array(value, dtype=record["classes_dtype"] if record["classes_dtype"] != "|O"
+        return np.array(value, dtype=record["classes_dtype"]
+                        if record["classes_dtype"] != "|O"
                         else object)
     if name == "structure_":
         return as_structure(value)
     if name == "width_probabilities_":
-        return {vertex: {int(n): p for n, p in law.items()} for vertex, law in value.items()}
+        return {vertex: {int(n): p for n, p in law.items()}
+                for vertex, law in value.items()}
     if name in ("ranking_", "path_"):
         return [{**q, "structure": as_structure(q["structure"])} for q in value]
     if name in ("target_mean_", "target_scale_") and isinstance(value, list):

@@ -20,9 +20,11 @@ def widths_of(
     ranking: Sequence[Scored],
     live: Mapping[str, float],
 ) -> dict[str, dict]:
-    """By vertex: levels, probability, log evidence C (nats, None where unknown), width, live units.
+    """By vertex: levels, probability, log evidence C (nats, None where unknown), width,
+    live units.
 
-    `probabilities`: edge to candidate to probability; `live`: mean number of live units by vertex.
+    `probabilities`: edge to candidate to probability; `live`: mean number of live units
+    by vertex.
     """
     found = {}
     for edge, v in graph.variables.items():
@@ -32,7 +34,8 @@ def widths_of(
                 [
                     r.evidence.diagnostics["one order"]
                     for r in ranking
-                    if r.structure.get(edge) == c and "one order" in r.evidence.diagnostics
+                    if r.structure.get(edge) == c
+                 and "one order" in r.evidence.diagnostics
                 ]
                 for c in v.candidates
             ]
@@ -50,28 +53,31 @@ def sentence(widths: Mapping[str, Mapping]) -> str:
     for vertex, w in widths.items():
         mean = sum(n * p for n, p in zip(w["levels"], w["probability"]))
         units = (
-            "no hidden unit" if w["width"] == 0 else f"{w['width']} unit{'s' * (w['width'] > 1)}"
+            "no hidden unit" if w["width"] == 0
+                 else f"{w['width']} unit{'s' * (w['width'] > 1)}"
         )
         live = "" if w["live"] is None else f"; the rows support {w['live']:.1f}"
-        said.append(f"{vertex} most probably has {units} (probability {max(w['probability']):.2f}, "
-                    f"mean {mean:.1f}){live}.")
+        said.append(f"{vertex} most probably has {units} (probability "
+                    f"{max(w['probability']):.2f}, mean {mean:.1f}){live}.")
     return " ".join(said)
 
 
 def plot_widths(widths: Mapping[str, Mapping]):
-    """p(n) as bars, and C_n less its best in nats as points, a panel a layer, as a matplotlib
-    figure."""
+    """p(n) as bars, and C_n less its best in nats as points, a panel a layer, as a
+    matplotlib figure."""
     from bstruct.use.plots import new_figure  # matplotlib is not needed for numbers
 
     figure, axes = new_figure(5.6, 2.4 * len(widths), len(widths))
     for ax, (vertex, w) in zip(axes, widths.items()):
         ax.bar(w["levels"], w["probability"], color="C0", alpha=0.5, width=0.8)
         ax.set(ylabel=f"p(n), {vertex}", ylim=(0, 1))
-        known = [(n, c) for n, c in zip(w["levels"], w["log_evidence"]) if c is not None]
+        known = [(n, c) for n, c in zip(w["levels"], w["log_evidence"])
+                 if c is not None]
         if known:
             top = max(c for _, c in known)
             right = ax.twinx()
-            right.plot([n for n, _ in known], [c - top for _, c in known], "o-", color="C1", ms=4)
+            right.plot([n for n, _ in known], [c - top for _, c in known], "o-",
+                       color="C1", ms=4)
             right.set(ylabel="C less the best, nats", ylim=(-30, 2))
     axes[-1].set(xlabel="units")
     return figure

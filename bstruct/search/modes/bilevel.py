@@ -29,9 +29,9 @@ from bstruct.training.variational import Plan, load_trainer_state, trainer_state
 class Bilevel:
     """The posteriors and priors of all starts, and how they came about.
 
-    `history`: a record an epoch, with lists over the M starts: elbo, inner (L), outer (Q),
-    weight_kl, structure_kl, vertex_entropy, all in nats; probabilities by edge; precisions, the
-    geometric mean by weight tensor.
+    `history`: a record an epoch, with lists over the M starts: elbo, inner (L), outer
+    (Q), weight_kl, structure_kl, vertex_entropy, all in nats; probabilities by edge;
+    precisions, the geometric mean by weight tensor.
     """
 
     batch: Batch
@@ -49,7 +49,8 @@ class Bilevel:
     def __str__(self) -> str:
         i, rows = self.best, self.history[:: max(1, len(self.history) // 8)]
         rows = rows if rows[-1] is self.history[-1] else [*rows, self.history[-1]]
-        how = "single level, h in closed form" if self.shortcut else "two levels, by hypergradients"
+        how = ("single level, h in closed form" if self.shortcut
+               else "two levels, by hypergradients")
         lines = [f"{how}; start {i} of {len(self.batch)}",
                  "epoch      ELBO         Q  KL(W)  KL(Γ)  vertex entropy"]
         for r in rows:
@@ -59,13 +60,15 @@ class Bilevel:
         return "\n".join([*lines, *self.messages])
 
 # %% ../../../nbs/search/modes/05_bilevel.ipynb #1131f985
-def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed: int = 0,
-            outer: OuterPlan | None = None, plan: Plan | None = None, checkpoint=None,
-            callback: Callable[[dict], None] | None = None) -> Bilevel:
-    """Maximise Q over h and L over θ on all rows, `settings.starts` starts side by side.
+def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None,
+            seed: int = 0, outer: OuterPlan | None = None, plan: Plan | None = None,
+            checkpoint=None, callback: Callable[[dict], None] | None = None) -> Bilevel:
+    """Maximise Q over h and L over θ on all rows, `settings.starts` starts side by
+    side.
 
-    `outer` and `plan` default to what the settings declare. `checkpoint`: path of a file that makes
-    the run resumable. `callback` sees each epoch's record. Ctrl-C ends the run with what there is.
+    `outer` and `plan` default to what the settings declare. `checkpoint`: path of a
+    file that makes the run resumable. `callback` sees each epoch's record. Ctrl-C ends
+    the run with what there is.
     """
     s, n = settings or Settings(), len(task)
     outer, plan = outer or s.outer_plan(), plan or s.plan(n)
@@ -81,7 +84,8 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
     try:
         while not trainer.done:
             found.history.append(_record(trainer, trainer.run_epoch()))
-            kept.save("bilevel", {k: v.clone() for k, v in trainer_state(trainer).items()},
+            kept.save("bilevel",
+                      {k: v.clone() for k, v in trainer_state(trainer).items()},
                       force=trainer.done)
             if callback:
                 callback(found.history[-1])
@@ -90,7 +94,8 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None, seed:
             raise
         found.interrupted = True
         kept.save("bilevel", kept.state("bilevel"), force=True)
-    found.batch, found.messages = trainer.batch.detach(), trainer.messages or collapses_of(trainer)
+    found.batch, found.messages = (trainer.batch.detach(), trainer.messages
+                                   or collapses_of(trainer))
     return found
 
 # %% ../../../nbs/search/modes/05_bilevel.ipynb #f9bea029
@@ -102,7 +107,8 @@ def _record(trainer: BilevelTrainer, report: dict) -> dict:
     entropy = sum((-torch.special.xlogy(v, v).sum(1) for v in q.values()),
                   torch.zeros_like(report["fit"]))
     kl = report["weight_kl"] + report["structure_kl"]
-    values = {"elbo": report["fit"] - kl, "inner": report["bound"], "outer": report["outer"],
+    values = {"elbo": report["fit"] - kl, "inner": report["bound"],
+              "outer": report["outer"],
               "weight_kl": report["weight_kl"], "structure_kl": report["structure_kl"],
               "vertex_entropy": entropy}
     return {"stage": "bilevel", "epoch": trainer.epoch, "epochs": trainer.plan.epochs,

@@ -43,30 +43,36 @@ from bstruct.objectives.task import Task
 from bstruct.structure.variable import Choice, Variable
 
 MOST = 10_000  # structures that are visited without a budget
-RUNGS = (1 / 16, 1 / 4, 1.0)  # parts of the epochs after which halving drops the worse half
+# parts of the epochs after which halving drops the worse half
+RUNGS = (1 / 16, 1 / 4, 1.0)
 CONTROLS = 8  # dropped networks that are fitted to the end all the same
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #4119f53b
 def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *,
-                evidence: str | Callable = "prequential", order: str = "supernet") -> None:
-    "Raise the ValueError that an enumeration would raise before its first step, or do nothing."
+                evidence: str | Callable = "prequential",
+                order: str = "supernet") -> None:
+    """Raise the ValueError that an enumeration would raise before its first step, or
+    do nothing."""
     count, budget = graph.n_structures, settings.budget
     if (budget or count) > MOST:
         asked = "there is no budget" if budget is None else f"the budget is {budget:,}"
-        raise ValueError(f"the graph has {count:,} structures and {asked}: at most {MOST:,} are "
-                         f"visited; budget={LISTED} covers {LISTED / count:.2g} of them, the most "
+        raise ValueError(f"the graph has {count:,} structures and {asked}: at most "
+                         f"{MOST:,} are visited; budget={LISTED} covers "
+                         f"{LISTED / count:.2g} of them, the most "
                          "plausible by a supernet")
     check_jobs(n_jobs)
     if not callable(evidence):
         check_choice("evidence", evidence, tuple(methods()))
     if settings.halving and evidence != "prequential":
-        raise ValueError(f"halving compares fits of different length, and {evidence!r} has no "
+        raise ValueError("halving compares fits of different length, and "
+                         f"{evidence!r} has no "
                          "epochs: take evidence='prequential', or halving=False")
     check_choice("order", order, ORDERS)
     if _processes(n_jobs) > 1:
         packed(graph, evidence, task.likelihood)
     try:
-        forecast(graph, task, settings.fit_plan(len(task)), n_jobs=_processes(n_jobs), timed=False)
+        forecast(graph, task, settings.fit_plan(len(task)), n_jobs=_processes(n_jobs),
+                 timed=False)
     except MemoryError as error:
         raise ValueError(str(error)) from None
 
@@ -82,7 +88,8 @@ def _processes(n_jobs: int) -> int:
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #a7c53750
 @dataclass
 class _Visits:
-    "An enumeration under way: `groups` hold the places in the order of the names of one network."
+    """An enumeration under way: `groups` hold the places in the order of the names of
+    one network."""
 
     run: Session
     book: Book
@@ -96,7 +103,8 @@ class _Visits:
     tile: int = TILE
 
     def evidence(self, rung: int, group: list[int]) -> Evidence | str | None:
-        "What the book says of a network after a rung: its evidence, its error, or nothing."
+        """What the book says of a network after a rung: its evidence, its error, or
+        nothing."""
         record = self.book.found.get(f"{rung}/{group[0]}")
         if record is None:
             return None
@@ -112,7 +120,8 @@ class _Visits:
 
     def tiles(self, rung: int, groups: list[list[int]]) -> list[Tile]:
         "The networks in tiles."
-        row = lambda i: {f"{rung}/{i}": {"visit": i + 1, "rung": rung, "structure": self.order[i]}}
+        row = lambda i: {f"{rung}/{i}": {"visit": i + 1, "rung": rung,
+                                         "structure": self.order[i]}}
         parts = [groups[i:i + self.tile] for i in range(0, len(groups), self.tile)]
         return [Tile(MOST * rung + n, [self.order[g[0]] for g in part],
                      [{k: v for i in g for k, v in row(i).items()}
@@ -121,7 +130,8 @@ class _Visits:
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #95f549b6
 def _place(variable: Variable, choice: Choice) -> int | list[int]:
-    "A choice as the journal writes it: the place of a candidate, or the places of all that are on."
+    """A choice as the journal writes it: the place of a candidate, or the places of
+    all that are on."""
     on = variable.encode(choice).nonzero()[:, 0].tolist()
     return on[0] if variable.exclusive else on
 
@@ -137,23 +147,28 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
             n_jobs: int) -> _Visits:
     "An enumeration with its order, new or from the journal."
     s, task = run.settings, run.task
-    method = evidence if isinstance(evidence, str) else getattr(evidence, "__qualname__",
+    method = evidence if isinstance(evidence, str) else getattr(
+        evidence, "__qualname__",
                                                                 repr(evidence))
     plan = s.fit_plan(len(task))
-    header = {"journal": "enumeration", "data": fingerprint(task.likelihood, task.x, task.y),
+    header = {"journal": "enumeration",
+              "data": fingerprint(task.likelihood, task.x, task.y),
               "graph": fingerprint(run.graph.to_json()),
               "evidence": fingerprint(method, asdict(plan)),
-              "settings": fingerprint({**s.as_record(), "budget": None}, run.seed, order)}
+              "settings": fingerprint({**s.as_record(), "budget": None}, run.seed,
+                                      order)}
     book, own = Book(Path(journal), header), run.graph.variables
     if "order" not in book.found:
-        structures, notes = visiting_order(run, order, s.budget or run.graph.n_structures)
+        structures, notes = visiting_order(
+            run, order, s.budget or run.graph.n_structures)
         places = [[_place(v, r[e]) for e, v in own.items()] for r in structures]
         book.add({"order": {"order": places, "notes": notes}})
     first = book.found["order"]
-    structures = [{e: _at(v, k) for (e, v), k in zip(own.items(), ks)} for ks in first["order"]]
+    structures = [{e: _at(v, k) for (e, v), k in zip(own.items(), ks)}
+                  for ks in first["order"]]
     if (s.budget or 0) > len(structures) < run.graph.n_structures:
-        raise ValueError(f"{journal} has put {len(structures)} structures in order, and the budget "
-                         f"is {s.budget}: "
+        raise ValueError(f"{journal} has put {len(structures)} structures in order, "
+                         f"and the budget is {s.budget}: "
                          "keep to those, or name another file")
     visits = _Visits(run, book, structures[:s.budget], _plans(plan, s.halving),
                      Work(run.graph, task, plan, run.seed,
@@ -174,20 +189,22 @@ def _thrifty(settings: Settings) -> Settings:
 def _plans(plan: FitPlan, halving: bool) -> list[FitPlan]:
     "How long each rung fits."
     part = lambda n, r: max(1, math.ceil(r * n))
-    short = [replace(plan, epochs=part(plan.epochs, r), min_steps=math.ceil(r * plan.min_steps),
-                     stops=(1.0,))
+    short = [replace(plan, epochs=part(plan.epochs, r),
+                     min_steps=math.ceil(r * plan.min_steps), stops=(1.0,))
              for r in RUNGS]
     return [*short[:-1], plan] if halving else [plan]
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #19103872
 def _climb(visits: _Visits, told: Callable[[], None]) -> list[list[int]]:
-    "Fit the networks rung by rung; returns the dropped ones that were fitted to the end."
+    """Fit the networks rung by rung; returns the dropped ones that were fitted to the
+    end."""
     alive, controls, last = visits.groups, [], len(visits.plans) - 1
     for rung, plan in enumerate(visits.plans):
         if rung == last and last:
             controls = _controls(visits, alive)
         work = replace(visits.work, plan=plan)
-        fill(visits.book, visits.tiles(rung, alive + controls), work, visits.n_jobs, told)
+        fill(visits.book, visits.tiles(rung, alive + controls), work, visits.n_jobs,
+             told)
         if rung < last:
             best = sorted(alive, key=lambda g: (-visits.value(rung, g), g))[:math.ceil(
                 len(alive) / 2)]
@@ -199,7 +216,8 @@ def _controls(visits: _Visits, alive: list[list[int]]) -> list[list[int]]:
     "Some of the dropped networks."
     dropped = [g for g in visits.groups if g not in alive
                and not isinstance(visits.evidence(0, g), str)]
-    picks = torch.randperm(len(dropped), generator=visits.run.generator("controls"))[:CONTROLS]
+    picks = torch.randperm(len(dropped), generator=visits.run.generator(
+        "controls"))[:CONTROLS]
     return [dropped[i] for i in sorted(picks.tolist())]
 
 
@@ -207,13 +225,14 @@ def _reversals(visits: _Visits, controls: list[list[int]]) -> list[str]:
     "How many of the dropped networks should not have been dropped."
     last = len(visits.plans) - 1
     kept = sorted(visits.value(last, g) for g in visits.groups
-                  if g not in controls and isinstance(visits.evidence(last, g), Evidence))
+                  if g not in controls and isinstance(visits.evidence(last, g),
+                                                      Evidence))
     if not controls or not kept:
         return []
     beats = lambda bar: sum(visits.value(last, g) > bar for g in controls)
-    return [f"halving: {len(kept)} of {len(visits.groups)} networks were fitted to the end; of "
-            f"{len(controls)} dropped ones, fitted too, {beats(kept[-1])} beat the best of them "
-            f"and {beats(kept[len(kept) // 2])} the median"]
+    return [f"halving: {len(kept)} of {len(visits.groups)} networks were fitted to the "
+            f"end; of {len(controls)} dropped ones, fitted too, {beats(kept[-1])} beat "
+            f"the best of them and {beats(kept[len(kept) // 2])} the median"]
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #53e8d494
 def _sizes(visits: _Visits) -> list[int]:
@@ -225,9 +244,11 @@ def _sizes(visits: _Visits) -> list[int]:
 
 
 def _foresee(visits: _Visits) -> None:
-    "Choose the batch, and say what the run will take; a candidate that fails leaves the time open."
+    """Choose the batch, and say what the run will take; a candidate that fails leaves
+    the time open."""
     plan, n_jobs = visits.plans[-1], _processes(visits.n_jobs)
-    left = max(1, sum(visits.evidence(len(visits.plans) - 1, g) is None for g in visits.groups))
+    left = max(1, sum(visits.evidence(len(visits.plans) - 1, g) is None
+                      for g in visits.groups))
     visits.tile = _tile(visits, plan, left)
     given: dict[str, Any] = dict(structures=left, n_jobs=n_jobs, most=visits.tile)
     try:
@@ -244,8 +265,8 @@ def _foresee(visits: _Visits) -> None:
 
 
 def _tile(visits: _Visits, plan: FitPlan, left: int) -> int:
-    """How many networks are fitted side by side, as the device likes it; a candidate that fails
-    leaves it open."""
+    """How many networks are fitted side by side, as the device likes it; a candidate
+    that fails leaves it open."""
     try:
         return tile_of(visits.run.graph, visits.run.task, plan, left)
     except Exception:
@@ -253,15 +274,17 @@ def _tile(visits: _Visits, plan: FitPlan, left: int) -> int:
 
 
 def _record(visits: _Visits) -> dict:
-    """How far the enumeration is: fits and structures done, and the best log evidence of the
-    longest fits so far."""
+    """How far the enumeration is: fits and structures done, and the best log evidence
+    of the longest fits so far."""
     rungs = range(len(visits.plans))
-    done = [[g for g in visits.groups if visits.evidence(r, g) is not None] for r in rungs]
+    done = [[g for g in visits.groups if visits.evidence(r, g) is not None]
+            for r in rungs]
     longest = next((r for r in reversed(rungs) if done[r]), 0)
     best = max((visits.value(longest, g) for g in done[longest]), default=math.nan)
-    return {"stage": "fits", "epoch": sum(map(len, done)), "epochs": sum(_sizes(visits)),
-            "elbo": best,
-            "probabilities": {}, "structures": [sum(map(len, done[0])), len(visits.order)],
+    return {"stage": "fits", "epoch": sum(map(len, done)),
+            "epochs": sum(_sizes(visits)), "elbo": best,
+            "probabilities": {}, "structures": [
+                sum(map(len, done[0])), len(visits.order)],
             "seconds": time.monotonic() - visits.run.started}
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #3c5321f1
@@ -269,25 +292,28 @@ def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> R
     "All that the book knows, each network by its longest fit."
     rungs, found, failed = range(len(visits.plans))[::-1], [], 0
     for group in visits.groups:
-        known = next(((r, e) for r in rungs if (e := visits.evidence(r, group)) is not None), None)
+        known = next(((r, e) for r in rungs if (
+            e := visits.evidence(r, group)) is not None), None)
         if known:
-            more = {"epochs": visits.plans[known[0]].epochs} if len(visits.plans) > 1 else {}
+            more = {"epochs": visits.plans[known[0]].epochs} if len(
+                visits.plans) > 1 else {}
             found += [(visits.order[i], i + 1, known[1], more) for i in group]
             failed += len(group) * isinstance(known[1], str)
     total, all_ = visits.run.graph.n_structures, len(visits.order)
     notes = _covered(all_, total, len(visits.groups))
     notes += [f"{failed} failed: their errors are in their rows"] * (failed > 0)
     notes += visits.notes + _reversals(visits, controls)
-    return Ranking(visits.run.graph, ranked(visits.run.graph, found), notes, visits.forecast,
-                   interrupted)
+    return Ranking(visits.run.graph, ranked(visits.run.graph, found), notes,
+                   visits.forecast, interrupted)
 
 
-def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Callable, order: str,
-                n_jobs: int) -> Ranking:
+def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Callable,
+                order: str, n_jobs: int) -> Ranking:
     "Visit, and rank what was visited."
     with tempfile.TemporaryDirectory() as spare:
         visits = _opened(run, journal or f"{spare}/journal", evidence, order, n_jobs)
-        tell = lambda **more: run.callback({**_record(visits), **more}) if run.callback else None
+        tell = lambda **more: run.callback(
+            {**_record(visits), **more}) if run.callback else None
         controls, interrupted = [], False
         with closing(visits.book):
             try:
@@ -296,24 +322,29 @@ def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Ca
                 controls = _climb(visits, tell)
             except KeyboardInterrupt:
                 interrupted = True
-                if not any(isinstance(visits.evidence(0, g), Evidence) for g in visits.groups):
+                if not any(isinstance(visits.evidence(0, g), Evidence)
+                           for g in visits.groups):
                     raise Interrupted("fits") from None
         run.remember(_record(visits))
         return _ranking(visits, controls, interrupted)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #c41013aa
 def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None = None,
-                         budget: int | None = None, evidence: str | Callable = "prequential",
-                         order: str = "supernet", n_jobs: int = 1, journal: str | PathLike
+                         budget: int | None = None,
+                         evidence: str | Callable = "prequential",
+                         order: str = "supernet", n_jobs: int = 1,
+                         journal: str | PathLike
                          | None = None, halving: bool = False, seed: int = 0,
                          callback: Callable[[dict], None] | None = None) -> Ranking:
-    """Fit every structure of the graph, or the first `budget` in order, and rank them by evidence.
+    """Fit every structure of the graph, or the first `budget` in order, and rank them
+    by evidence.
 
-    `evidence`: "prequential", another registered estimator, or a function like one; `order`:
-    "supernet", "given" or "random"; `n_jobs`: processes, -1 for one a core, and inside
-    `joblib.parallel_config` what it offers; `journal`: a file that makes the run resumable, and
-    that other processes may share. The ranking depends on none of the last two. Rows are expected
-    in random order. Raises ValueError for what cannot work, before any work.
+    `evidence`: "prequential", another registered estimator, or a function like one;
+    `order`: "supernet", "given" or "random"; `n_jobs`: processes, -1 for one a core,
+    and inside `joblib.parallel_config` what it offers; `journal`: a file that makes the
+    run resumable, and that other processes may share. The ranking depends on none of
+    the last two. Rows are expected in random order. Raises ValueError for what cannot
+    work, before any work.
     """
     settings = replace(settings or Settings(), mode="enumerate", judge="prequential")
     budget = settings.budget if budget is None else budget
@@ -323,31 +354,35 @@ def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None 
     try:
         return _enumerated(run, journal, evidence, order, n_jobs)
     except Interrupted:
-        raise KeyboardInterrupt("interrupted before the first structure had its evidence") from None
+        raise KeyboardInterrupt("interrupted before the first structure had its "
+                                "evidence") from None
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #d7d453b3
-def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
-                   callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
-    """Visit every structure of the graph, or as many as the settings' budget, with `n_jobs`
-    processes.
+def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
+                   checkpoint=None, callback: Callable[[dict], None] | None = None,
+                   n_jobs: int = 1) -> Result:
+    """Visit every structure of the graph, or as many as the settings' budget, with
+    `n_jobs` processes.
 
-    `checkpoint` is the path of a file that makes the search resumable; `CHECKPOINT.journal` holds a
-    row a structure. Ctrl-C ends the search early with the best found so far. Raises ValueError for
-    what cannot work, before any work.
+    `checkpoint` is the path of a file that makes the search resumable;
+    `CHECKPOINT.journal` holds a row a structure. Ctrl-C ends the search early with the
+    best found so far. Raises ValueError for what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
     settings = replace(settings, judge=judge_of(graph, task, settings))
-    mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed, task.likelihood,
-                       task.x, task.y)
-    run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark), callback)
-    found = Result(graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False),
+    mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed,
+                       task.likelihood, task.x, task.y)
+    run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark),
+                  callback)
+    found = Result(graph, [], [], [], [], Evidence(
+        math.nan, method="none", reliable=False),
                    run.history)
     if settings.judge == "laplace":
         return _judged(run, found)
     rows = []
     try:
-        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "prequential",
-                              "supernet", n_jobs)
+        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal",
+                              "prequential", "supernet", n_jobs)
         if ranking.rows[0].error:
             raise RuntimeError("no structure could be fitted; the first failed with "
                                f"{ranking.rows[0].error}")
@@ -370,7 +405,8 @@ def _judged(run: Session, found: Result) -> Result:
     total, budget = run.graph.n_structures, run.settings.budget
     most = min(budget or total, total)
     try:
-        order, notes = visiting_order(run, "supernet" if most < total else "given", most)
+        order, notes = visiting_order(run, "supernet" if most < total else "given",
+                                      most)
         groups: dict[tuple, list[Structure]] = {}
         for structure in order[:most]:
             groups.setdefault(network_of(run.graph, structure), []).append(structure)
@@ -379,7 +415,8 @@ def _judged(run: Session, found: Result) -> Result:
                  lambda s: groups[network_of(run.graph, s)])
         found.notes += _covered(most, total, len(groups))
         place = {tuple(s.items()): i for i, s in enumerate(order, 1)}
-        found.ranking = [r if r.name else replace(r, visit=place[tuple(r.structure.items())])
+        found.ranking = [r if r.name else replace(
+            r, visit=place[tuple(r.structure.items())])
                          for r in found.ranking]
         return found
     except Interrupted as stop:
@@ -389,19 +426,22 @@ def _judged(run: Session, found: Result) -> Result:
 
 def _covered(visited: int, total: int, networks: int) -> list[str]:
     "How many of all structures were visited, and how many networks they are."
-    share = (f"the budget covers {visited} of {total:,} structures ({visited / total:.2g}), the "
+    share = (f"the budget covers {visited} of {total:,} structures "
+             f"({visited / total:.2g}), the "
              "first in order")
     names = f"{visited} structures are {networks} different networks"
     return [share] * (visited < total) + [names] * (visited > networks)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #9cd73c4f
 def _kept(graph: Graph, rows: list[Scored], most: int) -> list[Scored]:
-    "A row for each network that joins the predictor, with the probability of all its names."
+    """A row for each network that joins the predictor, with the probability of all its
+    names."""
     names: dict[tuple, list[Scored]] = {}
     for row in rows:
         names.setdefault(network_of(graph, row.structure), []).append(row)
     weight = lambda r: cast(float, r.probability)
-    joint = [replace(same[0], probability=sum(map(weight, same))) for same in names.values()]
+    joint = [replace(same[0], probability=sum(map(weight, same)))
+             for same in names.values()]
     kept = [r for r in joint if weight(r) >= KEPT]
     total = sum(map(weight, joint[:most]))
     return kept or [replace(r, probability=weight(r) / total) for r in joint[:most]]

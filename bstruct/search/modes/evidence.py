@@ -31,20 +31,25 @@ from bstruct.structure.law import as_structure
 from bstruct.training.collapse import all_collapsed
 from bstruct.training.fits import FitPlan
 
-FEW = 4  # so many times `screened` structures are all fitted by the dual engine, without a supernet
+# so many times `screened` structures are all fitted by the dual engine, without a
+# supernet
+FEW = 4
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #d05c78fd
-def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
-                  callback=None) -> Result:
-    """Search the graph in the evidence mode; `checkpoint` is the path of a file that makes the
-    search resumable.
+def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
+                  checkpoint=None, callback=None) -> Result:
+    """Search the graph in the evidence mode; `checkpoint` is the path of a file that
+    makes the search resumable.
 
-    Rows are expected in random order. Ctrl-C ends the search early with the best found so far.
+    Rows are expected in random order. Ctrl-C ends the search early with the best found
+    so far.
     """
     settings = replace(settings, judge=judge_of(graph, task, settings))
-    mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood, task.x, task.y)
+    mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood,
+                       task.x, task.y)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
-    found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none", reliable=False),
+    found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none",
+                                                   reliable=False),
                    run.history, levels=levels(settings))
     try:
         if settings.judge == "laplace":
@@ -62,8 +67,10 @@ def _search(run: Session, result: Result) -> list[Structure]:
         return [{}]
 
     def work() -> tuple[list[Structure], dict[str, Tensor]]:
-        order, batch = ordered(run.graph, run.task, run.settings, run.generator, run.finish)
-        run.notes = all_collapsed(batch, "the supernets have collapsed, so their order is a guess")
+        order, batch = ordered(run.graph, run.task, run.settings, run.generator,
+                               run.finish)
+        run.notes = all_collapsed(batch, "the supernets have collapsed, so their order "
+                                         "is a guess")
         return shortlist(run.graph, order, run.settings.screened), {
             f"params/{k}": v for k, v in batch.params.items()}
 
@@ -73,19 +80,22 @@ def _search(run: Session, result: Result) -> list[Structure]:
 
 
 def _compared(run: Session, result: Result) -> list[Structure]:
-    """What the dual engine fits: all networks where they are few, else those that stage one puts
-    first."""
+    """What the dual engine fits: all networks where they are few, else those that stage
+    one puts first."""
     if run.graph.n_structures <= FEW * run.settings.screened:
-        return shortlist(run.graph, list(run.graph.structures()), run.graph.n_structures)
+        return shortlist(run.graph, list(run.graph.structures()),
+                         run.graph.n_structures)
     found = _search(run, result)  # the simplest network is the last of them
-    return [*found[:max(1, len(found) // 2 - 1)], found[-1]] if len(found) > 2 else found
+    return [*found[:max(1, len(found) // 2 - 1)],
+            found[-1]] if len(found) > 2 else found
 
 
 def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:
     "Stage two, told to the session."
-    plan, turns = run.settings.fit_plan(len(run.task)), rounds(run.settings, len(structures))
-    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed, stage=run.stage,
-                    tell=run.tell)
+    plan, turns = run.settings.fit_plan(len(run.task)), rounds(
+        run.settings, len(structures))
+    return screened(run.graph, structures, run.task, plan, turns, seed=run.seed,
+                    stage=run.stage, tell=run.tell)
 
 
 def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
@@ -93,7 +103,8 @@ def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
     found = _screened(run, structures)
     pairs = [(s, e) for s, e in zip(structures, found) if isinstance(e, Evidence)]
     if not pairs:
-        raise RuntimeError(f"no structure could be fitted; the first failed with {found[0]}")
+        raise RuntimeError("no structure could be fitted; the first failed with "
+                           f"{found[0]}")
     expected = shrunk([e for _, e in pairs])
     order = sorted(range(len(pairs)), key=lambda i: -expected[i].value)
     posterior = structure_posterior([expected[i] for i in order], errors="pooled")
@@ -102,6 +113,7 @@ def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
                              parameters=parameters(run.graph, s))
                       for (s, e), p in zip((pairs[i] for i in order),
                                            posterior.probability.tolist())]
-    result.structures, result.evidence = [result.ranking[0].structure], result.ranking[0].evidence
+    result.structures, result.evidence = [
+        result.ranking[0].structure], result.ranking[0].evidence
     c_reg = best_multiple(run, result.structures[0])
     result.ranking = [replace(r, c_reg=c_reg) for r in result.ranking]

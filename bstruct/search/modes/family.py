@@ -23,7 +23,8 @@ from bstruct.search.modes.walk import open_run
 from bstruct.structure import law
 
 # %% ../../../nbs/search/modes/06_family.ipynb #a6870d61
-for _name, _mode in {"evidence": evidence_mode, "grow": grow_mode, "shrink": shrink_mode,
+for _name, _mode in {"evidence": evidence_mode, "grow": grow_mode,
+                     "shrink": shrink_mode,
                      "enumerate": enumerate_mode, "path": widths_mode,
                      "flow": flow_mode}.items():
     MODES.register(_name, _mode)
@@ -33,27 +34,30 @@ WALKS = ("grow", "shrink", "path", "flow")  # modes without an outer objective
 
 
 def refuse_unused(settings: Settings) -> None:
-    "No mode is told of structures to keep away from, and walks have no outer objective."
+    """No mode is told of structures to keep away from, and walks have no outer
+    objective."""
     for name in ("c_train", "c_prior", "validation",
                  "hypergradient") if settings.mode in WALKS else ():
         if getattr(settings, name) != getattr(Settings, name):
-            raise ValueError(f"{name} is {getattr(settings, name)!r}, but mode {settings.mode!r} "
-                             "compares structures by evidence and has no outer objective: leave "
-                             f"{name} out, or take mode='evidence'")
+            raise ValueError(f"{name} is {getattr(settings, name)!r}, but mode "
+                             f"{settings.mode!r} "
+                             "compares structures by evidence and has no outer "
+                             f"objective: leave {name} out, or take mode='evidence'")
     c = settings.c_comb
     if any(c) if isinstance(c, tuple) else c:
-        raise ValueError(f"c_comb is {c}, but there is no structure to keep away from: set "
-                         "c_comb=0, or give bilevel an OuterPlan that names some in `known`")
+        raise ValueError(f"c_comb is {c}, but there is no structure to keep away "
+                         "from: set c_comb=0, or give bilevel an OuterPlan that names "
+                         "some in `known`")
 
 # %% ../../../nbs/search/modes/06_family.ipynb #86b793b4
 def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
-           checkpoint: str | PathLike | None = None, callback: Callable[[dict], None] | None = None,
-           n_jobs: int = 1) -> Result:
+           checkpoint: str | PathLike | None = None,
+           callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
     """Search the graph in the mode that the settings name.
 
-    `checkpoint`: path of a file that makes the search resumable; `callback` gets a record an epoch;
-    `n_jobs` processes fit the structures of `enumerate`, and change no result. Rows are expected in
-    random order.
+    `checkpoint`: path of a file that makes the search resumable; `callback` gets a
+    record an epoch; `n_jobs` processes fit the structures of `enumerate`, and change no
+    result. Rows are expected in random order.
     """
     by_width = settings.mode == "evidence" and applies(graph, task)
     mode = MODES["path" if by_width else settings.mode]
@@ -65,7 +69,8 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
 
 # %% ../../../nbs/search/modes/06_family.ipynb #09faff53
 def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None:
-    "Raise the ValueError that `search` would raise before its first step, or do nothing."
+    """Raise the ValueError that `search` would raise before its first step, or do
+    nothing."""
     refuse_unused(settings)
     law.n_structures(graph.variables)
     judge_of(graph, task, settings)

@@ -23,18 +23,18 @@ OBJECTIVES = ("evidence", "mean")
 # %% ../../../nbs/search/modes/08_flow.ipynb #26e0652e
 @dataclass(frozen=True)
 class Flow:
-    """Where the place ended, all places on its way, and the log evidences of the widths that were
-    fitted."""
+    """Where the place ended, all places on its way, and the log evidences of the widths
+    that were fitted."""
 
     gamma: float
     trace: tuple[float, ...]
     log_evidence: dict[int, float]
 
 
-def flow_gradient(gamma: float, scale: float, levels: np.ndarray, log_evidence: np.ndarray,
-                  objective: str = "evidence") -> float:
-    """dQ/dγ times the squared scale, in levels: for `evidence` posterior less prior mean; `mean` is
-    the form that fails."""
+def flow_gradient(gamma: float, scale: float, levels: np.ndarray,
+                  log_evidence: np.ndarray, objective: str = "evidence") -> float:
+    """dQ/dγ times the squared scale, in levels: for `evidence` posterior less prior
+    mean; `mean` is the form that fails."""
     at = torch.tensor([gamma, scale], dtype=torch.float64)
     q = law(at[0], at[1], levels.tolist()).numpy()
     C = log_evidence - log_evidence.max()
@@ -44,25 +44,29 @@ def flow_gradient(gamma: float, scale: float, levels: np.ndarray, log_evidence: 
     return float(r @ levels / r.sum() - q @ levels)
 
 # %% ../../../nbs/search/modes/08_flow.ipynb #b824ae27
-def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1, top: int = 20,
-                  scale: tuple[float, float] = (5.0, 0.5), steps: int = 40,
-                  rate: tuple[float, float] = (0.8, 0.5), refresh: float = 0.15,
-                  objective: str = "evidence", ladder: Ladder | None = None) -> Flow:
-    """Move the place of a normal law of the width up the gradient of its evidence, from `start`.
+def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1,
+                  top: int = 20, scale: tuple[float, float] = (5.0, 0.5),
+                  steps: int = 40, rate: tuple[float, float] = (0.8, 0.5),
+                  refresh: float = 0.15, objective: str = "evidence",
+                  ladder: Ladder | None = None) -> Flow:
+    """Move the place of a normal law of the width up the gradient of its evidence, from
+    `start`.
 
-    `refresh`: the chance that a width is fitted again. ValueError for a start or a scale that
-    cannot be.
+    `refresh`: the chance that a width is fitted again. ValueError for a start or a
+    scale that cannot be.
     """
     if not low <= start <= top or min(scale) <= 0:
         raise ValueError(
             f"start is {start} and scale {scale}: take a start from {low} to {top} and "
             "scales above 0"
         )
-    ladder, gamma, trace = ladder or Ladder(m, rng, low, top), float(start), [float(start)]
+    ladder, gamma, trace = ladder or Ladder(m, rng, low, top), float(start), [
+        float(start)]
     for t in range(steps):
         part = t / max(1, steps - 1)
         s, lr = (a * (b / a) ** part for a, b in (scale, rate))
-        ends = max(low, math.floor(gamma - 1.5 * s)), min(top, math.ceil(gamma + 1.5 * s))
+        ends = max(low, math.floor(gamma - 1.5 * s)), min(
+            top, math.ceil(gamma + 1.5 * s))
         levels = np.arange(ends[0], ends[1] + 1)
         for n in levels[np.argsort(abs(levels - gamma))].tolist():
             if n not in ladder.best or rng.random() < refresh:
@@ -72,7 +76,8 @@ def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1
         move = move / (1 + abs(move)) if objective == "mean" else move
         gamma = float(np.clip(gamma + lr * move, low, top - 0.5))
         trace.append(gamma)
-    return Flow(gamma, tuple(trace), {n: f.value for n, f in sorted(ladder.best.items())})
+    return Flow(gamma, tuple(trace), {
+        n: f.value for n, f in sorted(ladder.best.items())})
 
 # %% ../../../nbs/search/modes/08_flow.ipynb #626341ef
 def _visit(ladder: Ladder, n: int) -> None:

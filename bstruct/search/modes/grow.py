@@ -14,7 +14,8 @@ from bstruct.model.usage import parameters
 from bstruct.model.reach import canonical, neighbours
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.stages.steps import Steps
-from bstruct.search.modes.walk import Place, Visit, Walk, difference, multiples, open_run, walk
+from bstruct.search.modes.walk import (
+    Place, Visit, Walk, difference, multiples, open_run, walk)
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result
 from bstruct.search.settings import Settings
@@ -22,40 +23,44 @@ from bstruct.objectives.task import Task
 
 # %% ../../../nbs/search/modes/02_grow.ipynb #123f7c9a
 def smallest(graph: Graph) -> Structure:
-    """The connected structure with the fewest weights; a graph that cannot be off has one for
-    every first structure."""
+    """The connected structure with the fewest weights; a graph that cannot be off has
+    one for every first structure."""
     own = graph.variables
     first: Structure = {e: next(iter(v.values() or ())) for e, v in own.items()}
-    off: Structure = {e: "zero" for e, v in own.items() if v.exclusive and "zero" in v.candidates}
+    off: Structure = {e: "zero" for e, v in own.items() if v.exclusive
+                      and "zero" in v.candidates}
     nothing = canonical(graph, first | off)
     around = neighbours(graph, nothing)
     return around[0] if around else nothing
 
 # %% ../../../nbs/search/modes/02_grow.ipynb #26e830b1
 def larger(graph: Graph, c_regs: list[float], v: Visit) -> list[Place]:
-    "The neighbours with no fewer weights, at the present c_reg and at the next lower one."
+    """The neighbours with no fewer weights, at the present c_reg and at the next lower
+    one."""
     lower = [v.c_reg, *[c for c in c_regs if c < v.c_reg][:1]]
-    more = [s for s in neighbours(graph, v.structure) if parameters(graph, s) >= v.parameters]
+    more = [s for s in neighbours(graph, v.structure)
+            if parameters(graph, s) >= v.parameters]
     return [(s, c) for c, s in product(lower, [v.structure, *more])
             if (s, c) != (v.structure, v.c_reg)]
 
 # %% ../../../nbs/search/modes/02_grow.ipynb #d9b2ba59
 def best_gain(seen: list[Visit], trail: list[Visit], tolerance: float) -> Visit | None:
-    "The visit that gains most evidence, if that is more than `tolerance` nats and than its error."
+    """The visit that gains most evidence, if that is more than `tolerance` nats and
+    than its error."""
     gains = [(difference(v, trail[-1]), v) for v in seen]
     worth = [(d.value, v) for d, v in gains
              if d.value > max(tolerance, d.stderr if d.reliable else 0.0)]
     return max(worth, key=lambda pair: pair[0], default=(0.0, None))[1]
 
 # %% ../../../nbs/search/modes/02_grow.ipynb #aa516e69
-def grow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
-              callback=None) -> Result:
-    """Grow a structure from the smallest one while a step gains more than `settings.tolerance` nats
-    of evidence.
+def grow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
+              checkpoint=None, callback=None) -> Result:
+    """Grow a structure from the smallest one while a step gains more than
+    `settings.tolerance` nats of evidence.
 
     The predictor averages over all structures that were looked at, by their posterior;
-    `Result.path` is the walk. `checkpoint` is the path of a file that makes it resumable; Ctrl-C
-    ends it with the best so far.
+    `Result.path` is the walk. `checkpoint` is the path of a file that makes it
+    resumable; Ctrl-C ends it with the best so far.
     """
     settings = replace(settings, judge=judge_of(graph, task, settings))
     run, c_regs = open_run("grow", graph, task, settings, seed, checkpoint,
@@ -64,4 +69,5 @@ def grow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, check
         return Steps(run, "grow").go([smallest(graph)])
     moves = lambda v: larger(graph, c_regs, v)
     choose = lambda seen, trail: best_gain(seen, trail, settings.tolerance)
-    return walk(Walk(run, "grow", moves, choose), [(smallest(graph), c_regs[0])], average=True)
+    return walk(Walk(run, "grow", moves, choose), [(smallest(graph), c_regs[0])],
+                average=True)

@@ -35,8 +35,8 @@ SLOPE = SCALES - 1  # the last entries of z that hold the scales of weights
 class Ladder:
     """The best fit of each width so far, and how to find better ones.
 
-    `lots`: births that are tried a width, the best of `draws` offers each; `losses`: deaths that
-    are tried.
+    `lots`: births that are tried a width, the best of `draws` offers each; `losses`:
+    deaths that are tried.
     """
 
     m: Hidden
@@ -59,8 +59,8 @@ class Ladder:
                 self.best[n] = found
 
     def fresh(self, n: int) -> np.ndarray:
-        """A random start: with the medians of the scales, or for even widths with those of the best
-        fit."""
+        """A random start: with the medians of the scales, or for even widths with those
+        of the best fit."""
         best = max(self.best.values(), key=lambda f: f.value, default=None)
         return self.m.draw(n, self.rng, None if best is None or n % 2 else best.z)
 
@@ -110,8 +110,10 @@ def _posterior(
     value = with_off_units(m, best, off) if off else {n: best[n].value for n in levels}
     log_evidence = torch.tensor([value[n] for n in levels], dtype=torch.float64)
     p = level_probabilities(log_evidence, levels, prior)
-    live = sum(float(q) * live_units(m, best[n].z) for n, q in zip(levels, p) if float(q) > 1e-6)
-    return LevelPosterior(levels, p, tuple(log_evidence.tolist()), live, fits=dict(best))
+    live = sum(float(q) * live_units(m, best[n].z) for n, q in zip(levels, p)
+               if float(q) > 1e-6)
+    return LevelPosterior(levels, p, tuple(log_evidence.tolist()), live,
+                          fits=dict(best))
 
 # %% ../../../nbs/search/modes/07_path.ipynb #83a34f57
 def evidence_path(
@@ -129,15 +131,17 @@ def evidence_path(
     tell: Callable[[Ladder], None] | None = None,
     **how,
 ) -> LevelPosterior:
-    """The law of the width by births and deaths with refits, from any `start` (None: `low`).
+    """The law of the width by births and deaths with refits, from any `start` (None:
+    `low`).
 
-    `margin` in nats; `off`: with the mass of units that are off; `tell` sees the ladder after each
-    pass; `how` are fields of `Ladder`. ValueError where there is no width between `low` and `top`,
-    or the start is none.
+    `margin` in nats; `off`: with the mass of units that are off; `tell` sees the ladder
+    after each pass; `how` are fields of `Ladder`. ValueError where there is no width
+    between `low` and `top`, or the start is none.
     """
     first = low if start is None else start
     if not 0 <= low <= first <= top:
-        raise ValueError(f"start is {first}, the widths are {low} to {top}: take one of them")
+        raise ValueError(f"start is {first}, the widths are {low} to {top}: take "
+                         "one of them")
     ladder = Ladder(m, rng, low, top, **how)
     tell = tell or (lambda ladder: None)
     ladder.put(first, [m.draw(first, rng) for _ in range(3)])
@@ -162,8 +166,8 @@ def evidence_sweep(
     off: bool = False,
     iterations: int = 300,
 ) -> LevelPosterior:
-    """The same law by brute force: every width from `low` to `top` from so many random starts, the
-    best kept."""
+    """The same law by brute force: every width from `low` to `top` from so many random
+    starts, the best kept."""
     ladder = Ladder(m, rng, low, top, iterations=iterations)
     for n in range(low, top + 1):
         ladder.put(n, [m.draw(n, rng) for _ in range(starts)])

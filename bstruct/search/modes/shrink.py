@@ -19,7 +19,8 @@ from bstruct.model.usage import parameters, usage
 from bstruct.model.reach import canonical, neighbours
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.stages.steps import Steps
-from bstruct.search.modes.walk import Place, Visit, Walk, difference, multiples, open_run, walk
+from bstruct.search.modes.walk import (
+    Place, Visit, Walk, difference, multiples, open_run, walk)
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result
 from bstruct.search.settings import Settings
@@ -27,7 +28,8 @@ from bstruct.objectives.task import Task
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #50f47ed9
 def _weights_with(graph: Graph, edge: str, name: str) -> int:
-    "How many weights the output depends on if everything is on and `name` is on the edge."
+    """How many weights the output depends on if everything is on and `name` is on the
+    edge."""
     on = {e: next((n for n in v.candidates if n != "zero"), v.candidates[0])
           for e, v in graph.variables.items()}
     return parameters(graph, on | _all_subsets(graph) | {edge: name})
@@ -35,12 +37,13 @@ def _weights_with(graph: Graph, edge: str, name: str) -> int:
 
 def _all_subsets(graph: Graph) -> Structure:
     "Everything on the edges that may take several candidates."
-    return {e: v.harden(torch.ones(v.size)) for e, v in graph.variables.items() if not v.exclusive}
+    return {e: v.harden(torch.ones(v.size)) for e, v in graph.variables.items()
+            if not v.exclusive}
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #1e0860b2
 def largest(graph: Graph) -> list[Structure]:
-    """Structures with as many weights as the graph allows: for each candidate name one that takes
-    it wherever it can."""
+    """Structures with as many weights as the graph allows: for each candidate name one
+    that takes it wherever it can."""
     def widest(edge: str, wanted: str) -> str:
         size = {n: _weights_with(graph, edge, n) for n in graph.choices[edge]}
         most = [n for n in size if size[n] == max(size.values()) and n != "zero"]
@@ -56,8 +59,8 @@ def largest(graph: Graph) -> list[Structure]:
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #ae7fbf3d
 def removed_log_density(v: Visit, graph: Graph, smaller: Structure) -> float:
-    """ln ρ of all the weights together that a structure has and a smaller one has not, mean over
-    the replicas."""
+    """ln ρ of all the weights together that a structure has and a smaller one has not,
+    mean over the replicas."""
     net, device = Supernet(graph, share=True), v.batch.sizes.device
     codes = [encode(graph, s, device=device) for s in (v.structure, smaller)]
     used = [net.individual(usage(net, code), v.structure)[1] for code in codes]
@@ -69,32 +72,36 @@ def removed_log_density(v: Visit, graph: Graph, smaller: Structure) -> float:
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #6c6bdf4b
 def smaller(graph: Graph, c_regs: list[float], v: Visit, most: int) -> list[Place]:
-    """Neighbours with no more weights, those first whose loss is nearest to nothing by ρ, and the
-    next larger c_reg."""
-    less = [s for s in neighbours(graph, v.structure) if parameters(graph, s) <= v.parameters]
-    order = lambda s: (parameters(graph, s) == v.parameters, -removed_log_density(v, graph, s))
+    """Neighbours with no more weights, those first whose loss is nearest to nothing by
+    ρ, and the next larger c_reg."""
+    less = [s for s in neighbours(graph, v.structure)
+            if parameters(graph, s) <= v.parameters]
+    order = lambda s: (parameters(graph, s) == v.parameters,
+                       -removed_log_density(v, graph, s))
     higher = [c for c in c_regs if c > v.c_reg][-1:]
     return [(v.structure, c) for c in higher] + [
         (s, v.c_reg) for s in sorted(less, key=order)[:most]]
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #cf971a38
 def least_loss(seen: list[Visit], trail: list[Visit], tolerance: float) -> Visit | None:
-    """The best visit that is simpler and within `tolerance` of the best of the trail, or better by
-    more than that."""
+    """The best visit that is simpler and within `tolerance` of the best of the trail,
+    or better by more than that."""
     now, best = trail[-1], max(trail, key=lambda v: v.evidence.value)
     size = lambda v: (v.parameters, -v.c_reg)
-    simpler = [v for v in seen if size(v) < size(now) and difference(v, best).value >= -tolerance]
+    simpler = [v for v in seen if size(v) < size(now)
+               and difference(v, best).value >= -tolerance]
     better = [v for v in seen if difference(v, now).value > tolerance]
     return max(simpler + better, key=lambda v: v.evidence.value, default=None)
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #e65b68c9
-def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
-                callback=None) -> Result:
+def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
+                checkpoint=None, callback=None) -> Result:
     """Shrink the best of the largest structures while the evidence stays within
     `settings.tolerance` nats of the best.
 
-    The predictor is that of the last structure, alone; `Result.path` is the walk. `checkpoint` is
-    the path of a file that makes it resumable; Ctrl-C ends it with the best so far.
+    The predictor is that of the last structure, alone; `Result.path` is the walk.
+    `checkpoint` is the path of a file that makes it resumable; Ctrl-C ends it with the
+    best so far.
     """
     settings = replace(settings, judge=judge_of(graph, task, settings))
     run, c_regs = open_run("shrink", graph, task, settings, seed, checkpoint,

@@ -41,8 +41,8 @@ TOGETHER = 64  # so many posteriors train as one batch
 # %% ../../../nbs/search/modes/00_walk.ipynb #91022653
 @dataclass
 class Visit:
-    """A structure with its fits: `batch` R posteriors after `batch.sizes` rows, `log_p` of the
-    rows after the `past`."""
+    """A structure with its fits: `batch` R posteriors after `batch.sizes` rows, `log_p`
+    of the rows after the `past`."""
 
     structure: Structure
     c_reg: float
@@ -53,14 +53,15 @@ class Visit:
     @property
     def evidence(self) -> Evidence:
         n, R = self.past + self.log_p.shape[1], len(self.log_p)
-        fit = f"variational posteriors, {R} mixed" if R > 1 else "variational posteriors"
+        fit = (f"variational posteriors, {R} mixed" if R > 1
+               else "variational posteriors")
         return prequential(self.log_p, self.past, Scope(self.past + 1, n, n, fit,
                                                         detail=f"c_reg={self.c_reg:g}"))
 
     @property
     def complexity(self) -> float:
-        """KL(q‖p) of the weights in nats at the best precisions, one a tensor; mean over the
-        replicas."""
+        """KL(q‖p) of the weights in nats at the best precisions, one a tensor; mean
+        over the replicas."""
         return float(weight_kl(self.batch).mean())
 
     @property
@@ -84,10 +85,11 @@ def _bounds(run: Session, blocks: int) -> list[int]:
 
 
 def _paired_trainer(run: Session, places: Sequence[Place], sizes: list[int]) -> Trainer:
-    """For every place a posterior for each of `sizes`; those of different places share all
-    randomness."""
+    """For every place a posterior for each of `sizes`; those of different places share
+    all randomness."""
     net, many = Supernet(run.graph, share=True), len(places)
-    first = make_batch(net, run.generator("path/starts"), sizes, 1.0, {}, device=run.task.x.device)
+    first = make_batch(net, run.generator("path/starts"), sizes, 1.0, {},
+                       device=run.task.x.device)
     params = {k: v.repeat(many, *[1] * (v.ndim - 1)) for k, v in first.params.items()}
     gamma = one_hot(net, [s for s, _ in places for _ in sizes], run.task.x.device)
     c_reg = torch.tensor([c for _, c in places for _ in sizes], dtype=first.c_reg.dtype,
@@ -123,7 +125,8 @@ def _predicted(run: Session, batch: Batch, rows: slice) -> Float[Tensor, "R n"]:
 
 # %% ../../../nbs/search/modes/00_walk.ipynb #51d9b78a
 def difference(a: Visit, b: Visit) -> Evidence:
-    "Evidence of a less that of b in nats, with the jackknife error over shared replicas."
+    """Evidence of a less that of b in nats, with the jackknife error over shared
+    replicas."""
     p, q = a.log_p.double(), b.log_p.double()
     gain = lambda keep: (log_mean(p[keep]) - log_mean(q[keep])).sum()
     all_, R = torch.arange(len(p), device=p.device), len(p)
@@ -133,8 +136,10 @@ def difference(a: Visit, b: Visit) -> Evidence:
              if len(rows) > 1 else math.inf}
     value = float(rows.sum())
     if R == 1 or not math.isfinite(value):
-        notes["reason"] = "one replica, no error" if R == 1 else "a prediction of density 0"
-        return Evidence(value, math.inf, None, False, "paired prequential", False, notes)
+        notes["reason"] = ("one replica, no error" if R == 1
+                           else "a prediction of density 0")
+        return Evidence(value, math.inf, None, False, "paired prequential", False,
+                        notes)
     without = torch.stack([gain(all_ != r) for r in range(R)])
     stderr = math.sqrt((R - 1) / R * float((without - without.mean()).square().sum()))
     return Evidence(value, stderr, None, False, "paired prequential", True, notes)
@@ -142,11 +147,11 @@ def difference(a: Visit, b: Visit) -> Evidence:
 # %% ../../../nbs/search/modes/00_walk.ipynb #b642f531
 @dataclass
 class Walk:
-    """A walk through structures: `moves(visit)` lists the places to look at, `choose(seen, trail)`
-    picks one or None.
+    """A walk through structures: `moves(visit)` lists the places to look at,
+    `choose(seen, trail)` picks one or None.
 
-    `trail` holds the visits that were walked through, `rows` everything that was looked at, in that
-    order.
+    `trail` holds the visits that were walked through, `rows` everything that was looked
+    at, in that order.
     """
 
     run: Session
@@ -175,7 +180,8 @@ class Walk:
         new = [p for p in places if key(p) not in self.seen]
         if len(new) > s.finalists:
             unscored = [p for p in new if key(p) not in self.scores]
-            self.scores |= _screened(self.run, f"{self.name} {step} screening", unscored)
+            self.scores |= _screened(self.run, f"{self.name} {step} screening",
+                                     unscored)
             new = sorted(new, key=lambda p: -self.scores[key(p)])[:s.finalists]
         for v in _visited(self.run, f"{self.name} {step}", new):
             self.seen[v.key] = v
@@ -189,21 +195,25 @@ def changed(trail: list[Visit], v: Visit) -> str:
     if not trail:
         return "start"
     old = trail[-1]
-    edges = [f"{e}: {text(old.structure[e])} to {text(one)}" for e, one in v.structure.items()
+    edges = [f"{e}: {text(old.structure[e])} to {text(one)}"
+             for e, one in v.structure.items()
              if old.structure[e] != one]
-    return ", ".join(edges + [f"c_reg: {old.c_reg:g} to {v.c_reg:g}"] * (old.c_reg != v.c_reg))
+    return ", ".join(edges + [f"c_reg: {old.c_reg:g} to {v.c_reg:g}"]
+                     * (old.c_reg != v.c_reg))
 
 
 def _screened(run: Session, stage: str, places: list[Place]) -> dict[tuple, float]:
     "ln p of the second half of the rows in nats, by one fit on the first half."
     score = lambda v: float(v.log_p.double().sum().nan_to_num(nan=-math.inf))
     work = lambda: ([score(v) for v in visits(run, stage, places, 1, 1)], {})
-    return {(*s.items(), c): v for (s, c), v in zip(places, run.stage(stage, work) if places
+    return {(*s.items(), c): v for (s, c), v in zip(places, run.stage(stage, work)
+                                                    if places
                                                     else [])}
 
 
 def _visited(run: Session, stage: str, places: list[Place]) -> list[Visit]:
-    "Visits with the evidence that the settings ask for, from the checkpoint where they are there."
+    """Visits with the evidence that the settings ask for, from the checkpoint where
+    they are there."""
     s, bounds, made = run.settings, _bounds(run, run.settings.blocks), []
 
     def work() -> tuple[bool, dict[str, Tensor]]:
@@ -219,7 +229,8 @@ def _visited(run: Session, stage: str, places: list[Place]) -> list[Visit]:
                   for k in ("loc", "log_scale", "log_noise", "log_p")}
         log_p, ones = params.pop("log_p"), torch.ones_like(params["log_noise"])
         net = Supernet(run.graph.restrict(structure), share=True)
-        made.append(Visit(structure, c, Batch(net, params, {}, bounds[-2] * ones.long(), c * ones),
+        made.append(Visit(structure, c, Batch(net, params, {}, bounds[-2] * ones.long(),
+                                              c * ones),
                           log_p, bounds[0]))
     return made
 
@@ -227,12 +238,13 @@ def _visited(run: Session, stage: str, places: list[Place]) -> list[Visit]:
 def walk(walk: Walk, start: list[Place], average: bool) -> Result:
     """Go, and fit what the walk ends with on all rows; a `Result` with its `path`.
 
-    With `average` the predictor is the posterior's average over all structures that were looked at,
-    else the last one of the trail. Ctrl-C ends the walk with the best so far.
+    With `average` the predictor is the posterior's average over all structures that
+    were looked at, else the last one of the trail. Ctrl-C ends the walk with the best
+    so far.
     """
     run = walk.run
-    result = Result(run.graph, [], [], [], [], Evidence(math.nan, method="none", reliable=False),
-                    run.history)
+    result = Result(run.graph, [], [], [], [],
+                    Evidence(math.nan, method="none", reliable=False), run.history)
     try:
         walk.go(start)
         _ranked(walk, result)
@@ -249,22 +261,24 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
 
 # %% ../../../nbs/search/modes/00_walk.ipynb #686758a5
 def _ranked(walk: Walk, result: Result) -> None:
-    """The path so far, and the structures that were looked at by their posterior, each with its
-    best c_reg."""
+    """The path so far, and the structures that were looked at by their posterior, each
+    with its best c_reg."""
     result.path = [_scored(r["visit"], **{k: r[k] for k in ("kept", "step", "what")})
                    for r in walk.rows]
     found = sorted(walk.seen.values(), key=lambda v: -v.evidence.value)
     own = list({tuple(v.structure.items()): v for v in reversed(found)}.values())[::-1]
     posterior = structure_posterior(_beside_the_best(own), errors="pooled")
-    rows = [_scored(v, probability=p) for v, p in zip(own, posterior.probability.tolist())]
+    rows = [_scored(v, probability=p)
+            for v, p in zip(own, posterior.probability.tolist())]
     result.ranking = sorted(rows, key=lambda r: -cast(float, r.probability))
     result.notes = [*result.notes, *posterior.notes]
-    result.evidence = walk.trail[-1].evidence if walk.trail else result.ranking[0].evidence
+    result.evidence = walk.trail[-1].evidence if walk.trail else result.ranking[
+        0].evidence
 
 
 def _beside_the_best(found: Sequence[Visit]) -> list[Evidence]:
-    """Evidence of visits less that of the first, each with its part of the error of their
-    difference."""
+    """Evidence of visits less that of the first, each with its part of the error of
+    their difference."""
     less = [difference(v, found[0]) for v in found]
     return [replace(d, stderr=d.stderr / math.sqrt(2) if i else math.inf)
             for i, d in enumerate(less)]
@@ -276,8 +290,8 @@ def _scored(v: Visit, **known) -> Scored:
 
 
 def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
-    """Where the walk stands; before its first evidence, the first place with the fits that were
-    interrupted."""
+    """Where the walk stands; before its first evidence, the first place with the fits
+    that were interrupted."""
     run, s = walk.run, walk.run.settings
     if walk.seen:
         _ranked(walk, result)
@@ -285,24 +299,29 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
             walk.seen.values(), key=lambda v: v.evidence.value)
         result.structures, result.batches = [at.structure], [at.batch]
     else:
-        stages = ((f"{walk.name} 0", s.blocks, s.replicas), (f"{walk.name} 0 screening", 1, 1))
-        stage, blocks, replicas = next((x for x in stages if run.state(x[0] + "/0")), (None, 1, 1))
+        stages = ((f"{walk.name} 0", s.blocks, s.replicas),
+                  (f"{walk.name} 0 screening", 1, 1))
+        stage, blocks, replicas = next((x for x in stages if run.state(x[0] + "/0")),
+                                       (None, 1, 1))
         if stage is None:
-            raise KeyboardInterrupt("interrupted before the first step; nothing to keep")
+            raise KeyboardInterrupt("interrupted before the first step; "
+                                    "nothing to keep")
         sizes = [b for b in _bounds(run, blocks)[:-1] for _ in range(replicas)]
-        batch, state = _paired_trainer(run, start[:1], sizes).batch, run.state(stage + "/0")
+        batch, state = _paired_trainer(run, start[:1], sizes).batch, run.state(
+            stage + "/0")
         batch.params = {k: state[f"params/{k}"][:len(sizes)] for k in batch.params}
         result.structures = [start[0][0]]
-        result.batches = [batch.take(slice(len(sizes) - replicas, len(sizes))).alone(start[0][0])]
+        result.batches = [batch.take(slice(len(sizes) - replicas, len(sizes))).alone(
+            start[0][0])]
     result.probabilities = [1.0]
 
 # %% ../../../nbs/search/modes/00_walk.ipynb #5e1530a4
-def open_run(name: str, graph: Graph, task: Task, settings: Settings, seed: int, checkpoint,
-             callback) -> Session:
+def open_run(name: str, graph: Graph, task: Task, settings: Settings, seed: int,
+             checkpoint, callback) -> Session:
     "A run of the named walk; refuses graphs whose structures cannot be counted."
     law.n_structures(graph.variables)
-    mark = fingerprint(name, graph.to_json(), settings.as_record(), seed, task.likelihood, task.x,
-                       task.y)
+    mark = fingerprint(name, graph.to_json(), settings.as_record(), seed,
+                       task.likelihood, task.x, task.y)
     return Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
 
 

@@ -29,13 +29,15 @@ from bstruct.structure.variable import Structure
 from bstruct.structure.widths import Widths, level_of
 from bstruct.training.hidden_mixture import HiddenMixture, HiddenPart
 
-ACTIVATIONS = ("tanh", "sin", "relu", "sigmoid")  # those with a derivative on the page of the layer
+# those with a derivative on the page of the layer
+ACTIVATIONS = ("tanh", "sin", "relu", "sigmoid")
 REASON = "Laplace's approximation after integrating the output layer, of unknown error"
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #1c8d7a6d
 @dataclass(frozen=True)
 class Layout:
-    "The edge whose width is chosen, its activation, and the edge past it with what it may be."
+    """The edge whose width is chosen, its activation, and the edge past it with what
+    it may be."""
 
     edge: str
     variable: Widths
@@ -45,18 +47,19 @@ class Layout:
 
 
 def layout(graph: Graph, task: Task) -> Layout:
-    "How the graph is one hidden layer of an ordered width. ValueError says why it is not."
+    """How the graph is one hidden layer of an ordered width. ValueError says why it is
+    not."""
     if task.likelihood != "gaussian":
         raise ValueError(
-            f"the likelihood is {task.likelihood!r}: the output layer is integrated for "
-            "gaussian targets only; take mode='evidence'"
+            f"the likelihood is {task.likelihood!r}: the output layer is "
+            "integrated for gaussian targets only; take mode='evidence'"
         )
     ordered = {e: v for e, v in graph.variables.items() if isinstance(v, Widths)}
     if len(ordered) != 1 or len(graph.vertices) != 3:
         raise ValueError(
-            f"the graph has {len(graph.vertices)} vertices and {len(ordered)} edges with "
-            "ordered widths: one hidden layer with one range is needed; take "
-            "mode='evidence'"
+            f"the graph has {len(graph.vertices)} vertices and {len(ordered)} "
+            "edges with ordered widths: one hidden layer with one range is "
+            "needed; take mode='evidence'"
         )
     edge, variable = next(iter(ordered.items()))
     first, hidden, last = (v.name for v in graph.vertices)
@@ -75,11 +78,13 @@ def layout(graph: Graph, task: Task) -> Layout:
             "needed; take mode='evidence'"
         )
     if len(kinds) != 1 or kinds - set(ACTIVATIONS):
-        raise ValueError(f"the widths have activations {sorted(map(str, kinds))}: one of "
-                         f"{', '.join(ACTIVATIONS)} is needed; take mode='evidence'")
+        raise ValueError("the widths have activations "
+                         f"{sorted(map(str, kinds))}: one of {', '.join(ACTIVATIONS)} "
+                         "is needed; take mode='evidence'")
     linear = tuple(c == "linear" for c in known)
     return Layout(
-        edge, variable, cast(str, kinds.pop()), skip if skip in graph.variables else None, linear
+        edge, variable, cast(str, kinds.pop()), skip if skip in graph.variables
+                  else None, linear
     )
 
 
@@ -110,46 +115,54 @@ def _fits(task: Task, plan: Layout, linear: bool, rng: np.random.Generator, walk
 
 def _structure(plan: Layout, n: int, linear: bool) -> Structure:
     name = next(c for c in plan.variable.candidates if level_of(c) == n)
-    return {plan.edge: name} | ({plan.skip: "linear" if linear else "zero"} if plan.skip else {})
+    return {plan.edge: name} | ({plan.skip: "linear" if linear else "zero"}
+                                if plan.skip else {})
 
 
 def _scored(graph: Graph, plan: Layout, task: Task, found: list[tuple]) -> list[Scored]:
     "All structures that were fitted, best first, with their probabilities."
-    prior = dict(zip(plan.variable.levels, log_prior(plan.variable.levels, plan.variable.prior)))
-    value = torch.tensor([f.value + math.lgamma(n + 1) for _, n, _, f in found]).double()
+    prior = dict(zip(plan.variable.levels, log_prior(
+        plan.variable.levels, plan.variable.prior)))
+    value = torch.tensor([f.value + math.lgamma(n + 1)
+                          for _, n, _, f in found]).double()
     p = (value + torch.stack([prior[n] for _, n, _, _ in found])).softmax(0).tolist()
     of = Scope(1, len(task), len(task), "the integral over the weights", "integral")
     rows = []
     for (m, n, linear, f), v, q in zip(found, value.tolist(), p):
         told = {"reason": REASON, "live": live_units(m, f.z), "one order": f.value}
-        evidence = Evidence(v, method="integrated", reliable=False, diagnostics=told, of=of)
+        evidence = Evidence(v, method="integrated", reliable=False, diagnostics=told,
+                            of=of)
         structure = _structure(plan, n, linear)
         rows.append(
-            Scored(structure, evidence, probability=q, parameters=parameters(graph, structure))
+            Scored(structure, evidence, probability=q,
+                   parameters=parameters(graph, structure))
         )
     return rows
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #ca1703c2
-def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
-                callback=None, *, walk: str = "path") -> Result:
-    """Search one ordered hidden layer by births and deaths, or with `walk` "flow" by the gradient.
+def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
+                checkpoint=None, callback=None, *, walk: str = "path") -> Result:
+    """Search one ordered hidden layer by births and deaths, or with `walk` "flow" by
+    the gradient.
 
-    It takes seconds, and keeps no checkpoint. ValueError for graphs that are no such layer.
+    It takes seconds, and keeps no checkpoint. ValueError for graphs that are no such
+    layer.
     """
     plan, found, history = layout(graph, task), [], []
     rng = np.random.default_rng(generator_of(seed, walk).initial_seed() % 2**32)
 
     def tell(ladder: Ladder) -> None:
         best = max(f.value for f in ladder.best.values())
-        step = {"stage": walk, "epoch": len(history) + 1, "epochs": len(history) + 1, "elbo": best,
-                "probabilities": {}}
+        step = {"stage": walk, "epoch": len(history) + 1, "epochs": len(history) + 1,
+                "elbo": best, "probabilities": {}}
         history.append(step)
         if callback:
             callback(step)
 
     for linear in plan.linear:
         m, fits = _fits(task, plan, linear, rng, walk, tell)
-        found += [(m, n, linear, f) for n, f in fits.items() if n in plan.variable.levels]
+        found += [(m, n, linear, f) for n, f in fits.items()
+                  if n in plan.variable.levels]
     rows = _scored(graph, plan, task, found)
     order = sorted(range(len(rows)), key=lambda i: -cast(float, rows[i].probability))
     kept = [i for i in order if cast(float, rows[i].probability) > 1e-3]
@@ -157,15 +170,19 @@ def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, che
     parts = [HiddenPart(rows[i].structure, cast(float, rows[i].probability) / total,
                         torch.tensor(found[i][3].z, device=task.x.device), found[i][2],
                         plan.activation) for i in kept]
-    live = sum(cast(float, r.probability) * r.evidence.diagnostics["live"] for r in rows)
+    live = sum(cast(float, r.probability) * r.evidence.diagnostics["live"]
+               for r in rows)
     vertex = plan.edge.partition("->")[2]
-    return Result(graph, [p.structure for p in parts], [p.probability for p in parts], [],
+    return Result(graph, [p.structure for p in parts], [p.probability for p in parts],
+                  [],
                   [rows[i] for i in order], rows[order[0]].evidence, history,
-                  levels="noise and scales with the slopes, on the integrated likelihood",
+                  levels="noise and scales with the slopes, on the integrated "
+                         "likelihood",
                   mixture=HiddenMixture(graph, task, parts), live={vertex: live})
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #5d0a6e31
-def flow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0, checkpoint=None,
-              callback=None) -> Result:
-    "Search one ordered hidden layer by the gradient of the evidence; else as `widths_mode`."
+def flow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
+              checkpoint=None, callback=None) -> Result:
+    """Search one ordered hidden layer by the gradient of the evidence; else as
+    `widths_mode`."""
     return widths_mode(graph, task, settings, seed, checkpoint, callback, walk="flow")

@@ -36,20 +36,22 @@ LABELS = {"constant": "constant", "linear": "linear model"}
 FIT = "Laplace evidence, learnt precisions"
 # networks below this probability, or behind so many others, do not join the mixture
 SHARE, MOST = 0.01, 8
-FAR = 10.0  # nats behind the best of its tile from which the weights of a fit are not kept
+# nats behind the best of its tile from which the weights of a fit are not kept
+FAR = 10.0
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #3970aa8d
 def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
     "Why the dual engine cannot judge, with the remedy."
     if settings.mode not in NAMES_OF_MODES:
-        return (f"mode {settings.mode!r} is none of {', '.join(NAMES_OF_MODES)}, which know this "
-                "engine: take one of them, or judge='prequential'")
+        return (f"mode {settings.mode!r} is none of {', '.join(NAMES_OF_MODES)}, which "
+                "know this engine: take one of them, or judge='prequential'")
     if settings.halving:
-        return ("halving compares fits of different length, which have no such evidence: set "
-                "halving=False, or judge='prequential'")
+        return ("halving compares fits of different length, which have no such "
+                "evidence: set halving=False, or judge='prequential'")
     if task.likelihood != "gaussian":
-        return (f"the likelihood is {task.likelihood!r}, and structures for anything but numbers "
-                "are in better order by held-out rows: take judge='prequential' or 'auto'")
+        return (f"the likelihood is {task.likelihood!r}, and structures for anything "
+                "but numbers are in better order by held-out rows: take "
+                "judge='prequential' or 'auto'")
     if (outputs := math.prod(graph.vertices[-1].shape)) != 1:
         return (f"the graph has {outputs} outputs and this engine predicts one: take "
                 "judge='prequential' or 'auto'")
@@ -62,7 +64,8 @@ def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
 def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
     """prequential or laplace; ValueError where laplace is asked for and cannot be had.
 
-    "auto" leaves settings that declare an L or a Q of their own to the race, which follows them.
+    "auto" leaves settings that declare an L or a Q of their own to the race, which
+    follows them.
     """
     own = settings.c_reg != 1 or asks_for_two_levels(settings)
     if settings.judge == "prequential" or (settings.judge == "auto" and own):
@@ -70,13 +73,14 @@ def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
     why = _obstacle(graph, task, settings)
     if settings.judge == "laplace" and why:
         raise ValueError(f"judge is 'laplace', but {why}")
-    return "prequential" if why or (settings.judge == "auto" and len(task) > ROWS) else "laplace"
+    return "prequential" if why or (settings.judge == "auto"
+                                    and len(task) > ROWS) else "laplace"
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #b7329689
 @dataclass
 class Fit:
-    """A structure with its evidence or why it has none (str), and its starts, where their weights
-    were kept."""
+    """A structure with its evidence or why it has none (str), and its starts, where
+    their weights were kept."""
 
     structure: Structure
     evidence: Evidence | str
@@ -85,16 +89,17 @@ class Fit:
     @property
     def flat(self) -> bool:
         "Whether it collapsed to the constant from every start."
-        return not isinstance(self.evidence, str) and all(self.evidence.diagnostics["flat"])
+        return not isinstance(self.evidence, str) and all(
+            self.evidence.diagnostics["flat"])
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #7d73d805
 def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
            far: float = FAR) -> tuple[list[Fit], Interrupted | None]:
-    """Fits of different networks, tile by tile; after an interruption those of the finished tiles,
-    and the interruption.
+    """Fits of different networks, tile by tile; after an interruption those of the
+    finished tiles, and the interruption.
 
-    `stage` names them in the checkpoint; further than `far` nats behind the best of its tile the
-    weights of a fit are not kept.
+    `stage` names them in the checkpoint; further than `far` nats behind the best of its
+    tile the weights of a fit are not kept.
     """
     plan, found = _plan(run), []
     for i, first in enumerate(range(0, len(structures), TILE)):
@@ -104,7 +109,8 @@ def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
             state = run.state(name)
             found += [Fit(s, _read(t), _starts(state, j, t))
                       for j, (s, t) in enumerate(zip(part, told))]
-            best = max((f.evidence.value for f in found if not isinstance(f.evidence, str)),
+            best = max((f.evidence.value for f in found
+                        if not isinstance(f.evidence, str)),
                        default=math.nan)
             run.tell({"stage": stage, "epoch": len(found), "epochs": len(structures),
                       "elbo": best, "probabilities": {}})
@@ -114,9 +120,12 @@ def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #5c8771e7
 def _plan(run: Session) -> DualPlan:
-    "As long as a fit of the settings, 500 steps by default, with a refresh every fifth part of it."
-    steps = math.ceil(5 / 3 * run.settings.fit_plan(len(run.task)).steps(len(run.task))[1])
-    return DualPlan(steps=steps, every=max(1, steps // 5), starts=max(2, run.settings.replicas))
+    """As long as a fit of the settings, 500 steps by default, with a refresh every
+    fifth part of it."""
+    steps = math.ceil(5 / 3 * run.settings.fit_plan(len(run.task)).steps(
+        len(run.task))[1])
+    return DualPlan(steps=steps, every=max(1, steps // 5),
+                    starts=max(2, run.settings.replicas))
 
 
 def _tile(run: Session, part: list[Structure], plan: DualPlan,
@@ -156,7 +165,8 @@ def _weights(fits: DualFits, row: int, dtype: torch.dtype) -> dict[str, Tensor]:
     own = {"noise": fits.log_noise[row].clone()}
     if fits.collapsed[row]:
         return own
-    parts = fits.weights[row].split([math.prod(s) for s in fits.net.weight_shapes.values()])
+    parts = fits.weights[row].split(
+        [math.prod(s) for s in fits.net.weight_shapes.values()])
     for (name, shape), v in zip(fits.net.weight_shapes.items(), parts):
         if math.isfinite(fits.log_precision[name][row]):
             own[f"weight/{name}"] = v.reshape(shape).to(dtype)
@@ -168,11 +178,13 @@ def _starts(state: dict[str, Tensor], j: int, told: dict | str) -> list[Start]:
     "The kept starts of structure j of a tile."
     if isinstance(told, str) or f"{j}/0/noise" not in state:
         return []
-    q = torch.tensor([float(v) for v in told["diagnostics"]["starts"]], dtype=torch.float64)
+    q = torch.tensor([float(v) for v in told["diagnostics"]["starts"]],
+                     dtype=torch.float64)
 
     def below(r: int, kind: str) -> dict[str, Tensor]:
         first = f"{j}/{r}/{kind}/"
-        return {k.removeprefix(first): v for k, v in state.items() if k.startswith(first)}
+        return {k.removeprefix(first): v for k, v in state.items()
+                if k.startswith(first)}
 
     return [Start(p, below(r, "weight"), below(r, "precision"), state[f"{j}/{r}/noise"])
             for r, p in enumerate(q.softmax(0).tolist())]
@@ -183,11 +195,13 @@ def _read(told: dict | str) -> Evidence | str:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #024e7c31
 def with_one_error(fits: list[Fit], n: int) -> list[Fit]:
-    """The fits with the error that all share, and with what their evidence is of; the constant's
-    is exact."""
-    alive = [f.evidence.diagnostics["starts"] for f in fits if not isinstance(f.evidence, str)
+    """The fits with the error that all share, and with what their evidence is of; the
+    constant's is exact."""
+    alive = [f.evidence.diagnostics["starts"] for f in fits
+             if not isinstance(f.evidence, str)
              and not any(f.evidence.diagnostics["flat"])]
-    q = torch.tensor(alive, dtype=torch.float64).reshape(-1, len(alive[0]) if alive else 2)
+    q = torch.tensor(alive, dtype=torch.float64).reshape(-1, len(alive[0]) if alive
+                                                         else 2)
     error, beside = pooled_error(q), pooled_error(q, beside=True)
     more = {"comparison": min(beside, error)} if math.isfinite(beside) else {}
     of = Scope(1, n, n, FIT, "integral")
@@ -198,25 +212,28 @@ def with_one_error(fits: list[Fit], n: int) -> list[Fit]:
                 f.evidence, stderr=0.0, reliable=True, of=of)
         least, value = (float(v) for v in f.evidence.diagnostics["bracket"])
         sure = math.isfinite(error) and value - least <= max(0.1, 2 * error)
-        why = {} if sure else {"reason": f"the bracket is {value - least:.3g} nats wide, the error "
-                                         f"{error:.2g}"}
-        notes = {k: v for k, v in f.evidence.diagnostics.items() if k != "reason"} | why | more
-        return replace(f.evidence, stderr=error, reliable=sure, diagnostics=notes, of=of)
+        why = {} if sure else {"reason": f"the bracket is {value - least:.3g} nats "
+                                         f"wide, the error {error:.2g}"}
+        notes = {k: v for k, v in f.evidence.diagnostics.items()
+                 if k != "reason"} | why | more
+        return replace(f.evidence, stderr=error, reliable=sure, diagnostics=notes,
+                       of=of)
 
     return [replace(f, evidence=told(f)) for f in fits]
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #5c3f0310
 def support(n: int, networks: list[Evidence], references: dict[str, float]) -> str:
-    """What n rows say of networks (none of them the constant), best first, against references
-    {name: log evidence}."""
+    """What n rows say of networks (none of them the constant), best first, against
+    references {name: log evidence}."""
     name = max(references, key=references.__getitem__)
     if not networks:
-        return f"{n} rows support the {LABELS[name]}; every network that was fitted is the constant"
+        return (f"{n} rows support the {LABELS[name]}; every network that was fitted "
+                "is the constant")
     lead, error = networks[0].value - references[name], networks[0].stderr
     gap = f"{abs(lead):.1f} ± {error:.1f} nats"
     if abs(lead) <= 2 * error:
-        return (f"{n} rows do not decide between the {LABELS[name]} and a network; the best "
-                f"network is {gap} {'ahead' if lead > 0 else 'behind'}")
+        return (f"{n} rows do not decide between the {LABELS[name]} and a network; "
+                f"the best network is {gap} {'ahead' if lead > 0 else 'behind'}")
     if lead < 0:
         return f"{n} rows support the {LABELS[name]}; the best network is {gap} behind"
     return f"{n} rows support a network; the best is {gap} ahead of the {LABELS[name]}"
@@ -224,8 +241,8 @@ def support(n: int, networks: list[Evidence], references: dict[str, float]) -> s
 # %% ../../../nbs/search/stages/08_judge.ipynb #5b032502
 @dataclass
 class Verdict:
-    """Rows of a ranking, best first; probabilities of the networks and of the references; the best
-    network; and notes."""
+    """Rows of a ranking, best first; probabilities of the networks and of the
+    references; the best network; and notes."""
 
     rows: list[Scored]
     networks: list[tuple[Fit, float]]
@@ -244,8 +261,8 @@ class Verdict:
 # %% ../../../nbs/search/stages/08_judge.ipynb #877c2a8c
 def verdict(graph: Graph, task: Task, fits: list[Fit],
             names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Verdict:
-    """The posterior over structures and references; `names`: all structures that are the network of
-    a fitted one.
+    """The posterior over structures and references; `names`: all structures that are
+    the network of a fitted one.
 
     RuntimeError where no structure could be fitted.
     """
@@ -255,22 +272,27 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
                            f"{fits[0].evidence}")
     models = {name: closed_reference(task, name) for name in NAMES}
     of = Scope(1, len(task), len(task), FIT, "integral")
-    exact = {name: Evidence(m.evidence, method="closed form", of=of) for name, m in models.items()}
+    exact = {name: Evidence(m.evidence, method="closed form", of=of)
+             for name, m in models.items()}
     known = [cast(Evidence, f.evidence) for f in good]
     evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **_beside(good, exact)}
     many = [len(names(f.structure)) for f in good]
-    prior = torch.tensor([k / sum(many) for k in many] + [1.0] * len(exact)).double().log()
+    prior = torch.tensor([k / sum(many) for k in many] + [1.0]
+                         * len(exact)).double().log()
     dead = {i for i, f in enumerate(good) if f.flat}
     dead |= {"linear"} if _is_flat(models["linear"], task) else set()
     evidences |= dict.fromkeys(dead, evidences["constant"])
-    found = structure_posterior(evidences, prior, network=lambda i: "constant" if i in dead else i)
+    found = structure_posterior(evidences, prior, network=lambda i: "constant"
+                                if i in dead else i)
     chances = zip(found.probability.tolist(), found.stderr.tolist())
     p = dict.fromkeys(dead, (0.0, 0.0)) | dict(zip(found.labels, chances))
-    rows = [Scored({}, exact[k], probability=p[k][0], probability_error=p[k][1], name=LABELS[k],
-                   parameters=1 if k == "constant" else 1 + task.x[0].numel()) for k in NAMES]
+    rows = [Scored({}, exact[k], probability=p[k][0], probability_error=p[k][1],
+                   name=LABELS[k], parameters=1 if k == "constant"
+                   else 1 + task.x[0].numel()) for k in NAMES]
     for i, f in enumerate(good):
         told = exact["constant"] if f.flat else known[i]
-        rows += _rows(graph, told, names(f.structure), (p[i][0] / many[i], p[i][1] / many[i]))
+        rows += _rows(graph, told, names(f.structure),
+                      (p[i][0] / many[i], p[i][1] / many[i]))
     rows.sort(key=lambda r: -r.evidence.value)
     for f in fits:
         rows += _rows(graph, f.evidence, names(f.structure),
@@ -284,15 +306,16 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #9cfc951d
 def _beside(good: list[Fit], exact: dict[str, Evidence]) -> dict[Any, Evidence]:
-    """Evidence to expect of the networks that are alive, by place, and of the references, for the
-    posterior.
+    """Evidence to expect of the networks that are alive, by place, and of the
+    references, for the posterior.
 
-    The best of many noisy values is too high; and luck that all networks share, which their
-    comparison leaves out, is put on the references, to which alone it matters.
+    The best of many noisy values is too high; and luck that all networks share, which
+    their comparison leaves out, is put on the references, to which alone it matters.
     """
     alive = [i for i, f in enumerate(good) if not f.flat]
     known = [cast(Evidence, good[i].evidence) for i in alive]
-    both = [(e.stderr, e.diagnostics["comparison"]) for e in known if "comparison" in e.diagnostics]
+    both = [(e.stderr, e.diagnostics["comparison"]) for e in known
+            if "comparison" in e.diagnostics]
     luck = math.sqrt(both[0][0] ** 2 - both[0][1] ** 2) if both else 0.0
     models = {k: replace(e, diagnostics={"comparison": luck}) for k, e in exact.items()}
     return {**dict(zip(alive, shrunk(known))), **models}
@@ -315,7 +338,8 @@ def _rows(graph: Graph, evidence: Evidence | str, names: list[Structure],
 
 def _lost(fits: list[Fit]) -> list[str]:
     "How many fits are no networks of their own."
-    flat, failed = sum(f.flat for f in fits), sum(isinstance(f.evidence, str) for f in fits)
+    flat, failed = sum(f.flat for f in fits), sum(isinstance(f.evidence, str)
+                                                  for f in fits)
     notes = [f"{flat} of {len(fits)} networks have collapsed to the constant and "
              "count as it"] * (flat > 0)
     return notes + [f"{failed} of {len(fits)} structures failed: their errors are in "
@@ -324,8 +348,8 @@ def _lost(fits: list[Fit]) -> list[str]:
 # %% ../../../nbs/search/stages/08_judge.ipynb #f3ee0124
 def conclude(run: Session, result: Result, structures: list[Structure],
              names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Result:
-    """Fit different networks, and put ranking, predictor and notes into the result. Raises
-    Interrupted before the first."""
+    """Fit different networks, and put ranking, predictor and notes into the result.
+    Raises Interrupted before the first."""
     fits, stop = fitted(run, structures)
     if not fits:
         raise cast(Interrupted, stop)
@@ -341,8 +365,10 @@ def settled(run: Session, result: Result, fits: list[Fit],
     chance = [k.probability for k in mixture.networks]
     total = sum(chance)
     result.probabilities = [p / total for p in chance] if total else [1.0, *chance[1:]]
-    result.structures, result.ranking = [k.structure for k in mixture.networks], found.rows
-    result.evidence, result.mixture = cast(Evidence, found.networks[0][0].evidence), mixture
+    result.structures, result.ranking = [
+        k.structure for k in mixture.networks], found.rows
+    result.evidence, result.mixture = cast(
+        Evidence, found.networks[0][0].evidence), mixture
     result.notes = [*result.notes, *found.notes]
     result.levels = "precisions and noise by the Laplace evidence, step by step"
     return result

@@ -22,8 +22,10 @@ from bstruct.structure.law import as_structure
 ORDERS = ("supernet", "given", "random")
 
 # %% ../../../nbs/search/stages/03_order.ipynb #b70b36a6
-def visiting_order(run: Session, order: str, most: int) -> tuple[list[Structure], list[str]]:
-    "At least `most` structures, where the graph has them, in order; and notes on what went wrong."
+def visiting_order(run: Session, order: str,
+                   most: int) -> tuple[list[Structure], list[str]]:
+    """At least `most` structures, where the graph has them, in order; and notes on
+    what went wrong."""
     check_choice("order", order, ORDERS)
     if order == "supernet" and run.graph.n_structures > 1:
         try:
@@ -33,7 +35,8 @@ def visiting_order(run: Session, order: str, most: int) -> tuple[list[Structure]
             raise
         except Exception as error:
             return list(islice(run.graph.structures(), most)), [
-                f"no supernet could put the structures in order ({type(error).__name__}: {error}): "
+                "no supernet could put the structures in order "
+                f"({type(error).__name__}: {error}): "
                 "visited as listed"]
     if order == "random":
         return _drawn(run.graph, most, run.generator("order")), []
@@ -42,13 +45,14 @@ def visiting_order(run: Session, order: str, most: int) -> tuple[list[Structure]
 # %% ../../../nbs/search/stages/03_order.ipynb #0cd464cd
 def _promising(run: Session, most: int) -> tuple[list[Structure], dict[str, Tensor]]:
     "The order of the supernets, and their weights."
-    found, batch = ordered(run.graph, run.task, run.settings, run.generator, run.finish, most)
+    found, batch = ordered(run.graph, run.task, run.settings, run.generator, run.finish,
+                           most)
     return found, {f"params/{k}": v for k, v in batch.params.items()}
 
 
 def _drawn(graph: Graph, most: int, generator: Generator) -> list[Structure]:
-    """Different structures, drawn uniformly; all of them in random order where there are no more
-    than twice as many."""
+    """Different structures, drawn uniformly; all of them in random order where there
+    are no more than twice as many."""
     if graph.n_structures <= 2 * most:
         structures = list(graph.structures())
         return [structures[i] for i in torch.randperm(

@@ -30,11 +30,14 @@ KEPT = 0.05  # structures below this posterior probability do not join the predi
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #72acd4b6
 def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Settings,
-               train: Callable[[str, Callable[[Generator], Batch], int], Batch]) -> list[Batch]:
-    """Posteriors of the structures on all rows, `plan.replicas` of each, at the c_reg of its row.
+               train: Callable[[str, Callable[[Generator], Batch], int],
+                               Batch]) -> list[Batch]:
+    """Posteriors of the structures on all rows, `plan.replicas` of each, at the c_reg
+    of its row.
 
-    `train(stage, make, n)` trains the batch that `make` makes of a generator. Where it is
-    interrupted, the `batch` of the Interrupted that is raised is the list of what there is.
+    `train(stage, make, n)` trains the batch that `make` makes of a generator. Where it
+    is interrupted, the `batch` of the Interrupted that is raised is the list of what
+    there is.
     """
     r, chosen, n = plan.replicas, [row.structure for row in scored], len(task)
     net = Supernet(narrowed(graph, chosen), share=True)
@@ -43,7 +46,8 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
         net, repeated(chosen), task.x.device)
     each = lambda batch: [cast(Batch, batch).take(slice(i * r, (i + 1) * r)).alone(s)
                           for i, s in enumerate(chosen)]
-    make = lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma, device=task.x.device)
+    make = lambda g: make_batch(net, g, [n] * len(c_reg), c_reg, gamma,
+                                device=task.x.device)
     try:
         return each(train("posterior", make, n))
     except Interrupted as early:
@@ -52,12 +56,13 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #4560f4af
 def add_predictors(run: Session, result: Result) -> None:
-    """Fit the first structures of the ranking that are likelier than `KEPT`, for the result.
-    Raises Interrupted."""
+    """Fit the first structures of the ranking that are likelier than `KEPT`, for the
+    result. Raises Interrupted."""
     known = [(r, cast(float, r.probability)) for r in result.ranking]
     likely = [(r, p) for r, p in known if p >= KEPT][:run.settings.finalists]
     kept = [r for r, _ in likely]
-    result.structures, result.probabilities = [r.structure for r in kept], [p for _, p in likely]
+    result.structures, result.probabilities = [r.structure for r in kept], [
+        p for _, p in likely]
     try:
         result.batches = predictors(run.graph, kept, run.task, run.settings, run.train)
     except Interrupted as early:
@@ -71,20 +76,23 @@ def add_predictors(run: Session, result: Result) -> None:
 # %% ../../../nbs/search/stages/07_predictor.ipynb #a52379a6
 def rebuilt(run: Session, net: Supernet, state: dict[str, Tensor], structure,
             models: slice) -> Batch:
-    """A batch from the saved state of a stage: some of its models, at the given structure (None:
-    with its law)."""
-    params = {k.removeprefix("params/"): v[models].to(run.task.x.device) for k, v in state.items()
+    """A batch from the saved state of a stage: some of its models, at the given
+    structure (None: with its law)."""
+    params = {k.removeprefix("params/"): v[models].to(run.task.x.device)
+              for k, v in state.items()
               if k.startswith("params/")}
     m, laws = len(params["log_noise"]), flat(nested(net.graph.variables, params))
     gamma = one_hot(net, [structure] * m, run.task.x.device) if structure else structure
-    ones, learnt = torch.ones(m, device=run.task.x.device), {*laws, *(f"prior/{k}" for k in laws)}
-    own = params if structure is None else {k: v for k, v in params.items() if k not in learnt}
+    ones, learnt = torch.ones(m, device=run.task.x.device), {
+        *laws, *(f"prior/{k}" for k in laws)}
+    own = params if structure is None else {k: v for k, v in params.items()
+                                            if k not in learnt}
     return Batch(net, own, gamma, ones.long() * len(run.task), ones)
 
 
 def completed(run: Session, result: Result) -> Result:
-    """The result, or where the search was interrupted too early, the best that its saved state
-    offers."""
+    """The result, or where the search was interrupted too early, the best that its
+    saved state offers."""
     state, s = run.state, run.settings
     if result.batches:
         total = sum(result.probabilities)
@@ -99,8 +107,8 @@ def completed(run: Session, result: Result) -> Result:
         if not result.structures:
             options = listed(run.graph, everything, run.generator("listed"))
             half = max(1, len(run.task) // 2)
-            scores = path_scores(everything, run.task, options, slice(half, len(run.task)),
-                                 list(range(s.starts)))
+            scores = path_scores(everything, run.task, options,
+                                 slice(half, len(run.task)), list(range(s.starts)))
             result.structures = [options[int(scores.argmax())]]
         best = result.structures[0]
         result.batches = [rebuilt(run, net, state(early), best, slice(None))]

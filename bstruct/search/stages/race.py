@@ -22,22 +22,26 @@ from bstruct.search.settings import Settings
 def rounds(settings: Settings, structures: int) -> list[tuple[int, int]]:
     "How many structures get how many further starts, round by round."
     k, r = settings.finalists, settings.replicas
-    return [(min(n, structures), starts) for n, starts in ((structures, 1), (2 * k, r - 1), (k, r))
+    return [(min(n, structures), starts)
+            for n, starts in ((structures, 1), (2 * k, r - 1), (k, r))
             if starts]
 
 # %% ../../../nbs/search/stages/04_race.ipynb #76f6d78c
 def compared(found: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence at an average start, in nats, of structures that share their first starts.
+    """The evidence at an average start, in nats, of structures that share their first
+    starts.
 
-    `stderr` is that of the value, `diagnostics["comparison"]` that beside the others. Unchanged
-    where the starts are too few to tell it.
+    `stderr` is that of the value, `diagnostics["comparison"]` that beside the others.
+    Unchanged where the starts are too few to tell it.
     """
     one_scale(found)
     each = [e.diagnostics["starts"] for e in found]
     v = torch.tensor(list(chain.from_iterable(each)), dtype=torch.float64)
-    i = torch.tensor(list(chain.from_iterable([i] * len(row) for i, row in enumerate(each))),
+    i = torch.tensor(list(chain.from_iterable(
+        [i] * len(row) for i, row in enumerate(each))),
                      dtype=torch.long)
-    r = torch.tensor(list(chain.from_iterable(range(len(row)) for row in each)), dtype=torch.long)
+    r = torch.tensor(list(chain.from_iterable(range(len(row)) for row in each)),
+                     dtype=torch.long)
     S, R = len(each), max(map(len, each), default=0)
     freedom = len(v) - S - R + 1
     if S < 2 or freedom < 1:
@@ -45,37 +49,43 @@ def compared(found: Sequence[Evidence]) -> list[Evidence]:
     X = torch.cat([one_hot(i, S), one_hot(r, R)], 1).to(v)
     C = torch.cat([torch.eye(S, dtype=v.dtype), v.new_full((S, R), 1 / R)], 1)
     inverse = torch.linalg.pinv(X.T @ X, hermitian=True)
-    effects = inverse @ (X.T @ (v - v.mean()))  # less the mean: large numbers cost digits
+    # less the mean: large numbers cost digits
+    effects = inverse @ (X.T @ (v - v.mean()))
     sigma2 = (v - v.mean() - X @ effects).square().sum() / freedom
     value, beside = C @ effects + v.mean(), (
         sigma2 * torch.einsum("ij,jk,ik->i", C, inverse, C)).sqrt()
     luck = effects[S:].var() / R
-    rows = zip(found, value.tolist(), beside.tolist(), (beside.square() + luck).sqrt().tolist())
+    rows = zip(found, value.tolist(), beside.tolist(),
+               (beside.square() + luck).sqrt().tolist())
     return [_at_average_start(*row) for row in rows]
 
 # %% ../../../nbs/search/stages/04_race.ipynb #9115db60
-def _at_average_start(e: Evidence, value: float, beside: float, stderr: float) -> Evidence:
-    notes = {k: v for k, v in e.diagnostics.items() if k != "reason"} | {"comparison": beside}
+def _at_average_start(e: Evidence, value: float, beside: float,
+                      stderr: float) -> Evidence:
+    notes = {k: v for k, v in e.diagnostics.items()
+             if k != "reason"} | {"comparison": beside}
     return replace(e, value=value, stderr=stderr, reliable=True, diagnostics=notes)
 
 # %% ../../../nbs/search/stages/04_race.ipynb #e1398d8a
 def within_reach(found: Sequence[Evidence]) -> list[bool]:
-    """Whether each may still be the best, told at 99 % by the differences of structures that share
-    their first starts; all may where the starts are too few to tell it."""
+    """Whether each may still be the best, told at 99 % by the differences of structures
+    that share their first starts; all may where the starts are too few to tell it."""
     each = compared(found)
     starts = [len(e.diagnostics["starts"]) for e in found]
     freedom = sum(starts) - len(found) - max(starts, default=0) + 1
     if len(found) < 2 or freedom < 1:
         return [True] * len(found)
-    best, error = max(each, key=lambda e: e.value), lambda e: e.diagnostics["comparison"]
+    best, error = max(each, key=lambda e: e.value), lambda e: e.diagnostics[
+        "comparison"]
     most = float(stdtrit(freedom, 0.995))
-    return [e is best or best.value - e.value <= most * math.hypot(error(e), error(best))
+    return [e is best or best.value - e.value <= most
+            * math.hypot(error(e), error(best))
             for e in each]
 
 # %% ../../../nbs/search/stages/04_race.ipynb #93286358
 def shrunk(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence to expect of each structure, in nats, when its error and what the others have
-    is known."""
+    """The evidence to expect of each structure, in nats, when its error and what the
+    others have is known."""
     value = torch.tensor([e.value for e in evidence],
                          dtype=torch.float64).nan_to_num(nan=-1e30, neginf=-1e30)
     error = [e.diagnostics.get("comparison", e.stderr) for e in evidence]
@@ -89,11 +99,12 @@ def shrunk(evidence: Sequence[Evidence]) -> list[Evidence]:
     tau2 = (spread - noise[known].quantile(0.5)).clamp_min(1e-3 * spread)
     w = torch.where(noise > 0, tau2 / (tau2 + noise), 1.0)
     mean, left = middle + w * (value - middle), (w * noise).sqrt()
-    return [_expected(e, m, s) for e, m, s in zip(evidence, mean.tolist(), left.tolist())]
+    return [_expected(e, m, s) for e, m, s in zip(
+        evidence, mean.tolist(), left.tolist())]
 
 
 def _expected(e: Evidence, value: float, error: float) -> Evidence:
-    """With another value and error; the error is also the one beside other structures, where that
-    is known."""
+    """With another value and error; the error is also the one beside other structures,
+    where that is known."""
     beside = {"comparison": error} if "comparison" in e.diagnostics else {}
     return replace(e, value=value, stderr=error, diagnostics=e.diagnostics | beside)

@@ -28,31 +28,36 @@ def once(name: str, work: Callable[[], tuple]):
 # %% ../../../nbs/search/stages/05_screening.ipynb #520743db
 def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPlan,
              rounds: list[tuple[int, int]], *, seed: int, stage: Callable = once,
-             tell: Callable[[dict], None] = lambda record: None) -> list[Evidence | Exception]:
-    """Prequential evidence of each structure, or why it has none; the better it is, the more starts
-    it is from.
+             tell: Callable[[dict], None] = lambda record: None) -> list[
+                 Evidence | Exception]:
+    """Prequential evidence of each structure, or why it has none; the better it is, the
+    more starts it is from.
 
-    `rounds`: how many structures get how many starts, round by round. `stage(name, work)` returns
-    what the work finds, now or before; `tell` gets a record of every tile.
+    `rounds`: how many structures get how many starts, round by round. `stage(name,
+    work)` returns what the work finds, now or before; `tell` gets a record of every
+    tile.
     """
     found: list[Any] = [None] * len(structures)
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf
     going, done, total = list(range(len(structures))), 0, sum(n for n, _ in rounds)
     for turn, (n, starts) in enumerate(rounds):
-        going, known = _further(going, found)[:n] if turn else going[:n], [e for e in found if e]
+        going, known = _further(going, found)[:n] if turn else going[:n], [
+            e for e in found if e]
         if turn and len(going) < min(2, n):
             tell(_record(total, total, known))
             break  # the order is settled
         part, new = [structures[i] for i in going], []
-        work = partial(prequential_evidence, graph, task=task, plan=replace(plan, starts=starts),
-                       seed=1000 * seed + turn)
+        work = partial(prequential_evidence, graph, task=task,
+                       plan=replace(plan, starts=starts), seed=1000 * seed + turn)
         for i, first in enumerate(range(0, len(going), TILE)):
             new += _tile(f"screening/{turn}/{i}", part[first:first + TILE], work, stage)
             tell(_record(done + len(new) + n - len(going), total, known + new))
         done += n
         for i, e in zip(going, new):
-            found[i] = pooled(found[i], e) if found[i] and isinstance(e, Evidence) else e
-        going = sorted((i for i in going if value(i) > -math.inf), key=lambda i: -value(i))
+            found[i] = pooled(found[i], e) if found[i] and isinstance(
+                e, Evidence) else e
+        going = sorted((i for i in going if value(i) > -math.inf),
+                       key=lambda i: -value(i))
     good = [i for i in range(len(found)) if value(i) > -math.inf]
     for i, e in zip(good, compared([found[i] for i in good])):
         found[i] = e
@@ -60,14 +65,18 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
 
 # %% ../../../nbs/search/stages/05_screening.ipynb #0c7b5b03
 def _further(going: list[int], found: list) -> list[int]:
-    "Those of `going` that may still be the best; all whose evidence has starts are compared."
-    known = [i for i, e in enumerate(found) if isinstance(e, Evidence) and e.value > -math.inf]
+    """Those of `going` that may still be the best; all whose evidence has starts are
+    compared."""
+    known = [i for i, e in enumerate(found) if isinstance(e, Evidence)
+             and e.value > -math.inf]
     reach = dict(zip(known, within_reach([found[i] for i in known])))
     return [i for i in going if reach.get(i)]
 
 
-def _tile(name: str, structures: list[Structure], work: Callable, stage: Callable) -> list:
-    "Evidence of the structures of a tile, or their errors; in JSON, so that a stage can keep it."
+def _tile(name: str, structures: list[Structure], work: Callable,
+          stage: Callable) -> list:
+    """Evidence of the structures of a tile, or their errors; in JSON, so that a stage
+    can keep it."""
     def plain():
         made = isolated(work, structures)
         return [e.to_dict() if isinstance(e, Evidence) else f"{type(e).__name__}: {e}"
@@ -80,4 +89,5 @@ def _tile(name: str, structures: list[Structure], work: Callable, stage: Callabl
 def _record(done: int, total: int, found: list) -> dict:
     "How many fits are done, and the best log evidence so far in nats."
     best = max((e.value for e in found if isinstance(e, Evidence)), default=math.nan)
-    return {"stage": "screening", "epoch": done, "epochs": total, "elbo": best, "probabilities": {}}
+    return {"stage": "screening", "epoch": done, "epochs": total, "elbo": best,
+            "probabilities": {}}

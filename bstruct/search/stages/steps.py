@@ -24,7 +24,8 @@ from bstruct.training.mixture import NAMES, Kept, Mixture
 
 # %% ../../../nbs/search/stages/09_steps.ipynb #4d871ca1
 def gain(a: Fit, b: Fit) -> tuple[float, float]:
-    "Log evidence of a less that of b and its standard error, both in nats; -inf where a has none."
+    """Log evidence of a less that of b and its standard error, both in nats; -inf
+    where a has none."""
     if isinstance(a.evidence, str) or isinstance(b.evidence, str):
         return -math.inf if isinstance(a.evidence, str) else math.inf, 0.0
     error = lambda e: e.diagnostics.get("comparison", e.stderr)
@@ -34,12 +35,14 @@ def gain(a: Fit, b: Fit) -> tuple[float, float]:
 # %% ../../../nbs/search/stages/09_steps.ipynb #acb7d947
 @dataclass
 class Steps:
-    "A walk by the dual engine; `name` is grow or shrink. `seen` holds the fits by network."
+    """A walk by the dual engine; `name` is grow or shrink. `seen` holds the fits by
+    network."""
 
     run: Session
     name: str
     seen: dict[tuple, Fit] = field(default_factory=dict)
-    rows: list[tuple[tuple, int, str]] = field(default_factory=list)  # network, step, what changed
+    # network, step, what changed
+    rows: list[tuple[tuple, int, str]] = field(default_factory=list)
     trail: list[tuple] = field(default_factory=list)
 
     def fit(self, key: tuple) -> Fit:
@@ -49,13 +52,15 @@ class Steps:
 
     def look(self, step: int, structures: list[Structure]) -> list[tuple]:
         "Networks of the structures, the new ones fitted. Raises Interrupted."
-        graph, old = self.run.graph, self.seen[self.trail[-1]].structure if self.trail else {}
+        graph, old = self.run.graph, self.seen[
+            self.trail[-1]].structure if self.trail else {}
         named = {network_of(graph, s): s for s in reversed(structures)}
         new = [k for k in named if k not in self.seen]
         size = parameters(graph, old) if old else 0
         new.sort(key=lambda k: abs(parameters(graph, named[k]) - size))
         some = new[:self.run.settings.screened]
-        fits, stop = fitted(self.run, [named[k] for k in some], f"{self.name} {step}", math.inf)
+        fits, stop = fitted(self.run, [named[k] for k in some], f"{self.name} {step}",
+                            math.inf)
         for key, fit in zip(some, fits):
             self.seen[key] = fit
             self.rows.append((key, step, _changed(old, fit.structure)))
@@ -65,16 +70,19 @@ class Steps:
 
     def moves(self, key: tuple) -> list[Structure]:
         "Neighbours with no fewer weights, or with no more."
-        graph, here = self.run.graph, canonical(self.run.graph, self.seen[key].structure)
+        graph, here = self.run.graph, canonical(
+            self.run.graph, self.seen[key].structure)
         sign, own = (1 if self.name == "grow" else -1), parameters(graph, here)
-        return [s for s in neighbours(graph, here) if sign * (parameters(graph, s) - own) >= 0]
+        return [s for s in neighbours(graph, here)
+                if sign * (parameters(graph, s) - own) >= 0]
 
     def chosen(self, keys: list[tuple]) -> tuple | None:
         "Where to go from the last of the trail, or None."
         tolerance, now = self.run.settings.tolerance, self.fit(self.trail[-1])
         fits = {k: self.fit(k) for k in keys if k not in self.trail}
         gains = {k: gain(f, now) for k, f in fits.items()}
-        worth = [k for k, (value, error) in gains.items() if value > max(tolerance, error)]
+        worth = [k for k, (value, error) in gains.items()
+                 if value > max(tolerance, error)]
         if self.name == "shrink":
             best = max((self.fit(k) for k in self.trail), key=_value)
             size = lambda f: parameters(self.run.graph, f.structure)
@@ -83,9 +91,11 @@ class Steps:
         return max(worth, key=lambda k: gains[k][0], default=None)
 
     def go(self, start: list[Structure]) -> Result:
-        "Walk from the best of `start` until no step is worth it; Ctrl-C ends the walk earlier."
-        result = Result(self.run.graph, [], [], [], [], Evidence(math.nan, method="none",
-                        reliable=False), self.run.history)
+        """Walk from the best of `start` until no step is worth it; Ctrl-C ends the
+        walk earlier."""
+        result = Result(self.run.graph, [], [], [], [],
+                        Evidence(math.nan, method="none", reliable=False),
+                        self.run.history)
         try:
             keys = self.look(0, start)
             at: tuple | None = max(keys, key=lambda k: _value(self.seen[k]))
@@ -98,7 +108,8 @@ class Steps:
             result.interrupted = str(stop)
             if not self.seen:
                 return completed(self.run, result)
-            self.trail = self.trail or [max(self.seen, key=lambda k: _value(self.seen[k]))]
+            self.trail = self.trail or [
+                max(self.seen, key=lambda k: _value(self.seen[k]))]
         return self.ended(result)
 
     def ended(self, result: Result) -> Result:
@@ -110,7 +121,8 @@ class Steps:
         if self.name == "shrink":
             own = self.fit(last)
             models = {k: (0.0, closed_reference(run.task, k)) for k in NAMES}
-            result.mixture = Mixture(run.graph, run.task, [Kept(own.structure, 1.0, own.starts)],
+            result.mixture = Mixture(
+                run.graph, run.task, [Kept(own.structure, 1.0, own.starts)],
                                      models)
             result.structures, result.probabilities = [own.structure], [1.0]
             result.evidence = cast(Evidence, own.evidence)
@@ -121,9 +133,11 @@ class Steps:
         none = Evidence(math.nan, math.inf, method="none", reliable=False)
         found = fit.evidence
         failed = isinstance(found, str)
-        size = Mixture(run.graph, run.task, [Kept(fit.structure, 1.0, fit.starts)], {}).complexity()
+        size = Mixture(run.graph, run.task, [Kept(fit.structure, 1.0, fit.starts)],
+                       {}).complexity()
         return Scored(fit.structure, none if failed else found, step=step, what=what,
-                      complexity=size["weight_kl"], parameters=parameters(run.graph, fit.structure),
+                      complexity=size["weight_kl"],
+                      parameters=parameters(run.graph, fit.structure),
                       error=found if failed else None, kept=key in self.trail)
 
 # %% ../../../nbs/search/stages/09_steps.ipynb #4a34a35f
@@ -134,5 +148,6 @@ def _value(fit: Fit) -> float:
 
 def _changed(old: Structure, new: Structure) -> str:
     "What a structure changes of another one."
-    said = [f"{e}: {text(old[e])} to {text(c)}" for e, c in new.items() if old and old[e] != c]
+    said = [f"{e}: {text(old[e])} to {text(c)}" for e, c in new.items() if old
+            and old[e] != c]
     return ", ".join(said) or "start"

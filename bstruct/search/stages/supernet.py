@@ -33,15 +33,16 @@ ROOM = 2**23  # numbers that the activations of all paths may take at a time
 # %% ../../../nbs/search/stages/02_supernet.ipynb #8c85a8a7
 def listed(graph: Graph, batch: Batch, generator: Generator,
            limit: int = LISTED) -> list[Structure]:
-    """All structures of the graph, or `limit` different ones drawn from the learnt and from the
-    uniform law."""
+    """All structures of the graph, or `limit` different ones drawn from the learnt and
+    from the uniform law."""
     if graph.n_structures <= limit:
         return list(graph.structures())
     own, found = graph.variables, {}
     learnt = {e: p.mean(0).cpu() for e, p in law.marginals(own, batch.laws).items()}
     uniform = law.marginals(own, law.start(own))
     for i in range(20 * limit):
-        s = {e: own[e].draw(generator, p) for e, p in (learnt if i % 2 else uniform).items()}
+        s = {e: own[e].draw(generator, p)
+             for e, p in (learnt if i % 2 else uniform).items()}
         found.setdefault(tuple(s.items()), s)
         if len(found) == limit:
             break
@@ -50,8 +51,8 @@ def listed(graph: Graph, batch: Batch, generator: Generator,
 # %% ../../../nbs/search/stages/02_supernet.ipynb #19f9369b
 def path_scores(batch: Batch, task: Task, structures: list[Structure], rows: slice,
                 models: list[int]) -> Tensor:
-    """ln p(y_rows) of each structure in nats, by its path through trained supernets, averaged over
-    these `models`."""
+    """ln p(y_rows) of each structure in nats, by its path through trained supernets,
+    averaged over these `models`."""
     x, y, score = task.x[rows], task.y[rows], torch.zeros(
         (), dtype=task.x.dtype, device=task.x.device)
     widest = max(math.prod(v.shape) for v in batch.net.graph.vertices)
@@ -60,61 +61,70 @@ def path_scores(batch: Batch, task: Task, structures: list[Structure], rows: sli
     with torch.no_grad():
         for part in torch.arange(len(x), device=x.device).split(
             max(1, ROOM // (widest * len(structures)))):
-            outputs = [_outputs(batch.net, {k: v[m] for k, v in weights.items()}, structures,
-                                x[part]) for m in models]
-            starts = [each(out, y[part], log_noise[m]) for m, out in zip(models, outputs)]
+            outputs = [_outputs(batch.net, {k: v[m] for k, v in weights.items()},
+                                structures, x[part]) for m in models]
+            starts = [each(out, y[part], log_noise[m])
+                      for m, out in zip(models, outputs)]
             score = score + log_mean(torch.stack(starts)).sum(1)
     return score
 
 # %% ../../../nbs/search/stages/02_supernet.ipynb #8ad42ebf
 def _outputs(net: Supernet, weights: dict[str, Tensor], structures: list[Structure],
              x: Tensor) -> Tensor:
-    """Of every structure by the same weights, [S, n, ...]; subsets of candidates have no paths and
-    take a pass each."""
+    """Of every structure by the same weights, [S, n, ...]; subsets of candidates have
+    no paths and take a pass each."""
     if net.graph.exclusive:
         return all_paths(net, weights, structures, x)
-    return vmap(lambda gamma: net(weights, gamma, x))(one_hot(net, structures, x.device))
+    return vmap(lambda gamma: net(weights, gamma, x))(
+        one_hot(net, structures, x.device))
 
 # %% ../../../nbs/search/stages/02_supernet.ipynb #9d6e6b88
 def mean_rank(scores: Float[Tensor, "k S"]) -> Float[Tensor, "S"]:
-    """The place of each structure, averaged over k orders by falling score; 0 is the first, NaN
-    comes last."""
-    order = scores.nan_to_num(nan=-torch.inf).argsort(dim=1, descending=True, stable=True)
+    """The place of each structure, averaged over k orders by falling score; 0 is the
+    first, NaN comes last."""
+    order = scores.nan_to_num(nan=-torch.inf).argsort(
+        dim=1, descending=True, stable=True)
     return order.argsort(dim=1).double().mean(0)
 
 # %% ../../../nbs/search/stages/02_supernet.ipynb #5eb6d7cc
 def in_turn(scores: Float[Tensor, "k S"]) -> list[int]:
-    """The structures by mean rank and by best score, one from each in turn, without those that
-    have had their place."""
+    """The structures by mean rank and by best score, one from each in turn, without
+    those that have had their place."""
     by_rank = mean_rank(scores).argsort(stable=True)
-    by_best = scores.nan_to_num(nan=-torch.inf).amax(0).argsort(descending=True, stable=True)
+    by_best = scores.nan_to_num(nan=-torch.inf).amax(0).argsort(
+        descending=True, stable=True)
     return list(dict.fromkeys(torch.stack([by_rank, by_best], 1).flatten().tolist()))
 
 # %% ../../../nbs/search/stages/02_supernet.ipynb #b8b28219
-def ordered(graph: Graph, task: Task, plan: Settings, generators: Callable[[str], Generator],
+def ordered(graph: Graph, task: Task, plan: Settings,
+            generators: Callable[[str], Generator],
             trainer: Callable[[str, Trainer], Batch],
             most: int = LISTED) -> tuple[list[Structure], Batch]:
-    """Structures in the order of their promise as paths of the supernets, all or `most` sampled
-    ones; the supernets.
+    """Structures in the order of their promise as paths of the supernets, all or `most`
+    sampled ones; the supernets.
 
-    `generators`: name to generator; `trainer` runs a trainer to its end, under the name of the
-    stage.
+    `generators`: name to generator; `trainer` runs a trainer to its end, under the name
+    of the stage.
     """
     half = max(1, len(task) // 2)
-    turns = [plan.c_reg * plan.tempering[i % len(plan.tempering)] for i in range(plan.starts)]
+    turns = [plan.c_reg * plan.tempering[i % len(plan.tempering)]
+             for i in range(plan.starts)]
     net, generator = Supernet(graph, share=plan.share_weights), generators("search/0")
-    batch = make_batch(net, generator, [half] * plan.starts, turns, device=task.x.device)
-    batch = trainer("search", search_trainer(plan, batch, task, plan.plan(half), generator))
+    batch = make_batch(net, generator, [half] * plan.starts, turns,
+                       device=task.x.device)
+    batch = trainer("search", search_trainer(plan, batch, task, plan.plan(half),
+                                             generator))
     structures, rows = listed(graph, batch, generators("listed"),
                               max(LISTED, most)), slice(half, len(task))
-    scores = [path_scores(batch, task, structures, rows, [i for i, t in enumerate(turns) if t == c])
+    scores = [path_scores(batch, task, structures, rows,
+                          [i for i, t in enumerate(turns) if t == c])
               for c in dict.fromkeys(turns)]
     return [structures[i] for i in in_turn(torch.stack(scores))], batch
 
 # %% ../../../nbs/search/stages/02_supernet.ipynb #971a24f4
 def shortlist(graph: Graph, order: list[Structure], most: int) -> list[Structure]:
-    """The first `most` of them that are different networks, with the simplest one last where it is
-    not among them."""
+    """The first `most` of them that are different networks, with the simplest one last
+    where it is not among them."""
     networks = {network_of(graph, s): s for s in reversed(order)}
     own = [s for s in order if networks[network_of(graph, s)] is s]
     first, least = own[:most], simplest(graph, order)

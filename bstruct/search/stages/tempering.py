@@ -22,27 +22,31 @@ from bstruct.training.batch import log_predictive, make_batch
 # %% ../../../nbs/search/stages/06_tempering.ipynb #a49d8a67
 def multiple_evidence(run: Session, structure: Structure,
                       c_regs: Sequence[float]) -> list[Evidence]:
-    """Prequential evidence of variational posteriors of a structure, one for each weight of the KL
-    term."""
+    """Prequential evidence of variational posteriors of a structure, one for each
+    weight of the KL term."""
     s, n = run.settings, len(run.task)
     bounds = s.fit_plan(n).bounds
     sizes = list(chain.from_iterable([b] * s.replicas for b in bounds[:-1]))
     net = Supernet(run.graph.restrict(structure), share=True)
     c = list(chain.from_iterable([c] * len(sizes) for c in c_regs))
-    make = lambda g: make_batch(net, g, sizes * len(c_regs), c, {}, device=run.task.x.device)
+    make = lambda g: make_batch(net, g, sizes * len(c_regs), c, {},
+                                device=run.task.x.device)
     batch = run.train("finalists", make, max(sizes))
     generator, blocks = run.generator("finalists/predict"), []
     for k, (a, b) in enumerate(zip(bounds, bounds[1:])):
-        log_p = log_predictive(batch, run.task, slice(a, b), max(4, s.samples // 2), generator)
+        log_p = log_predictive(batch, run.task, slice(a, b), max(4, s.samples // 2),
+                               generator)
         blocks.append(log_p.unflatten(0, (len(c_regs), -1, s.replicas))[:, k])
-    of = lambda c: Scope(bounds[0] + 1, n, n, f"variational posteriors, {s.replicas} mixed",
+    of = lambda c: Scope(bounds[0] + 1, n, n, "variational posteriors, "
+                                              f"{s.replicas} mixed",
                          detail=f"c_reg={c:g}")
-    return [prequential(log_p, bounds[0], of(c)) for c, log_p in zip(c_regs, torch.cat(blocks, 2))]
+    return [prequential(log_p, bounds[0], of(c))
+            for c, log_p in zip(c_regs, torch.cat(blocks, 2))]
 
 
 def best_multiple(run: Session, structure: Structure) -> float:
-    """The weight of the KL term, of those that the settings offer, with the largest evidence of a
-    structure."""
+    """The weight of the KL term, of those that the settings offer, with the largest
+    evidence of a structure."""
     c_regs = list(dict.fromkeys(run.settings.c_reg * t for t in run.settings.tempering))
     if len(c_regs) == 1:
         return c_regs[0]

@@ -22,7 +22,8 @@ def asks_for_two_levels(settings: Settings) -> bool:
 
 # %% ../../../nbs/search/stages/01_trainer.ipynb #5a695d61
 def levels(settings: Settings) -> str:
-    "How a search with these settings fits the hyperparameters of its supernets, in words."
+    """How a search with these settings fits the hyperparameters of its supernets, in
+    words."""
     if asks_for_two_levels(settings):
         return f"two levels, h by {settings.hypergradient} hypergradients"
     return "a single level, h in closed form: c_prior / c_train = c_reg"

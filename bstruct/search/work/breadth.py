@@ -25,8 +25,8 @@ STEPS = 8  # steps that are timed
 # %% ../../../nbs/search/work/03_breadth.ipynb #65f8f8e4
 def widest(seconds: Callable[[int], float], fits: Callable[[int], bool], first: int,
            most: int) -> int:
-    """The size from `first`, doubled up to `most` while it `fits` and saves a tenth of the seconds
-    of each."""
+    """The size from `first`, doubled up to `most` while it `fits` and saves a tenth of
+    the seconds of each."""
     size, each = first, seconds(first) / first
     while size < most:
         more = min(2 * size, most)
@@ -40,7 +40,8 @@ def widest(seconds: Callable[[int], float], fits: Callable[[int], bool], first: 
 
 # %% ../../../nbs/search/work/03_breadth.ipynb #dc015041
 def tile_of(graph: Graph, task: Task, plan: FitPlan, count: int) -> int:
-    """How many of `count` structures of the graph to fit side by side on the device of the rows.
+    """How many of `count` structures of the graph to fit side by side on the device of
+    the rows.
 
     On a processor always `TILE`, which the results of an enumeration can rely on.
     """
@@ -58,10 +59,13 @@ def tile_of(graph: Graph, task: Task, plan: FitPlan, count: int) -> int:
 def _seconds(graph: Graph, task: Task, plan: FitPlan, n: int) -> float:
     "Seconds of a step of n structures, from a few."
     device = task.x.device
-    structures, size = list(islice(graph.structures(), n)), plan.steps(plan.bounds[-2])[0]
+    structures, size = list(islice(graph.structures(), n)), plan.steps(
+        plan.bounds[-2])[0]
     fits = Fits(graph, structures, task, plan, 0)
-    take, rows = replayed(fits.step, device), torch.arange(size, device=device) % len(task)
-    wait = (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else lambda: None
+    take, rows = replayed(fits.step, device), torch.arange(size, device=device) % len(
+        task)
+    wait = (lambda: torch.cuda.synchronize(
+        device)) if device.type == "cuda" else lambda: None
     for _ in range(STEPS):
         take(rows)
     wait()

@@ -25,7 +25,8 @@ from bstruct.objectives.task import Task
 from bstruct.training.fits import LANES, FitPlan, Fits
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #73414e01
-COPIES = 7  # of the weights: themselves, their gradient twice, Adam's two moments, two in passing
+# of the weights: themselves, their gradient twice, Adam's two moments, two in passing
+COPIES = 7
 SPARE = 0.8  # the part of the available memory that a run may plan to use
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #5ce1398c
@@ -43,7 +44,8 @@ def _units(graph: Graph, structures_differ: bool) -> tuple[int, int]:
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #47db6a83
 def fit_bytes(graph: Graph, task: Task, plan: FitPlan, structures: int = 1) -> int:
-    "Bytes that so many structures take while they are fitted side by side, beside the data."
+    """Bytes that so many structures take while they are fitted side by side, beside
+    the data."""
     item, models = task.x.element_size(), max(2, structures * plan.starts)
     weights = sum(math.prod(s) + 16 for s in Supernet(
         graph, share=True).weight_shapes.values()) + 16
@@ -71,7 +73,8 @@ def _address_space() -> int | None:
         import resource
     except ImportError:
         return None
-    limit, used = resource.getrlimit(resource.RLIMIT_AS)[0], _number("/proc/self/status", "VmSize:")
+    limit, used = resource.getrlimit(resource.RLIMIT_AS)[0], _number(
+        "/proc/self/status", "VmSize:")
     return None if limit == resource.RLIM_INFINITY or used is None else limit - used
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #d52d3db2
@@ -96,15 +99,16 @@ def available_memory(device: torch.device | str = "cpu") -> int:
     limits = [_physical(), _number("/proc/meminfo", "MemAvailable:"), _address_space()]
     old = "memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"
     for limit, used in (("memory.max", "memory.current"), old):
-        most, taken = _number(f"/sys/fs/cgroup/{limit}"), _number(f"/sys/fs/cgroup/{used}")
+        most, taken = _number(f"/sys/fs/cgroup/{limit}"), _number(
+            f"/sys/fs/cgroup/{used}")
         limits.append(None if most is None or taken is None else most - taken)
     return max(0, min(v for v in limits if v is not None))
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #3c5625f8
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take: `batch` structures at once in each process, their `bytes`, `seconds`
-    in all (None: untimed)."""
+    """What a run will take: `batch` structures at once in each process, their `bytes`,
+    `seconds` in all (None: untimed)."""
 
     structures: int
     batch: int
@@ -117,7 +121,8 @@ class Forecast:
         jobs = f" in each of {self.n_jobs} processes" if self.n_jobs > 1 else ""
         time = "" if self.seconds is None else f", about {as_seconds(self.seconds)}"
         return (f"{self.structures} structures, {self.batch} at a time{jobs}: "
-                f"{as_bytes(self.bytes * self.n_jobs)} of {as_bytes(self.available)}{time}")
+                f"{as_bytes(self.bytes * self.n_jobs)} of "
+                f"{as_bytes(self.available)}{time}")
 
 
 def as_bytes(n: float | int) -> str:
@@ -140,29 +145,32 @@ def as_seconds(s: float | int) -> str:
 def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None = None,
              n_jobs: int = 1, memory: int | None = None, timed: bool = True,
              most: int = TILE) -> Forecast:
-    """What fitting so many structures of the graph (None: all) will take with `memory` bytes (None:
-    what there is).
+    """What fitting so many structures of the graph (None: all) will take with `memory`
+    bytes (None: what there is).
 
     At most `most` are fitted side by side.
 
-    Raises MemoryError where not even one structure fits, and names the largest setting that would.
+    Raises MemoryError where not even one structure fits, and names the largest setting
+    that would.
     """
     count = graph.n_structures if structures is None else structures
     free = available_memory(task.x.device) if memory is None else memory
     room, most = SPARE * free / n_jobs, min(most, count)
-    batch = next((b for b in range(most, 0, -1) if fit_bytes(graph, task, plan, b) <= room), 0)
+    batch = next((b for b in range(most, 0, -1) if fit_bytes(graph, task, plan, b)
+                  <= room), 0)
     if not batch:
         _refuse(graph, task, plan, n_jobs, free)
     seconds = _seconds(graph, task, plan, batch) * math.ceil(math.ceil(count / batch)
                                                              / n_jobs) if timed else None
-    return Forecast(count, batch, fit_bytes(graph, task, plan, batch), free, n_jobs, seconds)
+    return Forecast(count, batch, fit_bytes(graph, task, plan, batch), free, n_jobs,
+                    seconds)
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #1df1c74c
 def _seconds(graph: Graph, task: Task, plan: FitPlan, batch: int) -> float:
     "How long a batch takes, from the quickest of a few steps."
     structures = list(islice(graph.structures(), batch))
-    fits, best = Fits(graph, structures * math.ceil(batch / len(structures)), task, plan,
-                      0), math.inf
+    fits, best = Fits(graph, structures * math.ceil(batch / len(structures)), task,
+                      plan, 0), math.inf
     size = plan.steps(max(plan.bounds[:-1]))[0]
     for _ in range(4):
         begin = time.perf_counter()
@@ -175,8 +183,8 @@ def _refuse(graph: Graph, task: Task, plan: FitPlan, n_jobs: int, free: int) -> 
     "MemoryError that names the nearest plan that fits."
     room = SPARE * free
     fits = lambda p, jobs=1: fit_bytes(graph, task, p, 1) <= room / jobs
-    needs = (f"one structure needs {as_bytes(fit_bytes(graph, task, plan, 1))} in each of {n_jobs} "
-             f"processes, and {as_bytes(free)} are free")
+    needs = (f"one structure needs {as_bytes(fit_bytes(graph, task, plan, 1))} in each "
+             f"of {n_jobs} processes, and {as_bytes(free)} are free")
     if jobs := next((j for j in range(n_jobs - 1, 0, -1) if fits(plan, j)), 0):
         raise MemoryError(f"{needs}; the largest that fits is n_jobs={jobs}")
     # bytes grow with the rows of a step
@@ -186,4 +194,5 @@ def _refuse(graph: Graph, task: Task, plan: FitPlan, n_jobs: int, free: int) -> 
         raise MemoryError(f"{needs}; the largest that fits is batch_size={steps[at]}")
     if plan.starts > 1 and fits(replace(plan, starts=1)):
         raise MemoryError(f"{needs}; replicas=1 fits")
-    raise MemoryError(f"{needs}; not even batch_size=16 fits: give the vertices fewer units")
+    raise MemoryError(f"{needs}; not even batch_size=16 fits: give the vertices "
+                      "fewer units")

@@ -18,7 +18,8 @@ from bstruct.search.work.forecast import COPIES, SPARE, as_bytes, available_memo
 # %% ../../../nbs/search/work/04_room.ipynb #c72febf0
 def parts_of(graph: Graph, task: Task, settings: Settings) -> dict[str, int]:
     "Bytes of what a search must hold, by the setting that decides each part."
-    weights = sum(math.prod(s) for s in Supernet(graph, share=True).weight_shapes.values())
+    weights = sum(math.prod(s) for s in Supernet(
+        graph, share=True).weight_shapes.values())
     units = sum(math.prod(v.shape) for v in graph.vertices)
     starts = settings.starts if settings.mode != "enumerate" else settings.replicas
     each = -(-settings.samples // max(1, settings.replicas)) * settings.replicas
@@ -33,22 +34,26 @@ def _smallest(graph: Graph) -> int:
     found = 0
     for e in graph.edges:
         i, o = graph.shapes(e)
-        found += min(sum(math.prod(w.shape) for w in candidate(c).weights(i, o).values())
+        found += min(sum(math.prod(w.shape) for w in candidate(c).weights(
+            i, o).values())
                      for c in e.candidates)
     return max(1, found)
 
 # %% ../../../nbs/search/work/04_room.ipynb #618d0ae3
-def forecast_search(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> int:
-    """Bytes that a search will hold at least. ValueError where there is not so much, naming the
-    largest part."""
+def forecast_search(graph: Graph, task: Task, settings: Settings,
+                    n_jobs: int = 1) -> int:
+    """Bytes that a search will hold at least. ValueError where there is not so much,
+    naming the largest part."""
     parts = parts_of(graph, task, settings)
     total, free = sum(parts.values()), available_memory(task.x.device)
     if total > SPARE * free:
         worst = max(parts, key=lambda k: parts[k])
-        what = {"hidden": "the weights of the graph (hidden, or the shapes of its vertices)",
+        what = {"hidden": "the weights of the graph (hidden, or the shapes of its "
+                          "vertices)",
                 "batch_size": f"batch_size={settings.batch_size}",
                 "samples": f"samples={settings.samples} of the weights"}[worst]
-        raise ValueError(f"the search would hold {as_bytes(total)} at least, and {as_bytes(free)} "
-                         f"are free; most of it is for {what}, {as_bytes(parts[worst])}: make "
+        raise ValueError(f"the search would hold {as_bytes(total)} at least, and "
+                         f"{as_bytes(free)} are free; most of it is for {what}, "
+                         f"{as_bytes(parts[worst])}: make "
                          "that smaller")
     return total

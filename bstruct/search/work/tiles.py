@@ -34,33 +34,37 @@ POLL = 0.2  # seconds between looks at a journal that only others can go on with
 # %% ../../../nbs/search/work/02_tiles.ipynb #36b7f6b0
 def packed(graph: Graph, evidence: str | Callable = "prequential",
            likelihood: str = "gaussian") -> bytes:
-    """What the library does not know of the graph's candidates, the estimator and the likelihood,
-    ready to travel."""
+    """What the library does not know of the graph's candidates, the estimator and the
+    likelihood, ready to travel."""
     import cloudpickle
 
     names = chain.from_iterable(e.candidates for e in graph.edges)
     heads = sorted({c.partition(":")[0].partition("+")[0] for c in names})
     rooms = ("bstruct.model.candidates", "bstruct.objectives.likelihoods")
-    library = lambda f: getattr(f, "__module__", "") in rooms and not hasattr(f, "__self__")
+    library = lambda f: getattr(f, "__module__", "") in rooms and not hasattr(
+        f, "__self__")
     own = {name: CANDIDATES[name] for name in heads if not library(CANDIDATES[name])}
     law = LIKELIHOODS[likelihood]
     laws = {} if library(law.log_likelihood) else {likelihood: law}
-    parts = {f"candidate {name!r}": maker for name, maker in own.items()} | {"the evidence "
+    parts = {f"candidate {name!r}": maker
+             for name, maker in own.items()} | {"the evidence "
                                                                              "estimator": evidence}
-    for what, part in (parts | {f"likelihood {name!r}": law for name, law in laws.items()}).items():
+    for what, part in (parts | {f"likelihood {name!r}": law
+                                for name, law in laws.items()}).items():
         try:
             cloudpickle.dumps(part)
         except Exception as error:
-            raise ValueError(f"{what} cannot be sent to another process ({type(error).__name__}: "
-                             f"{error}): make it "
-                             "without open files, locks and the like, or use n_jobs=1") from None
+            raise ValueError(f"{what} cannot be sent to another process "
+                             f"({type(error).__name__}: {error}): make it "
+                             "without open files, locks and the like, or use "
+                             "n_jobs=1") from None
     return cloudpickle.dumps((own, evidence, laws))
 
 # %% ../../../nbs/search/work/02_tiles.ipynb #5ff19c87
 @dataclass(frozen=True)
 class Work:
-    """What a process is told to score structures: at most `batch` side by side; `pack` is what
-    `packed` made."""
+    """What a process is told to score structures: at most `batch` side by side; `pack`
+    is what `packed` made."""
 
     graph: Graph
     task: Task
@@ -81,7 +85,8 @@ def score(work: Work, structures: Sequence[Structure]) -> list[dict]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        found = isolated(lambda part: _evidence(work, part, evidence), structures, work.batch)
+        found = isolated(lambda part: _evidence(work, part, evidence), structures,
+                         work.batch)
     finally:
         torch.set_num_threads(threads)
     return [{"evidence": e.to_dict()} if isinstance(e, Evidence)
@@ -93,13 +98,15 @@ def _evidence(work: Work, structures: Sequence[Structure],
               evidence: str | Callable) -> list[Evidence]:
     "Evidence of each structure by the estimator."
     if evidence == "prequential":
-        return prequential_evidence(work.graph, structures, work.task, work.plan, work.seed)
-    return [structure_estimate(work.graph, s, work.task, evidence, work.seed) for s in structures]
+        return prequential_evidence(work.graph, structures, work.task, work.plan,
+                                    work.seed)
+    return [structure_estimate(work.graph, s, work.task, evidence, work.seed)
+            for s in structures]
 
 # %% ../../../nbs/search/work/02_tiles.ipynb #3857e6b3
 class Book:
-    """Records by key in a journal that other processes may fill as well; of two with one key the
-    first counts.
+    """Records by key in a journal that other processes may fill as well; of two with
+    one key the first counts.
 
     Its methods may be called from several threads.
     """
@@ -153,8 +160,8 @@ class Book:
 # %% ../../../nbs/search/work/02_tiles.ipynb #75b7f6ea
 @dataclass(frozen=True)
 class Tile:
-    """Structures that are scored together, and for each its rows: their keys and what stands in
-    them beside the score."""
+    """Structures that are scored together, and for each its rows: their keys and what
+    stands in them beside the score."""
 
     number: int
     structures: list[Structure]
@@ -168,11 +175,11 @@ class Tile:
 
 def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1,
          told: Callable[[], None] | None = None) -> None:
-    """Score every tile that the book lacks, together with whoever else fills it; `told` is called
-    after each.
+    """Score every tile that the book lacks, together with whoever else fills it; `told`
+    is called after each.
 
-    Raises ChildProcessError where a worker process was killed; what was done by then is in the
-    book.
+    Raises ChildProcessError where a worker process was killed; what was done by then is
+    in the book.
     """
     from joblib import Parallel
     from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -187,8 +194,9 @@ def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1,
                 _write(book, tile, records)
                 told() if told else None
         except TerminatedWorkerError as error:
-            raise ChildProcessError("a worker process was killed, perhaps for its memory; what was "
-                                    "done is kept: go on with the same journal and less than "
+            raise ChildProcessError("a worker process was killed, perhaps for its "
+                                    "memory; what was done is kept: go on with the "
+                                    "same journal and less than "
                                     f"n_jobs={n_jobs}") from error
         finally:
             book.close()
@@ -207,22 +215,25 @@ def _jobs(book: Book, tiles: Sequence[Tile], work: Work) -> Iterator[tuple]:
 
 
 def _scored(tile: Tile, work: Work, asked_by: int) -> tuple[Tile, list[dict]]:
-    "The tile and its records; a worker process of our own does not outlive the one that asked."
-    watch = threading.Thread(target=_leave_with, args=(asked_by,), name="bstruct-parent",
-                             daemon=True)
-    if _parent_lives(asked_by) and all(t.name != watch.name for t in threading.enumerate()):
+    """The tile and its records; a worker process of our own does not outlive the one
+    that asked."""
+    watch = threading.Thread(target=_leave_with, args=(asked_by,),
+                             name="bstruct-parent", daemon=True)
+    if _parent_lives(asked_by) and all(
+        t.name != watch.name for t in threading.enumerate()):
         watch.start()
     return tile, score(work, tile.structures)
 
 
 def _parent_lives(parent: int) -> bool:
-    """Whether the process is our parent and lives; on Windows, where the number of a dead parent
-    stays, ask the system."""
+    """Whether the process is our parent and lives; on Windows, where the number of a
+    dead parent stays, ask the system."""
     if sys.platform != "win32" or os.getppid() != parent:
         return os.getppid() == parent
     from ctypes import windll
 
-    process = windll.kernel32.OpenProcess(0x00100000, False, parent)  # the right to wait for it
+    # the right to wait for it
+    process = windll.kernel32.OpenProcess(0x00100000, False, parent)
     # 0: it has ended
     lives = bool(process) and windll.kernel32.WaitForSingleObject(process, 0) != 0
     windll.kernel32.CloseHandle(process)

@@ -26,7 +26,8 @@ _TRUTH = {"true": "True", "false": "False"}
 
 
 def _number_text(value: float) -> str:
-    return str(int(value)) if value % 1 == 0 and abs(value) < 1e16 else repr(float(value))
+    return str(int(value)) if value % 1 == 0 and abs(value) < 1e16 else repr(
+        float(value))
 
 
 @lru_cache(maxsize=1 << 17)
@@ -36,13 +37,14 @@ def _text_of(value: str) -> str | None:
         return str(int(text)) if len(text) < 4000 else text
     if NUMBER.fullmatch(text) and not re.match(r"[+-]?0\d", text):
         number = float(text)
-        return _number_text(number) if math.isfinite(number) and len(text) <= 20 else text
+        return _number_text(number) if math.isfinite(number) and len(
+            text) <= 20 else text
     return _TRUTH.get(text.lower(), text or None)
 
 # %% ../../../nbs/use/table/03_cells.ipynb #936ceae3
 def normal(value) -> str | None:
-    """The one spelling of a value, whatever its type and its way of writing; None where it is
-    missing."""
+    """The one spelling of a value, whatever its type and its way of writing; None where
+    it is missing."""
     if isinstance(value, str):
         return _text_of(value)
     if isinstance(value, bool | np.bool_):
@@ -50,15 +52,16 @@ def normal(value) -> str | None:
     if isinstance(value, numbers.Integral):
         return str(int(value))
     if isinstance(value, numbers.Real):
-        return None if math.isnan(value) else _number_text(float(value)) if math.isfinite(
+        return None if math.isnan(value) else _number_text(
+            float(value)) if math.isfinite(
             value) else str(value)
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     return value.isoformat() if isinstance(value, date | datetime) else str(value)
 
 # %% ../../../nbs/use/table/03_cells.ipynb #e0e1236e
-CODES = ("NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "nan", "NaN", "NAN", "-nan", "-NaN", "null",
-         "NULL", "None", "NaT")
+CODES = ("NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "nan", "NaN", "NAN", "-nan", "-NaN",
+         "null", "NULL", "None", "NaT")
 
 
 def texts(column: pd.Series, missing: Sequence[str] = ()) -> pd.Series:
@@ -67,7 +70,8 @@ def texts(column: pd.Series, missing: Sequence[str] = ()) -> pd.Series:
 
     def of(value) -> str | None:
         text = normal(value)
-        return None if text in gone or (isinstance(value, str) and value in gone) else text
+        return None if text in gone or (isinstance(value, str) and value
+                                        in gone) else text
 
     cells = column.to_numpy(dtype=object).tolist()
     return pd.Series(list(map(of if gone else normal, cells)), dtype=object)
@@ -77,10 +81,12 @@ def plain_column(column: pd.Series) -> pd.Series:
     "The column without the memory of pandas' own categories and indices."
     return pd.Series(column.astype(object).to_numpy()
                      if isinstance(column.dtype, pd.CategoricalDtype)
-                     else column.array, dtype=object if column.dtype == object else None)
+                     else column.array, dtype=object if column.dtype == object
+                     else None)
 
 # %% ../../../nbs/use/table/03_cells.ipynb #161b7630
-_FAR = ("inf", "-inf", "Infinity", "-Infinity", "infinity", "-infinity", "Inf", "-Inf", "+inf")
+_FAR = ("inf", "-inf", "Infinity", "-Infinity", "infinity", "-infinity", "Inf", "-Inf",
+        "+inf")
 
 
 def is_number(text: str) -> bool:
@@ -94,25 +100,29 @@ def _float(text: str | None) -> float:
 
 
 def where(mask) -> str:
-    "The first row of a mask, counted from 1 below the header, and how many more there are."
+    """The first row of a mask, counted from 1 below the header, and how many more
+    there are."""
     mask = np.asarray(mask)
     return f"in row {int(np.argmax(mask)) + 1}" + (f" and {int(mask.sum()) - 1} more"
                                                    if mask.sum() > 1 else "")
 
 
-def _refuse_stray(name: str, own: pd.Series, good: Callable[[str], bool], what: str) -> None:
-    stray = np.array([t is not None and t not in CODES and not good(t) for t in own], dtype=bool)
+def _refuse_stray(name: str, own: pd.Series, good: Callable[[str], bool],
+                  what: str) -> None:
+    stray = np.array([t is not None and t not in CODES and not good(t) for t in own],
+                     dtype=bool)
     if stray.any():
         first = own.iloc[int(np.argmax(stray))]
-        raise DataError(f"column {name!r} is {what} but for {first!r} {where(stray)}; correct it, "
-                        f"take such cells for missing with --missing {first!r}, or take the column "
-                        f"as text with --categorical {name}")
+        raise DataError(f"column {name!r} is {what} but for {first!r} {where(stray)}; "
+                        "correct it, take such cells for missing with --missing "
+                        f"{first!r}, or take the column as text with "
+                        f"--categorical {name}")
 
 
 def number_values(name: str, column: pd.Series,
                   missing: Sequence[str] = ()) -> Float[np.ndarray, "n"]:
-    """The column as float64, NaN where a value is missing. DataError for a stray text and for an
-    infinite value."""
+    """The column as float64, NaN where a value is missing. DataError for a stray text
+    and for an infinite value."""
     plain = plain_column(column)
     if not missing and types.is_numeric_dtype(plain) and not types.is_bool_dtype(plain):
         values = plain.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -123,28 +133,32 @@ def number_values(name: str, column: pd.Series,
         _refuse_stray(name, own, is_number, "numeric")
         values = np.array([_float(t) for t in own], dtype=np.float64)
     if (infinite := np.isinf(values)).any():
-        raise DataError(f"column {name!r} is infinite {where(infinite)}; correct or remove the "
-                        "row, or take such cells for missing with --missing inf")
+        raise DataError(f"column {name!r} is infinite {where(infinite)}; correct or "
+                        "remove the row, or take such cells for missing with "
+                        "--missing inf")
     return values
 
 # %% ../../../nbs/use/table/03_cells.ipynb #ca6b3043
-FORMATS = ("ISO8601", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d.%m.%Y %H:%M",
-           "%d/%m/%Y %H:%M",
-           "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S",
+FORMATS = ("ISO8601", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d",
+           "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M",
+           "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S",
+           "%m/%d/%Y %H:%M:%S",
            "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
 CIRCLES = {"year": 365.2425 * 86400, "week": 7 * 86400.0, "day": 86400.0}
 
 
 def _dates(own: Sequence[str | None], form: str) -> pd.Series:
     "Seconds since 1970, NaN for what is missing or not written in that form."
-    raw = pd.to_datetime(pd.Series(list(own), dtype=object), format=form, errors="coerce", utc=True)
+    raw = pd.to_datetime(pd.Series(list(own), dtype=object), format=form,
+                         errors="coerce", utc=True)
     seconds = (raw - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
     return seconds.astype("float64")
 
 
 def form_of(own: Sequence[str]) -> str | None:
     "The first form in which every text is a date."
-    if not own or any(NUMBER.fullmatch(t) or len(t) < 6 or len(t) > 40 for t in own[:50]):
+    if not own or any(NUMBER.fullmatch(t) or len(t) < 6 or len(t) > 40
+                      for t in own[:50]):
         return None
     return next((f for f in FORMATS if bool(_dates(own[:50], f).notna().all())
                  and bool(_dates(own, f).notna().all())), None)
@@ -152,7 +166,8 @@ def form_of(own: Sequence[str]) -> str | None:
 
 def date_values(name: str, column: pd.Series, form: str,
                 missing: Sequence[str] = ()) -> Float[np.ndarray, "n"]:
-    "Seconds since 1970, NaN where a value is missing. DataError for what is no date of that form."
+    """Seconds since 1970, NaN where a value is missing. DataError for what is no date
+    of that form."""
     plain = plain_column(column)
     if types.is_datetime64_any_dtype(plain):
         stamps = [None if pd.isna(v) else v.isoformat() for v in plain]

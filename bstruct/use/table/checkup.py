@@ -19,21 +19,23 @@ from bstruct.core.refusals import nearest
 from bstruct.use.table.cells import CODES, is_number, plain_column, texts
 from bstruct.use.table.columns import kind_of, learnt
 from bstruct.use.table.data import (
-    dialect_of, infer_task, is_set, load_table, target_known, target_values, usual_target)
+    dialect_of, infer_task, is_set, load_table, target_known, target_values,
+    usual_target)
 from bstruct.use.table.reading import DataError, read_file
 
 # %% ../../../nbs/use/table/07_checkup.ipynb #ac614c66
 @dataclass(frozen=True)
 class Finding:
-    """What was found, and the options that cure it, as words of a command line; `wrong`: whether a
-    fit would stop."""
+    """What was found, and the options that cure it, as words of a command line;
+    `wrong`: whether a fit would stop."""
 
     what: str
     cure: tuple[str, ...] = ()
     wrong: bool = True
 
     def __str__(self) -> str:
-        return f"{self.what}: {' '.join(map(_quoted, self.cure))}" if self.cure else self.what
+        return (f"{self.what}: {' '.join(map(_quoted, self.cure))}" if self.cure
+                else self.what)
 
 
 def _quoted(word: str) -> str:
@@ -41,7 +43,8 @@ def _quoted(word: str) -> str:
     return word if plain else "'" + word.replace("'", "'\\''") + "'"
 
 # %% ../../../nbs/use/table/07_checkup.ipynb #5bb788b2
-# a text in a column of numbers that stands in so small a part of the cells is a code of a hole
+# a text in a column of numbers that stands in so small a part of the cells is a code of
+# a hole
 RARE = 0.2
 
 
@@ -53,14 +56,16 @@ def _target_of(data: Mapping, columns: list[str]) -> tuple[str | None, list[Find
                                      ("--target", columns[-1]))]
     if named not in columns:
         near = next((c for c in columns if repr(c) in nearest(named, columns)), None)
-        return near, [Finding(f"there is no column {named!r}" + (f", but {near!r}" if near else ""),
+        return near, [Finding(f"there is no column {named!r}"
+                              + (f", but {near!r}" if near else ""),
                               ("--target", near) if near else ())]
     return named, []
 
 
 def _strays(own: pd.Series) -> Counter:
     "The texts among numbers that are neither numbers nor codes of holes."
-    return Counter(t for t in own if t is not None and t not in CODES and not is_number(t))
+    return Counter(t for t in own if t is not None and t not in CODES
+                   and not is_number(t))
 
 
 def _of_target(y: pd.Series, data: Mapping) -> list[Finding]:
@@ -90,9 +95,11 @@ def _stray_cures(what: str, strays: Counter, rows: int,
                  otherwise: tuple[str, ...]) -> list[Finding]:
     few = len(strays) <= 3 and strays.total() <= RARE * rows
     if few:
-        return [Finding(f"{what} is numeric but for {t!r} in {k} of {rows} rows", ("--missing", t))
+        return [Finding(f"{what} is numeric but for {t!r} in {k} of {rows} rows",
+                        ("--missing", t))
                 for t, k in strays.items()]
-    return [Finding(f"{what} is numeric but for {len(strays)} texts, first {next(iter(strays))!r}",
+    return [Finding(f"{what} is numeric but for {len(strays)} texts, first "
+                    f"{next(iter(strays))!r}",
                     otherwise)]
 
 
@@ -109,13 +116,18 @@ def _of_column(name: str, column: pd.Series, data: Mapping) -> list[Finding]:
         return [Finding(f"column {name!r} has no value at all", ("--drop", name))]
     if kind == "number":
         if strays := _strays(own):
-            return _stray_cures(f"column {name!r}", strays, len(own), ("--categorical", name))
-        if far := sorted({t for t in seen if not np.isfinite(float(t in ("True", "False") or t))}):
-            return [Finding(f"column {name!r} is infinite in {sum(t in far for t in seen)} rows",
+            return _stray_cures(f"column {name!r}", strays, len(own),
+                                ("--categorical", name))
+        if far := sorted({t for t in seen if not np.isfinite(
+            float(t in ("True", "False") or t))}):
+            return [Finding(f"column {name!r} is infinite in "
+                            f"{sum(t in far for t in seen)} rows",
                             ("--missing", t))
                     for t in far]
-    if kind == "category" and name not in data["categorical"] and len(set(seen)) == len(seen) > 20:
-        return [Finding(f"column {name!r} has a text of its own in every row, and names the rows",
+    if kind == "category" and name not in data["categorical"] and len(set(seen)) == len(
+        seen) > 20:
+        return [Finding(f"column {name!r} has a text of its own in every row, and "
+                        "names the rows",
                         ("--drop", name))]
     why = learnt(name, column, data["categorical"], missing).why
     return [Finding(f"{name}: {why}", wrong=False)] if why else []
@@ -134,25 +146,29 @@ def _holes(X: pd.DataFrame, data: Mapping, dropped: set[str]) -> list[Finding]:
     if not holed or data["impute"]:
         return []
     most = max(holed, key=lambda n: holed[n])
-    return [Finding(f"{len(holed)} of {X.shape[1]} columns have holes, most of them {most!r} "
-                    f"({holed[most]} of {len(X)})",
+    return [Finding(f"{len(holed)} of {X.shape[1]} columns have holes, most of them "
+                    f"{most!r} ({holed[most]} of {len(X)})",
                     ("--impute",))]
 
 # %% ../../../nbs/use/table/07_checkup.ipynb #74d828f1
 def checkup(data: Mapping) -> list[Finding]:
-    """All that is to be said of a table before a fit, given the part `data` of a run's settings.
+    """All that is to be said of a table before a fit, given the part `data` of a run's
+    settings.
 
-    Keys: source, target, drop, categorical, impute, task, and dialect. Never raises `DataError`.
+    Keys: source, target, drop, categorical, impute, task, and dialect. Never raises
+    `DataError`.
     """
     try:
         known = is_set(data["source"])
         found = None if known else read_file(Path(data["source"]), dialect_of(data))
-        frame = load_table(data["source"]).X.assign(target=0) if found is None else found.frame
+        frame = load_table(data["source"]).X.assign(
+            target=0) if found is None else found.frame
         said = [Finding(s, wrong=False) for s in (() if found is None else found.said)]
         index = None if found is None else found.dialect.index
         columns = [str(c) for c in frame.columns]
         if found is None or len(frame) < 2 or len(columns) < 2:
-            least = f"{len(frame)} rows and {len(columns)} columns; 2 of each are the least"
+            least = (f"{len(frame)} rows and {len(columns)} columns; 2 of each are "
+                     "the least")
             return said if found is None else [*said, Finding(least)]
         return said + _of_frame(frame.set_axis(columns, axis=1), data, index)
     except (DataError, FileNotFoundError) as error:
@@ -163,14 +179,16 @@ def _of_frame(frame: pd.DataFrame, data: Mapping, index: str | None) -> list[Fin
     columns = list(frame)
     target, found = _target_of(data, [c for c in columns if c != index])
     for key in ("drop", "categorical"):
-        found += [Finding(f"there is no column {c!r}, which --{key} names") for c in data[key] if c
+        found += [Finding(f"there is no column {c!r}, which --{key} names")
+                  for c in data[key] if c
                   and c not in columns]
     if target is not None:
         y = cast(pd.Series, frame[target])
         found += _of_target(y, data)
         known = target_known(y, dialect_of(data).missing)
         frame = cast(pd.DataFrame, frame[known]).reset_index(drop=True)
-    X = frame.drop(columns=[c for c in {target, index, data.get("weight"), *data["drop"]}
+    X = frame.drop(columns=[
+        c for c in {target, index, data.get("weight"), *data["drop"]}
                             if c in columns])
     if not len(frame):
         return found
@@ -186,7 +204,8 @@ def _with(data: Mapping, cure: tuple[str, ...]) -> dict:
     option, *words = cure
     if option == "--missing":
         own = dict(data.get("dialect") or {})
-        return {**data, "dialect": {**own, "missing": [*own.get("missing", ()), *words]}}
+        return {**data, "dialect": {
+            **own, "missing": [*own.get("missing", ()), *words]}}
     if option in LISTS:
         return {**data, LISTS[option]: [*data[LISTS[option]], *words]}
     return {**data, option[2:]: words[0] if words else True}

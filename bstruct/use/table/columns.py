@@ -33,10 +33,10 @@ def _waves(circle: str) -> tuple[str, str]:
 class Column:
     """What was learnt of a column.
 
-    `kind`: number, truth, date or category. `levels` of a category; `pooled`, whether what is none
-    of them has a column of its own. `form`: how dates are written; `circles`: where they come
-    again. `fill`: the value of a hole. `centre` and `scale` of the numbers. `why`: what was
-    guessed, in words.
+    `kind`: number, truth, date or category. `levels` of a category; `pooled`, whether
+    what is none of them has a column of its own. `form`: how dates are written;
+    `circles`: where they come again. `fill`: the value of a hole. `centre` and `scale`
+    of the numbers. `why`: what was guessed, in words.
     """
 
     name: str
@@ -56,7 +56,8 @@ class Column:
         if self.kind == "category":
             return [f"{self.name}_{v}" for v in self.levels] + [
                 f"{self.name}_(other)"] * self.pooled
-        return [self.name, *(f"{self.name}_{f}" for f in chain(*map(_waves, self.circles)))]
+        return [self.name,
+                *(f"{self.name}_{f}" for f in chain(*map(_waves, self.circles)))]
 
 # %% ../../../nbs/use/table/04_columns.ipynb #10798d95
 _FIELDS = {"name": str, "kind": str, "pooled": bool, "form": str, "why": str}
@@ -68,7 +69,8 @@ def _all_of(kinds: type | tuple[type, ...], values) -> bool:
 
 
 def column_from(state) -> Column:
-    "The column that JSON kept. ValueError names the field that is missing or of another type."
+    """The column that JSON kept. ValueError names the field that is missing or of
+    another type."""
     if not isinstance(state, dict):
         raise ValueError(f"a column is {type(state).__name__}, and not an object")
     known = set(Column.__dataclass_fields__)
@@ -77,8 +79,9 @@ def column_from(state) -> Column:
     wrong += [f for f in ("centre", "scale") if not _all_of((int, float), state.get(f))]
     wrong += [] if _all_of((int, float, str), [state.get("fill")]) else ["fill"]
     if wrong or (extra := state.keys() - known) or state["kind"] not in KINDS:
-        raise ValueError(f"field {(wrong or sorted(extra) or ['kind'])[0]!r} of a column is "
-                         "missing, of another type, or not known to this version")
+        raise ValueError(f"field {(wrong or sorted(extra) or ['kind'])[0]!r} of a "
+                         "column is missing, of another type, or not known to "
+                         "this version")
     tuples = {f: tuple(state[f]) for f in ("levels", "circles", "centre", "scale")}
     own: dict[str, Any] = state | tuples
     found = Column(**own)
@@ -99,15 +102,16 @@ def kind_of(name: str, column: pd.Series, categorical: Sequence[str],
     "Kind, form of dates, and what was guessed."
     plain = plain_column(column)
     if types.is_complex_dtype(plain):
-        raise DataError(f"column {name!r} holds {column.dtype} values; turn it into numbers or "
-                        f"text, or --drop {name}")
+        raise DataError(f"column {name!r} holds {column.dtype} values; turn it into "
+                        f"numbers or text, or --drop {name}")
     if name in categorical or isinstance(column.dtype, pd.CategoricalDtype):
         return "category", "", ""
     if types.is_datetime64_any_dtype(plain):
         return "date", "ISO8601", "dates"
     if types.is_bool_dtype(plain):
         return "truth", "", ""
-    if (types.is_numeric_dtype(plain) or types.is_timedelta64_dtype(plain)) and not missing:
+    if (types.is_numeric_dtype(plain)
+        or types.is_timedelta64_dtype(plain)) and not missing:
         return "number", "", _doubt(list(filter(None, texts(plain))))
     return _kind_of_texts([t for t in texts(plain, missing) if t is not None])
 
@@ -119,7 +123,8 @@ def _kind_of_texts(own: list[str]) -> tuple[str, str, str]:
     if not said or sum(map(is_number, said)) > len(said) / 2:
         return "number", "", _doubt(said)
     if form := form_of(sorted(set(said))):
-        return "date", form, f"dates, written as {form.replace('ISO8601', 'year-month-day')}"
+        return ("date", form, "dates, written as "
+                              f"{form.replace('ISO8601', 'year-month-day')}")
     return "category", "", ""
 
 
@@ -132,22 +137,25 @@ def _doubt(own: Sequence[str]) -> str:
     few = 2 < len(levels) <= 10 and len(own) >= 5 * len(levels)
     if not few or not all(map(_WHOLE.fullmatch, levels)):
         return ""
-    return f"{len(levels)} whole numbers, taken as a number (--categorical takes them as codes)"
+    return (f"{len(levels)} whole numbers, taken as a number (--categorical takes them "
+            "as codes)")
 
 # %% ../../../nbs/use/table/04_columns.ipynb #808e0c1a
 def _levels(name: str, own: pd.Series, limit: int) -> tuple[tuple[str, ...], bool, str]:
     "Levels of a category, whether the rest is pooled, and what to say."
     counts = Counter(t for t in own if t is not None)
     if not counts:
-        raise DataError(f"column {name!r} has no value at all; leave it out with --drop {name}")
+        raise DataError(f"column {name!r} has no value at all; leave it out with "
+                        f"--drop {name}")
     odd = [t for t in counts if t in CODES]
-    said = [f"{odd[0]!r} is one of its texts, and not a hole (--missing {odd[0]} takes it "
-            "for one)"] if odd else []
+    said = [f"{odd[0]!r} is one of its texts, and not a hole (--missing {odd[0]} "
+            "takes it for one)"] if odd else []
     if len(counts) <= limit:
         return tuple(sorted(counts)), False, "; ".join(said)
     kept = sorted(counts, key=lambda t: (-counts[t], t))[:limit - 1]
     share = sum(counts[t] for t in kept) / counts.total()
-    said.append(f"{len(counts)} different texts; the {limit - 1} commonest, {share:.0%} of the "
+    said.append(f"{len(counts)} different texts; the {limit - 1} commonest, "
+                f"{share:.0%} of the "
                 "rows, have columns of their own, and one stands for all others")
     return tuple(sorted(kept)), True, "; ".join(said)
 
@@ -157,7 +165,8 @@ def _circles(seconds: np.ndarray) -> tuple[str, ...]:
     span = np.nanmax(seconds) - np.nanmin(seconds)
     places = lambda length: len(
         np.unique(np.floor(seconds[np.isfinite(seconds)] % length / length * 1e6)))
-    return tuple(c for c, length in CIRCLES.items() if span >= length / 2 and places(length) > 2)
+    return tuple(c for c, length in CIRCLES.items() if span >= length / 2
+                 and places(length) > 2)
 
 
 def _matrix(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:
@@ -168,30 +177,35 @@ def _matrix(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:
 # %% ../../../nbs/use/table/04_columns.ipynb #f8a56a0c
 def learnt(name: str, column: pd.Series, categorical: Sequence[str] = (),
            missing: Sequence[str] = (), limit: int = LEVELS) -> Column:
-    """What the rows of a fit say of a column. DataError where it has no value, or values that are
-    of no kind."""
+    """What the rows of a fit say of a column. DataError where it has no value, or
+    values that are of no kind."""
     kind, form, why = kind_of(name, column, categorical, missing)
     if kind == "category":
         own = texts(plain_column(column), missing)
         levels, pooled, why = _levels(name, own, limit)
         return Column(name, kind, levels, pooled,
-                      fill=Counter(t for t in sorted(filter(None, own))).most_common(1)[0][0],
+                      fill=Counter(t for t in sorted(filter(None, own))).most_common(
+                          1)[0][0],
                       why=why)
     values = values_of(Column(name, kind, form=form), column, missing)
     if np.isnan(values).all():
-        raise DataError(f"column {name!r} has no value at all; leave it out with --drop {name}")
+        raise DataError(f"column {name!r} has no value at all; leave it out with "
+                        f"--drop {name}")
     fill = float(np.nanmedian(values))
-    bare = Column(name, kind, form=form, circles=_circles(values) if kind == "date" else (),
+    bare = Column(name, kind, form=form, circles=_circles(values) if kind == "date"
+                  else (),
                   fill=fill, why=why)
     matrix = _matrix(bare, np.where(np.isnan(values), fill, values))
     moments = [centre_and_scale(v) for v in matrix.T]
     centre, scale = zip(*moments)
-    return Column(**asdict(bare) | {"circles": bare.circles, "centre": centre, "scale": scale})
+    return Column(**asdict(bare) | {"circles": bare.circles, "centre": centre,
+                                    "scale": scale})
 
 # %% ../../../nbs/use/table/04_columns.ipynb #774b3b5a
-def values_of(column: Column, cells: pd.Series, missing: Sequence[str] = ()) -> np.ndarray:
-    """The values of cells by the kind of the column: numbers with NaN, or texts with None, where a
-    value is missing."""
+def values_of(column: Column, cells: pd.Series,
+              missing: Sequence[str] = ()) -> np.ndarray:
+    """The values of cells by the kind of the column: numbers with NaN, or texts with
+    None, where a value is missing."""
     if column.kind == "category":
         return texts(plain_column(cells), missing).to_numpy()
     if column.kind == "date":
@@ -200,14 +214,16 @@ def values_of(column: Column, cells: pd.Series, missing: Sequence[str] = ()) -> 
 
 # %% ../../../nbs/use/table/04_columns.ipynb #0fe41e67
 def coded(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:
-    """The numbers that `values_of` become, holes filled: standardised numbers, or a column of 0
-    and 1 for each level."""
+    """The numbers that `values_of` become, holes filled: standardised numbers, or a
+    column of 0 and 1 for each level."""
     if column.kind != "category":
-        filled = np.where(np.isnan(values), cast(float, column.fill), values).astype(np.float64)
+        filled = np.where(np.isnan(values), cast(float, column.fill),
+                          values).astype(np.float64)
         parts = zip(_matrix(column, filled).T, column.centre, column.scale)
         return np.stack([standardised(v, c, s) for v, c, s in parts], 1)
     at = {level: j for j, level in enumerate(column.levels)}
     rest = len(at) if column.pooled else -1
     fill = cast(str, column.fill)
-    places = np.array([at.get(fill if v is None else v, rest) for v in values], dtype=int)
+    places = np.array([at.get(fill if v is None else v, rest) for v in values],
+                      dtype=int)
     return (places[:, None] == np.arange(len(column.outputs))).astype(np.float64)

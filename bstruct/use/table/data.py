@@ -26,11 +26,11 @@ from bstruct.use.table.reading import DataError, Dialect, Frame, hint, read_file
 # %% ../../../nbs/use/table/05_data.ipynb #d49337c6
 @dataclass(frozen=True)
 class Table:
-    """Explanatory columns `X` of n rows; their target `y`, or None; where they are from; SHA-256 of
-    it.
+    """Explanatory columns `X` of n rows; their target `y`, or None; where they are
+    from; SHA-256 of it.
 
-    `said`: what a user should know of the reading. `ids`: columns that are carried along and not
-    learnt from. `weight`: how often each row counts.
+    `said`: what a user should know of the reading. `ids`: columns that are carried
+    along and not learnt from. `weight`: how often each row counts.
     """
 
     X: pd.DataFrame
@@ -50,7 +50,8 @@ class Table:
 
     def rows(self, index) -> "Table":
         "The table of the rows at these positions."
-        own = {n: None if (v := getattr(self, n)) is None else v.iloc[index].reset_index(drop=True)
+        own = {n: None if (v := getattr(self, n)) is None
+               else v.iloc[index].reset_index(drop=True)
                for n in ("X", "y", "ids", "weight")}
         return replace(self, **own)
 
@@ -77,7 +78,8 @@ def _read(source: str | Path, dialect: Dialect) -> tuple[Frame, str]:
     "The frame of a set or a file, and its fingerprint."
     if is_set(source):
         frame = _read_set(str(source))
-        return Frame(frame, dialect), hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+        return Frame(frame, dialect), hashlib.sha256(
+            frame.to_csv(index=False).encode()).hexdigest()
     if not Path(source).is_file():
         raise DataError(f"{str(source)!r} is neither a file nor a set that ships with "
                         f"scikit-learn; {hint(str(source), SETS)}")
@@ -87,24 +89,28 @@ def _read(source: str | Path, dialect: Dialect) -> tuple[Frame, str]:
 # %% ../../../nbs/use/table/05_data.ipynb #064d97bb
 def usual_target(source: str | Path, columns: Sequence[str]) -> str | None:
     "The target where nobody has named one: of a set, and of an archive with `y`."
-    known = "target" if is_set(source) else "y" if str(source).lower().endswith(".npz") else None
+    known = "target" if is_set(source) else "y" if str(source).lower().endswith(
+        ".npz") else None
     return known if known in columns else None
 
 
-def _check_columns(source, columns: list[str], wanted: Sequence[str], target: str | None) -> None:
+def _check_columns(source, columns: list[str], wanted: Sequence[str],
+                   target: str | None) -> None:
     for name in wanted:
         if name not in columns:
             raise DataError(f"{source}: no column {name!r}; {hint(name, columns)}")
     if not set(columns) - {*wanted, target}:
-        raise DataError(f"{source}: no column but the target {target!r}; at least one to learn "
-                        "from is needed")
+        raise DataError(f"{source}: no column but the target {target!r}; at least one "
+                        "to learn from is needed")
 
 
 def target_known(y: pd.Series, missing: Sequence[str] = ()) -> Bool[np.ndarray, "n"]:
-    "Which rows have a target; the words for a hole are holes in a target of numbers alone."
+    """Which rows have a target; the words for a hole are holes in a target of numbers
+    alone."""
     own = texts(plain_column(y), missing)
     number = kind_of(str(y.name), y, (), missing)[0] == "number"
-    return np.array([t is not None and not (number and t in CODES) for t in own], dtype=bool)
+    return np.array([t is not None and not (number and t in CODES) for t in own],
+                    dtype=bool)
 
 # %% ../../../nbs/use/table/05_data.ipynb #62cca961
 def dialect_of(data: Mapping) -> Dialect:
@@ -114,14 +120,16 @@ def dialect_of(data: Mapping) -> Dialect:
     return Dialect(**own)
 
 # %% ../../../nbs/use/table/05_data.ipynb #8fa73395
-def load_table(source: str | Path, target: str | None = None, *, drop: Sequence[str] = (),
-               labelled: bool = True, dialect: Dialect = _FOUND, keep: Sequence[str] = (),
+def load_table(source: str | Path, target: str | None = None, *,
+               drop: Sequence[str] = (), labelled: bool = True,
+               dialect: Dialect = _FOUND, keep: Sequence[str] = (),
                weight: str | None = None) -> Table:
     """The table of a file or of a set of scikit-learn (digits, iris, wine, ...).
 
-    `target` is the column to learn; a set, and an archive with `y`, have one already. With
-    `labelled=False` the target may be absent (data to predict). `keep` names columns that go along,
-    `weight` one of row weights. Raises `DataError` for what cannot be read or lacks a named column.
+    `target` is the column to learn; a set, and an archive with `y`, have one already.
+    With `labelled=False` the target may be absent (data to predict). `keep` names
+    columns that go along, `weight` one of row weights. Raises `DataError` for what
+    cannot be read or lacks a named column.
     """
     found, fingerprint = _read(source, dialect)
     frame = found.frame.set_axis([str(c) for c in found.frame.columns], axis=1)
@@ -131,15 +139,17 @@ def load_table(source: str | Path, target: str | None = None, *, drop: Sequence[
         raise DataError(f"{source}: which column is the target? Name it with --target; "
                         f"{hint('', columns)}")
     if len(frame) < 1:
-        raise DataError(f"{source}: no rows below the header; 2 are the least that can be "
-                        "learnt from")
-    drop = [n for n in drop if n or not index]  # "" is the name that R gives its row names
+        raise DataError(f"{source}: no rows below the header; 2 are the least "
+                        "that can be learnt from")
+    # "" is the name that R gives its row names
+    drop = [n for n in drop if n or not index]
     extra = [target, weight] if labelled else [target if target in columns else None]
     _check_columns(source, columns, [n for n in (*drop, *keep, *extra) if n], target)
     out = {*drop, *keep, target, weight, index}
     ids = frame.loc[:, [n for n in dict.fromkeys((index, *keep)) if n]]
     table = Table(frame.drop(columns=[c for c in columns if c in out]),
-                  frame.loc[:, target] if target in columns else None, str(source), fingerprint,
+                  frame.loc[:, target] if target in columns else None, str(source),
+                  fingerprint,
                   found.said, ids if len(ids.columns) else None, frame.loc[:, weight]
                   if weight in columns else None)
     return _taught(table, dialect.missing) if labelled else table
@@ -151,8 +161,8 @@ def _taught(table: Table, missing: Sequence[str]) -> Table:
     if known.all():
         return table
     if not known.any():
-        raise DataError(f"target {str(table.target.name)!r} has {n} missing values, the first in "
-                        "row 1, and no other; choose another --target")
+        raise DataError(f"target {str(table.target.name)!r} has {n} missing values, "
+                        "the first in row 1, and no other; choose another --target")
     said = (f"{n - int(known.sum())} of {n} rows have no target, the first "
             f"{where(~known).split(' and')[0]}; left out")
     return replace(table.rows(np.flatnonzero(known)), said=(*table.said, said))
@@ -166,20 +176,22 @@ def infer_task(y: pd.Series, missing: Sequence[str] = ()) -> tuple[str, str]:
         return "classification", f"the target {y.name!r} holds {what}"
     if kind == "date":
         return "regression", f"the target {y.name!r} holds dates"
-    own = [t for t in texts(plain_column(y), missing) if t is not None and t not in CODES]
+    own = [t for t in texts(plain_column(y), missing) if t is not None
+           and t not in CODES]
     limit, distinct = max(2, min(20, len(own) // 5)), len(set(own))
     if not all(t.lstrip("-").isdigit() for t in own):
         return "regression", f"the target {y.name!r} has values that are not whole"
     if distinct > limit:
-        return ("regression", f"the target {y.name!r} has {distinct} different whole numbers, more "
-                              f"than {limit}")
-    return ("classification", f"the target {y.name!r} has {distinct} different whole numbers, "
-                              f"{limit} or fewer")
+        return ("regression", f"the target {y.name!r} has {distinct} different whole "
+                              f"numbers, more than {limit}")
+    return ("classification", f"the target {y.name!r} has {distinct} different whole "
+                              f"numbers, {limit} or fewer")
 
 # %% ../../../nbs/use/table/05_data.ipynb #383d8d80
 def _labels(own: Sequence[str]) -> np.ndarray:
     "Texts as labels: whole numbers where all are, and are no larger than 64 bits hold."
-    if all((t.lstrip("-").isdigit() and t.lstrip("-") == t.lstrip("-0")) or t == "0" for t in own):
+    if all((t.lstrip("-").isdigit() and t.lstrip("-") == t.lstrip("-0")) or t == "0"
+           for t in own):
         if all(abs(int(t)) < 2**63 for t in own):
             return np.array([int(t) for t in own], dtype=np.int64)
     return np.array(own, dtype=str)
@@ -188,36 +200,39 @@ def _labels(own: Sequence[str]) -> np.ndarray:
 def _missing_target(name: str, y: pd.Series, missing: Sequence[str]) -> None:
     known = target_known(y, missing)
     if not known.all():
-        raise DataError(f"target {name!r} has {int((~known).sum())} missing values, the first "
-                        f"{where(~known).split(' and')[0]}; remove those rows")
+        raise DataError(f"target {name!r} has {int((~known).sum())} missing values, "
+                        f"the first {where(~known).split(' and')[0]}; remove "
+                        "those rows")
 
 # %% ../../../nbs/use/table/05_data.ipynb #2af3d770
 def target_values(y: pd.Series, task: str, training: bool = True,
                   missing: Sequence[str] = ()) -> np.ndarray:
-    """The target as labels (strings or integers) or as float64 values; for training it must vary.
-    `DataError`."""
+    """The target as labels (strings or integers) or as float64 values; for training it
+    must vary. `DataError`."""
     name = str(y.name)
     if task not in (tasks := ("classification", "regression")):
         raise DataError(f"unknown task {task!r}; {hint(task, tasks)}")
     _missing_target(name, y, missing)
     if training and len(y) < 2:
-        raise DataError(f"the table has {len(y)} row; 2 are the least that can be learnt from: "
-                        "add rows")
+        raise DataError(f"the table has {len(y)} row; 2 are the least that can be "
+                        "learnt from: add rows")
     if task == "regression":
         if kind_of(name, y, (), missing)[0] == "date":
-            raise DataError(f"target {name!r} holds dates, and a quantity is learnt as a number; "
-                            "choose another --target, or --task classification")
+            raise DataError(f"target {name!r} holds dates, and a quantity is learnt as "
+                            "a number; choose another --target, or --task "
+                            "classification")
         values: np.ndarray = number_values(name, y, missing)
     else:
         values = _labels(list(texts(plain_column(y), missing)))
     if training and len(np.unique(values)) < 2:
-        raise DataError(f"target {name!r} is {values[0].item()!r} in all {len(y)} rows, and 2 "
-                        "values are the least; choose another --target")
+        raise DataError(f"target {name!r} is {values[0].item()!r} in all {len(y)} "
+                        "rows, and 2 values are the least; choose another --target")
     return values
 
 # %% ../../../nbs/use/table/05_data.ipynb #9c3aa557
 def weight_values(weight: pd.Series) -> Float[np.ndarray, "n"]:
-    "Weights of rows as float64. DataError for a hole, a negative one, and where all are 0."
+    """Weights of rows as float64. DataError for a hole, a negative one, and where all
+    are 0."""
     values = number_values(str(weight.name), weight)
     bad = ~(values >= 0)
     if bad.any() or not values.any():
@@ -229,7 +244,8 @@ def weight_values(weight: pd.Series) -> Float[np.ndarray, "n"]:
 # %% ../../../nbs/use/table/05_data.ipynb #944ac4e9
 def hold_out(table: Table, share: float, seed: int, stratify: bool,
              missing: Sequence[str] = ()) -> tuple[Table, Table]:
-    "The table in two: training rows, and `share` of the rows for the test. Raises `DataError`."
+    """The table in two: training rows, and `share` of the rows for the test. Raises
+    `DataError`."""
     n = len(table.X)
     inside = 0 < share < 1
     size = math.ceil(n * share) if inside else 0
@@ -237,10 +253,13 @@ def hold_out(table: Table, share: float, seed: int, stratify: bool,
                                      missing)) if stratify else None
     least = 1 if labels is None else labels.nunique()
     if not inside or size < least or n - size < least:
-        raise DataError(f"a test share of {share} leaves {n - size} of {n} rows to learn from and "
-                        f"{size} to test; each part needs {least}: choose another --test-size")
+        raise DataError(f"a test share of {share} leaves {n - size} of {n} rows to "
+                        f"learn from and {size} to test; each part needs {least}: "
+                        "choose another --test-size")
     if labels is not None and labels.value_counts().min() < 2:
-        raise DataError(f"class {labels.value_counts().idxmin()!r} has 1 row, which cannot be in "
-                        "both parts; remove it, or give the test rows with --test FILE")
-    learn, test = train_test_split(np.arange(n), test_size=size, random_state=seed, stratify=labels)
+        raise DataError(f"class {labels.value_counts().idxmin()!r} has 1 row, which "
+                        "cannot be in both parts; remove it, or give the test rows "
+                        "with --test FILE")
+    learn, test = train_test_split(np.arange(n), test_size=size, random_state=seed,
+                                   stratify=labels)
     return table.rows(learn), table.rows(test)

@@ -19,7 +19,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from bstruct.use.table.cells import normal, where
-from bstruct.use.table.columns import LEVELS, Column, coded, column_from, learnt, values_of
+from bstruct.use.table.columns import (
+    LEVELS, Column, coded, column_from, learnt, values_of)
 from bstruct.use.table.reading import DataError, hint
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #371993b8
@@ -31,36 +32,42 @@ def as_frame(X) -> pd.DataFrame:
         X = X.toarray()
     array = np.asarray(X, dtype=None if isinstance(X, np.ndarray) else object)
     if array.ndim != 2:
-        raise DataError(f"a table has rows and columns, this has shape {array.shape}: reshape it")
+        raise DataError(f"a table has rows and columns, this has shape {array.shape}: "
+                        "reshape it")
     return pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
 
 
 def _holes(values: np.ndarray) -> np.ndarray:
-    return np.isnan(values) if values.dtype != object else np.array([v is None for v in values],
+    return np.isnan(values) if values.dtype != object else np.array(
+        [v is None for v in values],
                                                                     dtype=bool)
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #0423176d
 class TableEncoder(TransformerMixin, BaseEstimator):
-    """Columns of a table to a matrix: standardised numbers first, then one-hot categories. Raises
-    `DataError`.
+    """Columns of a table to a matrix: standardised numbers first, then one-hot
+    categories. Raises `DataError`.
 
-    `impute` fills holes; `categorical` names columns that are categories whatever they hold; cells
-    with a text of `missing` are holes; a category has at most `most` columns.
+    `impute` fills holes; `categorical` names columns that are categories whatever they
+    hold; cells with a text of `missing` are holes; a category has at most `most`
+    columns.
     """
 
     columns_: dict[str, Column]
 
     def __init__(self, impute: bool = False, categorical: Sequence[str] = (),
                  missing: Sequence[str] = (), most: int = LEVELS):
-        self.impute, self.categorical, self.missing, self.most = impute, categorical, missing, most
+        self.impute, self.categorical, self.missing, self.most = (
+            impute, categorical, missing, most)
 
     def fit(self, X, y=None) -> "TableEncoder":
-        "Learn the kinds of the columns, means, deviations and categories; `y` is not looked at."
+        """Learn the kinds of the columns, means, deviations and categories; `y` is not
+        looked at."""
         frame = as_frame(X)
         if absent := [c for c in self.categorical if c not in frame]:
             raise DataError(f"no column {absent[0]!r} to take as categorical; "
                             f"{hint(absent[0], list(frame))}")
-        self.columns_ = {n: learnt(n, frame.loc[:, n], self.categorical, self.missing, self.most)
+        self.columns_ = {n: learnt(n, frame.loc[:, n], self.categorical, self.missing,
+                                   self.most)
                          for n in frame}
         self.n_features_in_, self.feature_names_in_ = len(self.columns_), np.array(
             list(self.columns_), dtype=object)
@@ -94,8 +101,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def to_dict(self) -> dict:
         "What was learnt, as JSON can hold it."
-        return {"version": 2, "impute": bool(self.impute), "categorical": list(self.categorical),
-                "missing": list(self.missing),
+        return {"version": 2, "impute": bool(self.impute),
+                "categorical": list(self.categorical), "missing": list(self.missing),
                 "fitted": [dict(c.__dict__) for c in self.columns_.values()],
                 "kinds": {c.name: c.kind for c in self.columns_.values()},
                 "levels": {c.name: list(c.levels) for c in self.columns_.values()
@@ -103,8 +110,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     @classmethod
     def from_dict(cls, state: Any) -> "TableEncoder":
-        """The encoder that `to_dict` of this or an earlier version described. ValueError names
-        what is wrong with it."""
+        """The encoder that `to_dict` of this or an earlier version described.
+        ValueError names what is wrong with it."""
         return _restored(cls, state)
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #0ba29c4b
@@ -118,7 +125,8 @@ def _values(encoder: TableEncoder, frame: pd.DataFrame) -> dict[str, np.ndarray]
     known = encoder.columns_
     if lost := [c for c in known if c not in frame]:
         extra = [c for c in frame if c not in known]
-        raise DataError(f"column {lost[0]!r} is missing, and {len(lost) - 1} more of {len(known)}; "
+        raise DataError(f"column {lost[0]!r} is missing, and {len(lost) - 1} more of "
+                        f"{len(known)}; "
                         + (hint(lost[0], extra) if extra
                            else "the columns of the training table are needed"))
     return {name: values_of(column, frame.loc[:, name], encoder.missing)
@@ -131,8 +139,9 @@ def _whole(encoder: TableEncoder, values: dict[str, np.ndarray]) -> None:
         return
     if holed := {n: h for n, v in values.items() if (h := _holes(v)).any()}:
         first, mask = next(iter(holed.items()))
-        raise DataError(f"column {first!r} has {int(mask.sum())} missing values, the first "
-                        f"{where(mask).split(' and')[0]} (columns with holes: {len(holed)}); fill "
+        raise DataError(f"column {first!r} has {int(mask.sum())} missing values, "
+                        f"the first {where(mask).split(' and')[0]} (columns with "
+                        f"holes: {len(holed)}); fill "
                         "them in, or use --impute")
 
 
@@ -140,9 +149,10 @@ def _warn_of_new(encoder: TableEncoder, values: dict[str, np.ndarray]) -> None:
     for name, column in encoder.columns_.items():
         if column.kind != "category" or column.pooled:
             continue
-        if new := [v for v in values[name] if v is not None and v not in set(column.levels)]:
-            warnings.warn(f"column {name!r} has {len(new)} values that training never saw, first "
-                          f"{new[0]!r}; "
+        if new := [v for v in values[name] if v is not None
+                   and v not in set(column.levels)]:
+            warnings.warn(f"column {name!r} has {len(new)} values that training never "
+                          f"saw, first {new[0]!r}; "
                           "they match no category", stacklevel=3)
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #d553a687
@@ -154,7 +164,8 @@ def _first_version(state: dict) -> list[Column]:
     for at, name in enumerate(own["number"]):
         fill, centre, scale = (float(fitted["number"][k][at])
                                for k in ("statistics_", "mean_", "scale_"))
-        known[name] = Column(name, "number", fill=fill, centre=(centre,), scale=(scale,))
+        known[name] = Column(name, "number", fill=fill, centre=(centre,),
+                             scale=(scale,))
     for at, name in enumerate(own["category"]):
         texts_of = tuple(str(normal(v)) for v in levels[name])
         fill = str(normal(fitted["category"]["statistics_"][at]))
@@ -165,16 +176,19 @@ def _first_version(state: dict) -> list[Column]:
 def _restored(cls, state: Any) -> TableEncoder:
     try:
         if state.get("version", 1) not in (1, 2):
-            raise ValueError(f"it has version {state['version']!r}, this bstruct reads 1 and 2: "
-                             "update bstruct")
+            raise ValueError(f"it has version {state['version']!r}, this bstruct reads "
+                             "1 and 2: update bstruct")
         own = "version" in state
-        if lost := [k for k in ("levels", "kinds", "missing") if own and k not in state]:
+        if lost := [k for k in ("levels", "kinds", "missing") if own
+                    and k not in state]:
             raise ValueError(f"{lost[0]!r} is missing")
-        columns = [column_from(c) for c in state["fitted"]] if own else _first_version(state)
+        columns = [column_from(c) for c in state["fitted"]] if own else _first_version(
+            state)
         listed = [list(map(str, state.get(k, []))) for k in ("categorical", "missing")]
         encoder = cls(bool(state["impute"]), *listed)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"the encoder of the run is damaged ({type(error).__name__}: {error}); "
+        raise ValueError(f"the encoder of the run is damaged ({type(error).__name__}: "
+                         f"{error}); "
                          "restore encoder.json, or fit again") from None
     except ValueError as error:
         raise ValueError("the encoder of the run is damaged or of another "

@@ -24,7 +24,8 @@ from bstruct.use.table.encoder import TableEncoder, as_frame
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #06cb8d28
 def plain(value) -> Any:
-    "The value in Python's own types: numbers of numpy and of torch, arrays and sequences of them."
+    """The value in Python's own types: numbers of numpy and of torch, arrays and
+    sequences of them."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray | torch.Tensor):
@@ -47,7 +48,8 @@ def surroundings() -> Iterator[None]:
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #589164d8
 def is_mixed(X) -> bool:
-    "Whether it is a frame with a column that is neither of numbers nor of truth values."
+    """Whether it is a frame with a column that is neither of numbers nor of truth
+    values."""
     if not isinstance(X, pd.DataFrame):
         return False
     return any(not types.is_numeric_dtype(t) or isinstance(t, pd.CategoricalDtype)
@@ -61,14 +63,15 @@ def dense(X) -> Float[np.ndarray, "n d"]:
         return X
     needed = 8 * X.shape[0] * X.shape[1]
     if 3 * needed > available_memory():
-        raise ValueError(f"the sparse matrix {X.shape} takes {as_bytes(needed)} when it is filled "
-                         f"in, and {as_bytes(available_memory())} are free; keep fewer columns, "
-                         "for example by TruncatedSVD")
+        raise ValueError(f"the sparse matrix {X.shape} takes {as_bytes(needed)} when "
+                         f"it is filled in, and {as_bytes(available_memory())} are "
+                         "free; keep fewer columns, for example by TruncatedSVD")
     return X.toarray()
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #28d10081
 def rows_to_learn(model, X, y, **how) -> tuple[Float[np.ndarray, "n d"], np.ndarray]:
-    "The matrix and the target of a fit, checked; the model keeps the encoder of a mixed frame."
+    """The matrix and the target of a fit, checked; the model keeps the encoder of a
+    mixed frame."""
     model.encoder_ = None
     checked: Any = validate_data  # it has no annotations
     if not is_mixed(X):
@@ -78,7 +81,8 @@ def rows_to_learn(model, X, y, **how) -> tuple[Float[np.ndarray, "n d"], np.ndar
     model.encoder_ = TableEncoder(impute=True).fit(X)
     Z, y = checked(model, model.encoder_.transform(X), y, dtype=np.float64,
                    ensure_min_samples=2, **how)
-    model.n_features_in_, model.feature_names_in_ = X.shape[1], model.encoder_.feature_names_in_
+    model.n_features_in_, model.feature_names_in_ = X.shape[
+        1], model.encoder_.feature_names_in_
     return Z, y
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #f0594ad6
@@ -86,7 +90,8 @@ def rows_to_predict(model, X) -> Float[np.ndarray, "n d"]:
     "The matrix of new rows, read as those of the fit were."
     if getattr(model, "encoder_", None) is not None:
         return model.encoder_.transform(as_frame(X))
-    return dense(validate_data(model, X, dtype=np.float64, reset=False, accept_sparse="csr"))
+    return dense(validate_data(model, X, dtype=np.float64, reset=False,
+                               accept_sparse="csr"))
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #4642667a
 def said_of(model, X) -> list[str]:
@@ -100,14 +105,15 @@ def said_of(model, X) -> list[str]:
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #069b372d
 def within(seconds, callback: Callable | None) -> tuple[Callable | None, list[float]]:
-    """A callback that interrupts when the seconds are over, and a list that holds the time when it
-    did."""
+    """A callback that interrupts when the seconds are over, and a list that holds the
+    time when it did."""
     if seconds is None:
         return callback, []
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float(
+    if isinstance(seconds, bool) or not isinstance(
+        seconds, int | float) or not 0 < seconds < float(
         "inf"):
-        raise ValueError(f"time_limit is {seconds!r}: seconds above 0 are needed, or None; try "
-                         "time_limit=600")
+        raise ValueError(f"time_limit is {seconds!r}: seconds above 0 are needed, or "
+                         "None; try time_limit=600")
     begin, over = time.monotonic(), []
 
     def report(record):

@@ -28,8 +28,8 @@ class DataError(ValueError):
 
 # %% ../../../nbs/use/table/01_reading.ipynb #05e78be3
 def hint(name: str, known: Sequence[str]) -> str:
-    """The question for the known names nearest to `name`, or the first known ones where none is
-    near."""
+    """The question for the known names nearest to `name`, or the first known ones where
+    none is near."""
     listed = ", ".join(map(repr, known[:8])) + (" …" if len(known) > 8 else "")
     return nearest(name, known) or f"there {'are' if len(known) > 1 else 'is'} {listed}"
 
@@ -41,9 +41,10 @@ NAMED = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
 class Dialect:
     """How a file is written; what is None is found by looking.
 
-    `separator` of fields, `decimal` mark, `encoding`, and whether the first line is a `header`.
-    `missing`: texts that stand for a missing value everywhere. `index`: the column that names the
-    rows, and is not learnt from.
+    `separator` of fields, `decimal` mark, `encoding`, and whether the first line is a
+    `header`.
+    `missing`: texts that stand for a missing value everywhere. `index`: the column that
+    names the rows, and is not learnt from.
     """
 
     separator: str | None = None
@@ -55,11 +56,11 @@ class Dialect:
 
     def __post_init__(self):
         if self.separator not in (None, *NAMED) and len(self.separator or "") != 1:
-            raise DataError(f"--separator {self.separator!r}: one character is needed; write for "
-                            "example --separator ';', or --separator tab")
+            raise DataError(f"--separator {self.separator!r}: one character is needed; "
+                            "write for example --separator ';', or --separator tab")
         if self.decimal not in (None, ".", ","):
-            raise DataError(f"--decimal {self.decimal!r}: the mark is '.' or ','; leave it out to "
-                            "have it found")
+            raise DataError(f"--decimal {self.decimal!r}: the mark is '.' or ','; "
+                            "leave it out to have it found")
 
 # %% ../../../nbs/use/table/01_reading.ipynb #4fc15c0d
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -81,7 +82,8 @@ def _decoded(raw: bytes, encoding: str | None) -> tuple[str, str]:
         except UnicodeDecodeError:
             known = "cp1252"
     try:
-        text = raw.decode(known, "replace" if known == "cp1252" and encoding is None else "strict")
+        text = raw.decode(known, "replace" if known == "cp1252" and encoding is None
+                          else "strict")
     except LookupError:
         raise ValueError(f"there is no encoding {known!r}: try --encoding utf-8 "
                          "or cp1252") from None
@@ -98,7 +100,8 @@ def _split(text: str, separator: str) -> list[tuple[int, list[str]]]:
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True,
                       skipinitialspace=separator == " ")
     found = [(rows.line_num, row) for row in rows if row]
-    return [(n, row[:-1] if separator == " " and row[-1] == "" else row) for n, row in found]
+    return [(n, row[:-1] if separator == " " and row[-1] == "" else row)
+            for n, row in found]
 
 
 def _agreement(text: str, separator: str) -> tuple[float, int]:
@@ -108,7 +111,8 @@ def _agreement(text: str, separator: str) -> tuple[float, int]:
     except csv.Error:
         return 0.0, 0
     fields, lines = Counter(lengths).most_common(1)[0] if lengths else (0, 0)
-    unnamed = len(lengths) > 2 and lengths[0] == fields - 1  # row names without a heading
+    # row names without a heading
+    unnamed = len(lengths) > 2 and lengths[0] == fields - 1
     return (lines + 0.99 * unnamed) / max(1, len(lengths)), fields
 
 
@@ -139,7 +143,8 @@ def _has_header(rows: list[list[str]]) -> bool:
     first, rest = rows[0], rows[1:LOOKED]
     if not rest:
         return True
-    columns = [[r[j] for r in rest if j < len(r) and r[j].strip()] for j in range(len(first))]
+    columns = [[r[j] for r in rest if j < len(r) and r[j].strip()]
+               for j in range(len(first))]
     numeric = [bool(c) and sum(map(_is_number, c)) > len(c) / 2 for c in columns]
     over = [cell for cell, n in zip(first, numeric) if n and cell.strip()]
     return not over or not all(map(_is_number, over)) or _count_on(over)
@@ -179,7 +184,8 @@ def _named(names: Sequence[str]) -> tuple[list[str], list[str]]:
         copy = next(k for k in range(1, len(names) + 2)
                     if (own if k == 1 else f"{own}.{k}") not in found)
         if copy > 1:
-            said.append(f"the column name {own!r} occurs more than once; column {at} is called "
+            said.append(f"the column name {own!r} occurs more than once; column {at} "
+                        "is called "
                         f"'{own}.{copy}'")
         elif not name:
             said.append(f"column {at} has no name; it is called {own!r}")
@@ -190,40 +196,45 @@ def _named(names: Sequence[str]) -> tuple[list[str], list[str]]:
 def _whole_rows(rows: list[tuple[int, list[str]]], names: list[str], path) -> None:
     for line, row in rows:
         if len(row) != len(names):
-            raise DataError(f"{path}: line {line} has {len(row)} fields, the header has "
-                            f"{len(names)}; is the file "
+            raise DataError(f"{path}: line {line} has {len(row)} fields, the "
+                            f"header has {len(names)}; is the file "
                             "complete? --separator names what separates the fields")
 
 # %% ../../../nbs/use/table/01_reading.ipynb #356eba5e
 @dataclass(frozen=True)
 class Frame:
-    """A `frame` of texts (None: missing) or of typed columns; its `dialect`; what is to be `said`
-    of the reading."""
+    """A `frame` of texts (None: missing) or of typed columns; its `dialect`; what is to
+    be `said` of the reading."""
     frame: pd.DataFrame
     dialect: Dialect
     said: tuple[str, ...] = ()
 
 # %% ../../../nbs/use/table/01_reading.ipynb #abb3d285
 def _without_preamble(rows: list[tuple[int, list[str]]]) -> tuple[list, list[str]]:
-    "The rows without a first line of its own form, which tells of the table and is no part of it."
+    """The rows without a first line of its own form, which tells of the table and is
+    no part of it."""
     rest = {len(r) for _, r in rows[1:]}
     if len(rows) > 3 and len(rest) == 1 and len(rows[0][1]) < min(rest) - 1:
-        return rows[1:], [f"the first line, {','.join(rows[0][1])[:40]!r}, is no part of the table "
-                          "and is left out"]
+        return rows[1:], [f"the first line, {','.join(rows[0][1])[:40]!r}, is no part "
+                          "of the table and is left out"]
     return rows, []
 
 
-def _header(rows: list[tuple[int, list[str]]], dialect: Dialect) -> tuple[list[str], list, bool]:
+def _header(rows: list[tuple[int, list[str]]],
+            dialect: Dialect) -> tuple[list[str], list, bool]:
     "Names of the columns, the rows below them, and whether there was a header."
-    header = _has_header([r for _, r in rows]) if dialect.header is None else dialect.header
+    header = (_has_header([r for _, r in rows]) if dialect.header is None
+              else dialect.header)
     names, below = (rows[0][1], rows[1:]) if header else (
         [f"x{j + 1}" for j in range(len(rows[0][1]))], rows)
     longer = {len(r) - len(names) for _, r in below}
     if below and longer == {1} and header:
         if not any(r[-1].strip() for _, r in below):
-            return names, [(n, r[:-1]) for n, r in below], header  # each line ends with a separator
+            # each line ends with a separator
+            return names, [(n, r[:-1]) for n, r in below], header
         if len({r[0] for _, r in below}) == len(below):
-            return ["", *names], below, header  # R's write.table gives row names no heading
+            # R's write.table gives row names no heading
+            return ["", *names], below, header
     return names, below, header
 
 
@@ -231,10 +242,12 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
     text, encoding = _decoded(_unpacked(path), dialect.encoding)
     while text.startswith("#"):
         text = text.partition("\n")[2]  # a comment above the table
-    separator = NAMED.get(dialect.separator or "", dialect.separator) or _separator(text)
+    separator = NAMED.get(dialect.separator or "", dialect.separator) or _separator(
+        text)
     rows = _split(text, separator)
     if not rows:
-        raise DataError(f"{path}: the file is empty; a header and at least 2 rows are needed")
+        raise DataError(f"{path}: the file is empty; a header and at least 2 rows "
+                        "are needed")
     rows, preamble = _without_preamble(rows)
     raw_names, below, header = _header(rows, dialect)
     _whole_rows(below, raw_names, path)
@@ -242,14 +255,16 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
     names, said = _named(raw_names)
     index = names[0] if not raw_names[0].strip() and len(names) > 1 else None
     if index:
-        told = "column 1 has no name and is taken for the names of the rows (--index, --header)"
+        told = ("column 1 has no name and is taken for the names of the rows (--index, "
+                "--header)")
         said = [told if "column 1 has no name" in s else s for s in said]
     columns = {n: pd.Series([_pointed(r[j].strip(), decimal) or None for _, r in below],
                             dtype=object)
                for j, n in enumerate(names)}
-    found = replace(dialect, separator=separator, decimal=decimal, encoding=encoding, header=header,
-                    index=dialect.index or index)
-    return Frame(pd.DataFrame(columns), found, (*preamble, *_told(found, dialect), *said))
+    found = replace(dialect, separator=separator, decimal=decimal, encoding=encoding,
+                    header=header, index=dialect.index or index)
+    return Frame(pd.DataFrame(columns), found,
+                 (*preamble, *_told(found, dialect), *said))
 
 
 def _told(found: Dialect, given: Dialect) -> list[str]:
@@ -261,13 +276,16 @@ def _told(found: Dialect, given: Dialect) -> list[str]:
     said += (["the decimal mark is a comma (--decimal)"] if found.decimal == ","
              and not given.decimal else [])
     usual = ("utf-8", "utf-8-sig", "ascii")
-    said += ([f"the encoding is {found.encoding} (--encoding)"] if found.encoding not in usual
+    said += ([f"the encoding is {found.encoding} (--encoding)"]
+             if found.encoding not in usual
              and not given.encoding else [])
     return said + ([] if found.header or given.header is not None else
-                   ["there is no line of names; the columns are called x1, x2, … (--header)"])
+                   ["there is no line of names; the columns are called x1, x2, … "
+                    "(--header)"])
 
 # %% ../../../nbs/use/table/01_reading.ipynb #b02d487a
-def _with_pandas(read: Callable, needs: str, extra: str) -> Callable[[Path, Dialect], Frame]:
+def _with_pandas(read: Callable, needs: str,
+                 extra: str) -> Callable[[Path, Dialect], Frame]:
     def reader(path: Path, dialect: Dialect) -> Frame:
         try:
             frame = read(path)
@@ -285,16 +303,20 @@ def _with_pandas(read: Callable, needs: str, extra: str) -> Callable[[Path, Dial
 def _read_npz(path: Path, dialect: Dialect) -> Frame:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    if odd := [n for n, a in arrays.items() if a.dtype.names or a.dtype.kind not in "biufcUSmM"]:
-        raise DataError(f"{path}: {odd[0]!r} holds {arrays[odd[0]].dtype} values; plain numbers or "
-                        "texts are needed")
+    if odd := [n for n, a in arrays.items() if a.dtype.names
+               or a.dtype.kind not in "biufcUSmM"]:
+        raise DataError(f"{path}: {odd[0]!r} holds {arrays[odd[0]].dtype} values; "
+                        "plain numbers or texts are needed")
     matrix = arrays.pop("X", None)
     if matrix is not None and matrix.ndim != 2:
-        raise DataError(f"{path}: X has shape {matrix.shape}; a matrix of rows and columns is "
-                        "needed: reshape it")
-    columns = {} if matrix is None else {f"x{j}": column for j, column in enumerate(matrix.T)}
-    lengths = {name: len(a) if a.ndim == 1 else a.shape for name, a in (columns | arrays).items()}
-    if len(set(lengths.values())) > 1 or any(isinstance(n, tuple) for n in lengths.values()):
+        raise DataError(f"{path}: X has shape {matrix.shape}; a matrix of rows and "
+                        "columns is needed: reshape it")
+    columns = {} if matrix is None else {
+        f"x{j}": column for j, column in enumerate(matrix.T)}
+    lengths = {name: len(a) if a.ndim == 1 else a.shape
+               for name, a in (columns | arrays).items()}
+    if len(set(lengths.values())) > 1 or any(
+        isinstance(n, tuple) for n in lengths.values()):
         raise DataError(f"{path}: columns of different lengths or shapes "
                         f"{dict(list(lengths.items())[-4:])}; "
                         "one vector of each row's value is needed for each")
@@ -309,26 +331,27 @@ READERS: dict[str, Callable[[Path, Dialect], Frame]] = {
     ".tsv.gz": _read_text, ".npz": _read_npz,
     ".parquet": _with_pandas(pd.read_parquet, "pyarrow", "parquet"),
     ".feather": _with_pandas(pd.read_feather, "pyarrow", "parquet"),
-    ".xlsx": _with_pandas(lambda path: pd.read_excel(path, dtype=object), "openpyxl", "tables")}
+    ".xlsx": _with_pandas(lambda path: pd.read_excel(path, dtype=object), "openpyxl",
+                          "tables")}
 
 # %% ../../../nbs/use/table/01_reading.ipynb #bceea98e
 def read_file(path: Path, dialect: Dialect = Dialect()) -> Frame:
-    """The table of a file. `DataError` for what is no file, of no known kind, damaged, or has
-    lines of different lengths."""
+    """The table of a file. `DataError` for what is no file, of no known kind, damaged,
+    or has lines of different lengths."""
     kind = next((k for k in sorted(READERS, key=len, reverse=True)
                  if path.name.lower().endswith(k)), None)
     if kind is None:
-        raise DataError(f"{path}: files of kind {path.suffix or '(none)'} are not read; use "
-                        f"{', '.join(READERS)}")
+        raise DataError(f"{path}: files of kind {path.suffix or '(none)'} are not "
+                        f"read; use {', '.join(READERS)}")
     try:
         found = READERS[kind](path, dialect)
     except DataError:
         raise
-    except (OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError, zlib.error,
-            csv.Error, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError,
+            zlib.error, csv.Error, zipfile.BadZipFile) as error:
         why = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(f"{path}: cannot be read as {kind} ({why}); is it complete, and of "
-                        "that kind?") from error
+        raise DataError(f"{path}: cannot be read as {kind} ({why}); is it "
+                        "complete, and of that kind?") from error
     if dialect.index is not None and dialect.index not in found.frame:
         raise DataError(f"{path}: no column {dialect.index!r} for --index; "
                         f"{hint(dialect.index, list(found.frame))}")

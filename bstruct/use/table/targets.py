@@ -26,8 +26,8 @@ from bstruct.use.table.units import unit_of
 # %% ../../../nbs/use/table/09_targets.ipynb #29cd033b
 @dataclass(frozen=True)
 class Target:
-    """The `values` that a network learns under the law of that name; centre and scale bring
-    predictions back."""
+    """The `values` that a network learns under the law of that name; centre and scale
+    bring predictions back."""
 
     values: Tensor
     law: str
@@ -45,10 +45,11 @@ def _moments(y: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
     unit = unit_of(float(np.abs(y).max()))
     own = y / unit
     mean = own.mean() if weight is None else np.average(own, weights=weight)
-    std = own.std() if weight is None else np.sqrt(np.average((own - mean) ** 2, weights=weight))
+    std = own.std() if weight is None else np.sqrt(
+        np.average((own - mean) ** 2, weights=weight))
     if std <= 1e-12 * abs(mean) or not std > 0:
-        raise ValueError(f"y is constant ({y[0]!r} in all {len(y)} rows): there is nothing to "
-                         "explain; check the target column")
+        raise ValueError(f"y is constant ({y[0]!r} in all {len(y)} rows): there is "
+                         "nothing to explain; check the target column")
     return float(mean) * unit, float(std) * unit
 
 
@@ -63,57 +64,61 @@ def laws_for(y: np.ndarray) -> tuple[str, ...]:
 # %% ../../../nbs/use/table/09_targets.ipynb #b344d3e0
 def number_target(y: Float[np.ndarray, "n *t"], law: str = "gaussian",
                   weight: np.ndarray | None = None) -> Target:
-    """Numbers as a network learns them. ValueError where they are constant, or the law is not one
-    for them."""
+    """Numbers as a network learns them. ValueError where they are constant, or the law
+    is not one for them."""
     check_choice("likelihood", law, LAWS)
     if law not in laws_for(y):
-        needs = "whole numbers of at least 0" if law in WHOLE else "one target of numbers above 0"
-        raise ValueError(f"likelihood is {law!r}: it needs {needs}, and y has {float(y.min()):g} "
-                         f"among its values; take one of {', '.join(laws_for(y))}")
+        needs = ("whole numbers of at least 0" if law in WHOLE
+                 else "one target of numbers above 0")
+        raise ValueError(f"likelihood is {law!r}: it needs {needs}, and y has "
+                         f"{float(y.min()):g} among its values; take one of "
+                         f"{', '.join(laws_for(y))}")
     if law in WHOLE:
         mean = float(np.average(y, weights=weight))
         if not mean > 0:
-            raise ValueError(f"y is constant (0 in all {len(y)} rows): there is nothing to "
-                             "explain; check the target column")
-        return Target(torch.tensor(np.stack([y, np.full(len(y), mean)], 1)).float(), law, 1, 0.0,
-                      mean)
+            raise ValueError(f"y is constant (0 in all {len(y)} rows): there is "
+                             "nothing to explain; check the target column")
+        return Target(torch.tensor(np.stack([y, np.full(len(y), mean)], 1)).float(),
+                      law, 1, 0.0, mean)
     if y.ndim > 1:
         parts = [_moments(column, weight) for column in y.T]
         centre, scale = (np.array(v) for v in zip(*parts))
-        return Target(torch.tensor((y - centre) / scale).float(), "gaussians", y.shape[1], centre,
-                      scale)
+        return Target(torch.tensor((y - centre) / scale).float(), "gaussians",
+                      y.shape[1], centre, scale)
     own = np.log(y) if law == "log_normal" else y
     centre, scale = _moments(own, weight)
     unit = unit_of(centre, scale)
-    return Target(torch.tensor((own / unit - centre / unit) / (scale / unit)).float(), law, 1,
-                  centre, scale)
+    return Target(torch.tensor((own / unit - centre / unit) / (scale / unit)).float(),
+                  law, 1, centre, scale)
 
 # %% ../../../nbs/use/table/09_targets.ipynb #e7dcd00d
 def row_weights(y: np.ndarray, sample_weight=None,
                 class_weight=None) -> tuple[np.ndarray | None, list[str]]:
-    """The weight of each row, or None where all are 1, and what is to be said. ValueError for
-    negative ones."""
+    """The weight of each row, or None where all are 1, and what is to be said.
+    ValueError for negative ones."""
     if sample_weight is None and class_weight is None:
         return None, []
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(
         sample_weight, dtype=np.float64)
     weight = np.broadcast_to(weight, (len(y),)).copy() if weight.ndim == 0 else weight
-    if weight.shape != (len(y),) or not (weight >= 0).all() or not np.isfinite(weight).all():
+    if weight.shape != (len(y),) or not (weight >= 0).all() or not np.isfinite(
+        weight).all():
         raise ValueError(f"sample_weight has shape {weight.shape} and least value "
-                         f"{weight.min() if weight.size else None}: one finite number of at least "
-                         f"0 a row is needed, for {len(y)} rows")
+                         f"{weight.min() if weight.size else None}: one finite number "
+                         f"of at least 0 a row is needed, for {len(y)} rows")
     if class_weight is not None:
         weight = weight * compute_sample_weight(class_weight, y)
     if not weight.sum() > 0:
-        raise ValueError("all sample weights are zero: there is no row to learn from; leave "
-                         "sample_weight out")
+        raise ValueError("all sample weights are zero: there is no row to learn "
+                         "from; leave sample_weight out")
     if weight.max() <= 1 and weight.sum() <= 1.001 and len(y) > 1:
-        return weight * (len(y) / weight.sum()), ["the weights sum to 1 and were taken as shares "
-                                                  "of the rows"]
+        return weight * (len(y) / weight.sum()), ["the weights sum to 1 and were taken "
+                                                  "as shares of the rows"]
     return (None if (weight == 1).all() else weight), []
 
 
-def with_weights(values: Tensor, law: str, weight: np.ndarray | None) -> tuple[Tensor, str]:
+def with_weights(values: Tensor, law: str,
+                 weight: np.ndarray | None) -> tuple[Tensor, str]:
     "The target with its weights as the last column, and the law of such a target."
     if weight is None:
         return values, law
@@ -122,19 +127,20 @@ def with_weights(values: Tensor, law: str, weight: np.ndarray | None) -> tuple[T
 
 # %% ../../../nbs/use/table/09_targets.ipynb #0486d3d8
 def _log_jacobian(y: np.ndarray, found: Target, weight: np.ndarray | None) -> float:
-    """ln of the change of density from the network's target to the target's own units, over the
-    rows."""
+    """ln of the change of density from the network's target to the target's own units,
+    over the rows."""
     if found.law in WHOLE:
         return 0.0
-    each = np.full(len(y), -np.log(float(found.scale))) - (np.log(y) if found.law == "log_normal"
+    each = np.full(len(y), -np.log(float(found.scale))) - (
+        np.log(y) if found.law == "log_normal"
                                                            else 0.0)
     return float(each.sum() if weight is None else (weight * each).sum())
 
 # %% ../../../nbs/use/table/09_targets.ipynb #4790a63f
 def likely_law(inputs: Tensor, y: Float[np.ndarray, "n"], settings: Settings, seed: int,
                weight: np.ndarray | None = None) -> tuple[str, dict[str, float]]:
-    """The law of the target with the largest evidence, and the evidence of each in nats, of the
-    same rows."""
+    """The law of the target with the largest evidence, and the evidence of each in
+    nats, of the same rows."""
     graphs = [dense(inputs.shape[1], 1, *how)
               for how in (((), ("linear",)), ((16,), ("linear+tanh",)))]
     plan, found = replace(settings.fit_plan(len(y)), starts=2, learning_rate=0.02), {}
@@ -143,7 +149,8 @@ def likely_law(inputs: Tensor, y: Float[np.ndarray, "n"], settings: Settings, se
         target = number_target(y, law, weight)
         values, name = with_weights(target.values, law, weight)
         task = Task(inputs, values.to(inputs.device), name)
-        each = [prequential_evidence(g, [next(iter(g.structures()))], task, plan, seed)[0].value
+        each = [prequential_evidence(g, [next(iter(g.structures()))], task, plan,
+                                     seed)[0].value
                 for g in graphs]
         own = None if weight is None else weight[past:end]
         found[law] = max(each) + _log_jacobian(y[past:end], target, own)
@@ -163,12 +170,14 @@ def _line(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
 # %% ../../../nbs/use/table/09_targets.ipynb #20c195f9
 def behind_a_line(X: Float[np.ndarray, "n d"], y: np.ndarray, predicted: np.ndarray,
                   classes=None) -> str | None:
-    "A note where a line explains the rows better than these predictions; X is standardised."
+    """A note where a line explains the rows better than these predictions; X is
+    standardised."""
     if len(y) < 3 * (X.shape[1] + 1):
         return None
     if classes is None:
         spread = ((y - y.mean(0)) ** 2).sum()
-        line, own = (1 - float(((y - p) ** 2).sum() / spread) for p in (_line(X, y), predicted))
+        line, own = (1 - float(((y - p) ** 2).sum() / spread)
+                     for p in (_line(X, y), predicted))
         what = "of the variance of the rows"
     else:
         hot = (y[:, None] == classes).astype(float)
@@ -176,5 +185,7 @@ def behind_a_line(X: Float[np.ndarray, "n d"], y: np.ndarray, predicted: np.ndar
         own, what = float((predicted == y).mean()), "of the rows rightly"
     if not own < line - MARGIN:
         return None
-    return (f"a straight line explains {line:.0%} {what}, and this network {max(own, -9.99):.0%}: "
-            "the search ended in a poor fit; try another random_state, more starts or more epochs")
+    return (f"a straight line explains {line:.0%} {what}, and this network "
+            f"{max(own, -9.99):.0%}: "
+            "the search ended in a poor fit; try another random_state, more starts or "
+            "more epochs")

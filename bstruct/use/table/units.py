@@ -15,19 +15,20 @@ from sklearn.preprocessing import StandardScaler
 
 # %% ../../../nbs/use/table/02_units.ipynb #71be9fd6
 def unit_of(*values: float) -> float:
-    """The power of two nearest below the largest of the values; 1 where all are 0. Multiplying by
-    it changes no digit."""
+    """The power of two nearest below the largest of the values; 1 where all are 0.
+    Multiplying by it changes no digit."""
     largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
     return 2.0 ** max(-1000, min(1000, math.frexp(largest)[1] - 1)) if largest else 1.0
 
 # %% ../../../nbs/use/table/02_units.ipynb #ac711455
 def centre_and_scale(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    """Mean and standard deviation; the scale of a constant is 1. In any unit, 1e-300 or 1e300, the
-    same digits."""
+    """Mean and standard deviation; the scale of a constant is 1. In any unit, 1e-300 or
+    1e300, the same digits."""
     unit = unit_of(float(np.nanmax(np.abs(values))) if len(values) else 0.0)
     found: Any = StandardScaler().fit((values / unit)[:, None])
     mean, scale = float(found.mean_[0]) * unit, float(found.scale_[0])
-    constant = float(found.var_[0]) <= 0 or (scale == 1.0 and np.ptp(values / unit) == 0)
+    constant = float(found.var_[0]) <= 0 or (scale == 1.0 and np.ptp(values / unit)
+                                             == 0)
     return mean, 1.0 if constant else scale * unit
 
 # %% ../../../nbs/use/table/02_units.ipynb #f1fdd24b
