@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from bstruct.evidence.dual import (
-    effective_numbers, half_log_det, jacobian_taps, posterior_solver, tensor_kernels)
+    effective_numbers, half_log_det, jacobian_taps, tensor_kernels)
+from bstruct.evidence.missing_term import posterior_solver
 from bstruct.model.graph import Graph
 from bstruct.model.reach import network_of
 from bstruct.model.supernet import Supernet

@@ -21,8 +21,8 @@ from torch.func import jacrev, vmap
 
 from bstruct.evidence.dual import (
     Tap, effective_numbers, fixed_point, half_log_det, half_log_det_of_weights,
-    kronecker, likelihood_roots, missing_term, posterior_solver, tensor_kernels,
-    weight_gram)
+    kronecker, likelihood_roots, tensor_kernels, weight_gram)
+from bstruct.evidence.missing_term import missing_term, posterior_solver
 from bstruct.model.candidates import Candidate
 from bstruct.model.supernet import Group, Supernet
 from bstruct.objectives.task import Task
