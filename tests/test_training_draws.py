@@ -47,6 +47,41 @@ def random_hyper(groups):
     return {"log_precision": torch.randn(2, count, generator=g, dtype=torch.float64),
             "logits/x->h1": torch.randn(2, 3, generator=g, dtype=torch.float64)}
 
+# %% ../nbs/training/17_draws.ipynb #bd1cb1e7
+def test_coefficients_and_temperature_follow_their_schedules():
+    def at(source, progress):
+        c = source.now(progress)
+        return [float(torch.as_tensor(v).max())
+                for v in (c.c_reg, c.c_train, c.c_prior, source.temperature(progress))]
+
+
+    given = source_of(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), c_reg=2.0,
+                      temperature=(2.0, 0.5), warmup=0.0)
+    for progress in (0.0, 0.5, 1.0):
+        assert at(given, progress) == pytest.approx(
+            [2.0, 4**progress, 0.5 * 4**progress, 2 / 4**progress])
+    # the plan's own temperature, and a KL term that grows for half of the run
+    plain = source_of(warmup=0.5, c_reg=3.0)
+    for progress, ramp in ((0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (1.0, 1.0)):
+        assert at(plain, progress) == pytest.approx([3 * ramp, 1.0, ramp, 0.2**progress])
+
+# %% ../nbs/training/17_draws.ipynb #d8153f04
+def test_a_draw_goes_round_the_rows_of_its_level():
+    for share, first, last in ((0.25, range(30), range(30, 40)),
+                               (0.0, range(40), range(40))):
+        source = source_of(validation=share, samples=2)
+        for (order, length), rows in zip(source.orders(), (first, last)):
+            assert length.tolist() == [len(rows)] * 2
+            assert all(sorted(o[:n].tolist()) == list(rows) for o, n in zip(order, length))
+            assert not torch.equal(order[0], order[1])
+            draws = [source.draw((order, length), i) for i in range(3)]
+            seen = torch.cat([d.rows for d in draws], 1)
+            for own, o in zip(seen.tolist(), order.tolist()):
+                assert own == [o[i % len(rows)] for i in range(48)]
+            assert draws[0].noise.shape == (2, 2, source.batch.params["loc"].shape[1])
+            assert draws[0].gumbel["x->h1"].shape == (2, 2, 3)
+            assert not torch.equal(draws[0].noise, draws[1].noise)
+
 # %% ../nbs/training/17_draws.ipynb #6ad7ae4e
 def test_log_likelihoods_are_those_of_one_network_after_another():
     for vertices in (True, False):
@@ -115,38 +150,3 @@ def test_prior_terms_are_repulsion_and_inverse_gamma():
     density = InverseGamma(torch.tensor(2.0).double(), torch.tensor(0.5).double())
     assert torch.allclose(log_prior, density.log_prob(variances).sum(1))
     assert prior_terms(source_of().outer, source.variables, hyper) == (0.0, 0.0)
-
-# %% ../nbs/training/17_draws.ipynb #bd1cb1e7
-def test_coefficients_and_temperature_follow_their_schedules():
-    def at(source, progress):
-        c = source.now(progress)
-        return [float(torch.as_tensor(v).max())
-                for v in (c.c_reg, c.c_train, c.c_prior, source.temperature(progress))]
-
-
-    given = source_of(c_train=(1.0, 4.0), c_prior=(0.5, 2.0), c_reg=2.0,
-                      temperature=(2.0, 0.5), warmup=0.0)
-    for progress in (0.0, 0.5, 1.0):
-        assert at(given, progress) == pytest.approx(
-            [2.0, 4**progress, 0.5 * 4**progress, 2 / 4**progress])
-    # the plan's own temperature, and a KL term that grows for half of the run
-    plain = source_of(warmup=0.5, c_reg=3.0)
-    for progress, ramp in ((0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (1.0, 1.0)):
-        assert at(plain, progress) == pytest.approx([3 * ramp, 1.0, ramp, 0.2**progress])
-
-# %% ../nbs/training/17_draws.ipynb #d8153f04
-def test_a_draw_goes_round_the_rows_of_its_level():
-    for share, first, last in ((0.25, range(30), range(30, 40)),
-                               (0.0, range(40), range(40))):
-        source = source_of(validation=share, samples=2)
-        for (order, length), rows in zip(source.orders(), (first, last)):
-            assert length.tolist() == [len(rows)] * 2
-            assert all(sorted(o[:n].tolist()) == list(rows) for o, n in zip(order, length))
-            assert not torch.equal(order[0], order[1])
-            draws = [source.draw((order, length), i) for i in range(3)]
-            seen = torch.cat([d.rows for d in draws], 1)
-            for own, o in zip(seen.tolist(), order.tolist()):
-                assert own == [o[i % len(rows)] for i in range(48)]
-            assert draws[0].noise.shape == (2, 2, source.batch.params["loc"].shape[1])
-            assert draws[0].gumbel["x->h1"].shape == (2, 2, 3)
-            assert not torch.equal(draws[0].noise, draws[1].noise)

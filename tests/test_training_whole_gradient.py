@@ -25,9 +25,9 @@ def normal(seed, *shape):
                        dtype=torch.float64)
 
 
-def sine(n):
-    x = normal(0, n, 2)
-    y = torch.sin(2 * x[:, 0]) + 0.5 * x[:, 1] + 0.2 * normal(1, n)
+def sine(n, dtype):
+    x = normal(0, n, 2).to(dtype)
+    y = torch.sin(2 * x[:, 0]) + 0.5 * x[:, 1] + 0.2 * normal(1, n).to(dtype)
     return Task(x, (y - y.mean()) / y.std(), "gaussian")
 
 
