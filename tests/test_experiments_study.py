@@ -22,6 +22,7 @@ import torch
 from scipy.stats import ttest_rel
 
 from bstruct.experiments.collection import load_entry
+from bstruct.experiments.fingerprint import fingerprint
 
 # %% ../nbs/experiments/02_study.ipynb #191f2a6f
 def test_process_time_counts_work_and_not_waiting():
