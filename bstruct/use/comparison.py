@@ -48,8 +48,7 @@ def _switched(scores: Float[Tensor, "*batch K m"], bounds: tuple[int, ...],
 
 
 def _counts(bounds: tuple[int, ...], orders: int) -> Float[Tensor, " m"]:
-    """What a prediction counts at every place: less than 1 where rows are predicted
-    twice."""
+    "What a prediction counts at a place: less than 1 where rows are predicted twice."
     sizes = torch.tensor([b - a for a, b in zip(bounds, bounds[1:])])
     return (bounds[-1] / (orders * sizes.double())).clamp_max(1.0).repeat_interleave(
         sizes)
