@@ -330,13 +330,14 @@ def _judge(log_weights: Tensor, variance: float, min_ess: float,
     count, heaviest = len(log_weights), float(log_weights.softmax(0).max())
     ess = min(_ess(log_weights), count / (1 + variance))
     unseen = notes.get("unseen", 0.0)
-    reason = f"ESS {ess:.0f} below {min_ess:.0f}; try 'smc'" if not ess >= min_ess else \
-        f"one draw carries {heaviest:.0%} of the weight; try 'smc'" if heaviest > 0.05 else \
-        f"{unseen:.0%} of the posterior lies where the mixture hardly draws; try 'smc'" \
-        if unseen > UNSEEN else ""
-    notes = notes | {"samples": count, "heaviest": heaviest} | (
-        {"reason": reason} if reason
-                                                                else {})
+    doubts = {
+        f"ESS {ess:.0f} below {min_ess:.0f}; try 'smc'": not ess >= min_ess,
+        f"one draw carries {heaviest:.0%} of the weight; try 'smc'": heaviest > 0.05,
+        f"{unseen:.0%} of the posterior lies where the mixture hardly draws; "
+        "try 'smc'": unseen > UNSEEN}
+    reason = next((words for words, true in doubts.items() if true), "")
+    notes = notes | {"samples": count, "heaviest": heaviest}
+    notes |= {"reason": reason} if reason else {}
     stderr = math.sqrt(max(variance, count / ess - 1) / count) if ess > 0 else math.inf
     stderr = math.hypot(stderr, -math.log1p(-min(unseen, 0.99)))
     return Evidence(float(log_weights.logsumexp(0)) - math.log(count), stderr, ess,

@@ -56,8 +56,8 @@ def _parts(thing: Any) -> Iterator[bytes]:
         yield from _parts(thing.detach().cpu().numpy())
     elif isinstance(thing, np.ndarray):
         yield f"{thing.dtype} {thing.shape}".encode()
-        yield repr(thing.tolist()).encode() if thing.dtype.hasobject else np.ascontiguousarray(
-            thing).tobytes()
+        yield (repr(thing.tolist()).encode() if thing.dtype.hasobject
+               else np.ascontiguousarray(thing).tobytes())
     elif is_dataclass(thing):
         yield from _parts({f.name: getattr(thing, f.name) for f in fields(thing)})
     elif isinstance(thing, Mapping):

@@ -124,9 +124,10 @@ def _values(encoder: TableEncoder, frame: pd.DataFrame) -> dict[str, np.ndarray]
     known = encoder.columns_
     if lost := [c for c in known if c not in frame]:
         extra = [c for c in frame if c not in known]
+        cure = (hint(lost[0], extra) if extra
+                else "the columns of the training table are needed")
         raise DataError(f"column {lost[0]!r} is missing, and {len(lost) - 1} more of "
-                        f"{len(known)}; " + (hint(lost[0], extra) if extra else
-                                             "the columns of the training table are needed"))
+                        f"{len(known)}; {cure}")
     return {name: values_of(column, frame.loc[:, name], encoder.missing)
             for name, column in known.items()}
 
