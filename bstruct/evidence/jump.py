@@ -125,10 +125,8 @@ def jump(m: Hidden, rng: Generator, *, levels: Sequence[int] = tuple(range(1, 21
     """
     log_p = dict(zip(levels, log_prior(levels, prior).tolist()))
     if wrong := [n for n in start if n not in log_p]:
-        raise ValueError(
-            f"start is {wrong[0]}, the levels are {levels[0]} to {levels[-1]}: start "
-            "at one of them"
-        )
+        raise ValueError(f"start is {wrong[0]}, the levels are {levels[0]} to "
+                         f"{levels[-1]}: start at one of them")
     if list(levels) != list(range(levels[0], levels[-1] + 1)):
         raise ValueError(
             f"levels are {tuple(levels)}: a chain adds or leaves out one unit at "
@@ -141,10 +139,8 @@ def jump(m: Hidden, rng: Generator, *, levels: Sequence[int] = tuple(range(1, 21
     p = torch.tensor(np.array([(seen == n).mean() for n in levels]))
     notes = () if rhat <= AGREE else (f"the chains disagree (R-hat {rhat:.2f}): run "
                                       "more moves",)
-    told = {
-        i: (float(np.mean(c.seen)), int(np.bincount(c.seen).argmax()))
-            for i, c in enumerate(made)
-    }
+    told = {i: (float(np.mean(c.seen)), int(np.bincount(c.seen).argmax()))
+            for i, c in enumerate(made)}
     return LevelPosterior(
         tuple(levels),
         p,

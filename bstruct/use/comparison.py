@@ -48,8 +48,7 @@ def _switched(scores: Float[Tensor, "*batch K m"], bounds: tuple[int, ...],
 
 
 def _counts(bounds: tuple[int, ...], orders: int) -> Float[Tensor, " m"]:
-    """What a prediction counts at every place: less than 1 where rows are predicted
-    twice."""
+    "What a prediction counts at a place: less than 1 where rows are predicted twice."
     sizes = torch.tensor([b - a for a, b in zip(bounds, bounds[1:])])
     return (bounds[-1] / (orders * sizes.double())).clamp_max(1.0).repeat_interleave(
         sizes)
@@ -206,13 +205,9 @@ def disagreements(comparison: Comparison, count: int = 10) -> list[dict]:
     models that say most and least."""
     n, first = comparison.bounds[-1], comparison.bounds[0]
     at, K = comparison.orders[:, first:].cpu().flatten(), len(comparison.names)
-    total = torch.zeros(K, n,
-                        dtype=torch.float64).index_add(
-                            1, at, comparison.log_p.flatten(1).cpu())
-    each = total / torch.zeros(n,
-                               dtype=torch.float64).index_add(0, at,
-                                                              torch.ones(len(at),
-                                                                         dtype=torch.float64))
+    zeros, ones = torch.zeros(K, n).double(), torch.ones(len(at)).double()
+    total = zeros.index_add(1, at, comparison.log_p.flatten(1).cpu())
+    each = total / zeros[0].index_add(0, at, ones)
     spread = (each.max(0).values - each.min(0).values).nan_to_num(0.0)
     name = comparison.names.__getitem__
     return [{"row": i, "nats": float(spread[i]), "most": name(int(each[:, i].argmax())),

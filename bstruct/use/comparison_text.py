@@ -154,7 +154,8 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Comparison of {{ n }} rows</title><style>
-body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.2rem; color: #1f2a37; background: #fff;
+body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.2rem; color: #1f2a37;
+  background: #fff;
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, Arial, "DejaVu Sans", sans-serif; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; }
 th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid #dde3ea; }
@@ -180,7 +181,8 @@ img { max-width: 100%; height: auto; } .soft { color: #5b6875; font-size: .9rem;
 <th>says most</th><th>says least</th></tr>
 {% for d in odd %}<tr><td>{{ d.row }}</td><td>{{ "%.2f"|format(d.nats) }}</td>
 <td>{{ d.most }}</td><td>{{ d.least }}</td></tr>{% endfor %}</table></div>
-<p class="soft">Rows are counted from 0. Fingerprint of the rows: <code>{{ mark }}</code>.</p>
+<p class="soft">Rows are counted from 0.
+Fingerprint of the rows: <code>{{ mark }}</code>.</p>
 </main></body></html>
 """
 

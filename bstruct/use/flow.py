@@ -360,8 +360,9 @@ def write_report(run, summary: Mapping, graph) -> None:
     images = {}
     for name, figure in figures(summary, graph).items():
         images |= {f"{name}.{kind}": as_image(figure, kind) for kind in ("png", "svg")}
-    write_whole_folder(run.folder / "figures", lambda f: [(f / name).write_bytes(i)
-                                                          for name, i in images.items()])
+    write = lambda folder: [(folder / name).write_bytes(image)
+                            for name, image in images.items()]
+    write_whole_folder(run.folder / "figures", write)
     svg = {name[:-4]: image for name, image in images.items() if name.endswith(".svg")}
     write_whole(run.folder / "report.html", as_html(summary, svg))
     run.write("checksums.json", digests(run.folder))

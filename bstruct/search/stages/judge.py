@@ -261,48 +261,58 @@ class Verdict:
 # %% ../../../nbs/search/stages/08_judge.ipynb #877c2a8c
 def verdict(graph: Graph, task: Task, fits: list[Fit],
             names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Verdict:
-    """The posterior over structures and references; `names`: all structures that are
-    the network of a fitted one.
+    """The posterior over structures and references; RuntimeError where none was fitted.
 
-    RuntimeError where no structure could be fitted.
+    `names`: all structures that are the network of a fitted one.
     """
     good = [f for f in fits if not isinstance(f.evidence, str)]
     if not good:
         raise RuntimeError(f"no structure could be fitted; the first failed with "
                            f"{fits[0].evidence}")
     models = {name: closed_reference(task, name) for name in NAMES}
-    of = Scope(1, len(task), len(task), FIT, "integral")
-    exact = {name: Evidence(m.evidence, method="closed form", of=of)
-             for name, m in models.items()}
+    exact = _exact(models, len(task))
     known = [cast(Evidence, f.evidence) for f in good]
     evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **_beside(good, exact)}
     many = [len(names(f.structure)) for f in good]
-    prior = torch.tensor([k / sum(many) for k in many] + [1.0]
-                         * len(exact)).double().log()
+    shares = [k / sum(many) for k in many] + [1.0] * len(exact)
+    prior = torch.tensor(shares).double().log()
     dead = {i for i, f in enumerate(good) if f.flat}
     dead |= {"linear"} if _is_flat(models["linear"], task) else set()
     evidences |= dict.fromkeys(dead, evidences["constant"])
-    found = structure_posterior(evidences, prior, network=lambda i: "constant"
-                                if i in dead else i)
+    found = structure_posterior(evidences, prior,
+                                network=lambda i: "constant" if i in dead else i)
     chances = zip(found.probability.tolist(), found.stderr.tolist())
     p = dict.fromkeys(dead, (0.0, 0.0)) | dict(zip(found.labels, chances))
-    rows = [Scored({}, exact[k], probability=p[k][0], probability_error=p[k][1],
-                   name=LABELS[k], parameters=1 if k == "constant"
-                   else 1 + task.x[0].numel()) for k in NAMES]
+    rows = [_reference(k, exact[k], *p[k], task.x[0].numel()) for k in NAMES]
     for i, f in enumerate(good):
         told = exact["constant"] if f.flat else known[i]
         rows += _rows(graph, told, names(f.structure),
                       (p[i][0] / many[i], p[i][1] / many[i]))
     rows.sort(key=lambda r: -r.evidence.value)
     for f in fits:
-        rows += _rows(graph, f.evidence, names(f.structure),
-                      (0.0, 0.0)) if isinstance(f.evidence, str) else []
+        if isinstance(f.evidence, str):
+            rows += _rows(graph, f.evidence, names(f.structure), (0.0, 0.0))
     order = sorted(range(len(good)), key=lambda i: (good[i].flat, -known[i].value))
     networks = [(good[i], p[i][0]) for i in order]
     notes = [support(len(task), [known[i] for i in order if not good[i].flat],
                      {k: m.evidence for k, m in models.items() if k not in dead})]
     return Verdict(rows, networks, {k: (p[k][0], m) for k, m in models.items()},
                    [*notes, *_lost(fits), *found.notes])
+
+# %% ../../../nbs/search/stages/08_judge.ipynb #92f4298c
+def _exact(models: dict[str, Reference], n: int) -> dict[str, Evidence]:
+    "The evidence of the references, of all n rows."
+    of = Scope(1, n, n, FIT, "integral")
+    return {name: Evidence(m.evidence, method="closed form", of=of)
+            for name, m in models.items()}
+
+
+def _reference(name: str, evidence: Evidence, p: float, error: float,
+               columns: int) -> Scored:
+    "The row of a reference."
+    size = 1 if name == "constant" else 1 + columns
+    return Scored({}, evidence, probability=p, probability_error=error,
+                  name=LABELS[name], parameters=size)
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #9cfc951d
 def _beside(good: list[Fit], exact: dict[str, Evidence]) -> dict[Any, Evidence]:

@@ -236,8 +236,8 @@ def weight_values(weight: pd.Series) -> Float[np.ndarray, "n"]:
     values = number_values(str(weight.name), weight)
     bad = ~(values >= 0)
     if bad.any() or not values.any():
-        raise DataError(f"the weights {str(weight.name)!r} are "
-                        f"{'missing or negative ' + where(bad) if bad.any() else 'all 0'}; "
+        what = f"missing or negative {where(bad)}" if bad.any() else "all 0"
+        raise DataError(f"the weights {str(weight.name)!r} are {what}; "
                         "a weight is a number of at least 0: correct it")
     return values
 
