@@ -22,6 +22,8 @@ from bstruct.use.options import Reads
 _Positional = tyro.conf.Positional
 _Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
 _File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+_Names = Annotated[tuple[str, ...], tyro.conf.UseAppendAction,
+                   tyro.conf.arg(metavar="TEXT")]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class Fit:
     # the run folder to write, new or empty; if not given, runs/ and the names of data
     # and mode
     out: _File = None
-    target: _Text = None  # the column to learn (a named set has one already)
+    # the column to learn (a named set has one already); several numbers are learnt
+    # together: --target a --target b, or --target a,b
+    target: _Names = ()
     test: _File = None  # a file of test rows, with the target
     # or the share of rows to hold out
     test_size: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None
@@ -75,7 +79,7 @@ class Check:
     it."""
 
     data: _Positional[str]  # a table, as fit takes it
-    target: _Text = None  # the column to learn
+    target: _Names = ()  # the column to learn, or several
     task: _Text = None  # classification or regression; if not given, told by the target
     drop: tuple[str, ...] = ()  # columns to leave out
     categorical: tuple[str, ...] = ()  # numeric columns to take as categories
@@ -140,7 +144,8 @@ def _data_of(options) -> dict:
     known, own = Path(options.data).exists(), vars(options)
     dialect, weight = options.reads.record(), options.weight
     return {"source": str(Path(options.data).absolute()) if known else options.data,
-            "target": options.target,
+            "target": options.target[0] if len(options.target) == 1
+            else list(options.target) or None,
             "drop": list(options.drop), "categorical": list(options.categorical),
             "impute": options.impute,
             "test": str(own["test"].absolute()) if own.get("test") else None,
@@ -151,7 +156,7 @@ def _data_of(options) -> dict:
 # %% ../../nbs/use/32_fit_command.ipynb #229de71b
 def check_table(options: Check) -> int:
     "The command `bstruct check`; 1 where a fit would stop."
-    from bstruct.use.table.checkup import checkup, cured
+    from bstruct.use.table.checkup import checkup, cured, quoted
 
     data = _data_of(options)
     found = checkup(data)
@@ -160,9 +165,8 @@ def check_table(options: Check) -> int:
     wrong = [f for f in found if f.wrong]
     if any(f.cure for f in wrong):
         cures = " ".join(str(f).rpartition(": ")[2] for f in cured(data)[1])
-        begin = f"bstruct fit {options.data}" + (f" --target {options.target}"
-                                                 if options.target
-                                                 else "")
+        begin = " ".join([f"bstruct fit {quoted(options.data)}",
+                          *(f"--target {quoted(n)}" for n in options.target)])
         print(printable(f"\n{begin} {cures}\n{begin} --yes"))
     elif not wrong:
         print("nothing is wrong with it")

@@ -214,7 +214,8 @@ def predict(options: Predict) -> int:
         dialect = replace(dialect, index=dialect.index if options.reads.index else None)
     table = load_table(options.data, facts["target"], labelled=False, dialect=dialect,
                        keep=options.keep)
-    found, said = answer(model, encoder, table, facts["task"], dialect.missing)
+    several = [] if isinstance(facts["target"], str) else facts["target"]
+    found, said = answer(model, encoder, table, facts["task"], dialect.missing, several)
     text = found.to_csv(index=False)
     for line in (*table.said, *said):
         note(line, options.quiet)
