@@ -209,6 +209,26 @@ def test_a_unit_changes_nothing_and_a_limit_of_time_keeps_the_best():
     with pytest.raises(ValueError, match="diverged.*learning_rate"):
         StructureRegressor(**lost, judge="prequential").fit(X, y)
 
+# %% ../nbs/use/04_estimators.ipynb #70e7c9c9
+def test_a_row_of_weight_two_is_the_row_twice():
+    g = np.random.default_rng(0)
+    X, times = g.normal(size=(60, 2)), g.integers(0, 3, 60)
+    y = 2 * X[:, 0] + 0.1 * g.normal(size=60)
+    often = np.repeat(X, times, 0)
+    dual = SHORT | dict(min_steps=30)
+    for kind, target, how in ((StructureRegressor, y, dual), (StructureClassifier, y > 0, SHORT),
+                              (StructureRegressor, y, SHORT | dict(judge="prequential"))):
+        one = kind(**how).fit(X, target, sample_weight=times.astype(float))
+        two = kind(**how).fit(often, np.repeat(target, times))
+        np.testing.assert_array_equal(one.predict(X), two.predict(X))
+        assert one.ranking_ == two.ranking_
+    assert StructureRegressor(**dual).fit(X, y, times).result_.mixture is not None
+    parts = StructureRegressor(**dual).fit(X, y, times + 0.5)
+    assert parts.result_.mixture is None
+    assert any("held-out rows judge" in note for note in parts.notes_)
+    with pytest.raises(ValueError, match="weights that are no whole numbers"):
+        StructureRegressor(**dual, judge="laplace").fit(X, y, times + 0.5)
+
 # %% ../nbs/use/04_estimators.ipynb #9b200b03
 def test_rows_beyond_the_fit_are_told_and_their_deviation_grows():
     m = StructureRegressor(**SHORT | dict(min_steps=200)).fit(

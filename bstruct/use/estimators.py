@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin, RegressorMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -31,6 +31,7 @@ from bstruct.search.modes.family import check, search
 from bstruct.search.work.room import forecast_search
 from bstruct.search.result import Result, Scored
 from bstruct.search.settings import Settings
+from bstruct.search.stages.judge import ROWS
 from bstruct.structure.law import as_structure
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.inputs import (
@@ -42,7 +43,8 @@ from bstruct.use.predictor import (
     to_torch)
 from bstruct.use.saving import TENSORS, batch_of, given, mixture_of, restored, save
 from bstruct.use.table.targets import (
-    LAWS, behind_a_line, likely_law, number_target, row_weights, with_weights)
+    LAWS, behind_a_line, likely_law, number_target, repeated, row_weights,
+    with_weights)
 
 DOUBTED = 500  # rows of the fit that its predictions are compared on
 
@@ -79,6 +81,7 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     table = X
     X, y = model._checked(X, y)
     weight, said = row_weights(y, sample_weight, model.class_weight)
+    X, y, weight = repeated(X, y, weight, labels=is_classifier(model))
     model.input_mean_, model.input_scale_ = moments(X, weight)
     model.input_span_ = span_of(X, model.input_mean_, model.input_scale_)
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
@@ -89,6 +92,9 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     target, model.likelihood_, outputs = model._target(y, weight, lambda y: likely_law(
         inputs, y[order.numpy()], settings, seed, shuffled))
     model.said_ = [*said_of(model, table), *said, *model._law_said]
+    if weight is not None and (model.likelihood_, settings.judge) == (
+            "gaussian", "auto") and len(X) <= ROWS:
+        model.said_.append("weights that are no whole numbers: held-out rows judge")
     graph = _graph_for(model.graph, settings, X.shape[1], outputs)
     values, law = with_weights(target, model.likelihood_, weight)
     return graph, Task(inputs, values[order].to(model.device),
