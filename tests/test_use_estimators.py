@@ -300,6 +300,7 @@ def test_check_refuses_what_fit_refuses_and_changes_nothing():
                 refuse(X, target)
     rng = np.random.RandomState(0)
     m, state = StructureClassifier(random_state=rng, **QUICK), rng.get_state()[1].copy()
+    assert 0 < m.forecast(X, y).seconds < 60 and "of memory" in str(m.forecast(X, y))
     assert m.check(X, y) is None and not [k for k in vars(m) if k.endswith("_")]
     assert (rng.get_state()[1] == state).all()
 

@@ -28,7 +28,7 @@ from bstruct.model.ordered import default_graph
 from bstruct.model.presets import dense
 from bstruct.objectives.task import Task
 from bstruct.search.modes.family import check, search
-from bstruct.search.work.room import forecast_search
+from bstruct.search.work.room import Foresight
 from bstruct.search.result import Result, Scored
 from bstruct.search.settings import Settings
 from bstruct.search.stages.judge import ROWS
@@ -155,7 +155,6 @@ class StructureEstimator(FittedStructure):
             report, over = within(plain(self.time_limit), _reporter(
                 self.verbose, callback))
             graph, task, settings, seed, n_jobs = _problem(self, X, y, sample_weight)
-            forecast_search(graph, task, settings, n_jobs)
             try:
                 self.result_ = search(graph, task, settings, seed, checkpoint, report,
                                       n_jobs)
@@ -172,12 +171,16 @@ class StructureEstimator(FittedStructure):
     def check(self, X, y, sample_weight=None) -> None:
         """Raise the ValueError that `fit` would raise before its first step, or do
         nothing; changes nothing."""
+        self.forecast(X, y, sample_weight)
+
+    def forecast(self, X, y, sample_weight=None) -> Foresight:
+        """The memory and the time that `fit` takes at least; its text tells both.
+        ValueError where `fit` would raise it; changes nothing."""
         with surroundings():
             within(plain(self.time_limit), None)
             graph, task, settings, _, n_jobs = _problem(
                 clone(self), X, y, sample_weight)
-            forecast_search(graph, task, settings, n_jobs)
-            check(graph, task, settings, n_jobs)
+            return check(graph, task, settings, n_jobs)
 
     def far(self, X) -> np.ndarray:
         """Which rows [n] lie beyond all rows of the fit by more than a standard

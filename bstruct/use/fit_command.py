@@ -213,12 +213,12 @@ def fit(options: Fit) -> int:
     if graph is not None:
         check_ends(graph, prepared)
     settings = _settings_of(options, data, prepared.facts, graph)
-    estimator_of(settings, None).check(prepared.X, prepared.y)
+    seen = estimator_of(settings, None).forecast(prepared.X, prepared.y)
     run = RunFolder.start(out, settings, options.overwrite)
     note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task "
          "overrides)",
          options.quiet)
-    for line in prepared.said:
+    for line in (*prepared.said, f"the fit takes {seen}"):
         note(line, options.quiet)
     try:
         return search_run(run, prepared, None, options.quiet)
