@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from bstruct.core.style import HUES, INK, SOFT, STYLE, styled, use_style
+from bstruct.core.style import HUES, INK, SOFT, STYLE, spread, styled, use_style
 
 # %% ../nbs/core/14_style.ipynb #19065eca
 MACHADO = {
@@ -83,7 +83,7 @@ def test_a_styled_function_leaves_no_trace():
     assert not axes.spines["top"].get_visible()
     assert axes.get_legend().get_texts()[0].get_size() == 8.5
 
-# %% ../nbs/core/14_style.ipynb #8f87a66c
+# %% ../nbs/core/14_style.ipynb #3f9b577d
 def test_the_same_figure_gives_the_same_letters():
     import matplotlib
 
@@ -99,5 +99,19 @@ def test_the_same_figure_gives_the_same_letters():
         use_style()
         one, two = drawn(), drawn()
     assert one == two and ">time, s</text>" in one
-    sizes = [float(s) for s in re.findall(r"font: ([\d.]+)px", one)]
+    sizes = [float(s) for s in re.findall(r"font-size: ([\d.]+)px", one)]
     assert sizes and min(sizes) >= 8
+
+# %% ../nbs/core/14_style.ipynb #16a0ea2a
+def test_no_other_places_are_nearer():
+    from scipy.optimize import minimize
+
+    wanted = np.array([0.3, 0.0, 0.31, 2.0, 0.05])
+    order = wanted.argsort()
+    apart = {"type": "ineq", "fun": lambda v: np.diff(v[order]) - 0.2}
+    best = minimize(lambda v: ((v - wanted) ** 2).sum(), np.arange(5.0)[order.argsort()],
+                    constraints=apart, tol=1e-12)
+    found = spread(wanted.tolist(), 0.2)
+    np.testing.assert_allclose(found, best.x, atol=1e-5)
+    assert min(np.diff(np.sort(found))) > 0.2 - 1e-12 and found[3] == 2.0
+    assert spread([], 1.0) == []
