@@ -19,7 +19,7 @@ from tools.figures import complaints as unclear
 from tools.house import KNOWN, unexcused
 from tools.names import complaints as unrunnable
 from tools.nb import read
-from tools.prose import complaints
+from tools.prose import complaints, misspelt
 from tools.reading import settled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +115,7 @@ def main() -> None:
 
     bad = [f"{f.relative_to(ROOT)}: {b}" for f in notebooks(ROOT)
            for b in broken_limits(read(f)) + unreadable(f) + complaints(read(f)) + unclear(read(f))]
-    bad += unexcused(ROOT) + unsynced()
+    bad += misspelt() + unexcused(ROOT) + unsynced()
     waiting = f"; {len(KNOWN)} known faults wait in tools/house.py" if KNOWN else ""
     print("\n".join(bad) or "notebooks, modules and tests are in step, and the house "
                             f"stands{waiting}")
