@@ -27,7 +27,8 @@ def test_three_and_their_solutions(chapter):
 
 
 def test_start_has_three_on_each_page_of_a_task():
-    for name in ("02_first_fit", "03_your_graph", "04_your_candidate", "07_reading_a_report",
+    for name in ("02_first_fit", "03_your_graph", "04_your_candidate", "05_which_network",
+                 "06_your_table", "07_reading_a_report", "11_command_line",
                  "08_how_wide", "09_from_higher_torchopt"):
         cells = nbtext.read(ROOT / f"nbs/start/{name}.ipynb")["cells"]
         text = "\n".join(c["source"] for c in cells)
