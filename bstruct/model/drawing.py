@@ -121,7 +121,8 @@ def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
     places, marks = _places(graph), _marks(graph, probabilities)
     columns = 1 + max(x for x, _ in places.values())
     low, high = _heights(graph, places)
-    ax = ax or plt.subplots(figsize=(1.5 * columns, 0.8 * (high - low)))[1]
+    ax = ax or plt.subplots(figsize=(min(1.8 * columns, 8.2),
+                                   0.8 * (high - low)))[1]
     for v in graph.vertices:
         ax.text(*places[v.name], f"{v.name}\n{_size(v.shape)}", ha="center",
                 va="center", zorder=3,
