@@ -1,5 +1,6 @@
 """One notebook to one piece of HTML, by nbdev's processors and pandoc: what `tools.site` puts into
 a page."""
+import base64
 import html
 import re
 import subprocess
@@ -74,8 +75,10 @@ def sources_of(cells: list[dict]) -> dict[str, str]:
 
 
 def image(kind: str, data: str, alt: str) -> str:
+    """A picture with its alternative text. An SVG is a picture of its own, too: the names inside
+    of two of them may be the same."""
     if kind == "image/svg+xml":
-        return raw(data[data.find("<svg"):])
+        data = base64.b64encode(data[data.find("<svg"):].encode()).decode()
     return raw(f'<p><img src="data:{kind};base64,{"".join(data.split())}" '
                f'alt="{html.escape(alt, quote=True)}"/></p>')
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bstruct.core.files import write_whole
 from bstruct.core.refusals import check_choice
+from bstruct.core.style import styled
 from bstruct.evidence.core import Evidence
 from bstruct.evidence.posterior import structure_posterior
 from bstruct.model.graph import Graph
@@ -167,6 +168,7 @@ def _text(ranking: Ranking, most: int) -> str:
     return "\n".join([said, *of, line(head), *map(line, rows), *more, *ranking.notes])
 
 # %% ../../nbs/search/04_ranking.ipynb #37489c9f
+@styled
 def plot_ranks(rows: Sequence[Scored], marks: Mapping[str, int] | None = None, ax=None):
     """Log evidence less the best by rank, nats, ± two standard errors, on new axes or
     on `ax`, which are returned.
@@ -181,7 +183,7 @@ def plot_ranks(rows: Sequence[Scored], marks: Mapping[str, int] | None = None, a
     if all(map(math.isnan, value)):
         raise ValueError("no structure of the ranking has evidence: their errors are "
                          "in its rows")
-    ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
+    ax = ax or plt.subplots(figsize=(6, 3))[1]
     best, place = max(v for v in value if not math.isnan(v)), range(1, len(rows) + 1)
     gap = [v - best for v in value]
     error = [2 * r.evidence.stderr if math.isfinite(r.evidence.stderr) else 0.0
@@ -194,5 +196,5 @@ def plot_ranks(rows: Sequence[Scored], marks: Mapping[str, int] | None = None, a
                 label=f"{name}: rank {rank}")
     ax.set(xlabel="rank", ylabel="log evidence less the best, nats")
     if marks:
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend()
     return ax

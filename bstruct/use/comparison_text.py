@@ -14,6 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from bstruct.core.files import write_whole
+from bstruct.core.style import HUES, INK, SOFT, styled
 from bstruct.use.comparison import (
     SURE, Comparison, decisive, disagreements, lead, leaders)
 
@@ -117,13 +118,14 @@ def _count(value) -> str:
 
 # %% ../../nbs/use/25_comparison_text.ipynb #0c45c67c
 @patch
+@styled
 def plot(comparison: Comparison, most: int = 8):
     """The lead of each model over the best by rows, and both probabilities, as a
     matplotlib figure."""
     from matplotlib.figure import Figure
 
     c, found, shown = comparison, lead(comparison), comparison.order[:most]
-    figure = Figure(figsize=(6.0, 4.2), dpi=72, layout="constrained")
+    figure = Figure(figsize=(6.0, 4.2))
     above, below = figure.subplots(2, 1, height_ratios=[2, 1])
     for i, name in enumerate(shown):
         k = c.names.index(name)
@@ -137,16 +139,16 @@ def plot(comparison: Comparison, most: int = 8):
     lowest = float(found.mean[[c.names.index(k) for k in shown]].min())
     above.set(xscale="log", xlabel="rows seen", ylabel=f"lead over {found.over}, nats",
               ylim=(max(1.15 * lowest, -40 - 5 * math.log(c.bounds[-1])), None))
-    above.legend(frameon=False, fontsize=8)
+    above.legend()
     place = np.arange(len(shown))
     for shift, label, p, e in ((-0.2, "next rows", c.next_probabilities, c.next_errors),
                                (0.2, "all rows", c.probabilities, c.errors)):
         below.bar(place + shift, [p[k] for k in shown], 0.38,
                   yerr=[e[k] for k in shown], label=label,
-                  color="#1d6fb8" if shift < 0 else "#9aa5b1", ecolor="0.4")
+                  color=HUES[0] if shift < 0 else SOFT, ecolor=INK)
     below.set(xticks=place, ylim=(0, 1.05), ylabel="probability")
-    below.set_xticklabels(shown, fontsize=8)
-    below.legend(frameon=False, fontsize=8)
+    below.set_xticklabels(shown)
+    below.legend()
     return figure
 
 # %% ../../nbs/use/25_comparison_text.ipynb #23bb0cf7

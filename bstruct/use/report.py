@@ -286,9 +286,12 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
     made = {"probabilities": plots.plot_probabilities(
         _separate(summary))} if summary["probabilities"] else {}
     if graph is not None:
+        from matplotlib import pyplot
+
         p = summary["probabilities"]
         made["structure"] = graph.draw(
             {e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
+        pyplot.close(made["structure"])  # a notebook would show it a second time
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
     if ranking := [from_record(r) for r in summary["ranking"]]:
