@@ -26,7 +26,7 @@ MODES: Registry[Callable[..., Any]] = Registry("mode")  # search/modes/family fi
 # of the library's own modes
 NAMES = ("evidence", "grow", "shrink", "enumerate", "path", "flow")
 KLS = ("categorical", "gumbel")
-JUDGES = ("prequential", "laplace", "auto")
+JUDGES = ("prequential", "laplace", "ensemble", "auto")
 
 
 def _check_outer(settings) -> None:
@@ -152,7 +152,7 @@ class Settings:
     # of the weights' posterior, at the first step; falls as a cosine
     learning_rate: float = 0.02
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    # of structures: "prequential", "laplace", or "auto", by the table
+    # of structures: "prequential", "laplace", "ensemble", or "auto", by the table
     judge: str = "auto"
     screened: int = 16  # structures with fits and evidence of their own
     # screened structures that get the most starts, and may join the predictor

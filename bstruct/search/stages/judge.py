@@ -60,9 +60,24 @@ def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
                 "judge='prequential' or 'auto'")
     return None
 
-# %% ../../../nbs/search/stages/08_judge.ipynb #abfb4597
+# %% ../../../nbs/search/stages/08_judge.ipynb #a2326838
+def _no_ensemble(task: Task, settings: Settings) -> str | None:
+    "Why ensembles cannot judge, with the remedy."
+    if task.law.probabilities is None:
+        return (f"the likelihood is {task.likelihood!r}, and ensembles judge classes: "
+                "take judge='auto'")
+    if settings.mode not in ("evidence", "enumerate"):
+        return (f"mode {settings.mode!r} compares posteriors in pairs: take "
+                "mode='evidence' or 'enumerate', or judge='auto'")
+    if settings.halving:
+        return ("halving compares fits of different length: set halving=False, or "
+                "judge='auto'")
+    return None
+
+# %% ../../../nbs/search/stages/08_judge.ipynb #60d53439
 def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
-    """prequential or laplace; ValueError where laplace is asked for and cannot be had.
+    """prequential, laplace or ensemble; ValueError where one is asked for and cannot be
+    had.
 
     "auto" leaves settings that declare an L or a Q of their own to the race, which
     follows them.
@@ -70,6 +85,11 @@ def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
     own = settings.c_reg != 1 or asks_for_two_levels(settings)
     if settings.judge == "prequential" or (settings.judge == "auto" and own):
         return "prequential"
+    if settings.judge != "laplace":
+        if not (why := _no_ensemble(task, settings)):
+            return "ensemble"
+        if settings.judge == "ensemble":
+            raise ValueError(f"judge is 'ensemble', but {why}")
     why = _obstacle(graph, task, settings)
     if settings.judge == "laplace" and why:
         raise ValueError(f"judge is 'laplace', but {why}")

@@ -22,6 +22,7 @@ from bstruct.evidence.core import Evidence
 from bstruct.model.candidates import CANDIDATES
 from bstruct.model.graph import Graph
 from bstruct.evidence.structures import structure_estimate
+from bstruct.training.ensembles import ensemble_evidence
 from bstruct.training.fits import FitPlan, prequential_evidence
 from bstruct.core.isolated import TILE, isolated
 from bstruct.core.journal import Claims, Journal
@@ -100,6 +101,9 @@ def _evidence(work: Work, structures: Sequence[Structure],
     if evidence == "prequential":
         return prequential_evidence(work.graph, structures, work.task, work.plan,
                                     work.seed)
+    if evidence == "ensemble":
+        return ensemble_evidence(work.graph, structures, work.task, work.plan,
+                                 work.seed)
     return [structure_estimate(work.graph, s, work.task, evidence, work.seed)
             for s in structures]
 
