@@ -86,6 +86,8 @@ def test_a_resumed_race_ends_as_one_that_was_not_stopped():
 
 # %% ../nbs/search/stages/20_ensembles.ipynb #71bb4ee1
 def test_fits_that_know_nothing_are_left_out():
+    from bstruct.search.stages.ensembles import _better, _constant
+
     run = session(table("noise"))
     fits = ended(session(table("product"))).batches[0]
     bar = _constant(run)

@@ -36,6 +36,7 @@ LABELS = {"constant": "constant", "linear": "linear model"}
 FIT = "Laplace evidence, learnt precisions"
 # networks below this probability, or behind so many others, do not join the mixture
 SHARE, MOST = 0.01, 8
+FITS = 8  # of all structures together at least, so that they tell an error
 # nats behind the best of its tile from which the weights of a fit are not kept
 FAR = 10.0
 
@@ -114,14 +115,14 @@ class Fit:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #7d73d805
 def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
-           far: float = FAR) -> tuple[list[Fit], Interrupted | None]:
+           far: float = FAR, starts: int = 2) -> tuple[list[Fit], Interrupted | None]:
     """Fits of different networks, tile by tile; after an interruption those of the
     finished tiles, and the interruption.
 
     `stage` names them in the checkpoint; further than `far` nats behind the best of its
-    tile the weights of a fit are not kept.
+    tile the weights of a fit are not kept. `starts`: at least so many of each.
     """
-    plan, found = _plan(run), []
+    plan, found = _plan(run, starts), []
     for i, first in enumerate(range(0, len(structures), TILE)):
         part, name = structures[first:first + TILE], f"{stage}/{i}"
         try:
@@ -139,13 +140,13 @@ def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
     return with_one_error(found, len(run.task)), None
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #5c8771e7
-def _plan(run: Session) -> DualPlan:
+def _plan(run: Session, starts: int) -> DualPlan:
     """As long as a fit of the settings, 500 steps by default, with a refresh every
-    fifth part of it."""
+    fifth part of it; from the settings' starts, `starts` at least."""
     steps = math.ceil(5 / 3 * run.settings.fit_plan(len(run.task)).steps(
         len(run.task))[1])
     return DualPlan(steps=steps, every=max(1, steps // 5),
-                    starts=max(2, run.settings.replicas))
+                    starts=max(starts, run.settings.replicas))
 
 
 def _tile(run: Session, part: list[Structure], plan: DualPlan,
@@ -217,16 +218,16 @@ def _read(told: dict | str) -> Evidence | str:
 def with_one_error(fits: list[Fit], n: int) -> list[Fit]:
     """The fits with the error that all share, and with what their evidence is of; the
     constant's is exact."""
-    alive = [f.evidence.diagnostics["starts"] for f in fits
-             if not isinstance(f.evidence, str)
-             and not any(f.evidence.diagnostics["flat"])]
+    told = [f.evidence.diagnostics for f in fits if not isinstance(f.evidence, str)]
+    alive = [d["starts"] for d in told if not any(d["flat"])] or [
+        d["starts"] for d in told if not all(d["flat"])]
     q = torch.tensor(alive, dtype=torch.float64).reshape(-1, len(alive[0]) if alive
                                                          else 2)
     error, beside = pooled_error(q), pooled_error(q, beside=True)
     more = {"comparison": min(beside, error)} if math.isfinite(beside) else {}
     of = Scope(1, n, n, FIT, "integral")
 
-    def told(f: Fit) -> Evidence | str:
+    def of_one(f: Fit) -> Evidence | str:
         if isinstance(f.evidence, str) or f.flat:
             return f.evidence if isinstance(f.evidence, str) else replace(
                 f.evidence, stderr=0.0, reliable=True, of=of)
@@ -239,7 +240,7 @@ def with_one_error(fits: list[Fit], n: int) -> list[Fit]:
         return replace(f.evidence, stderr=error, reliable=sure, diagnostics=notes,
                        of=of)
 
-    return [replace(f, evidence=told(f)) for f in fits]
+    return [replace(f, evidence=of_one(f)) for f in fits]
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #5c3f0310
 def support(n: int, networks: list[Evidence], references: dict[str, float]) -> str:
@@ -370,7 +371,7 @@ def conclude(run: Session, result: Result, structures: list[Structure],
              names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Result:
     """Fit different networks, and put ranking, predictor and notes into the result.
     Raises Interrupted before the first."""
-    fits, stop = fitted(run, structures)
+    fits, stop = fitted(run, structures, starts=max(2, -(-FITS // len(structures))))
     if not fits:
         raise cast(Interrupted, stop)
     result.interrupted = None if stop is None else str(stop)
