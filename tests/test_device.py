@@ -25,7 +25,8 @@ from bstruct.structure.simplex import Simplex
 from bstruct.training.batch import make_batch, one_hot
 from bstruct.training.bilevel import BilevelTrainer
 from bstruct.training.fits import FitPlan, Fits
-from bstruct.training.laplace import DualPlan, fit_dual, predict_dual
+from bstruct.training.laplace import DualPlan, fit_dual
+from bstruct.training.linearised import predict_dual
 from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.variational import Plan, Trainer
 from bstruct.use.estimators import StructureClassifier, StructureRegressor, load

@@ -15,7 +15,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.reach import network_of
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
-from bstruct.training.lanes import Fitted, Lanes, forward, judged
+from bstruct.training.lanes import Lanes, judged, wide_task
 
 
 def normal(seed, *shape, dtype=torch.float64):
@@ -67,7 +67,6 @@ def test_start_of_a_fit():
     assert fit.q.tolist() == [-math.inf] * 2
     classes = start_of(lanes, w, Task(sine(20).x, (sine(20).y > 0).float(), "bernoulli"))
     assert all((v == 0).all() for v in [*classes.log_precision.values(), classes.log_noise])
-    assert wide_task(sine(20)).x.dtype == wide_task(sine(20)).y.dtype == torch.float64
 
 # %% ../nbs/training/08_laplace.ipynb #2fa415ed
 def test_trained_improves_Q_and_does_not_depend_on_company():
@@ -83,31 +82,6 @@ def test_trained_improves_Q_and_does_not_depend_on_company():
     assert torch.equal(again.q, both.q)
     said = judged(both, wide_task(task), torch.arange(60))[0]
     assert torch.allclose(both.q, said, atol=1e-8)  # what is kept is what is judged
-
-# %% ../nbs/training/08_laplace.ipynb #6df8d777
-def test_closed_reference_is_at_the_maximum_of_its_evidence():
-    from bstruct.evidence.closed_form import linear_log_evidence
-    from sklearn.linear_model import BayesianRidge
-    task = sine(50, dtype=torch.float64)
-    # then neither model has an offset
-    task = Task(task.x - task.x.mean(0), task.y, "gaussian")
-    ref = closed_reference(task, "linear")
-    phi = torch.cat([task.x, torch.ones(50, 1).double()], 1)
-    grid = [float(linear_log_evidence(
-        phi, task.y, precision=torch.tensor([a, a, b]).double(),
-                                      noise_variance=s))
-            for a in (0.5, 1, 2, 4, 8) for b in (1.0, 100.0, 1e6)
-            for s in torch.linspace(0.1, 1, 19).tolist()]
-    assert max(grid) <= ref.evidence < max(grid) + 0.2
-    mean, variance = ref.predict(task.x[:5])
-    other = BayesianRidge(tol=1e-8, alpha_1=0, alpha_2=0, lambda_1=0,
-                          lambda_2=0).fit(task.x.numpy(), task.y.numpy())
-    want, std = other.predict(task.x[:5].numpy(), return_std=True)
-    assert (mean - torch.tensor(want)).abs().max() < 1e-2
-    assert (variance.sqrt() - torch.tensor(std)).abs().max() < 1e-2
-    flat = closed_reference(task, "constant")
-    assert flat.evidence < ref.evidence
-    assert float(flat.predict(task.x[:3])[0].abs().max()) < 0.05
 
 # %% ../nbs/training/08_laplace.ipynb #e9123d40
 def test_fit_dual_ranks_fits_and_ties():
@@ -166,47 +140,3 @@ def test_pooled_error_of_known_spread():
     assert pooled_error(shared) > 1
     assert abs(pooled_error(shared, True) - 0.1 / math.sqrt(2)) < 0.005
     assert pooled_error(q[:, :1]) == pooled_error(q[:1], True) == math.inf
-
-# %% ../nbs/training/08_laplace.ipynb #c4b6fe72
-def test_linearised_posterior_is_that_over_the_weights():
-    task = sine(20, dtype=torch.float64)
-    lanes, w = lanes_of(TWO, torch.float64)
-    lam = {k: torch.tensor([0.5, 1.5]).double() for k in w}
-    fit, x = Fitted(lanes, w, lam, torch.full((2,), -1.0).double(),
-                    torch.zeros(2).double()), normal(9, 7, 2)
-    mean, variance = Linearised(fit, task)(x)
-    sizes, names = [v[0].numel() for v in w.values()], list(w)
-    named = lambda v: {k: p.view(1, *w[k].shape[1:]) for k, p in zip(names, v.split(sizes))}
-    for m in range(2):
-        f = lambda v, x, m=m: forward(fit.lanes.part([m]), named(v), x)[0][0, :, 0]
-        flat = torch.cat([fit.weights[k][m].flatten() for k in names])
-        J, Jx = (torch.func.jacrev(f)(flat, a) for a in (task.x, x))
-        lam = torch.cat([fit.log_precision[k][m].expand(s)
-                         for k, s in zip(names, sizes)]).exp()
-        s2 = fit.log_noise[m].exp()
-        want = (Jx @ torch.linalg.inv(torch.diag(lam) + J.T @ J / s2) * Jx).sum(1) + s2
-        assert torch.allclose(variance[m], want, atol=1e-9)
-        assert torch.allclose(mean[m], f(flat, x), atol=1e-12)
-
-# %% ../nbs/training/08_laplace.ipynb #793ce7f2
-def test_predict_dual_is_calibrated_and_predicts_classes():
-    task, new = sine(80), sine(400, seed=100)
-    S = [structure("zero", "tanh", "zero"), structure("tanh", "zero", "tanh")]
-    fits = fit_dual(GRAPH, S, task, DualPlan(steps=300), 0)
-    mean, variance = predict_dual(fits, new.x)
-    each = [predict_dual(fits, new.x, s)[0] for s in range(2)]
-    p = fits.shares()[0].view(2, 2).sum(1)
-    # the references have a hundredth at most
-    assert torch.allclose(mean, p[0] * each[0] + p[1] * each[1], atol=0.02)
-    inside = ((mean - new.y).abs() < 1.645 * variance.sqrt()).double().mean()
-    assert float((mean - new.y).square().mean()) < 0.2 and 0.8 < float(inside) < 0.99
-    for likelihood, classes in (("bernoulli", 2), ("categorical", 3)):
-        y = (task.x[:, 0] > 0).long() + (classes == 3) * (task.x[:, 1] > 0.5).long()
-        graph = Graph.dense(2, classes if classes > 2 else 1, (8, 8))
-        own = Task(task.x, y.float() if classes == 2 else y, likelihood)
-        fits = fit_dual(graph, S, own, DualPlan(steps=200), 0)
-        p, v = predict_dual(fits, task.x)
-        assert p.shape == (80, classes)
-        assert torch.allclose(p.sum(1), torch.ones(80).double())
-        assert float((p.argmax(1) == y).double().mean()) > 0.9 and (v >= 0).all()
-        assert fits.references["linear"].evidence > fits.references["constant"].evidence

@@ -12,7 +12,9 @@ import torch
 
 from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
-from bstruct.training.laplace import DualPlan, fit_dual, predict_dual, wide_task
+from bstruct.training.lanes import wide_task
+from bstruct.training.laplace import DualPlan, fit_dual
+from bstruct.training.linearised import predict_dual
 from bstruct.training.mixture import NAMES
 
 

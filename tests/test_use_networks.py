@@ -64,7 +64,7 @@ def test_a_network_predicts_later_rows_from_earlier_ones_alone():
 # %% ../nbs/use/22_networks.ipynb #5b1718c9
 def test_a_linear_network_comes_near_the_bayesian_linear_model():
     from bstruct.objectives.task import Task
-    from bstruct.training.laplace import closed_reference
+    from bstruct.training.reference import closed_reference
 
     rows = data(200)
     order = balanced_orders(200, 2, torch.Generator().manual_seed(0))[:1]

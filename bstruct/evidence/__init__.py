@@ -1,6 +1,6 @@
 "Evidence of a model, in nats, with an error that holds."
 from bstruct.evidence import (  # registers
-    dual, integrated, laplace, mixture, multistart, smc, variational)
+    integrated, laplace, laplace_dual, mixture, multistart, smc, variational)
 from bstruct.evidence.closed_form import linear_evidence
 from bstruct.evidence.core import Evidence, GaussianPrior, estimate, methods, register
 from bstruct.evidence.of_module import of_module

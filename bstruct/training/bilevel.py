@@ -11,200 +11,32 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor
-from torch.func import vmap
 
 from bstruct.core.random import ahead
 from bstruct.core.trees import tree_finite
-from bstruct.distributions.gaussian import (
-    coupled_log_precision, kl_diagonal, reparameterise)
-from bstruct.distributions.gumbel_softmax_density import gumbel_noise
 from bstruct.hypergradient import Hypergradient, hypergradient
 from bstruct.hypergradient.operator import SGD, Adam, State, Training, train
 from bstruct.objectives.coefficients import (
-    Coefficients, Value, divergence, inner_objective, log_hyperprior, scale_minibatch,
-    scheduled)
+    Coefficients, divergence, inner_objective, scale_minibatch)
 from bstruct.objectives.complexity import CollapseWarning
 from bstruct.objectives.outer import OUTER, Problem
-from bstruct.objectives.repulsion import repulsion
 from bstruct.objectives.task import Task
 from bstruct.structure import law
 from bstruct.structure.variable import Variable
-from bstruct.training.batch import KL_TEMPERATURE, Batch
+from bstruct.training.batch import Batch
 from bstruct.training.collapse import collapses
+from bstruct.training.draws import (
+    BOUND, Divergences, Draw, Source, log_gamma_of, log_likelihoods, prior_terms)
 from bstruct.training.outer_plan import OuterPlan
 from bstruct.training.precision import Groups, best_log_precision, owners_of
-from bstruct.training.variational import Plan, Trainer, annealed, drawn
+from bstruct.training.variational import Plan, Trainer, annealed
 
 # %% ../../nbs/training/05_bilevel.ipynb #028664fb
-BOUND = 30.0  # of |ln precision|: exp(30) still has room in float32
 MOMENTS = {"adam": {"mean": "exp_avg", "square": "exp_avg_sq"},
            "sgd": {"velocity": "exp_avg"}}
-
-# %% ../../nbs/training/05_bilevel.ipynb #cfa7446f
-class _Draw(NamedTuple):
-    """Rows [M, b], weight noise [M, S, P] and Gumbel noise by edge [M, S, ...] of an
-    expectation."""
-
-    rows: Tensor
-    noise: Tensor
-    gumbel: dict[str, Tensor]
-
-
-def _log_gamma(own: dict[str, Variable], theta: dict[str, Tensor], draw: _Draw,
-               temperature) -> dict[str, Tensor]:
-    "ln γ [M, S, K] of every edge."
-    laws = {e: {k: v[:, None] for k, v in parts.items()}
-            for e, parts in law.nested(own, theta).items()}
-    return law.log_sample(own, laws, draw.gumbel, temperature)
-
-
-def _log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: _Draw,
-                     log_gamma: dict[str, Tensor], vertices: bool) -> Tensor:
-    "ln p(y_i) of the draw's rows at its samples of (W, Γ), [M, S, b]."
-    m, s, _ = draw.noise.shape
-    w = reparameterise(theta["loc"][:, None], theta["log_scale"][:, None], draw.noise)
-    named = {k: v.unflatten(0, (m, s)) for k, v in batch.named(w.flatten(0, 1)).items()}
-    if batch.structure is not None:
-        gamma = {e: g[:, None].expand(m, s, -1) for e, g in batch.structure.items()}
-    else:
-        gamma = {e: g.exp() for e, g in log_gamma.items()}
-        gamma = law.straight_through(batch.net.graph.variables,
-                                     gamma) if vertices else gamma
-    output = vmap(vmap(batch.net, in_dims=(0, 0, None)))(
-        named, gamma, task.x[draw.rows])
-    each = vmap(vmap(task.log_likelihood, in_dims=(0, None, None)))
-    return each(output, task.y[draw.rows], theta["log_noise"])
-
-
-class _Divergences(NamedTuple):
-    """What a divergence depends on beside θ and h: groups, variables, a coupled prior's
-    owners, and the kind of KL of Γ."""
-
-    groups: Groups
-    variables: dict[str, Variable]
-    owners: Tensor | None
-    kind: str
-
-    def weights(self, theta, hyper, log_gamma) -> Tensor:
-        "KL(q_W‖p_W) in nats, [M]; [M, S] where the prior is coupled."
-        a = self.groups.spread(hyper["log_precision"])
-        if self.owners is None:
-            return vmap(kl_diagonal)(theta["loc"], theta["log_scale"], a)
-        own = torch.cat([*log_gamma.values(), torch.zeros_like(
-            next(iter(log_gamma.values()))[..., :1])], -1)
-        # γ may be 0 in float32
-        a = coupled_log_precision(a[:, None], own[..., self.owners]).clamp_max(BOUND)
-        return vmap(vmap(kl_diagonal, in_dims=(None, None, 0)))(
-            theta["loc"], theta["log_scale"], a)
-
-    def structure(self, theta, hyper) -> Tensor | float:
-        "KL(q_Γ‖p_Γ) in nats, [M]."
-        own = self.variables
-        return law.kl(own, law.nested(own, theta), law.nested(own, hyper),
-                      KL_TEMPERATURE[self.kind])
-
-    def parts(self, theta, hyper, log_gamma) -> tuple[Tensor, Tensor | float]:
-        "KL(q_W‖p_W), averaged over q_Γ, and KL(q_Γ‖p_Γ) in nats, [M] each."
-        weights = divergence(self.weights(theta, hyper, log_gamma), 0.0,
-                             None if self.owners is None else 1)
-        return weights, self.structure(theta, hyper)
-
-
-def _of_prior(outer: OuterPlan, own: dict[str, Variable],
-              hyper: dict[str, Tensor]) -> tuple[Tensor | float, Tensor | float]:
-    "What Q says of h alone, [M]: repulsion and log hyperprior."
-    away = prior = 0.0
-    if outer.known:
-        apart = lambda m, other: cast(
-            Tensor, law.kl(own, m, {e: {"logits": v} for e, v in other.items()}))
-        away = vmap(lambda m: repulsion(m, outer.known, apart))(law.nested(own, hyper))
-    if (inverse_gamma := outer.hyperprior) is not None:
-        prior = vmap(lambda a: log_hyperprior({"all": a}, *inverse_gamma))(
-            hyper["log_precision"])
-    return away, prior
-
-# %% ../../nbs/training/05_bilevel.ipynb #9631f9c9
-def _tensors(value: Value) -> Value:
-    "A schedule whose ends are tensors: it runs in the arithmetic of the weights."
-    return tuple(map(torch.as_tensor, value)) if isinstance(value, tuple) else value
-
-# %% ../../nbs/training/05_bilevel.ipynb #38e9eb4d
-@dataclass
-class _Source:
-    "Coefficients and temperature of a step, the rows of both levels, and fresh noise."
-
-    batch: Batch
-    task: Task
-    plan: Plan
-    outer: OuterPlan
-    generator: Generator | Sequence[Generator]
-    variables: dict[str, Variable]
-
-    def __post_init__(self):
-        o = self.outer
-        reg = self.batch.c_reg if o.c_reg is None else o.c_reg
-        self.coefficients = Coefficients(
-            *map(_tensors, (reg, o.c_train, o.c_prior, o.c_comb)))
-
-    def now(self, progress: float) -> Coefficients:
-        "The coefficients of a step."
-        return self.coefficients.at(progress, min(1.0, progress / self.outer.warmup)
-                                    if self.outer.warmup else 1.0)
-
-    def temperature(self, progress: float) -> Tensor | float:
-        """That of a step; with axes for samples and candidates where each model has
-        its own."""
-        given = (self.plan.temperature if self.outer.temperature is None
-                 else self.outer.temperature)
-        t = scheduled(_tensors(given), progress)
-        return t[:, None, None] if isinstance(t, Tensor) and t.ndim else t
-
-    @property
-    def device(self) -> torch.device:
-        return self.batch.params["loc"].device
-
-    def fitted(self, sizes: Tensor | None = None) -> Tensor:
-        "How many of its rows each model fits; the others are held out."
-        sizes = self.batch.sizes if sizes is None else sizes
-        return (sizes * (1 - self.outer.validation)).ceil().long()
-
-    def orders(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """A random order of the rows of L and one of those of Q, each with its lengths
-        [M]."""
-        size = self.batch.sizes.cpu()
-        fitted, place, none = self.fitted(size), torch.arange(
-            len(self.task)), torch.zeros_like(
-            size)
-        first, end = (fitted, size) if OUTER[self.outer.judge].held_out else (
-            none, size)
-        found = []
-        for a, b in ((none, fitted), (first, end)):
-            keys = drawn(torch.rand, (len(size), len(place)), self.generator).cpu()
-            outside = (place < a[:, None]) | (place >= b[:, None])
-            there = lambda v: v.to(self.device, non_blocking=True)
-            found.append((there((keys + outside).argsort(1)), there(b - a)))
-        return tuple(found)
-
-    def noise(self) -> dict[str, Tensor]:
-        "Fresh noise of the weights (by no name) and of the structure, by edge."
-        (m, size), many, dtype = self.batch.params[
-            "loc"].shape, self.outer.samples, self.batch.params["loc"].dtype
-        gumbel = lambda v, shape: drawn(gumbel_noise, shape, self.generator).to(dtype)
-        weights = {"": drawn(torch.randn, (m, many, size), self.generator).to(dtype)}
-        return weights | law.noise(self.variables, self.batch.laws, gumbel, (m, many))
-
-    def draw(self, order: tuple[Tensor, Tensor], i: int,
-             fresh: Iterator[dict[str, Tensor]] | None = None,
-             size: int | None = None) -> _Draw:
-        "Minibatch i of an epoch, and noise: the next that was drawn ahead, or new."
-        fresh = ahead(self.noise, 1, self.device) if fresh is None else fresh
-        size, noise = size or self.plan.batch_size, dict(next(fresh))
-        at = torch.arange(i * size, (i + 1) * size, device=order[0].device)
-        return _Draw(order[0].gather(1, at % order[1][:, None]), noise.pop(""), noise)
 
 # %% ../../nbs/training/05_bilevel.ipynb #6bf34d75
 @dataclass
@@ -259,25 +91,28 @@ class _Parameters:
         stays."""
         hyper, learn = self.levels()[1], self.outer.learn
         best = {k: theta[k].detach() if "structure" in learn else v
-                for k, v in hyper.items()
-                if k != "log_precision"}
-        a = best_log_precision(theta, self.groups).detach() if "precision" in learn else hyper[
-            "log_precision"]
+                for k, v in hyper.items() if k != "log_precision"}
+        a = (best_log_precision(theta, self.groups).detach() if "precision" in learn
+             else hyper["log_precision"])
         return {"log_precision": a.clamp(-BOUND, BOUND)} | best
+
+    def keep_best(self) -> None:
+        "Write the best h for the present θ back."
+        with torch.no_grad():
+            for k, v in self.best(self.levels()[0]).items():
+                self.batch.params[f"prior/{k}"].copy_(v)
 
 # %% ../../nbs/training/05_bilevel.ipynb #b47edb8d
 @dataclass
 class _Objectives:
     "L and Q, from what the source draws."
 
-    source: _Source
+    source: Source
     parameters: _Parameters
-    divergences: _Divergences
+    divergences: Divergences
 
-    def losses(self, now: Coefficients, temperature, draws: list[_Draw],
-               judge: _Draw | None,
-               first: int,
-                rates: dict[str, float]):
+    def losses(self, now: Coefficients, temperature, draws: list[Draw],
+               judge: Draw | None, first: int, rates: dict[str, float]):
         """L and Q as losses to minimise, summed over the models; per row, as the
         learning rates expect.
 
@@ -286,14 +121,14 @@ class _Objectives:
         """
         source, whole = self.source, self.parameters.levels()[0]
         rows, plan = source.fitted().to(source.batch.params["loc"].dtype), source.outer
-        objective, of_prior = OUTER[plan.judge], partial(
-            _of_prior, plan, source.variables)
+        objective = OUTER[plan.judge]
+        of_prior = partial(prior_terms, plan, source.variables)
 
         def terms(theta, hyper, draw):
-            log_gamma = _log_gamma(source.variables, theta, draw, temperature)
+            log_gamma = log_gamma_of(source.variables, theta, draw, temperature)
             kl = divergence(*self.divergences.parts(theta, hyper, log_gamma))
-            each = _log_likelihoods(source.batch, source.task, theta, draw, log_gamma,
-                                    plan.vertices)
+            each = log_likelihoods(source.batch, source.task, theta, draw, log_gamma,
+                                   plan.vertices)
             return scale_minibatch(each, rows, (1, 2)), kl
 
         def inner(theta, hyper, t):
@@ -312,26 +147,36 @@ class _Objectives:
         """L, Q, the divergences in nats and the probabilities of every model, over all
         the rows."""
         with torch.no_grad():
-            (theta, hyper), values, source, plan = (self.parameters.levels(), [],
-                                                    self.source, self.source.outer)
+            (theta, hyper), values = self.parameters.levels(), []
+            source, plan = self.source, self.source.outer
             now, t = source.now(progress), source.temperature(progress)
             orders, fresh = source.orders(), ahead(source.noise, 2, source.device)
             for order, length in orders:
                 draw = source.draw((order, length), 0, fresh, int(length.max()))
-                log_gamma = _log_gamma(source.variables, theta, draw, t)
-                each = _log_likelihoods(source.batch, source.task, theta, draw,
-                                        log_gamma, plan.vertices)
+                log_gamma = log_gamma_of(source.variables, theta, draw, t)
+                each = log_likelihoods(source.batch, source.task, theta, draw,
+                                       log_gamma, plan.vertices)
                 values.append(scale_minibatch(each, source.fitted(), (1, 2)))
             weights, structure = self.divergences.parts(theta, hyper, log_gamma)
             kl = divergence(weights, structure)
             problem = Problem(lambda theta, hyper: (values[1], kl),
-                              partial(_of_prior, plan, source.variables), now)
+                              partial(prior_terms, plan, source.variables), now)
             return {"bound": inner_objective(values[0], kl, now), "fit": values[0],
                     "outer": OUTER[plan.judge].value(theta, hyper, problem),
                     "weight_kl": weights,
                     "structure_kl": structure + torch.zeros_like(kl),
                     "log_precision": hyper["log_precision"].clone(),
                     "probabilities": law.marginals(source.variables, source.batch.laws)}
+
+# %% ../../nbs/training/05_bilevel.ipynb #f1235854
+def _first_prior(batch: Batch, variables: dict[str, Variable], groups: Groups,
+                 precision: float | None) -> dict[str, Tensor]:
+    "h as it stands in `batch.params` before training."
+    a = best_log_precision(batch.params, groups)
+    if precision is not None:
+        a = torch.full_like(a, math.log(precision))
+    laws = law.flat(law.start(variables, (len(batch),), a.device))
+    return {"prior/log_precision": a} | {f"prior/{k}": v.to(a) for k, v in laws.items()}
 
 # %% ../../nbs/training/05_bilevel.ipynb #688743dc
 class BilevelTrainer(Trainer):
@@ -349,27 +194,21 @@ class BilevelTrainer(Trainer):
         self.batch, self.task, self.plan, self.generator = batch, task, plan, generator
         self.outer, self.epoch, self.messages = outer or OuterPlan(), 0, []
         p, device, o = batch.params, batch.params["loc"].device, self.outer
-        self.variables = {e: v for e, v in batch.net.graph.variables.items()
-                          if e in batch.laws}
+        every, known = batch.net.graph.variables, batch.laws
+        self.variables = {e: v for e, v in every.items() if e in known}
         self.groups = Groups(batch.net, o.grouping, device)
-        self.source = _Source(batch, task, plan, o, generator, self.variables)
-        theta, a = list(p.values()), best_log_precision(p, self.groups)
-        if o.precision is not None:
-            a = torch.full_like(a, math.log(o.precision))
-        laws = law.flat(law.start(self.variables, (len(batch),), device))
-        hyper = {"prior/log_precision": a} | {
-            f"prior/{k}": v.to(a) for k, v in laws.items()}
-        p |= hyper
+        self.source = Source(batch, task, plan, o, generator, self.variables)
+        theta = list(p.values())
+        p |= (hyper := _first_prior(batch, self.variables, self.groups, o.precision))
         self.optimiser = torch.optim.Adam(list(hyper.values()), lr=o.learning_rate)
         # the moments of θ are kept beside those of h, under the same names
         for v in theta:
-            self.optimiser.state[v] = {"exp_avg": torch.zeros_like(v),
-                                       "exp_avg_sq": torch.zeros_like(v)}
+            self.optimiser.state[v] = {k: torch.zeros_like(v)
+                                       for k in MOMENTS["adam"].values()}
         self.parameters = _Parameters(batch, plan, o, self.groups, self.optimiser)
         owners = owners_of(batch.net).to(device) if o.coupled else None
-        divergences = _Divergences(self.groups, self.variables, owners,
-                                   plan.structure_kl)
-        self.objectives = _Objectives(self.source, self.parameters, divergences)
+        apart = Divergences(self.groups, self.variables, owners, plan.structure_kl)
+        self.objectives = _Objectives(self.source, self.parameters, apart)
         self._checked = device.type == "cpu"  # step by step; elsewhere once an epoch
         self.shortcut = self._closed()
 
@@ -382,9 +221,8 @@ class BilevelTrainer(Trainer):
             self._advance(orders, i, fresh)
         self.epoch += 1
         if not self._checked and not tree_finite(self.batch.params):
-            raise FloatingPointError("theta or h is not finite after epoch "
-                                     f"{self.epoch}: lower "
-                                     "learning_rate")
+            where = f"theta or h is not finite after epoch {self.epoch}"
+            raise FloatingPointError(f"{where}: lower learning_rate")
         if self.done:
             self.messages = collapses_of(self)
             for message in self.messages:
@@ -395,8 +233,7 @@ class BilevelTrainer(Trainer):
         """Whether the best h is known: a single level all along, and nothing but the KL
         depends on h."""
         o = self.outer
-        learns = {"precision", "structure" if self.batch.laws
-                  else "precision"} & set(o.learn)
+        learns = set(o.learn) & {"precision", "structure" if self.batch.laws else ""}
         plain = (o.shortcut and o.hyperprior is None and o.judge == "bound"
                  and not o.coupled)
         return not learns or (plain and self.source.coefficients.single_level)
@@ -410,19 +247,17 @@ class BilevelTrainer(Trainer):
         held, progress = at < release, at / end
         taken = (at if held else at - release) * o.steps
         rates = self.parameters.rates(held)
-        draws = [self.source.draw(orders[0], i * o.steps + k, fresh)
-                 for k in range(o.steps)]
-        judge = None if self.shortcut else self.source.draw(orders[1], i, fresh)
-        now = self.source.now(progress), self.source.temperature(progress)
-        losses = self.objectives.losses(*now, draws, judge, taken, rates)
+        draw, now = self.source.draw, self.source.now(progress)
+        draws = [draw(orders[0], i * o.steps + k, fresh) for k in range(o.steps)]
+        judge = None if self.shortcut else draw(orders[1], i, fresh)
+        losses = self.objectives.losses(now, self.source.temperature(progress), draws,
+                                        judge, taken, rates)
         state = self.parameters.state(rates, afresh=taken == 0)
         take = self._known_step if self.shortcut else self._learnt_step
-        self.parameters.keep(rates, take(*losses, state, rates, taken,
-                                         annealed(progress)))
+        state = take(*losses, state, rates, taken, annealed(progress))
+        self.parameters.keep(rates, state)
         if self.shortcut:
-            with torch.no_grad():
-                for k, v in self.parameters.best(self.parameters.levels()[0]).items():
-                    self.batch.params[f"prior/{k}"].copy_(v)
+            self.parameters.keep_best()
 
     def _known_step(self, inner, outer, state: State, rates, taken: int,
                     decay: float) -> State:
@@ -431,20 +266,19 @@ class BilevelTrainer(Trainer):
         o, whole = self.outer, self.parameters.levels()[0]
         scaled = lambda theta: whole | {k: r * theta[k].detach()
                                         for k, r in rates.items()}
-        at_best = lambda theta, hyper, t: inner(
-            theta, self.parameters.best(scaled(theta)), t)
+        best = self.parameters.best
+        at_best = lambda theta, hyper, t: inner(theta, best(scaled(theta)), t)
+        rule = {"adam": Adam(), "sgd": SGD()}[o.optimiser]
         run = Training(at_best, outer, o.steps, self.plan.learning_rate * decay,
-                       o.momentum,
-                       {"adam": Adam(), "sgd": SGD()}[o.optimiser], first=taken,
-                       checked=self._checked)
+                       o.momentum, rule, first=taken, checked=self._checked)
         return train(run, state, {})
 
     def _learnt_step(self, inner, outer, state: State, rates, taken: int,
                      decay: float) -> State:
         "Steps of θ, and one of h along the hypergradient of Q."
         o, hyper = self.outer, self.parameters.levels()[1]
-        live = {k: v for k, v in hyper.items()
-                if ("precision" if k == "log_precision" else "structure") in o.learn}
+        part = lambda k: "precision" if k == "log_precision" else "structure"
+        live = {k: v for k, v in hyper.items() if part(k) in o.learn}
         rest = {k: v for k, v in hyper.items() if k not in live}
         before = Hypergradient(torch.zeros(()), {}, state.theta, state, taken, {})
         # that a step is far from stationary is no news here

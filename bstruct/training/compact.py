@@ -153,8 +153,7 @@ def has_rule(graph: Graph, likelihood: str, device: torch.device) -> bool:
 
     sums = all(graph.vertex(e.target).aggregation != "concat" for e in graph.edges)
     return (device.type == "cpu" and likelihood in LIKELIHOODS and graph.exclusive
-            and sums
-            and all(all(map(known, e.candidates)) for e in graph.edges))
+            and sums and all(all(map(known, e.candidates)) for e in graph.edges))
 
 # %% ../../nbs/training/12_compact.ipynb #a31932f4
 class Passes:
@@ -164,13 +163,7 @@ class Passes:
     def __init__(self, graph: Graph, chosen: Sequence[Structure],
                  device: torch.device | str = "cpu"):
         self.graph, self.models, self.device = graph, len(chosen), device
-        known: dict[tuple, dict[str, str]] = {}
-        networks = []
-        for s in chosen:
-            key = tuple(s.items())
-            if key not in known:
-                known[key] = dict(network_of(graph, s))
-            networks.append(known[key])
+        networks = _networks(graph, chosen)
         self.first, self.last = graph.vertices[0].name, graph.vertices[-1].name
         self.parts, self.into, self.outof, self.rooms = [], {}, {}, {}
         for name in graph.order():
@@ -205,8 +198,8 @@ class Passes:
             r, (i, o) = len(part.order), part.sizes
             mine = _taken(values.get(part.edge.source), part, n, weight,
                           lambda: self.room("mine", k, (r, n, i), dtype))
-            a = torch.baddbmm(bias, mine, weight, out=self.room(
-                "a", k, (r, n, o), dtype))
+            room = self.room("a", k, (r, n, o), dtype)
+            a = torch.baddbmm(bias, mine, weight, out=room)
             kept = self.room("kept", k, (r, n, o), dtype) if part.keeps else a
             for rule, z, held in zip(part.rules, a.split(part.counts),
                                      kept.split(part.counts)):
@@ -223,19 +216,18 @@ class Passes:
         used up."""
         pulls = {self.last: g}
         for k, part in reversed([*enumerate(self.parts)]):
-            (mine, a, kept), (weight, _), (
-                by_weight, by_bias) = tape[k], maps[k], found[k]
+            (mine, a, kept), (weight, _), by = tape[k], maps[k], found[k]
             own, name = pulls[part.edge.target], part.edge.source
-            if part.models is not None or (part.curved and self.into[part.edge.target]
-                                           > 1):
+            shared = part.curved and self.into[part.edge.target] > 1
+            if part.models is not None or shared:
                 room = self.room("own", k, a.shape, a.dtype)
                 own = room.copy_(own) if part.models is None else torch.index_select(
                     own, 0, part.models, out=room)
             for rule, *given in zip(part.rules, own.split(part.counts),
                                     a.split(part.counts), kept.split(part.counts)):
                 rule.pull(*given)
-            torch.bmm(mine.transpose(1, 2), own, out=by_weight)
-            torch.sum(own, 1, keepdim=True, out=by_bias)
+            torch.bmm(mine.transpose(1, 2), own, out=by[0])
+            torch.sum(own, 1, keepdim=True, out=by[1])
             if name != self.first:
                 back = torch.bmm(own, weight.transpose(1, 2),
                                  out=self.room("back", k, mine.shape, a.dtype))
@@ -262,12 +254,7 @@ class Passes:
         out, tape = self.forward(maps, x)
         fit, g, by_noise = likelihood_pull(likelihood, out, y, log_noise)
         self.backward(tape, maps, g, found)
-        for part, (w, b) in zip(self.parts, found):
-            for name, v in zip(part.names, (w, b[:, 0])):
-                if part.models is None:
-                    into[name].copy_(v)
-                else:
-                    into[name].index_copy_(0, part.models, v)
+        _put(self.parts, found, into)
         return fit, by_noise
 
     def _add(self, sums: dict[str, Tensor], name: str, part: Part, v: Tensor,
@@ -303,6 +290,24 @@ def _taken(value: Tensor | None, part: Part, n: int, weight: Tensor,
         return value.expand(r, n, i)
     return value if part.models is None else torch.index_select(
         value, 0, part.models, out=room())
+
+
+def _networks(graph: Graph, chosen: Sequence[Structure]) -> list[dict[str, str]]:
+    "Edge to candidate of each network; structures that are equal are looked at once."
+    different = {tuple(s.items()): s for s in chosen}
+    known = {key: dict(network_of(graph, s)) for key, s in different.items()}
+    return [known[tuple(s.items())] for s in chosen]
+
+
+def _put(parts: list[Part], found: list[tuple[Tensor, Tensor]],
+         into: dict[str, Tensor]) -> None:
+    "Write the gradients of the parts into tensors by name."
+    for part, (w, b) in zip(parts, found):
+        for name, v in zip(part.names, (w, b[:, 0])):
+            if part.models is None:
+                into[name].copy_(v)
+            else:
+                into[name].index_copy_(0, part.models, v)
 
 # %% ../../nbs/training/12_compact.ipynb #ab12453a
 class Compact:

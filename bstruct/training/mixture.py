@@ -20,8 +20,10 @@ from bstruct.model.reach import Structure, network_of
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.law import as_structure
-from bstruct.training.lanes import LARGEST, Fitted, Lanes, lines, pattern_of, squares
-from bstruct.training.laplace import Linearised, Reference, reference_of, wide_task
+from bstruct.training.lanes import (
+    LARGEST, Fitted, Lanes, lines, pattern_of, squares, wide_task)
+from bstruct.training.linearised import Linearised
+from bstruct.training.reference import Reference, reference_of
 
 Tensors = dict[str, Tensor]
 NAMES = ("constant", "linear")  # of the references, in the order in which they are kept

@@ -101,6 +101,26 @@ def _written(b: Batch, task: Task, passes: Passes, rows: Int[Tensor, "*R b"],
             p["log_noise"], b.named(g))
     return fit, g
 
+
+def _adam(batch: Batch, plan: Plan) -> torch.optim.Optimizer:
+    """Adam of all parameters; the noise learns ten times as fast as the weights, the
+    structure at a rate of its own, and it comes last."""
+    p = batch.params
+    groups = [{"params": [p["loc"], p["log_scale"]], "base": plan.learning_rate},
+              {"params": [p["log_noise"]], "base": 10 * plan.learning_rate}]
+    if laws := law.flat(batch.laws):
+        groups.append({"params": list(laws.values()),
+                       "base": plan.structure_learning_rate})
+    return torch.optim.Adam(groups, lr=0.0, fused=True)
+
+
+def _set_rates(optimiser: torch.optim.Optimizer, progress: float, learnt: bool) -> None:
+    "The learning rates of a step; that of a learnt structure is 0 in the first half."
+    for group in optimiser.param_groups:
+        group["lr"] = group["base"] * annealed(progress)
+    if learnt and progress < 0.5:
+        optimiser.param_groups[-1]["lr"] = 0.0
+
 # %% ../../nbs/training/03_variational.ipynb #6296a8d5
 class Trainer:
     """Trains a `Batch` on a `Task`, one epoch a call; its state is a dictionary of
@@ -117,27 +137,17 @@ class Trainer:
             batch, task, plan, generator, 0)
         for v in batch.params.values():
             v.requires_grad_()
-        groups = [{"params": [batch.params["loc"], batch.params["log_scale"]],
-                   "base": plan.learning_rate},
-                  {"params": [batch.params["log_noise"]],
-                   "base": 10 * plan.learning_rate}]
-        if laws := law.flat(batch.laws):
-            groups.append({"params": list(laws.values()),
-                           "base": plan.structure_learning_rate})
-        self.optimiser = torch.optim.Adam(groups, lr=0.0, fused=True)
+        self.optimiser = _adam(batch, plan)
         # a single level
         self._coefficients = Coefficients(c_reg=batch.c_reg, c_prior=batch.c_reg)
-        given = batch.structure
-        self._forward = None if given is None else forward_of(
-            batch.net, given, len(batch))
-        graph = batch.net.graph
-        self._ruled = batch.net.share and has_rule(
-            graph, task.likelihood, task.x.device)
+        net, given, m = batch.net, batch.structure, len(batch)
+        self._forward = None if given is None else forward_of(net, given, m)
+        self._ruled = net.share and has_rule(net.graph, task.likelihood, task.x.device)
         fixed = given if isinstance(self._forward, Paths) and self._ruled else None
         self._passes = None if fixed is None else Passes(
-            graph, chosen_by(graph, fixed, len(batch)))
+            net.graph, chosen_by(net.graph, fixed, m))
         sizes, self._device = batch.sizes.cpu(), batch.sizes.device
-        one_each = sizes, torch.arange(len(batch))
+        one_each = sizes, torch.arange(m)
         one = isinstance(generator, Generator)
         self._sizes, own = sizes.unique(return_inverse=True) if one else one_each
         self._own = own.to(self._device)
@@ -149,17 +159,15 @@ class Trainer:
     def run_epoch(self) -> dict:
         """One pass; returns the evidence bound of each model [M] in nats and the
         structure's probabilities by edge."""
-        b, rows, fits = self.batch, self._rows(), []
-        for i, noise in enumerate(ahead(self._noise, self.plan.steps, self._device)):
-            fits.append(self._step(rows[i], (self.epoch + i / self.plan.steps)
-                                   / self.plan.epochs,
-                                   noise))
+        b, rows, fits, steps = self.batch, self._rows(), [], self.plan.steps
+        for i, noise in enumerate(ahead(self._noise, steps, self._device)):
+            progress = (self.epoch + i / steps) / self.plan.epochs
+            fits.append(self._step(rows[i], progress, noise))
         self.epoch += 1
         with torch.no_grad():
             kl = divergence(weight_kl(b), structure_kl(b, self.plan.structure_kl))
-            return {"bound": inner_objective(
-                scale_minibatch(torch.stack(fits), b.sizes, 0), kl,
-                                             self._coefficients),
+            fit = scale_minibatch(torch.stack(fits), b.sizes, 0)
+            return {"bound": inner_objective(fit, kl, self._coefficients),
                     "probabilities": law.marginals(b.net.graph.variables, b.laws)}
 
     def _rows(self) -> tuple[Int[Tensor, "U b"], ...]:
@@ -184,24 +192,23 @@ class Trainer:
         gumbel = lambda v, shape: drawn(gumbel_noise, shape, self.generator)
         return found | law.noise(b.net.graph.variables, b.laws, gumbel, (len(b),))
 
-    def _sampled(self, progress: float,
-                 noise: dict[str, Tensor]) -> Passes | Callable[
-                     ..., Float[Tensor, "M n C"]]:
+    def _sampled(self, progress: float, noise: dict[str, Tensor]) -> Passes | Callable[
+            ..., Float[Tensor, "M n C"]]:
         """The forward pass at the given structures, or at vertices drawn from their
         posterior; where the derivative is written out and by the weights alone, both
         passes."""
         b = self.batch
         if self._forward:
             return self._passes or self._forward
-        own, t, early = b.net.graph.variables, scheduled(
-            self.plan.temperature, progress), progress < 0.5
+        own, t = b.net.graph.variables, scheduled(self.plan.temperature, progress)
+        early = progress < 0.5
         gamma = law.sample(own, b.laws, noise, t, hard=True)
         if early:
             gamma = {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}
         if early and self._device.type == "cpu":
-            return Passes(b.net.graph, chosen_by(
-                b.net.graph, gamma)) if self._ruled else (
-                forward_of(b.net, gamma, len(b)))
+            if self._ruled:
+                return Passes(b.net.graph, chosen_by(b.net.graph, gamma))
+            return forward_of(b.net, gamma, len(b))
         return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(
             w, gamma, x)
 
@@ -210,7 +217,7 @@ class Trainer:
         """One Adam step of every model; returns the mean log-likelihood of its
         minibatch."""
         b, task, p, common = self.batch, self.task, self.batch.params, len(rows) == 1
-        self._set_rates(progress)
+        _set_rates(self.optimiser, progress, bool(b.laws))
         rows, ramp = rows[0] if common else rows[self._own], min(1.0, 2 * progress)
         self.optimiser.zero_grad()
         run, w, g = self._sampled(progress, noise), {}, b.params["loc"]
@@ -222,8 +229,8 @@ class Trainer:
             fit = each(run(w, task.x[rows], common), task.y[rows],
                        p["log_noise"]).mean(1)
         # that of the weights is in `posterior_gradient`
-        kl, c = structure_kl(b, self.plan.structure_kl), self._coefficients.at(
-            progress, ramp)
+        kl = structure_kl(b, self.plan.structure_kl)
+        c = self._coefficients.at(progress, ramp)
         loss = -inner_objective(fit, kl, c, b.sizes).sum()
         if loss.requires_grad:
             loss.backward()
@@ -231,13 +238,6 @@ class Trainer:
         p["loc"].grad, p["log_scale"].grad = posterior_gradient(b, g, noise[""], ramp)
         self.optimiser.step()
         return fit.detach()
-
-    def _set_rates(self, progress: float) -> None:
-        "The learning rates of a step; the structure's is 0 in the first half."
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["base"] * annealed(progress)
-        if self.batch.laws and progress < 0.5:
-            self.optimiser.param_groups[-1]["lr"] = 0.0
 
 # %% ../../nbs/training/03_variational.ipynb #16473a5e
 def trainer_state(trainer: Trainer) -> dict[str, Tensor]:

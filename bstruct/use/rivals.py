@@ -18,7 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from bstruct.objectives.task import Task
-from bstruct.training.laplace import DualPlan, closed_reference, fit_dual, predict_dual
+from bstruct.training.laplace import DualPlan, fit_dual
+from bstruct.training.linearised import predict_dual
+from bstruct.training.reference import closed_reference
 from bstruct.use.networks import GraphModule, Network, as_module
 from bstruct.use.rows import Rows
 

@@ -19,7 +19,7 @@ from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.judge import Fit, fitted, settled, with_one_error
 from bstruct.search.stages.predictor import completed
 from bstruct.structure.variable import text
-from bstruct.training.laplace import closed_reference
+from bstruct.training.reference import closed_reference
 from bstruct.training.mixture import NAMES, Kept, Mixture
 
 # %% ../../../nbs/search/stages/09_steps.ipynb #4d871ca1
