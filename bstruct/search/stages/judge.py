@@ -26,9 +26,9 @@ from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import NAMES as NAMES_OF_MODES, Settings
 from bstruct.search.stages.race import shrunk
 from bstruct.search.stages.trainer import asks_for_two_levels
-from bstruct.training.laplace import (
-    DualFits, DualPlan, Reference, closed_reference, fit_dual, pooled_error)
+from bstruct.training.laplace import DualFits, DualPlan, fit_dual, pooled_error
 from bstruct.training.mixture import NAMES, Kept, Mixture, Start
+from bstruct.training.reference import Reference, closed_reference
 
 ROWS = 2000  # up to so many the judge "auto" is the dual engine
 # of the references, as a reader sees them
