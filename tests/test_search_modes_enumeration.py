@@ -331,35 +331,6 @@ def test_halving_fits_fewer_to_the_end_and_checks_itself():
     assert {r["epochs"] for r in half.rows} == {1, epochs // 4, epochs}
     assert whole.rank_of(half.rows[0]["structure"]) <= 5
 
-# %% ../nbs/search/modes/04_enumeration.ipynb #b8f0a1ff
-def test_halving_drops_the_worse_and_counts_those_it_should_have_kept():
-    plan, book = FitPlan((48, 96)), Book(f"{tempfile.mkdtemp()}/j", {"journal": "halving"})
-    work = Work(GRAPH, sine(), plan, 0, b"")
-    run = Session(GRAPH, sine(), Settings(**QUICK), 0, Checkpoint(None, ""))
-    visits = enumeration._Visits(run, book, [], [plan] * 3, work, 1, [],
-                                 groups=[[i] for i in range(16)])
-    # the first are the best ...
-    scores = {(r, g): float(-g) for r in range(3) for g in range(16)}
-    # ... but, fitted to the end, one that was dropped beats all and one the median
-    scores |= {(2, 4): 9.0, (2, 5): -0.5}
-    visits.value = lambda rung, group: scores[rung, group[0]]
-    visits.evidence = lambda rung, group: Evidence(scores[rung, group[0]], 0.1)
-    fitted = []
-    visits.tiles = lambda rung, groups: fitted.append([g[0] for g in groups])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(enumeration, "fill", lambda *given: None)
-        controls = enumeration._climb(visits, lambda: None)
-    assert fitted[:2] == [list(range(16)), list(range(8))] and fitted[2][:4] == [0, 1, 2, 3]
-    assert fitted[2][4:] == [g[0] for g in controls] and len(controls) == 8
-    assert min(min(controls)) >= 4
-    visits.evidence = lambda rung, group: Evidence(
-        scores[rung, group[0]]) if group[0] < 4 or group in controls else None
-    controls = [[4], [5], [9]]
-    assert enumeration._reversals(visits, controls) == ["halving: 4 of 16 networks were "
-                                                        "fitted to the end; of 3 dropped "
-                                                        "ones, fitted too, 1 beat the best "
-                                                        "of them and 2 the median"]
-
 # %% ../nbs/search/modes/04_enumeration.ipynb #5d3c8b1d
 def test_halving_interrupted_and_resumed_by_two_processes_ends_the_same():
     settings, path, calls = Settings(**{**QUICK, "min_steps": 20},

@@ -32,7 +32,7 @@ FOREIGN = {"_foreach_norm": "torch has no public name for it",
 # are there.
 KNOWN: dict[str, str] = {
     **dict.fromkeys((f"module: bstruct/{name}.py" for name in (
-        "search/modes/enumeration", "use/cli", "use/estimators")),
+        "use/cli", "use/estimators")),
         "grew past the limit when lines became shorter; make two modules"),
 }
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -25,10 +25,11 @@ from bstruct.search.stages.predictor import completed
 from bstruct.search.stages.supernet import LISTED
 from bstruct.search.stages.tempering import best_multiple
 from bstruct.model.reach import network_of
-from bstruct.training.fits import FitPlan
 from bstruct.core.isolated import TILE
 from bstruct.search.work.breadth import tile_of
-from bstruct.search.work.forecast import Forecast, forecast
+from bstruct.search.work.forecast import forecast
+from bstruct.search.work.halving import (
+    CONTROLS, MOST, Visits, climb, plans_of, reversals)
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.order import ORDERS, visiting_order
 from bstruct.search.ranking import Ranking, ranked
@@ -38,14 +39,9 @@ from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.predictor import KEPT, add_predictors
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
-from bstruct.search.work.tiles import Book, Tile, Work, fill, packed
+from bstruct.search.work.tiles import Book, Work, packed
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Choice, Variable
-
-MOST = 10_000  # structures that are visited without a budget
-# parts of the epochs after which halving drops the worse half
-RUNGS = (1 / 16, 1 / 4, 1.0)
-CONTROLS = 8  # dropped networks that are fitted to the end all the same
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #4119f53b
 def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *,
@@ -85,49 +81,6 @@ def _processes(n_jobs: int) -> int:
     asked: Any = None if n_jobs == 1 else n_jobs
     return effective_n_jobs(asked)
 
-# %% ../../../nbs/search/modes/04_enumeration.ipynb #a7c53750
-@dataclass
-class _Visits:
-    """An enumeration under way: `groups` hold the places in the order of the names of
-    one network."""
-
-    run: Session
-    book: Book
-    order: list[Structure]
-    plans: list[FitPlan]
-    work: Work
-    n_jobs: int
-    notes: list[str]
-    forecast: Forecast | None = None
-    groups: list[list[int]] = field(default_factory=list)
-    tile: int = TILE
-
-    def evidence(self, rung: int, group: list[int]) -> Evidence | str | None:
-        """What the book says of a network after a rung: its evidence, its error, or
-        nothing."""
-        record = self.book.found.get(f"{rung}/{group[0]}")
-        if record is None:
-            return None
-        if "error" in record:
-            return record["error"]
-        return Evidence.from_dict(record["evidence"])
-
-    def value(self, rung: int, group: list[int]) -> float:
-        "Its log evidence, -inf where there is none."
-        found = self.evidence(rung, group)
-        return found.value if isinstance(found, Evidence) and not math.isnan(
-            found.value) else -math.inf
-
-    def tiles(self, rung: int, groups: list[list[int]]) -> list[Tile]:
-        "The networks in tiles."
-        row = lambda i: {f"{rung}/{i}": {"visit": i + 1, "rung": rung,
-                                         "structure": self.order[i]}}
-        parts = [groups[i:i + self.tile] for i in range(0, len(groups), self.tile)]
-        return [Tile(MOST * rung + n, [self.order[g[0]] for g in part],
-                     [{k: v for i in g for k, v in row(i).items()}
-                                                                       for g in part])
-                for n, part in enumerate(parts)]
-
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #95f549b6
 def _place(variable: Variable, choice: Choice) -> int | list[int]:
     """A choice as the journal writes it: the place of a candidate, or the places of
@@ -144,7 +97,7 @@ def _at(variable: Variable, place: int | list[int]) -> Choice:
 
 
 def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, order: str,
-            n_jobs: int) -> _Visits:
+            n_jobs: int) -> Visits:
     "An enumeration with its order, new or from the journal."
     s, task = run.settings, run.task
     method = evidence if isinstance(evidence, str) else getattr(
@@ -170,7 +123,7 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
         raise ValueError(f"{journal} has put {len(structures)} structures in order, "
                          f"and the budget is {s.budget}: "
                          "keep to those, or name another file")
-    visits = _Visits(run, book, structures[:s.budget], _plans(plan, s.halving),
+    visits = Visits(run, book, structures[:s.budget], plans_of(plan, s.halving),
                      Work(run.graph, task, plan, run.seed,
                           packed(run.graph, evidence, task.likelihood)), n_jobs,
                      list(first["notes"]))
@@ -185,57 +138,8 @@ def _thrifty(settings: Settings) -> Settings:
     "One supernet for each weight of the KL term: it decides on nothing but the order."
     return replace(settings, starts=min(settings.starts, len(set(settings.tempering))))
 
-
-def _plans(plan: FitPlan, halving: bool) -> list[FitPlan]:
-    "How long each rung fits."
-    part = lambda n, r: max(1, math.ceil(r * n))
-    short = [replace(plan, epochs=part(plan.epochs, r),
-                     min_steps=math.ceil(r * plan.min_steps), stops=(1.0,))
-             for r in RUNGS]
-    return [*short[:-1], plan] if halving else [plan]
-
-# %% ../../../nbs/search/modes/04_enumeration.ipynb #19103872
-def _climb(visits: _Visits, told: Callable[[], None]) -> list[list[int]]:
-    """Fit the networks rung by rung; returns the dropped ones that were fitted to the
-    end."""
-    alive, controls, last = visits.groups, [], len(visits.plans) - 1
-    for rung, plan in enumerate(visits.plans):
-        if rung == last and last:
-            controls = _controls(visits, alive)
-        work = replace(visits.work, plan=plan)
-        fill(visits.book, visits.tiles(rung, alive + controls), work, visits.n_jobs,
-             told)
-        if rung < last:
-            best = sorted(alive, key=lambda g: (-visits.value(rung, g), g))[:math.ceil(
-                len(alive) / 2)]
-            alive = sorted(g for g in best if visits.value(rung, g) > -math.inf)
-    return controls
-
-
-def _controls(visits: _Visits, alive: list[list[int]]) -> list[list[int]]:
-    "Some of the dropped networks."
-    dropped = [g for g in visits.groups if g not in alive
-               and not isinstance(visits.evidence(0, g), str)]
-    picks = torch.randperm(len(dropped), generator=visits.run.generator(
-        "controls"))[:CONTROLS]
-    return [dropped[i] for i in sorted(picks.tolist())]
-
-
-def _reversals(visits: _Visits, controls: list[list[int]]) -> list[str]:
-    "How many of the dropped networks should not have been dropped."
-    last = len(visits.plans) - 1
-    kept = sorted(visits.value(last, g) for g in visits.groups
-                  if g not in controls and isinstance(visits.evidence(last, g),
-                                                      Evidence))
-    if not controls or not kept:
-        return []
-    beats = lambda bar: sum(visits.value(last, g) > bar for g in controls)
-    return [f"halving: {len(kept)} of {len(visits.groups)} networks were fitted to the "
-            f"end; of {len(controls)} dropped ones, fitted too, {beats(kept[-1])} beat "
-            f"the best of them and {beats(kept[len(kept) // 2])} the median"]
-
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #53e8d494
-def _sizes(visits: _Visits) -> list[int]:
+def _sizes(visits: Visits) -> list[int]:
     "How many networks each rung fits."
     found = [len(visits.groups)]
     for _ in visits.plans[1:]:
@@ -243,7 +147,7 @@ def _sizes(visits: _Visits) -> list[int]:
     return [*found[:-1], found[-1] + min(CONTROLS, found[0] - found[-1])]
 
 
-def _foresee(visits: _Visits) -> None:
+def _foresee(visits: Visits) -> None:
     """Choose the batch, and say what the run will take; a candidate that fails leaves
     the time open."""
     plan, n_jobs = visits.plans[-1], _processes(visits.n_jobs)
@@ -264,7 +168,7 @@ def _foresee(visits: _Visits) -> None:
     visits.forecast, visits.work = seen, replace(visits.work, batch=seen.batch)
 
 
-def _tile(visits: _Visits, plan: FitPlan, left: int) -> int:
+def _tile(visits: Visits, plan: FitPlan, left: int) -> int:
     """How many networks are fitted side by side, as the device likes it; a candidate
     that fails leaves it open."""
     try:
@@ -273,7 +177,7 @@ def _tile(visits: _Visits, plan: FitPlan, left: int) -> int:
         return TILE
 
 
-def _record(visits: _Visits) -> dict:
+def _record(visits: Visits) -> dict:
     """How far the enumeration is: fits and structures done, and the best log evidence
     of the longest fits so far."""
     rungs = range(len(visits.plans))
@@ -288,7 +192,7 @@ def _record(visits: _Visits) -> dict:
             "seconds": time.monotonic() - visits.run.started}
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #3c5321f1
-def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> Ranking:
+def _ranking(visits: Visits, controls: list[list[int]], interrupted: bool) -> Ranking:
     "All that the book knows, each network by its longest fit."
     rungs, found, failed = range(len(visits.plans))[::-1], [], 0
     for group in visits.groups:
@@ -302,7 +206,7 @@ def _ranking(visits: _Visits, controls: list[list[int]], interrupted: bool) -> R
     total, all_ = visits.run.graph.n_structures, len(visits.order)
     notes = _covered(all_, total, len(visits.groups))
     notes += [f"{failed} failed: their errors are in their rows"] * (failed > 0)
-    notes += visits.notes + _reversals(visits, controls)
+    notes += visits.notes + reversals(visits, controls)
     return Ranking(visits.run.graph, ranked(visits.run.graph, found), notes,
                    visits.forecast, interrupted)
 
@@ -319,7 +223,7 @@ def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Ca
             try:
                 _foresee(visits)
                 tell(forecast=str(visits.forecast))
-                controls = _climb(visits, tell)
+                controls = climb(visits, tell)
             except KeyboardInterrupt:
                 interrupted = True
                 if not any(isinstance(visits.evidence(0, g), Evidence)
@@ -374,9 +278,8 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
                        task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark),
                   callback)
-    found = Result(graph, [], [], [], [], Evidence(
-        math.nan, method="none", reliable=False),
-                   run.history)
+    nothing = Evidence(math.nan, method="none", reliable=False)
+    found = Result(graph, [], [], [], [], nothing, run.history)
     if settings.judge == "laplace":
         return _judged(run, found)
     rows = []
