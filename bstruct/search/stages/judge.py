@@ -9,6 +9,7 @@ __all__ = ['judge_of', 'Fit', 'fitted', 'with_one_error', 'support', 'Verdict', 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -115,18 +116,23 @@ class Fit:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #7d73d805
 def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
-           far: float = FAR, starts: int = 2) -> tuple[list[Fit], Interrupted | None]:
+           far: float = FAR, starts: int = 2,
+           each: Callable = map) -> tuple[list[Fit], Interrupted | None]:
     """Fits of different networks, tile by tile; after an interruption those of the
     finished tiles, and the interruption.
 
     `stage` names them in the checkpoint; further than `far` nats behind the best of its
     tile the weights of a fit are not kept. `starts`: at least so many of each.
+    `each(work, tiles)` gives what the work makes of every tile, in order, like `map`.
     """
     plan, found = _plan(run, starts), []
-    for i, first in enumerate(range(0, len(structures), TILE)):
-        part, name = structures[first:first + TILE], f"{stage}/{i}"
+    parts = [structures[i:i + TILE] for i in range(0, len(structures), TILE)]
+    names = [f"{stage}/{i}" for i in range(len(parts))]
+    made = iter(each(partial(_tile, run.graph, run.task, run.seed, plan, far), [
+        p for p, name in zip(parts, names) if run.checkpoint.found(name) is None]))
+    for part, name in zip(parts, names):
         try:
-            told = run.stage(name, lambda part=part: _tile(run, part, plan, far))
+            told = run.stage(name, lambda: next(made))
             state = run.state(name)
             found += [Fit(s, _read(t), _starts(state, j, t))
                       for j, (s, t) in enumerate(zip(part, told))]
@@ -149,11 +155,11 @@ def _plan(run: Session, starts: int) -> DualPlan:
                     starts=max(starts, run.settings.replicas))
 
 
-def _tile(run: Session, part: list[Structure], plan: DualPlan,
-          far: float) -> tuple[list, dict[str, Tensor]]:
+def _tile(graph: Graph, task: Task, seed: int, plan: DualPlan, far: float,
+          part: list[Structure]) -> tuple[list, dict[str, Tensor]]:
     "Evidences or errors of a tile, in JSON, and the weights of its best."
     def work(some: list[Structure]) -> list[tuple[DualFits, int]]:
-        fits = fit_dual(run.graph, some, run.task, plan, run.seed)
+        fits = fit_dual(graph, some, task, plan, seed)
         return [(fits, s) for s in range(len(some))]
 
     made = isolated(work, part)
@@ -171,7 +177,7 @@ def _tile(run: Session, part: list[Structure], plan: DualPlan,
                             | {"flat": flat.tolist()}).to_dict())
         if flat.all() or evidence.value > best - far:
             for r in range(plan.starts):
-                own = _weights(fits, s * plan.starts + r, run.task.x.dtype)
+                own = _weights(fits, s * plan.starts + r, task.x.dtype)
                 tensors |= {f"{j}/{r}/{k}": v for k, v in own.items()}
     return told, tensors
 
@@ -368,10 +374,12 @@ def _lost(fits: list[Fit]) -> list[str]:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #f3ee0124
 def conclude(run: Session, result: Result, structures: list[Structure],
-             names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Result:
+             names: Callable[[Structure], list[Structure]] = lambda s: [s],
+             each: Callable = map) -> Result:
     """Fit different networks, and put ranking, predictor and notes into the result.
     Raises Interrupted before the first."""
-    fits, stop = fitted(run, structures, starts=max(2, -(-FITS // len(structures))))
+    fits, stop = fitted(run, structures, starts=max(2, -(-FITS // len(structures))),
+                        each=each)
     if not fits:
         raise cast(Interrupted, stop)
     result.interrupted = None if stop is None else str(stop)
