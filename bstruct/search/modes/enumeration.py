@@ -27,6 +27,7 @@ from bstruct.search.stages.supernet import LISTED
 from bstruct.search.stages.tempering import best_multiple
 from bstruct.model.reach import network_of
 from bstruct.core.isolated import TILE
+from bstruct.training.fits import FitPlan
 from bstruct.search.work.breadth import tile_of
 from bstruct.search.work.forecast import forecast
 from bstruct.search.work.halving import (
