@@ -181,10 +181,11 @@ class Settings:
                     self.structure_kl)
 
     def fit_plan(self, n: int) -> FitPlan:
-        """How a structure is fitted to n rows: at a quarter of the learning rate, with
-        no more than `blocks` blocks."""
+        """How a structure is fitted to n rows: at a quarter of the learning rate, at
+        half of it where ensembles judge, with no more than `blocks` blocks."""
+        rate = self.learning_rate * (0.5 if self.judge == "ensemble" else 0.25)
         return FitPlan(late_bounds(n, self.blocks), self.epochs, self.min_steps,
-                       self.batch_size, 0.25 * self.learning_rate, self.replicas)
+                       self.batch_size, rate, self.replicas)
 
     def as_record(self) -> dict:
         """All fields by name; `judge` only where it is not the one that was the only

@@ -171,8 +171,7 @@ def race(run: Session,
 # %% ../../../nbs/search/stages/20_ensembles.ipynb #297ce328
 def _plan(run: Session) -> FitPlan:
     "The fits of the settings, `replicas` of them in an ensemble."
-    return replace(run.settings.fit_plan(len(run.task)),
-                   starts=run.settings.replicas)
+    return run.settings.fit_plan(len(run.task))
 
 
 def _judge(run: Session, plan: FitPlan, known: Mapping, turn: int, draws: range):
