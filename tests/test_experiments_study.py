@@ -22,6 +22,7 @@ import torch
 from scipy.stats import ttest_rel
 
 from bstruct.experiments.collection import load_entry
+from bstruct.experiments.fingerprint import fingerprint
 
 # %% ../nbs/experiments/02_study.ipynb #191f2a6f
 def test_process_time_counts_work_and_not_waiting():
@@ -33,19 +34,6 @@ def test_process_time_counts_work_and_not_waiting():
     found, seconds = timed(work)
     assert found == "done" and 0.05 <= seconds < 0.5
     assert timed(lambda: time.sleep(0.2))[1] < 0.1
-
-# %% ../nbs/experiments/02_study.ipynb #2a6556fd
-def test_fingerprints_differ_where_content_does():
-    a = np.arange(6.0)
-    assert fingerprint(a) == fingerprint(a.copy()) == fingerprint(
-        torch.arange(6.0, dtype=torch.float64))
-    different = [a, a.reshape(2, 3), a.astype("float32"), -a, [a], [a, a], {"x": a},
-                 {"y": a}, None,
-                 "a", 1, 1.0, pd.DataFrame({"x": a}), [[1], 2], [1, [2]],
-                 load_entry("linear", 0), load_entry("linear", 1)]
-    assert len({fingerprint(d) for d in different}) == len(different)
-    with pytest.raises(ValueError, match="type function have no fingerprint"):
-        fingerprint(lambda: 0)
 
 # %% ../nbs/experiments/02_study.ipynb #65ae2f1f
 def folder():
