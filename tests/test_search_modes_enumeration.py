@@ -51,6 +51,12 @@ def table(ranking):
              r["probability"], r["error"])
             for r in ranking.rows]
 
+
+def told(result):
+    "What a ranking says."
+    return [(q.name, q.structure, q.evidence.value, q.probability)
+            for q in result.ranking]
+
 # %% ../nbs/search/modes/04_enumeration.ipynb #58acf81b
 def test_subsets_are_enumerated_and_journalled():
     columns = Graph.cube(2, 1, widths=(4,), columns=True)
@@ -245,6 +251,71 @@ def test_the_dual_engine_visits_every_structure_too():
     assert len(some.ranking) == 3 + 2
     assert any("the budget covers 3 of 8" in n for n in some.notes)
     assert {h["stage"] for h in some.history} == {"search", "laplace"}
+
+# %% ../nbs/search/modes/04_enumeration.ipynb #6ec770ed
+def test_tiles_of_the_dual_engine_are_the_same_by_any_number_of_processes():
+    import tempfile
+    from functools import partial
+    from unittest.mock import patch
+
+    from bstruct.training.laplace import DualPlan
+
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(60, 2, generator=g)
+    waves = Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(60, generator=g), "gaussian")
+    graph = Graph.dense(2, 1, hidden=(5, 5), candidates=("zero", "linear+tanh", "linear"))
+    plan = Settings(mode="enumerate", judge="laplace", starts=1, epochs=2, min_steps=10)
+    small = [patch("bstruct.search.stages.judge.DualPlan",
+                   partial(DualPlan, steps=40, every=20)),
+             patch("bstruct.search.stages.judge.TILE", 4)]
+    said = []
+
+
+    def stop(record):
+        said.append(record)
+        if len(said) in (2, 3):
+            raise KeyboardInterrupt
+
+
+    with small[0], small[1]:
+        whole = enumerate_mode(graph, waves, plan)
+        two = enumerate_mode(graph, waves, plan, n_jobs=2)
+        with tempfile.TemporaryDirectory() as folder:
+            cut = enumerate_mode(graph, waves, plan, 0, f"{folder}/c", stop)
+            again = enumerate_mode(graph, waves, plan, 0, f"{folder}/c", stop, n_jobs=2)
+            last = enumerate_mode(graph, waves, plan, 0, f"{folder}/c")
+    assert cut.interrupted and again.interrupted and not last.interrupted
+    assert len([q for q in cut.ranking if not q.name]) < 27
+    assert told(two) == told(whole) == told(last)
+    near = torch.linspace(-1, 1, 10).reshape(5, 2)
+    assert torch.equal(two.mixture.predict(near)[0], last.mixture.predict(near)[0])
+
+# %% ../nbs/search/modes/04_enumeration.ipynb #ffa92be7
+def test_ensembles_visit_every_structure_too():
+    import tempfile
+
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(160, 2, generator=g)
+    xor = Task(x, (x[:, 0] * x[:, 1] > 0).float(), "bernoulli")
+    graph = Graph.dense(2, 1, hidden=(8, 6), candidates=("zero", "linear+tanh"))
+    plan = Settings(mode="enumerate", epochs=3, min_steps=200, starts=1)
+    r = enumerate_mode(graph, xor, plan)
+    own = [q for q in r.ranking if q.name is None]
+    assert len(own) == 8 and sorted(q.visit for q in own) == list(range(1, 9))
+    assert sum(q.probability for q in r.ranking) == pytest.approx(1)
+    assert {q.name for q in r.ranking} == {None, "constant", "linear model"}
+    assert r.ranking[0].evidence.of.fit.startswith("ensembles of 2 plain fits")
+    assert any("support a network" in n for n in r.notes), r.notes
+    same = {}
+    for q in own:
+        same.setdefault(network_of(graph, q.structure), set()).add(q.evidence.value)
+    assert all(len(v) == 1 for v in same.values())
+    with tempfile.TemporaryDirectory() as folder:
+        enumerate_mode(graph, xor, plan, 0, f"{folder}/c")
+        again = enumerate_mode(graph, xor, plan, 0, f"{folder}/c", n_jobs=1)
+    assert told(again) == told(r)
+    assert all(torch.equal(a.params["loc"], b.params["loc"])
+               for a, b in zip(r.batches, again.batches))
 
 # %% ../nbs/search/modes/04_enumeration.ipynb #04442d7b
 def test_who_joins_the_predictor_has_the_probability_of_all_its_names():

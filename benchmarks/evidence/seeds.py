@@ -88,7 +88,8 @@ def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
                  if name in CLASSES else float(model.score(X2, y2)))
         beside = usual(name, X, X2, y, y2)
     rows = [{"key": r.name or " ".join(map(str, r.structure.values())), "value": r.evidence.value,
-             "error": r.evidence.stderr, "probability": r.probability, "model": bool(r.name)}
+             "error": r.evidence.stderr, "comparison": r.comparison,
+             "probability": r.probability, "model": bool(r.name)}
             for r in model.result_.ranking]
     rows = [{k: None if isinstance(v, float) and not math.isfinite(v) else v
              for k, v in r.items()} for r in rows]

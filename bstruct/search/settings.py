@@ -26,7 +26,7 @@ MODES: Registry[Callable[..., Any]] = Registry("mode")  # search/modes/family fi
 # of the library's own modes
 NAMES = ("evidence", "grow", "shrink", "enumerate", "path", "flow")
 KLS = ("categorical", "gumbel")
-JUDGES = ("prequential", "laplace", "auto")
+JUDGES = ("prequential", "laplace", "ensemble", "auto")
 
 
 def _check_outer(settings) -> None:
@@ -152,7 +152,7 @@ class Settings:
     # of the weights' posterior, at the first step; falls as a cosine
     learning_rate: float = 0.02
     structure_learning_rate: float = 0.02  # of the structure's posterior
-    # of structures: "prequential", "laplace", or "auto", by the table
+    # of structures: "prequential", "laplace", "ensemble", or "auto", by the table
     judge: str = "auto"
     screened: int = 16  # structures with fits and evidence of their own
     # screened structures that get the most starts, and may join the predictor
@@ -181,10 +181,11 @@ class Settings:
                     self.structure_kl)
 
     def fit_plan(self, n: int) -> FitPlan:
-        """How a structure is fitted to n rows: at a quarter of the learning rate, with
-        no more than `blocks` blocks."""
+        """How a structure is fitted to n rows: at a quarter of the learning rate, at
+        half of it where ensembles judge, with no more than `blocks` blocks."""
+        rate = self.learning_rate * (0.5 if self.judge == "ensemble" else 0.25)
         return FitPlan(late_bounds(n, self.blocks), self.epochs, self.min_steps,
-                       self.batch_size, 0.25 * self.learning_rate, self.replicas)
+                       self.batch_size, rate, self.replicas)
 
     def as_record(self) -> dict:
         """All fields by name; `judge` only where it is not the one that was the only

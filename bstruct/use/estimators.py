@@ -41,7 +41,8 @@ from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
     device_of, distance, ensemble, moments, predictive, ready, span_of, standardise,
     to_torch)
-from bstruct.use.saving import TENSORS, batch_of, given, mixture_of, restored, save
+from bstruct.use.saving import (
+    TENSORS, batch_of, beside_of, given, mixture_of, restored, save)
 from bstruct.use.table.targets import (
     LAWS, behind_a_line, likely_law, number_target, repeated, row_weights,
     with_weights)
@@ -346,7 +347,8 @@ def load(folder: str | Path, device: str = "cpu"):
                            told("ranking"), Evidence.from_dict(record["evidence"]),
                            record["history"], model.interrupted_, told("path"),
                            model.levels_, model.notes_,
-                           mixture_of(graph, tensors, record))
+                           mixture_of(graph, tensors, record),
+                           beside=beside_of(tensors, record))
     model.graph_, model.history_, model.evidence_ = graph, record[
         "history"], model.result_.evidence
     own = record.get("encoder")

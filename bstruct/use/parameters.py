@@ -57,7 +57,7 @@ class EstimatorParameters(BaseEstimator):
     structure_learning_rate : float, default=0.02
         of the structure's posterior.
     judge : str, default="auto"
-        of structures: "prequential", "laplace", or "auto", by the table.
+        of structures: "prequential", "laplace", "ensemble", or "auto", by the table.
     screened : int, default=16
         structures with fits and evidence of their own.
     finalists : int, default=4

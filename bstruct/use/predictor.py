@@ -21,6 +21,7 @@ from bstruct.model.paths import Paths
 from bstruct.objectives.laws import natural_moments
 from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.search.result import Result
+from bstruct.training.affine import PLAIN
 from bstruct.training.batch import Batch, forward_of, weight_samples
 from bstruct.training.compact import TOGETHER, Passes, chosen_by, has_rule
 from bstruct.training.hidden_mixture import HiddenMixture
@@ -77,9 +78,15 @@ def _checked(structures: str) -> None:
 
 
 def _members(result: Result, structures: str) -> list[tuple[float, Batch]]:
+    "Probability and posterior of each structure, and of the models beside them."
     _checked(structures)
     pairs = list(zip(result.probabilities, result.batches))
-    return pairs if structures == "all" else [(1.0, max(pairs, key=lambda p: p[0])[1])]
+    if structures == "best":
+        return [(1.0, max(pairs, key=lambda p: p[0])[1])]
+    left = 1 - sum(p for _, p, _ in result.beside)
+    networks = [(left * p, b) for p, b in pairs if left * p > 0]
+    return [*networks, *((p, b) for _, p, b in result.beside)
+            ] if result.beside else pairs
 
 # %% ../../nbs/use/02_predictor.ipynb #9fa4c5bf
 @dataclass
@@ -133,7 +140,8 @@ def ensemble(result: Result, samples: int,
     members = []
     for p, batch in _members(result, structures):
         batch = batch.double()
-        each = max(1, math.ceil(samples / len(batch)))
+        plain = bool((batch.params["log_scale"] <= PLAIN).all())
+        each = 1 if plain else max(1, math.ceil(samples / len(batch)))
         generator = Generator().manual_seed(0)
         members.append(Member(p, batch, torch.stack(
             list(weight_samples(batch, each, generator))).detach()))
@@ -221,7 +229,8 @@ def ready(result: Result, likelihood: str, samples: int,
     "The fastest form of the mixture that there is, kept with the result."
     kept = result.__dict__.setdefault("_ready", Kept())
     key = likelihood, samples, structures, (
-        *result.probabilities, *map(id, result.batches))
+        *result.probabilities, *map(id, result.batches),
+        *((p, id(b)) for _, p, b in result.beside))
     if key not in kept:
         members = ensemble(result, samples, structures)
         own = None if isinstance(members, Judged) else _ready(

@@ -89,12 +89,15 @@ def record_of(model) -> dict:
     parts = [{"structure": s, "probability": p, "models": len(b), "share": b.net.share,
               "whole": b.net.graph.n_structures > 1}
              for s, p, b in zip(r.structures, r.probabilities, r.batches)]
+    beside = [{"name": name, "probability": p, "models": len(b),
+               "graph": b.net.graph.to_dict()} for name, p, b in r.beside]
     mixture = {} if r.mixture is None else {
         "structures": [[s, p] for s, p in zip(r.structures, r.probabilities)],
                                             "mixture": _tensors_of(r.mixture)[1]}
     return {"kind": type(model).__name__, "format": 1, "params": params, "state": state,
             **classes,
             "graph": model.graph_.to_dict(), "parts": parts,
+            **({"beside": beside} if beside else {}),
             "ranking": plain(r.ranking),
             "path": plain(r.path), "evidence": r.evidence.to_dict(),
             "history": r.history, "default_graph": model.graph is None, **mixture,
@@ -114,6 +117,9 @@ def save(model, folder: str | Path) -> None:
     for i, batch in enumerate(model.result_.batches):
         own = batch.params | {"sizes": batch.sizes, "c_reg": batch.c_reg}
         tensors |= {f"{i}|{k}": v for k, v in own.items()}
+    for i, (_, _, batch) in enumerate(model.result_.beside):
+        own = batch.params | {"sizes": batch.sizes, "c_reg": batch.c_reg}
+        tensors |= {f"beside{i}|{k}": v for k, v in own.items()}
     if model.result_.mixture is not None:
         tensors |= {f"mixture|{k}": v for k, v in _tensors_of(
             model.result_.mixture)[0].items()}
@@ -130,7 +136,8 @@ def save(model, folder: str | Path) -> None:
             part.rmdir()
 
 # %% ../../nbs/use/03_saving.ipynb #9c7e50fe
-def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor], i: int) -> Batch:
+def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor],
+             i: int | str) -> Batch:
     "Part i of a saved mixture."
     own = {k.removeprefix(f"{i}|"): v for k, v in tensors.items()
            if k.startswith(f"{i}|")}
@@ -141,6 +148,15 @@ def batch_of(graph: Graph, part: dict, tensors: dict[str, Tensor], i: int) -> Ba
     gamma = one_hot(net, [as_structure(part["structure"])] * part["models"],
                     sizes.device) if part["whole"] else {}
     return Batch(net, own, gamma, sizes, c_reg)
+
+
+def beside_of(tensors: dict[str, Tensor],
+              record: dict) -> list[tuple[str, float, Batch]]:
+    "The saved models that are no structures, each with its share of the predictor."
+    one = {"whole": False, "structure": {}, "share": True}
+    return [(p["name"], p["probability"], batch_of(
+        Graph.from_json(p["graph"]), {**one, "models": p["models"]}, tensors,
+        f"beside{i}")) for i, p in enumerate(record.get("beside", []))]
 
 
 def mixture_of(graph: Graph, tensors: dict[str, Tensor],

@@ -9,9 +9,10 @@ __all__ = ['check_space', 'enumerate_structures', 'enumerate_mode']
 import math
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +32,7 @@ from bstruct.search.work.breadth import tile_of
 from bstruct.search.work.forecast import forecast
 from bstruct.search.work.halving import (
     CONTROLS, MOST, Visits, climb, plans_of, reversals)
+from bstruct.search.stages.ensembles import beside_references, estimates, returned
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.order import ORDERS, visiting_order
 from bstruct.search.ranking import Ranking, ranked
@@ -40,7 +42,7 @@ from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.predictor import KEPT, add_predictors
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
-from bstruct.search.work.tiles import Book, Work, packed
+from bstruct.search.work.tiles import Book, Work, alone, packed
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Choice, Variable
 
@@ -282,11 +284,11 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     nothing = Evidence(math.nan, method="none", reliable=False)
     found = Result(graph, [], [], [], [], nothing, run.history)
     if settings.judge == "laplace":
-        return _judged(run, found)
-    rows = []
+        return _judged(run, found, n_jobs)
+    ensemble, rows = settings.judge == "ensemble", []
     try:
-        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal",
-                              "prequential", "supernet", n_jobs)
+        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "ensemble"
+                              if ensemble else "prequential", "supernet", n_jobs)
         if ranking.rows[0].error:
             raise RuntimeError("no structure could be fitted; the first failed with "
                                f"{ranking.rows[0].error}")
@@ -295,6 +297,8 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
                         evidence=rows[0].evidence, notes=list(ranking.notes))
         if ranking.interrupted:
             raise Interrupted("fits")
+        if ensemble:
+            return _raced(run, found)
         c_reg = best_multiple(run, rows[0].structure)
         rows = [replace(r, c_reg=c_reg) for r in rows]
         found = replace(found, ranking=_kept(graph, rows, settings.finalists))
@@ -304,7 +308,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     return replace(completed(run, found), ranking=rows)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #037940c2
-def _judged(run: Session, found: Result) -> Result:
+def _judged(run: Session, found: Result, n_jobs: int) -> Result:
     "All structures, or the budget's first by the supernets, by the dual engine."
     total, budget = run.graph.n_structures, run.settings.budget
     most = min(budget or total, total)
@@ -316,7 +320,8 @@ def _judged(run: Session, found: Result) -> Result:
             groups.setdefault(network_of(run.graph, structure), []).append(structure)
         found.structures, found.notes = order[:1], notes
         conclude(run, found, [same[0] for same in groups.values()],
-                 lambda s: groups[network_of(run.graph, s)])
+                 lambda s: groups[network_of(run.graph, s)],
+                 partial(_side_by_side, run, n_jobs))
         found.notes += _covered(most, total, len(groups))
         place = {tuple(s.items()): i for i, s in enumerate(order, 1)}
         found.ranking = [r if r.name else replace(
@@ -326,6 +331,40 @@ def _judged(run: Session, found: Result) -> Result:
     except Interrupted as stop:
         found.interrupted = str(stop)
     return completed(run, found)
+
+
+def _side_by_side(run: Session, n_jobs: int, work: Callable, tiles: list) -> Iterable:
+    """What the work makes of every tile, in order, by so many processes; always on one
+    thread each."""
+    from joblib import Parallel, delayed
+
+    if _processes(n_jobs) == 1:
+        return (alone(work, part) for part in tiles)
+    pack = packed(run.graph, "laplace", run.task.likelihood)
+    many = Parallel(_processes(n_jobs), return_as="generator", batch_size=1)
+    return many(delayed(alone)(work, part, pack) for part in tiles)
+
+
+def _raced(run: Session, found: Result) -> Result:
+    """The best networks of an enumeration judged in more orders of the rows, and the
+    predictor. Others are told from one order, less what it gave to the best."""
+    rows, known = found.ranking, {}
+    for r in rows:
+        if not r.error:
+            known.setdefault(network_of(run.graph, r.structure), r)
+    best = list(known.values())[:TILE]
+    judged, models, told = estimates(run, [r.structure for r in best], {
+        k: r.evidence for k, r in known.items()})
+    own = {network_of(run.graph, s): e for s, e in judged}
+    one = [(e, known[k].evidence) for k, e in own.items()]
+    shift = sum(e.value - first.value for e, first in one) / len(one)
+    error = max(e.diagnostics.get("comparison", e.stderr) for e, _ in one)
+    late = lambda e: replace(e, value=e.value + shift, stderr=error,
+                             diagnostics=e.diagnostics | {"comparison": error})
+    now = [r if r.error else replace(r, c_reg=None, evidence=own.get(
+        network_of(run.graph, r.structure)) or late(r.evidence)) for r in rows]
+    ranking, notes = beside_references(run.graph, run.task, now, models)
+    return returned(run, found, ranking, told, notes)
 
 
 def _covered(visited: int, total: int, networks: int) -> list[str]:

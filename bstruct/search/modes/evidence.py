@@ -20,6 +20,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
+from bstruct.search.stages.ensembles import race, returned
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.predictor import add_predictors, completed
 from bstruct.search.stages.race import rounds, shrunk
@@ -54,7 +55,10 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     try:
         if settings.judge == "laplace":
             return conclude(run, found, _compared(run, found))
-        _ranked(run, _search(run, found), found)
+        structures = _search(run, found)
+        if settings.judge == "ensemble":
+            return returned(run, found, *race(run, structures))
+        _ranked(run, structures, found)
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)

@@ -9,6 +9,7 @@ __all__ = ['judge_of', 'Fit', 'fitted', 'with_one_error', 'support', 'Verdict', 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -36,6 +37,7 @@ LABELS = {"constant": "constant", "linear": "linear model"}
 FIT = "Laplace evidence, learnt precisions"
 # networks below this probability, or behind so many others, do not join the mixture
 SHARE, MOST = 0.01, 8
+FITS = 8  # of all structures together at least, so that they tell an error
 # nats behind the best of its tile from which the weights of a fit are not kept
 FAR = 10.0
 
@@ -63,9 +65,24 @@ def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
                 "judge='prequential' or 'auto'")
     return None
 
-# %% ../../../nbs/search/stages/08_judge.ipynb #abfb4597
+# %% ../../../nbs/search/stages/08_judge.ipynb #a2326838
+def _no_ensemble(task: Task, settings: Settings) -> str | None:
+    "Why ensembles cannot judge, with the remedy."
+    if task.law.probabilities is None:
+        return (f"the likelihood is {task.likelihood!r}, and ensembles judge classes: "
+                "take judge='auto'")
+    if settings.mode not in ("evidence", "enumerate"):
+        return (f"mode {settings.mode!r} compares posteriors in pairs: take "
+                "mode='evidence' or 'enumerate', or judge='auto'")
+    if settings.halving:
+        return ("halving compares fits of different length: set halving=False, or "
+                "judge='auto'")
+    return None
+
+# %% ../../../nbs/search/stages/08_judge.ipynb #60d53439
 def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
-    """prequential or laplace; ValueError where laplace is asked for and cannot be had.
+    """prequential, laplace or ensemble; ValueError where one is asked for and cannot be
+    had.
 
     "auto" leaves settings that declare an L or a Q of their own to the race, which
     follows them.
@@ -73,6 +90,11 @@ def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
     own = settings.c_reg != 1 or asks_for_two_levels(settings)
     if settings.judge == "prequential" or (settings.judge == "auto" and own):
         return "prequential"
+    if settings.judge != "laplace":
+        if not (why := _no_ensemble(task, settings)):
+            return "ensemble"
+        if settings.judge == "ensemble":
+            raise ValueError(f"judge is 'ensemble', but {why}")
     why = _obstacle(graph, task, settings)
     if settings.judge == "laplace" and why:
         raise ValueError(f"judge is 'laplace', but {why}")
@@ -97,18 +119,23 @@ class Fit:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #7d73d805
 def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
-           far: float = FAR) -> tuple[list[Fit], Interrupted | None]:
+           far: float = FAR, starts: int = 2,
+           each: Callable = map) -> tuple[list[Fit], Interrupted | None]:
     """Fits of different networks, tile by tile; after an interruption those of the
     finished tiles, and the interruption.
 
     `stage` names them in the checkpoint; further than `far` nats behind the best of its
-    tile the weights of a fit are not kept.
+    tile the weights of a fit are not kept. `starts`: at least so many of each.
+    `each(work, tiles)` gives what the work makes of every tile, in order, like `map`.
     """
-    plan, found = _plan(run), []
-    for i, first in enumerate(range(0, len(structures), TILE)):
-        part, name = structures[first:first + TILE], f"{stage}/{i}"
+    plan, found = _plan(run, starts), []
+    parts = [structures[i:i + TILE] for i in range(0, len(structures), TILE)]
+    names = [f"{stage}/{i}" for i in range(len(parts))]
+    made = iter(each(partial(_tile, run.graph, run.task, run.seed, plan, far), [
+        p for p, name in zip(parts, names) if run.checkpoint.found(name) is None]))
+    for part, name in zip(parts, names):
         try:
-            told = run.stage(name, lambda part=part: _tile(run, part, plan, far))
+            told = run.stage(name, lambda: next(made))
             state = run.state(name)
             found += [Fit(s, _read(t), _starts(state, j, t))
                       for j, (s, t) in enumerate(zip(part, told))]
@@ -122,20 +149,20 @@ def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
     return with_one_error(found, len(run.task)), None
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #5c8771e7
-def _plan(run: Session) -> DualPlan:
+def _plan(run: Session, starts: int) -> DualPlan:
     """As long as a fit of the settings, 500 steps by default, with a refresh every
-    fifth part of it."""
+    fifth part of it; from the settings' starts, `starts` at least."""
     steps = math.ceil(5 / 3 * run.settings.fit_plan(len(run.task)).steps(
         len(run.task))[1])
     return DualPlan(steps=steps, every=max(1, steps // 5),
-                    starts=max(2, run.settings.replicas))
+                    starts=max(starts, run.settings.replicas))
 
 
-def _tile(run: Session, part: list[Structure], plan: DualPlan,
-          far: float) -> tuple[list, dict[str, Tensor]]:
+def _tile(graph: Graph, task: Task, seed: int, plan: DualPlan, far: float,
+          part: list[Structure]) -> tuple[list, dict[str, Tensor]]:
     "Evidences or errors of a tile, in JSON, and the weights of its best."
     def work(some: list[Structure]) -> list[tuple[DualFits, int]]:
-        fits = fit_dual(run.graph, some, run.task, plan, run.seed)
+        fits = fit_dual(graph, some, task, plan, seed)
         return [(fits, s) for s in range(len(some))]
 
     made = isolated(work, part)
@@ -153,7 +180,7 @@ def _tile(run: Session, part: list[Structure], plan: DualPlan,
                             | {"flat": flat.tolist()}).to_dict())
         if flat.all() or evidence.value > best - far:
             for r in range(plan.starts):
-                own = _weights(fits, s * plan.starts + r, run.task.x.dtype)
+                own = _weights(fits, s * plan.starts + r, task.x.dtype)
                 tensors |= {f"{j}/{r}/{k}": v for k, v in own.items()}
     return told, tensors
 
@@ -200,16 +227,16 @@ def _read(told: dict | str) -> Evidence | str:
 def with_one_error(fits: list[Fit], n: int) -> list[Fit]:
     """The fits with the error that all share, and with what their evidence is of; the
     constant's is exact."""
-    alive = [f.evidence.diagnostics["starts"] for f in fits
-             if not isinstance(f.evidence, str)
-             and not any(f.evidence.diagnostics["flat"])]
+    told = [f.evidence.diagnostics for f in fits if not isinstance(f.evidence, str)]
+    alive = [d["starts"] for d in told if not any(d["flat"])] or [
+        d["starts"] for d in told if not all(d["flat"])]
     q = torch.tensor(alive, dtype=torch.float64).reshape(-1, len(alive[0]) if alive
                                                          else 2)
     error, beside = pooled_error(q), pooled_error(q, beside=True)
     more = {"comparison": min(beside, error)} if math.isfinite(beside) else {}
     of = Scope(1, n, n, FIT, "integral")
 
-    def told(f: Fit) -> Evidence | str:
+    def of_one(f: Fit) -> Evidence | str:
         if isinstance(f.evidence, str) or f.flat:
             return f.evidence if isinstance(f.evidence, str) else replace(
                 f.evidence, stderr=0.0, reliable=True, of=of)
@@ -222,7 +249,7 @@ def with_one_error(fits: list[Fit], n: int) -> list[Fit]:
         return replace(f.evidence, stderr=error, reliable=sure, diagnostics=notes,
                        of=of)
 
-    return [replace(f, evidence=told(f)) for f in fits]
+    return [replace(f, evidence=of_one(f)) for f in fits]
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #5c3f0310
 def support(n: int, networks: list[Evidence], references: dict[str, float]) -> str:
@@ -360,10 +387,12 @@ def _lost(fits: list[Fit]) -> list[str]:
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #f3ee0124
 def conclude(run: Session, result: Result, structures: list[Structure],
-             names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Result:
+             names: Callable[[Structure], list[Structure]] = lambda s: [s],
+             each: Callable = map) -> Result:
     """Fit different networks, and put ranking, predictor and notes into the result.
     Raises Interrupted before the first."""
-    fits, stop = fitted(run, structures)
+    fits, stop = fitted(run, structures, starts=max(2, -(-FITS // len(structures))),
+                        each=each)
     if not fits:
         raise cast(Interrupted, stop)
     result.interrupted = None if stop is None else str(stop)

@@ -25,21 +25,25 @@ def once(name: str, work: Callable[[], tuple]):
     "A stage that is not kept anywhere."
     return work()[0]
 
-# %% ../../../nbs/search/stages/05_screening.ipynb #520743db
+# %% ../../../nbs/search/stages/05_screening.ipynb #37d55787
 def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPlan,
              rounds: list[tuple[int, int]], *, seed: int, stage: Callable = once,
-             tell: Callable[[dict], None] = lambda record: None) -> list[
+             tell: Callable[[dict], None] = lambda record: None,
+             judge: Callable[[int, range], Callable] | None = None,
+             pool: Callable[[Evidence, Evidence], Evidence] = pooled,
+             also: Callable[[int], list[Evidence]] = lambda draws: []) -> list[
                  Evidence | Exception]:
-    """Prequential evidence of each structure, or why it has none; the better it is, the
-    more starts it is from.
+    """Evidence of each structure, or why it has none; the better it is, the more starts
+    it is from. Behind them that of the models of `also`.
 
     `rounds`: how many structures get how many starts, round by round. `stage(name,
     work)` returns what the work finds, now or before; `tell` gets a record of every
-    tile.
+    tile; `pool` joins two estimates of a structure.
     """
     found: list[Any] = [None] * len(structures)
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf
     going, done, total = list(range(len(structures))), 0, sum(n for n, _ in rounds)
+    judge, drawn = judge or partial(_plain, graph, task, plan, seed), 0
     for turn, (n, starts) in enumerate(rounds):
         going, known = _further(going, found)[:n] if turn else going[:n], [
             e for e in found if e]
@@ -47,21 +51,36 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
             tell(_record(total, total, known))
             break  # the order is settled
         part, new = [structures[i] for i in going], []
-        work = partial(prequential_evidence, graph, task=task,
-                       plan=replace(plan, starts=starts), seed=1000 * seed + turn)
+        work, drawn = judge(turn, range(drawn, drawn + starts)), drawn + starts
         for i, first in enumerate(range(0, len(going), TILE)):
             new += _tile(f"screening/{turn}/{i}", part[first:first + TILE], work, stage)
             tell(_record(done + len(new) + n - len(going), total, known + new))
         done += n
         for i, e in zip(going, new):
-            found[i] = pooled(found[i], e) if found[i] and isinstance(
+            found[i] = pool(found[i], e) if found[i] and isinstance(
                 e, Evidence) else e
         going = sorted((i for i in going if value(i) > -math.inf),
                        key=lambda i: -value(i))
-    good = [i for i in range(len(found)) if value(i) > -math.inf]
-    for i, e in zip(good, compared([found[i] for i in good])):
+    return _beside(found, also)
+
+# %% ../../../nbs/search/stages/05_screening.ipynb #fd0a4b5f
+def _plain(graph: Graph, task: Task, plan: FitPlan, seed: int, turn: int,
+           draws: range) -> Callable:
+    "Prequential evidence from so many starts, of their own in every turn."
+    return partial(prequential_evidence, graph, task=task,
+                   plan=replace(plan, starts=len(draws)), seed=1000 * seed + turn)
+
+
+def _beside(found: list, also: Callable[[int], list[Evidence]]) -> list:
+    "All estimates at an average draw, those of other models behind the structures'."
+    good = [i for i, e in enumerate(found) if isinstance(e, Evidence)
+            and e.value > -math.inf]
+    draws = [len(found[i].diagnostics["starts"]) for i in good]
+    others = also(max(draws)) if draws else []
+    told = compared([*(found[i] for i in good), *others])
+    for i, e in zip(good, told):
         found[i] = e
-    return found
+    return [*found, *told[len(good):]]
 
 # %% ../../../nbs/search/stages/05_screening.ipynb #0c7b5b03
 def _further(going: list[int], found: list) -> list[int]:
