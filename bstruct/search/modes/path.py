@@ -87,17 +87,19 @@ class Ladder:
         found = [drop(self.m, z, int(k)) for k in least]
         return [*found, _forgetful(found[0])]
 
-    def parted(self, n: int) -> list[np.ndarray]:
-        """Starts of width n from its own fit: the two units that are most alike, and
-        two at random, make way for two births."""
-        z, units = self.best[n].z, range(n)
-        pairs = [twins(self.m, z), tuple(self.rng.choice(units, 2, replace=False))]
-        return [self._replaced(z, pair) for pair in pairs] if n > 1 else []
+    def parted(self, n: int) -> dict[int, list[np.ndarray]]:
+        """Starts of widths n and n + 1 from the fit of width n: the two units that are
+        most alike, and two at random, make way for births."""
+        z = self.best[n].z
+        alike, any_two = twins(self.m, z), self.rng.choice(n, 2, replace=False)
+        return {n: [self._anew(z, alike, 2), self._anew(z, any_two, 2)],
+                n + 1: [self._anew(z, alike, 3)]}
 
-    def _replaced(self, z: np.ndarray, pair: Sequence[int]) -> np.ndarray:
-        z = _forgetful(np.concatenate([np.delete(self.m.units(z), pair, 0).ravel(),
+    def _anew(self, z: np.ndarray, gone: Sequence[int], births: int) -> np.ndarray:
+        "z without some units, and the best offers in their place."
+        z = _forgetful(np.concatenate([np.delete(self.m.units(z), gone, 0).ravel(),
                                        z[-SCALES:]]))
-        for _ in pair:
+        for _ in range(births):
             z = insert(z, self.offer(z, 1)[0])
         return z
 
@@ -120,8 +122,10 @@ class Ladder:
     def mend(self, margin: float) -> None:
         "New units for old ones at each width within `margin` nats of the best."
         top = max(f.value for f in self.best.values())
-        for n in [n for n, f in self.best.items() if n > 1 and f.value > top - margin]:
-            self.put(n, self.parted(n))
+        near = [n for n, f in self.best.items() if f.value > top - margin]
+        for n in sorted(n for n in near if 1 < n < self.top):
+            for width, starts in self.parted(n).items():
+                self.put(width, starts)
 
 # %% ../../../nbs/search/modes/07_path.ipynb #8f0662c5
 def twins(m: Hidden, z: np.ndarray) -> tuple[int, int]:
@@ -184,7 +188,7 @@ def evidence_path(
         ladder.down()
         tell(ladder)
         ladder.up(low, patience, margin)
-        ladder.mend(2 * margin)
+        ladder.mend(margin)
         tell(ladder)
     ladder.down()
     tell(ladder)
