@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from bstruct.experiments.study import Study, study
 from bstruct.experiments.trap import trap
 
 EXPERIMENTS: Registry[Callable[..., dict[str, Any]]] = Registry("experiment")
-for _name, _plan in {"trap": trap, "capacities": capacities,
-                     "any-start": any_start}.items():
+for _name, _plan in {
+    "trap": trap, "capacities": capacities, "any-start": any_start,
+    "any-start-ends": partial(any_start, widths=(1, 8)),
+    "any-start-more": partial(any_start, more=True),
+    **{f"any-start-{part}": partial(any_start, part)
+       for part in ("flow", "sampler", "rivals")},
+}.items():
     EXPERIMENTS.register(_name, _plan)
-EXPERIMENTS.register("any-start-own", lambda: any_start(rivals=False))
-EXPERIMENTS.register("any-start-more", lambda: any_start(rivals=False, more=True))
 
 # %% ../../nbs/experiments/29___main__.ipynb #bb22cefe
 def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = None,
