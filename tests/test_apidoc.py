@@ -4,6 +4,7 @@ import ast
 import pytest
 
 from tools.apidoc import entries, table
+from tools.quarto_filter import documented
 
 SOURCE = '''
 def f(a, b: int = 3, *rest: float, c: "Graph | None" = None, **options):
@@ -56,3 +57,28 @@ def test_table():
     assert lines[0] == "| parameter | type | default | meaning |" and len(lines) == 7
     assert lines[4] == r"| `c` | `Graph \| None` | `None` | how many, in nats |"
     assert table(TREE["bare"], SOURCE) == table(TREE["numpydoc"], SOURCE) == ""
+
+
+PATCHED = '''
+@patch
+def draw(graph: "Graph", width: int = 3) -> str:
+    "Draw; `width`: in pixels."
+
+@patch_to(Graph, static_method=True)
+def made(edges: list) -> "Graph":
+    "`edges`: pairs."
+
+@other
+def plain(graph: Graph): "Not a method."
+'''
+
+
+def test_a_patched_function_is_documented_as_the_method_that_it_becomes():
+    found = {name: (call, listed) for name, _, call, listed in documented(ast.parse(PATCHED),
+                                                                          PATCHED)}
+    assert list(found) == ["Graph.draw", "Graph.made", "plain"]
+    call, listed = found["Graph.draw"]
+    assert call == "def Graph.draw(width: int = 3) -> str"
+    assert "`width`" in listed and "in pixels" in listed and "`graph`" not in listed
+    assert found["Graph.made"][0] == "def Graph.made(edges: list) -> Graph"
+    assert found["plain"][0] == "def plain(graph: Graph)"

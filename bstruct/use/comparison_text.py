@@ -119,7 +119,7 @@ def _count(value) -> str:
 @patch
 def plot(comparison: Comparison, most: int = 8):
     """The lead of each model over the best by rows, and both probabilities, as a
-    matplotlib figure."""
+    matplotlib figure; `most`: how many models are drawn."""
     from matplotlib.figure import Figure
 
     c, found, shown = comparison, lead(comparison), comparison.order[:most]
@@ -184,7 +184,7 @@ img { max-width: 100%; height: auto; } .soft { color: #5b6875; font-size: .9rem;
 </main></body></html>
 """
 
-# %% ../../nbs/use/25_comparison_text.ipynb #58384c03
+# %% ../../nbs/use/25_comparison_text.ipynb #182589b9
 def as_html(comparison: Comparison) -> str:
     "An offline page: sentence, table, figure, and the rows where the models disagree."
     import jinja2
@@ -203,10 +203,11 @@ def as_html(comparison: Comparison) -> str:
                                          of=of, odd=disagreements(comparison),
                                          mark=comparison.fingerprint)
 
-
+# %% ../../nbs/use/25_comparison_text.ipynb #c2e6a7e0
 @patch
 def to_html(comparison: Comparison, path: str | Path | None = None) -> str:
-    """The same; written to `path`, if given. Raises OSError."""
+    """An offline page: sentence, table, figure, and the rows where the models disagree.
+    `path`: a file that it is written to, too; OSError where that fails."""
     page = as_html(comparison)
     write_whole(Path(path), page) if path else None
     return page
