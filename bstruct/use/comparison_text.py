@@ -8,6 +8,7 @@ __all__ = ['sentence', 'as_text']
 # %% ../../nbs/use/25_comparison_text.ipynb #56efe031
 import base64
 import math
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -212,11 +213,11 @@ def to_html(comparison: Comparison, path: str | Path | None = None) -> str:
     write_whole(Path(path), page) if path else None
     return page
 
-# %% ../../nbs/use/25_comparison_text.ipynb #dec515b6
+# %% ../../nbs/use/25_comparison_text.ipynb #d9128978
 @patch
 def to_arviz(comparison: Comparison) -> dict:
     """By model, the log predictive of the rows that were predicted in every order, as
-    arviz reads it; ImportError without."""
+    arviz reads it, of versions 0 and 1; ImportError without."""
     try:
         import arviz  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -226,7 +227,11 @@ def to_arviz(comparison: Comparison) -> dict:
     at = c.orders[:, first:]
     here = [i for i in range(c.bounds[-1]) if bool((at == i).any(1).all())]
     place = [[row.index(i) for i in here] for row in at.tolist()]
-    index = np.array(place)
-    each = {k: np.take_along_axis(c.log_p[j].numpy(), index, 1)[None] for j,
-            k in enumerate(c.names)}
-    return {k: arviz.from_dict({"log_likelihood": {"y": v}}) for k, v in each.items()}
+    index, old = np.array(place), "posterior" in signature(arviz.from_dict).parameters
+    found = {}
+    for j, k in enumerate(c.names):
+        each = np.take_along_axis(c.log_p[j].numpy(), index, 1)[None]
+        groups = {"posterior": {"order": np.arange(len(at))[None]},
+                  "log_likelihood": {"y": each}}
+        found[k] = arviz.from_dict(**groups) if old else arviz.from_dict(groups)
+    return found

@@ -150,7 +150,13 @@ def _has_std(model) -> bool:
     except (AttributeError, TypeError, ValueError):
         return False
 
-# %% ../../nbs/use/23_rivals.ipynb #5f672e17
+# %% ../../nbs/use/23_rivals.ipynb #b86ff69c
+def _remedy(error: Exception) -> str:
+    "What to do where a model is given text."
+    return ("; put an encoder before it, as make_pipeline(OneHotEncoder(), ...)"
+            if "could not convert string" in str(error) else "")
+
+# %% ../../nbs/use/23_rivals.ipynb #d438f74a
 @dataclass(frozen=True)
 class Estimator:
     """A classifier or regressor in the manner of scikit-learn; a copy of it is fitted
@@ -204,7 +210,8 @@ class Estimator:
         except (ValueError, TypeError, np.linalg.LinAlgError) as error:
             raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} "
                              "rows and predict: "
-                             f"{' '.join(str(error).split())[:200]}") from error
+                             f"{' '.join(str(error).split())[:200]}"
+                             f"{_remedy(error)}") from error
 
     def _of_numbers(self, model, X, past: np.ndarray, target: np.ndarray,
                     new: Tensor) -> Float[Tensor, "T m"]:
