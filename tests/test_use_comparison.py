@@ -57,15 +57,12 @@ def test_next_weights_are_those_of_switching():
                                switching(again.log_p.sum(1), 25, [25]).log_weights)
 
 # %% ../nbs/use/24_comparison.ipynb #3967666c
-def test_the_score_is_of_the_last_two_blocks():
+def test_the_score_is_a_cross_validation():
     c = made(((0, 0, 0, 0), (-1, -0.3, 0.2, 0.5)))
-    rows = c.log_p[1] - c.log_p[0]
-    want = (rows[:, 70:].mean() + 0.5 * rows[:, 30:70].mean()) / 1.5
     scores = next_scores(c.log_p, c.bounds)
-    assert float(scores[1] - scores[0]) == pytest.approx(float(want))
-    one = made(((0,), (1,)), bounds=(80, 100))
-    assert next_scores(one.log_p, one.bounds).tolist() == pytest.approx(
-        one.log_p.mean((1, 2)).tolist())
+    assert sorted(c.orders[:, 80:].flatten().tolist()) == list(range(100))
+    assert scores[1].item() == pytest.approx(sum(c.log_p[1, o, 70:].sum().item()
+                                                 for o in range(5)) / 100)
 
 # %% ../nbs/use/24_comparison.ipynb #4589dd85
 def test_the_error_of_the_next_rows_is_that_of_other_rows():

@@ -24,7 +24,6 @@ from bstruct.evidence.switching import Decisive, decisive_rows, quasi_errors, sw
 
 DRAWS = 400  # of weights of rows and orders
 PARTS = ("rows", "orders")
-BEFORE = 0.5  # what the block before the last counts, where that counts 1
 LEAST = -1e9  # nats, for a row that a model holds to be impossible
 SURE = 0.95
 
@@ -56,26 +55,15 @@ def _counts(bounds: tuple[int, ...], orders: int) -> Float[Tensor, " m"]:
 def next_scores(log_p: Float[Tensor, "K O m"],
                 bounds: tuple[int, ...]) -> Float[Tensor, " K"]:
     """What each model is expected to say of a next row, in nats a row: the mean of the
-    last block, and of the one before with half its weight."""
-    means = [log_p[..., a:b].mean((1, 2)) for a, b in _late(bounds)]
-    return sum(w * m for w, m in zip(_shares(len(means)), means))
-
-
-def _late(bounds: tuple[int, ...]) -> list[tuple[int, int]]:
-    "Places of the last block, and of the one before if there is one."
-    pairs = [(a - bounds[0], b - bounds[0]) for a, b in zip(bounds, bounds[1:])]
-    return pairs[::-1][:2]
-
-
-def _shares(blocks: int) -> tuple[float, ...]:
-    return (1.0,) if blocks == 1 else (1 / (1 + BEFORE), BEFORE / (1 + BEFORE))
+    last block, where every row is predicted once."""
+    return log_p[..., bounds[-2] - bounds[-1]:].mean((1, 2))
 
 
 def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"],
                bounds: tuple[int, ...], draws: int = DRAWS,
                parts: tuple[str, ...] = PARTS,
                without: int | None = None) -> Float[Tensor, "draws K"]:
-    """Scores of the models in nats a row, with rows and orders weighted at random; both,
+    """Scores of the models in nats a row, with rows and orders weighted at random: both,
     or one of the `parts`; `without`: an order that is left out."""
     n, O, generator = bounds[-1], len(orders), generator_of(0, "compare/draws")
     log_p = log_p.double().clamp_min(LEAST)
@@ -86,16 +74,14 @@ def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"],
         return drawn if on else torch.ones_like(drawn)
 
     rows, order = weights(n, "rows" in parts), weights(O, "orders" in parts)
-    kept, late = [o for o in range(O) if o != without], _late(bounds)
-    found: Any = 0.0
-    for share, (a, b) in zip(_shares(len(late)), late):
-        at = orders[:, a + bounds[0]:b + bounds[0]].cpu()
-        each = [rows[:, at[o]] * order[:, o:o + 1] for o in kept]
-        sums = sum(w @ log_p[:, o, a:b].mT for o, w in zip(kept, each))
-        found = found + share * sums / sum(w.sum(1, keepdim=True) for w in each)
-    a, b = late[0]
-    spread = math.sqrt(1 + len(kept) * (b - a) / (n - (b - a)))
-    return next_scores(log_p[:, kept], bounds) + spread * (found - found.mean(0))
+    size = n - bounds[-2]
+    log_p, at = log_p[..., -size:], orders[:, -size:].cpu()
+    kept = [o for o in range(O) if o != without]
+    each = [rows[:, at[o]] * order[:, o:o + 1] for o in kept]
+    sums: Any = sum(w @ log_p[:, o].mT for o, w in zip(kept, each))
+    found = sums / sum(w.sum(1, keepdim=True) for w in each)
+    spread = math.sqrt(1 + len(kept) * size / (n - size))
+    return log_p[:, kept].mean((1, 2)) + spread * (found - found.mean(0))
 
 
 def _leads(scores: Float[Tensor, "draws K"]) -> Float[Tensor, " K"]:
