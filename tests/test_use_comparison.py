@@ -123,6 +123,11 @@ def test_two_answers_and_both_are_posteriors():
     assert "rows 11-100 of 100 given the rows before, mean of 5 orders" in str(
         c.evidence["m1"])
     assert c.evidence["m1"].data.rows == "f"
+    # 1.96 errors of a difference are 2.776 deviations of its mean over five orders
+    pair = made(((0, 0, 0, 0), (-3, -1, 0.1, 0.6)))
+    error = math.hypot(*(e.stderr for e in pair.evidence.values()))
+    gap = (pair.log_p[1] - pair.log_p[0]).sum(-1)
+    assert 1.96 * error == pytest.approx(2.776 * float(gap.std()) / math.sqrt(5), rel=1e-3)
     own = structure_posterior(c.evidence)
     assert c.probabilities == dict(zip(c.names, own.probability.tolist()))
 

@@ -33,6 +33,13 @@ def differences(sums: Float[Tensor, "K O"]) -> Float[Tensor, "K K"]:
     gaps = sums[:, None] - sums[None]
     return gaps.var(-1) / sums.shape[1]
 
+
+def _wide(repeats: int) -> float:
+    "The 97.5 % point of Student's t of so many repeats, over that of the normal law."
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, repeats - 1)) / 1.96
+
 # %% ../../nbs/use/24_comparison.ipynb #3fa7cbbc
 def next_weights(log_p: Float[Tensor, "*batch K O m"],
                  bounds: tuple[int, ...]) -> Float[Tensor, "*batch K"]:
@@ -117,7 +124,8 @@ class Comparison:
         sums, n = self.log_p.sum(-1), self.bounds[-1]
         of = Scope(self.bounds[0] + 1, n, n, "each model's own predictor",
                    orders=len(self.orders))
-        value, error, data = sums.mean(1), quasi_errors(differences(sums)), Data(
+        variance = differences(sums) * _wide(len(self.orders)) ** 2
+        value, error, data = sums.mean(1), quasi_errors(variance), Data(
             self.fingerprint)
         return {name: Evidence(float(v), float(e), None, False, "prequential", True, {},
                                of, data)
