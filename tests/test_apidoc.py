@@ -4,6 +4,7 @@ import ast
 import pytest
 
 from tools.apidoc import entries, table
+from tools.quarto_filter import documented
 from tools.signature import cell, fields
 
 SOURCE = '''
@@ -74,3 +75,28 @@ def test_a_comment_of_two_lines_is_told_whole():
     assert told["candidates"][2] == "what an edge offers, in the order in which a page shows it"
     long = {f"a_rather_long_name_of_a_parameter_{i}": ("int", "1", "word " * 30) for i in range(4)}
     assert max(map(len, cell(told | long, "https://x.org/" + "a" * 60).splitlines())) <= 88
+
+
+PATCHED = '''
+@patch
+def draw(graph: "Graph", width: int = 3) -> str:
+    "Draw; `width`: in pixels."
+
+@patch_to(Graph, static_method=True)
+def made(edges: list) -> "Graph":
+    "`edges`: pairs."
+
+@other
+def plain(graph: Graph): "Not a method."
+'''
+
+
+def test_a_patched_function_is_documented_as_the_method_that_it_becomes():
+    found = {name: (call, listed) for name, _, call, listed in documented(ast.parse(PATCHED),
+                                                                          PATCHED)}
+    assert list(found) == ["Graph.draw", "Graph.made", "plain"]
+    call, listed = found["Graph.draw"]
+    assert call == "def Graph.draw(width: int = 3) -> str"
+    assert "`width`" in listed and "in pixels" in listed and "`graph`" not in listed
+    assert found["Graph.made"][0] == "def Graph.made(edges: list) -> Graph"
+    assert found["plain"][0] == "def plain(graph: Graph)"

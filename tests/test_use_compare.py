@@ -152,10 +152,12 @@ def test_bad_input_is_refused_before_the_first_fit():
     for models, options, message in (
             ([("a", a), ("a", a)], {}, "two models have the name 'a'"),
             ({1: a, "1": a}, {}, "two models have the name '1'"),
-            ([a], {}, "nor a list of pairs"), ({"a": nn.Linear(2, 3)}, {},
+            ([a], {}, "nor a list of pairs"), (a, {}, "nor a list of pairs"), ({"a": nn.Linear(2, 3)}, {},
                                                r"'a' maps \(40, 2\) to \(40, 3\)"),
             ({"a": nn.Linear(3, 1)}, {}, r"'a' does not take rows of shape \(2,\)"),
             ({"a": nn.Linear(2, 1, device="meta")}, {}, "move one of them"),
+            ({"a": nn.Sequential(nn.Linear(2, 1), nn.Dropout(0.1))}, {},
+             r"model 'a': 1 is Dropout in training mode .* call .eval\(\)"),
             ({}, {"rows": (10, 50)}, r"rows is \(10, 50\) and there are 40 rows"),
             ({}, {"rows": (20, 10)}, "increasing"),
             ({}, {"orders": 1}, "at least 2"), ({}, {"orders": 30}, "30 orders need 60"),

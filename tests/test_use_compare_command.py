@@ -80,6 +80,30 @@ def test_the_command_prints_writes_and_resumes():
             code, _, err = said(*command, *more, "--out", folder / "o")
             assert code == 2 and message in err and err.strip().count("\n") <= 1
 
+# %% ../nbs/use/27_compare_command.ipynb #0a3d6cc8
+def test_an_interrupted_command_says_where_it_goes_on():
+    import contextlib
+    import io
+    import tempfile
+    import bstruct.use.compare as whole
+
+    def interrupted(*args, **options): raise KeyboardInterrupt
+
+    kept, whole.compare = whole.compare, interrupted
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            data, models = table(Path(folder))
+            command = ["compare", str(data), "--target", "y", "--models", str(models),
+                       "--task", "regression"]
+            for more, message in (([], "without --out nothing is kept"),
+                                  (["--out", f"{folder}/o"], "the same command goes on")):
+                err = io.StringIO()
+                with contextlib.redirect_stderr(err):
+                    assert main([*command, *more]) == 130
+                assert message in err.getvalue()
+    finally:
+        whole.compare = kept
+
 # %% ../nbs/use/27_compare_command.ipynb #4f8d3b56
 def test_two_runs_are_compared_on_the_same_rows_alone():
     import tempfile

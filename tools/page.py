@@ -57,7 +57,8 @@ def api_doc(markdown: str, sources: dict[str, str]) -> str:
     text = re.sub(r"\A---\n+(?:\[source\].*\n+)?", "", markdown)
     text = re.sub(r"^(#+) (\S+)", r'\1 `\2` {.api name="\2"}', text, count=1, flags=re.M)
     name = m[1] if (m := re.search(r'\{\.api name="([^"]+)"', text)) else ""
-    if at := sources.get(name.partition(".")[0]):
+    own, of_class = sources.get(name.rpartition(".")[2]), sources.get(name.partition(".")[0])
+    if at := of_class or own:
         link = f"[[source](#{at})]{{.to-source}}\n\n"
         text = re.sub(r"(?<=\n)(```+[ \w{.}]*\n)", lambda m: link + m[1], text, count=1)
     return f":::: {{.api-doc}}\n{text}\n::::"

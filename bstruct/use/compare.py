@@ -40,8 +40,9 @@ def default_rows(n: int, orders: int) -> tuple[int, ...]:
 # %% ../../nbs/use/26_compare.ipynb #60db9aa8
 def _named(models) -> list[tuple[str, object]]:
     "Pairs of name and model; ValueError for two of one name."
-    pairs = list(models.items()) if isinstance(models, Mapping) else list(models)
-    if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
+    pairs = list(models.items()) if isinstance(models, Mapping) else models
+    if not isinstance(pairs, list) or any(not isinstance(p, tuple) or len(p) != 2
+                                          for p in pairs):
         raise ValueError("models is no dictionary, nor a list of pairs (name, model); "
                          "write {'a': model, ...}")
     names = [str(name) for name, _ in pairs]

@@ -119,11 +119,18 @@ def compare_table(options: Compare) -> int:
          "overrides)", options.quiet)
     models = models_of(options.models, prepared.X.shape[1], _outputs(prepared))
     likelihood = "gaussian" if prepared.facts["task"] == "regression" else None
-    found = compare(models, prepared.X, prepared.y, likelihood=likelihood,
-                    orders=options.orders, replicas=options.replicas,
-                    random_state=options.seed, n_jobs=options.jobs,
-                    checkpoint=_free(options.out, options.overwrite),
-                    verbose=sys.stderr.isatty() and not options.quiet)
+    kept = _free(options.out, options.overwrite)
+    try:
+        found = compare(models, prepared.X, prepared.y, likelihood=likelihood,
+                        orders=options.orders, replicas=options.replicas,
+                        random_state=options.seed, n_jobs=options.jobs,
+                        checkpoint=kept,
+                        verbose=sys.stderr.isatty() and not options.quiet)
+    except KeyboardInterrupt:
+        where = (f"the blocks that are done are in {kept}, and the same command goes on"
+                 if kept else "without --out nothing is kept")
+        print(f"bstruct: interrupted; {where}", file=sys.stderr)
+        return 130
     print(found)
     if options.out:
         found.to_html(options.out / "report.html")

@@ -8,6 +8,7 @@ __all__ = ['sentence', 'as_text']
 # %% ../../nbs/use/25_comparison_text.ipynb #56efe031
 import base64
 import math
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def _count(value) -> str:
 @styled
 def plot(comparison: Comparison, most: int = 8):
     """The lead of each model over the best by rows, and both probabilities, as a
-    matplotlib figure."""
+    matplotlib figure; `most`: how many models are drawn."""
     from matplotlib.figure import Figure
 
     c, found, shown = comparison, lead(comparison), comparison.order[:most]
@@ -188,7 +189,7 @@ Fingerprint of the rows: <code>{{ mark }}</code>.</p>
 </main></body></html>
 """
 
-# %% ../../nbs/use/25_comparison_text.ipynb #58384c03
+# %% ../../nbs/use/25_comparison_text.ipynb #182589b9
 def as_html(comparison: Comparison) -> str:
     "An offline page: sentence, table, figure, and the rows where the models disagree."
     import jinja2
@@ -207,19 +208,20 @@ def as_html(comparison: Comparison) -> str:
                                          of=of, odd=disagreements(comparison),
                                          mark=comparison.fingerprint)
 
-
+# %% ../../nbs/use/25_comparison_text.ipynb #c2e6a7e0
 @patch
 def to_html(comparison: Comparison, path: str | Path | None = None) -> str:
-    """The same; written to `path`, if given. Raises OSError."""
+    """An offline page: sentence, table, figure, and the rows where the models disagree.
+    `path`: a file that it is written to, too; OSError where that fails."""
     page = as_html(comparison)
     write_whole(Path(path), page) if path else None
     return page
 
-# %% ../../nbs/use/25_comparison_text.ipynb #dec515b6
+# %% ../../nbs/use/25_comparison_text.ipynb #d9128978
 @patch
 def to_arviz(comparison: Comparison) -> dict:
     """By model, the log predictive of the rows that were predicted in every order, as
-    arviz reads it; ImportError without."""
+    arviz reads it, of versions 0 and 1; ImportError without."""
     try:
         import arviz  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -229,7 +231,11 @@ def to_arviz(comparison: Comparison) -> dict:
     at = c.orders[:, first:]
     here = [i for i in range(c.bounds[-1]) if bool((at == i).any(1).all())]
     place = [[row.index(i) for i in here] for row in at.tolist()]
-    index = np.array(place)
-    each = {k: np.take_along_axis(c.log_p[j].numpy(), index, 1)[None] for j,
-            k in enumerate(c.names)}
-    return {k: arviz.from_dict({"log_likelihood": {"y": v}}) for k, v in each.items()}
+    index, old = np.array(place), "posterior" in signature(arviz.from_dict).parameters
+    found = {}
+    for j, k in enumerate(c.names):
+        each = np.take_along_axis(c.log_p[j].numpy(), index, 1)[None]
+        groups = {"posterior": {"order": np.arange(len(at))[None]},
+                  "log_likelihood": {"y": each}}
+        found[k] = arviz.from_dict(**groups) if old else arviz.from_dict(groups)
+    return found

@@ -152,6 +152,99 @@ def _has_std(model) -> bool:
     except (AttributeError, TypeError, ValueError):
         return False
 
+# %% ../../nbs/use/23_rivals.ipynb #b86ff69c
+def _remedy(error: Exception) -> str:
+    "What to do where a model is given text."
+    return ("; put an encoder before it, as make_pipeline(OneHotEncoder(), ...)"
+            if "could not convert string" in str(error) else "")
+
+# %% ../../nbs/use/23_rivals.ipynb #d438f74a
+@dataclass(frozen=True)
+class Estimator:
+    """A classifier or regressor in the manner of scikit-learn; a copy of it is fitted
+    for every order and block."""
+
+    name: str
+    model: Any
+
+    @property
+    def how(self) -> str:
+        kind = "return_std" if _has_std(self.model) else "predict_proba or width learnt"
+        return f"{type(self.model).__name__}, {kind}"
+
+    def check(self, rows: Rows, seed: int) -> int | None:
+        kind = type(self.model).__name__
+        wanted = "a regressor" if rows.is_regression else "a classifier"
+        if not rows.is_regression and not hasattr(self.model, "predict_proba"):
+            raise ValueError(f"model {self.name!r}, {kind}, has no predict_proba, so "
+                             "it gives no density to a label: wrap "
+                             "it in sklearn.calibration.CalibratedClassifierCV, "
+                             "or take a classifier with probabilities")
+        probable = rows.is_regression and hasattr(self.model, "predict_proba")
+        if probable or not hasattr(self.model, "predict"):
+            raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: "
+                             f"the target needs {wanted}")
+        return None
+
+    def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
+              seed: int) -> Float[Tensor, "O T m"]:
+        return torch.stack([self._one(rows, o[:past], o[past:end], seed + i) for i,
+                            o in enumerate(orders)])
+
+    def _one(self, rows: Rows, past: Tensor, new: Tensor,
+             seed: int) -> Float[Tensor, "T m"]:
+        from sklearn.base import clone
+
+        model: Any = clone(self.model)
+        seeds = {k: seed for k in model.get_params() if k == "random_state"
+                 or k.endswith("__random_state")}
+        model.set_params(**seeds)
+        (X, y), (X_new, y_new) = rows.part(past), rows.part(new)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.fit(X, y) if rows.is_regression else model.fit(
+                    X, rows.y[past].cpu().numpy())
+                return self._of_numbers(model, X_new, y, y_new,
+                                        new) if rows.is_regression else self._of_classes(
+                    model, X_new, rows.y[past].cpu(), rows.y[
+                        new].cpu(), rows.n_classes, new)
+        except (ValueError, TypeError, np.linalg.LinAlgError) as error:
+            raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} "
+                             "rows and predict: "
+                             f"{' '.join(str(error).split())[:200]}"
+                             f"{_remedy(error)}") from error
+
+    def _of_numbers(self, model, X, past: np.ndarray, target: np.ndarray,
+                    new: Tensor) -> Float[Tensor, "T m"]:
+        told = model.predict(X, return_std=True) if _has_std(model) else (
+            model.predict(X), None)
+        mean = torch.as_tensor(np.asarray(told[0], dtype=float).reshape(len(target)))
+        y, spread = torch.as_tensor(target), float(past.std()) or 1.0
+        widths = [spread * w
+                  for w in _WIDTHS] if told[1] is None else [
+                      torch.as_tensor(np.asarray(told[1],
+                                                                                        float))]
+        found = torch.stack([_normal(
+            mean, torch.as_tensor(w, dtype=torch.float64).square(), y)
+                             for w in widths])
+        return self._checked(found, new)
+
+    def _of_classes(self, model, X, past: Tensor, target: Tensor, K: int,
+                    new: Tensor) -> Float[Tensor, "T m"]:
+        p, shares = model.predict_proba(X), (*_SHARES, 1 / (len(past) + 1))
+        return self._checked(torch.stack([_mixed(p, model.classes_, past, target, K, s)
+                                          for s in shares]), new)
+
+    def _checked(self, found: Tensor, new: Tensor) -> Tensor:
+        lost = (~found.isfinite()).all(0)
+        if bool(lost.any()):
+            raise ValueError(f"it returns NaN or infinity on {int(lost.sum())} of "
+                             f"{len(new)} rows, "
+                             "the first is row "
+                             f"{int(new[lost.to(new.device)][0])}")
+        return found
+
 # %% ../../nbs/use/23_rivals.ipynb #5f672e17
 @dataclass(frozen=True)
 class Estimator:
