@@ -152,7 +152,8 @@ def test_bad_input_is_refused_before_the_first_fit():
     for models, options, message in (
             ([("a", a), ("a", a)], {}, "two models have the name 'a'"),
             ({1: a, "1": a}, {}, "two models have the name '1'"),
-            ([a], {}, "nor a list of pairs"), (a, {}, "nor a list of pairs"), ({"a": nn.Linear(2, 3)}, {},
+            ([a], {}, "nor a list of pairs"), (a, {}, "nor a list of pairs"),
+                                     ({"a": nn.Linear(2, 3)}, {},
                                                r"'a' maps \(40, 2\) to \(40, 3\)"),
             ({"a": nn.Linear(3, 1)}, {}, r"'a' does not take rows of shape \(2,\)"),
             ({"a": nn.Linear(2, 1, device="meta")}, {}, "move one of them"),

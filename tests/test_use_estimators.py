@@ -216,7 +216,8 @@ def test_a_row_of_weight_two_is_the_row_twice():
     y = 2 * X[:, 0] + 0.1 * g.normal(size=60)
     often = np.repeat(X, times, 0)
     dual = SHORT | dict(min_steps=30)
-    for kind, target, how in ((StructureRegressor, y, dual), (StructureClassifier, y > 0, SHORT),
+    for kind, target, how in ((StructureRegressor, y, dual),
+                              (StructureClassifier, y > 0, SHORT),
                               (StructureRegressor, y, SHORT | dict(judge="prequential"))):
         one = kind(**how).fit(X, target, sample_weight=times.astype(float))
         two = kind(**how).fit(often, np.repeat(target, times))

@@ -55,11 +55,14 @@ def test_several_targets_are_learnt_together():
     rows = [f"{i % 7},{i * i % 11},{20 * (i % 7) + i % 3},{'uv'[i % 2]}" for i in range(40)]
     (folder / "t.csv").write_text("\n".join(["a,b,y,word", *rows]))
     fitting = ("--test-size", 0.25, "--quiet", *SHORT)
-    for run, named in (("one", ["--target", "y", "--target", "b"]), ("two", ["--target", "y,b"])):
-        code, out, err = call("fit", folder / "t.csv", *named, "--out", folder / run, *fitting)
+    for run, named in (("one", ["--target", "y", "--target", "b"]),
+                       ("two", ["--target", "y,b"])):
+        code, out, err = call("fit", folder / "t.csv", *named, "--out", folder / run,
+                              *fitting)
         assert code == 0, err
     found = json.loads((folder / "one/result.json").read_text())
-    assert found["ranking"] == json.loads((folder / "two/result.json").read_text())["ranking"]
+    assert found["ranking"] == json.loads(
+        (folder / "two/result.json").read_text())["ranking"]
     assert {"RMSE of y", "RMSE of b"} <= set(found["test"]["metrics"])
     assert {"RMSE of y", "RMSE of b"} == set(found["rivals"]["forest"])
     assert found["run"]["target"] == "y, b"
@@ -70,11 +73,14 @@ def test_several_targets_are_learnt_together():
     assert "RMSE of y" in call("predict", folder / "two", folder / "t.csv")[2]
     (folder / "one/result.json").unlink()
     assert call("resume", folder / "one", "--quiet")[0] == 0
-    assert json.loads((folder / "one/result.json").read_text())["ranking"] == found["ranking"]
-    for named, words in ((["y", "word"], "'word' is a category"), (["y", "q"], "no column 'q'"),
+    assert json.loads((folder / "one/result.json").read_text())["ranking"] == found[
+        "ranking"]
+    for named, words in ((["y", "word"], "'word' is a category"),
+                         (["y", "q"], "no column 'q'"),
                          (["y", "b", "a", "word"], "no column but the target")):
         many = [w for n in named for w in ("--target", n)]
-        code, out, err = call("fit", folder / "t.csv", *many, "--out", folder / "no", *SHORT)
+        code, out, err = call("fit", folder / "t.csv", *many, "--out", folder / "no",
+                              *SHORT)
         assert code == 2 and words in err and err.count("\n") == 1, err
         assert not (folder / "no").exists()
     code, out, err = call("check", folder / "t.csv", "--target", "y,bb")

@@ -163,7 +163,8 @@ def test_several_targets_are_a_frame():
     assert one.y.shape == (4, 2)
     assert target_known(one.y).tolist() == [True, False, True, True]
     for target, words in ((["b", "w"], "target 'w' is a category, and several"),
-                          (["b", "q"], "no column 'q'"), (["a", "b", "c,d", "w"], "no col")):
+                          (["b", "q"], "no column 'q'"),
+                          (["a", "b", "c,d", "w"], "no col")):
         with pytest.raises(DataError, match=words):
             found = load_table(folder / "t.csv", target)
             target_values(found.target, "regression")

@@ -66,7 +66,8 @@ def use_style() -> None:
 
 # %% ../../nbs/core/14_style.ipynb #c3a9bfb8
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    "The places moved apart to at least `gap`, in the same order, as little as possible."
+    """The places moved apart to at least `gap`, in the same order, as little as
+    possible."""
     from sklearn.isotonic import isotonic_regression
 
     if not places:

@@ -70,8 +70,8 @@ def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"],
                bounds: tuple[int, ...], draws: int = DRAWS,
                parts: tuple[str, ...] = PARTS,
                without: int | None = None) -> Float[Tensor, "draws K"]:
-    """Scores of the models in nats a row, with rows and orders weighted at random: both,
-    or one of the `parts`; `without`: an order that is left out."""
+    """Scores of the models in nats a row, with rows and orders weighted at random:
+    both, or one of the `parts`; `without`: an order that is left out."""
     n, O, generator = bounds[-1], len(orders), generator_of(0, "compare/draws")
     log_p = log_p.double().clamp_min(LEAST)
 

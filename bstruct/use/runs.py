@@ -76,7 +76,8 @@ def _wrong(settings: dict) -> list[str]:
     wrong += [k for k, v in dialect.items()
               if k not in _DIALECT or not _fits(v, _DIALECT[k])]
     wrong += [] if _MAYBE(str)(settings["data"].get("weight")) else ["weight"]
-    return wrong + [k for k, kind in _LATER.items() if not _MAYBE(kind)(settings.get(k))]
+    return wrong + [k for k, kind in _LATER.items()
+                    if not _MAYBE(kind)(settings.get(k))]
 
 
 _LATER = {"jobs": int, "compare": list, "likelihood": str, "class_weight": str,

@@ -130,7 +130,8 @@ def target_names(target: str | Sequence[str] | None,
 
 def named(y: pd.Series | pd.DataFrame) -> str:
     "The name of a target, or the names of several."
-    return ", ".join(map(str, y.columns)) if isinstance(y, pd.DataFrame) else str(y.name)
+    return ", ".join(map(str, y.columns)) if isinstance(y, pd.DataFrame) else str(
+        y.name)
 
 
 def names_of(y: pd.Series | pd.DataFrame) -> str | list[str]:
