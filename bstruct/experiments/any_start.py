@@ -81,9 +81,8 @@ def widths_found(rivals: bool = True) -> dict[str, Callable[[Rows, int], dict]]:
     all their settings."""
     own: dict[str, Callable[[Rows, int], dict]] = {
         "path 1": partial(_path, start=1), "path 12": partial(_path, start=12),
-                                                   "sweep": _sweep,
-        "flow 1": partial(_flow, start=1), "flow 12": partial(_flow, start=12),
-                                                   "jump": _jump,
+        "sweep": _sweep, "flow 1": partial(_flow, start=1),
+        "flow 12": partial(_flow, start=12), "jump": _jump,
         "path 12 +off": partial(_path, start=12, off=True)}
     others = {name: partial(_rival, method=f)
               for name, f in grid().items()} if rivals else {}
@@ -137,8 +136,8 @@ def tuned(rows: list[dict], first: int) -> list[dict]:
     ]
 
 
-def within(rows: list[dict], reference: str = "sweep") -> dict[tuple[str, str],
-                                                               dict[str, float]]:
+def within(rows: list[dict],
+           reference: str = "sweep") -> dict[tuple[str, str], dict[str, float]]:
     """By data set and method: runs, shares within .5 of the teacher and of the
     reference, and with its width."""
     base = {(r["data"], r["seed"]): r["gamma"] for r in rows

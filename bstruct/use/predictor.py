@@ -151,8 +151,8 @@ class Ready:
     likelihood: str
     parts: list[tuple[float, list[tuple[Passes, list[tuple[Tensor, Tensor]]]], Tensor]]
 
-    def outputs(self, z: Float[Tensor, "n d"]) -> Iterator[tuple[float, Tensor,
-                                                                 Tensor]]:
+    def outputs(self,
+                z: Float[Tensor, "n d"]) -> Iterator[tuple[float, Tensor, Tensor]]:
         """For each structure its probability, the outputs [C, S, n] of its networks at
         standardised rows, and their noise variances [S]."""
         for p, groups, noise in self.parts:

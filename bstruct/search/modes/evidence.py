@@ -48,9 +48,8 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood,
                        task.x, task.y)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
-    found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none",
-                                                   reliable=False),
-                   run.history, levels=levels(settings))
+    none = Evidence(float("nan"), method="none", reliable=False)
+    found = Result(graph, [], [], [], [], none, run.history, levels=levels(settings))
     try:
         if settings.judge == "laplace":
             return conclude(run, found, _compared(run, found))
