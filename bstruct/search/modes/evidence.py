@@ -21,11 +21,10 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.judge import conclude, judge_of
-from bstruct.search.stages.predictor import add_predictors, completed
+from bstruct.search.modes.kept import add_predictors, best_multiple, completed
 from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.supernet import ordered, shortlist
-from bstruct.search.stages.tempering import best_multiple
 from bstruct.search.stages.trainer import levels
 from bstruct.structure.law import as_structure
 from bstruct.training.collapse import all_collapsed

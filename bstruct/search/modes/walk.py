@@ -28,7 +28,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.predictor import add_predictors
+from bstruct.search.modes.kept import add_predictors
 from bstruct.structure import law
 from bstruct.structure.variable import text
 from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot, weight_kl
