@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from bstruct.core.isolated import TILE, isolated
+from bstruct.core.random import seed_of
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
@@ -48,7 +49,8 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
             break  # the order is settled
         part, new = [structures[i] for i in going], []
         work = partial(prequential_evidence, graph, task=task,
-                       plan=replace(plan, starts=starts), seed=1000 * seed + turn)
+                       plan=replace(plan, starts=starts),
+                       seed=seed_of(seed, f"screening/{turn}"))
         for i, first in enumerate(range(0, len(going), TILE)):
             new += _tile(f"screening/{turn}/{i}", part[first:first + TILE], work, stage)
             tell(_record(done + len(new) + n - len(going), total, known + new))
