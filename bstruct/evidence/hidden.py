@@ -225,8 +225,8 @@ def birth_gains(
     p, v, precision = m.parts(z), m.scales(z)[2] ** 2, m.scales(z)[0] ** -2
     h = m.unit_features(units, m.x)
     s = (h * h).sum(0) * precision
-    s = s - precision**2 * ((p.inverse @ (p.features.T @ h)) * (p.features.T @ h)).sum(
-        0)
+    onto = p.features.T @ h
+    s = s - precision**2 * ((p.inverse @ onto) * onto).sum(0)
     q = precision * (h.T @ p.residual)
     return 0.5 * v * (q * q).sum(1) / (1 + v * s) - 0.5 * m.y.shape[1] * np.log1p(v * s)
 

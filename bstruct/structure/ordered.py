@@ -74,8 +74,8 @@ def fuzzy(
         for _ in range(2 * int(reach)):
             middle = (low + high) / 2
             below = level(middle) < total
-            low, high = torch.where(below, middle, low), torch.where(
-                below, high, middle)
+            low = torch.where(below, middle, low)
+            high = torch.where(below, high, middle)
         middle = (low + high) / 2
         slope = (w * (logits + middle).sigmoid() * (-logits - middle).sigmoid()).sum(
             -1, keepdim=True)
@@ -228,8 +228,8 @@ class Ordered(_Levels):
     def kl(self, law: Tensors, prior: Tensors | None = None,
            temperature=None) -> Tensor:
         q = self.log_law(law)
-        p = log_prior(self.levels, self.prior).to(q) if prior is None else self.log_law(
-            prior)
+        p = (log_prior(self.levels, self.prior).to(q) if prior is None
+             else self.log_law(prior))
         return self._any.kl({"logits": q}, {"logits": p}, temperature)
 
     def entropy(self, law: Tensors) -> Tensor:

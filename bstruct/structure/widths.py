@@ -111,8 +111,8 @@ class Widths:
     def kl(self, law: Tensors, prior: Tensors | None = None,
            temperature=None) -> Tensor:
         q = self.log_law(law)
-        p = log_prior(self.levels, self.prior).to(q) if prior is None else self.log_law(
-            prior)
+        p = (log_prior(self.levels, self.prior).to(q) if prior is None
+             else self.log_law(prior))
         return self._any.kl({"logits": q}, {"logits": p}, temperature)
 
     def entropy(self, law: Tensors) -> Tensor:

@@ -60,8 +60,8 @@ def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1
             f"start is {start} and scale {scale}: take a start from {low} to {top} and "
             "scales above 0"
         )
-    ladder, gamma, trace = ladder or Ladder(m, rng, low, top), float(start), [
-        float(start)]
+    ladder, gamma = ladder or Ladder(m, rng, low, top), float(start)
+    trace = [float(start)]
     for t in range(steps):
         part = t / max(1, steps - 1)
         s, lr = (a * (b / a) ** part for a, b in (scale, rate))
