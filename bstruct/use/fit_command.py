@@ -165,14 +165,16 @@ def check_table(options: Check) -> int:
 
     data = _data_of(options)
     found = checkup(data)
-    for finding in sorted(found, key=lambda f: not f.wrong):
-        print(printable(str(finding)))
+    for line in dict.fromkeys(map(str, sorted(found, key=lambda f: not f.wrong))):
+        print(printable(line))
     wrong = [f for f in found if f.wrong]
     if any(f.cure for f in wrong):
-        cures = " ".join(str(f).rpartition(": ")[2] for f in cured(data)[1])
-        begin = " ".join([f"bstruct fit {quoted(options.data)}",
-                          *(f"--target {quoted(n)}" for n in options.target)])
-        print(printable(f"\n{begin} {cures}\n{begin} --yes"))
+        taken = cured(data)[1]
+        cures = " ".join(str(f).rpartition(": ")[2] for f in taken)
+        named = " ".join(f" --target {quoted(n)}" for n in options.target)
+        meant = "" if any(f.cure[0] == "--target" for f in taken) else named
+        begin = f"bstruct fit {quoted(options.data)}"
+        print(printable(f"\n{begin}{meant} {cures}\n{begin}{named} --yes"))
     elif not wrong:
         print("nothing is wrong with it")
     return 1 if wrong else 0
