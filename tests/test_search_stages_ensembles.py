@@ -5,7 +5,7 @@ import pytest  # noqa: F401
 
 from bstruct.search.stages.ensembles import *
 
-# %% ../nbs/search/stages/20_ensembles.ipynb #144d5242
+# %% ../nbs/search/stages/20_ensembles.ipynb #f9186416
 import math
 
 import torch
@@ -17,6 +17,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
+from bstruct.search.stages.support import with_ties
 
 QUICK = dict(epochs=5, min_steps=100, screened=4, finalists=2, replicas=2)
 
@@ -42,6 +43,17 @@ def ended(run):
     none = Evidence(math.nan, method="none", reliable=False)
     empty = Result(run.graph, [], [], [], [], none, run.history)
     return returned(run, empty, *race(run, list(run.graph.structures())))
+
+# %% ../nbs/search/stages/20_ensembles.ipynb #407f0f6c
+def test_references_have_the_error_of_the_orders():
+    from bstruct.training.affine import Told
+
+    one = torch.ones(1)
+    told = {"constant": [Told(-5.0, one), Told(-7.0, one)], "linear": [Told(-4.0, one)]}
+    rows = reference_rows(told, (40, 60))
+    assert rows["constant"].value == -6.0 and rows["constant"].stderr == 1.0
+    assert rows["constant"].of.detail == "2 orders" and rows["linear"].stderr == 0.0
+    assert (rows["linear"].of.first, rows["linear"].of.total) == (41, 60)
 
 # %% ../nbs/search/stages/20_ensembles.ipynb #1c6486ba
 def test_noise_is_the_constant_and_lines_are_linear():
