@@ -8,6 +8,7 @@ from bstruct.search.stages.ensembles import *
 # %% ../nbs/search/stages/20_ensembles.ipynb #f9186416
 import math
 
+import pytest
 import torch
 
 from bstruct.core.checkpoint import Checkpoint
@@ -95,6 +96,18 @@ def test_a_resumed_race_ends_as_one_that_was_not_stopped():
                                                          for r in whole.ranking]
     assert all(torch.equal(a.params["loc"], b.params["loc"])
                for a, b in zip(whole.batches, again.batches))
+
+# %% ../nbs/search/stages/20_ensembles.ipynb #b6e349b2
+def test_walks_have_the_references_in_their_ranking():
+    from bstruct.search.modes.grow import grow_mode
+
+    plan = Settings(mode="grow", epochs=3, min_steps=60, starts=1, finalists=2, replicas=1)
+    found = grow_mode(graph(), table("linear"), plan)
+    own = {r.name: r for r in found.ranking}
+    assert own["linear model"].probability > own["constant"].probability
+    assert own["linear model"].evidence.of.first == found.evidence.of.first
+    assert sum(r.probability for r in found.ranking) == pytest.approx(1)
+    assert "linear model" in found.notes[0]
 
 # %% ../nbs/search/stages/20_ensembles.ipynb #71bb4ee1
 def test_fits_that_know_nothing_are_left_out():

@@ -32,7 +32,7 @@ from bstruct.search.work.breadth import tile_of
 from bstruct.search.work.forecast import forecast
 from bstruct.search.work.halving import (
     CONTROLS, MOST, Visits, climb, plans_of, reversals)
-from bstruct.search.stages.ensembles import estimates, returned
+from bstruct.search.stages.ensembles import estimates, returned, told_beside
 from bstruct.search.stages.support import beside_references
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.order import ORDERS, visiting_order
@@ -272,8 +272,8 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     """Visit all structures of the graph, or a budget of them, by `n_jobs` processes.
 
     `checkpoint` is the path of a file that makes the search resumable; it holds the
-    tiles of the dual engine, `CHECKPOINT.journal` other rows. Ctrl-C ends the search early with the
-    best found so far. Raises ValueError for what cannot work, before any work.
+    tiles of the dual engine, `CHECKPOINT.journal` other rows. Ctrl-C keeps the best.
+    Raises ValueError for what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
     settings = replace(settings, judge=judge_of(graph, task, settings))
@@ -300,11 +300,12 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
             return _raced(run, found)
         c_reg = best_multiple(run, rows[0].structure)
         rows = [replace(r, c_reg=c_reg) for r in rows]
-        found = replace(found, ranking=_kept(graph, rows, settings.finalists))
+        found.ranking = _kept(graph, rows, settings.finalists)
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
-    return replace(completed(run, found), ranking=rows)
+    return told_beside(run, replace(completed(run, found), ranking=rows),
+                       settings.fit_plan(len(task)).bounds)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #037940c2
 def _judged(run: Session, found: Result, n_jobs: int) -> Result:

@@ -277,23 +277,22 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     """
     good = [f for f in fits if not isinstance(f.evidence, str)]
     if not good:
-        raise RuntimeError(f"no structure could be fitted; the first failed with "
+        raise RuntimeError("no structure could be fitted; the first failed with "
                            f"{fits[0].evidence}")
     models = {name: closed_reference(task, name) for name in NAMES}
-    of = Scope(1, len(task), len(task), FIT, "integral")
-    exact = {name: Evidence(m.evidence, method="closed form", of=of)
-             for name, m in models.items()}
+    exact = {name: Evidence(m.evidence, method="closed form", of=Scope(
+        1, len(task), len(task), FIT, "integral")) for name, m in models.items()}
     known = [cast(Evidence, f.evidence) for f in good]
     evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **_beside(good, exact)}
     many = [len(names(f.structure)) for f in good]
     prior = torch.tensor([*(k / sum(many) for k in many), *[1.0] * len(exact)]).log()
     dead = {i for i, f in enumerate(good) if f.flat}
     dead |= {"linear"} if _is_flat(models["linear"], task) else set()
-    evidences |= dict.fromkeys(dead, evidences["constant"])
-    found = structure_posterior(evidences, prior, network=lambda i: "constant"
-                                if i in dead else i)
-    chances = zip(found.probability.tolist(), found.stderr.tolist())
-    p = dict.fromkeys(dead, (0.0, 0.0)) | dict(zip(found.labels, chances))
+    found = structure_posterior(evidences | dict.fromkeys(
+        dead, evidences["constant"]), prior, network=lambda i: "constant"
+        if i in dead else i)
+    p = dict.fromkeys(dead, (0.0, 0.0)) | dict(zip(found.labels, zip(
+        found.probability.tolist(), found.stderr.tolist())))
     rows = [Scored({}, exact[k], probability=p[k][0], probability_error=p[k][1],
                    name=LABELS[k], parameters=1 if k == "constant"
                    else 1 + task.x[0].numel()) for k in NAMES]
@@ -304,10 +303,11 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     for f in (f for f in fits if isinstance(f.evidence, str)):
         rows += _rows(graph, f.evidence, names(f.structure), (0.0, 0.0))
     order = sorted(range(len(good)), key=lambda i: (good[i].flat, -known[i].value))
-    notes = [support(len(task), [known[i] for i in order if not good[i].flat],
-                     {k: m.evidence for k, m in models.items() if k not in dead})]
-    return Verdict(rows, [(good[i], p[i][0]) for i in order], {k: (p[k][0], m) for k, m in models.items()},
-                   [*notes, *widths_note(graph), *_lost(fits), *found.notes])
+    note = support(len(task), [known[i] for i in order if not good[i].flat],
+                   {k: m.evidence for k, m in models.items() if k not in dead})
+    return Verdict(rows, [(good[i], p[i][0]) for i in order],
+                   {k: (p[k][0], m) for k, m in models.items()},
+                   [note, *widths_note(graph), *_lost(fits), *found.notes])
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #9cfc951d
 def _beside(good: list[Fit], exact: dict[str, Evidence]) -> dict[Any, Evidence]:
