@@ -69,7 +69,15 @@ def test_judge_of_asks_the_table():
     for own in ({"c_reg": 0.5}, {"validation": 0.2}, {"judge": "prequential"}):
         assert judge_of(GRAPH, table(wave), Settings(**own)) == "prequential"
     classes = Task(many.x, (many.y > 0).float(), "bernoulli")
-    assert judge_of(GRAPH, classes, s) == "prequential"
+    assert judge_of(GRAPH, classes, s) == judge_of(GRAPH, classes, Settings(
+        judge="ensemble", mode="enumerate")) == "ensemble"
+    for own in ({"c_reg": 0.5}, {"judge": "prequential"}, {"mode": "grow"},
+                {"mode": "enumerate", "halving": True}):
+        assert judge_of(GRAPH, classes, Settings(**own)) == "prequential"
+    with pytest.raises(ValueError, match="'ensemble', but mode 'grow' compares"):
+        judge_of(GRAPH, classes, Settings(judge="ensemble", mode="grow"))
+    with pytest.raises(ValueError, match="'ensemble', but the likelihood is 'gaussian'"):
+        judge_of(GRAPH, many, Settings(judge="ensemble"))
     with pytest.raises(ValueError, match="judge is 'laplace', but the likelihood is "
                                          "'bernoulli'.*judge='prequential'"):
         judge_of(GRAPH, classes, Settings(judge="laplace"))
