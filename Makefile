@@ -45,5 +45,5 @@ lint: .venv/.ready ## ruff
 	$(BIN)/ruff check .
 
 clean: ## everything that was made here
-	rm -rf .venv _docs _proc runs .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv _docs _proc nbs/_quarto.yml nbs/nbdev.yml runs .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,8 @@ import ast
 import pytest
 
 from tools.apidoc import entries, table
+from tools.quarto_filter import documented
+from tools.signature import cell, fields
 
 SOURCE = '''
 def f(a, b: int = 3, *rest: float, c: "Graph | None" = None, **options):
@@ -17,7 +19,8 @@ class Plan:
     "A plan; `steps`: of training."
     lr: float = 0.1  # learning rate
     steps: int = 5
-    # where it computes
+    # where it computes, as torch
+    # names it
     device: str = "cpu"
     names: ClassVar[int] = 1
 
@@ -44,7 +47,7 @@ TREE = {n.name: n for n in ast.parse(SOURCE).body}
           ("rest", "float", "", "The `rest` is added"),
           ("options", "", "", "passed on")],
     "Plan": [("lr", "float", "0.1", "learning rate"), ("steps", "int", "5", "of training"),
-             ("device", "str", "'cpu'", "where it computes")],
+             ("device", "str", "'cpu'", "where it computes, as torch names it")],
     "Own": [("width", "int", "", "of the layer"), ("seed", "", "0", "of everything that is drawn")],
     "bare": [("xx", "", "", "")]}.items())
 def test_entries(name, want):
@@ -56,3 +59,44 @@ def test_table():
     assert lines[0] == "| parameter | type | default | meaning |" and len(lines) == 7
     assert lines[4] == r"| `c` | `Graph \| None` | `None` | how many, in nats |"
     assert table(TREE["bare"], SOURCE) == table(TREE["numpydoc"], SOURCE) == ""
+
+
+SETTINGS = """
+class Settings:
+    hidden: tuple = (64, 64)  # widths
+    # what an edge offers, in the order
+    # in which a page shows it
+    candidates: tuple = ("zero", "linear")
+"""
+
+
+def test_a_comment_of_two_lines_is_told_whole():
+    told = fields(SETTINGS)
+    assert told["candidates"][2] == "what an edge offers, in the order in which a page shows it"
+    long = {f"a_rather_long_name_of_a_parameter_{i}": ("int", "1", "word " * 30) for i in range(4)}
+    assert max(map(len, cell(told | long, "https://x.org/" + "a" * 60).splitlines())) <= 88
+
+
+PATCHED = '''
+@patch
+def draw(graph: "Graph", width: int = 3) -> str:
+    "Draw; `width`: in pixels."
+
+@patch_to(Graph, static_method=True)
+def made(edges: list) -> "Graph":
+    "`edges`: pairs."
+
+@other
+def plain(graph: Graph): "Not a method."
+'''
+
+
+def test_a_patched_function_is_documented_as_the_method_that_it_becomes():
+    found = {name: (call, listed) for name, _, call, listed in documented(ast.parse(PATCHED),
+                                                                          PATCHED)}
+    assert list(found) == ["Graph.draw", "Graph.made", "plain"]
+    call, listed = found["Graph.draw"]
+    assert call == "def Graph.draw(width: int = 3) -> str"
+    assert "`width`" in listed and "in pixels" in listed and "`graph`" not in listed
+    assert found["Graph.made"][0] == "def Graph.made(edges: list) -> Graph"
+    assert found["plain"][0] == "def plain(graph: Graph)"

@@ -3,18 +3,20 @@ import json
 from collections import Counter
 
 import numpy as np
+import pytest
 import torch
 
 from benchmarks.compare.__main__ import SIZES, measured, plan
 from benchmarks.compare.laws import LAWS, sample
-from benchmarks.compare.runs import one, stacked
-from benchmarks.compare.tables import calibration, losses, report, row
+from benchmarks.compare.coverage import compared, of_evidence, of_next_rows
+from benchmarks.compare.runs import covered, one, shares, stacked
+from benchmarks.compare.tables import KINDS, calibration, losses, report, row
 
 
 def run(law, seed, n, truth, picks, p):
     names = list(truth)
     return {"law": law, "seed": seed, "n": n, "names": names, "truth": truth, "picks": picks,
-            "next": p, "all": p, "kinds": {k: list(p.values()) for k in ("rows", "orders", "none")},
+            **{k: p for k in KINDS}, "covered": [len(names) - 1, len(names) - 1],
             "seconds": {"compare": 1.0, "one 5-fold": 0.5}}
 
 
@@ -62,13 +64,47 @@ def test_losses_and_calibration_and_a_torn_file(tmp_path):
     assert len(measured(tmp_path)) == 10
     found = report(measured(tmp_path), tmp_path)
     assert found["networks"]["runs"] == 10
-    assert json.loads((tmp_path / "summary.json").read_text()) == json.loads(json.dumps(found))
+    stored = json.loads((tmp_path / "summary.json").read_text())
+    assert "command" in stored.pop("about") and stored == json.loads(json.dumps(found))
+    assert found["networks"]["covered"] == 1.0 and found["networks"]["odd seeds"][0]["runs"] == 5
+
+
+def test_what_true_probabilities_are_off_by():
+    rng = np.random.default_rng(1)
+    p = rng.uniform(0.5, 1, 100)
+    off = [calibration(p, (rng.random(100) < p).astype(float))["error"] for _ in range(200)]
+    assert abs(np.mean(off) - calibration(p, np.ones(100))["by chance"]) < 0.01
+
+
+def test_leads_are_shared_out_and_covered():
+    drawn = torch.tensor([[0.0, 1.0, -9.0], [0.2, 0.0, -9.0], [0.0, 1.2, -9.0], [0.1, 1.0, -9.0]])
+    assert shares(drawn) == [0.25, 0.75, 0.0]
+    # the lead of the second over the first is stated as .725 ± .63; over the third as 9.8 ± .5
+    assert covered(drawn, torch.tensor([0.0, 0.5, -9.0])) == [2, 2]
+    assert covered(drawn, torch.tensor([0.0, 0.5, -7.0])) == [1, 2]
 
 
 def test_a_run_of_estimators_measures_every_method():
     found = one("line", 0, 40, "estimators")
     assert set(found["truth"]) == set(found["names"]) == set(found["next"])
-    assert set(found["picks"].values()) <= set(found["names"]) and len(found["picks"]) == 8
+    assert set(found["picks"].values()) <= set(found["names"]) and len(found["picks"]) == 9
     best = max(found["truth"], key=found["truth"].get)
     assert best in ("linear", "squares") and abs(sum(found["next"].values()) - 1) < 1e-9
     assert json.loads(json.dumps(found)) == found
+
+
+def test_coverage_in_small():
+    assert compared(0, 1).names == ("neighbours", "tree", "constant", "linear")
+    assert of_evidence(3)["covered"] == 1.0
+    assert of_next_rows(2)["pairs"] == 6
+
+
+@pytest.mark.slow
+def test_stated_errors_cover_over_fifty_seeds():
+    # six pairs of one comparison are not independent: at least 50 trials at .95 have deviation .031
+    found = of_evidence(50)
+    assert 0.95 - 2 * 0.031 <= found["covered"] <= 1.0
+    assert found["without Student's t"] < found["covered"]
+    later = of_next_rows(50)
+    assert later["covered"] >= 0.95 - 2 * 0.031
+    assert abs(later["stated"] - later["right"]) < 2 * 0.07

@@ -20,6 +20,11 @@ def test_a_refusal_has_its_three_parts():
     with pytest.raises(ValueError) as info:
         refuse("epochs", 0, "at least 1 is needed", "try epochs=1")
     assert str(info.value) == "epochs is 0: at least 1 is needed; try epochs=1"
+    with pytest.raises(ValueError) as long:
+        refuse("name", "x" * 5000, "one line is needed", "shorten it")
+    assert len(str(long.value)) < 250
+    assert "… (5,002 characters): one line is needed; shorten it" in str(long.value)
+    assert shown("x" * 120) == "x" * 120
 
 # %% ../nbs/core/02_refusals.ipynb #4458292c
 def test_the_nearest_names_are_those_of_the_standard_library():

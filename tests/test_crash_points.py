@@ -147,8 +147,10 @@ def points(share: int, slow: bool):
     return range(0, 100_000, 1 if slow else share)
 
 
-def walk(made, tmp_path, monkeypatch, before: bool, first, slow: bool, share: int) -> int:
-    "Kill `first` at point after point, and go on each time; how many points there were."
+def walk(made, tmp_path, monkeypatch, before: bool, first, slow: bool, share: int,
+         lay=None) -> int:
+    """Kill `first` at point after point, and go on each time; how many points there were. `lay` puts
+    into the folder what was there before."""
     monkeypatch.setattr(estimators, "search", quick_search(made["result"]))
     monkeypatch.setattr(report, "figures", lambda *_: {})
     killed = 0
@@ -158,6 +160,8 @@ def walk(made, tmp_path, monkeypatch, before: bool, first, slow: bool, share: in
         run = home / "run"
         if before:
             shutil.copytree(made["folder"] / "run", run)
+        if lay:
+            lay(run)
         code, said = in_child(lambda: first(run), home, last)
         assert code in (0, 9), f"point {last}: the command failed: {said}"
         if before and code == 9:
@@ -197,16 +201,13 @@ def test_an_overwriting_fit_without_the_systems_exchange(slow, made, tmp_path, m
 
 @pytest.mark.parametrize("slow", SLOW)
 def test_a_resumed_run_killed_anywhere(slow, made, tmp_path, monkeypatch):
-    def resumed(run):
-        started = RunFolder.start(run, made["settings"]) if not run.exists() else RunFolder.latest(
-            run)
-        search_run(started, made["prepared"], None, True)
-
     def halfway(run):
         shutil.copytree(made["folder"] / "run", run)
         (run / "result.json").unlink()
-        resumed(run)
-    assert walk(made, tmp_path, monkeypatch, False, halfway, slow, 17) > 2
+
+    def resumed(run):
+        search_run(RunFolder.latest(run), made["prepared"], None, True)
+    assert walk(made, tmp_path, monkeypatch, False, resumed, slow, 17, halfway) > 2
 
 
 @pytest.mark.parametrize("slow", SLOW)

@@ -11,13 +11,12 @@ TINY = dict(epochs=1, min_steps=1, starts=2, tempering=(0.1, 0.01), screened=2, 
             learning_rate=0.05)
 LEARNED = ("check_classifiers_train", "check_regressors_train", "check_class_weight_classifiers")
 LONGER = dict(epochs=2, min_steps=60, hidden=(16,))
-# The objective of a row of weight 2 is that of the row twice (tests/test_use_table_targets.py), and
-# the fits differ: their minibatches are drawn from tables of different lengths, and the order of
-# the rows, which their evidence depends on, has more places. Besides, the dual engine judges
-# numbers without weights only. The check asks for 7 digits.
+# With whole weights a fit is to the last bit that of the table with its rows repeated
+# (tests/test_use_estimators.py). The check shuffles one of the two tables, and another order of
+# rows is another draw of minibatches and of blocks: it asks for 7 digits beyond that.
 WEIGHTS = dict.fromkeys(
     (f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")),
-    "minibatches and orders of rows are drawn from a table of another length")
+    "the check shuffles one of its two tables, and a fit depends on the order of its rows")
 
 
 @parametrize_with_checks([StructureClassifier(**TINY), StructureRegressor(**TINY)],

@@ -33,7 +33,7 @@ def test_the_chain_returns_the_prior_and_brute_force():
     assert np.abs(found.probability.numpy() - p / p.sum()).max() < 0.05
     assert found.rhat < 1.1 and 0 < found.live <= found.mean
 
-# %% ../nbs/evidence/26_jump.ipynb #56b5b4c7
+# %% ../nbs/evidence/26_jump.ipynb #ec6f4c3b
 def test_chains_that_disagree_are_flagged():
     rng = np.random.default_rng(0)
     same = [rng.standard_normal(2000) for _ in range(4)]
@@ -46,8 +46,38 @@ def test_chains_that_disagree_are_flagged():
     m = Hidden(x, np.tanh(6 * x + 6) - np.tanh(6 * x - 6) + 0.1
                * rng.standard_normal((60, 1)))
     short = jump(m, rng, start=(1, 16), moves=60, burn=0.0)
-    assert short.rhat > 1.05 and "disagree" in short.notes[0]
+    assert short.rhat > 1.05 and "disagree" in short.notes[0] and not short.reliable
     with pytest.raises(ValueError, match="start is 30"):
         jump(m, rng, start=(30,))
+    with pytest.raises(ValueError, match="give two starts"):
+        jump(m, rng, start=(3,))
     with pytest.raises(ValueError, match="give consecutive ones"):
-        jump(m, rng, levels=(1, 3), start=(1,))
+        jump(m, rng, levels=(1, 3), start=(1, 1))
+
+# %% ../nbs/evidence/26_jump.ipynb #4a32d045
+def test_the_flag_sees_what_plain_rhat_does_not():
+    rng = np.random.default_rng(1)
+    same = rng.standard_normal((4, 3000))
+    assert ranked_rhat(same) < 1.01
+    assert abs(ranked_rhat(np.exp(9 * same)) - ranked_rhat(same)) < 0.01  # ranks only
+    # one chain twice as wide: means agree, spreads do not
+    wide = same * np.array([[1.0], [1.0], [1.0], [2.0]])
+    assert split_rhat(wide) < 1.005 < 1.05 < ranked_rhat(wide)
+    # an autoregression of coefficient a is worth (1 - a) / (1 + a) of its draws
+    slow = np.zeros((4, 40_000))
+    for t in range(1, slow.shape[1]):
+        slow[:, t] = 0.9 * slow[:, t - 1] + rng.standard_normal(4)
+    worth = effective_draws(slow) / slow.size * 1.9 / 0.1
+    assert 0.8 < worth < 1.25, worth
+
+# %% ../nbs/evidence/26_jump.ipynb #70bbbe7c
+def test_widths_of_chains_vary_by_chance_or_by_more():
+    rng = np.random.default_rng(2)
+    far, chance = zip(*[width_variation(rng.integers(1, 4, (4, 900))) for _ in range(60)])
+    # the expected variation is right for independent draws
+    assert 0.7 < np.mean(far) / np.mean(chance) < 1.8
+    assert np.mean(np.array(far) > 2.5 * np.array(chance)) < 0.1
+    apart = rng.integers(1, 4, (4, 900))
+    apart[0, :300] = 1
+    far, chance = width_variation(apart)
+    assert far > 2.5 * chance

@@ -32,8 +32,8 @@ def test_frozen_weights_stay_and_shared_ones_count_once():
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
-            self.a, self.b, self.c = nn.Linear(3, 3,
-                                               bias=False), nn.Linear(3, 3, bias=False), nn.Linear(3, 1)
+            self.a, self.b = nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False)
+            self.c = nn.Linear(3, 1)
             self.b.weight = self.a.weight
             self.c.requires_grad_(False)
 

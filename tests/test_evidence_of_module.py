@@ -52,16 +52,14 @@ def test_a_linear_module_has_the_closed_form():
     own = of_module(net, X, y, likelihood="gaussian",
                     prior_precision={"weight": 2.0, "bias": 5.0}, noise_variance=0.1)
     lam = torch.tensor([2.0, 2.0, 5.0], dtype=torch.float64)
-    assert own.value == pytest.approx(
-        linear_evidence(ones, y, precision=lam, noise_variance=0.1).value,
-                                      abs=1e-6)
+    want = linear_evidence(ones, y, precision=lam, noise_variance=0.1).value
+    assert own.value == pytest.approx(want, abs=1e-6)
 
 # %% ../nbs/evidence/27_of_module.ipynb #b813da94
 def test_a_small_network_against_quadrature_and_all_copies():
     X = torch.linspace(-2, 2, 12, dtype=torch.float64)[:, None]
-    y = torch.tanh(X[:, 0]) + 0.1 * torch.randn(
-        12, generator=torch.Generator().manual_seed(0),
-                                                dtype=torch.float64)
+    g = torch.Generator().manual_seed(0)
+    y = torch.tanh(X[:, 0]) + 0.1 * torch.randn(12, generator=g, dtype=torch.float64)
     net = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Tanh(), nn.Linear(1, 1, bias=False))
     found = of_module(net, X, y, likelihood="gaussian", prior_precision=1.0,
                       noise_variance=0.2)
@@ -90,10 +88,8 @@ def test_classes_by_quadrature():
     want = float(log.logsumexp(0)) + math.log(float(w[1] - w[0]))
     assert abs(found.value - want) < 0.1  # Laplace's error at one weight
     two = of_module(nn.Linear(1, 2), X, label, likelihood="categorical")
-    assert set(two.diagnostics["precision"]) == {"weight",
-                                                 "bias"} and two.diagnostics["learnt"] == [
-                                                     "precision",
-                                                                                           "noise"]
+    assert set(two.diagnostics["precision"]) == {"weight", "bias"}
+    assert two.diagnostics["learnt"] == ["precision", "noise"]
 
 # %% ../nbs/evidence/27_of_module.ipynb #aff74235
 def test_frozen_and_shared_weights_stay_out_of_the_integral():
@@ -110,8 +106,8 @@ def test_frozen_and_shared_weights_stay_out_of_the_integral():
     found = of_module(net, X, y, likelihood="gaussian", prior_precision=1.0,
                       noise_variance=0.1)
     rest = y - net.b(X)[:, 0].detach()
-    assert found.value == pytest.approx(linear_evidence(X, rest, precision=1.0,
-                                                        noise_variance=0.1).value, abs=1e-6)
+    want = linear_evidence(X, rest, precision=1.0, noise_variance=0.1).value
+    assert found.value == pytest.approx(want, abs=1e-6)
 
 # %% ../nbs/evidence/27_of_module.ipynb #fc7c4598
 def test_a_transformed_target_gets_its_jacobian():
@@ -119,8 +115,8 @@ def test_a_transformed_target_gets_its_jacobian():
     y = y.exp()
     net = nn.Linear(2, 1)
     same = dict(likelihood="gaussian", prior_precision=1.0, noise_variance=0.1)
-    logs, plain = of_module(net, X, y, transform=torch.log,
-                            **same), of_module(net, X, y, **same)
+    logs = of_module(net, X, y, transform=torch.log, **same)
+    plain = of_module(net, X, y, **same)
     assert logs.data.log_jacobian == pytest.approx(-float(y.log().sum()))
     assert logs.data.rows == plain.data.rows
     p = structure_posterior({"log": logs, "plain": plain})

@@ -23,6 +23,16 @@ def test_exercises_on_distributions():
     kl = lambda a: 0.5 * (a * 0.1 - 1 - math.log(a * 0.01))
     assert abs(kl(10.0) - 0.5 * math.log(10)) < 1e-12 and kl(10.0) < min(kl(9.0), kl(11.0))
 
+# %% ../nbs/start/14_exercises.ipynb #84605397
+def test_exercises_on_laws():
+    from bstruct.structure.cube import Cube
+    from bstruct.structure.ordered import from_grades
+
+    sets = Cube(("a", "b", "c")).probabilities({"logits": torch.tensor([1, 1, 3.0]).log()})
+    assert abs(sets[("c",)] - 3 / 16) < 1e-6
+    levels = from_grades(torch.tensor([0.6, 0.2], dtype=torch.float64))
+    assert torch.allclose(levels, torch.tensor([0.4, 0.4, 0.2], dtype=torch.float64))
+
 # %% ../nbs/start/14_exercises.ipynb #c5892f56
 def test_exercises_on_structures():
     from bstruct.model.graph import Graph
@@ -52,3 +62,64 @@ def test_exercises_on_evidence():
     assert abs(torch.trapezoid(p**5, p).log() + math.log(6)) < 1e-8
     odds = torch.tensor([-100.0, -102.3], dtype=torch.float64).softmax(0)
     assert abs(odds[0] - 0.909) < 1e-3
+
+# %% ../nbs/start/14_exercises.ipynb #a28f84e8
+def test_exercises_on_training():
+    loc, log_scale = (torch.tensor(v, dtype=torch.float64) for v in (0.7, -0.5))
+    noise = torch.randn(400_000, generator=torch.Generator().manual_seed(0),
+                        dtype=torch.float64)
+    slope = torch.func.grad(lambda m: ((m + log_scale.exp() * noise) ** 3).mean())(loc)
+    assert abs(slope - 3 * (loc**2 + (2 * log_scale).exp())) < 0.02  # of E w³, exactly
+
+# %% ../nbs/start/14_exercises.ipynb #00a411e9
+def test_exercises_on_search():
+    from bstruct.evidence.core import Evidence
+    from bstruct.search.pareto import pareto_optimal
+    from bstruct.search.result import Scored
+
+    ahead = torch.special.ndtr(torch.tensor(0.6 / (0.4 * math.sqrt(2))))
+    assert abs(ahead - 0.86) < 0.005
+    rows = [Scored({}, Evidence(v), parameters=n)
+            for v, n in ((-40.0, 100), (-41.0, 60), (-42.0, 80), (-45.0, 20))]
+    assert pareto_optimal(rows, ("evidence", "parameters")) == [True, True, False, True]
+
+# %% ../nbs/start/14_exercises.ipynb #dcc7f3b2
+def test_exercises_on_experiments():
+    assert abs(sum(math.comb(20, k) for k in range(14, 21)) / 2**20 - 0.058) < 0.0005
+
+# %% ../nbs/start/14_exercises.ipynb #4074fae8
+def test_exercises_on_widths():
+    from scipy.stats import chi2
+
+    assert abs(chi2.sf(1, 1) - 0.317) < 0.001
+    assert [0.5**j / math.factorial(j) for j in (1, 2)] == [1 / 2, 1 / 8]
+
+# %% ../nbs/start/14_exercises.ipynb #42e13ff1
+def test_exercises_on_failures():
+    from bstruct.core.isolated import isolated
+
+    tried = []
+
+
+    def work(items):
+        tried.append(list(items))
+        if 5 in items:
+            raise ValueError("five")
+        return items
+
+
+    found = isolated(work, list(range(8)), 8)
+    assert len(tried) <= 7 and isinstance(found[5], ValueError)
+    assert max(sum(i in batch for batch in tried) for i in range(8) if i != 5) <= 4
+
+# %% ../nbs/start/14_exercises.ipynb #61b7cb7a
+def test_exercises_on_differences():
+    error = lambda h: abs((math.exp(1 + h) - math.exp(1 - h)) / (2 * h) - math.e)
+    assert error(6e-6) < 1e-9 and error(1e-2) > 1e-5 and error(1e-12) > 1e-6
+
+# %% ../nbs/start/14_exercises.ipynb #5c08ce84
+def test_exercises_on_errata():
+    t = torch.linspace(-2, 8, 100_001, dtype=torch.float64)
+    objective = -0.5 * 20 / t.exp() - 2 * 0.5 * ((-t).exp() - 1 + t)
+    assert abs(t[objective.argmax()].exp() - 11) < 0.01
+    assert math.log(1 - 0.3) < 0

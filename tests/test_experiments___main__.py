@@ -30,9 +30,9 @@ def test_an_experiment_is_kept_and_goes_on():
 
 # %% ../nbs/experiments/29___main__.ipynb #2cf14c6b
 def test_the_command_tells_how_it_went():
-    EXPERIMENTS.register("less", lambda: {"data": {"d": lambda s: {"s": s}},
-                                          "methods": {"m": lambda made, s: {
-                                              "v": float(s)}}})
+    less = {"data": {"d": lambda s: {"s": s}},
+            "methods": {"m": lambda made, s: {"v": float(s)}}}
+    EXPERIMENTS.register("less", lambda: less)
     with tempfile.TemporaryDirectory() as folder:
         assert main(["less", "--seeds", "1", "--out", f"{folder}/less.json"]) == 0
     assert main(["loss"]) == 2

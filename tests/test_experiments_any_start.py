@@ -7,17 +7,20 @@ from bstruct.experiments.any_start import *
 
 # %% ../nbs/experiments/21_any_start.ipynb #9fab1613
 import numpy as np
+import pytest
 
 from bstruct.experiments.teachers import stairs
 
 # %% ../nbs/experiments/21_any_start.ipynb #4a497049
 def test_a_study_of_starts_is_complete():
-    plan = any_start(rivals=False)
-    assert set(plan["data"]) == {f"stairs {m}" for m in (1, 2, 4, 6, 8)}
-    assert "jump" in plan["methods"]
-    assert len(any_start()["methods"]) == 27 and len(any_start(more=True)["data"]) == 13
-    rows = stairs(2, 60, 0.1, 0)
-    found = {name: plan["methods"][name](rows, 0) for name in ("path 1", "flow 12")}
+    plan = any_start()
+    assert set(plan["data"]) == {f"stairs {m}" for m in (2, 4, 6)}
+    assert "jump" in any_start("sampler")["methods"]
+    assert len(widths_found("rivals")) == 21 and len(any_start(more=True)["data"]) == 8
+    with pytest.raises(ValueError, match="rivls"):
+        any_start("rivls")
+    rows, every = stairs(2, 60, 0.1, 0), plan["methods"] | widths_found("flow")
+    found = {name: every[name](rows, 0) for name in ("path 1", "flow 12")}
     assert all(abs(f["gamma"] - 2) < 0.5 for f in found.values()), found
     assert found["path 1"]["error"] < 0.2
 

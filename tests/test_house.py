@@ -24,10 +24,11 @@ PAGES = {"core/01_words": "core.words", "model/02_graph": "model.graph",
          "search/stages/01_order": "search.stages.order", "core/02_prose": None, "index": None}
 
 
-def page(module: str | None) -> str:
+def page(module: str | None, *code: str) -> str:
     cells = [{"cell_type": "markdown", "source": ["# Title"]}]
     cells += [{"cell_type": "code", "source": [f"#| default_exp {module}"]}] if module else []
-    return json.dumps({"cells": cells}, indent=1)
+    cells += [{"cell_type": "code", "source": text.splitlines(True)} for text in code]
+    return json.dumps({"cells": cells}, indent=1, ensure_ascii=False)
 
 
 def project(root, modules=(), pages=()):
@@ -88,7 +89,9 @@ PLANTED = {  # kind of fault: file, text, where it is seen, and words of the mes
     "public": ("core/more.py", "".join(f"x{i} = {i}\n" for i in range(16)), 1,
                "16 public names, 15 are allowed: x0, x1"),
     "line": ("core/more.py", "x = 1\ny = '" + "a" * 100 + "'", 2,
-             "106 characters, 100 are allowed; break it"),
+             "106 characters, 88 are allowed; break it"),
+    "line of 89": ("core/more.py", "x = 1\ny = '" + "a" * 83 + "'", 2,
+                   "89 characters, 88 are allowed; break it"),
     "assigned": ("model/parts.py", "from bstruct.model.graph import Graph\n\nGraph.area = "
                                    "lambda g: 1", 3,
                  "Graph.area is assigned from outside its class; write it into the class, or use "
@@ -136,6 +139,28 @@ def test_a_notebook_at_a_wrong_door_is_found(tmp_path, pages, file, line, words)
     found = [str(f) for f in faults(project(tmp_path, (), pages))]
     assert len(found) == 1 and found[0].startswith(
         f"nbs/{file}.ipynb:{line}: ") and words in found[0], found
+
+
+WIDE = "y = " + repr("ä" * 83)
+
+
+@pytest.mark.parametrize("first", ["#| export", "#| test a_name", "#| hide", "x = 1"])
+def test_a_long_line_of_a_cell_is_found_in_every_kind_of_cell(tmp_path, first):
+    root = project(tmp_path)
+    file = root / "nbs/core/01_words.ipynb"
+    file.write_text(page("core.words", f'{first}\nz = "\t"\n{WIDE}\n', "w = 1"), encoding="utf-8")
+    fault, = faults(root)
+    assert str(fault).endswith("89 characters, 88 are allowed; break it")
+    assert fault.kind == "line" and fault.file == "nbs/core/01_words.ipynb"
+    assert "ä" * 83 in file.read_text(encoding="utf-8").splitlines()[fault.line - 1]
+
+
+def test_a_long_line_of_prose_and_a_long_caption_are_allowed(tmp_path):
+    root = project(tmp_path)
+    wide = {"cell_type": "markdown", "source": ["word " * 40]}
+    cells = json.loads(page("core.words", f"#| fig-cap: {'a' * 90}\nx = 1\n{WIDE[:87]}'"))["cells"]
+    (root / "nbs/core/01_words.ipynb").write_text(json.dumps({"cells": [*cells, wide]}))
+    assert faults(root) == []
 
 
 ALLOWED = {

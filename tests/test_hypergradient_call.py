@@ -166,10 +166,10 @@ def test_state_goes_on():
     with_b = lambda t, h, s, b: (inner(t, h, s) + b["m"] * t["w"].sum(),
                                  {"m": 0.9 * b["m"] + 0.1 * t["w"].mean()})
     judge = lambda t, h, b: outer(t, h) + b["m"] ** 2
-    call = lambda th, n, resume=None: hypergradient(with_b, judge, th, hyper,
-                                                    method="unroll", steps=n, lr=0.1,
-                                                    resume=resume, buffers={
-                                                        "m": torch.tensor(0.3, dtype=torch.float64)})
+    m = torch.tensor(0.3, dtype=torch.float64)
+    call = lambda th, n, resume=None: hypergradient(
+        with_b, judge, th, hyper, method="unroll", steps=n, lr=0.1, resume=resume,
+        buffers={"m": m})
     half, whole = call(theta, 3), call(theta, 6)
     assert whole.step == 6 and call(half.theta, 3, half).step == 6
     torch.testing.assert_close(call(half.theta, 3, half).state.buffers, whole.state.buffers,

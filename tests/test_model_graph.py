@@ -178,12 +178,10 @@ def graph_arguments(draw):
                      max_size=4, unique=True)
     more = draw(st.sets(st.sampled_from([(i, j) for j in range(n) for i in range(j)])))
     pairs = more | {(j - 1, j) for j in range(1, n)}
+    kind = st.sampled_from(["simplex", "cube"])
     return ({f"v{i}": draw(st.integers(1, 4)) for i in range(n)},
             edges := {f"v{i}->v{j}": tuple(draw(names)) for i, j in sorted(pairs)},
-            draw(st.sampled_from(["simplex", "cube"])
-                 | st.dictionaries(st.sampled_from(list(edges)),
-                                                                       st.sampled_from(["simplex",
-                                                                                        "cube"]))))
+            draw(kind | st.dictionaries(st.sampled_from(list(edges)), kind)))
 
 # %% ../nbs/model/02_graph.ipynb #7307ffc2
 def test_a_range_is_ordered_and_shrinks_its_vertex():

@@ -4,7 +4,7 @@ import pytest
 from tools import nb as nbtext
 from tools.check import ROOT
 from tools.export import notebooks
-from tools.prose import WORDS, complaints, paragraphs
+from tools.prose import WORDS, american, complaints, misspelt, paragraphs
 
 LONG = " ".join(["word"] * (WORDS + 1))
 
@@ -20,7 +20,8 @@ def test_notebook_keeps_the_limits(path):
 
 @pytest.mark.parametrize("text, complaint", [
     (LONG, f"a paragraph of {WORDS + 1} words"), (f"Short.\n\n{LONG}\n\nShort.", "a paragraph of"),
-    ("The color of it.", "write 'colour'"), ("To optimize.", "write 'optimise'")])
+    ("The color of it.", "write 'colour'"), ("To optimize.", "write 'optimise'"),
+    ("A labeled axis.", "write 'labelled'"), ("Generalization of it.", "write 'generalisation'")])
 def test_a_fault_is_found(text, complaint):
     (found,) = complaints(page(text))
     assert complaint in found
@@ -35,3 +36,16 @@ def test_what_is_no_fault(text):
 
 def test_mathematics_and_code_are_one_word_each():
     assert paragraphs("So $a + b$ and\n`x y z` it is.") == ["So M and\nC it is."]
+
+
+def test_spelling_of_docstrings_and_messages():
+    assert misspelt() == []
+
+
+def test_a_message_in_the_other_spelling_is_found(tmp_path):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/a.py").write_text(
+        'def f(color="gray"):\n    "The gray behavior of `color` is optimized."\n')
+    found = misspelt(tmp_path)
+    assert [b.split()[1] for b in found] == ["'gray'", "'behavior'", "'optimized'"]
+    assert american("size, prizes, resized; a colour of the grey centre is optimised") == []

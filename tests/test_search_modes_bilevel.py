@@ -91,5 +91,11 @@ def test_the_best_start_has_the_largest_last_outer_objective_and_is_printed():
     assert [line.split() for line in shown] == [
         [str(e), f"{-1.25 * e:.2f}", f"{e:.2f}", "2.50", "0.75", "0.50"]
                                                 for e in (*range(1, 20, 2), 20)]
-    assert str(Bilevel(made, [record(1)], True,
-                       [])).splitlines()[0] == "single level, h in closed form; start 0 of 3"
+    single = str(Bilevel(made, [record(1)], True, [])).splitlines()[0]
+    assert single == "single level, h in closed form; start 0 of 3"
+
+# %% ../nbs/search/modes/05_bilevel.ipynb #52dc2d90
+def test_a_width_of_a_thousand_million_is_refused():
+    wide = Graph.dense(3, 1, (10**9,), ("zero", "linear"))
+    with pytest.raises(ValueError, match="hold .* at least, and .* are free"):
+        bilevel(wide, Task(torch.randn(20, 3), torch.randn(20), "gaussian"))

@@ -89,8 +89,8 @@ def test_a_judge_that_cannot_judge_is_refused_before_any_work():
              (two, sine(), {}, "2 outputs")]
     for graph, task, more, words in cases:
         for refuse in (check, search):
-            with pytest.raises(ValueError, match="^judge is 'laplace', but "
-                                                 f".*{words}.*judge='prequential'") as error:
+            said = f"^judge is 'laplace', but .*{words}.*judge='prequential'"
+            with pytest.raises(ValueError, match=said) as error:
                 refuse(graph, task, Settings(judge="laplace", **QUICK, **more))
             assert "\n" not in str(error.value)
         assert check(graph, task, Settings(judge="auto", **QUICK, **more)) is None

@@ -21,12 +21,10 @@ GRAPH = Graph.dense(3, 2, (4, 4), ("zero", "linear", "linear+tanh"))
 
 
 def visits(values, errors=1.0):
-    # The structures of the graph in order, with these evidences; None stands for a
-    # failure.
+    # The structures of the graph in order, with these evidences; None: a failure.
     found = [Evidence(v, errors, method="prequential") if v is not None
              else "ZeroDivisionError: no" for v in values]
-    return [(s, 1 + i, f, {}) for i, (s, f) in enumerate(
-        zip(GRAPH.structures(), found))]
+    return [(s, i, f, {}) for i, (s, f) in enumerate(zip(GRAPH.structures(), found), 1)]
 
 # %% ../nbs/search/04_ranking.ipynb #2d839d7f
 def test_ranked_is_by_evidence_with_failures_last():
@@ -62,8 +60,8 @@ def test_names_of_one_network_share_its_luck():
     called = [off | {"x->h1": c} for c in GRAPH.choices["x->h1"]]
     alike = [(s, i, Evidence(-4.0, 2.0), {}) for i, s in enumerate(called)]
     rows = ranked(GRAPH, [*alike, (other, 9, Evidence(-3.0, 2.0), {})])
-    want = quad(lambda z: norm.pdf(z) / (1 + len(called) * math.exp(-1 + 8**0.5 * z)), -9,
-                9)[0]
+    part = lambda z: norm.pdf(z) / (1 + len(called) * math.exp(-1 + 8**0.5 * z))
+    want = quad(part, -9, 9)[0]
     assert rows[0].visit == 9
     assert abs(rows[0].probability - want) < 4 * rows[0].probability_error / 4096**0.5
     assert len({r.probability for r in rows[1:]}) == 1
@@ -114,9 +112,8 @@ def test_the_table_survives_the_file():
 
 # %% ../nbs/search/04_ranking.ipynb #fa016798
 def test_a_ranking_prints_as_a_table():
-    ranking = Ranking(GRAPH, ranked(
-        GRAPH, visits([-30.0 - i for i in range(12)], errors=0.0)),
-                      ["a note"])
+    twelve = visits([-30.0 - i for i in range(12)], errors=0.0)
+    ranking = Ranking(GRAPH, ranked(GRAPH, twelve), ["a note"])
     lines = str(ranking).splitlines()
     assert lines[0] == "12 of 27 structures" and lines[-2:] == ["and 2 more", "a note"]
     assert len(lines) == 14
@@ -127,8 +124,8 @@ def test_a_ranking_prints_as_a_table():
     ranking.interrupted = True
     assert "so far (interrupted)" in str(ranking)
     of = Scope(91, 113, 113, "plain fits")
-    told = Ranking(GRAPH, ranked(
-        GRAPH, [(next(iter(GRAPH.structures())), 1, Evidence(-1.0, of=of), {})]))
+    one = next(iter(GRAPH.structures())), 1, Evidence(-1.0, of=of), {}
+    told = Ranking(GRAPH, ranked(GRAPH, [one]))
     assert str(told).splitlines()[1] == f"log evidence, nats, of {of}"
 
 # %% ../nbs/search/04_ranking.ipynb #564e192b
@@ -138,8 +135,8 @@ def test_the_plot_marks_answers_at_their_ranks():
     ranking = Ranking(GRAPH, ranked(GRAPH, visits([-30.0 - i for i in range(27)][::-1])))
     ax = ranking.plot({"first": ranking.rows[0]["structure"],
                        "other": ranking.rows[20]["structure"]})
-    (curve, *marks), legend = ax.get_lines(), [
-        t.get_text() for t in ax.get_legend().get_texts()]
+    curve, *marks = ax.get_lines()
+    legend = [t.get_text() for t in ax.get_legend().get_texts()]
     assert curve.get_ydata().tolist() == [-float(i) for i in range(27)]
     assert [m.get_xdata().tolist() for m in marks] == [[1], [21]]
     assert legend == ["first: rank 1", "other: rank 21"]

@@ -16,7 +16,6 @@ from bstruct.search.session import Interrupted
 from bstruct.search.settings import Settings
 from bstruct.training.batch import make_batch
 
-
 QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,),
              replicas=2)
 

@@ -26,9 +26,8 @@ def wave(n=40, seed=0, dtype=torch.float32):
     "A table of three inputs whose first one counts."
     g = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, generator=g, dtype=dtype)
-    return Task(x, torch.sin(2 * x[:, 0]) + 0.1
-                * torch.randn(n, generator=g, dtype=dtype),
-                "gaussian")
+    noise = torch.randn(n, generator=g, dtype=dtype)
+    return Task(x, torch.sin(2 * x[:, 0]) + 0.1 * noise, "gaussian")
 
 
 def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=True,
@@ -36,9 +35,8 @@ def two_levels(starts=2, task=None, plan=(4, 3, 16), seed=0, c_reg=1.0, share=Tr
     "A trainer of a small supernet with a choice on the edge x->h1."
     task = wave(dtype=dtype) if task is None else task
     g = torch.Generator().manual_seed(seed)
-    net = Supernet(Graph.dense(
-        3, 1, hidden=(4,), candidates=("zero", "linear+tanh", "linear+sin")),
-                   share=share)
+    names = ("zero", "linear+tanh", "linear+sin")
+    net = Supernet(Graph.dense(3, 1, hidden=(4,), candidates=names), share=share)
     b = make_batch(net, g, [len(task)] * starts, c_reg, log_scale=-2.0)
     b = b.mapped(lambda v: v.to(dtype))
     return BilevelTrainer(b, task, Plan(*plan, 0.02, 0.02, (1.0, 0.2)), g,
@@ -54,8 +52,7 @@ def test_a_search_has_two_levels_where_the_settings_ask_for_them():
     one += [dict(c_prior=1.000001)]  # to five digits, as the trainer decides
     assert not any(asks_for_two_levels(Settings(**kw)) for kw in one)
     assert all(asks_for_two_levels(Settings(**kw)) for kw in two)
-    # the trainer takes the closed form where the search asks for one level, and nowhere
-    # else
+    # the closed form is taken where the search asks for one level, and nowhere else
     for kw in one:
         assert two_levels(**kw).shortcut
     for kw in two:
@@ -73,10 +70,10 @@ def test_a_search_has_two_levels_where_the_settings_ask_for_them():
 
 # %% ../nbs/search/stages/01_trainer.ipynb #c1383dcc
 def test_levels_are_told_in_words():
-    assert (levels(Settings()) == "a single level, h in closed form: c_prior / "
-                                  "c_train = c_reg")
-    assert levels(Settings(c_prior=0.3,
-                           hypergradient="unroll")) == "two levels, h by unroll hypergradients"
+    one = "a single level, h in closed form: c_prior / c_train = c_reg"
+    two = Settings(c_prior=0.3, hypergradient="unroll")
+    assert levels(Settings()) == one
+    assert levels(two) == "two levels, h by unroll hypergradients"
     assert levels(Settings(validation=0.2)).startswith("two levels")
 
 # %% ../nbs/search/stages/01_trainer.ipynb #6a7cf47d
@@ -91,7 +88,6 @@ def test_the_evidence_mode_runs_on_two_levels():
     with warnings.catch_warnings(), patch("bstruct.training.bilevel.hypergradient",
                                           wraps=hypergradient) as call:
         warnings.simplefilter("ignore")
-        result = evidence_mode(Graph.dense(
-            3, 1, hidden=(4,), candidates=("zero", "linear+tanh")),
-                               wave(), s)
+        graph = Graph.dense(3, 1, hidden=(4,), candidates=("zero", "linear+tanh"))
+        result = evidence_mode(graph, wave(), s)
     assert call.call_count >= 6 and result.ranking and math.isfinite(result.evidence.value)

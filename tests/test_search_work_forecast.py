@@ -55,7 +55,8 @@ def in_a_process(code):
 
 
 PEAK = """
-graph, found = Graph.dense(40, 10, (256, 256), ("zero", "linear+relu", "linear+tanh")), []
+names, found = ("zero", "linear+relu", "linear+tanh"), []
+graph = Graph.dense(40, 10, (256, 256), names)
 structures = list(graph.structures())
 plan = FitPlan((100, 200, 400), epochs=2, batch_size=96, starts=2)
 line = lambda: next(s for s in open("/proc/self/status") if s.startswith("VmHWM"))
@@ -71,22 +72,26 @@ LEFT = """
 from bstruct.search.work.forecast import available_memory
 size = next(s for s in open("/proc/self/status") if s.startswith("VmSize"))
 free, used = available_memory(), int(size.split()[1])
-resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + 300_000_000, resource.RLIM_INFINITY))
+limits = used * 1024 + 300_000_000, resource.RLIM_INFINITY
+resource.setrlimit(resource.RLIMIT_AS, limits)
 print(json.dumps([available_memory(), free]))
 """
 
 
 LIMITED = """
-graph, sizes = Graph.dense(40, 10, (128, 128), ("zero", "linear+relu", "linear+tanh")), []
+names, sizes = ("zero", "linear+relu", "linear+tanh"), []
+graph = Graph.dense(40, 10, (128, 128), names)
 structures, plan = list(graph.structures()), FitPlan((200, 400), epochs=2, starts=3)
 def work(part):
     found = [e.value for e in prequential_evidence(graph, part, task, plan, 0)]
     sizes.append(len(part))
     return found
 work(structures[:1]), sizes.clear()
-used = int(next(s for s in open("/proc/self/status") if s.startswith("VmSize")).split()[1]) * 1024
+size = next(s for s in open("/proc/self/status") if s.startswith("VmSize"))
+used = int(size.split()[1]) * 1024
 old = resource.getrlimit(resource.RLIMIT_AS)
-resource.setrlimit(resource.RLIMIT_AS, (used + fit_bytes(graph, task, plan, 27) // 3, old[1]))
+room = used + fit_bytes(graph, task, plan, 27) // 3
+resource.setrlimit(resource.RLIMIT_AS, (room, old[1]))
 tight = [v if isinstance(v, float) else repr(v) for v in isolated(work, structures)]
 resource.setrlimit(resource.RLIMIT_AS, old)
 print(json.dumps([work(structures), tight, sizes[:-1]]))

@@ -6,11 +6,15 @@ import pytest  # noqa: F401
 from bstruct.search.work.room import *
 
 # %% ../nbs/search/work/04_room.ipynb #f4968edd
+import time
+
 import pytest
 import torch
 
 from bstruct.model.graph import Graph
+from bstruct.model.ordered import default_graph
 from bstruct.objectives.task import Task
+from bstruct.search.modes.family import search
 from bstruct.search.settings import Settings
 from bstruct.search.work.forecast import COPIES
 from bstruct.search.work.room import parts_of
@@ -37,3 +41,25 @@ def test_what_no_machine_holds_is_refused_by_its_name():
     small = Graph.dense(3, 1, (5,), ("linear",))
     with pytest.raises(ValueError, match="samples=1000000000 of the weights"):
         forecast_search(small, task(), Settings(samples=10**9))
+
+# %% ../nbs/search/work/04_room.ipynb #6b2fd5ce
+def test_a_search_of_years_is_refused_in_every_mode():
+    graph = Graph.dense(3, 1, (8,), ("zero", "linear+tanh"))
+    for mode in ("evidence", "grow", "shrink", "enumerate"):
+        seen = foresee(graph, task(), Settings(mode=mode))
+        assert 0 < seen.seconds < 600 and "at least" in str(seen)
+        assert seen.bytes == forecast_search(graph, task(), Settings(mode=mode))
+        for typed in (dict(epochs=10**11), dict(min_steps=10**13)):
+            with pytest.raises(ValueError, match="years at least, with .* steps a fit"):
+                foresee(graph, task(), Settings(mode=mode, **typed))
+    ordered = default_graph(3, 1, ("1..4",), ("linear+tanh",))
+    for mode in ("path", "flow"):
+        assert foresee(ordered, task(), Settings(mode=mode, hidden=("1..4",))).seconds < 1
+
+# %% ../nbs/search/work/04_room.ipynb #1a55fed9
+def test_the_time_is_a_bound_from_below():
+    graph, own = Graph.dense(3, 1, (8,), ("zero", "linear+tanh")), Settings(
+        judge="prequential", epochs=2, min_steps=200)
+    begin = time.perf_counter()
+    search(graph, task(), own)
+    assert foresee(graph, task(), own).seconds < time.perf_counter() - begin

@@ -19,7 +19,7 @@ import torch
 from torch import Generator
 
 from bstruct.evidence.core import Evidence
-from bstruct.model.candidates import Candidate, candidate, register
+from bstruct.model.candidates import CANDIDATES, Candidate, candidate, register
 from bstruct.model.graph import Graph
 from bstruct.training.fits import FitPlan, prequential_evidence
 from bstruct.search.work.tiles import Book, Tile, Work, fill, packed, score
@@ -49,6 +49,7 @@ def test_what_cannot_travel_is_named():
                                          r".*lock.* or use "
                                          r"n_jobs=1"):
         packed(graph(Candidate("held_by_lock", linear.weights, held)))
+    del CANDIDATES["held_by_lock"]  # or no function of this page could travel
     free = graph(Candidate("held_by_nothing", linear.weights,
                            lambda w, x, o: x @ w["weight"]))
     import cloudpickle

@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 
 from bstruct.model import Graph
+from bstruct.search.settings import Settings
 from bstruct.use import cli
 
 
@@ -70,45 +71,10 @@ def test_every_setting_is_a_flag():
     with redirect_stdout(out), pytest.raises(SystemExit) as stop:
         main(["fit", "--help"])
     assert stop.value.code == 0
-    for f in fields(cli.Settings):
+    for f in fields(Settings):
         assert (f"--{f.name.replace('_', '-')}" in out.getvalue()
                 or f"--no-{f.name.replace('_', '-')}"
                 in out.getvalue())
-
-# %% ../nbs/use/10_cli.ipynb #694d1f4f
-def test_a_regression_says_mean_and_deviation():
-    folder = new_folder()
-    code, out, err = call("fit", "diabetes", "--test-size", 0.3, "--out", folder / "run",
-                          *SHORT,
-                          "--quiet")
-    assert code == 0 and err == "" and out == f"{folder / 'run/report.html'}\n"
-    metrics = json.loads((folder / "run/result.json").read_text())["test"]["metrics"]
-    assert {"RMSE", "log-loss", "coverage of 90 %"} <= set(metrics)
-    code, out, _ = call("predict", folder / "run", "diabetes")
-    found = pd.read_csv(io.StringIO(out))
-    assert len(found) == 442 and list(found) == ["prediction", "std"]
-    assert (found["std"] > 0).all()
-
-# %% ../nbs/use/10_cli.ipynb #73853d49
-def test_a_run_is_judged_by_the_dual_engine_where_it_can():
-    folder = new_folder()
-    code, out, err = call("fit", "iris", "--judge", "laplace", "--out", folder / "none",
-                          *SHORT)
-    assert code == 2 and "judge is 'laplace', but the likelihood is 'categorical'" in err
-    assert not (folder / "none").exists()
-    small = ("--hidden", 6, "--candidates", "zero", "linear", "--quiet", "--epochs", 1,
-             "--min-steps", 5, "--starts", 1)
-    code, out, err = call("fit", "diabetes", "--judge", "laplace", "--mode", "enumerate",
-                          "--compare", "evidence", "grow", "--out", folder / "run", *small)
-    assert code == 0 and err == "", err
-    found = json.loads((folder / "run/result.json").read_text())
-    assert found["notes"][0].startswith("442 rows ")
-    assert "the best network is" in found["notes"][0]
-    assert [a["mode"] for a in found["answers"]] == ["evidence", "grow"]
-    assert found["ranking"][0]["name"] == "linear model"
-    assert '<td class="long">linear model</td>' in (folder / "run/report.html").read_text()
-    code, out, _ = call("predict", folder / "run", "diabetes")
-    assert code == 0 and len(pd.read_csv(io.StringIO(out))) == 442
 
 # %% ../nbs/use/10_cli.ipynb #896b767d
 def test_a_graph_is_checked_counted_and_drawn():

@@ -6,8 +6,8 @@ import pytest  # noqa: F401
 from bstruct.use.compare_command import *
 
 # %% ../nbs/use/27_compare_command.ipynb #43bc1c3b
-import subprocess
-import sys
+import contextlib
+import io
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,8 @@ from torch import nn
 from sklearn.linear_model import BayesianRidge
 
 def models(columns, outputs):
-    return {"net": lambda: nn.Sequential(nn.Linear(columns, 4), nn.Tanh(), nn.Linear(4, outputs)),
-            "ridge": BayesianRidge()}
+    net = lambda: nn.Sequential(nn.Linear(columns, 4), nn.Tanh(), nn.Linear(4, outputs))
+    return {"net": net, "ridge": BayesianRidge()}
 """
 
 def table(folder, rows=40):
@@ -31,14 +31,19 @@ def table(folder, rows=40):
     (folder / "m.py").write_text(MODELS)
     return str(folder / "t.csv"), str(folder / "m.py")
 
+def said(*args):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([*map(str, args)])
+    return code, out.getvalue(), err.getvalue()
+
 # %% ../nbs/use/27_compare_command.ipynb #344cfe8b
 def test_a_file_of_models_is_a_dictionary_or_makes_one():
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "m.py"
         for text, names in (("models = {'a': 1}", ["a"]),
-                            ("def models(c, o): return {str(c): o}",
-                                                           ["3"])):
+                            ("def models(c, o): return {str(c): o}", ["3"])):
             file.write_text(text)
             assert list(models_of(file, 3, 2)) == names
         for text, message in (("x = 1", "defines no dictionary"),
@@ -52,14 +57,7 @@ def test_a_file_of_models_is_a_dictionary_or_makes_one():
 
 # %% ../nbs/use/27_compare_command.ipynb #ae7baa66
 def test_the_command_prints_writes_and_resumes():
-    import contextlib
-    import io
     import tempfile
-    def said(*args):
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main([*map(str, args)])
-        return code, out.getvalue(), err.getvalue()
 
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -82,16 +80,33 @@ def test_the_command_prints_writes_and_resumes():
             code, _, err = said(*command, *more, "--out", folder / "o")
             assert code == 2 and message in err and err.strip().count("\n") <= 1
 
-# %% ../nbs/use/27_compare_command.ipynb #4f8d3b56
-def test_two_runs_are_compared_on_the_same_rows_alone():
+# %% ../nbs/use/27_compare_command.ipynb #0a3d6cc8
+def test_an_interrupted_command_says_where_it_goes_on():
     import contextlib
     import io
     import tempfile
-    def said(*args):
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main([*map(str, args)])
-        return code, out.getvalue(), err.getvalue()
+    import bstruct.use.compare as whole
+
+    def interrupted(*args, **options): raise KeyboardInterrupt
+
+    kept, whole.compare = whole.compare, interrupted
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            data, models = table(Path(folder))
+            command = ["compare", str(data), "--target", "y", "--models", str(models),
+                       "--task", "regression"]
+            for more, message in (([], "without --out nothing is kept"),
+                                  (["--out", f"{folder}/o"], "the same command goes on")):
+                err = io.StringIO()
+                with contextlib.redirect_stderr(err):
+                    assert main([*command, *more]) == 130
+                assert message in err.getvalue()
+    finally:
+        whole.compare = kept
+
+# %% ../nbs/use/27_compare_command.ipynb #4f8d3b56
+def test_two_runs_are_compared_on_the_same_rows_alone():
+    import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -106,7 +121,6 @@ def test_two_runs_are_compared_on_the_same_rows_alone():
         assert code == 0 and len(text.splitlines()) == 4 and str(folder / "a") in text
         code, _, err = said("compare", folder / "a", folder / "c")
         assert code == 2 and ("fingerprints" in err or "is not compared with" in err)
-        assert said("compare",
-                    folder / "a")[0] == 2 and said("compare", folder / "a", folder
-                                                   / "a")[0] == 2
+        assert said("compare", folder / "a")[0] == 2
+        assert said("compare", folder / "a", folder / "a")[0] == 2
         assert "no run folder" in said("compare", folder / "a", folder)[2]

@@ -16,7 +16,7 @@ from bstruct.evidence.posterior import structure_posterior
 from bstruct.evidence.switching import switching
 from bstruct.use.comparison import (
     Comparison, decisive, differences, disagreements, lead, leaders, next_draws,
-    next_weights)
+    next_scores, next_weights)
 from bstruct.use.rows import balanced_orders
 
 def made(leads, n=100, O=5, bounds=(10, 20, 40, 80, 100), spread=0.5, seed=0):
@@ -56,17 +56,25 @@ def test_next_weights_are_those_of_switching():
     torch.testing.assert_close(next_weights(again.log_p, again.bounds),
                                switching(again.log_p.sum(1), 25, [25]).log_weights)
 
-# %% ../nbs/use/24_comparison.ipynb #2acacff6
+# %% ../nbs/use/24_comparison.ipynb #3967666c
+def test_the_score_is_a_cross_validation():
+    c = made(((0, 0, 0, 0), (-1, -0.3, 0.2, 0.5)))
+    scores = next_scores(c.log_p, c.bounds)
+    assert sorted(c.orders[:, 80:].flatten().tolist()) == list(range(100))
+    assert scores[1].item() == pytest.approx(sum(c.log_p[1, o, 70:].sum().item()
+                                                 for o in range(5)) / 100)
+
+# %% ../nbs/use/24_comparison.ipynb #4589dd85
 def test_the_error_of_the_next_rows_is_that_of_other_rows():
-    odds = lambda w: (w[..., 1] - w[..., 0])
+    lead_of = lambda scores: scores[..., 1] - scores[..., 0]
     found, told = [], {"rows": [], "orders": []}
-    # two models level on the mean: the log odds of other rows have this deviation
+    # two models level on the mean: the lead on other rows has this deviation
     for seed in range(60):
         c = made(((0.0,), (0.0,)), n=100, O=5, bounds=(80, 100), spread=0.1, seed=seed)
-        found.append(float(odds(next_weights(c.log_p, c.bounds))))
+        found.append(float(lead_of(next_scores(c.log_p, c.bounds))))
         for part, kept in told.items():
-            drawn = next_draws(c.log_p, c.orders, c.bounds, 100, (part,)).log()
-            kept.append(float(odds(drawn).var()))
+            drawn = next_draws(c.log_p, c.orders, c.bounds, 100, (part,))
+            kept.append(float(lead_of(drawn).var()) / 1.5**2)
     ratio = {part: math.sqrt(np.mean(kept)) / np.std(found) for part, kept in told.items()}
     assert 0.75 < ratio["rows"] < 1.25
     # of five orders the bootstrap sees less than the whole spread
@@ -74,19 +82,33 @@ def test_the_error_of_the_next_rows_is_that_of_other_rows():
     # the fits have no spread of their own here
     assert 0.75 * small < ratio["orders"] < 1.25 * small
 
-# %% ../nbs/use/24_comparison.ipynb #dc9b1a1e
-def test_without_weights_the_draws_are_the_mixture_itself():
+# %% ../nbs/use/24_comparison.ipynb #45331424
+def test_without_weights_the_draws_are_the_score_itself():
     c = made(((0, 0, 0, 0), (0.1, 0, 0.1, 0.1)))
     torch.testing.assert_close(next_draws(c.log_p, c.orders, c.bounds, 3, ()),
-                               next_weights(c.log_p, c.bounds).exp().expand(3, 2))
+                               next_scores(c.log_p, c.bounds).expand(3, 2))
     both = next_draws(c.log_p, c.orders, c.bounds, 50)
-    assert both.shape == (50, 2) and bool((both.sum(1) - 1).abs().max() < 1e-9)
-    assert float(both.std(0)[0]) > 0.01
+    assert both.shape == (50, 2) and float((both[:, 1] - both[:, 0]).std()) > 0.01
+    torch.testing.assert_close(
+        next_draws(c.log_p, c.orders, c.bounds, 3, (), without=2),
+        next_scores(c.log_p[:, [0, 1, 3, 4]], c.bounds).expand(3, 2))
 
-# %% ../nbs/use/24_comparison.ipynb #50baf65c
+# %% ../nbs/use/24_comparison.ipynb #da9df36e
 def test_a_model_without_hope_gets_nothing_where_two_others_change_places():
     c = made(((0, 0, 0, 0), (0, 0, 0, 0), (-3, -3, -3, -3)))
     assert c.next_probabilities["m2"] < 1e-3
+    c.log_p[2, 0, 80] = -math.inf  # a row that a model holds to be impossible
+    assert c.next_probabilities["m2"] == 0
+
+# %% ../nbs/use/24_comparison.ipynb #54b78b01
+def test_the_error_of_a_probability_is_that_of_other_orders():
+    # five orders that say the same, and five of which one says the opposite
+    same, one = (made(((0, 0), (0, 0)), bounds=(40, 80, 100), spread=0.0) for _ in "ab")
+    same.log_p[1] += 0.5
+    one.log_p[1] += 0.5
+    one.log_p[1, 3] -= 2.4
+    assert same.next_errors == {"m0": 0.0, "m1": 0.0}
+    assert one.next_errors["m0"] > 0.1
 
 # %% ../nbs/use/24_comparison.ipynb #1e70b0d0
 def test_two_answers_and_both_are_posteriors():
@@ -101,6 +123,11 @@ def test_two_answers_and_both_are_posteriors():
     assert "rows 11-100 of 100 given the rows before, mean of 5 orders" in str(
         c.evidence["m1"])
     assert c.evidence["m1"].data.rows == "f"
+    # 1.96 errors of a difference are 2.776 deviations of its mean over five orders
+    pair = made(((0, 0, 0, 0), (-3, -1, 0.1, 0.6)))
+    error = math.hypot(*(e.stderr for e in pair.evidence.values()))
+    gap = (pair.log_p[1] - pair.log_p[0]).sum(-1)
+    assert 1.96 * error == pytest.approx(2.776 * float(gap.std()) / math.sqrt(5), rel=1e-3)
     own = structure_posterior(c.evidence)
     assert c.probabilities == dict(zip(c.names, own.probability.tolist()))
 

@@ -86,9 +86,8 @@ def test_the_figure_draws_each_model():
 def test_the_page_is_whole_and_escapes_names():
     c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
     page = as_html(c)
-    assert "small &lt;net&gt;" in page and "<net>" not in page and "://" not in re.sub(
-        r"base64,[^\"]*",
-                                                                                       "", page)
+    assert "small &lt;net&gt;" in page and "<net>" not in page
+    assert "://" not in re.sub(r"base64,[^\"]*", "", page)
     assert page.count("<tr>") == 1 + 2 + 1 + 10 and str(disagreements(c)[0]["row"]) in page
     import tempfile
     from pathlib import Path
@@ -96,19 +95,26 @@ def test_the_page_is_whole_and_escapes_names():
         c.to_html(f"{folder}/page.html")
         assert Path(f"{folder}/page.html").read_text() == page == as_html(c)
 
-# %% ../nbs/use/25_comparison_text.ipynb #bb2a7b3c
+# %% ../nbs/use/25_comparison_text.ipynb #5432da38
 def test_to_arviz_passes_the_predictions_on():
-    class Arviz:  # what the extra is asked for
+    class New:  # what the extra is asked for, in both of its forms
         @staticmethod
-        def from_dict(groups): return groups["log_likelihood"]["y"]
+        def from_dict(data): return data["log_likelihood"]["y"]
+
+    class Old:
+        @staticmethod
+        def from_dict(posterior=None, *, log_likelihood=None):
+            assert set(posterior) == {"order"}
+            return log_likelihood["y"]
 
     c, before = made(((0, 0, 0, 0), (1, 1, 1, 1))), sys.modules.get("arviz")
-    sys.modules["arviz"] = Arviz
+    rows = [i for i in range(100) if all(i in o[10:].tolist() for o in c.orders)]
     try:
-        found = c.to_arviz()["constant"]
-        rows = [i for i in range(100) if all(i in o[10:].tolist() for o in c.orders)]
-        assert found.shape == (1, 5, len(rows)) and len(rows) > 40
-        assert found[0, 2, 0] == float(c.log_p[0, 2][c.orders[2, 10:] == rows[0]])
+        for form in (New, Old):
+            sys.modules["arviz"] = form
+            found = c.to_arviz()["constant"]
+            assert found.shape == (1, 5, len(rows)) and len(rows) > 40
+            assert found[0, 2, 0] == float(c.log_p[0, 2][c.orders[2, 10:] == rows[0]])
         sys.modules["arviz"] = None
         with pytest.raises(ImportError, match=r"bstruct\[arviz\]"):
             c.to_arviz()
@@ -116,3 +122,11 @@ def test_to_arviz_passes_the_predictions_on():
         sys.modules.pop("arviz")
         if before is not None:
             sys.modules["arviz"] = before
+
+# %% ../nbs/use/25_comparison_text.ipynb #44e7b048
+def test_arviz_itself_reads_and_compares_them():
+    arviz = pytest.importorskip("arviz")
+    c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
+    table = arviz.compare(c.to_arviz(), var_name="y")
+    assert list(table.index) == ["small <net>", "constant"]
+    assert float(table["weight"].iloc[0]) > 0.9

@@ -140,27 +140,6 @@ def test_bad_tables_are_refused_before_any_work():
         StructureClassifier(graph=Graph.dense(3, 1)).fit(X, y, callback=seen.append)
     assert seen == []
 
-# %% ../nbs/use/04_estimators.ipynb #b6b7042c
-def test_rank_of_is_the_place_in_the_ranking():
-    X, y = moons()
-    m = StructureClassifier(random_state=0, **QUICK | {"screened": 2}).fit(X, y)
-    values = [r["log_evidence"] for r in m.ranking_]
-    for row in m.ranking_:
-        assert m.rank_of(row["structure"]) == 1 + sum(
-            v > row["log_evidence"] for v in values)
-    assert m.rank_of(m.structure_) == 1 and m.path_ == []
-    missing = next(s for s in m.graph_.structures()
-                   if s not in [r["structure"] for r in m.ranking_])
-    remedy = ("none of the 2 structures that were visited, of 3; visit all of them: "
-              "mode='enumerate'")
-    with pytest.raises(ValueError, match=remedy):
-        m.rank_of(missing)
-    with pytest.raises(ValueError, match="says nothing of the edge x->h1: give it one of "
-                                         "zero, linear"):
-        m.rank_of({})
-    with pytest.raises(ValueError, match=r"did you mean .linear.tanh."):
-        m.rank_of({"x->h1": "linear+than"})
-
 # %% ../nbs/use/04_estimators.ipynb #b303c8dd
 SHORT = dict(epochs=1, min_steps=40, starts=1, tempering=(1.0,), screened=2,
              finalists=1, replicas=1, samples=4, hidden=(8,),
@@ -230,6 +209,27 @@ def test_a_unit_changes_nothing_and_a_limit_of_time_keeps_the_best():
     with pytest.raises(ValueError, match="diverged.*learning_rate"):
         StructureRegressor(**lost, judge="prequential").fit(X, y)
 
+# %% ../nbs/use/04_estimators.ipynb #70e7c9c9
+def test_a_row_of_weight_two_is_the_row_twice():
+    g = np.random.default_rng(0)
+    X, times = g.normal(size=(60, 2)), g.integers(0, 3, 60)
+    y = 2 * X[:, 0] + 0.1 * g.normal(size=60)
+    often = np.repeat(X, times, 0)
+    dual = SHORT | dict(min_steps=30)
+    for kind, target, how in ((StructureRegressor, y, dual),
+                              (StructureClassifier, y > 0, SHORT),
+                              (StructureRegressor, y, SHORT | dict(judge="prequential"))):
+        one = kind(**how).fit(X, target, sample_weight=times.astype(float))
+        two = kind(**how).fit(often, np.repeat(target, times))
+        np.testing.assert_array_equal(one.predict(X), two.predict(X))
+        assert one.ranking_ == two.ranking_
+    assert StructureRegressor(**dual).fit(X, y, times).result_.mixture is not None
+    parts = StructureRegressor(**dual).fit(X, y, times + 0.5)
+    assert parts.result_.mixture is None
+    assert any("held-out rows judge" in note for note in parts.notes_)
+    with pytest.raises(ValueError, match="weights that are no whole numbers"):
+        StructureRegressor(**dual, judge="laplace").fit(X, y, times + 0.5)
+
 # %% ../nbs/use/04_estimators.ipynb #9b200b03
 def test_rows_beyond_the_fit_are_told_and_their_deviation_grows():
     m = StructureRegressor(**SHORT | dict(min_steps=200)).fit(
@@ -269,20 +269,6 @@ def test_every_parameter_is_in_the_signature_and_has_its_text():
     assert all(f"\n{name} : " in doc for name in own), [
         name for name in own if f"\n{name} : " not in doc]
 
-# %% ../nbs/use/04_estimators.ipynb #4f46f5bd
-def test_the_mixing_entropy_is_at_the_last_temperature():
-    from bstruct.distributions.gumbel_softmax import GumbelSoftmax
-    X, y = moons(60)
-    at = {}
-    for temperature in ((1.0, 0.2), (1.0, 0.9)):
-        m = StructureClassifier(random_state=0, temperature=temperature, **QUICK).fit(X, y)
-        logits = torch.tensor(list(m.structure_probabilities_["x->h1"].values())).clamp_min(
-            1e-30).log()
-        want = float(GumbelSoftmax(logits, temperature[1]).mixing_entropy().sum())
-        assert m.complexity_["mixing_entropy"] == pytest.approx(want, rel=1e-4)
-        assert want != pytest.approx(
-            float(GumbelSoftmax(logits, 1.0).mixing_entropy().sum()), rel=1e-3)
-
 # %% ../nbs/use/04_estimators.ipynb #64165755
 def test_n_jobs_follows_scikit_learn():
     from bstruct.use.estimators import _processes
@@ -294,23 +280,6 @@ def test_n_jobs_follows_scikit_learn():
                                              r".*; try "
                                              r"n_jobs=2$"):
             StructureClassifier(n_jobs=bad, **QUICK).fit(X, y)
-
-# %% ../nbs/use/04_estimators.ipynb #8416a8a5
-def test_sample_and_plot():
-    X, y = moons()
-    m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
-    draws = m.sample(50, random_state=0)
-    assert len(draws) == 50 and all(set(d) == {"x->h1"} for d in draws)
-    labels = [t.get_text() for t in m.plot().texts]
-    assert any(m.structure_["x->h1"] in label for label in labels), labels
-    (ax,) = m.plot("ranking").axes
-    assert [t.get_text() for t in ax.get_yticklabels()] == [
-        f"x→h1 {r['structure']['x->h1']}"
-                                                            for r in m.ranking_]
-    with pytest.raises(ValueError, match="walks no path: fit with mode='grow'"):
-        m.plot("path")
-    with pytest.raises(ValueError, match="did you mean 'ranking'"):
-        m.plot("rankings")
 
 # %% ../nbs/use/04_estimators.ipynb #fc8a478f
 def test_check_refuses_what_fit_refuses_and_changes_nothing():
@@ -332,6 +301,7 @@ def test_check_refuses_what_fit_refuses_and_changes_nothing():
                 refuse(X, target)
     rng = np.random.RandomState(0)
     m, state = StructureClassifier(random_state=rng, **QUICK), rng.get_state()[1].copy()
+    assert 0 < m.forecast(X, y).seconds < 60 and "of memory" in str(m.forecast(X, y))
     assert m.check(X, y) is None and not [k for k in vars(m) if k.endswith("_")]
     assert (rng.get_state()[1] == state).all()
 
@@ -412,19 +382,6 @@ def test_walks_have_a_path_and_are_saved_whole():
         assert again.mode == mode
         assert again.plot("path").get_xlabel() == m.plot("path").get_xlabel()
         pd.testing.assert_frame_equal(again.to_frame(), m.to_frame())
-
-# %% ../nbs/use/04_estimators.ipynb #bc3a6e5e
-def test_laws_of_edges_are_even_where_no_network_is_supported():
-    from bstruct.search.result import Scored
-    from bstruct.evidence.core import Evidence
-    from bstruct.use.estimators import _laws
-
-    graph, none = Graph.dense(2, 1, (4,), ("zero", "linear")), Evidence(0.0)
-    row = lambda c, p: Scored({"x->h1": c}, none, probability=p)
-    model = Scored({}, none, probability=0.6, name="constant")
-    assert _laws(graph, [row("linear", 0.75), row("zero", 0.25)])["x->h1"]["linear"] == 0.75
-    law = _laws(graph, [model, row("linear", 0.3), row("zero", 0.1)])["x->h1"]
-    assert law == pytest.approx({"zero": 0.4, "linear": 0.6})
 
 # %% ../nbs/use/04_estimators.ipynb #9e7689fe
 def test_what_the_dual_engine_judged_it_predicts():

@@ -110,7 +110,7 @@ def test_networks_that_do_not_fit_are_refused_by_name():
                                    r"first is row "
                                    r"\d+"),
                            (nn.Linear(2, 1, device="meta"),
-                            "'n' has weight on meta, the rows are on "
+                            "'n': weight is on meta, the rows are on "
                                                             "cpu"),
                            (lambda: nn.Sequential(nn.Linear(2, 1), nn.Dropout()),
                             r"Dropout in training mode")):

@@ -112,6 +112,10 @@ def test_estimators_without_a_law_are_refused_with_the_remedy():
         Estimator("f", RandomForestClassifier()).check(rows, 0)
     with pytest.raises(ValueError, match="'k' cannot be fitted to 10 rows and predict"):
         Estimator("k", KNeighborsRegressor(20)).log_p(rows, order(60), 10, 60, 0)
+    import pandas as pd
+    text = rows_of(pd.DataFrame({"c": ["u", "v"] * 30}), np.arange(60.0) ** 0.5)
+    with pytest.raises(ValueError, match="could not convert .* put an encoder before it"):
+        Estimator("k", KNeighborsRegressor()).log_p(text, order(60), 10, 60, 0)
     class Holes(LinearRegression):
         def predict(self, X):
             return np.where(np.arange(len(X)) == 3, np.nan, super().predict(X))

@@ -26,10 +26,11 @@ def full_disk(*args, **kwargs):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-DATA = dict.fromkeys(("source", "target", "drop", "categorical", "impute", "test",
-                      "test_size", "task"))
-FACTS = dict.fromkeys(("target", "task", "reason", "rows", "columns", "fingerprint"))
-SETTINGS = {"data": DATA | {"source": "iris"}, "search": {"mode": "evidence"},
+DATA = {"source": "iris", "target": None, "drop": [], "categorical": [],
+        "impute": False, "test": None, "test_size": None, "task": None}
+FACTS = {"target": "target", "task": "classification", "reason": "it holds text",
+         "rows": 150, "columns": 4, "fingerprint": "00"}
+SETTINGS = {"data": DATA, "search": {"mode": "evidence"},
             "facts": FACTS,
             "seed": 0, "device": "cpu", "name": "iris", "versions": {}, "graph": None}
 
@@ -93,6 +94,28 @@ def test_what_is_no_run_is_refused():
         (path / "settings.json").write_text(text)
         with pytest.raises(ValueError, match="settings.json .*damaged"):
             RunFolder(path)
+
+# %% ../nbs/use/08_runs.ipynb #f55a7443
+def test_a_setting_of_another_type_is_refused_by_its_name():
+    path = folder()
+    path.mkdir()
+    wrong = {"data": {"drop": "a", "target": [1], "impute": None, "test_size": "half",
+                      "dialect": {"decimal": 3}, "weight": 2},
+             "facts": {"target": [], "rows": "many", "task": None}}
+    for part, own in wrong.items():
+        for name, value in own.items():
+            changed = SETTINGS | {part: SETTINGS[part] | {name: value}}
+            (path / "settings.json").write_text(json.dumps(changed))
+            with pytest.raises(ValueError, match="missing or of another type"):
+                RunFolder(path)
+    for name, value in {"jobs": "2", "likelihood": 3, "time_limit": []}.items():
+        (path / "settings.json").write_text(json.dumps(SETTINGS | {name: value}))
+        with pytest.raises(ValueError, match=f"{name!r} is missing or of another type"):
+            RunFolder(path)
+    good = SETTINGS | {"jobs": 2, "data": DATA | {"target": ["a", "b"], "dialect": {
+        "missing": ["?"]}}}
+    (path / "settings.json").write_text(json.dumps(good))
+    assert RunFolder(path).settings["jobs"] == 2
 
 # %% ../nbs/use/08_runs.ipynb #26e64b70
 def test_a_start_on_a_full_disk_leaves_nothing():

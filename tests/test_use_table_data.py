@@ -7,6 +7,8 @@ from bstruct.use.table.data import *
 
 # %% ../nbs/use/table/05_data.ipynb #d42b66a2
 import gzip
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -142,3 +144,29 @@ def test_parts_are_disjoint_and_keep_the_classes():
     table.y.iloc[0] = "alone"
     with pytest.raises(DataError, match="class 'alone' has 1 row"):
         hold_out(table, 0.2, 0, True)
+
+# %% ../nbs/use/table/05_data.ipynb #50f08da1
+def test_several_targets_are_a_frame():
+    from bstruct.use.table.data import target_known
+
+    folder = Path(tempfile.mkdtemp())
+    (folder / "t.csv").write_text("a,b,'c,d',w\n1,2,3,x\n2,,4,y\n4,5,6.5,z\n7,8,9,x\n"
+                                  .replace("'", '"'))
+    table = load_table(folder / "t.csv", ["b", "c,d"])
+    assert list(table.target) == ["b", "c,d"] and list(table.X) == ["a", "w"]
+    assert len(table.X) == 3 and "1 of 4 rows have no target" in table.said[-1]
+    values = target_values(table.target, infer_task(table.target)[0])
+    np.testing.assert_array_equal(values, [[2, 3], [5, 6.5], [8, 9]])
+    assert target_names("a,b", ["a", "b"]) == target_names(["a", "b", "a"], ["a", "b"])
+    assert target_names("c,d", ["c,d", "c", "d"]) == ["c,d"]
+    one = load_table(folder / "t.csv", "b,a", labelled=False)
+    assert one.y.shape == (4, 2)
+    assert target_known(one.y).tolist() == [True, False, True, True]
+    for target, words in ((["b", "w"], "target 'w' is a category, and several"),
+                          (["b", "q"], "no column 'q'"),
+                          (["a", "b", "c,d", "w"], "no col")):
+        with pytest.raises(DataError, match=words):
+            found = load_table(folder / "t.csv", target)
+            target_values(found.target, "regression")
+    with pytest.raises(DataError, match="learnt together as numbers, and --task is"):
+        target_values(table.target, "classification")

@@ -49,6 +49,19 @@ def test_weights_multiply_and_ones_are_none():
     values, law = with_weights(torch.tensor([1.0, 2.0]), "gaussian", np.array([2.0, 1.0]))
     assert values.tolist() == [[1, 2], [2, 1]] and law == "weighted gaussian"
 
+# %% ../nbs/use/table/09_targets.ipynb #9bfe1478
+def test_whole_weights_are_rows():
+    from bstruct.use.table.targets import repeated
+
+    X, y = np.arange(6.0).reshape(3, 2), np.array([1.0, 2.0, 3.0])
+    more, target, weight = repeated(X, y, np.array([2.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(more, X[[0, 0, 2]])
+    np.testing.assert_array_equal(target, [1, 1, 3])
+    assert weight is None and repeated(X, y, None)[2] is None
+    for other in ([0.5, 1.0, 1.0], [3000.0, 1.0, 1.0], [0.0, 0.0, 5.0]):
+        assert repeated(X, y, np.array(other))[1] is y
+    assert repeated(X, y, np.array([2.0, 0.0, 1.0]), labels=True)[1] is y
+
 # %% ../nbs/use/table/09_targets.ipynb #dd845307
 def test_a_weighted_table_is_the_table_with_rows_repeated():
     g = np.random.default_rng(0)

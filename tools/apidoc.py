@@ -1,6 +1,7 @@
 """The table of parameters of a function or class, from its signature, its docstring and the
 comments behind its fields."""
 import ast
+import itertools
 import re
 from pathlib import Path
 
@@ -54,11 +55,12 @@ def shown(node: ast.expr | None) -> str:
 
 
 def behind(node: ast.AST, lines: list[str]) -> str:
-    "The comment behind a line, or the one above it."
-    comment = re.search(r"  # (.+)$", lines[node.end_lineno - 1])
-    above = re.match(r"\s+# (.+)$", lines[node.lineno - 2]) if node.lineno > 1 else None
-    found = comment or above
-    return found[1].strip() if found else ""
+    "The comment behind a line, or the lines of comment above it."
+    if comment := re.search(r"  # (.+)$", lines[node.end_lineno - 1]):
+        return comment[1].strip()
+    above = [re.match(r"\s+# (.+)$", line) for line in reversed(lines[:node.lineno - 1])]
+    found = [m[1].strip() for m in itertools.takewhile(bool, above) if m]
+    return " ".join(reversed(found))
 
 
 def said(name: str, text: str) -> str:

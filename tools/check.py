@@ -15,14 +15,15 @@ import tempfile
 from pathlib import Path
 
 from tools.execute import FLAGS, digest, directives
+from tools.figures import complaints as unclear
 from tools.house import KNOWN, unexcused
 from tools.names import complaints as unrunnable
 from tools.nb import read
-from tools.prose import complaints
+from tools.prose import complaints, misspelt
 from tools.reading import settled
 
 ROOT = Path(__file__).resolve().parent.parent
-# a class holds its methods, so its cell may be longer
+# a class holds its methods, so its cell may be longer; of outputs, figures do not count
 LINES, CLASS, EXPORTS, OUTPUT_KB = 40, 120, 15, 60
 # a machine's path, a progress bar
 FOREIGN = re.compile(r"(?<![\w.])/(?:home|root|work|Users|tmp|mnt)/\w|\d+%\|[█▏▎▍▌▋▊▉ #]*\|")
@@ -70,7 +71,7 @@ def broken_limits(nb: dict) -> list[str]:
     prose = sum(len(c["source"].split()) for c in nb["cells"] if c["cell_type"] == "markdown")
     lines = sum(len(c["source"].splitlines()) for c in code)
     outputs = [json.dumps(c["outputs"], ensure_ascii=False) for c in code]
-    texts = [re.sub(r'"image/png": "[^"]*"', "", o) for o in outputs]
+    texts = [re.sub(r'"image/[\w+]+": "(?:[^"\\]|\\.)*"', "", o) for o in outputs]
     most = lambda source: CLASS if re.search(r"^class ", source, re.M) else LINES
     bad = [f"cell {c['id']} has {n} lines, {most(c['source'])} are allowed: split it"
            for c in exports
@@ -92,8 +93,8 @@ def broken_limits(nb: dict) -> list[str]:
         bad.append(f"{len(tests)} test cells for {len(exports)} exports: each export needs one")
     if prose < lines:
         bad.append(f"{prose} words of prose for {lines} lines of code: explain more or code less")
-    if (kb := sum(map(len, outputs)) / 1024) > OUTPUT_KB:
-        bad.append(f"{kb:.0f} KB of outputs, {OUTPUT_KB} are allowed: smaller figures")
+    if (kb := sum(map(len, texts)) / 1024) > OUTPUT_KB:
+        bad.append(f"{kb:.0f} KB of outputs, {OUTPUT_KB} are allowed: print less")
     return bad
 
 
@@ -113,8 +114,8 @@ def main() -> None:
     from tools.export import notebooks
 
     bad = [f"{f.relative_to(ROOT)}: {b}" for f in notebooks(ROOT)
-           for b in broken_limits(read(f)) + unreadable(f) + complaints(read(f))]
-    bad += unexcused(ROOT) + unsynced()
+           for b in broken_limits(read(f)) + unreadable(f) + complaints(read(f)) + unclear(read(f))]
+    bad += misspelt() + unexcused(ROOT) + unsynced()
     waiting = f"; {len(KNOWN)} known faults wait in tools/house.py" if KNOWN else ""
     print("\n".join(bad) or "notebooks, modules and tests are in step, and the house "
                             f"stands{waiting}")

@@ -1,5 +1,6 @@
 """One notebook to one piece of HTML, by nbdev's processors and pandoc: what `tools.site` puts into
 a page."""
+import base64
 import html
 import re
 import subprocess
@@ -56,7 +57,8 @@ def api_doc(markdown: str, sources: dict[str, str]) -> str:
     text = re.sub(r"\A---\n+(?:\[source\].*\n+)?", "", markdown)
     text = re.sub(r"^(#+) (\S+)", r'\1 `\2` {.api name="\2"}', text, count=1, flags=re.M)
     name = m[1] if (m := re.search(r'\{\.api name="([^"]+)"', text)) else ""
-    if at := sources.get(name.partition(".")[0]):
+    own, of_class = sources.get(name.rpartition(".")[2]), sources.get(name.partition(".")[0])
+    if at := of_class or own:
         link = f"[[source](#{at})]{{.to-source}}\n\n"
         text = re.sub(r"(?<=\n)(```+[ \w{.}]*\n)", lambda m: link + m[1], text, count=1)
     return f":::: {{.api-doc}}\n{text}\n::::"
@@ -74,8 +76,10 @@ def sources_of(cells: list[dict]) -> dict[str, str]:
 
 
 def image(kind: str, data: str, alt: str) -> str:
+    """A picture with its alternative text. An SVG is a picture of its own, too: the names inside
+    of two of them may be the same."""
     if kind == "image/svg+xml":
-        return raw(data[data.find("<svg"):])
+        data = base64.b64encode(data[data.find("<svg"):].encode()).decode()
     return raw(f'<p><img src="data:{kind};base64,{"".join(data.split())}" '
                f'alt="{html.escape(alt, quote=True)}"/></p>')
 

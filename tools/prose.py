@@ -1,5 +1,6 @@
 """Is the prose easy to read? `python -m tools.prose [notebook ...]` names paragraphs that are too
-long, and words in the other spelling."""
+long, and words in the other spelling, in the notebooks and in docstrings and messages."""
+import ast
 import re
 import sys
 from pathlib import Path
@@ -10,11 +11,19 @@ from tools.reading import CODE
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = 100  # of a paragraph; mathematics in one pair of dollars counts as one word
 MATH = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.S)
-AMERICAN = {"color": "colour", "behavior": "behaviour", "neighbor": "neighbour", "center": "centre",
-            "analyze": "analyse", "optimize": "optimise", "maximize": "maximise",
-            "minimize": "minimise", "regularize": "regularise", "normalize": "normalise",
-            "parameterize": "parameterise", "favor": "favour", "modeling": "modelling"}
-SPELLING = re.compile(rf"\b({'|'.join(AMERICAN)})(?:s|d|ed|ing|r|rs|ation)?\b", re.I)
+OUR = "behavi col fav hon lab neighb rig vig hum flav harb endeav rum vap arm od".split()
+DOUBLE = "model label level travel cancel signal total channel initial marshal fuel dial".split()
+AMERICAN = ({f"{w}or": f"{w}our" for w in OUR} | {f"{w}{e}": f"{w}l{e}" for w in DOUBLE
+                                                  for e in ("ed", "ing", "er")}
+            | {"center": "centre", "fiber": "fibre", "liter": "litre", "theater": "theatre",
+               "gray": "grey", "defense": "defence", "offense": "offence", "catalog": "catalogue",
+               "fulfill": "fulfil", "skillful": "skilful", "aging": "ageing", "gotten": "got",
+               "learned": "learnt", "artifact": "artefact"})
+ENDING = r"(?:s|ed|ing|ful|able|ite|hood)?"
+SPELLING = re.compile(rf"(?<![\w.-])(?:(?P<word>{'|'.join(AMERICAN)}){ENDING}|(?P<stem>[a-z]*[iy])z"
+                      r"(?=(?:e|es|ed|er|ers|ing|ation|ations|able)\b)\w+)(?![\w:=(-])", re.I)
+SAME = re.compile(r"(?:re|over|under)?si|pri|sei|capsi|bai")  # before the z, in either spelling
+SOURCES = ("bstruct", "tools", "benchmarks")
 
 
 def paragraphs(text: str) -> list[str]:
@@ -22,6 +31,34 @@ def paragraphs(text: str) -> list[str]:
     plain = re.sub(MATH, "M", re.sub(CODE, lambda m: "\n\n" if "\n" in m[0] else "C", text))
     blocks = [b.strip() for b in re.split(r"\n\s*\n", plain)]
     return [b for b in blocks if b and not re.match(r"#|\||<|[-*] |\d+\. |- <a", b)]
+
+
+def american(text: str) -> list[str]:
+    "What is spelt the other way, each with the word to write."
+    found = []
+    for m in SPELLING.finditer(text):
+        if m["word"]:
+            found.append(f"{m[0]!r} is American and this book British: write "
+                         f"{AMERICAN[m['word'].lower()]!r}")
+        elif not SAME.fullmatch(m["stem"].lower()):
+            right = m[0].replace("z", "s").lower()
+            found.append(f"{m[0]!r} is American and this book British: write {right!r}")
+    return found
+
+
+def messages(path: Path) -> list[str]:
+    "What a Python file says to people: strings of at least four words, without their code."
+    texts = [n.value for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return [re.sub(CODE, "", t) for t in texts
+            if len(t.split()) > 3 and not re.search(r"[{<]", t)]
+
+
+def misspelt(root: Path = ROOT) -> list[str]:
+    "American words in docstrings and messages."
+    return [f"{f.relative_to(root)}: {b}" for part in SOURCES
+            for f in sorted((root / part).rglob("*.py")) if f.name != "prose.py"
+            for t in messages(f) for b in american(t)]
 
 
 def complaints(nb: dict) -> list[str]:
@@ -37,8 +74,8 @@ def complaints(nb: dict) -> list[str]:
                            f"split it, \"{start} …\"")
         prose = re.sub(CODE, "", cell["source"])
         prose = re.sub(r"\([^)\s]*\)|<[^>]+>", "", re.sub(MATH, "", prose))
-        bad += [f"cell {cell['id']}: {m[0]!r} is American and this book British: write "
-                f"{AMERICAN[m[1].lower()]!r}" for m in SPELLING.finditer(prose)]
+        if 'id="refs"' not in cell["source"]:  # titles stay as they were printed
+            bad += [f"cell {cell['id']}: {b}" for b in american(prose)]
     return bad
 
 
@@ -47,6 +84,7 @@ def main(args: list[str]) -> None:
 
     files = [Path(a).resolve() for a in args] or notebooks(ROOT)
     bad = [f"{f.relative_to(ROOT)}: {b}" for f in files for b in complaints(nbtext.read(f))]
+    bad += [] if args else misspelt()
     print("\n".join(bad) or f"the prose of {len(files)} notebooks keeps its limits")
     sys.exit(bool(bad))
 

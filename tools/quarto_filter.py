@@ -7,6 +7,7 @@ on the page, folded; of the notebook only the exported cells are executed. Quart
 every notebook (`ipynb-filters`), and so does `tools.page`.
 """
 import ast
+import copy
 import json
 import re
 import sys
@@ -86,6 +87,21 @@ def signature(node: ast.AST, name: str) -> str:
     return line if len(line) <= 80 else f"{head}(\n    " + ",\n    ".join(inside) + f",\n){tail}"
 
 
+def method(node: ast.AST) -> tuple[str, ast.AST]:
+    """A function under fastcore's `patch` or `patch_to` as the method that it becomes: its name
+    with that of the class, and itself without the instance; anything else as it is."""
+    for mark in getattr(node, "decorator_list", []):
+        kind, _, options = ast.unparse(mark).partition("(")
+        if kind not in ("patch", "patch_to") or not isinstance(node, ast.FunctionDef):
+            continue
+        bound, first = copy.deepcopy(node), (node.args.posonlyargs + node.args.args)[:1]
+        owner = mark.args[0] if kind == "patch_to" else first[0].annotation
+        if "static_method=True" not in options:
+            (bound.args.posonlyargs or bound.args.args).pop(0)
+        return f"{ast.unparse(Unquoted().name(owner))}.{node.name}", bound
+    return node.name, node
+
+
 def documented(tree: ast.Module, source: str) -> list[tuple[str, int, str, str]]:
     """Public definitions and public methods that have a docstring: name, level of the heading,
     signature, table of the parameters."""
@@ -93,7 +109,8 @@ def documented(tree: ast.Module, source: str) -> list[tuple[str, int, str, str]]
     for node in tree.body:
         if not isinstance(node, DEFS) or node.name.startswith("_"):
             continue
-        found.append((node.name, 3, signature(node, node.name), table(node, source)))
+        name, node = method(node)
+        found.append((name, 3, signature(node, name), table(node, source)))
         methods = [f for f in node.body if isinstance(f, ast.FunctionDef)] if isinstance(
             node, ast.ClassDef) else []
         methods = [f for f in methods if not f.name.startswith("_") and ast.get_docstring(f)

@@ -4,6 +4,7 @@
 exports anything.
 """
 import ast
+import itertools
 import json
 import re
 import textwrap
@@ -15,6 +16,7 @@ from tools.nb import write as write_notebook
 
 SOURCE, TARGET = "nbs/search/01_settings.ipynb", "nbs/use/11_parameters.ipynb"
 MARK = "#| exporti\n# made by tools/signature.py from Settings\n"
+LINE = 88  # characters of a generated line
 LEFT_OUT = ("c_comb",)  # no mode of an estimator is told of structures to keep away from
 OWN = {"graph": ("Graph or None", "None",
                  "what is searched; None: a dense graph of the widths `hidden` with the "
@@ -67,9 +69,10 @@ def fields(source: str) -> dict[str, tuple[str, str, str]]:
     found = {}
     for node in body:
         if isinstance(node, ast.AnnAssign):
-            behind, above = lines[node.end_lineno - 1].partition(
-                "  # ")[2], lines[node.lineno - 2].strip()
-            comment = behind or (above[2:] if above.startswith("# ") else "")
+            above = itertools.takewhile(lambda line: line.strip().startswith("# "),
+                                        reversed(lines[:node.lineno - 1]))
+            behind = lines[node.end_lineno - 1].partition("  # ")[2]
+            comment = behind or " ".join(line.strip()[2:] for line in reversed([*above]))
             if not comment:
                 raise ValueError(f"Settings.{node.target.id} has no comment: say behind it or "
                                  "above it what it is")
@@ -81,40 +84,42 @@ def fields(source: str) -> dict[str, tuple[str, str, str]]:
 
 def cell(parameters: dict[str, tuple[str, str, str]], page: str) -> str:
     "The source of the generated cell; `page` documents it."
-    entry = lambda name, kind, text: (
-        textwrap.fill(f"{name} : {kind}", 100, initial_indent=" " * 4, subsequent_indent=" " * 8)
-        + f"\n        {text}.")
+    fill = lambda text, first, indent: textwrap.fill(text, LINE, initial_indent=first,
+                                                     subsequent_indent=indent,
+                                                     break_long_words=False,
+                                                     break_on_hyphens=False)
+    entry = lambda name, kind, text: (fill(f"{name} : {kind}", " " * 4, " " * 8) + "\n"
+                                      + fill(f"{text}.", " " * 8, " " * 8))
     listed = [entry(n, f"{kind}, default={value}", text)
               for n, (kind, value, text) in parameters.items()]
     fitted = [entry(n, *told) for n, told in ATTRIBUTES.items()]
     doc = ['    """What every estimator is told, and what it knows when it is fitted.', "",
            "    Parameters", "    ----------", *listed, "", "    Attributes", "    ----------",
            *fitted, '    """']
-    wrap = lambda text, indent: textwrap.fill(text, 92, initial_indent=indent,
-                                              subsequent_indent=indent, break_long_words=False,
-                                              break_on_hyphens=False)
     glue = lambda text: text.replace(" ", "\0") if len(text) < 60 else text
-    signature = wrap(" ".join(glue(f"{n}={v}") + "," for n, (_, v, _) in parameters.items()).rstrip(
-        ","),
-                     " " * 17).replace("\0", " ").lstrip()
+    told = " ".join(glue(f"{n}={v}") + "," for n, (_, v, _) in parameters.items())
+    signature = fill(f"{told[:-1]}):", "    def __init__(self, *, ", " " * 17).replace("\0", " ")
     names, sets = list(parameters), []
     for i in range(0, len(names), 2):
         part = names[i:i + 2]
-        sets.append(f"        {', '.join(f'self.{n}' for n in part)} = {', '.join(part)}")
+        both = f"        {', '.join(f'self.{n}' for n in part)} = {', '.join(part)}"
+        sets += [both] if len(both) <= LINE else [f"        self.{n} = {n}" for n in part]
     page_lines = ['    _doc_link_module = "bstruct"',
                   "    # scikit-learn has a property here",
-                  f'    _doc_link_template = "{page}"  # pyright: ignore']
+                  "    _doc_link_template = (  # pyright: ignore",
+                  f'        "{page}")']
     return "\n".join([f"{MARK}class EstimatorParameters(BaseEstimator):", *doc, "", *page_lines, "",
-                      f"    def __init__(self, *, {signature}):", *sets, "", HOOK.strip("\n")])
+                      signature, *sets, "", HOOK.strip("\n")])
 
 
 # scikit-learn shows the texts in its picture of an estimator where it knows a page to link to
 HOOK = '''
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        told, own = EstimatorParameters.__doc__, inspect.cleandoc(cls.__doc__ or cls.__name__)
+        told = inspect.cleandoc(EstimatorParameters.__doc__ or "")
+        own = inspect.cleandoc(cls.__doc__ or cls.__name__)
         if told and "Parameters\\n----------" not in own:
-            cls.__doc__ = f"{own}\\n\\n{inspect.cleandoc(told).partition(chr(10) * 2)[2]}"
+            cls.__doc__ = f"{own}\\n\\n{told.partition(chr(10) * 2)[2]}"
 '''
 
 

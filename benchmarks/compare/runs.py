@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmarks.compare.laws import COLUMNS, sample
 from bstruct.core.random import generator_of
 from bstruct.use.compare import compare, default_rows
-from bstruct.use.comparison import Comparison, next_draws
+from bstruct.use.comparison import Comparison, next_draws, next_weights
 from bstruct.use.rivals import Constant, Linear, Rival, rival_of
 from bstruct.use.rows import balanced_orders, rows_of
 
@@ -89,6 +89,50 @@ def folds(rivals: dict[str, Rival], x: Tensor, y: Tensor, seed: int) -> Tensor:
     return torch.stack([p[:, p.mean((0, 2)).argmax()] for p in found])
 
 
+def shares(drawn: Tensor) -> list[float]:
+    "In which share of the draws [draws, K] each design leads."
+    return (torch.bincount(drawn.argmax(1), minlength=drawn.shape[1]) / len(drawn)).tolist()
+
+
+def covered(drawn: Tensor, truth: Tensor) -> list[int]:
+    """For how many pairs with the leading design the lead on fresh rows lies within 1.96 deviations
+    of what is drawn, and of how many."""
+    mean, lead = drawn.mean(0), int(drawn.mean(0).argmax())
+    inside = ((mean[lead] - mean) - (truth[lead] - truth)).abs() <= 1.96 * (
+        drawn[:, lead:lead + 1] - drawn).std(0)
+    return [int(inside.sum()) - 1, len(truth) - 1]
+
+
+def judged(found: Comparison, again: Tensor, worth: dict, aic: dict, bic: dict) -> dict:
+    """What every method picks, from a comparison, another cross-validation [K, O, m] and the
+    information criteria; and what the comparison states."""
+    last = found.log_p[..., -again.shape[-1]:]
+    table = lambda values: dict(zip(found.names, values.tolist()))
+    best = lambda of: max(of, key=of.__getitem__)
+    cv = table(0.5 * (last.mean((1, 2)) + again.mean((1, 2))))
+    stack = table(stacked(torch.cat([last.flatten(1), again.flatten(1)], 1)))
+    drawn = next_draws(found.log_p, found.orders, found.bounds)
+    n, m = found.bounds[-1], found.bounds[-1] - found.bounds[-2]
+    bare = drawn.mean(0) + (drawn - drawn.mean(0)) / math.sqrt(1 + ORDERS * m / (n - m))
+    blocks = [b.mean((1, 2)) for b in found.log_p.split(
+        [b - a for a, b in zip(found.bounds, found.bounds[1:])], -1)]
+    return {"names": list(found.names), "truth": worth,
+            "picks": {"next rows": found.best,
+                      "all rows": best({k: e.value for k, e in found.evidence.items()}),
+                      "switching": best(table(next_weights(found.log_p, found.bounds))),
+                      "last block": best(table(last.mean((1, 2)))),
+                      "5-fold, once": best(table(again.mean((1, 2)))),
+                      "5-fold, two times": best(cv), "AIC": best(aic), "BIC": best(bic),
+                      "stacking": best(stack)},
+            "next": found.next_probabilities, "next errors": found.next_errors,
+            "all": found.probabilities,
+            "uncorrected": dict(zip(found.names, shares(bare))),
+            "switching": table(next_weights(found.log_p, found.bounds).exp()),
+            "covered": covered(drawn, torch.tensor([worth[k] for k in found.names],
+                                                   dtype=drawn.dtype)),
+            "blocks": [[round(v, 4) for v in b.tolist()] for b in blocks], "cv": cv}
+
+
 def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
     "Picks, truth, probabilities and CPU seconds of one run."
     warnings.simplefilter("ignore")
@@ -96,36 +140,16 @@ def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
     x, y = sample(law, n, seed)
     start = time.process_time()
     found = compare(designs(kind), x, y, likelihood="gaussian", random_state=seed, orders=ORDERS)
-    own = found.next_probabilities
+    found.next_probabilities
     spent = time.process_time() - start
     rows = rows_of(x, y, "gaussian")
     rivals = {k: rival_of(k, m, rows) for k,
               m in designs(kind).items()} | {r.name: r for r in (Constant(), Linear())}
-    last = found.log_p[..., -(n // ORDERS):]
     start = time.process_time()
     again = folds(rivals, x, y, seed)
     fold_seconds = time.process_time() - start
-    worth, aic, bic = truth(found, rivals, law, n, seed)
-    names = list(found.names)
-    cv = dict(zip(names, (0.5 * (last.mean((1, 2)) + again.mean((1, 2)))).tolist()))
-    once = dict(zip(names, again.mean((1, 2)).tolist()))
-    stack = dict(zip(names, stacked(torch.cat([last.flatten(1), again.flatten(1)], 1)).tolist()))
-    best = lambda of: max(of, key=of.__getitem__)
-    whole = {k: e.value for k, e in found.evidence.items()}
-    kinds = {"both": None, "rows": ("rows",), "orders": ("orders",), "none": ()}
-    drawn = {k: next_draws(found.log_p, found.orders, found.bounds,
-                           *([] if p is None else [400, p])).mean(0).tolist()
-             for k, p in kinds.items()}
-    sizes = [b - a for a, b in zip(found.bounds, found.bounds[1:])]
-    sums = torch.stack([b.sum(-1) for b in found.log_p.split(sizes, -1)], -1)
-    return {"law": law, "seed": seed, "n": n, "designs": kind, "names": names, "truth": worth,
-            "picks": {"next rows": best(own), "all rows": best(whole),
-                      "5-fold, two times": best(cv),
-                      "5-fold, once": best(once),
-                      "last block": best(dict(zip(names, last.mean((1, 2)).tolist()))),
-                      "AIC": best(aic), "BIC": best(bic), "stacking": best(stack)},
-            "next": own, "all": found.probabilities, "kinds": drawn, "cv": cv,
-            "sums": [[[round(v, 3) for v in o] for o in k] for k in sums.tolist()],
+    told = judged(found, again, *truth(found, rivals, law, n, seed))
+    return {"law": law, "seed": seed, "n": n, "designs": kind, **told,
             "pasts": list(default_rows(n, ORDERS)),
             "seconds": {"compare": spent, "one 5-fold": fold_seconds}}
 

@@ -1,10 +1,11 @@
 """What the runs say: how much each method's pick loses, and whether the stated probabilities come
 true."""
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.store import store
 
 LIMIT = 0.05  # nats a row that a pick may lose
 
@@ -24,71 +25,79 @@ def row(runs: Sequence[dict], method: str) -> dict:
 
 
 def calibration(p: np.ndarray, right: np.ndarray, bins: int = 5) -> dict:
-    "Stated and observed by bins of equal count, and the mean distance weighted by the counts."
-    order = np.argsort(p, kind="stable")
-    parts = [b for b in np.array_split(order, bins) if len(b)]
-    stated, seen = (np.array([v[b].mean() for b in parts]) for v in (p, right))
+    """Stated and observed by bins of equal count, the mean distance weighted by the counts, and what
+    that distance is on the mean where all that is stated is true, with so many runs."""
+    parts = [b for b in np.array_split(np.argsort(p, kind="stable"), bins) if len(b)]
     counts = np.array([len(b) for b in parts])
-    return {"stated": stated.tolist(), "seen": seen.tolist(), "counts": counts.tolist(),
-            "error": float(counts @ np.abs(stated - seen) / counts.sum()),
+    by = lambda v: np.array([v[b].mean() for b in parts])
+    off = lambda seen: float(counts @ np.abs(by(p) - by(seen)) / counts.sum())
+    rng = np.random.default_rng(0)
+    chance = np.mean([off((rng.random(len(p)) < p).astype(float)) for _ in range(400)])
+    return {"stated": by(p).tolist(), "seen": by(right).tolist(), "counts": counts.tolist(),
+            "error": off(right), "by chance": float(chance),
             "mean stated": float(p.mean()), "mean seen": float(right.mean())}
 
 
-def reliability(runs: Sequence[dict], kind: str = "next", near: float = 0.0) -> dict:
-    """Whether the probability of the pick is the share of runs where it is best, or within `near`
-    nats a row of it."""
-    stated, right = [], []
+def stated(runs: Sequence[dict], kind: str) -> tuple[np.ndarray, np.ndarray]:
+    "The probability of each run's pick, and whether it is the best on fresh rows."
+    p, right = [], []
     for r in runs:
-        p = r[kind] if kind in r else dict(zip(r["names"], r["kinds"][kind]))
-        pick, best = max(p, key=p.__getitem__), max(r["truth"].values())
-        stated.append(p[pick])
-        right.append(float(best - r["truth"][pick] <= near))
-    return calibration(np.array(stated), np.array(right))
+        pick, best = max(r[kind], key=r[kind].__getitem__), max(r["truth"].values())
+        p.append(r[kind][pick])
+        right.append(float(r["truth"][pick] >= best))
+    return np.array(p), np.array(right)
 
 
-def pairs(runs: Sequence[dict], kind: str = "next") -> dict:
-    """The same for every pair of designs that together have a probability of 1/2: is the likelier
-    of the two better?"""
-    stated, right = [], []
-    for r in runs:
-        p = r[kind] if kind in r else dict(zip(r["names"], r["kinds"][kind]))
-        a, b = sorted(p, key=p.__getitem__, reverse=True)[:2]
-        stated.append(p[a] / (p[a] + p[b]))
-        right.append(float(r["truth"][a] >= r["truth"][b]))
-    return calibration(np.array(stated), np.array(right))
+def every(runs: Sequence[dict], kind: str) -> tuple[np.ndarray, np.ndarray]:
+    "The probability of every design of each run, and whether it is the best on fresh rows."
+    p = [r[kind][k] for r in runs for k in r["names"]]
+    best = [max(r["truth"], key=r["truth"].__getitem__) for r in runs]
+    return np.array(p), np.array([float(k == b) for r, b in zip(runs, best) for k in r["names"]])
+
+
+KINDS = ("next", "uncorrected", "switching", "all")
 
 
 def report(runs: Sequence[dict], folder: Path) -> dict:
     "Print the tables of every set of designs and write them to summary.json."
     kinds = sorted({r.get("designs", "networks") for r in runs})
     found = {k: summary([r for r in runs if r.get("designs", "networks") == k], k) for k in kinds}
-    (folder / "summary.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    store(folder / "summary.json", found, ("torch", "scikit-learn", "numpy"))
     return found
 
 
 def summary(runs: Sequence[dict], kind: str) -> dict:
     "Losses, reliability and cost of the runs of one set of designs; printed, too."
-    methods = list(runs[0]["picks"])
+    methods, odd = list(runs[0]["picks"]), [r for r in runs if r["seed"] % 2]
+    inside = np.sum([r["covered"] for r in runs], 0)
     found = {"runs": len(runs), "losses": [row(runs, m) for m in methods],
+             "odd seeds": [row(odd, m) for m in methods] if odd else [],
              "by rows": {str(n): [row([r for r in runs if r["n"] == n], m) for m in methods]
                          for n in sorted({r["n"] for r in runs})},
-             "reliability": {k: reliability(runs, k)
-                             for k in ("next", "rows", "orders", "none", "all")},
-             "pairs": {k: pairs(runs, k) for k in ("next", "rows", "orders", "none", "all")},
+             "reliability": {k: calibration(*stated(runs, k)) for k in KINDS},
+             "every design": {k: calibration(*every(runs, k)) for k in KINDS},
+             "covered": float(inside[0] / inside[1]), "pairs": int(inside[1]),
              "seconds": {k: float(np.mean([r["seconds"][k] for r in runs]))
                          for k in runs[0]["seconds"]}}
-    print(f"{kind}: {len(runs)} runs; CPU seconds a run: "
+    printed(found, kind)
+    return found
+
+
+def printed(found: dict, kind: str) -> None:
+    print(f"{kind}: {found['runs']} runs; CPU seconds a run: "
           + ", ".join(f"{k} {v:.1f}" for k, v in found["seconds"].items()))
-    print(f"{'method':20} {'mean loss':>18} {'above .05':>10} {'best':>6} {'worst':>7}")
-    for r in found["losses"]:
-        print(f"{r['method']:20} {r['mean']:9.4f} ± {r['error']:.4f} {r['above']:10.3f} "
-              f"{r['best']:6.2f} {r['worst']:7.3f}")
+    for name in ("losses", "odd seeds"):
+        print(f"{name:20} {'mean loss':>18} {'above .05':>10} {'best':>6} {'worst':>7}")
+        for r in found[name]:
+            print(f"{r['method']:20} {r['mean']:9.4f} ± {r['error']:.4f} {r['above']:10.3f} "
+                  f"{r['best']:6.2f} {r['worst']:7.3f}")
     for n, rows in found["by rows"].items():
         print(f"n = {n} ({rows[0]['runs']} runs): "
               + ", ".join(f"{r['method']} {r['mean']:.4f}" for r in rows))
-    for what in ("reliability", "pairs"):
-        for kind, c in found[what].items():
+    for what in ("reliability", "every design"):
+        for name, c in found[what].items():
             told = " ".join(f"{a:.2f}/{b:.2f}" for a, b in zip(c["stated"], c["seen"]))
-            print(f"{what} {kind:7} error {c['error']:.3f}, stated {c['mean stated']:.3f}, seen "
-                  f"{c['mean seen']:.3f}: {told}")
-    return found
+            print(f"{what} {name:11} error {c['error']:.3f} (by chance {c['by chance']:.3f}), "
+                  f"stated {c['mean stated']:.3f}, seen {c['mean seen']:.3f}: {told}")
+    print(f"leads on fresh rows within 1.96 stated errors: {found['covered']:.3f} of "
+          f"{found['pairs']} pairs")

@@ -111,8 +111,10 @@ def sweep(folder: Path) -> None:
     lock."""
     for left in list(folder.iterdir()):
         if _LEFT.fullmatch(left.name):
-            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(
-                missing_ok=True)
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink(missing_ok=True)
 
 # %% ../../nbs/core/04_files.ipynb #47eac4fc
 def write_whole_folder(path: Path, fill: Callable[[Path], object]) -> None:

@@ -76,8 +76,9 @@ class Table:
 
     def _repr_html_(self) -> str:
         def line(row: Sequence[str], tag: str) -> str:
-            cells = [f'<{tag}{" class=n" if right else ""}>{html.escape(t, quote=False)}</{tag}>'
-                     for t, right in zip(row, self.right, strict=True)]
+            kinds = [" class=n" if right else "" for right in self.right]
+            cells = [f"<{tag}{kind}>{html.escape(t, quote=False)}</{tag}>"
+                     for t, kind in zip(row, kinds, strict=True)]
             return f"<tr>{''.join(cells)}</tr>"
 
         head, body = line(self.columns, "th"), "\n".join(

@@ -98,9 +98,9 @@ def integrate_output(features: Callable[[dict], Tensor],
     return log_likelihood
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #98818193
-_LINEAR = set("""_to_copy _unsafe_view add add_ alias as_strided cat clone constant_pad_nd copy_
-    cumsum detach diagonal expand flip lift_fresh mean movedim neg permute repeat reshape roll rsub
-    select slice split split_with_sizes squeeze stack
+_LINEAR = set("""_to_copy _unsafe_view add add_ alias as_strided cat clone
+    constant_pad_nd copy_ cumsum detach diagonal expand flip lift_fresh mean movedim neg
+    permute repeat reshape roll rsub select slice split split_with_sizes squeeze stack
     sub sub_ sum t transpose tril triu unbind unsqueeze view""".split())
 _PRODUCTS = {"mul", "mul_", "mm", "bmm", "mv", "dot", "vdot"}
 _FUSED = {"addmm": (1, 2), "addmv": (1, 2), "baddbmm": (1, 2), "addcmul": (1, 2),

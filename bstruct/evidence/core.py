@@ -333,8 +333,8 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
             raise ValueError(f"log_likelihood asks for weight {e}; the prior has "
                              f"{', '.join(prior.shapes)}") from e
         except (RuntimeError, ValueError) as e:
-            hint = f"; weights are {prior.dtype}, convert the data to it" if "dtype" in str(
-                e) else ""
+            of_dtype = f"; weights are {prior.dtype}, convert the data to it"
+            hint = of_dtype if "dtype" in str(e) else ""
             first = " ".join(str(e).split())
             raise ValueError("log_likelihood failed on weights of the prior's shapes: "
                              f"{first}{hint}") from e

@@ -155,6 +155,6 @@ def laplace(log_likelihood: Callable, prior: GaussianPrior, *,
                   * (target.size * math.log(2 * math.pi)
                      - block_log_det(matrix, sizes)))
     return Evidence(value, math.nan, method="laplace", reliable=False, diagnostics={
-        "reason": "an approximation of unknown error", "gradient": modes.gradient, "modes": len(
-            modes.z),
-        "dead_starts": modes.dead, "curvature": curvature, "structure": structure})
+        "reason": "an approximation of unknown error", "gradient": modes.gradient,
+        "modes": len(modes.z), "dead_starts": modes.dead, "curvature": curvature,
+        "structure": structure})

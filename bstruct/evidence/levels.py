@@ -50,7 +50,7 @@ class LevelPosterior:
 
     `log_evidence`: nats by level, of one order of the units (empty for a sampler);
     `live`: mean number of units that the rows support; `rhat`: of the chains of a
-    sampler; `fits`: what each level keeps.
+    sampler; `fits`: what each level keeps; not `reliable`: the notes speak against it.
     """
 
     levels: tuple[int, ...]
@@ -60,6 +60,7 @@ class LevelPosterior:
     rhat: float | None = None
     notes: tuple[str, ...] = ()
     fits: Mapping = field(default_factory=dict, compare=False, repr=False)
+    reliable: bool = True
 
     @property
     def width(self) -> int:
@@ -81,7 +82,7 @@ class LevelPosterior:
         value = torch.tensor(self.log_evidence, dtype=torch.float64)
         p = level_probabilities(value, self.levels, prior)
         return LevelPosterior(self.levels, p, self.log_evidence, self.live, self.rhat,
-                              self.notes, self.fits)
+                              self.notes, self.fits, self.reliable)
 
     def __str__(self) -> str:
         best = self.probability.argsort(descending=True)[:3].tolist()

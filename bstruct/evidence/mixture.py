@@ -245,6 +245,15 @@ def _unseen(q: StudentMixture, lw: Tensor, z: Tensor, target: Target,
     return most
 
 
+def _started(target, table, generator, start: str, starts: int,
+             particles: int) -> tuple[list[StudentMixture], Domain]:
+    "Candidates for the first mixture, from modes or from particles."
+    if start == "modes":
+        return _from_modes(target, table, generator, starts)
+    z = _particles(target, generator, particles)
+    return _from_particles(target, table, generator, z)
+
+
 def _attempt(found, domain, target, generator, *, rounds, batch, target_stderr,
              max_samples, min_ess) -> tuple[StudentMixture, Tensor, float]:
     """The best of the mixtures, refitted: it, the log weights of fresh draws, and
@@ -268,11 +277,10 @@ def mixture(log_likelihood: Callable, prior: GaussianPrior, *,
             starts: int = 64, rounds: int = 2, batch: int = 4000,
             target_stderr: float = 0.03, max_samples: int = 60_000,
             min_ess: float = 400.0) -> Evidence:
-    """ln Z in nats by importance sampling from a fitted Student mixture; `units` are
-    the exchangeable hidden units.
+    """ln Z in nats by importance sampling from a fitted Student mixture.
 
-    Up to about 60 weights after integration. Raises ValueError above 200, and for a
-    symmetry that does not hold.
+    `units`: the exchangeable hidden units. Up to about 60 weights after integration.
+    Raises ValueError above 200, and for a symmetry that does not hold.
     """
     full = make_target(log_likelihood, prior)
     target, left, names = _reduce(full, list(units), generator, integrate)
@@ -289,9 +297,7 @@ def mixture(log_likelihood: Callable, prior: GaussianPrior, *,
     check_symmetry(target.likelihood, target.prior, left, table, generator)
     options = {"rounds": rounds, "batch": batch, "target_stderr": target_stderr,
                "max_samples": max_samples, "min_ess": min_ess}
-    found = _from_modes(target, table, generator, starts) if start == "modes" else \
-        _from_particles(target, table, generator,
-                        _particles(target, generator, particles))
+    found = _started(target, table, generator, start, starts, particles)
     q, lw, variance = _attempt(*found, target, generator, **options)
     witnesses = _particles(target, generator, particles, 0.7)
     unseen = _unseen(q, lw, witnesses, target, found[1])
@@ -324,13 +330,14 @@ def _judge(log_weights: Tensor, variance: float, min_ess: float,
     count, heaviest = len(log_weights), float(log_weights.softmax(0).max())
     ess = min(_ess(log_weights), count / (1 + variance))
     unseen = notes.get("unseen", 0.0)
-    reason = f"ESS {ess:.0f} below {min_ess:.0f}; try 'smc'" if not ess >= min_ess else \
-        f"one draw carries {heaviest:.0%} of the weight; try 'smc'" if heaviest > 0.05 else \
-        f"{unseen:.0%} of the posterior lies where the mixture hardly draws; try 'smc'" \
-        if unseen > UNSEEN else ""
-    notes = notes | {"samples": count, "heaviest": heaviest} | (
-        {"reason": reason} if reason
-                                                                else {})
+    doubts = {
+        f"ESS {ess:.0f} below {min_ess:.0f}; try 'smc'": not ess >= min_ess,
+        f"one draw carries {heaviest:.0%} of the weight; try 'smc'": heaviest > 0.05,
+        f"{unseen:.0%} of the posterior lies where the mixture hardly draws; "
+        "try 'smc'": unseen > UNSEEN}
+    reason = next((words for words, true in doubts.items() if true), "")
+    notes = notes | {"samples": count, "heaviest": heaviest}
+    notes |= {"reason": reason} if reason else {}
     stderr = math.sqrt(max(variance, count / ess - 1) / count) if ess > 0 else math.inf
     stderr = math.hypot(stderr, -math.log1p(-min(unseen, 0.99)))
     return Evidence(float(log_weights.logsumexp(0)) - math.log(count), stderr, ess,

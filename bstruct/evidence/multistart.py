@@ -53,6 +53,15 @@ def _gradient_and_hessian(target: Target) -> Callable:
     g = torch.func.grad(target.log_joint)
     return lambda z: (g(z), -torch.func.jacfwd(g)(z))
 
+
+def _jolted(z: Float[Tensor, "b n"], s: Float[Tensor, " b"], lr: float,
+            generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    "Points with Langevin's noise, and the entropy by the entropy power inequality."
+    n, draw = z.shape[1], torch.randn(z.shape, generator=generator, dtype=z.dtype)
+    noise = torch.full_like(s, math.log(4 * math.pi * math.e * lr))
+    return (z + math.sqrt(2 * lr) * draw,
+            0.5 * n * torch.logaddexp(2 * s / n, noise))
+
 # %% ../../nbs/evidence/13_multistart.ipynb #d2ad7dc4
 @register("multistart")
 def multistart(log_likelihood: Callable, prior: GaussianPrior, *,
@@ -60,17 +69,15 @@ def multistart(log_likelihood: Callable, prior: GaussianPrior, *,
                lr: float = 1e-3, start_scale: float = 1.0, entropy: str = "exact",
                langevin: bool = False, minibatches: Sequence[Callable] = (),
                every: int = 10) -> Evidence:
-    """A lower bound of ln Z in nats from gradient descent (minibatch or Langevin) at
-    many starts N(0, start_scale²).
+    """A lower bound of ln Z in nats from gradient descent at many starts.
 
-    Historical: it is no selector of models. Unreliable where lr·λ_max passed 1 (0.6838
-    with entropy="bound").
+    Starts are N(0, start_scale²), steps minibatch or Langevin. Historical: no selector
+    of models. Unreliable where lr·λ_max passed 1 (0.6838 with entropy="bound").
     """
     target = make_target(log_likelihood, prior)
     if target.size > 2000:
         raise ValueError(f"{target.size} weights; exact Hessians are for 2000 at "
-                         "most, use "
-                         "'prequential'")
+                         "most, use 'prequential'")
     if starts < 2 or steps < 0 or lr <= 0:
         raise ValueError(f"starts {starts}, steps {steps}, lr {lr}; two starts at "
                          "least, for an error, and lr above 0")
@@ -89,13 +96,10 @@ def multistart(log_likelihood: Callable, prior: GaussianPrior, *,
         if i < steps:
             g, h = local[i % len(local)](z)
             change, top = entropy_change(h, lr, entropy, generator)
-            z, s, worst = (z + lr * g).detach(), (s + change).detach(), max(
-                worst, float(top.max()))
+            z, s = (z + lr * g).detach(), (s + change).detach()
+            worst = max(worst, float(top.max()))
             if langevin:
-                z = z + math.sqrt(2 * lr) * torch.randn(z.shape, generator=generator,
-                                                        dtype=z.dtype)
-                noise = torch.full_like(s, math.log(4 * math.pi * math.e * lr))
-                s = 0.5 * n * torch.logaddexp(2 * s / n, noise)
+                z, s = _jolted(z, s, lr, generator)
     return _verdict(joint + s, worst, DMA_LIMIT if entropy == "bound" else 1.0, curve)
 
 # %% ../../nbs/evidence/13_multistart.ipynb #96afe8b6

@@ -56,8 +56,8 @@ class Problem:
         return LIKELIHOODS[self.likelihood].noisy
 
 # %% ../../nbs/evidence/27_of_module.ipynb #564c931e
-def _problem(module: nn.Module, X, y, likelihood: str, transform: Callable
-             | None) -> tuple[Problem, Data]:
+def _problem(module: nn.Module, X, y, likelihood: str,
+             transform: Callable | None) -> tuple[Problem, Data]:
     "The checked problem, and the fingerprint of its data."
     LIKELIHOODS[likelihood]
     x, target = (v if isinstance(v, Tensor) else torch.as_tensor(np.asarray(v))
@@ -68,8 +68,7 @@ def _problem(module: nn.Module, X, y, likelihood: str, transform: Callable
                          f"of them, as by .to({str(x.device)!r})")
     if len(x) != len(target) or target.ndim != 1 or len(x) < 2:
         raise ValueError(f"X has shape {tuple(x.shape)} and y {tuple(target.shape)}: "
-                         "give at least 2 rows, and one number "
-                         "or class number a row")
+                         "give at least 2 rows, and one number or class number a row")
     data = Data(fingerprint(x, target))
     x = x.double() if x.is_floating_point() else x
     target = target.long() if likelihood == "categorical" else target.double()
@@ -78,21 +77,18 @@ def _problem(module: nn.Module, X, y, likelihood: str, transform: Callable
     problem = Problem(f, x, target, likelihood)
     row_output(f, x)
     out = problem.outputs(f.start)
-    want = {"gaussian": 1, "bernoulli": 1}.get(likelihood, int(target.max()) + 1
-                                               if likelihood
-                                               == "categorical" else 0)
-    if want and out.shape[1] != want and not (likelihood == "categorical"
-                                              and out.shape[1] > want):
+    want = {"gaussian": 1, "bernoulli": 1}.get(
+        likelihood, int(target.max()) + 1 if likelihood == "categorical" else 0)
+    if want and out.shape[1] != want and not (
+            likelihood == "categorical" and out.shape[1] > want):
         raise ValueError(f"the module maps {tuple(x.shape)} to "
                          f"{tuple(f(f.start, x).shape)}; {likelihood!r} needs "
                          f"[n, {want}]")
     if not bool(out.isfinite().all()):
         bad = (~out.isfinite().all(1)).nonzero()[:, 0]
         raise ValueError(f"the module returns NaN or infinity on {len(bad)} of "
-                         f"{len(x)} rows, the "
-                         "first is row "
-                         f"{int(bad[0])}: look at that row, or bound what the module "
-                         "computes")
+                         f"{len(x)} rows, the first is row {int(bad[0])}: look at "
+                         "that row, or bound what the module computes")
     return problem, data
 
 
@@ -104,11 +100,10 @@ def _transformed(y: Tensor, transform: Callable, data: Data) -> tuple[Tensor, Da
     known = float(slope.abs().log().sum())
     if not math.isfinite(known) or not bool(moved.isfinite().all()):
         raise ValueError("the transform of the target, or its slope, is not finite at "
-                         "some row; take one that is defined "
-                         "and strictly monotone there")
-    return moved.detach(), replace(
-        data, transform=getattr(transform, "__name__", "transform"),
-                                   log_jacobian=known)
+                         "some row; take one that is defined and strictly monotone "
+                         "there")
+    name = getattr(transform, "__name__", "transform")
+    return moved.detach(), replace(data, transform=name, log_jacobian=known)
 
 # %% ../../nbs/evidence/27_of_module.ipynb #df8bd004
 @dataclass(frozen=True)
@@ -134,9 +129,8 @@ def learnt(problem: Problem, precision: float | Mapping[str, float] | None = Non
     C = problem.outputs(problem.f.start).shape[1]
     if len(problem.x) * C > LINES:
         raise ValueError(f"{len(problem.x)} rows of {C} outputs, {LINES} of both are "
-                         "the most: give "
-                         "prior_precision and noise_variance, or compare the models on "
-                         "the rows")
+                         "the most: give prior_precision and noise_variance, or "
+                         "compare the models on the rows")
     w, log_precision, log_noise = _start(problem, precision, noise, seed, starts)
     best: Any = None
     each = vmap(lambda w, s: problem.rows(problem.outputs(w), s).sum())
@@ -169,16 +163,15 @@ def _start(problem: Problem, precision, noise: float | None, seed: int,
     given: Any = precision if isinstance(precision, Mapping) else dict.fromkeys(
         shapes, precision)
     lam = {k: float(given[k] if given[k] is not None else max(1, math.prod(s[1:])))
-           for k,
-           s in shapes.items()}
+           for k, s in shapes.items()}
     like: Any = {"dtype": torch.float64, "device": problem.x.device}
     w = {k: (torch.randn(starts, *s, generator=g, **like)
              / math.sqrt(lam[k])).requires_grad_()
          for k, s in shapes.items()}
     spread = 0.3 * float(problem.y.double().var()) if problem.noisy else 1.0
-    return w, {k: torch.full((starts,), math.log(v), **like)
-               for k, v in lam.items()}, torch.full(
-        (starts,), math.log(noise if noise is not None else max(spread, 1e-9)), **like)
+    full = lambda v: torch.full((starts,), math.log(v), **like)
+    return (w, {k: full(v) for k, v in lam.items()},
+            full(noise if noise is not None else max(spread, 1e-9)))
 
 
 def _step(problem: Problem, w: dict[str, Tensor], log_precision: dict[str, Tensor],
@@ -186,22 +179,21 @@ def _step(problem: Problem, w: dict[str, Tensor], log_precision: dict[str, Tenso
           learn_noise: bool) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     "One step of the fixed point, and Q at what it gives."
     out = vmap(problem.outputs)(w)
-    taps, roots = jacobian_taps(problem.outputs, w), likelihood_roots(
-        out, problem.likelihood)
-    kernels = tensor_kernels(taps, roots)
+    kernels = tensor_kernels(jacobian_taps(problem.outputs, w),
+                             likelihood_roots(out, problem.likelihood))
     bend = log_noise if problem.noisy else torch.zeros_like(log_noise)
     gamma = effective_numbers(kernels, log_precision, bend)
     squares = {k: v.square().flatten(1).sum(1) for k, v in w.items()}
-    rss = (problem.y[None, :, None] - out).square().sum(
-        (1, 2)) if problem.noisy else None
+    miss = (problem.y[None, :, None] - out) if problem.noisy else None
+    rss = None if miss is None else miss.square().sum((1, 2))
     new, noise = fixed_point(gamma, squares, rss, len(problem.x))
     log_precision = new if learn else log_precision
     log_noise = noise if learn_noise and noise is not None else log_noise
     bend = log_noise if problem.noisy else torch.zeros_like(log_noise)
     fit = vmap(lambda w, s: problem.rows(problem.outputs(w), s).sum())(w, log_noise)
     pull = sum(log_precision[k].exp() * v for k, v in squares.items())
-    return log_precision, log_noise, fit - 0.5 * pull - half_log_det(
-        kernels, log_precision, bend)
+    q = fit - 0.5 * pull - half_log_det(kernels, log_precision, bend)
+    return log_precision, log_noise, q
 
 # %% ../../nbs/evidence/27_of_module.ipynb #0fd862ee
 def _method(problem: Problem, method: str, units: list, prior: GaussianPrior) -> str:
@@ -210,6 +202,21 @@ def _method(problem: Problem, method: str, units: list, prior: GaussianPrior) ->
     if problem.f.size <= SMALL and group_order(units, prior) <= COPIES:
         return "mixture"
     return "laplace_dual" if problem.f.size <= MIDDLE else "prequential"
+
+
+def _levels(problem: Problem, precision, noise, seed: int) -> tuple[Any, Any, dict]:
+    "Precisions and noise, as given or learnt, and notes of what was learnt."
+    given: Any = {"prior_precision": precision, "noise_variance": noise}
+    for name, value in given.items():
+        if isinstance(value, str) and value != "learn":
+            raise ValueError(f"{name} is {value!r}; give a number, or 'learn'")
+    precision, noise = (None if isinstance(v, str) else v for v in given.values())
+    if precision is not None and (noise is not None or not problem.noisy):
+        return precision, noise, {}
+    found = learnt(problem, precision, noise, seed=seed)
+    which = [n for n, v in (("precision", precision), ("noise", noise)) if v is None]
+    return (found.precision if precision is None else precision, found.noise,
+            {"learnt": which, "q": found.q})
 
 
 def _options(problem: Problem, method: str, units: list,
@@ -238,35 +245,24 @@ def of_module(module: nn.Module, X, y, *, likelihood: str,
     X [n, ...] and y [n]: tensors or arrays, as the module takes them. likelihood:
     gaussian, bernoulli, categorical or a registered one. prior_precision: a number, one
     a parameter, or "learn"; noise_variance: of Gaussian noise, or "learn". method:
-    auto, or a registered estimator.
-    transform: a monotone function of y that the module predicts; `as_given` makes of
-    the evidence that of y. ValueError for modules and data that do not go together.
+    auto, or a registered estimator. transform: a monotone function of y that the module
+    predicts; `as_given` makes of the evidence that of y. ValueError for modules and
+    data that do not go together.
     """
     problem, data = _problem(module, X, y, likelihood, transform)
-    given: list[Any] = [None if isinstance(v, str) else v
-                        for v in (prior_precision, noise_variance)]
-    for name, value in (("prior_precision", prior_precision),
-                        ("noise_variance", noise_variance)):
-        if isinstance(value, str) and value != "learn":
-            raise ValueError(f"{name} is {value!r}; give a number, or 'learn'")
-    precision, noise, notes = given[0], given[1], {}
-    if precision is None or (noise is None and problem.noisy):
-        found = learnt(problem, precision, noise, seed=random_state)
-        precision, noise = (found.precision if precision is None
-                            else precision), found.noise
-        notes = {"learnt": [n for n, v in zip(("precision", "noise"), given)
-                            if v is None],
-                 "q": found.q}
+    precision, noise, notes = _levels(problem, prior_precision, noise_variance,
+                                      random_state)
     each = dict(precision) if isinstance(precision, Mapping) else float(precision)
     prior = GaussianPrior(problem.f.shapes, each)
     log_noise = problem.x.new_tensor(math.log(noise) if noise else 0.0,
                                      dtype=torch.float64)
     units = exchangeable_units(module)
     name = _method(problem, method, units, prior)
+    more = _options(problem, name, units, log_noise) | options
     evidence = estimate(lambda w: problem.rows(problem.outputs(w), log_noise).sum(),
-                        prior, method=name, generator=generator_of(
-                            random_state, "of_module/evidence"),
-                        **_options(problem, name, units, log_noise) | options)
+                        prior, method=name,
+                        generator=generator_of(random_state, "of_module/evidence"),
+                        **more)
     n = len(problem.x)
     told = {"weights": problem.f.size, "precision": precision, "noise_variance": noise,
             "log_copies": math.log(group_order(units, prior)) if units else 0.0} | notes

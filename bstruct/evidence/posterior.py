@@ -88,6 +88,12 @@ def _labelled(evidences: Mapping | Sequence[Evidence]) -> dict[Hashable, Evidenc
     return {label: as_given(e) for label, e in pairs}
 
 
+def _in_order(mean: Float[Tensor, " s"], value: Float[Tensor, " s"]) -> Tensor:
+    "The probabilities, in the order of the estimates."
+    order = value.argsort(descending=True, stable=True)
+    return mean.index_copy(0, order, mean.sort(descending=True).values)
+
+
 def _notes(value: Tensor, known: Tensor, error: Tensor) -> tuple[str, ...]:
     "What is missing from the estimates."
     lost, notes = int((~known).sum()), []
@@ -105,27 +111,23 @@ def _notes(value: Tensor, known: Tensor, error: Tensor) -> tuple[str, ...]:
 # %% ../../nbs/evidence/16_posterior.ipynb #5793a6f6
 def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Evidence],
                         log_prior: Float[Tensor, " s"] | None = None, *,
-                        errors: str = "own", network: Callable[[Hashable], Hashable]
-                        | Mapping | None = None,
+                        errors: str = "own",
+                        network: Callable[[Hashable], Hashable] | Mapping | None = None,
                         draws: int = 4096) -> StructurePosterior:
-    """p(Γ | y), averaged over `draws` of what the evidences may be, and its standard
-    deviation.
+    """p(Γ | y), averaged over `draws` of what the evidences may be, and its deviation.
 
     `evidences`: by label, or a list; `log_prior` [s]: ln of prior probabilities, up to
     a number they share (None: uniform); `errors`: each estimate's "own", or one that
-    all share, "pooled";
-    `network`: label to network, whose names then are one entry. ValueError for
-    evidences that are not on one scale, and for a prior of other length.
+    all share, "pooled"; `network`: label to network, whose names then are one entry.
+    ValueError for evidences that are not on one scale, and for a prior of other length.
     """
     check_choice("errors", errors, ERRORS)
     by_label = _labelled(evidences)
     one_scale(by_label.values())
-    prior = torch.zeros(len(
-        by_label)).double() if log_prior is None else log_prior.double()
+    prior = (torch.zeros(len(by_label)) if log_prior is None else log_prior).double()
     if prior.shape != (len(by_label),):
         raise ValueError(f"log_prior has shape {tuple(prior.shape)}, there are "
-                         f"{len(by_label)} "
-                         "evidences: one each")
+                         f"{len(by_label)} evidences: one each")
     if network is not None:
         by_label, prior = _of_networks(by_label, prior, network)
     found = list(by_label.values())
@@ -139,12 +141,10 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
                                   (none,) if known.any() else notes)
     seeded = Generator().manual_seed(0)
     noise = torch.randn(draws, len(value), dtype=torch.float64, generator=seeded)
-    total = prior + value.where(known, -math.inf) + error.nan_to_num(0.0) * noise
-    p = total.softmax(1)
-    mean = p.mean(0)
-    if errors == "pooled" and bool((prior == prior[:1]).all()):
-        order = value.where(known, -math.inf).argsort(descending=True, stable=True)
-        mean = mean.index_copy(0, order, mean.sort(descending=True).values)
+    finite = value.where(known, -math.inf)
+    p = (prior + finite + error.nan_to_num(0.0) * noise).softmax(1)
+    alike = errors == "pooled" and bool((prior == prior[:1]).all())
+    mean = _in_order(p.mean(0), finite) if alike else p.mean(0)
     heavy = [e for e, q in zip(found, mean.tolist()) if q > 0.01]
     reliable = all(e.reliable for e in heavy) and not bool(error[known].isnan().any())
     return StructurePosterior(tuple(by_label), mean, p.std(0), reliable, notes)

@@ -22,16 +22,15 @@ def combine(first: Evidence, second: Evidence) -> Evidence:
     """The average of two estimates by inverse variance; the first alone, unreliable,
     where they differ by 4 errors."""
     both = {"first": first.to_dict(), "second": second.to_dict()}
-    gap, error = abs(first.value - second.value), math.hypot(
-        first.stderr, second.stderr)
+    gap = abs(first.value - second.value)
+    error = math.hypot(first.stderr, second.stderr)
     if not second.reliable and second.value - first.value <= 4 * error:
         notes = first.diagnostics | both
         return Evidence(first.value, first.stderr, first.ess, False, "referee",
                         first.reliable, notes)
     if gap > 4 * error:
         reason = (f"{first.method} and {second.method} differ by {gap:.2f} nats, "
-                  f"{gap / error:.1f} "
-                  "standard errors")
+                  f"{gap / error:.1f} standard errors")
         return Evidence(first.value, gap, first.ess, False, "referee", False,
                         both | {"reason": reason})
     a, b = (1 / max(e.stderr, 1e-12) ** 2 for e in (first, second))
@@ -39,7 +38,7 @@ def combine(first: Evidence, second: Evidence) -> Evidence:
                     first.ess, False, "referee",
                     first.reliable or second.reliable, both)
 
-
+# %% ../../nbs/evidence/11_referee.ipynb #5b1fb4df
 def referee(log_likelihood: Callable, prior: GaussianPrior, *,
             generator: torch.Generator, units: tuple[Units, ...] | list[Units] = (),
             effort: float = 1.0) -> Evidence:
@@ -60,6 +59,6 @@ def referee(log_likelihood: Callable, prior: GaussianPrior, *,
                 particles=max(8, round(128 * effort)))
     if left > 60 or group_order(list(units), prior) > 50_000:
         return first
+    particles = max(256, round(1024 * min(effort, 4)))
     return combine(first, mixture(log_likelihood, prior, generator=generator,
-                                  units=units, particles=max(
-                                      256, round(1024 * min(effort, 4)))))
+                                  units=units, particles=particles))

@@ -45,9 +45,8 @@ def systematic(log_weights: Float[Tensor, "r p"],
     """Indices of resampled particles; each appears p·weight times on average, rounded
     up or down."""
     r, p = log_weights.shape
-    grid = torch.arange(p, dtype=log_weights.dtype) + torch.rand(
-        r, 1, generator=generator,
-                                                                 dtype=log_weights.dtype)
+    start = torch.rand(r, 1, generator=generator, dtype=log_weights.dtype)
+    grid = torch.arange(p, dtype=log_weights.dtype) + start
     cumulative = log_weights.softmax(-1).cumsum(-1)
     return torch.searchsorted(cumulative / cumulative[:, -1:],
                               grid / p).clamp(max=p - 1)
@@ -183,8 +182,9 @@ def smc(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Gene
     share = (log_z - value).exp()
     stderr = float(share.std()) / math.sqrt(islands) * _quantile(islands - 1) / 1.96
     worst = min(h["acceptance"] for h in history)
-    reason = f"stderr {stderr:.2f} above {max_stderr}; more particles" if stderr > max_stderr else \
-        f"acceptance {worst:.2f} below 0.1; more moves" if worst < 0.1 else ""
+    reason = f"acceptance {worst:.2f} below 0.1; more moves" if worst < 0.1 else ""
+    if stderr > max_stderr:
+        reason = f"stderr {stderr:.2f} above {max_stderr}; more particles"
     notes = {"log_z": log_z.tolist(), "temperatures": len(history), "acceptance": worst}
     return Evidence(value, stderr, float(share.sum() ** 2 / (share**2).sum())
                     * particles,

@@ -24,8 +24,7 @@ APART = 0.1  # nats in modes that the Gaussian does not reach
 # %% ../../nbs/evidence/07_variational.ipynb #2da14ec3
 def initial_family(family: str, mean: Float[Tensor, " n"],
                    precision: Float[Tensor, "n n"], rank: int = 4) -> dict:
-    """Parameters of q at a mode: its mean, and the scales of the Laplace approximation
-    there."""
+    "Parameters of q at a mode: its mean, and the scales of Laplace's approximation."
     if family == "full":
         chol = torch.linalg.cholesky(torch.linalg.inv(precision))
         return {"mean": mean, "lower": chol.tril(-1),
@@ -34,9 +33,9 @@ def initial_family(family: str, mean: Float[Tensor, " n"],
     if family == "low_rank":
         lam, q = torch.linalg.eigh(precision)
         top = q[:, :rank] / lam[:rank].sqrt()
-        rest = (torch.linalg.inv(precision).diagonal() - (top * top).sum(1)).clamp(
-            min=1e-4)
-        return {"mean": mean, "log_scale": 0.5 * rest.log(), "factor": top}
+        rest = torch.linalg.inv(precision).diagonal() - (top * top).sum(1)
+        log_scale = 0.5 * rest.clamp(min=1e-4).log()
+        return {"mean": mean, "log_scale": log_scale, "factor": top}
     if family == "mean_field":
         return {"mean": mean, "log_scale": log_scale}
     raise ValueError(f"family {family!r}; choose mean_field, low_rank or full")
@@ -58,8 +57,8 @@ def sample(q: dict, noise: Float[Tensor, "b m"]) -> Float[Tensor, "b n"]:
     the family has factors."""
     n = len(q["mean"])
     if "lower" in q:
-        return q["mean"] + noise @ (
-            q["lower"].tril(-1) + torch.diag(q["log_scale"].exp())).mT
+        lower = q["lower"].tril(-1) + torch.diag(q["log_scale"].exp())
+        return q["mean"] + noise @ lower.mT
     z = q["mean"] + noise[:, :n] * q["log_scale"].exp()
     return z + noise[:, n:] @ q["factor"].mT if "factor" in q else z
 
@@ -96,25 +95,33 @@ def _apart(modes: Modes, q: dict, lw: Float[Tensor, " b"]) -> Float[Tensor, " k"
     return modes.log_mass[modes.log_joint - distribution(q).log_prob(modes.z)
                           > lw.max() + 1]
 
+
+def _doubts(apart: Float[Tensor, " k"], value: float) -> dict:
+    "How many modes q does not reach, and the nats that they add to the bound `value`."
+    more = math.log1p(math.exp(min(700.0, float(apart.logsumexp(0)) - value)))
+    found = {"modes_apart": len(apart), "mass_apart": more}
+    if more > APART:
+        found["reason"] = (f"{len(apart)} modes that q does not reach hold {more:.2f} "
+                           "nats; try 'mixture'")
+    return found
+
 # %% ../../nbs/evidence/07_variational.ipynb #f03c2cbb
 @register("variational")
 def variational(log_likelihood: Callable, prior: GaussianPrior, *,
-                generator: torch.Generator,
-                family: str = "full", rank: int = 4, importance: int = 1000,
-                groups: int = 32, steps: int = 600, draws: int = 16, lr: float = 0.03,
-                starts: int = 16, min_ess: float = 100.0) -> Evidence:
+                generator: torch.Generator, family: str = "full", rank: int = 4,
+                importance: int = 1000, groups: int = 32, steps: int = 600,
+                draws: int = 16, lr: float = 0.03, starts: int = 16,
+                min_ess: float = 100.0) -> Evidence:
     """A lower bound of ln Z in nats by a fitted Gaussian, importance-weighted.
 
     Families: mean_field, low_rank, full, up to 1000 weights. `importance`: draws a
-    bound. `stderr` is that of the bound, which holds whatever the ESS; below `min_ess`,
-    or with mass in modes that q does not reach, it says little of ln Z, and is not
-    `reliable`.
+    bound. `stderr` is that of the bound, whatever the ESS; below `min_ess`, or with
+    mass in modes that q does not reach, it says little of ln Z: not `reliable`.
     """
     target = make_target(log_likelihood, prior)
     if target.size > 1000:
         raise ValueError(f"{target.size} weights; its start needs the Hessian of 1000 "
-                         "at most, use "
-                         "'prequential'")
+                         "at most, use 'prequential'")
     if importance < 1 or groups < 2:
         raise ValueError(f"importance {importance} with {groups} groups; take 1 draw "
                          "and 2 groups at least")
@@ -127,21 +134,14 @@ def variational(log_likelihood: Callable, prior: GaussianPrior, *,
                               dtype=prior.dtype))
     lw = target.batch(z) + log_standard_normal(z) - distribution(q).log_prob(z)
     bound = lw.view(groups, importance).logsumexp(1) - math.log(importance)
-    apart = _apart(modes, q, lw)
-    value, ess = float(bound.mean()), float(
-        (2 * lw.logsumexp(0) - (2 * lw).logsumexp(0)).exp())
+    value = float(bound.mean())
+    ess = float((2 * lw.logsumexp(0) - (2 * lw).logsumexp(0)).exp())
     notes = {"elbo": float(lw.mean()),
              "elbo_stderr": float(lw.std()) / math.sqrt(len(lw)),
-             "family": family, "importance": importance}
-    more = float(apart.logsumexp(0)) - value
-    notes |= {"modes_apart": len(apart),
-              "mass_apart": math.log1p(math.exp(min(700.0, more)))}
-    if notes["mass_apart"] > APART:
-        notes["reason"] = (f"{len(apart)} modes that q does not reach hold "
-                           f"{notes['mass_apart']:.2f} nats; try 'mixture'")
+             "family": family, "importance": importance,
+             **_doubts(_apart(modes, q, lw), value)}
     if not ess >= min_ess:
-        notes["reason"] = (f"ESS {ess:.0f} below {min_ess:.0f}, so the bound is "
-                           "loose; try "
-                           "'mixture' or 'smc'")
+        notes["reason"] = (f"ESS {ess:.0f} below {min_ess:.0f}, so the bound is loose; "
+                           "try 'mixture' or 'smc'")
     return Evidence(value, float(bound.std()) / math.sqrt(groups), ess, True,
                     "variational", "reason" not in notes, notes)

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from bstruct.experiments.study import Study, study
 from bstruct.experiments.trap import trap
 
 EXPERIMENTS: Registry[Callable[..., dict[str, Any]]] = Registry("experiment")
-for _name, _plan in {"trap": trap, "capacities": capacities,
-                     "any-start": any_start}.items():
+for _name, _plan in {
+    "trap": trap, "capacities": capacities, "any-start": any_start,
+    "any-start-ends": partial(any_start, widths=(1, 8)),
+    "any-start-more": partial(any_start, more=True),
+    **{f"any-start-{part}": partial(any_start, part)
+       for part in ("flow", "sampler", "rivals")},
+}.items():
     EXPERIMENTS.register(_name, _plan)
-EXPERIMENTS.register("any-start-own", lambda: any_start(rivals=False))
-EXPERIMENTS.register("any-start-more", lambda: any_start(rivals=False, more=True))
 
 # %% ../../nbs/experiments/29___main__.ipynb #bb22cefe
 def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = None,
@@ -44,24 +48,15 @@ def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = N
     def log(row: dict) -> None:
         count[0] += 1
         spent = time.monotonic() - begun
-        print(
-            f"{spent:6.0f} s  {count[0]:5d}  {row['data']}, {row['method']}, seed "
-            f"{row['seed']}",
-            file=sys.stderr,
-        )
+        print(f"{spent:6.0f} s  {count[0]:5d}  {row['data']}, {row['method']}, seed "
+              f"{row['seed']}", file=sys.stderr)
         if seconds is not None and spent > seconds:
             raise KeyboardInterrupt
 
-    found = study(
-        plan["data"],
-        plan["methods"],
-        range(first, first + seeds),
-        takes_part=plan.get("takes_part"),
-        journal=path.with_suffix(".journal"),
-        plan={"experiment": name},
-        n_jobs=jobs,
-        log=log,
-    )
+    found = study(plan["data"], plan["methods"], range(first, first + seeds),
+                  takes_part=plan.get("takes_part"),
+                  journal=path.with_suffix(".journal"), plan={"experiment": name},
+                  n_jobs=jobs, log=log)
     journal = path.with_suffix(".journal") if found.complete else None
     found.save(path, journal=journal)
     return found
@@ -77,9 +72,8 @@ def main(args: Sequence[str] | None = None) -> int:
     read.add_argument("--first", type=int, default=0, help="the first of them")
     read.add_argument("--jobs", type=int, default=1, help="processes")
     read.add_argument("--seconds", type=float, default=None, help="end after so many")
-    read.add_argument(
-        "--out", type=Path, default=None, help="the JSON file; NAME.json if not given"
-    )
+    read.add_argument("--out", type=Path, default=None,
+                      help="the JSON file; NAME.json if not given")
     given = read.parse_args(args)
     try:
         found = measure(given.name, given.seeds, given.jobs, given.seconds, given.out,
@@ -87,10 +81,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    print(
-        f"{len(found.rows)} rows, "
-        f"{'complete' if found.complete else 'not all that was asked for'}"
-    )
+    print(f"{len(found.rows)} rows, "
+          f"{'complete' if found.complete else 'not all that was asked for'}")
     return 0
 
 # %% ../../nbs/experiments/29___main__.ipynb #2ab206f3

@@ -6,12 +6,13 @@
 __all__ = ['widths_found', 'any_start', 'tuned', 'within']
 
 # %% ../../nbs/experiments/21_any_start.ipynb #016b3133
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from bstruct.core.refusals import check_choice
 from bstruct.evidence.hidden import Hidden
 from bstruct.evidence.jump import jump
 from bstruct.evidence.levels import LevelPosterior
@@ -21,6 +22,7 @@ from bstruct.search.modes.path import evidence_path, evidence_sweep
 
 # %% ../../nbs/experiments/21_any_start.ipynb #27824383
 TOP = 20
+PARTS = ("own", "flow", "sampler", "rivals")
 
 
 def _hidden(rows: Rows) -> Hidden:
@@ -76,30 +78,30 @@ def _rival(rows: Rows, seed: int, method: Callable[[Rows, int], float]) -> dict:
     return {"gamma": gamma, "width": round(gamma)}
 
 # %% ../../nbs/experiments/21_any_start.ipynb #8c73e3e0
-def widths_found(rivals: bool = True) -> dict[str, Callable[[Rows, int], dict]]:
-    """The methods by name, those of the library first; with `rivals` the baselines with
-    all their settings."""
-    own: dict[str, Callable[[Rows, int], dict]] = {
-        "path 1": partial(_path, start=1), "path 12": partial(_path, start=12),
-                                                   "sweep": _sweep,
-        "flow 1": partial(_flow, start=1), "flow 12": partial(_flow, start=12),
-                                                   "jump": _jump,
-        "path 12 +off": partial(_path, start=12, off=True)}
-    others = {name: partial(_rival, method=f)
-              for name, f in grid().items()} if rivals else {}
-    return own | others
+def widths_found(part: str) -> dict[str, Callable[[Rows, int], dict]]:
+    """The methods of a part of the experiment by name: `own`, `flow`, `sampler`, or
+    `rivals` with all their settings. ValueError for another part."""
+    check_choice("part", part, PARTS)
+    if part == "rivals":
+        return {name: partial(_rival, method=f) for name, f in grid().items()}
+    parts: dict[str, dict[str, Callable[[Rows, int], dict]]] = {
+        "own": {"path 1": partial(_path, start=1), "path 12": partial(_path, start=12),
+                "sweep": _sweep},
+        "flow": {"flow 1": partial(_flow, start=1),
+                 "flow 12": partial(_flow, start=12)},
+        "sampler": {"jump": _jump, "path 12 +off": partial(_path, start=12, off=True)}}
+    return parts[part]
 
 
-def any_start(seed: int = 2000, rivals: bool = True,
+def any_start(part: str = "own", seed: int = 2100, widths: Sequence[int] = (6, 4, 2),
               more: bool = False) -> dict[str, Any]:
-    """What `study` is given: data, methods and which take part, for seeds counted from
-    `seed`.
+    """What `study` is given: data sets and the methods of a part, for seeds counted
+    from `seed`.
 
-    `more`: other numbers of rows, noises and random teachers, on which path, sweep and
-    growth take part.
+    `more`: other numbers of rows and noises, and random teachers.
     """
     data: dict[str, Callable[[int], Rows]] = {
-        f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s) for m in (2, 4, 6, 1, 8)}
+        f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s) for m in widths}
     others: dict[str, Callable[[int], Rows]] = {
         f"stairs 4, N {n}, noise {z:g}": lambda s, n=n, z=z: stairs(4, n, z, seed + s)
         for n, z in ((50, 0.1), (200, 0.1), (500, 0.1), (96, 0.05), (96, 0.3),
@@ -107,14 +109,7 @@ def any_start(seed: int = 2000, rivals: bool = True,
     others |= {f"random {m} in {d}": lambda s, m=m, d=d, n=n: random_teacher(
         m, d, n, seed=seed + s)
                for m, d, n in ((3, 2, 200), (4, 5, 300))}
-    few = {"path 1", "path 12", "sweep"}
-    part = lambda name, method: name in data or method in few or method.startswith(
-        "growth")
-    return {
-        "data": data | others if more else data,
-        "methods": widths_found(rivals),
-        "takes_part": part,
-    }
+    return {"data": others if more else data, "methods": widths_found(part)}
 
 # %% ../../nbs/experiments/21_any_start.ipynb #26d6fa19
 def tuned(rows: list[dict], first: int) -> list[dict]:

@@ -26,6 +26,7 @@ from torch import Tensor
 from bstruct.core.about import about
 from bstruct.core.files import write_whole
 from bstruct.core.journal import Journal
+from bstruct.core.style import styled
 from bstruct.experiments.fingerprint import fingerprint
 
 # %% ../../nbs/experiments/02_study.ipynb #4b57af1b
@@ -341,6 +342,7 @@ def read_study(path: Path | str) -> Study:
                  {k: v for k, v in found.items() if k not in known})
 
 # %% ../../nbs/experiments/02_study.ipynb #d8786d8f
+@styled
 def plot_scores(rows: Sequence[Mapping], scores: Sequence[str],
                 cost: str = "cpu_ratio") -> Figure:
     """A panel a data set and score, score against cost: a dot a seed, a ring for the
@@ -351,8 +353,7 @@ def plot_scores(rows: Sequence[Mapping], scores: Sequence[str],
     panels = [*filter(measured, product(names, scores))]
     columns = min(4, len(panels))
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.0 * columns, 2.6 * lines + 0.5), dpi=72,
-                    layout="constrained")
+    figure = Figure(figsize=(max(3.0, 2 * columns), 2.6 * lines + 0.5))
     axes = figure.subplots(lines, columns, squeeze=False).flat
     for axis, (name, score) in zip(axes, panels):
         _panel(axis, [r for r in rows if r["data"] == name and score in r], score, cost,
@@ -364,8 +365,8 @@ def plot_scores(rows: Sequence[Mapping], scores: Sequence[str],
     drawn = chain.from_iterable(zip(*a.get_legend_handles_labels())
                                 for a in figure.axes)
     handles = {label: h for h, label in drawn}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncol=4,
-                  fontsize=8)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center",
+                  ncol=min(4, 1 + columns))
     return figure
 
 # %% ../../nbs/experiments/02_study.ipynb #c7263307

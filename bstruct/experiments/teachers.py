@@ -183,17 +183,10 @@ def gated(rows: Rows, seed: int, kind: str, setting: float, start: float = 2.0,
     gen = torch.Generator().manual_seed(seed)
     X, Y, d = torch.tensor(rows.x), torch.tensor(rows.y)[:, 0], rows.x.shape[1]
     draw = lambda *shape: torch.randn(*shape, generator=gen).double()
-    A, b, W, c, noise = (
-        3 * draw(d, units),
-        3 * draw(units),
-        0.5 * draw(units),
-        draw(1) * 0,
-        draw(1) * 0 - 1.2,
-    )
-    free, gates = (
-        [t.requires_grad_() for t in (A, b, W, c, noise)],
-        _Gates(kind, units, start, setting, len(Y)),
-    )
+    A, b, W = 3 * draw(d, units), 3 * draw(units), 0.5 * draw(units)
+    c, noise = draw(1) * 0, draw(1) * 0 - 1.2
+    free = [t.requires_grad_() for t in (A, b, W, c, noise)]
+    gates = _Gates(kind, units, start, setting, len(Y))
     adam = torch.optim.Adam([*free, gates.free], lr=rate)
     plan = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps, rate / 20)
     wide = 10.0 if kind == "exponential" else 1.5

@@ -110,10 +110,8 @@ def drmad(run: Training, state: State, hyper: dict[str, Tensor], *, knots: int =
     Source: Fu et al. 2016, Algorithm 2.
     """
     if run.optimiser.remembers:
-        raise ValueError(
-            f"drmad needs SGD, not {type(run.optimiser).__name__}, whose moments lie "
-            "on no line: use unroll"
-        )
+        raise ValueError(f"drmad needs SGD, not {type(run.optimiser).__name__}, whose "
+                         "moments lie on no line: use unroll")
     if not isinstance(knots, int) or knots < 0:
         raise ValueError(f"knots is {knots!r}, but must be 0 or more")
     pieces = min(knots + 1, max(run.steps - 1, 1) if fit else run.steps)
@@ -128,12 +126,12 @@ def drmad(run: Training, state: State, hyper: dict[str, Tensor], *, knots: int =
     if not fit or run.steps == 1:
         polygon.see(run.steps, last.theta)
     polygon.settle()
-    value, bars = sweep(run, last, hyper, _points(run, hyper, polygon, state.slots,
-                                                  buffers))
+    points = _points(run, hyper, polygon, state.slots, buffers)
+    value, bars = sweep(run, last, hyper, points)
     far = not run.functional and bool(polygon.missed > FAR)
     warning = (f"the polygon misses {float(polygon.missed):.2g} of the path, so that "
-               "the gradient may point anywhere: take more knots, "
-               "or unroll") if far else None
+               "the gradient may point anywhere: take more knots, or unroll"
+               ) if far else None
     stored = polygon.knots if fit else [*polygon.knots, *polygon.sums]
     return report(run, value, bars.hyper, last, method="drmad",
                   bytes_stored=tree_bytes(stored, buffers), residual=polygon.missed,

@@ -28,6 +28,15 @@ def _save(path, record):
     os.replace(f"{path}.part", path)
 
 
+def _keep(record, known: int, path, generator, watchers):
+    "Save the record after an outer step, and show what is new since step `known`."
+    record["generator"] = None if generator is None else generator.get_state()
+    if path is not None:
+        _save(path, record)
+    for watch, new in itertools.product(watchers, record["history"][known:]):
+        watch(new)
+
+
 _EMPTY = dict.fromkeys(("state", "guess", "best", "opt", "generator"))
 
 
@@ -162,12 +171,11 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor],
     """Minimise the outer loss over hyper with hypergradients of the named method.
 
     `outer_optimiser(parameters)`: any torch optimiser (Adam, 0.1; LBFGS records every
-    call).
-    `warm`: go on from the last weights. Stops early after `patience` steps without a
-    new best, or below a hypergradient of norm `gradient_tolerance`. `checkpoint`: a
-    file from which the call goes on. `callback(record)` sees each step's record,
-    `progress` shows a bar. Ctrl-C, or a run that diverges, returns the best so far
-    (`interrupted`). Function options get the outer step.
+    call). `warm`: go on from the last weights. Stops early after `patience` steps
+    without a new best, or below a hypergradient of norm `gradient_tolerance`.
+    `checkpoint`: a file from which the call goes on. `callback(record)` sees each
+    step's record, `progress` shows a bar. Ctrl-C, or a run that diverges, returns the
+    best so far (`interrupted`). Function options get the outer step.
     """
     _checked(outer_steps, theta, hyper, checkpoint)
     fresh = {"hyper": hyper, "theta": theta, "history": [], **_EMPTY}
@@ -183,11 +191,7 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor],
         while (known := len(record["history"])) < outer_steps and not _stalled(
                 record["history"], patience, gradient_tolerance):
             _outer_step(record, call, current, opt, options, warm, method)
-            record["generator"] = None if generator is None else generator.get_state()
-            if checkpoint is not None:
-                _save(checkpoint, record)
-            for watch, new in itertools.product(watchers, record["history"][known:]):
-                watch(new)
+            _keep(record, known, checkpoint, generator, watchers)
     except (KeyboardInterrupt, FloatingPointError) as cause:
         interrupted = True
         if record["best"] is None:

@@ -14,6 +14,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
+from bstruct.core.style import INK, SOFT, styled
 from bstruct.model.graph import Edge, Graph
 from bstruct.model.structure import check
 from bstruct.structure.variable import Variable
@@ -106,6 +107,7 @@ def _size(shape: tuple[int, ...]) -> str:
 
 # %% ../../nbs/model/07_drawing.ipynb #1d9e335a
 @patch
+@styled
 def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
     """Draw the graph on matplotlib axes and return them; edges as wide as their
     candidate is probable, zero dashed.
@@ -119,13 +121,12 @@ def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
     places, marks = _places(graph), _marks(graph, probabilities)
     columns = 1 + max(x for x, _ in places.values())
     low, high = _heights(graph, places)
-    ax = ax or plt.subplots(figsize=(1.5 * columns, 0.8 * (high - low)),
-                            layout="constrained")[1]
+    ax = ax or plt.subplots(figsize=(min(1.8 * columns, 8.2),
+                                   0.8 * (high - low)))[1]
     for v in graph.vertices:
         ax.text(*places[v.name], f"{v.name}\n{_size(v.shape)}", ha="center",
-                va="center",
-                fontsize=8, zorder=3, bbox={"boxstyle": "round", "fc": "#e8f0fa",
-                                            "ec": "#345"})
+                va="center", zorder=3,
+                bbox={"boxstyle": "round", "fc": "#e8f0fa", "ec": "#345"})
     for e in graph.edges:
         curve, mark = Path(_curve(e, places), [Path.MOVETO, Path.CURVE3,
                                                Path.CURVE3]), marks[e.name]
@@ -133,8 +134,8 @@ def draw(graph: Graph, probabilities: Probabilities | None = None, ax=None):
                                      color=mark.grey, lw=mark.width,
                                      linestyle="-" if mark.present
                                      else "--", zorder=1))
-        ax.text(*_middle(e, places), mark.text, ha="center", va="center", fontsize=7,
-                zorder=2, color="black" if mark.present else "grey",
+        ax.text(*_middle(e, places), mark.text, ha="center", va="center", fontsize=8,
+                zorder=2, color=INK if mark.present else SOFT,
                 bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"})
     ax.set(xlim=(-0.4, columns - 0.6), ylim=(low, high))
     ax.axis("off")

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 from bstruct.core.refusals import unknown
 from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.filed import check_types
-from bstruct.model.vertices import Edge, Shape, Vertex, as_edges, as_vertices, check_names
+from bstruct.model.vertices import (
+    Edge, Shape, Vertex, as_edges, as_vertices, check_names)
 from bstruct.structure import law
 from bstruct.structure.variable import (
     Choice, Structure, Variable, family, family_of, names)

@@ -43,7 +43,7 @@ def repelled(values: Float[Tensor, "*K"], seen: Sequence[Sequence[int]],
     negentropy = sum(torch.xlogy(p, p).sum() for p in probabilities)
     return (joint * (values - c_comb * pull)).sum() + c_comb * len(seen) * negentropy
 
-
+# %% ../../nbs/objectives/05_repulsion.ipynb #58404a5d
 def successive_maxima(values: Float[Tensor, "*K"], visits: int, c_comb: float,
                       epsilon: float = 0.01,
                       by_edge: bool = False) -> list[tuple[int, ...]]:

@@ -12,6 +12,7 @@ from typing import cast
 
 import torch
 
+from bstruct.core.style import SOFT, styled
 from bstruct.search.result import Scored, to_frame
 
 # %% ../../nbs/search/06_pareto.ipynb #e770dd3c
@@ -43,26 +44,27 @@ def pareto_table(path: Sequence[Scored]):
     return to_frame(path, ranked=False).assign(pareto=pareto_optimal(path))
 
 # %% ../../nbs/search/06_pareto.ipynb #11cdac49
+@styled
 def plot_path(path: Sequence[Scored], ax=None):
     """Evidence against complexity: what was looked at, the way taken, and a ring around
     the Pareto-optimal of both."""
     import matplotlib.pyplot as plt
 
-    ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
+    ax = ax or plt.subplots(figsize=(6, 3))[1]
     x, y = [cast(float, r.complexity) for r in path], [r.evidence.value for r in path]
     error = [r.evidence.stderr if math.isfinite(r.evidence.stderr) else 0.0
              for r in path]
-    ax.errorbar(x, y, error, fmt=".", color="0.6", lw=1, label="looked at")
+    ax.errorbar(x, y, error, fmt=".", color=SOFT, lw=1, label="looked at")
     kept = [i for i, r in enumerate(path) if r.kept]
     ax.plot([x[i] for i in kept], [y[i] for i in kept], "o-", color="C0", ms=4,
             label="the path")
     for step, i in enumerate(kept):
         ax.annotate(str(step), (x[i], y[i]), xytext=(4, 4), textcoords="offset points",
-                    fontsize=8)
+                    fontsize=8.5)
     best = [i for i, o in enumerate(pareto_optimal(path, ("evidence", "complexity")))
             if o]
-    ax.plot([x[i] for i in best], [y[i] for i in best], "o", mfc="none", mec="C3",
+    ax.plot([x[i] for i in best], [y[i] for i in best], "o", mfc="none", mec="C1",
             ms=10, label="Pareto-optimal")
     ax.set(xlabel="complexity of the weights, nats", ylabel="log evidence, nats")
-    ax.legend(fontsize=8)
+    ax.legend()
     return ax

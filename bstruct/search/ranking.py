@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bstruct.core.files import write_whole
 from bstruct.core.refusals import check_choice
+from bstruct.core.style import styled
 from bstruct.evidence.core import Evidence
 from bstruct.evidence.posterior import structure_posterior
 from bstruct.model.graph import Graph
@@ -49,14 +50,13 @@ def place_of(rows: Sequence[Scored], structure: Mapping[str, Choice],
              and row.name is None]
     if not found:
         raise ValueError(f"{wanted} is none of the {len(rows)} structures that were "
-                         f"visited, of {graph.n_structures}; "
-                         "visit all of them: mode='enumerate' without a budget")
+                         f"visited, of {graph.n_structures}; visit all of them: "
+                         "mode='enumerate' without a budget")
     return found[0]
 
 
-def ranked(graph: Graph,
-           visits: Iterable[tuple[Structure, int, Evidence | str,
-                                  dict]]) -> list[Scored]:
+def ranked(graph: Graph, visits: Iterable[tuple[Structure, int, Evidence | str, dict]]
+           ) -> list[Scored]:
     """Rows of a ranking from (structure, number of the visit, its evidence or why there
     is none, further entries)."""
     none = Evidence(math.nan, math.inf, method="none", reliable=False)
@@ -97,8 +97,7 @@ class Ranking:
     what a reader should know.
 
     `rows` are `Scored`: structure, evidence (nats), probability and its error,
-    parameters, the number of the visit, and
-    error: None, or why the structure has no evidence.
+    parameters, the number of the visit, and error: None, or why there is no evidence.
     """
 
     graph: Graph
@@ -145,33 +144,31 @@ class Ranking:
     def plot(self, answers: Mapping[str, Mapping[str, Choice]] | None = None, ax=None):
         """Log evidence less the best by rank, ± two standard errors; `answers`: name to
         a structure that is marked."""
-        return plot_ranks(self.rows, {
-            name: self.rank_of(s) for name, s in (answers or {}).items()},
-                          ax)
+        marks = {name: self.rank_of(s) for name, s in (answers or {}).items()}
+        return plot_ranks(self.rows, marks, ax)
 
 # %% ../../nbs/search/04_ranking.ipynb #b0d98440
 def _text(ranking: Ranking, most: int) -> str:
     "The first rows as a table, and what a reader should know."
     rows = [[str(i), f"{r.probability:.3f} ± {r.probability_error:.3f}",
-             f"{r.evidence.value:.1f}",
-             f"{r.evidence.stderr:.1f}", str(r.parameters),
+             f"{r.evidence.value:.1f}", f"{r.evidence.stderr:.1f}", str(r.parameters),
              *map(text, r.structure.values())]
             for i, r in enumerate(ranking.top(most), 1)]
     edges = (e.replace("->", "→") for e in ranking.graph.choices)
     head = ["rank", "probability", "log evidence", "error", "weights", *edges]
     wide = [max(map(len, column)) for column in zip(head, *rows)]
     cut = len(head) - len(ranking.graph.choices)
-    line = lambda cells: "  ".join(c.rjust(w) if i < cut else c.ljust(w)
-                                   for i, (c, w) in enumerate(
-                                       zip(cells, wide))).rstrip()
+    fit = lambda i, c: c.rjust(wide[i]) if i < cut else c.ljust(wide[i])
+    line = lambda cells: "  ".join(fit(i, c) for i, c in enumerate(cells)).rstrip()
     more = [f"and {len(ranking) - most} more"] if len(ranking) > most else []
-    said = f"{len(ranking)} of {ranking.total} structures" + (
-        " so far (interrupted)" if ranking.interrupted else "")
+    so_far = " so far (interrupted)" if ranking.interrupted else ""
+    said = f"{len(ranking)} of {ranking.total} structures" + so_far
     of = [f"log evidence, nats, of {r.evidence.of.scale}" for r in ranking.rows
           if r.evidence.of][:1]
     return "\n".join([said, *of, line(head), *map(line, rows), *more, *ranking.notes])
 
 # %% ../../nbs/search/04_ranking.ipynb #37489c9f
+@styled
 def plot_ranks(rows: Sequence[Scored], marks: Mapping[str, int] | None = None, ax=None):
     """Log evidence less the best by rank, nats, ± two standard errors, on new axes or
     on `ax`, which are returned.
@@ -186,7 +183,7 @@ def plot_ranks(rows: Sequence[Scored], marks: Mapping[str, int] | None = None, a
     if all(map(math.isnan, value)):
         raise ValueError("no structure of the ranking has evidence: their errors are "
                          "in its rows")
-    ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
+    ax = ax or plt.subplots(figsize=(6, 3))[1]
     best, place = max(v for v in value if not math.isnan(v)), range(1, len(rows) + 1)
     gap = [v - best for v in value]
     error = [2 * r.evidence.stderr if math.isfinite(r.evidence.stderr) else 0.0
@@ -199,5 +196,5 @@ def plot_ranks(rows: Sequence[Scored], marks: Mapping[str, int] | None = None, a
                 label=f"{name}: rank {rank}")
     ax.set(xlabel="rank", ylabel="log evidence less the best, nats")
     if marks:
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend()
     return ax

@@ -114,9 +114,10 @@ class Result:
     `ranking` holds the structures that were compared, best first; `path` those that a
     growing or shrinking search went through, in that order. `mixture` predicts where
     the dual engine judged or widths were walked, and `batches` is empty. `live`: mean
-    number of live units by vertex. `beside`: models that are no structures, as (name, share
-    of the predictor, batch); the networks have the rest. `levels` says how the hyperparameters were fitted,
-    `notes` what a reader should know, a collapse above all.
+    number of live units by vertex. `beside`: models that are no structures, as (name,
+    share of the predictor, batch); the networks have the rest. `levels` says how the
+    hyperparameters were fitted, `notes` what a reader should know, a collapse above
+    all.
     """
 
     graph: Graph

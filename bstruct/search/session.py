@@ -115,8 +115,7 @@ class Session:
     def remember(self, record: dict) -> None:
         "Put a record in the place of that of its stage in the history."
         at = next((i for i, r in enumerate(self.history)
-                   if r["stage"] == record["stage"]),
-                  len(self.history))
+                   if r["stage"] == record["stage"]), len(self.history))
         self.history[at:at + 1] = [record]
 
 # %% ../../nbs/search/03_session.ipynb #ab0261a5
@@ -135,8 +134,8 @@ def _stage(run: Session, name: str, work: Callable[[], tuple], part: str):
         if not part:
             # found and forgotten in one write: no kill comes between
             kept = run.checkpoint.tensors.items()
-            run.checkpoint.tensors = {
-                k: v for k, v in kept if not k.startswith(f"{name}/")}
+            run.checkpoint.tensors = {k: v for k, v in kept
+                                      if not k.startswith(f"{name}/")}
         run.checkpoint.finish(name, found, {} if part else tensors)
         if part:
             run.checkpoint.save(f"{name}/{part}", tensors)

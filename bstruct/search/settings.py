@@ -175,9 +175,9 @@ class Settings:
         all, on fewer rows each where the table is small."""
         size = rows_of_step(n, self.epochs, self.min_steps, self.batch_size)
         steps = max(math.ceil(n / size), math.ceil(self.min_steps / self.epochs))
-        return Plan(self.epochs, steps, size, self.learning_rate,
-                    self.structure_learning_rate,
-                    cast(tuple[float, float], tuple(self.temperature)),
+        first, last = map(float, self.temperature)
+        return Plan(self.epochs, steps, size, float(self.learning_rate),
+                    float(self.structure_learning_rate), (first, last),
                     self.structure_kl)
 
     def fit_plan(self, n: int) -> FitPlan:

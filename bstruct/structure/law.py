@@ -54,16 +54,14 @@ def nested(variables: Variables,
 def noise(variables: Variables, laws: Laws,
           draw: Callable[[Variable, tuple[int, ...]], Tensor],
           lead: tuple[int, ...]) -> Point:
-    """Gumbel noise for a sample of every law: `draw(variable, shape)`, shapes begin
-    with `lead`."""
+    "Gumbel noise for a sample of every law; shapes of `draw` begin with `lead`."
     return {name: draw(variables[name], (*lead, *variables[name].noise_shape))
             for name in laws}
 
 
 def sample(variables: Variables, laws: Laws, noise: Point, temperature,
            hard: bool = False) -> Point:
-    """A point of every variable from its law; with `hard` its nearest code, with the
-    gradient of the point."""
+    "Points of all laws; with `hard` their nearest codes, with the points' gradients."
     points = {name: variables[name].sample(law, noise[name], temperature)
               for name, law in laws.items()}
     return straight_through(variables, points) if hard else points
@@ -83,12 +81,10 @@ def straight_through(variables: Variables, points: Point) -> Point:
 
 def kl(variables: Variables, laws: Laws, priors: Laws | None = None,
        temperature=None) -> Tensor | float:
-    """KL of the laws from priors (None: the variables' own) in nats, summed over the
-    variables; 0 where there is none."""
+    "KL of the laws from priors (None: the variables' own) in nats, summed; 0 of none."
     prior = lambda name: None if priors is None else priors[name]
     return sum((variables[name].kl(law, prior(name), temperature)
-                for name, law in laws.items()),
-               0.0)
+                for name, law in laws.items()), 0.0)
 
 
 def entropy(variables: Variables, laws: Laws) -> Tensor | float:

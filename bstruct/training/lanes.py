@@ -287,8 +287,8 @@ def refreshed(fit: Fitted, task: Task, how: str, rows: Int[Tensor, "m"]) -> Fitt
     return new
 
 # %% ../../nbs/training/07_lanes.ipynb #ca32c79c
-def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]) -> tuple[Float[Tensor, "M"],
-                                                                     Float[Tensor, "M"]]:
+def judged(fit: Fitted, task: Task, rows: Int[Tensor, "m"]
+           ) -> tuple[Float[Tensor, "M"], Float[Tensor, "M"]]:
     """Q [M] and the lower end of its bracket: exact where min(N, P) allows it, else by
     the `rows`, counted."""
     P, out = sum(v[0].numel() for v in fit.weights.values()), forward(

@@ -37,14 +37,19 @@ def _models(task: str, seed: int) -> dict:
 
 # %% ../../nbs/use/28_beside.ipynb #36efe439
 def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray],
-           task: str, seed: int = 0,
-           weight: np.ndarray | None = None) -> dict[str, dict[str, float]]:
+           task: str, seed: int = 0, weight: np.ndarray | None = None,
+           names: Sequence[str] = ()) -> dict[str, dict[str, float]]:
     """What a constant, a linear model and a forest reach on the test rows: accuracy and
-    log-loss in nats, or RMSE."""
+    log-loss in nats, or RMSE; of several targets with `names` one RMSE each."""
     import warnings
 
-    found = {}
-    for name, model in _models(task, seed).items():
+    found, models = {}, _models(task, seed)
+    if names:
+        from sklearn.multioutput import MultiOutputRegressor
+
+        # a forest learns one target
+        models["forest"] = MultiOutputRegressor(models["forest"])
+    for name, model in models.items():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -55,22 +60,23 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
             found[name] = _of_classes(model.predict_proba(test[0]), model.classes_,
                                       test[1])
         else:
-            found[name] = {"RMSE": float(
-                np.sqrt(((model.predict(test[0]) - test[1]) ** 2).mean()))}
+            off = np.sqrt(((model.predict(test[0]) - test[1]) ** 2).mean(0))
+            found[name] = {"RMSE": float(off)} if not names else {
+                f"RMSE of {n}": float(v) for n, v in zip(names, off)}
     return found
 
 # %% ../../nbs/use/28_beside.ipynb #e787dba3
 SHUFFLES, TESTED, MOST = 3, 200, 40
 
 
-def _losses(model, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _losses(model, X: np.ndarray, y: np.ndarray, unit) -> np.ndarray:
     """The loss of each row: -ln of the class's probability in nats, or the squared
-    error."""
+    error in a unit, the mean over several targets."""
     if hasattr(model, "predict_proba"):
         p = model.predict_proba(X)
         return -np.log(np.clip(p[np.arange(len(y)), np.searchsorted(model.classes_, y)],
                                1e-15, 1))
-    return (model.predict(X) - y) ** 2
+    return ((model.predict(X) - y) ** 2 / unit).reshape(len(y), -1).mean(1)
 
 
 def _groups(columns: Sequence[Column]) -> dict[str, list[int]]:
@@ -92,14 +98,16 @@ def importance(model, columns: Sequence[Column], X: Float[np.ndarray, "n d"],
     g = np.random.default_rng(seed)
     rows = g.permutation(len(X))[:TESTED]
     X, y, groups = X[rows], y[rows], dict(list(_groups(columns).items())[:MOST])
-    unit = 1.0 if hasattr(model, "predict_proba") else float(np.var(y)) or 1.0
-    base, found = _losses(model, X, y).mean(), []
+    unit = 1.0
+    if not hasattr(model, "predict_proba"):
+        unit = np.where((spread := np.var(y, axis=0)) > 0, spread, 1.0)
+    base, found = _losses(model, X, y, unit).mean(), []
     for name, places in groups.items():
         grown = []
         for _ in range(SHUFFLES):
             other = X.copy()
             other[:, places] = X[g.permutation(len(X))][:, places]
-            grown.append((_losses(model, other, y).mean() - base) / unit)
+            grown.append(_losses(model, other, y, unit).mean() - base)
         found.append({"column": name, "loss": float(np.mean(grown)),
                       "error": float(np.std(grown, ddof=1) / np.sqrt(SHUFFLES))})
     return sorted(found, key=lambda r: -r["loss"])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['main']
 
-# %% ../../nbs/use/10_cli.ipynb #a6e2c1cb
+# %% ../../nbs/use/10_cli.ipynb #9ce2f37b
 import errno
 import io
 import os
@@ -15,147 +15,21 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 from safetensors import SafetensorError
 
-from bstruct.core.refusals import check_choice, check_jobs, printable
-from bstruct.search.settings import Settings
+from bstruct.core.refusals import printable
 from bstruct.use.compare_command import Compare
-from bstruct.use.flow import (
-    check_ends, estimator_of, note, prepare, search_run, text_of, write_report)
-from bstruct.use.options import Reads
+from bstruct.use.fit_command import Check, Fit, read_graph
+from bstruct.use.run_commands import Predict, Resume, Show
 
-# %% ../../nbs/use/10_cli.ipynb #56fa68c9
-if TYPE_CHECKING:
-    from bstruct.use.runs import RunFolder
-
-# %% ../../nbs/use/10_cli.ipynb #09e02012
+# %% ../../nbs/use/10_cli.ipynb #10a73f43
 _Positional = tyro.conf.Positional
-_Text = Annotated[str | None, tyro.conf.arg(metavar="TEXT")]
 _File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
-_Whole = Annotated[int | None, tyro.conf.arg(metavar="INT")]
-
-
-@dataclass(frozen=True)
-class Fit:
-    "Choose the most plausible structure for a table, and write a run folder."
-
-    # a file (.csv, .tsv, .txt, .gz, .xlsx, .parquet, .feather or .npz), or digits,
-    # iris, wine, breast_cancer, diabetes
-    data: _Positional[str]
-    # the run folder to write, new or empty; if not given, runs/ and the names of data
-    # and mode
-    out: _File = None
-    target: _Text = None  # the column to learn (a named set has one already)
-    test: _File = None  # a file of test rows, with the target
-    # or the share of rows to hold out
-    test_size: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None
-    task: _Text = None  # classification or regression; if not given, told by the target
-    # a graph file; if not given, --hidden layers with --candidates on each edge
-    graph: _File = None
-    drop: tuple[str, ...] = ()  # columns to leave out
-    categorical: tuple[str, ...] = ()  # numeric columns to take as categories
-    # fill missing values with the median or the most frequent value
-    impute: bool = False
-    seed: int = 0  # of everything random: split, starts, minibatches, samples
-    # processes that share the work of --mode enumerate; -1: one a core. No result
-    # depends on it
-    jobs: int = 1
-    # with --mode enumerate: modes whose answers are ranked among all
-    compare: tuple[str, ...] = ("evidence",)
-    device: str = "cpu"  # where to compute: cpu, cuda, cuda:1
-    overwrite: bool = False  # replace the run in --out
-    quiet: bool = False  # no progress and no notes; print only where the report is
-    yes: bool = False  # take the cures that bstruct check would name
-    weight: _Text = None  # the column that says how often each row counts
-    class_weight: _Text = None  # balanced: every class counts the same
-    # of numbers: gaussian, student, log_normal, poisson, negative_binomial, or auto, by
-    # evidence
-    likelihood: _Text = None
-    # stop after so many seconds, and keep the best so far
-    time_limit: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
-    reads: Reads = field(default_factory=Reads)
-    search: Settings = field(default_factory=Settings)
-
-    def __call__(self) -> int:
-        return fit(self)
-
-# %% ../../nbs/use/10_cli.ipynb #bf075baf
-@dataclass(frozen=True)
-class OfRun:
-    "What the commands on a run have in common."
-
-    run: _Positional[Path]  # the folder of the run
-    mode: _Text = None  # the run's own; any other is refused
-    seed: _Whole = None  # the run's own; any other is refused
-    device: _Text = None  # where to compute; if not given, where the run did
-    impute: bool = False  # fill missing values, by what training learnt
-    overwrite: bool = False  # replace what a former call of this command wrote
-    quiet: bool = False  # no progress and no notes
-
-
-@dataclass(frozen=True)
-class Show(OfRun):
-    """Say what a run found, or how far it is; with --overwrite make figures and report
-    again."""
-
-    top: int = 8  # so many structures of the ranking
-
-    def __call__(self) -> int:
-        return show(self)
-
-
-@dataclass(frozen=True)
-class Resume(OfRun):
-    "Go on with a run that was stopped; it ends as if it had not been."
-
-    jobs: _Whole = None  # as in fit; if not given, as many as there were
-
-    def __call__(self) -> int:
-        return resume(self)
-
-
-@dataclass(frozen=True)
-class Predict:
-    "Predict the target of new rows: a CSV with one line a row."
-
-    run: _Positional[Path]  # the folder of the run
-    data: _Positional[str]  # a table with the columns that the run learnt from
-    out: _File = None  # the CSV file to write; if not given, standard output
-    mode: _Text = None  # the run's own; any other is refused
-    seed: _Whole = None  # the run's own; any other is refused
-    device: _Text = None  # where to compute; if not given, where the run did
-    impute: bool = False  # fill missing values, by what training learnt
-    overwrite: bool = False  # replace --out
-    quiet: bool = False  # no notes
-    # columns of the table to write in front of the predictions
-    keep: tuple[str, ...] = ()
-    reads: Reads = field(default_factory=Reads)
-
-    def __call__(self) -> int:
-        return predict(self)
-
-
-@dataclass(frozen=True)
-class Check:
-    """Say all that is wrong with a table, each line with the option of fit that cures
-    it."""
-
-    data: _Positional[str]  # a table, as fit takes it
-    target: _Text = None  # the column to learn
-    task: _Text = None  # classification or regression; if not given, told by the target
-    drop: tuple[str, ...] = ()  # columns to leave out
-    categorical: tuple[str, ...] = ()  # numeric columns to take as categories
-    impute: bool = False  # missing values will be filled
-    weight: _Text = None  # the column that says how often each row counts
-    reads: Reads = field(default_factory=Reads)
-
-    def __call__(self) -> int:
-        return check_table(self)
 
 
 @dataclass(frozen=True)
@@ -170,10 +44,8 @@ class DrawGraph:
         return draw(self)
 
 
-_LAWS = ("gaussian", "student", "log_normal", "poisson", "negative_binomial", "auto")
 COMMANDS = {"check": Check, "fit": Fit, "show": Show, "predict": Predict,
             "resume": Resume, "graph": DrawGraph, "compare": Compare}
-
 
 # %% ../../nbs/use/10_cli.ipynb #2b95c3cf
 def _unboxed(text: str) -> str:
@@ -261,289 +133,13 @@ def _fault(error: Exception) -> str:
             f"({_line(error)[:120]}); please report it at {_REPORT} with the command "
             "and the output under BSTRUCT_TRACEBACK=1")
 
-# %% ../../nbs/use/10_cli.ipynb #d57d2425
-def _read_graph(file: Path):
-    from bstruct.core.files import read_whole
-    from bstruct.model import Graph
-
-    try:
-        return Graph.from_json(read_whole(file).decode())
-    except OSError as error:
-        raise ValueError(f"{file}: {error.strerror}; give a file that "
-                         "Graph.to_json wrote") from None
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {device}: "
-                         f"{str(error).splitlines()[0][:100]}; use cpu") from None
-
-# %% ../../nbs/use/10_cli.ipynb #a73788fd
-def _check_jobs(jobs: int | None) -> None:
-    check_jobs(1 if jobs is None else jobs, "--jobs {}", "try --jobs 2")
-
-
-def _check_compare(modes: Sequence[str]) -> None:
-    from bstruct.search.modes.family import MODES
-
-    for mode in modes:
-        check_choice("compare", mode, tuple(m for m in MODES if m != "enumerate"))
-
-# %% ../../nbs/use/10_cli.ipynb #d39c6875
-def _chosen(options: Fit) -> dict:
-    "The options that only some runs have, checked."
-    if options.time_limit is not None and not 0 < options.time_limit < float("inf"):
-        raise ValueError(f"--time-limit {options.time_limit}: seconds above 0 are "
-                         "needed; try 600")
-    if options.likelihood is not None:
-        check_choice("likelihood", options.likelihood, _LAWS)
-    if options.class_weight is not None:
-        check_choice("class-weight", options.class_weight, ("balanced",))
-    own = {k: getattr(options, k) for k in ("likelihood", "class_weight", "time_limit")}
-    return {k: v for k, v in own.items() if v is not None}
-
-
-def _data_of(options) -> dict:
-    """The part of a run's settings that says where the rows come from and how they are
-    read."""
-    known, own = Path(options.data).exists(), vars(options)
-    dialect, weight = options.reads.record(), options.weight
-    return {"source": str(Path(options.data).absolute()) if known else options.data,
-            "target": options.target,
-            "drop": list(options.drop), "categorical": list(options.categorical),
-            "impute": options.impute,
-            "test": str(own["test"].absolute()) if own.get("test") else None,
-            "test_size": own.get("test_size"), "task": options.task,
-            **({"dialect": dialect} if dialect else {}),
-            **({"weight": weight} if weight else {})}
-
-
-def _cured(data: dict, quiet: bool) -> dict:
-    "The settings with all the advice that `check` would give."
-    from bstruct.use.table.checkup import cured
-
-    data, taken = cured(data)
-    for finding in taken:
-        note(f"cured: {finding}", quiet)
-    return data
-
-
-def check_table(options: Check) -> int:
-    "The command `bstruct check`; 1 where a fit would stop."
-    from bstruct.use.table.checkup import checkup, cured
-
-    data = _data_of(options)
-    found = checkup(data)
-    for finding in sorted(found, key=lambda f: not f.wrong):
-        print(printable(str(finding)))
-    wrong = [f for f in found if f.wrong]
-    if any(f.cure for f in wrong):
-        cures = " ".join(str(f).rpartition(": ")[2] for f in cured(data)[1])
-        begin = f"bstruct fit {options.data}" + (f" --target {options.target}"
-                                                 if options.target
-                                                 else "")
-        print(printable(f"\n{begin} {cures}\n{begin} --yes"))
-    elif not wrong:
-        print("nothing is wrong with it")
-    return 1 if wrong else 0
-
-# %% ../../nbs/use/10_cli.ipynb #e49270b3
-def fit(options: Fit) -> int:
-    "The command `bstruct fit`."
-    from bstruct.use.runs import RunFolder, discard, refuse_taken, versions
-
-    out = options.out or Path("runs") / "-".join(
-        [Path(options.data).name.split(".")[0], options.search.mode])
-    refuse_taken(out, options.overwrite)
-    _check_device(options.device)
-    _check_jobs(options.jobs)
-    _check_compare(options.compare)
-    data = _data_of(options)
-    if options.yes:
-        data = _cured(data, options.quiet)
-    prepared = prepare(data, options.seed)
-    graph = _read_graph(options.graph) if options.graph else None
-    if graph is not None:
-        check_ends(graph, prepared)
-    settings = {"name": options.data, "data": data, "facts": prepared.facts,
-                "search": options.search.as_record(),
-                "seed": options.seed, "device": options.device, "versions": versions(),
-                "jobs": options.jobs,
-                "compare": list(options.compare) if options.search.mode == "enumerate"
-                else [],
-                "graph": None if graph is None else graph.to_dict(), **_chosen(options)}
-    estimator_of(settings, None).check(prepared.X, prepared.y)
-    run = RunFolder.start(out, settings, options.overwrite)
-    note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task "
-         "overrides)",
-         options.quiet)
-    for line in prepared.said:
-        note(line, options.quiet)
-    try:
-        return search_run(run, prepared, None, options.quiet)
-    except (Exception, KeyboardInterrupt) as stop:
-        if not run.journal.records and not isinstance(stop, OSError):
-            discard(run)
-        elif isinstance(stop, KeyboardInterrupt):
-            note(f"what was done is kept; go on with bstruct resume {run.folder}",
-                 options.quiet)
-        raise
-
-# %% ../../nbs/use/10_cli.ipynb #59567a97
-def _open(options, latest: bool = False) -> "RunFolder":
-    """The run of a command, if its flags are the run's own; the `latest` may not have
-    its place yet."""
-    from bstruct.use.runs import RunFolder, settled
-
-    run = RunFolder.latest(options.run) if latest else RunFolder(settled(options.run))
-    own = {"mode": run.settings["search"].get("mode"), "seed": run.settings["seed"]}
-    for name, value in own.items():
-        if (given := getattr(options, name)) not in (None, value):
-            raise ValueError(f"--{name} {given} is not this run's, which is {value}: "
-                             "leave it out, or fit a new run")
-    return run
-
-
-_RESULT = ("source", "rows", "columns", "task", "structure", "probabilities",
-           "evidence",
-          "evidence_text", "ranking", "n_structures", "complexity", "history",
-           "interrupted")
-
-
-def _result(run) -> dict | None:
-    if not (run.folder / "result.json").exists():
-        return None
-    found = run.read("result.json")
-    if lost := [k for k in _RESULT if k not in found]:
-        raise ValueError(f"{run.folder / 'result.json'} is damaged: {lost[0]!r} is "
-                         "missing; restore it, or fit again")
-    return found
-
-# %% ../../nbs/use/10_cli.ipynb #37cf2964
-def resume(options: Resume) -> int:
-    "The command `bstruct resume`."
-    from bstruct.use.runs import versions
-
-    run = _open(options, latest=True)
-    result, settings = _result(run), run.settings
-    if result and not result["interrupted"]:
-        note(f"{run.folder} has finished; there is nothing to go on with",
-             options.quiet)
-        return show(Show(options.run, quiet=options.quiet))
-    _check_jobs(options.jobs)
-    settings["jobs"] = options.jobs or settings.get("jobs", 1)
-    if options.impute and not settings["data"]["impute"]:
-        raise ValueError("--impute is not this run's setting: leave the flag out, or "
-                         "fit a new run")
-    prepared = prepare(settings["data"], settings["seed"])
-    if prepared.facts["fingerprint"] != settings["facts"]["fingerprint"]:
-        raise ValueError(f"{settings['data']['source']} has changed since the run "
-                         "began (its SHA-256 was "
-                         f"{settings['facts']['fingerprint'][:12]}… and is "
-                         f"{prepared.facts['fingerprint'][:12]}…): "
-                         "restore it, or fit a new run")
-    if prepared.facts.get("test_fingerprint") != settings["facts"].get(
-            "test_fingerprint", prepared.facts.get("test_fingerprint")):
-        raise ValueError(f"{settings['data']['test']}, the file of test rows, has "
-                         "changed since the run began: restore it, or fit a new run")
-    now = versions()
-    notes = [f"{k} was {v} when the run began and is {now.get(k)} now; the result "
-             "may differ"
-             for k, v in settings["versions"].items() if now.get(k) != v]
-    notes += [run.journal.torn] if run.journal.torn else []
-    for line in notes:
-        note(line, options.quiet)
-    return search_run(run, prepared, options.device, options.quiet, notes)
-
-# %% ../../nbs/use/10_cli.ipynb #3f1dad42
-def _reached(run) -> str:
-    "How far a run is that has not finished."
-    if not run.journal.records:
-        return "no epoch yet"
-    last = run.journal.records[-1]
-    if not last.get("structures"):
-        return "{stage}, epoch {epoch} of {epochs}, ELBO {elbo:.1f} nats".format(**last)
-    done, best = "{} of {} structures".format(*last["structures"]), last["elbo"]
-    return f"{last['stage']}, {done}" + (f", best log evidence {best:.1f} nats"
-                                         if best == best
-                                         else "")
-
-
-def show(options: Show) -> int:
-    "The command `bstruct show`."
-    from bstruct.use.runs import changed
-
-    if options.top < 1:
-        raise ValueError(f"--top {options.top}: at least 1 is needed; try --top 10")
-    run = _open(options)
-    result = _result(run)
-    if run.journal.torn:
-        note(run.journal.torn, options.quiet)
-    if result is None:
-        print(printable(f"{run.settings['name']}: not finished ({_reached(run)}); go "
-                        f"on with bstruct resume {run.folder}"))
-        return 0
-    if options.overwrite:
-        write_report(run, result, _load(run, options.device).graph_)
-    for line in changed(run):
-        note(line, options.quiet)
-    print(printable(f"{text_of(result, options.top)}\n\nreport: "
-                    f"{run.folder / 'report.html'}"))
-    return 0
-
-# %% ../../nbs/use/10_cli.ipynb #0cebf74d
-def _load(run, device: str | None):
-    from bstruct.use.estimators import load
-
-    if not (run.folder / "result.json").exists():
-        raise ValueError(f"{run.folder} has not finished; go on with bstruct resume "
-                         f"{run.folder}")
-    return load(run.folder / "model", device or run.settings["device"])
-
-# %% ../../nbs/use/10_cli.ipynb #bdc38279
-def predict(options: Predict) -> int:
-    "The command `bstruct predict`."
-    from bstruct.core.files import write_whole
-    from bstruct.use.table.data import dialect_of, is_set, load_table
-    from bstruct.use.table.encoder import TableEncoder
-    from bstruct.use.predicting import answer
-
-    run = _open(options)
-    if options.out and options.out.exists() and not options.overwrite:
-        raise ValueError(f"{options.out} exists; choose another --out, or "
-                         "--overwrite it")
-    model, encoder = _load(run, options.device), TableEncoder.from_dict(
-        run.read("encoder.json"))
-    data, facts = run.settings["data"], run.settings["facts"]
-    dialect = dialect_of({"dialect": options.reads.record(data.get("dialect"))})
-    encoder.impute, encoder.missing = encoder.impute or options.impute, dialect.missing
-    if not is_set(options.data):
-        dialect = replace(dialect, index=dialect.index if options.reads.index else None)
-    table = load_table(options.data, facts["target"], labelled=False, dialect=dialect,
-                       keep=options.keep)
-    found, said = answer(model, encoder, table, facts["task"], dialect.missing)
-    text = found.to_csv(index=False)
-    for line in (*table.said, *said):
-        note(line, options.quiet)
-    if options.out:
-        write_whole(options.out, text)
-    else:
-        sys.stdout.write(text)
-    return 0
-
 # %% ../../nbs/use/10_cli.ipynb #23e22b14
 def draw(options: DrawGraph) -> int:
     "The command `bstruct graph`."
     from bstruct.core.files import write_whole
     from bstruct.use.plots import as_image
 
-    graph, kind = _read_graph(options.file), options.out.suffix if options.out else None
+    graph, kind = read_graph(options.file), options.out.suffix if options.out else None
     if kind not in (None, ".svg", ".png", ".dot"):
         raise ValueError(f"--out {options.out}: drawings are .svg, .png or .dot")
     if options.out and options.out.exists() and not options.overwrite:

@@ -40,8 +40,9 @@ def default_rows(n: int, orders: int) -> tuple[int, ...]:
 # %% ../../nbs/use/26_compare.ipynb #60db9aa8
 def _named(models) -> list[tuple[str, object]]:
     "Pairs of name and model; ValueError for two of one name."
-    pairs = list(models.items()) if isinstance(models, Mapping) else list(models)
-    if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
+    pairs = list(models.items()) if isinstance(models, Mapping) else models
+    if not isinstance(pairs, list) or any(not isinstance(p, tuple) or len(p) != 2
+                                          for p in pairs):
         raise ValueError("models is no dictionary, nor a list of pairs (name, model); "
                          "write {'a': model, ...}")
     names = [str(name) for name, _ in pairs]
@@ -185,19 +186,19 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     (graph, structure), or a scikit-learn estimator. X, y: arrays, frames, tensors, or X
     alone, a Dataset of pairs. likelihood: gaussian, bernoulli or categorical; None:
     told by y. method: how graphs predict, auto, fits or laplace. rows: from how many
-    rows each block is predicted, increasing.
-    replicas: starts of a network whose mean predicts; orders: of the rows. checkpoint:
-    file to resume from; callback: gets a record after every block. The answer is the
-    same for every n_jobs. ValueError for data and models that do not go together,
-    before the first fit; TypeError for what is no model.
+    rows each block is predicted, increasing. replicas: starts of a network whose mean
+    predicts; orders: of the rows. checkpoint: file to resume from; callback: gets a
+    record after every block. The answer is the same for every n_jobs. ValueError for
+    data and models that do not go together, before the first fit; TypeError for what is
+    no model.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)
     if not isinstance(replicas, int) or replicas < 1:
         refuse("replicas", replicas, "at least 1 start is needed", "try replicas=2")
     data = rows_of(X, y, likelihood)
-    bounds, rivals = _bounds(rows, len(data), orders), _rivals(
-        models, data, method, replicas)
+    bounds = _bounds(rows, len(data), orders)
+    rivals = _rivals(models, data, method, replicas)
     seed = _seed(random_state)
     parameters = {r.name: r.check(data, seed) for r in rivals}
     places = balanced_orders(len(data), orders,
@@ -207,7 +208,7 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     found = _predictions(rivals, data, places, bounds, seed, n_jobs, kept, tell)
     return _compared(rivals, data, places.cpu(), bounds, parameters, found)
 
-
+# %% ../../nbs/use/26_compare.ipynb #1afc22de
 def _seed(random_state) -> int:
     "A number for a seed, None or a RandomState."
     if isinstance(random_state, int) and not isinstance(random_state, bool):

@@ -37,8 +37,7 @@ def models_of(file: Path, columns: int, outputs: int) -> Mapping:
                          f"{type(error).__name__}: {error}") from error
     if not isinstance(found, Mapping):
         raise ValueError(f"--models {file} defines no dictionary `models`, nor a "
-                         "function models(columns, outputs) that "
-                         "returns one")
+                         "function models(columns, outputs) that returns one")
     return found
 
 # %% ../../nbs/use/27_compare_command.ipynb #4ed82dae
@@ -69,14 +68,14 @@ class Compare:
     quiet: bool = False  # no progress and no notes
 
     def __call__(self) -> int:
-        return compare_table(self) if self.models or len(
-            self.data) < 2 else compare_runs(self)
+        of_table = self.models or len(self.data) < 2
+        return compare_table(self) if of_table else compare_runs(self)
 
 # %% ../../nbs/use/27_compare_command.ipynb #bc4a62ac
 def _outputs(prepared: Prepared) -> int:
     "Outputs that a network needs: one for numbers and two classes, else one a class."
-    classes = len(set(prepared.y.tolist())) if prepared.facts[
-        "task"] == "classification" else 1
+    of_classes = prepared.facts["task"] == "classification"
+    classes = len(set(prepared.y.tolist())) if of_classes else 1
     return classes if classes > 2 else 1
 
 
@@ -109,24 +108,29 @@ def compare_table(options: Compare) -> int:
 
     if len(options.data) != 1 or options.models is None:
         raise ValueError(f"{len(options.data)} places and --models {options.models}: "
-                         "give one table and a file of models, "
-                         "or the folders of two runs")
+                         "give one table and a file of models, or the folders of two "
+                         "runs")
     check_jobs(options.jobs, "--jobs {}", "try --jobs 2")
     data = {"source": options.data[0], "target": options.target, "drop": options.drop,
-            "categorical": options.categorical,
-            "impute": options.impute, "test": None, "test_size": None,
-            "task": options.task}
+            "categorical": options.categorical, "impute": options.impute,
+            "test": None, "test_size": None, "task": options.task}
     prepared = prepare(data, options.seed)
     note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task "
-         "overrides)",
-         options.quiet)
+         "overrides)", options.quiet)
     models = models_of(options.models, prepared.X.shape[1], _outputs(prepared))
     likelihood = "gaussian" if prepared.facts["task"] == "regression" else None
-    found = compare(models, prepared.X, prepared.y, likelihood=likelihood,
-                    orders=options.orders, replicas=options.replicas,
-                    random_state=options.seed, n_jobs=options.jobs,
-                    checkpoint=_free(options.out, options.overwrite),
-                    verbose=sys.stderr.isatty() and not options.quiet)
+    kept = _free(options.out, options.overwrite)
+    try:
+        found = compare(models, prepared.X, prepared.y, likelihood=likelihood,
+                        orders=options.orders, replicas=options.replicas,
+                        random_state=options.seed, n_jobs=options.jobs,
+                        checkpoint=kept,
+                        verbose=sys.stderr.isatty() and not options.quiet)
+    except KeyboardInterrupt:
+        where = (f"the blocks that are done are in {kept}, and the same command goes on"
+                 if kept else "without --out nothing is kept")
+        print(f"bstruct: interrupted; {where}", file=sys.stderr)
+        return 130
     print(found)
     if options.out:
         found.to_html(options.out / "report.html")
@@ -145,10 +149,9 @@ def _evidence_of(folder: Path) -> tuple[Evidence, dict]:
     if not (folder / "result.json").exists():
         raise ValueError(f"{folder} has not finished; go on with bstruct resume "
                          f"{folder}")
-    result, facts, data = run.read(
-        "result.json"), run.settings["facts"], run.settings["data"]
-    split = [data["test_size"],
-             run.settings["seed"]] if data["test_size"] is not None else []
+    result, facts = run.read("result.json"), run.settings["facts"]
+    share = run.settings["data"]["test_size"]
+    split = [] if share is None else [share, run.settings["seed"]]
     mark = Data(fingerprint(facts["fingerprint"], facts["target"], facts["task"],
                             split))
     return replace(Evidence.from_dict(result["evidence"]), data=mark), result

@@ -8,12 +8,14 @@ __all__ = ['sentence', 'as_text']
 # %% ../../nbs/use/25_comparison_text.ipynb #56efe031
 import base64
 import math
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
 
 from bstruct.core.files import write_whole
+from bstruct.core.style import HUES, INK, SOFT, styled
 from bstruct.use.comparison import (
     SURE, Comparison, decisive, disagreements, lead, leaders)
 
@@ -117,13 +119,14 @@ def _count(value) -> str:
 
 # %% ../../nbs/use/25_comparison_text.ipynb #0c45c67c
 @patch
+@styled
 def plot(comparison: Comparison, most: int = 8):
     """The lead of each model over the best by rows, and both probabilities, as a
-    matplotlib figure."""
+    matplotlib figure; `most`: how many models are drawn."""
     from matplotlib.figure import Figure
 
     c, found, shown = comparison, lead(comparison), comparison.order[:most]
-    figure = Figure(figsize=(6.0, 4.2), dpi=72, layout="constrained")
+    figure = Figure(figsize=(6.0, 4.2))
     above, below = figure.subplots(2, 1, height_ratios=[2, 1])
     for i, name in enumerate(shown):
         k = c.names.index(name)
@@ -137,16 +140,16 @@ def plot(comparison: Comparison, most: int = 8):
     lowest = float(found.mean[[c.names.index(k) for k in shown]].min())
     above.set(xscale="log", xlabel="rows seen", ylabel=f"lead over {found.over}, nats",
               ylim=(max(1.15 * lowest, -40 - 5 * math.log(c.bounds[-1])), None))
-    above.legend(frameon=False, fontsize=8)
+    above.legend()
     place = np.arange(len(shown))
     for shift, label, p, e in ((-0.2, "next rows", c.next_probabilities, c.next_errors),
                                (0.2, "all rows", c.probabilities, c.errors)):
         below.bar(place + shift, [p[k] for k in shown], 0.38,
                   yerr=[e[k] for k in shown], label=label,
-                  color="#1d6fb8" if shift < 0 else "#9aa5b1", ecolor="0.4")
+                  color=HUES[0] if shift < 0 else SOFT, ecolor=INK)
     below.set(xticks=place, ylim=(0, 1.05), ylabel="probability")
-    below.set_xticklabels(shown, fontsize=8)
-    below.legend(frameon=False, fontsize=8)
+    below.set_xticklabels(shown)
+    below.legend()
     return figure
 
 # %% ../../nbs/use/25_comparison_text.ipynb #23bb0cf7
@@ -154,7 +157,8 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Comparison of {{ n }} rows</title><style>
-body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.2rem; color: #1f2a37; background: #fff;
+body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.2rem; color: #1f2a37;
+  background: #fff;
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, Arial, "DejaVu Sans", sans-serif; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; }
 th, td { text-align: right; padding: .3rem .8rem; border-bottom: 1px solid #dde3ea; }
@@ -180,11 +184,12 @@ img { max-width: 100%; height: auto; } .soft { color: #5b6875; font-size: .9rem;
 <th>says most</th><th>says least</th></tr>
 {% for d in odd %}<tr><td>{{ d.row }}</td><td>{{ "%.2f"|format(d.nats) }}</td>
 <td>{{ d.most }}</td><td>{{ d.least }}</td></tr>{% endfor %}</table></div>
-<p class="soft">Rows are counted from 0. Fingerprint of the rows: <code>{{ mark }}</code>.</p>
+<p class="soft">Rows are counted from 0.
+Fingerprint of the rows: <code>{{ mark }}</code>.</p>
 </main></body></html>
 """
 
-# %% ../../nbs/use/25_comparison_text.ipynb #58384c03
+# %% ../../nbs/use/25_comparison_text.ipynb #182589b9
 def as_html(comparison: Comparison) -> str:
     "An offline page: sentence, table, figure, and the rows where the models disagree."
     import jinja2
@@ -203,19 +208,20 @@ def as_html(comparison: Comparison) -> str:
                                          of=of, odd=disagreements(comparison),
                                          mark=comparison.fingerprint)
 
-
+# %% ../../nbs/use/25_comparison_text.ipynb #c2e6a7e0
 @patch
 def to_html(comparison: Comparison, path: str | Path | None = None) -> str:
-    """The same; written to `path`, if given. Raises OSError."""
+    """An offline page: sentence, table, figure, and the rows where the models disagree.
+    `path`: a file that it is written to, too; OSError where that fails."""
     page = as_html(comparison)
     write_whole(Path(path), page) if path else None
     return page
 
-# %% ../../nbs/use/25_comparison_text.ipynb #dec515b6
+# %% ../../nbs/use/25_comparison_text.ipynb #d9128978
 @patch
 def to_arviz(comparison: Comparison) -> dict:
     """By model, the log predictive of the rows that were predicted in every order, as
-    arviz reads it; ImportError without."""
+    arviz reads it, of versions 0 and 1; ImportError without."""
     try:
         import arviz  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -225,7 +231,11 @@ def to_arviz(comparison: Comparison) -> dict:
     at = c.orders[:, first:]
     here = [i for i in range(c.bounds[-1]) if bool((at == i).any(1).all())]
     place = [[row.index(i) for i in here] for row in at.tolist()]
-    index = np.array(place)
-    each = {k: np.take_along_axis(c.log_p[j].numpy(), index, 1)[None] for j,
-            k in enumerate(c.names)}
-    return {k: arviz.from_dict({"log_likelihood": {"y": v}}) for k, v in each.items()}
+    index, old = np.array(place), "posterior" in signature(arviz.from_dict).parameters
+    found = {}
+    for j, k in enumerate(c.names):
+        each = np.take_along_axis(c.log_p[j].numpy(), index, 1)[None]
+        groups = {"posterior": {"order": np.arange(len(at))[None]},
+                  "log_likelihood": {"y": each}}
+        found[k] = arviz.from_dict(**groups) if old else arviz.from_dict(groups)
+    return found

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin, RegressorMixin, clone
+from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -22,25 +22,21 @@ from torch import Generator
 
 from bstruct.core.checkpoint import read_tensors
 from bstruct.core.refusals import check_choice, check_jobs
-from bstruct.distributions.gumbel_softmax_kl import kl_categorical
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.ordered import default_graph
 from bstruct.model.presets import dense
-from bstruct.objectives.complexity import complexity
 from bstruct.objectives.task import Task
 from bstruct.search.modes.family import check, search
-from bstruct.search.work.room import forecast_search
-from bstruct.search.pareto import plot_path
-from bstruct.search.ranking import place_of
-from bstruct.search.result import Result, Scored, as_record, to_frame
+from bstruct.search.work.room import Foresight
+from bstruct.search.result import Result, Scored
 from bstruct.search.settings import Settings
-from bstruct.structure.law import as_structure, rows
-from bstruct.structure.variable import Structure, names
-from bstruct.training.batch import Batch, prior_log_precision
+from bstruct.search.stages.judge import ROWS
+from bstruct.structure.law import as_structure
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.inputs import (
     plain, rows_to_learn, rows_to_predict, said_of, surroundings, within)
+from bstruct.use.fitted import FittedStructure, explain
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
     device_of, distance, ensemble, moments, predictive, ready, span_of, standardise,
@@ -48,8 +44,8 @@ from bstruct.use.predictor import (
 from bstruct.use.saving import (
     TENSORS, batch_of, beside_of, given, mixture_of, restored, save)
 from bstruct.use.table.targets import (
-    LAWS, behind_a_line, likely_law, number_target, row_weights, with_weights)
-from bstruct.use.widths import widths_of
+    LAWS, behind_a_line, likely_law, number_target, repeated, row_weights,
+    with_weights)
 
 DOUBTED = 500  # rows of the fit that its predictions are compared on
 
@@ -86,6 +82,7 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     table = X
     X, y = model._checked(X, y)
     weight, said = row_weights(y, sample_weight, model.class_weight)
+    X, y, weight = repeated(X, y, weight, labels=is_classifier(model))
     model.input_mean_, model.input_scale_ = moments(X, weight)
     model.input_span_ = span_of(X, model.input_mean_, model.input_scale_)
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
@@ -96,82 +93,13 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     target, model.likelihood_, outputs = model._target(y, weight, lambda y: likely_law(
         inputs, y[order.numpy()], settings, seed, shuffled))
     model.said_ = [*said_of(model, table), *said, *model._law_said]
+    if weight is not None and (model.likelihood_, settings.judge) == (
+            "gaussian", "auto") and len(X) <= ROWS:
+        model.said_.append("weights that are no whole numbers: held-out rows judge")
     graph = _graph_for(model.graph, settings, X.shape[1], outputs)
     values, law = with_weights(target, model.likelihood_, weight)
     return graph, Task(inputs, values[order].to(model.device),
                        law), settings, seed, n_jobs
-
-# %% ../../nbs/use/04_estimators.ipynb #23d17466
-class FittedStructure(EstimatorParameters):
-    "What a fitted estimator answers."
-
-    structure_: dict[str, Any]
-    structure_probabilities_: dict[str, dict[str, float]]
-    ranking_: list[dict]
-    path_: list[dict]
-    evidence_: Evidence
-    complexity_: dict
-    graph_: Graph
-    history_: list[dict]
-    interrupted_: str | None
-    levels_: str
-    widths_: dict[str, int]
-    live_widths_: dict[str, float]
-    width_probabilities_: dict[str, dict[int, float]]
-    notes_: list[str]
-    likelihood_: str
-    classes_: np.ndarray
-    result_: Result
-    input_mean_: torch.Tensor
-    input_scale_: torch.Tensor
-    encoder_: TableEncoder | None
-
-    def sample(self, n: int = 1, random_state=None) -> list[Structure]:
-        "n structures (edge to candidate) from their posterior."
-        check_is_fitted(self, "result_")
-        p = np.array(self.result_.probabilities)
-        picks = check_random_state(random_state).choice(len(p), n, p=p / p.sum())
-        return [dict(self.result_.structures[i]) for i in picks]
-
-    def rank_of(self, structure: Structure) -> int:
-        """The place of a structure (edge to candidate) in `ranking_`, 1 for the best;
-        ValueError where it is not there."""
-        check_is_fitted(self, "result_")
-        return place_of(self.result_.ranking, structure, self.graph_)
-
-    def plot(self, what: str = "structure", ax=None):
-        """Draw the `structure` with the posterior probabilities of its candidates, the
-        `ranking`, or the `path`."""
-        check_is_fitted(self, "result_")
-        check_choice("what", what, ("structure", "ranking", "path"))
-        if what == "structure":
-            return self.graph_.draw(
-                {e: list(p.values()) for e, p in self.structure_probabilities_.items()},
-                                    ax)
-        if what == "path":
-            return plot_path(_path_of(self), ax)
-        # matplotlib, which the command line need not wait for
-        from bstruct.use.plots import plot_ranking
-
-        return plot_ranking(_ranked(self.result_))
-
-    def to_frame(self, what: str = "ranking"):
-        """The `ranking` or the `path` as a pandas table; `to_csv` writes it. ValueError
-        where the mode walks no path."""
-        check_is_fitted(self, "result_")
-        check_choice("what", what, ("ranking", "path"))
-        return to_frame(_ranked(self.result_)) if what == "ranking" else to_frame(
-            _path_of(self), ranked=False)
-
-    def save(self, folder: str | Path) -> None:
-        """Write everything to a folder, atomically; `load` reads it. FileExistsError
-        where it is not empty."""
-        save(self, folder)
-
-    def to_torch(self, *, structures: str = "all") -> torch.nn.Module:
-        """A module that predicts with torch alone, for standardised tables of any
-        number of rows."""
-        return to_torch(self, structures=structures)
 
 # %% ../../nbs/use/04_estimators.ipynb #79379caf
 def _at_once(model) -> int:
@@ -228,7 +156,6 @@ class StructureEstimator(FittedStructure):
             report, over = within(plain(self.time_limit), _reporter(
                 self.verbose, callback))
             graph, task, settings, seed, n_jobs = _problem(self, X, y, sample_weight)
-            forecast_search(graph, task, settings, n_jobs)
             try:
                 self.result_ = search(graph, task, settings, seed, checkpoint, report,
                                       n_jobs)
@@ -238,19 +165,23 @@ class StructureEstimator(FittedStructure):
                 raise ValueError(f"time_limit={self.time_limit} was over before a "
                                  "structure was found: allow more seconds, or fewer "
                                  "min_steps") from None
-            _explain(self, graph)
+            explain(self, graph)
             _doubt(self, X, y, over)
         return self
 
     def check(self, X, y, sample_weight=None) -> None:
         """Raise the ValueError that `fit` would raise before its first step, or do
         nothing; changes nothing."""
+        self.forecast(X, y, sample_weight)
+
+    def forecast(self, X, y, sample_weight=None) -> Foresight:
+        """The memory and the time that `fit` takes at least; its text tells both.
+        ValueError where `fit` would raise it; changes nothing."""
         with surroundings():
             within(plain(self.time_limit), None)
             graph, task, settings, _, n_jobs = _problem(
                 clone(self), X, y, sample_weight)
-            forecast_search(graph, task, settings, n_jobs)
-            check(graph, task, settings, n_jobs)
+            return check(graph, task, settings, n_jobs)
 
     def far(self, X) -> np.ndarray:
         """Which rows [n] lie beyond all rows of the fit by more than a standard
@@ -350,7 +281,7 @@ class StructureRegressor(RegressorMixin, StructureEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-# %% ../../nbs/use/04_estimators.ipynb #67c1e9d2
+# %% ../../nbs/use/04_estimators.ipynb #63488363
 def _reporter(verbose: bool, callback):
     "The user's callback, with a progress bar where one is wanted."
     if not verbose:
@@ -370,108 +301,9 @@ def _reporter(verbose: bool, callback):
             callback(record)
     return report
 
-
-def _marginals(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]]:
-    """Probability of every candidate of every edge that has a choice: to be taken, or
-    to be among those that are on."""
-    found = {e: dict.fromkeys(known, 0.0) for e, known in graph.choices.items()}
-    for row in scored:
-        for edge, one in row.structure.items():
-            for name in names(one):
-                found[edge][name] += cast(float, row.probability)
-    return found
-
-
-def _laws(graph: Graph, scored: list[Scored]) -> dict[str, dict[str, float]]:
-    """The law of every edge; what a model without structure has of the probability says
-    nothing of an edge, so that all its candidates have an equal part of it."""
-    found = _marginals(graph, [r for r in scored if r.name is None])
-    nothing = sum(cast(float, r.probability) for r in scored if r.name is not None)
-    even = lambda law: {c: p + nothing / len(law) for c, p in law.items()}
-    return {e: even(law) for e, law in found.items()} if nothing else found
-
-
-def _shared(rows: list[Scored]) -> list[Scored]:
-    p = [r.probability or 0.0 for r in rows]
-    total = sum(p)
-    share = [q / total for q in p] if total else [1.0, *p[1:]]
-    return [replace(r, probability=q) for r, q in zip(rows, share)]
-
-
-def _path_of(model) -> list[Scored]:
-    if not model.result_.path:
-        raise ValueError(f"the mode {model.mode!r} walks no path: fit with "
-                         "mode='grow' or mode='shrink'")
-    return model.result_.path
-
-
-def _ranked(result: Result) -> list[Scored]:
-    """The ranking with probabilities that sum to 1; where they are all 0, the first
-    has all of it."""
-    return _shared(result.ranking)
-
-
-def _explain(model, graph: Graph) -> None:
-    "Fill the attributes of a fitted estimator from its result."
-    r = model.result_
-    scored = _ranked(r) or [Scored(r.structures[0], r.evidence, probability=1.0)]
-    model.graph_, model.history_, model.interrupted_ = graph, r.history, r.interrupted
-    model.notes_, model.levels_ = list(r.notes), r.levels
-    model.structure_probabilities_ = _laws(graph, scored)
-    best = int(np.argmax(r.probabilities))
-    alone = {e: c[0] if len(c) == 1 else c for e, c in graph.candidates.items()}
-    model.structure_ = {e: r.structures[best].get(e, c) for e, c in alone.items()}
-    model.ranking_ = [as_record(q) for q in scored[:len(r.ranking)]]
-    model.path_ = [as_record(q) for q in r.path]
-    model.evidence_ = r.evidence
-    widths = widths_of(graph, model.structure_probabilities_, r.ranking, r.live)
-    model.widths_ = {vertex: w["width"] for vertex, w in widths.items()}
-    model.live_widths_ = dict(r.live)
-    model.width_probabilities_ = {vertex: dict(zip(w["levels"], w["probability"]))
-                                  for vertex, w in widths.items()}
-    if r.mixture is None:
-        model.complexity_ = _complexity(
-            r.batches[best], graph, model.structure_probabilities_,
-                                        model.temperature[1])
-    else:
-        model.complexity_ = r.mixture.complexity() | _undecided(
-            model.structure_probabilities_)
-
-
-def _undecided(probabilities: dict[str, dict[str, float]]) -> dict[str, float]:
-    "KL of independent edges from a uniform law, and their entropy, in nats."
-    entropy = sum(-p * math.log(p) for law in probabilities.values()
-                  for p in law.values() if p > 0)
-    most = sum(math.log(len(law)) for law in probabilities.values())
-    return {"structure_kl": most - entropy, "vertex_entropy": entropy}
-
-
-def _complexity(batch: Batch, graph: Graph, probabilities: dict[str, dict[str, float]],
-                temperature: float) -> dict[str, float]:
-    """Complexities of the first model of a batch and of the structure's posterior at a
-    temperature, in nats."""
-    first = lambda d: {k: v[0].detach().cpu() for k, v in d.items()}
-    each = rows(graph.variables, {e: torch.tensor(list(p.values()))
-                                  for e, p in probabilities.items()})
-    logits = {e: p.clamp_min(1e-30).log() for e, p in each.items()}
-    named = lambda v: first(batch.named(v))
-    found = complexity({"loc": named(batch.params["loc"]),
-                        "log_scale": named(batch.params["log_scale"])},
-                       {"log_precision": named(prior_log_precision(batch)),
-                        "logits": {e: torch.zeros_like(q) for e, q in logits.items()}},
-                       logits, temperature, structure_kl=kl_categorical)
-    return {"parametric": found.parametric["layer"], "weight_kl": found.weight_kl,
-            "structure_kl": found.structure_kl,
-            "vertex_entropy": found.vertex_entropy,
-            "mixing_entropy": found.mixing_entropy}
-
-# %% ../../nbs/use/04_estimators.ipynb #6f67ef6c
-def load(folder: str | Path, device: str = "cpu"):
-    "The estimator that `save` wrote; ValueError where the folder is foreign or torn."
-    path = Path(folder) / "model.safetensors"
-    if not path.exists():
-        raise ValueError(f"{folder} holds no saved estimator (no {path.name}): name a "
-                         "folder that save wrote")
+# %% ../../nbs/use/04_estimators.ipynb #dbff5ac9
+def _told(path: Path, device: str):
+    "What a saved estimator was told and knows, its tensors left, and its record."
     tensors, record = read_tensors(path)
     kinds = {k.__name__: k for k in (StructureClassifier, StructureRegressor)}
     if record.get("format") != 1 or record.get("kind") not in kinds:
@@ -492,7 +324,16 @@ def load(folder: str | Path, device: str = "cpu"):
                          "live_widths_": {}, "width_probabilities_": {}}
                         | record["state"]).items():
         setattr(model, name, restored(value, name, record))
-    tensors = {k: v.to(device) for k, v in tensors.items()}
+    return model, graph, {k: v.to(device) for k, v in tensors.items()}, record
+
+# %% ../../nbs/use/04_estimators.ipynb #3754b4f2
+def load(folder: str | Path, device: str = "cpu"):
+    "The estimator that `save` wrote; ValueError where the folder is foreign or torn."
+    path = Path(folder) / "model.safetensors"
+    if not path.exists():
+        raise ValueError(f"{folder} holds no saved estimator (no {path.name}): name a "
+                         "folder that save wrote")
+    model, graph, tensors, record = _told(path, device)
     parts = record["parts"]
     told = lambda name: [Scored(**{**q, "structure": as_structure(q["structure"]),
                                    "evidence": Evidence.from_dict(q["evidence"])})

@@ -44,7 +44,8 @@ class Prepared:
 def _loaded(data: Mapping, seed: int):
     "The table to learn from, the table of the test or None, the task and its reason."
     from bstruct.use.table.data import (
-        DataError, dialect_of, hold_out, infer_task, load_table, target_values)
+        DataError, dialect_of, hold_out, infer_task, load_table, names_of,
+        target_values)
 
     if data["test"] and data["test_size"] is not None:
         raise DataError("test rows come from --test or from --test-size, not "
@@ -59,7 +60,7 @@ def _loaded(data: Mapping, seed: int):
     _encoder(data).fit(table.X)  # row numbers of the whole table, before a split
     test = None
     if data["test"]:
-        test = load_table(data["test"], str(table.target.name), dialect=dialect)
+        test = load_table(data["test"], names_of(table.target), dialect=dialect)
     if data["test_size"] is not None:
         table, test = hold_out(table, data["test_size"], seed, task == "classification",
                                dialect.missing)
@@ -94,7 +95,8 @@ def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) ->
 
 def prepare(data: Mapping, seed: int) -> Prepared:
     "Load, check, split and encode. Raises DataError."
-    from bstruct.use.table.data import dialect_of, target_values, weight_values
+    from bstruct.use.table.data import (
+        dialect_of, names_of, target_values, weight_values)
 
     table, test, task, reason = _loaded(data, seed)
     missing, encoder = dialect_of(data).missing, _encoder(data).fit(table.X)
@@ -102,7 +104,7 @@ def prepare(data: Mapping, seed: int) -> Prepared:
         table.target, task, missing=missing)
     weight = None if table.weight is None else weight_values(table.weight)
     seen, said = (None, []) if test is None else _seen(test, encoder, task, y, missing)
-    facts = {"target": str(table.target.name), "task": task, "reason": reason,
+    facts = {"target": names_of(table.target), "task": task, "reason": reason,
              "rows": len(X), "columns": X.shape[1], "fingerprint": table.fingerprint}
     if data["test"] and test is not None:
         facts["test_fingerprint"] = test.fingerprint
@@ -112,9 +114,9 @@ def prepare(data: Mapping, seed: int) -> Prepared:
 
 def check_ends(graph, prepared: Prepared) -> None:
     "ValueError where the first or the last vertex of a graph does not fit the table."
-    columns, classes = prepared.X.shape[1], len(set(prepared.y.tolist()))
-    outputs = classes if prepared.facts[
-        "task"] == "classification" and classes > 2 else 1
+    columns, outputs = prepared.X.shape[1], prod(prepared.y.shape[1:])
+    if prepared.facts["task"] == "classification":
+        outputs = classes if (classes := len(set(prepared.y.tolist()))) > 2 else 1
     vertex, last = graph.vertices[0], graph.vertices[-1]
     if prod(last.shape) != outputs:
         raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} "
@@ -299,7 +301,8 @@ def _summary(run, model, prepared: Prepared, interrupted: bool,
     from bstruct.use.report import assess, summarise
 
     settings = run.settings
-    facts = {k: v for k, v in settings["facts"].items()
+    facts = {k: v if isinstance(v, str) else ", ".join(v)
+             for k, v in settings["facts"].items()
              if k in ("target", "reason", "fingerprint")}
     return {"source": Path(settings["name"]).name,
             **{k: settings["facts"][k] for k in ("task", "rows", "columns")},
@@ -307,24 +310,32 @@ def _summary(run, model, prepared: Prepared, interrupted: bool,
             "settings": settings["search"], "versions": settings["versions"],
             "run": {**facts, "seed": settings["seed"], "device": settings["device"],
                     **({"levels": model.levels_} if model.levels_ else {})},
-            "test": assess(model, prepared.test[0], prepared.test[1], prepared.y)
+            "test": assess(model, prepared.test[0], prepared.test[1], prepared.y,
+                           _names(settings))
             if prepared.test
             else None,
-            **_beside(model, prepared, settings["facts"]["task"], settings["seed"]),
+            **_beside(model, prepared, settings),
             "interrupted": interrupted,
             "notes": [*notes, *prepared.said, *model.notes_]}
 
 
-def _beside(model, prepared: Prepared, task: str, seed: int) -> dict:
+def _names(settings: Mapping) -> list[str]:
+    "The names of several targets; none of a single one."
+    known = settings["facts"]["target"]
+    return [] if isinstance(known, str) else list(known)
+
+
+def _beside(model, prepared: Prepared, settings: Mapping) -> dict:
     "What simpler models reach on the same split, and how much each column matters."
     from bstruct.use.beside import importance, rivals
 
     columns = list(prepared.encoder.columns_.values())
     X, y = prepared.test or (prepared.X, prepared.y)
+    task, seed = settings["facts"]["task"], settings["seed"]
     found: dict[str, Any] = {"importance": importance(model, columns, X, y, seed)}
     if prepared.test:
         found["rivals"] = rivals((prepared.X, prepared.y), prepared.test, task, seed,
-                                 prepared.weight)
+                                 prepared.weight, _names(settings))
     return found
 
 
@@ -360,8 +371,9 @@ def write_report(run, summary: Mapping, graph) -> None:
     images = {}
     for name, figure in figures(summary, graph).items():
         images |= {f"{name}.{kind}": as_image(figure, kind) for kind in ("png", "svg")}
-    write_whole_folder(run.folder / "figures", lambda f: [(f / name).write_bytes(i)
-                                                          for name, i in images.items()])
+    write = lambda folder: [(folder / name).write_bytes(image)
+                            for name, image in images.items()]
+    write_whole_folder(run.folder / "figures", write)
     svg = {name[:-4]: image for name, image in images.items() if name.endswith(".svg")}
     write_whole(run.folder / "report.html", as_html(summary, svg))
     run.write("checksums.json", digests(run.folder))

@@ -106,13 +106,13 @@ def _law_of(name: str, output: Tensor, rows: Rows) -> str:
                      f"{rows.likelihood!r} outputs of shape {want} are needed")
 
 
-def _check_module(name: str, module: nn.Module, rows: Rows) -> None:
+def _check_module(module: nn.Module, rows: Rows) -> None:
     "ValueError where the weights are on another device than the rows."
     for key, p in module.named_parameters():
         if p.device.type != rows.x.device.type:
-            raise ValueError(f"model {name!r} has {key} on {p.device}, the rows are on "
-                             f"{rows.x.device}: move one of "
-                             f"them, as by .to({str(rows.x.device)!r})")
+            raise ValueError(f"{key} is on {p.device}, the rows are on "
+                             f"{rows.x.device}: move one of them, as by "
+                             f".to({str(rows.x.device)!r})")
 
 
 def _check_numbers(name: str, finite: Tensor) -> None:
@@ -170,12 +170,11 @@ class Network:
                seed: int) -> tuple[Callable, dict[str, Tensor], str, int]:
         """The function of all copies, their weights {name: [M, ...]}, the likelihood,
         and the weights of one."""
-        made = [fresh(self.model, seed + 7919 * m)
-                for m in range(orders * self.replicas)]
-        for module in made[:1]:
-            _check_module(self.name, module, rows)
-        fs = [functional(m, torch.float32) for m in made]
         try:
+            made = [fresh(self.model, seed + 7919 * m)
+                    for m in range(orders * self.replicas)]
+            _check_module(made[0], rows)
+            fs = [functional(m, torch.float32) for m in made]
             f = row_output(fs[0], rows.x)
             out = fs[0](fs[0].start, rows.x)
         except (RuntimeError, IndexError, TypeError) as error:

@@ -18,7 +18,7 @@ _STYLE = """
 :root { --ink: #1f2a37; --soft: #5b6875; --line: #dde3ea; --ground: #f6f8fa;
   --accent: #1d6fb8; --warn: #8a4b00; }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); 
+body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial,
     "DejaVu Sans", sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 2rem 1.2rem 4rem; }
@@ -26,20 +26,24 @@ h1 { font-size: 1.7rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 0 0 .6rem; }
 p { margin: .4rem 0; } .soft { color: var(--soft); }
 .lead { font-size: 1.1rem; max-width: 48rem; overflow-wrap: anywhere; }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr));
-  gap: 1rem; margin-top: 1rem; }
+.grid { display: grid; gap: 1rem; margin-top: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr)); }
 section { background: #fff; border: 1px solid var(--line); border-radius: 8px;
   padding: 1.1rem 1.2rem; min-width: 0; }
 .wide { grid-column: 1 / -1; }
-figure { margin: 0; } img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+figure { margin: 0; }
+img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: .88rem; margin: .5rem 0 .8rem; }
 td.long { min-width: 15rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { text-align: left; padding: .32rem .7rem .32rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th, td { text-align: left; padding: .32rem .7rem .32rem 0; vertical-align: top;
+  border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-tr:last-child td { border-bottom: 0; } code { font-size: .86em; overflow-wrap: anywhere; }
+td.n, th.n { text-align: right; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
+tr:last-child td { border-bottom: 0; }
+code { font-size: .86em; overflow-wrap: anywhere; }
 .warn { border-left: 4px solid #e08a1e; background: #fff8ec; color: var(--warn);
   padding: .5rem .8rem; }
 @media print { body { background: #fff; } section { break-inside: avoid; } }
@@ -61,32 +65,39 @@ _PAGE = """<!doctype html>
 {% for note in s.notes %}<p class="warn">{{ note }}</p>{% endfor %}</header>
 <div class="grid">
 <section class="wide"><h2>The structure</h2>
-{{ image("structure", "The graph; each edge, by itself, with its most probable candidate.") }}
-{{ image("widths", "Probability of each number of units, and log evidence of one order of them.") }}
-<div class="scroll"><table><tr><th>edge</th><th>candidate</th><th class="n">probability</th></tr>
+{{ image("structure",
+"The graph; each edge, by itself, with its most probable candidate.") }}
+{{ image("widths",
+"Probability of each number of units, and log evidence of one order of them.") }}
+<div class="scroll"><table>
+<tr><th>edge</th><th>candidate</th><th class="n">probability</th></tr>
 {% for edge, c, p in choices %}<tr><td>{{ edge|arrow }}</td><td>{{ c }}</td>
 <td class="n">{{ "%.3f"|format(p) }}</td></tr>{% endfor %}
 </table></div></section>
 <section><h2>How sure is each edge?</h2>
 {{ image("probabilities", "The probability of every candidate, most probable first.") }}
-<h2>Complexity</h2><table>{% for name, value in s.complexity.items() %}<tr><td>{{ name }}</td>
+<h2>Complexity</h2><table>
+{% for name, value in s.complexity.items() %}<tr><td>{{ name }}</td>
 <td class="n">{{ "%.3f"|format(value) }}</td></tr>{% endfor %}</table></section>
 <section><h2>Did the search settle?</h2>
-{{ image("trace", "The bound that is maximised, and, below it, what is left to decide, in nats.") }}
+{{ image("trace",
+"The bound that is maximised, and, below it, what is left to decide, in nats.") }}
 </section>
 {% if s.importance %}<section><h2>Which columns matter?</h2>
 <table><tr><th>column</th><th class="n">the loss grows by</th></tr>
 {% for r in s.importance[:20] %}<tr><td>{{ r.column }}</td>
 <td class="n">{{ "%.3f ± %.3f"|format(r.loss, r.error) }}</td></tr>{% endfor %}</table>
-<p class="soft">when its values are shuffled among the rows; in nats a row, or as a share of the
-target's variance.</p></section>{% endif %}
+<p class="soft">when its values are shuffled among the rows; in nats a row, or as a
+share of the target's variance.</p></section>{% endif %}
 {% if s.ranking %}<section class="wide"><h2>The rivals</h2>
 {{ image("ranking",
 "Log evidence less that of the best, with two standard errors; where bars overlap, "
 "the order is open.") }}
-<div class="scroll"><table>{% for words in head %}<caption>{{ words }}</caption>{% endfor %}
+<div class="scroll"><table>
+{% for words in head %}<caption>{{ words }}</caption>{% endfor %}
 <tr><th class="n">rank</th><th class="n">probability</th>
-<th class="n">log evidence, nats</th><th class="n">parameters</th><th>structure</th></tr>
+<th class="n">log evidence, nats</th><th class="n">parameters</th>
+<th>structure</th></tr>
 {% for r in s.ranking[:50] %}<tr><td class="n">{{ loop.index }}</td>
 <td class="n">{{ "%.3f"|format(r.probability) }}</td>
 <td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
@@ -96,48 +107,59 @@ target's variance.</p></section>{% endif %}
 {% endfor %}</table></div>{% if s.ranking|length > 50 %}
 <p class="soft">The other {{ s.ranking|length - 50 }} are in
 <code>ranking.csv</code>, beside this file.</p>{% endif %}</section>{% endif %}
-{% if "ranks" in images or s.answers %}<section class="wide"><h2>All that were compared</h2>
-{{ image("ranks", "Log evidence less that of the best by rank, with two standard errors.") }}
+{% if "ranks" in images or s.answers %}
+<section class="wide"><h2>All that were compared</h2>
+{{ image("ranks",
+"Log evidence less that of the best by rank, with two standard errors.") }}
 {{ image("pareto", "Log evidence against size; no other structure beats those on the "
 "line in both.") }}
 {% if s.answers %}<h2>Where do the answers of quicker searches stand?</h2>
-<div class="scroll"><table><tr><th>search</th><th class="n">rank of {{ s.ranking|length }}</th>
+<div class="scroll"><table>
+<tr><th>search</th><th class="n">rank of {{ s.ranking|length }}</th>
 <th class="n">nats below the best</th><th>structure</th></tr>
-{% for a in s.answers %}<tr><td>{{ a.mode }}</td><td class="n">{{ a.rank or "not among them" }}</td>
+{% for a in s.answers %}<tr><td>{{ a.mode }}</td>
+<td class="n">{{ a.rank or "not among them" }}</td>
 <td class="n">{% if a.rank %}{{ "%.2f"|format(a.behind) }}{% endif %}</td>
 <td class="long">{{ a.structure|line }}</td></tr>
 {% endfor %}</table></div>{% endif %}</section>{% endif %}
 {% if s.path %}<section class="wide"><h2>The path</h2>
-{{ image("path", "Evidence against complexity of all that was looked at; numbers count the "
+{{ image("path",
+"Evidence against complexity of all that was looked at; numbers count the "
 "steps that were taken.") }}
-<div class="scroll"><table>{% for words in head %}<caption>{{ words }}</caption>{% endfor %}
-<tr><th class="n">step</th><th>change</th><th>taken</th><th class="n">log evidence, nats</th>
+<div class="scroll"><table>
+{% for words in head %}<caption>{{ words }}</caption>{% endfor %}
+<tr><th class="n">step</th><th>change</th><th>taken</th>
+<th class="n">log evidence, nats</th>
 <th class="n">complexity</th><th class="n">parameters</th>
 <th class="n">held-out</th><th>Pareto</th></tr>
 {% for r in s.path %}<tr><td class="n">{{ r.step }}</td>
 <td class="long">{{ r.what|replace("->", "→") }}</td>
 <td>{{ "yes" if r.kept }}</td>
 <td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
-<td class="n">{{ "%.1f"|format(r.complexity) }}</td><td class="n">{{ r.parameters }}</td>
+<td class="n">{{ "%.1f"|format(r.complexity) }}</td>
+<td class="n">{{ r.parameters }}</td>
 <td class="n">{{ "%.4f"|format(r.held_out) if r.held_out is defined else "–" }}</td>
 <td>{{ "yes" if r.pareto }}</td></tr>
 {% endfor %}</table></div>
-<p class="soft">Complexity in nats, held-out loss in nats a row; Pareto-optimal is what no other
-beats in one respect without losing in another.</p></section>{% endif %}
+<p class="soft">Complexity in nats, held-out loss in nats a row; Pareto-optimal is what
+no other beats in one respect without losing in another.</p></section>{% endif %}
 {% if s.test %}<section><h2>On {{ s.test.rows }} test rows</h2>
 <table><tr><th></th><th class="n">this run</th><th class="n">baseline</th></tr>
 {% for name, value in s.test.metrics.items() %}<tr><td>{{ name }}</td>
 <td class="n">{{ "%.4f"|format(value) }}</td>
 <td class="n">{{ "%.4f"|format(s.test.baseline[name]) }}</td></tr>{% endfor %}</table>
 {% if s.rivals %}<h2>What simpler models reach on the same rows</h2><table><tr><th></th>
-{% for name in (s.rivals.values()|first) %}<th class="n">{{ name }}</th>{% endfor %}</tr>
+{% for name in (s.rivals.values()|first) %}
+<th class="n">{{ name }}</th>{% endfor %}</tr>
 {% for model, found in s.rivals.items() %}<tr><td>{{ model }}</td>
-{% for value in found.values() %}<td class="n">{{ "%.4f"|format(value) }}</td>{% endfor %}</tr>
+{% for value in found.values() %}
+<td class="n">{{ "%.4f"|format(value) }}</td>{% endfor %}</tr>
 {% endfor %}</table>{% endif %}
-<p class="soft">The baseline knows the distribution of the training target, and nothing else.
-Log-loss in nats a row.</p></section>
+<p class="soft">The baseline knows the distribution of the training target, and nothing
+else. Log-loss in nats a row.</p></section>
 <section><h2>Do the probabilities come true?</h2>
-{{ image("calibration", "Observed against promised, with two standard deviations; the diagonal is "
+{{ image("calibration",
+"Observed against promised, with two standard deviations; the diagonal is "
 "a promise kept.") }}
 </section>{% else %}<section class="wide"><h2>Test rows</h2>
 <p>None were given: with <code>--test FILE</code> or <code>--test-size 0.25</code>

@@ -20,10 +20,12 @@ class EstimatorParameters(BaseEstimator):
     mode : str, default="evidence"
         evidence, grow, shrink, enumerate, path or flow.
     hidden : tuple[int | str, ...], default=(64, 64)
+        widths of the hidden vertices of the default graph, or ranges such as
         1..16:poisson:1.
-    candidates : tuple[str, ...], default=("zero", "linear", "linear+relu", "linear+tanh",
-        "linear+silu", "linear+sin")
-        what each of its edges offers: an affine map, a nonlinearity behind it, or nothing.
+    candidates : tuple[str, ...], default=("zero", "linear", "linear+relu",
+        "linear+tanh", "linear+silu", "linear+sin")
+        what each of its edges offers: an affine map, a nonlinearity behind it, or
+        nothing.
     share_weights : bool, default=True
         candidates of one shape share their weights during the search.
     c_reg : float, default=1.0
@@ -73,7 +75,8 @@ class EstimatorParameters(BaseEstimator):
     tolerance : float, default=3.0
         nats of evidence that shrink may lose, and that grow must gain, in a step.
     graph : Graph or None, default=None
-        what is searched; None: a dense graph of the widths `hidden` with the `candidates`.
+        what is searched; None: a dense graph of the widths `hidden` with the
+        `candidates`.
     likelihood : str or None, default=None
         law of a regression's target; auto chooses by evidence, None is gaussian.
     class_weight : dict, 'balanced' or None, default=None
@@ -137,10 +140,11 @@ class EstimatorParameters(BaseEstimator):
 
     _doc_link_module = "bstruct"
     # scikit-learn has a property here
-    _doc_link_template = "https://bstruct.github.io/bstruct/use/estimators.html"  # pyright: ignore
+    _doc_link_template = (  # pyright: ignore
+        "https://bstruct.github.io/bstruct/use/estimators.html")
 
-    def __init__(self, *, mode="evidence", hidden=(64, 64), candidates=("zero", "linear",
-                 "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
+    def __init__(self, *, mode="evidence", hidden=(64, 64), candidates=("zero",
+                 "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin"),
                  share_weights=True, c_reg=1.0, c_train=1.0, c_prior=1.0,
                  hypergradient="greedy", validation=0.0, temperature=(1.0, 0.2),
                  structure_kl="categorical", tempering=(1.0, 0.1, 0.01), starts=3,
@@ -158,7 +162,8 @@ class EstimatorParameters(BaseEstimator):
         self.structure_kl, self.tempering = structure_kl, tempering
         self.starts, self.epochs = starts, epochs
         self.min_steps, self.batch_size = min_steps, batch_size
-        self.learning_rate, self.structure_learning_rate = learning_rate, structure_learning_rate
+        self.learning_rate = learning_rate
+        self.structure_learning_rate = structure_learning_rate
         self.judge, self.screened = judge, screened
         self.finalists, self.blocks = finalists, blocks
         self.replicas, self.samples = replicas, samples
@@ -171,6 +176,7 @@ class EstimatorParameters(BaseEstimator):
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        told, own = EstimatorParameters.__doc__, inspect.cleandoc(cls.__doc__ or cls.__name__)
+        told = inspect.cleandoc(EstimatorParameters.__doc__ or "")
+        own = inspect.cleandoc(cls.__doc__ or cls.__name__)
         if told and "Parameters\n----------" not in own:
-            cls.__doc__ = f"{own}\n\n{inspect.cleandoc(told).partition(chr(10) * 2)[2]}"
+            cls.__doc__ = f"{own}\n\n{told.partition(chr(10) * 2)[2]}"

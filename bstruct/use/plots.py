@@ -18,15 +18,13 @@ from matplotlib.figure import Figure
 from scipy.special import ndtri
 from scipy.stats import entropy
 
+from bstruct.core.style import HUES, SOFT, styled
 from bstruct.search.pareto import pareto_optimal
 from bstruct.search.ranking import plot_ranks as draw_ranks
 from bstruct.search.result import Scored
 from bstruct.structure.variable import Choice, text
 
-_INK, _SOFT, ACCENT = "#1f2a37", "#9aa5b1", "#1d6fb8"
-HUES = ("#1d6fb8", "#e08a1e", "#2f9e6e", "#b5467c", "#6d5bd0", "#7a8b2f", "#17a2b8",
-        "#c2502e",
-        "#5c6b7a", "#d4b106")
+ACCENT, _SOFT = HUES[0], SOFT
 
 # %% ../../nbs/use/05_plots.ipynb #ada809a2
 def structure_text(structure: Mapping[str, Choice]) -> str:
@@ -36,13 +34,10 @@ def structure_text(structure: Mapping[str, Choice]) -> str:
                      for edge, c in structure.items())
 
 # %% ../../nbs/use/05_plots.ipynb #56c24a40
+@styled
 def new_figure(width: float, height: float, rows: int = 1):
-    figure = Figure(figsize=(width, height), dpi=80, layout="constrained")
-    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(colors=_INK, labelsize=9)
-    return figure, axes
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
 
 # %% ../../nbs/use/05_plots.ipynb #36022a51
 def undecided(probabilities: Mapping[str, Sequence[float]]) -> float:
@@ -51,6 +46,7 @@ def undecided(probabilities: Mapping[str, Sequence[float]]) -> float:
                      for p in probabilities.values()))
 
 # %% ../../nbs/use/05_plots.ipynb #c7f1ab4a
+@styled
 def plot_trace(history: Sequence[Mapping]) -> Figure:
     """The ELBO and the undecided entropy (nats) by epoch of an estimator's history. An
     empty one raises ValueError."""
@@ -78,10 +74,11 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
     below.set_xlabel("epoch")
     below.xaxis.get_major_locator().set_params(integer=True)
     if len(stages) > 1:
-        above.legend(frameon=False, fontsize=9)
+        above.legend()
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #313f9b6f
+@styled
 def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figure:
     """One bar an edge, divided by its candidates' probabilities, the most probable
     first."""
@@ -107,11 +104,11 @@ def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figu
     if shown:
         columns = max(1, int(5.4 / (0.065 * max(map(len, names)) + 0.6)))
         figure.legend(loc="outside upper center", ncols=min(columns, len(names)),
-                      frameon=False,
-                      fontsize=8)
+                      fontsize=8.5)
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #f51951ab
+@styled
 def plot_ranking(ranking: Sequence[Scored], most: int = 12) -> Figure:
     """Log evidence relative to the best, nats, ± two standard errors. Without a finite
     one raises ValueError."""
@@ -129,7 +126,7 @@ def plot_ranking(ranking: Sequence[Scored], most: int = 12) -> Figure:
                 capsize=3)
     ax.set(xlabel="log evidence relative to the best, nats", yticks=range(len(best)),
            ylim=(len(best) - 0.5, -0.5))
-    ax.set_yticklabels([s if len(s) < 60 else s[:57] + "…" for s in labels], fontsize=8)
+    ax.set_yticklabels([s if len(s) < 60 else s[:57] + "…" for s in labels])
     ax.axvline(0, color=_SOFT, lw=0.8, ls=":")
     return figure
 
@@ -156,6 +153,7 @@ def plot_ranks(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Fi
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #f42b05f4
+@styled
 def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> Figure:
     """Log evidence, nats, against the number of weights; a line through the structures
     that no other beats in both.
@@ -176,7 +174,7 @@ def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> F
         ax.plot(*point(ranking[a["rank"] - 1]), shape, color=colour, ms=7,
                 label=a["mode"])
     ax.set(xlabel="weights", ylabel="log evidence, nats")
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend()
     return figure
 
 # %% ../../nbs/use/05_plots.ipynb #c323e9a1
@@ -211,6 +209,7 @@ def coverage(mean: Float[np.ndarray, " n"], std: Float[np.ndarray, " n"],
             "error": float(np.abs(np.subtract(observed, levels)).mean())}
 
 # %% ../../nbs/use/05_plots.ipynb #7f3de5ee
+@styled
 def plot_calibration(curve: Mapping) -> Figure:
     """Observed against promised, of `reliability` or `coverage`; the diagonal is a
     promise kept."""

@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from bstruct.use.table.cells import normal, plain_column, texts
-from bstruct.use.table.data import Table, target_known, target_values
+from bstruct.use.table.data import Table, named, target_known, target_values
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.reading import DataError
 from bstruct.use.report import assess
@@ -34,35 +34,39 @@ def labels_in(classes: np.ndarray, y: pd.Series,
     return np.array([known[t] for t in own if t in known], dtype=classes.dtype), seen
 
 # %% ../../nbs/use/19_predicting.ipynb #75f3c799
-def predictions(model, X: np.ndarray) -> pd.DataFrame:
-    "The predictions of encoded rows as a data frame."
+def predictions(model, X: np.ndarray, names: Sequence[str] = ()) -> pd.DataFrame:
+    "The predictions of encoded rows as a data frame; `names`: of several targets."
     if hasattr(model, "predict_proba"):
         p = model.predict_proba(X)
         columns = {f"p({c})": p[:, i] for i, c in enumerate(model.classes_)}
         return pd.DataFrame({"prediction": model.classes_[p.argmax(1)], **columns})
     mean, std = model.predict(X, return_std=True)
-    return pd.DataFrame({"prediction": mean, "std": std})
+    if mean.ndim == 1:
+        return pd.DataFrame({"prediction": mean, "std": std})
+    each = [{f"prediction({n})": mean[:, j], f"std({n})": std[:, j]}
+            for j, n in enumerate(names)]
+    return pd.concat([pd.DataFrame(columns) for columns in each], axis=1)
 
 
-def _figures(model, X: np.ndarray, y: pd.Series, task: str,
+def _figures(model, X: np.ndarray, y: pd.Series | pd.DataFrame, task: str,
              missing: Sequence[str]) -> list[str]:
     "The figures of the rows whose answer is known, or why there are none."
-    name = str(y.name)
+    name, names = named(y), [] if isinstance(y, pd.Series) else list(y.columns)
     if task == "classification":
-        values, seen = labels_in(model.classes_, y, missing)
+        values, seen = labels_in(model.classes_, cast(pd.Series, y), missing)
         new = int(target_known(y, missing).sum() - seen.sum())
         said = [f"{new} rows have a class of {name!r} that training "
                 "never saw"] if new else []
     else:
         seen, said = target_known(y, missing), []
         try:
-            values = target_values(cast(pd.Series, y[seen]), task, False, missing)
+            values = target_values(y.loc[seen], task, False, missing)
         except DataError as error:
             return [f"no figures: {error}"]
     if not len(values):
         return [*said, f"no row has a {name!r} that can be compared: no figures"]
     told = ", ".join(f"{k} {v:.4f}" for k, v in assess(
-        model, X[seen], values)["metrics"].items())
+        model, X[seen], values, names=names)["metrics"].items())
     rows = f" ({len(values)} of {len(y)} rows)" if len(values) < len(y) else ""
     return [*said, told + rows]
 
@@ -77,9 +81,10 @@ def _far(model, X: np.ndarray, rows: np.ndarray) -> list[str]:
 
 # %% ../../nbs/use/19_predicting.ipynb #84d7b780
 def answer(model, encoder: TableEncoder, table: Table, task: str,
-           missing: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+           missing: Sequence[str] = (),
+           names: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
     """A line of predictions for each row, with the columns that go along in front, and
-    notes to it."""
+    notes to it. `names`: of several targets."""
     n = len(table.X)
     holes = np.zeros(n, dtype=bool) if encoder.impute else encoder.holes(table.X)
     rows, said = np.flatnonzero(~holes), []
@@ -91,7 +96,7 @@ def answer(model, encoder: TableEncoder, table: Table, task: str,
                     f"{int(np.argmax(holes)) + 1}; "
                     "their predictions are empty (--impute fills the holes)")
     X = encoder.transform(table.X.iloc[rows].reset_index(drop=True))
-    found = predictions(model, X)
+    found = predictions(model, X, names)
     if holes.any():
         found = found.astype(object).set_axis(rows, axis=0).reindex(range(n))
     if table.y is not None:

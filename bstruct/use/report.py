@@ -6,7 +6,7 @@
 __all__ = ['assess_classes', 'assess_values', 'assess', 'summarise', 'verdict', 'choices', 'as_text', 'figures']
 
 # %% ../../nbs/use/06_report.ipynb #1d6d808a
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,7 +17,6 @@ from bstruct.search.result import from_record
 from bstruct.use import plots
 from bstruct.use.beside import plain_words
 from bstruct.use.widths import plot_widths, sentence, widths_of
-
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
 def assess_classes(p: np.ndarray, classes: np.ndarray,
@@ -36,26 +35,33 @@ def assess_classes(p: np.ndarray, classes: np.ndarray,
             "calibration error": curve["error"]}, curve
 
 # %% ../../nbs/use/06_report.ipynb #e728878a
-def assess_values(mean: np.ndarray, std: np.ndarray,
-                  y: np.ndarray) -> tuple[dict, dict]:
-    "Metrics and coverage curve of the normal laws N(mean, std²), float64 arrays [n]."
+def assess_values(mean: np.ndarray, std: np.ndarray, y: np.ndarray,
+                  names: Sequence[str] = ()) -> tuple[dict, dict]:
+    """Metrics and coverage curve of the normal laws N(mean, std²), float64 arrays [n].
+
+    Several targets are [n, t] and have `names`: one RMSE each, in its own unit; the
+    log-loss is of all of them, and the coverage is over all pairs of row and target.
+    """
     mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
-    curve = plots.coverage(mean, std, y)
-    inside = plots.coverage(mean, std, y, [0.9])["observed"][0]
-    return {"RMSE": float(np.sqrt(((y - mean) ** 2).mean())),
-            "log-loss": float(-norm.logpdf(y, mean, std).mean()),
+    flat = mean.ravel(), std.ravel(), y.ravel()
+    curve = plots.coverage(*flat)
+    inside = plots.coverage(*flat, [0.9])["observed"][0]
+    off = np.sqrt(((y - mean) ** 2).mean(0))
+    each = {f"RMSE of {n}": float(v) for n, v in zip(names, np.atleast_1d(off))}
+    loss = -norm.logpdf(y, mean, std).reshape(len(y), -1).sum(1).mean()
+    return {**(each or {"RMSE": float(off)}), "log-loss": float(loss),
             "coverage of 90 %": inside, "calibration error": curve["error"]}, curve
 
 # %% ../../nbs/use/06_report.ipynb #16d7c9a5
-def assess(model, X: np.ndarray, y: np.ndarray,
-           learnt: np.ndarray | None = None) -> dict:
+def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None,
+           names: Sequence[str] = ()) -> dict:
     """Test metrics and calibration curve of a fitted estimator, and a baseline if the
-    training target `learnt` is given."""
+    training target `learnt` is given. `names`: of several targets."""
     if hasattr(model, "predict_proba"):
         found, curve = assess_classes(model.predict_proba(X), model.classes_, y)
     else:
         mean, std = model.predict(X, return_std=True)
-        found, curve = assess_values(mean, std, y)
+        found, curve = assess_values(mean, std, y, names)
     res = {"rows": len(y), "metrics": found, "curve": curve}
     if learnt is None:
         return res
@@ -63,8 +69,9 @@ def assess(model, X: np.ndarray, y: np.ndarray,
         shares = np.array([(learnt == c).mean() for c in model.classes_])
         return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)),
                                                  model.classes_, y)[0]}
-    return res | {"baseline": assess_values(np.full(len(y), learnt.mean()),
-                                            np.full(len(y), learnt.std()), y)[0]}
+    same = lambda value: np.broadcast_to(value, y.shape)
+    return res | {"baseline": assess_values(same(learnt.mean(0)), same(learnt.std(0)),
+                                            y, names)[0]}
 
 # %% ../../nbs/use/06_report.ipynb #53402b2d
 def _rivals(summary: Mapping) -> tuple[dict | None, list[dict]]:
@@ -279,9 +286,12 @@ def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
     made = {"probabilities": plots.plot_probabilities(
         _separate(summary))} if summary["probabilities"] else {}
     if graph is not None:
+        from matplotlib import pyplot
+
         p = summary["probabilities"]
         made["structure"] = graph.draw(
             {e: [p[e][c] for c in names] for e, names in graph.choices.items()}).figure
+        pyplot.close(made["structure"])  # a notebook would show it a second time
     if summary["history"]:
         made["trace"] = plots.plot_trace(summary["history"])
     if ranking := [from_record(r) for r in summary["ranking"]]:

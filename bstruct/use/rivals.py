@@ -152,7 +152,13 @@ def _has_std(model) -> bool:
     except (AttributeError, TypeError, ValueError):
         return False
 
-# %% ../../nbs/use/23_rivals.ipynb #5f672e17
+# %% ../../nbs/use/23_rivals.ipynb #b86ff69c
+def _remedy(error: Exception) -> str:
+    "What to do where a model is given text."
+    return ("; put an encoder before it, as make_pipeline(OneHotEncoder(), ...)"
+            if "could not convert string" in str(error) else "")
+
+# %% ../../nbs/use/23_rivals.ipynb #d438f74a
 @dataclass(frozen=True)
 class Estimator:
     """A classifier or regressor in the manner of scikit-learn; a copy of it is fitted
@@ -197,16 +203,18 @@ class Estimator:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model.fit(X, y) if rows.is_regression else model.fit(
-                    X, rows.y[past].cpu().numpy())
-                return self._of_numbers(model, X_new, y, y_new,
-                                        new) if rows.is_regression else self._of_classes(
-                    model, X_new, rows.y[past].cpu(), rows.y[
-                        new].cpu(), rows.n_classes, new)
+                if rows.is_regression:
+                    model.fit(X, y)
+                    return self._of_numbers(model, X_new, y, y_new, new)
+                known, wanted = rows.y[past].cpu(), rows.y[new].cpu()
+                model.fit(X, known.numpy())
+                return self._of_classes(model, X_new, known, wanted, rows.n_classes,
+                                        new)
         except (ValueError, TypeError, np.linalg.LinAlgError) as error:
             raise ValueError(f"model {self.name!r} cannot be fitted to {len(past)} "
                              "rows and predict: "
-                             f"{' '.join(str(error).split())[:200]}") from error
+                             f"{' '.join(str(error).split())[:200]}"
+                             f"{_remedy(error)}") from error
 
     def _of_numbers(self, model, X, past: np.ndarray, target: np.ndarray,
                     new: Tensor) -> Float[Tensor, "T m"]:
@@ -214,13 +222,10 @@ class Estimator:
             model.predict(X), None)
         mean = torch.as_tensor(np.asarray(told[0], dtype=float).reshape(len(target)))
         y, spread = torch.as_tensor(target), float(past.std()) or 1.0
-        widths = [spread * w
-                  for w in _WIDTHS] if told[1] is None else [
-                      torch.as_tensor(np.asarray(told[1],
-                                                                                        float))]
-        found = torch.stack([_normal(
-            mean, torch.as_tensor(w, dtype=torch.float64).square(), y)
-                             for w in widths])
+        widths = ([spread * w for w in _WIDTHS] if told[1] is None
+                  else [torch.as_tensor(np.asarray(told[1], float))])
+        squares = [torch.as_tensor(w, dtype=torch.float64).square() for w in widths]
+        found = torch.stack([_normal(mean, s, y) for s in squares])
         return self._checked(found, new)
 
     def _of_classes(self, model, X, past: Tensor, target: Tensor, K: int,

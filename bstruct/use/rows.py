@@ -110,7 +110,8 @@ def _numeric(X) -> np.ndarray:
 
 
 def _scaled(raw: Tensor, flat: Tensor) -> Tensor:
-    if isinstance(raw, Tensor) and not raw.is_floating_point() and raw.dtype != torch.bool:
+    whole = isinstance(raw, Tensor) and not raw.is_floating_point()
+    if whole and raw.dtype != torch.bool:
         return raw.flatten(1)
     columns = flat if raw.ndim == 2 else flat.reshape(-1, 1)
     mean, std = columns.mean(0), columns.std(0, correction=0)

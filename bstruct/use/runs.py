@@ -43,19 +43,51 @@ def versions() -> dict[str, str]:
 # %% ../../nbs/use/08_runs.ipynb #c8b8eacf
 _KEYS = {"data": dict, "search": dict, "facts": dict, "seed": int, "device": str,
          "name": str, "versions": dict}
-_DATA = ("source", "target", "drop", "categorical", "impute", "test", "test_size",
-         "task")
-_FACTS = ("target", "task", "reason", "rows", "columns", "fingerprint")
+_TEXTS = lambda v: isinstance(v, list) and all(isinstance(t, str) for t in v)
+_NAMES = lambda v: isinstance(v, str) or (_TEXTS(v) and len(v) > 0)
+_MAYBE = lambda kind: lambda v: v is None or isinstance(v, kind)
+_PARTS = {"data": {"source": str, "target": lambda v: v is None or _NAMES(v),
+                   "drop": _TEXTS, "categorical": _TEXTS, "impute": bool,
+                   "test": _MAYBE(str), "test_size": _MAYBE(int | float),
+                   "task": _MAYBE(str)},
+          "facts": {"target": _NAMES, "task": str, "reason": str, "rows": int,
+                    "columns": int, "fingerprint": str}}
+_DIALECT = {"separator": str, "decimal": str, "encoding": str, "header": bool,
+            "missing": _TEXTS, "index": str}
+
+
+def _fits(value, kind) -> bool:
+    return isinstance(value, kind) if isinstance(kind, type) else kind(value)
+
+
+def _wrong(settings: dict) -> list[str]:
+    "The names of what is missing or of another type; of later options where they are."
+    wrong = [k for k, kind in _KEYS.items() if not _fits(settings.get(k), kind)]
+    wrong += [] if "graph" in settings else ["graph"]
+    if wrong:
+        return wrong
+    for part, kinds in _PARTS.items():
+        own = settings[part]
+        wrong += [k for k, kind in kinds.items() if k not in own
+                  or not _fits(own[k], kind)]
+    dialect = settings["data"].get("dialect", {})
+    if not isinstance(dialect, dict):
+        return [*wrong, "dialect"]
+    wrong += [k for k, v in dialect.items()
+              if k not in _DIALECT or not _fits(v, _DIALECT[k])]
+    wrong += [] if _MAYBE(str)(settings["data"].get("weight")) else ["weight"]
+    return wrong + [k for k, kind in _LATER.items()
+                    if not _MAYBE(kind)(settings.get(k))]
+
+
+_LATER = {"jobs": int, "compare": list, "likelihood": str, "class_weight": str,
+          "time_limit": int | float}
 
 
 def _checked(settings: dict, path: Path) -> dict:
     """The settings, if they are those of a run that this version can go on with.
     ValueError."""
-    wrong = [k for k, kind in _KEYS.items() if not isinstance(settings.get(k), kind)]
-    wrong += [] if "graph" in settings else ["graph"]
-    if not wrong:
-        wrong = [k for k in _DATA if k not in settings["data"]]
-        wrong += [k for k in _FACTS if k not in settings["facts"]]
+    wrong = _wrong(settings)
     if wrong:
         raise ValueError(f"{path} is not that of a bstruct run, or damaged: "
                          f"{wrong[0]!r} is "

@@ -18,6 +18,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
+from bstruct.search.work.room import forecast_search
 from bstruct.structure.law import rows
 from bstruct.training.batch import Batch, make_batch
 from bstruct.training.bilevel import BilevelTrainer, collapses_of
@@ -71,6 +72,7 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None,
     the run with what there is.
     """
     s, n = settings or Settings(), len(task)
+    forecast_search(graph, task, s)
     outer, plan = outer or s.outer_plan(), plan or s.plan(n)
     mark = fingerprint(graph.to_json(), s.as_record(), repr(outer), repr(plan), seed,
                        task.likelihood, task.x, task.y)

@@ -19,6 +19,7 @@ from bstruct.search.modes.widths import applies, flow_mode, layout, widths_mode
 from bstruct.search.result import Result
 from bstruct.search.settings import MODES, Settings
 from bstruct.search.stages.judge import judge_of
+from bstruct.search.work.room import Foresight, foresee
 from bstruct.search.modes.walk import open_run
 from bstruct.structure import law
 
@@ -64,19 +65,22 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     refuse_unused(settings)
     law.n_structures(graph.variables)  # every mode lists or counts
     judge_of(graph, task, settings)
+    foresee(graph, task, settings, n_jobs)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return mode(graph, task, settings, seed, checkpoint, callback, **parallel)
 
 # %% ../../../nbs/search/modes/06_family.ipynb #09faff53
-def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> None:
-    """Raise the ValueError that `search` would raise before its first step, or do
-    nothing."""
+def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> Foresight:
+    """What a search will take at least. Raise the ValueError that `search` would raise
+    before its first step."""
     refuse_unused(settings)
     law.n_structures(graph.variables)
     judge_of(graph, task, settings)
+    seen = foresee(graph, task, settings, n_jobs)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
     if settings.mode in ("path", "flow"):
         layout(graph, task)
     if settings.mode == "enumerate":
         check_space(graph, task, settings, n_jobs)
+    return seen

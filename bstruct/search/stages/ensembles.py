@@ -154,7 +154,8 @@ def returned(run: Session, result: Result, rows: Sequence[Scored],
     result.probabilities = ([w / networks for w in weight] if networks
                             else [1.0, *[0.0] * (len(kept) - 1)])
     result.beside = _models(run, told, {k: p / total for k, p in models.items()})
-    result.levels = "weights by likelihood, stopped where later rows were predicted best"
+    result.levels = ("weights by likelihood, stopped where later rows were "
+                     "predicted best")
     return result
 
 # %% ../../../nbs/search/stages/20_ensembles.ipynb #a2726808

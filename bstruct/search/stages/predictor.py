@@ -69,9 +69,8 @@ def add_predictors(run: Session, result: Result) -> None:
         result.batches = cast(list[Batch], early.batch)
         raise
     for structure, own in zip(result.structures, result.batches):
-        result.notes += all_collapsed(own, "the posterior of "
-                                           f"{' '.join(map(str, structure.values()))} has "
-                                           "collapsed")
+        name = " ".join(map(str, structure.values()))
+        result.notes += all_collapsed(own, f"the posterior of {name} has collapsed")
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #a52379a6
 def rebuilt(run: Session, net: Supernet, state: dict[str, Tensor], structure,

@@ -36,6 +36,6 @@ def search_trainer(settings: Settings, batch: Batch, task: Task, plan: Plan,
     if not asks_for_two_levels(s):
         return Trainer(batch, task, plan, generator)
     tempering = batch.c_reg / s.c_reg if s.c_reg else torch.ones_like(batch.c_reg)
-    prior = tuple(v * tempering for v in s.c_prior) if isinstance(
-        s.c_prior, tuple) else s.c_prior * tempering
+    prior = (tuple(v * tempering for v in s.c_prior) if isinstance(s.c_prior, tuple)
+             else s.c_prior * tempering)
     return BilevelTrainer(batch, task, plan, generator, s.outer_plan(c_prior=prior))

@@ -156,12 +156,12 @@ def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None 
     count = graph.n_structures if structures is None else structures
     free = available_memory(task.x.device) if memory is None else memory
     room, most = SPARE * free / n_jobs, min(most, count)
-    batch = next((b for b in range(most, 0, -1) if fit_bytes(graph, task, plan, b)
-                  <= room), 0)
+    fits = lambda b: fit_bytes(graph, task, plan, b) <= room
+    batch = next((b for b in range(most, 0, -1) if fits(b)), 0)
     if not batch:
         _refuse(graph, task, plan, n_jobs, free)
-    seconds = _seconds(graph, task, plan, batch) * math.ceil(math.ceil(count / batch)
-                                                             / n_jobs) if timed else None
+    rounds = math.ceil(math.ceil(count / batch) / n_jobs)
+    seconds = _seconds(graph, task, plan, batch) * rounds if timed else None
     return Forecast(count, batch, fit_bytes(graph, task, plan, batch), free, n_jobs,
                     seconds)
 

@@ -48,11 +48,10 @@ def packed(graph: Graph, evidence: str | Callable = "prequential",
     own = {name: CANDIDATES[name] for name in heads if not library(CANDIDATES[name])}
     law = LIKELIHOODS[likelihood]
     laws = {} if library(law.log_likelihood) else {likelihood: law}
-    parts = {f"candidate {name!r}": maker
-             for name, maker in own.items()} | {"the evidence "
-                                                                             "estimator": evidence}
-    for what, part in (parts | {f"likelihood {name!r}": law
-                                for name, law in laws.items()}).items():
+    parts = {f"candidate {name!r}": maker for name, maker in own.items()}
+    parts |= {"the evidence estimator": evidence}
+    parts |= {f"likelihood {name!r}": law for name, law in laws.items()}
+    for what, part in parts.items():
         try:
             cloudpickle.dumps(part)
         except Exception as error:

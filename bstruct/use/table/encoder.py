@@ -38,9 +38,9 @@ def as_frame(X) -> pd.DataFrame:
 
 
 def _holes(values: np.ndarray) -> np.ndarray:
-    return np.isnan(values) if values.dtype != object else np.array(
-        [v is None for v in values],
-                                                                    dtype=bool)
+    if values.dtype != object:
+        return np.isnan(values)
+    return np.array([v is None for v in values], dtype=bool)
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #0423176d
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -67,10 +67,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             raise DataError(f"no column {absent[0]!r} to take as categorical; "
                             f"{hint(absent[0], list(frame))}")
         self.columns_ = {n: learnt(n, frame.loc[:, n], self.categorical, self.missing,
-                                   self.most)
-                         for n in frame}
-        self.n_features_in_, self.feature_names_in_ = len(self.columns_), np.array(
-            list(self.columns_), dtype=object)
+                                   self.most) for n in frame}
+        self.n_features_in_ = len(self.columns_)
+        self.feature_names_in_ = np.array(list(self.columns_), dtype=object)
         _whole(self, _values(self, frame))
         return self
 
@@ -125,10 +124,10 @@ def _values(encoder: TableEncoder, frame: pd.DataFrame) -> dict[str, np.ndarray]
     known = encoder.columns_
     if lost := [c for c in known if c not in frame]:
         extra = [c for c in frame if c not in known]
+        cure = (hint(lost[0], extra) if extra
+                else "the columns of the training table are needed")
         raise DataError(f"column {lost[0]!r} is missing, and {len(lost) - 1} more of "
-                        f"{len(known)}; "
-                        + (hint(lost[0], extra) if extra
-                           else "the columns of the training table are needed"))
+                        f"{len(known)}; {cure}")
     return {name: values_of(column, frame.loc[:, name], encoder.missing)
             for name, column in known.items()}
 
@@ -141,8 +140,7 @@ def _whole(encoder: TableEncoder, values: dict[str, np.ndarray]) -> None:
         first, mask = next(iter(holed.items()))
         raise DataError(f"column {first!r} has {int(mask.sum())} missing values, "
                         f"the first {where(mask).split(' and')[0]} (columns with "
-                        f"holes: {len(holed)}); fill "
-                        "them in, or use --impute")
+                        f"holes: {len(holed)}); fill them in, or use --impute")
 
 
 def _warn_of_new(encoder: TableEncoder, values: dict[str, np.ndarray]) -> None:
@@ -152,8 +150,8 @@ def _warn_of_new(encoder: TableEncoder, values: dict[str, np.ndarray]) -> None:
         if new := [v for v in values[name] if v is not None
                    and v not in set(column.levels)]:
             warnings.warn(f"column {name!r} has {len(new)} values that training never "
-                          f"saw, first {new[0]!r}; "
-                          "they match no category", stacklevel=3)
+                          f"saw, first {new[0]!r}; they match no category",
+                          stacklevel=3)
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #d553a687
 def _first_version(state: dict) -> list[Column]:
@@ -179,17 +177,16 @@ def _restored(cls, state: Any) -> TableEncoder:
             raise ValueError(f"it has version {state['version']!r}, this bstruct reads "
                              "1 and 2: update bstruct")
         own = "version" in state
-        if lost := [k for k in ("levels", "kinds", "missing") if own
-                    and k not in state]:
+        parts = ("levels", "kinds", "missing") if own else ()
+        if lost := [k for k in parts if k not in state]:
             raise ValueError(f"{lost[0]!r} is missing")
-        columns = [column_from(c) for c in state["fitted"]] if own else _first_version(
-            state)
+        columns = ([column_from(c) for c in state["fitted"]] if own
+                   else _first_version(state))
         listed = [list(map(str, state.get(k, []))) for k in ("categorical", "missing")]
         encoder = cls(bool(state["impute"]), *listed)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"the encoder of the run is damaged ({type(error).__name__}: "
-                         f"{error}); "
-                         "restore encoder.json, or fit again") from None
+                         f"{error}); restore encoder.json, or fit again") from None
     except ValueError as error:
         raise ValueError("the encoder of the run is damaged or of another "
                          f"version: {error}") from None

@@ -125,6 +125,24 @@ def with_weights(values: Tensor, law: str,
     columns = values.float().reshape(len(values), -1)
     return torch.cat([columns, torch.tensor(weight).float()[:, None]], 1), weighted(law)
 
+# %% ../../../nbs/use/table/09_targets.ipynb #28712101
+REPEATED = 2000  # rows that a table with whole weights may become
+
+
+def repeated(X: Float[np.ndarray, "n d"], y: np.ndarray, weight: np.ndarray | None,
+             labels: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The table with every row as often as its weight says, and no weights; as it is
+    where a weight is no whole number, and where the rows would be too many. Of
+    `labels` none may vanish, and of numbers two must stay."""
+    if weight is None or (weight % 1 != 0).any() or weight.sum() > max(
+            REPEATED, 2 * len(y)):
+        return X, y, weight
+    times = weight.astype(int)
+    least = len(np.unique(y)) if labels else 2
+    if len(np.unique(y[times > 0], axis=0)) < least:
+        return X, y, weight
+    return np.repeat(X, times, 0), np.repeat(y, times, 0), None
+
 # %% ../../../nbs/use/table/09_targets.ipynb #0486d3d8
 def _log_jacobian(y: np.ndarray, found: Target, weight: np.ndarray | None) -> float:
     """ln of the change of density from the network's target to the target's own units,
