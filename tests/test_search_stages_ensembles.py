@@ -5,9 +5,10 @@ import pytest  # noqa: F401
 
 from bstruct.search.stages.ensembles import *
 
-# %% ../nbs/search/stages/20_ensembles.ipynb #144d5242
+# %% ../nbs/search/stages/20_ensembles.ipynb #f9186416
 import math
 
+import pytest
 import torch
 
 from bstruct.core.checkpoint import Checkpoint
@@ -17,6 +18,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
+from bstruct.search.stages.support import with_ties
 
 QUICK = dict(epochs=5, min_steps=100, screened=4, finalists=2, replicas=2)
 
@@ -42,6 +44,17 @@ def ended(run):
     none = Evidence(math.nan, method="none", reliable=False)
     empty = Result(run.graph, [], [], [], [], none, run.history)
     return returned(run, empty, *race(run, list(run.graph.structures())))
+
+# %% ../nbs/search/stages/20_ensembles.ipynb #407f0f6c
+def test_references_have_the_error_of_the_orders():
+    from bstruct.training.affine import Told
+
+    one = torch.ones(1)
+    told = {"constant": [Told(-5.0, one), Told(-7.0, one)], "linear": [Told(-4.0, one)]}
+    rows = reference_rows(told, (40, 60))
+    assert rows["constant"].value == -6.0 and rows["constant"].stderr == 1.0
+    assert rows["constant"].of.detail == "2 orders" and rows["linear"].stderr == 0.0
+    assert (rows["linear"].of.first, rows["linear"].of.total) == (41, 60)
 
 # %% ../nbs/search/stages/20_ensembles.ipynb #1c6486ba
 def test_noise_is_the_constant_and_lines_are_linear():
@@ -83,6 +96,18 @@ def test_a_resumed_race_ends_as_one_that_was_not_stopped():
                                                          for r in whole.ranking]
     assert all(torch.equal(a.params["loc"], b.params["loc"])
                for a, b in zip(whole.batches, again.batches))
+
+# %% ../nbs/search/stages/20_ensembles.ipynb #b6e349b2
+def test_walks_have_the_references_in_their_ranking():
+    from bstruct.search.modes.grow import grow_mode
+
+    plan = Settings(mode="grow", epochs=3, min_steps=60, starts=1, finalists=2, replicas=1)
+    found = grow_mode(graph(), table("linear"), plan)
+    own = {r.name: r for r in found.ranking}
+    assert own["linear model"].probability > own["constant"].probability
+    assert own["linear model"].evidence.of.first == found.evidence.of.first
+    assert sum(r.probability for r in found.ranking) == pytest.approx(1)
+    assert "linear model" in found.notes[0]
 
 # %% ../nbs/search/stages/20_ensembles.ipynb #71bb4ee1
 def test_fits_that_know_nothing_are_left_out():

@@ -69,23 +69,18 @@ def test_judge_of_asks_the_table():
     for own in ({"c_reg": 0.5}, {"validation": 0.2}, {"judge": "prequential"}):
         assert judge_of(GRAPH, table(wave), Settings(**own)) == "prequential"
     classes = Task(many.x, (many.y > 0).float(), "bernoulli")
-    assert judge_of(GRAPH, classes, s) == "prequential"
+    assert judge_of(GRAPH, classes, s) == judge_of(GRAPH, classes, Settings(
+        judge="ensemble", mode="enumerate")) == "ensemble"
+    for own in ({"c_reg": 0.5}, {"judge": "prequential"}, {"mode": "grow"},
+                {"mode": "enumerate", "halving": True}):
+        assert judge_of(GRAPH, classes, Settings(**own)) == "prequential"
+    with pytest.raises(ValueError, match="'ensemble', but mode 'grow' compares"):
+        judge_of(GRAPH, classes, Settings(judge="ensemble", mode="grow"))
+    with pytest.raises(ValueError, match="'ensemble', but the likelihood is 'gaussian'"):
+        judge_of(GRAPH, many, Settings(judge="ensemble"))
     with pytest.raises(ValueError, match="judge is 'laplace', but the likelihood is "
                                          "'bernoulli'.*judge='prequential'"):
         judge_of(GRAPH, classes, Settings(judge="laplace"))
-
-# %% ../nbs/search/stages/08_judge.ipynb #5aa4d2e6
-def test_support_is_a_sentence():
-    e, refs = (lambda v: [Evidence(v, 2.0)]), {"constant": -50.0, "linear": -20.0}
-    assert support(331, e(-29.7), refs) == (
-        "331 rows support the linear model; the best network is 9.7 ± 2.0 nats behind")
-    assert support(331, e(-7.9), refs) == (
-        "331 rows support a network; the best is 12.1 ± 2.0 nats ahead of the linear model")
-    undecided = ("do not decide between the linear model and a network; the best network "
-                 "is 3.0 ± 2.0 nats ahead")
-    assert undecided in support(9, e(-17.0), refs)
-    assert support(9, [], {"constant": -1.0, "linear": -3.0}) == (
-        "9 rows support the constant; every network that was fitted is the constant")
 
 # %% ../nbs/search/stages/08_judge.ipynb #d467a62f
 def test_noise_supports_the_constant():

@@ -57,6 +57,11 @@ def test_orders_are_the_same_rows_and_estimates_pool():
         over_orders(a, ensemble_evidence(GRAPH, structures, moons(50), PLAN.__class__(
             (30, 50), epochs=3, min_steps=30, starts=2, stops=(0.0, 0.5, 1.0)), 3)[0])
 
+# %% ../nbs/training/19_ensembles.ipynb #7fb37d06
+def test_a_stop_is_as_likely_as_it_predicted():
+    law = stopping_law([[-1.0, -2.0, -3.0], [-1.0, -4.0, -3.0]])
+    assert torch.allclose(law, torch.tensor([-1.0, -3.0, -3.0]).double().softmax(0))
+
 # %% ../nbs/training/19_ensembles.ipynb #b65f0c88
 def test_the_batches_predict_what_the_fits_predict():
     task, structures = moons(), list(GRAPH.structures())

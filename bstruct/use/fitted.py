@@ -20,12 +20,14 @@ from bstruct.core.refusals import check_choice
 from bstruct.distributions.gumbel_softmax_kl import kl_categorical
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
+from bstruct.model.usage import parameters
 from bstruct.objectives.complexity import complexity
 from bstruct.search.pareto import plot_path
 from bstruct.search.ranking import place_of
 from bstruct.search.result import Result, Scored, as_record, to_frame
 from bstruct.structure.law import rows
 from bstruct.structure.variable import Structure, names
+from bstruct.training.affine import PLAIN
 from bstruct.training.batch import Batch, prior_log_precision
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import to_torch
@@ -120,13 +122,19 @@ def explain(model, graph: Graph) -> None:
     model.live_widths_ = dict(r.live)
     model.width_probabilities_ = {vertex: dict(zip(w["levels"], w["probability"]))
                                   for vertex, w in widths.items()}
-    if r.mixture is None:
+    if r.mixture is None and not _is_plain(r.batches[best]):
         model.complexity_ = _complexity(
             r.batches[best], graph, model.structure_probabilities_,
                                         model.temperature[1])
-    else:
-        model.complexity_ = r.mixture.complexity() | _undecided(
-            model.structure_probabilities_)
+        return
+    own = r.mixture.complexity() if r.mixture is not None else {
+        "parameters": float(parameters(graph, r.structures[best]))}
+    model.complexity_ = own | _undecided(model.structure_probabilities_)
+
+
+def _is_plain(batch: Batch) -> bool:
+    "Whether its weights have no spread, and so no divergence from a prior."
+    return bool((batch.params["log_scale"] <= PLAIN).all())
 
 # %% ../../nbs/use/31_fitted.ipynb #1f30ba2b
 class FittedStructure(EstimatorParameters):

@@ -32,7 +32,8 @@ from bstruct.search.work.breadth import tile_of
 from bstruct.search.work.forecast import forecast
 from bstruct.search.work.halving import (
     CONTROLS, MOST, Visits, climb, plans_of, reversals)
-from bstruct.search.stages.ensembles import beside_references, estimates, returned
+from bstruct.search.stages.ensembles import estimates, returned, told_beside
+from bstruct.search.stages.support import beside_references
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.order import ORDERS, visiting_order
 from bstruct.search.ranking import Ranking, ranked
@@ -42,7 +43,7 @@ from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.predictor import KEPT, add_predictors
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
-from bstruct.search.work.tiles import Book, Work, alone, packed
+from bstruct.search.work.tiles import Book, Work, on_one_thread, packed
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Choice, Variable
 
@@ -268,12 +269,11 @@ def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None 
 def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
                    checkpoint=None, callback: Callable[[dict], None] | None = None,
                    n_jobs: int = 1) -> Result:
-    """Visit every structure of the graph, or as many as the settings' budget, with
-    `n_jobs` processes.
+    """Visit all structures of the graph, or a budget of them, by `n_jobs` processes.
 
-    `checkpoint` is the path of a file that makes the search resumable;
-    `CHECKPOINT.journal` holds a row a structure. Ctrl-C ends the search early with the
-    best found so far. Raises ValueError for what cannot work, before any work.
+    `checkpoint` is the path of a file that makes the search resumable; it holds the
+    tiles of the dual engine, `CHECKPOINT.journal` other rows. Ctrl-C keeps the best.
+    Raises ValueError for what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
     settings = replace(settings, judge=judge_of(graph, task, settings))
@@ -282,13 +282,12 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark),
                   callback)
     nothing = Evidence(math.nan, method="none", reliable=False)
-    found = Result(graph, [], [], [], [], nothing, run.history)
+    found, rows = Result(graph, [], [], [], [], nothing, run.history), []
     if settings.judge == "laplace":
         return _judged(run, found, n_jobs)
-    ensemble, rows = settings.judge == "ensemble", []
     try:
-        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal", "ensemble"
-                              if ensemble else "prequential", "supernet", n_jobs)
+        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal",
+                              settings.judge, "supernet", n_jobs)
         if ranking.rows[0].error:
             raise RuntimeError("no structure could be fitted; the first failed with "
                                f"{ranking.rows[0].error}")
@@ -297,15 +296,16 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
                         evidence=rows[0].evidence, notes=list(ranking.notes))
         if ranking.interrupted:
             raise Interrupted("fits")
-        if ensemble:
+        if settings.judge == "ensemble":
             return _raced(run, found)
         c_reg = best_multiple(run, rows[0].structure)
         rows = [replace(r, c_reg=c_reg) for r in rows]
-        found = replace(found, ranking=_kept(graph, rows, settings.finalists))
+        found.ranking = _kept(graph, rows, settings.finalists)
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
-    return replace(completed(run, found), ranking=rows)
+    return told_beside(run, replace(completed(run, found), ranking=rows),
+                       settings.fit_plan(len(task)).bounds)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #037940c2
 def _judged(run: Session, found: Result, n_jobs: int) -> Result:
@@ -339,10 +339,10 @@ def _side_by_side(run: Session, n_jobs: int, work: Callable, tiles: list) -> Ite
     from joblib import Parallel, delayed
 
     if _processes(n_jobs) == 1:
-        return (alone(work, part) for part in tiles)
+        return (on_one_thread(work, part) for part in tiles)
     pack = packed(run.graph, "laplace", run.task.likelihood)
     many = Parallel(_processes(n_jobs), return_as="generator", batch_size=1)
-    return many(delayed(alone)(work, part, pack) for part in tiles)
+    return many(delayed(on_one_thread)(work, part, pack) for part in tiles)
 
 
 def _raced(run: Session, found: Result) -> Result:

@@ -20,7 +20,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.ensembles import race, returned
+from bstruct.search.stages.ensembles import race, returned, told_beside
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.predictor import add_predictors, completed
 from bstruct.search.stages.race import rounds, shrunk
@@ -62,7 +62,8 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
-    return completed(run, found)
+    plan = settings.fit_plan(len(task))
+    return told_beside(run, completed(run, found), plan.bounds)
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #e9c87a37
 def _search(run: Session, result: Result) -> list[Structure]:
