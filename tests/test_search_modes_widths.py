@@ -71,7 +71,7 @@ def test_the_mode_finds_the_teacher_and_predicts():
 
 # %% ../nbs/search/modes/09_widths.ipynb #b0b63a47
 def test_a_walk_that_was_cut_goes_on_to_the_same_answer():
-    graph, task = ordered(1, 1, ("1..3:poisson:1",)), stairs(60)
+    graph, task = ordered(1, 1, ("1..2:poisson:1",), linear=False), stairs(40, 1)
     for walk in ("path", "flow"):
         go = lambda file, callback=None: widths_mode(graph, task, Settings(), 3, file,
                                                      callback, walk=walk)
