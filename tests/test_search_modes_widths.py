@@ -48,6 +48,9 @@ def test_only_one_ordered_layer_will_do():
             layout(graph, task)
     with pytest.raises(ValueError, match="gaussian targets only"):
         layout(plain, Task(task.x, (task.y > 0).double(), "bernoulli"))
+    broad = Task(torch.zeros(20, 700), task.y, "gaussian")
+    with pytest.raises(ValueError, match="700 columns and the narrowest layer has 1"):
+        layout(ordered(700, 1, ("1..4",)), broad)
 
 # %% ../nbs/search/modes/09_widths.ipynb #84516f35
 def test_the_mode_finds_the_teacher_and_predicts():

@@ -138,8 +138,11 @@ def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K
     return (l * math.log(rate) - torch.lgamma(l + 1)).log_softmax(-1)
 
 # %% ../../nbs/structure/04_ordered.ipynb #cff05060
-def _check_levels(levels: Sequence[int], law: str, prior: str, wrong: str) -> None:
+def _check_levels(levels: Sequence, law: str, prior: str, wrong: str) -> None:
     "ValueError `wrong` where no level is there or they do not rise; or for the rest."
+    if odd := [n for n in levels if not isinstance(n, int) or isinstance(n, bool)]:
+        raise ValueError(f"a level is {odd[0]!r}: levels are whole numbers; write for "
+                         "example (1, 2, 4)")
     if not levels or list(levels) != sorted(set(levels)):
         raise ValueError(wrong)
     check_choice("law", law, LAWS)

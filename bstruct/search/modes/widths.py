@@ -16,7 +16,8 @@ import torch
 from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.core.random import generator_of
 from bstruct.evidence.core import Evidence, Scope
-from bstruct.evidence.hidden import Fit, Hidden, HiddenPrior, fit, live_units
+from bstruct.evidence.hidden import (
+    Fit, Hidden, HiddenPrior, fit, live_units, widest)
 from bstruct.model.candidates import candidate
 from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
@@ -83,6 +84,11 @@ def layout(graph: Graph, task: Task) -> Layout:
         raise ValueError("the widths have activations "
                          f"{sorted(map(str, kinds))}: one of {', '.join(ACTIVATIONS)} "
                          "is needed; take mode='evidence'")
+    columns = task.x.flatten(1).shape[1]
+    if widest(columns) < max(1, variable.levels[0]):
+        raise ValueError(f"the rows have {columns} columns and the narrowest layer has "
+                         f"{max(1, variable.levels[0])} units: {widest(columns)} units "
+                         "at most have an evidence here; take mode='evidence'")
     linear = tuple(c == "linear" for c in known)
     return Layout(
         edge, variable, cast(str, kinds.pop()), skip if skip in graph.variables
@@ -141,8 +147,13 @@ def _walk(run: Session, plan: Layout, linear: bool, rng: np.random.Generator,
     prior = HiddenPrior(linear=(1.0, 1.0) if linear else None)
     m = Hidden(x, y.reshape(len(y), -1), prior, plan.activation)
     memory = _Memory(run, f"{walk}/{int(linear)}")
-    levels = plan.variable.levels
-    return _Walk(linear, Ladder(m, rng, levels[0], levels[-1], fitter=memory), memory)
+    low, top = plan.variable.levels[0], _top(plan, m.x.shape[1])
+    return _Walk(linear, Ladder(m, rng, low, top, fitter=memory), memory)
+
+
+def _top(plan: Layout, columns: int) -> int:
+    "The widest layer that is walked."
+    return min(plan.variable.levels[-1], widest(columns))
 
 
 def _walked(run: Session, walks: list[_Walk], walk: str) -> str | None:
@@ -219,8 +230,11 @@ def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
              for n, f in w.ladder.best.items() if n in plan.variable.levels]
     if not found:
         raise KeyboardInterrupt("interrupted before the first fit; nothing to keep")
+    top, last = _top(plan, task.x.flatten(1).shape[1]), plan.variable.levels[-1]
+    notes = [f"widths above {top} have too many slopes for an evidence, and were not "
+             f"tried; {last} were asked for"] if top < last else []
     return replace(_told(graph, plan, task, found), history=list(run.history),
-                   interrupted=stopped)
+                   notes=notes, interrupted=stopped)
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #55b8f0f7
 def _told(graph: Graph, plan: Layout, task: Task, found: list[tuple]) -> Result:
