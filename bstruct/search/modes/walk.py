@@ -29,6 +29,7 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.modes.kept import add_predictors
+from bstruct.search.stages.ensembles import told_beside
 from bstruct.structure import law
 from bstruct.structure.variable import text
 from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot, weight_kl
@@ -256,7 +257,8 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
         result.interrupted = str(stop)
         _best_so_far(walk, start, result)
     total = sum(result.probabilities)
-    return replace(result, probabilities=[p / total for p in result.probabilities])
+    found = replace(result, probabilities=[p / total for p in result.probabilities])
+    return told_beside(run, found, _bounds(run, run.settings.blocks))
 
 # %% ../../../nbs/search/modes/00_walk.ipynb #686758a5
 def _ranked(walk: Walk, result: Result) -> None:

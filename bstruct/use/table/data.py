@@ -124,7 +124,7 @@ def target_names(target: str | Sequence[str] | None,
     found = []
     for name in given:
         own = [part.strip() for part in name.split(",")]
-        found += [name] if name in columns or not set(own) <= set(columns) else own
+        found += [name] if name in columns or not set(own) & set(columns) else own
     return list(dict.fromkeys(found))
 
 
