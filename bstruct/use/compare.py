@@ -179,26 +179,24 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
             rows: Sequence[int] | None = None, replicas: int = 2, orders: int = 5,
             random_state=0, n_jobs: int = 1, checkpoint: str | Path | None = None,
             callback: Callable | None = None, verbose: bool = False) -> Comparison:
-    """Which of the models explain n rows, and which will predict the next ones; with
-    errors.
+    """Which models explain n rows, and which will predict the next ones; with errors.
 
     models: name to a `torch.nn.Module`, a function that makes one, a `Graph`, a pair
     (graph, structure), or a scikit-learn estimator. X, y: arrays, frames, tensors, or X
     alone, a Dataset of pairs. likelihood: gaussian, bernoulli or categorical; None:
     told by y. method: how graphs predict, auto, fits or laplace. rows: from how many
-    rows each block is predicted, increasing.
-    replicas: starts of a network whose mean predicts; orders: of the rows. checkpoint:
-    file to resume from; callback: gets a record after every block. The answer is the
-    same for every n_jobs. ValueError for data and models that do not go together,
-    before the first fit; TypeError for what is no model.
+    rows each block is predicted, increasing. replicas: starts of a network whose mean
+    predicts; orders: of the rows. checkpoint: file to resume from; callback: gets a
+    record after every block. The answer is the same for every n_jobs. ValueError for
+    data and models that do not fit, before the first fit; TypeError for no model.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)
     if not isinstance(replicas, int) or replicas < 1:
         refuse("replicas", replicas, "at least 1 start is needed", "try replicas=2")
     data = rows_of(X, y, likelihood)
-    bounds, rivals = _bounds(rows, len(data), orders), _rivals(
-        models, data, method, replicas)
+    bounds = _bounds(rows, len(data), orders)
+    rivals = _rivals(models, data, method, replicas)
     seed = _seed(random_state)
     parameters = {r.name: r.check(data, seed) for r in rivals}
     places = balanced_orders(len(data), orders,
