@@ -142,7 +142,8 @@ def test_many_texts_are_hashed_where_skrub_is_installed():
               for b in ("engineer", "clerk", "nurse")]
     column = pd.Series([*texts_, None])
     if find_spec("skrub") is None:
-        with pytest.raises(DataError, match="by skrub, which is not installed: pip install"):
+        with pytest.raises(DataError, match="by skrub, which is not installed: "
+                                            "pip install"):
             learnt("job", column, limit=20, hashes=8)
         pytest.skip("skrub is not installed")
     own = learnt("job", column, limit=20, hashes=8)

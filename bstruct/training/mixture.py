@@ -92,7 +92,8 @@ class Mixture:
         "What a row to predict takes: kernels with the rows of the fit, and taps."
         n = len(self.task) if lines(self.task, 1) <= LARGEST else 300
         each = (len(fit.log_noise) * (n * (len(fit.weights) + 4) + 4 * sum(
-            sum(v.shape[1:]) for v in fit.weights.values())) for fit, _ in self._waiting)
+            sum(v.shape[1:]) for v in fit.weights.values()))
+                for fit, _ in self._waiting)
         return 8 * max(each, default=1)
 
     def predict(self, x: Float[Tensor, "m *features"],

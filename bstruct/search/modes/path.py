@@ -178,8 +178,8 @@ def evidence_path(
     `low`).
 
     `margin` in nats; `off`: with the mass of units that are off; `tell` sees the ladder
-    after each pass; `ladder`: the one to walk on, with its own range. ValueError where there is no width
-    between `low` and `top`, or the start is none.
+    after each pass; `ladder`: the one to walk on, with its own range. ValueError where
+    there is no width between `low` and `top`, or the start is none.
     """
     first = low if start is None else start
     if not 0 <= low <= first <= top:

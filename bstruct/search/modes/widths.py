@@ -130,7 +130,8 @@ class _Memory:
 
 @dataclass
 class _Walk:
-    "The layer with a linear part or without, its ladder, and the fits that it asks for."
+    """The layer with a linear part or without, its ladder, and the fits that it asks
+    for."""
 
     linear: bool
     ladder: Ladder

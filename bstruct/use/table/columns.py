@@ -187,7 +187,8 @@ def hashed(own: Sequence[str], many: int) -> Float[np.ndarray, "n h"]:
     try:
         from skrub import MinHashEncoder
     except ImportError:
-        raise DataError("texts are hashed by skrub, which is not installed: pip install "
+        raise DataError("texts are hashed by skrub, which is not installed: pip "
+                        "install "
                         "'bstruct[tables]', or take --texts pool") from None
     made = MinHashEncoder(n_components=many).fit_transform(pd.Series(list(own),
                                                                      name="text"))
