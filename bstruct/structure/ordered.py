@@ -74,8 +74,8 @@ def fuzzy(
         for _ in range(2 * int(reach)):
             middle = (low + high) / 2
             below = level(middle) < total
-            low, high = torch.where(below, middle, low), torch.where(
-                below, high, middle)
+            low = torch.where(below, middle, low)
+            high = torch.where(below, high, middle)
         middle = (low + high) / 2
         slope = (w * (logits + middle).sigmoid() * (-logits - middle).sigmoid()).sum(
             -1, keepdim=True)

@@ -68,6 +68,7 @@ class Widths(Levels):
         "The candidates."
         return self.candidates
 
+
 # %% ../../nbs/structure/06_widths.ipynb #e5eefb25
 def with_ranges(edges: Any, variables: str | Mapping) -> str | Mapping:
     """The variables of a graph, those of edges that are given by a range filled in; no
