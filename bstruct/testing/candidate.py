@@ -130,8 +130,8 @@ def check_inputs(c: Candidate, i: Shape, o: Shape) -> None:
 
 
 def check_candidate(c: Candidate, i: Shape, o: Shape) -> None:
-    """All checks of a candidate on an edge from shape i to shape o. AssertionError names
-    the candidate and what is wrong."""
+    """All checks of a candidate on an edge from shape i to shape o. AssertionError
+    names the candidate and what is wrong."""
     for check in (check_weights, check_values, check_models, check_gradients,
                   check_inputs):
         check(c, i, o)
