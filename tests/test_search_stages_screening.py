@@ -105,5 +105,5 @@ def test_a_settled_race_is_over():
 
 
     assert told(0.0)[0] == [5, 4, 3] and told(1000.0) == ([5, 4], [4, 4, 4, 4, 1])
-    calls, starts = told(0.9)
+    calls, starts = told(0.7)
     assert calls == [5, 4, 2] and starts == [8, 8, 4, 4, 1]
