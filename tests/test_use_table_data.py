@@ -163,6 +163,8 @@ def test_several_targets_are_a_frame():
     one = load_table(folder / "t.csv", "b,a", labelled=False)
     assert one.y.shape == (4, 2)
     assert target_known(one.y).tolist() == [True, False, True, True]
+    along = load_table(folder / "t.csv", "b", labelled=False, keep=["a"])
+    assert list(along.ids) == ["a"] and list(along.X) == ["a", "c,d", "w"]
     for target, words in ((["b", "w"], "target 'w' is a category, and several"),
                           (["b", "q"], "no column 'q'"), (["a", "b", "c,d", "w"], "no col")):
         with pytest.raises(DataError, match=words):

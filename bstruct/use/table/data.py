@@ -192,7 +192,8 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
     drop = [n for n in drop if n or not index]
     extra = [*targets, weight] if labelled else []
     _check_columns(source, columns, [n for n in (*drop, *keep, *extra) if n], targets)
-    out = {*drop, *keep, *targets, weight, index}
+    # what goes along is not learnt from, and may be a column that was
+    out = {*drop, *targets, weight, index, *(keep if labelled else ())}
     ids = frame.loc[:, [n for n in dict.fromkeys((index, *keep)) if n]]
     table = Table(frame.drop(columns=[c for c in columns if c in out]),
                   _columns_of(frame, targets), str(source), fingerprint,
