@@ -86,9 +86,11 @@ def test_a_result_that_someone_changed_is_refused_by_its_name():
 # %% ../nbs/use/33_run_commands.ipynb #20933686
 def test_rows_are_predicted_and_their_names_carried():
     folder = small_run()
-    code, out, err = call("predict", folder / "run", folder / "t.csv", "--keep", "y")
+    keep = ("--keep", "y", "a")  # the target, and a column that was learnt from
+    code, out, err = call("predict", folder / "run", folder / "t.csv", *keep)
     found = pd.read_csv(io.StringIO(out))
-    assert code == 0 and list(found) == ["y", "prediction", "std"] and len(found) == 30
+    assert code == 0 and list(found) == ["y", "a", "prediction", "std"]
+    assert len(found) == 30
     assert "RMSE" in err
     out_file = folder / "p.csv"
     assert call("predict", folder / "run", folder / "t.csv", "--out", out_file)[1] == ""
