@@ -134,7 +134,8 @@ class Part:
 def _part(graph: Graph, edge: Edge, taken: dict[int, str], models: int,
           device: torch.device | str) -> Part:
     "The part of an edge, where the models of `taken` chose those candidates."
-    acts = {m: candidate(name).activation for m, name in taken.items()}
+    known = {name: candidate(name).activation for name in set(taken.values())}
+    acts = {m: known[name] for m, name in taken.items()}
     kinds = sorted(set(acts.values()), key=str)
     order = [m for kind in kinds for m in acts if acts[m] == kind]
     counts = [sum(a == kind for a in acts.values()) for kind in kinds]
@@ -150,7 +151,6 @@ def has_rule(graph: Graph, likelihood: str, device: torch.device) -> bool:
         c = candidate(name)
         return c.apply is None or (c.group == "linear" and c.width is None
                                    and c.activation in RULES)
-
     sums = all(graph.vertex(e.target).aggregation != "concat" for e in graph.edges)
     return (device.type == "cpu" and likelihood in LIKELIHOODS and graph.exclusive
             and sums and all(all(map(known, e.candidates)) for e in graph.edges))
@@ -158,14 +158,15 @@ def has_rule(graph: Graph, likelihood: str, device: torch.device) -> bool:
 # %% ../../nbs/training/12_compact.ipynb #a31932f4
 class Passes:
     """M networks of affine maps, forward and backward; `parts`: the live edges, in the
-    order of the forward pass."""
+    order of the forward pass; `rooms`: those of passes that are over, to use again."""
 
     def __init__(self, graph: Graph, chosen: Sequence[Structure],
-                 device: torch.device | str = "cpu"):
+                 device: torch.device | str = "cpu", rooms: dict | None = None):
         self.graph, self.models, self.device = graph, len(chosen), device
         networks = _networks(graph, chosen)
         self.first, self.last = graph.vertices[0].name, graph.vertices[-1].name
-        self.parts, self.into, self.outof, self.rooms = [], {}, {}, {}
+        self.parts, self.into, self.outof, self.rooms = [], {}, {}, (
+            {} if rooms is None else rooms)
         for name in graph.order():
             for edge in graph.incoming(name):
                 taken = {m: own[edge.name] for m, own in enumerate(networks)
@@ -393,8 +394,7 @@ def compact_of(graph: Graph, chosen: Sequence[Structure], task: Task,
 # %% ../../nbs/training/12_compact.ipynb #9d9a0ab7
 def chosen_by(graph: Graph, gamma: dict[str, Tensor],
               models: int | None = None) -> list[Structure]:
-    """The structures (edge to candidate) of one-hot γ [M, K] for every edge with a
-    choice; of `models` models where no edge has one."""
+    "The structures of one-hot γ [M, K] by edge; of `models` where no edge has a choice."
     places = {e: gamma[e].argmax(-1).tolist() for e in graph.choices}
     M = len(next(iter(places.values()))) if places else models or 0
     return [{e: graph.choices[e][k[m]] for e, k in places.items()} for m in range(M)]

@@ -144,6 +144,7 @@ class Trainer:
         self._forward = None if given is None else forward_of(net, given, m)
         self._ruled = net.share and has_rule(net.graph, task.likelihood, task.x.device)
         fixed = given if isinstance(self._forward, Paths) and self._ruled else None
+        self._rooms: dict = {}  # of passes that last a step
         self._passes = None if fixed is None else Passes(
             net.graph, chosen_by(net.graph, fixed, m))
         sizes, self._device = batch.sizes.cpu(), batch.sizes.device
@@ -202,12 +203,14 @@ class Trainer:
             return self._passes or self._forward
         own, t = b.net.graph.variables, scheduled(self.plan.temperature, progress)
         early = progress < 0.5
-        gamma = law.sample(own, b.laws, noise, t, hard=True)
+        with torch.set_grad_enabled(not early and torch.is_grad_enabled()):
+            gamma = law.sample(own, b.laws, noise, t, hard=True)
         if early:
-            gamma = {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}
+            gamma = {e: (v > 0.5).to(v.dtype) for e, v in gamma.items()}
         if early and self._device.type == "cpu":
             if self._ruled:
-                return Passes(b.net.graph, chosen_by(b.net.graph, gamma))
+                return Passes(b.net.graph, chosen_by(b.net.graph, gamma), self._device,
+                              self._rooms)
             return forward_of(b.net, gamma, len(b))
         return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(
             w, gamma, x)
