@@ -20,6 +20,7 @@ from bstruct.model.candidates import candidate
 from bstruct.model.graph import Edge, Graph
 from bstruct.model.reach import Structure, network_of
 from bstruct.objectives.task import Task
+from bstruct.training.adam import FusedAdam
 
 # numbers that a processor may take at once: rows and tensors come in multiples of it
 LANES = 16
@@ -191,9 +192,8 @@ class Passes:
 
     def forward(self, maps: list[tuple[Tensor, Tensor]],
                 x: Tensor) -> tuple[Float[Tensor, "M n C"], list[tuple]]:
-        """The outputs, and of each part its input, value and what its rules kept, all
-        until the next call; x [n, d] or [M, n, d], maps: weight [r, i, o] and bias [r,
-        1, o] of the parts."""
+        """The outputs, and of each part its input, value and what its rules kept, until
+        the next call; x [n, d] or [M, n, d], maps: weight [r, i, o], bias [r, 1, o]."""
         values, tape, n, dtype = {self.first: x}, [], x.shape[-2], x.dtype
         for k, (part, (weight, bias)) in enumerate(zip(self.parts, maps)):
             r, (i, o) = len(part.order), part.sizes
@@ -325,7 +325,7 @@ class Compact:
         self.flat.grad = torch.zeros_like(self.flat)
         self.maps, self.noise = _views(self.flat, shapes)
         self.pulls, self.by_noise = _views(self.flat.grad, shapes)
-        self._adam = torch.optim.Adam([self.flat.requires_grad_()], lr=rate, fused=True)
+        self._adam = FusedAdam([self.flat.requires_grad_()], lr=rate)
 
     def load(self, weights: dict[str, Tensor], noise: Float[Tensor, "M"]) -> None:
         "Take the weights {name: [M, ...]} and the noise, in units of `NOISE`."

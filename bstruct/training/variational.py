@@ -22,6 +22,7 @@ from bstruct.model.paths import Paths
 from bstruct.objectives.coefficients import (
     Coefficients, divergence, inner_objective, scale_minibatch, scheduled)
 from bstruct.objectives.task import Task
+from bstruct.training.adam import FusedAdam
 from bstruct.training.batch import Batch, forward_of, structure_kl, weight_kl
 from bstruct.training.compact import Passes, chosen_by, has_rule
 from bstruct.structure import law
@@ -102,7 +103,7 @@ def _written(b: Batch, task: Task, passes: Passes, rows: Int[Tensor, "*R b"],
     return fit, g
 
 
-def _adam(batch: Batch, plan: Plan) -> torch.optim.Optimizer:
+def _adam(batch: Batch, plan: Plan) -> FusedAdam:
     """Adam of all parameters; the noise learns ten times as fast as the weights, the
     structure at a rate of its own, and it comes last."""
     p = batch.params
@@ -111,10 +112,10 @@ def _adam(batch: Batch, plan: Plan) -> torch.optim.Optimizer:
     if laws := law.flat(batch.laws):
         groups.append({"params": list(laws.values()),
                        "base": plan.structure_learning_rate})
-    return torch.optim.Adam(groups, lr=0.0, fused=True)
+    return FusedAdam(groups, lr=0.0)
 
 
-def _set_rates(optimiser: torch.optim.Optimizer, progress: float, learnt: bool) -> None:
+def _set_rates(optimiser: FusedAdam, progress: float, learnt: bool) -> None:
     "The learning rates of a step; that of a learnt structure is 0 in the first half."
     for group in optimiser.param_groups:
         group["lr"] = group["base"] * annealed(progress)
