@@ -64,6 +64,22 @@ def test_mean_weights():
     assert torch.autograd.gradcheck(lambda l: mean_weights(l, 0.5),
                                     normal(1, 3).requires_grad_())
 
+# %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #ae59b609
+def test_mixing_entropy_has_one_slope_by_either_way():
+    from bstruct.distributions.gumbel_softmax_moments import _slope
+
+    logits, c = normal(3, 4), torch.full((1,), 0.7, dtype=torch.float64)
+    f = lambda c: expected_max(logits, c).sum()
+    assert torch.equal(_slope(f, c, False), torch.func.grad(f)(c))
+    assert not _slope(f, c, False).requires_grad
+    with torch.no_grad():
+        assert torch.equal(_slope(f, c, False), torch.func.grad(f)(c))
+    leaf = logits.clone().requires_grad_()
+    (got,) = torch.autograd.grad(mixing_entropy(leaf, 0.7).sum(), leaf)
+    want = torch.func.grad(lambda l: mixing_entropy(l, 0.7).sum())(logits)
+    torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-13)
+    assert got.abs().max() > 1e-3
+
 # %% ../nbs/distributions/05_gumbel_softmax_moments.ipynb #c8848135
 def test_mixing_entropy():
     logits = normal(0, 6)

@@ -7,12 +7,13 @@ from bstruct.structure.law import *
 
 # %% ../nbs/structure/05_law.ipynb #c6a22d22
 import math
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch.func import grad, vmap
 
-from bstruct.distributions.gumbel_softmax_density import gumbel_noise
+from bstruct.distributions.gumbel_softmax_density import gumbel_noise, sample_log
 from bstruct.structure.cube import Cube
 from bstruct.structure.ordered import Ordered
 from bstruct.structure.simplex import Simplex
@@ -70,6 +71,35 @@ def test_sums_over_variables():
     assert torch.equal(slope(True), slope(False)) and slope(True).abs().max() > 0
     each = vmap(lambda a, b: kl(MIXED, a, b))(q, p)
     assert torch.allclose(each, kl(MIXED, q, p))
+
+# %% ../nbs/structure/05_law.ipynb #2f8b14bf
+def test_many_equal_variables_are_one_call_with_the_same_answers():
+    one = [("a", "b", "c"), ("a", "b")]
+    many = MIXED | {  # twelve of three candidates, three of two
+        f"e{i}": Simplex(one[i % 5 == 4], f"e{i}") for i in range(15)}
+    q, p = random_laws(many, (5,)), random_laws(many, (5,), 1)
+    draws = noise(many, q, lambda v, shape: gumbel_noise(shape, seeded(), torch.float64),
+                  (5,))
+    calls = []
+    with patch.object(Simplex, "log_sample", autospec=True, side_effect=(
+            lambda v, law, z, t: calls.append(v) or sample_log(law["logits"], t, z))):
+        log_sample(many, q, draws, 0.5)
+    # one call for the twelve of three candidates; "c" asks a simplex, too
+    assert sorted(v.name for v in calls) == ["", "a", "c", "e14", "e4", "e9"]
+    hard, logs = sample(many, q, draws, 0.5, True), log_sample(many, q, draws, 0.5)
+    assert list(hard) == list(logs) == list(many)
+    for n, v in many.items():
+        torch.testing.assert_close(logs[n], v.log_sample(q[n], draws[n], 0.5), rtol=1e-14,
+                                   atol=1e-14)
+        assert torch.equal(hard[n].round(), v.nearest(logs[n].exp()))
+    for prior in (None, p):
+        alone = sum(many[n].kl(q[n], prior and prior[n], 0.7) for n in many)
+        torch.testing.assert_close(kl(many, q, prior, 0.7), alone, rtol=1e-13, atol=1e-13)
+    slope = grad(lambda t: sample(many, q | {"e3": {"logits": t}}, draws, 0.5,
+                                  True)["e3"][:, 1].sum())(q["e3"]["logits"])
+    other = grad(lambda t: many["e3"].sample({"logits": t}, draws["e3"], 0.5)[:, 1].sum())(
+        q["e3"]["logits"])
+    torch.testing.assert_close(slope, other)
 
 # %% ../nbs/structure/05_law.ipynb #35a2dcae
 def test_structures_and_their_probabilities():

@@ -63,7 +63,7 @@ def test_what_is_left_out_is_said(tmp_path):
     assert "2 of 4 rows have no target, the first in row 2; left out" in table.said
     new = load_table(tmp_path / "t.csv", "t", labelled=False, keep=["w"])
     assert len(new.X) == 4 and list(new.ids) == ["column1", "w"]
-    assert list(new.X) == ["a"]
+    assert list(new.X) == ["a", "w"]  # the encoder knows which of them were learnt
     (tmp_path / "t.csv").write_text("a,t\n1,\n2,\n")
     with pytest.raises(DataError, match="'t' has 2 missing values"):
         load_table(tmp_path / "t.csv", "t")
@@ -163,6 +163,8 @@ def test_several_targets_are_a_frame():
     one = load_table(folder / "t.csv", "b,a", labelled=False)
     assert one.y.shape == (4, 2)
     assert target_known(one.y).tolist() == [True, False, True, True]
+    along = load_table(folder / "t.csv", "b", labelled=False, keep=["a", "c,d", "w"])
+    assert list(along.ids) == list(along.X) == ["a", "c,d", "w"]
     for target, words in ((["b", "w"], "target 'w' is a category, and several"),
                           (["b", "q"], "no column 'q'"),
                           (["a", "b", "c,d", "w"], "no col")):

@@ -7,6 +7,7 @@ __all__ = ['expected_max', 'mean_weights', 'mixing_entropy', 'differential_entro
 
 # %% ../../nbs/distributions/05_gumbel_softmax_moments.ipynb #7a0c68bb
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -66,7 +67,20 @@ def mean_weights(
     logits = logits.expand(torch.broadcast_shapes(logits.shape, c.shape))
     return torch.func.grad(lambda l: expected_max(l, c).sum())(logits)
 
-# %% ../../nbs/distributions/05_gumbel_softmax_moments.ipynb #03611b61
+# %% ../../nbs/distributions/05_gumbel_softmax_moments.ipynb #2116507a
+def _slope(f: Callable[[Tensor], Tensor], x: Tensor, further: bool) -> Tensor:
+    """The gradient of f at x, differentiable `further` or not; `torch.func` loads a
+    compiler, and is asked only where it is at work already."""
+    try:
+        leaf = x.detach().requires_grad_()
+    except RuntimeError:  # inside a transform
+        return torch.func.grad(f)(x)
+    if x.requires_grad:
+        return torch.func.grad(f)(x)
+    with torch.enable_grad():
+        return torch.autograd.grad(f(leaf), leaf, create_graph=further)[0]
+
+# %% ../../nbs/distributions/05_gumbel_softmax_moments.ipynb #5e707443
 def mixing_entropy(
     logits: Float[Tensor, "*batch K"], temperature: float | int | Float[Tensor, "*t"]
 ) -> Float[Tensor, "*out"]:
@@ -74,7 +88,7 @@ def mixing_entropy(
     exact to 1e-12 in float64."""
     c = torch.as_tensor(temperature, dtype=torch.float64, device=logits.device)
     c = c.expand((*torch.broadcast_shapes(logits.shape, c.shape)[:-1], 1))
-    slope = torch.func.grad(lambda c: expected_max(logits, c).sum())(c)
+    slope = _slope(lambda c: expected_max(logits, c).sum(), c, logits.requires_grad)
     return (slope[..., 0] - _EULER).to(logits.dtype)
 
 # %% ../../nbs/distributions/05_gumbel_softmax_moments.ipynb #c3bed944

@@ -170,12 +170,12 @@ class Graph:
     def incoming(self, name: str) -> tuple[Edge, ...]:
         return tuple(e for e in self.edges if e.target == name)
 
-    @property
+    @cached_property
     def candidates(self) -> dict[str, tuple[str, ...]]:
         "Edge name to candidates."
         return {e.name: e.candidates for e in self.edges}
 
-    @property
+    @cached_property
     def choices(self) -> dict[str, tuple[str, ...]]:
         "The same for the edges that offer a choice."
         return {e: v.candidates for e, v in self.variables.items()}

@@ -124,6 +124,7 @@ def _nothing_from_nothing(name: str) -> bool:
         torch.zeros(()))
 
 
+@lru_cache(4096)
 def _units(name: str, i: Shape, o: Shape, source: tuple[bool, ...]) -> tuple[bool, ...]:
     "Which units of the target a candidate feeds."
     c, _ = weights_of(name, i, o)
@@ -133,6 +134,19 @@ def _units(name: str, i: Shape, o: Shape, source: tuple[bool, ...]) -> tuple[boo
         return source if c.unit is None else tuple(
             k == c.unit and s for k, s in enumerate(source))
     return tuple(k < (c.width or o[0]) for k in range(o[0]))
+
+
+@lru_cache(4096)
+def _any_of(parts: tuple[tuple[bool, ...], ...]) -> tuple[bool, ...]:
+    "Which units some part feeds."
+    return tuple(map(any, zip(*parts)))
+
+
+@lru_cache(4096)
+def _needs(name: str, i: Shape, o: Shape, source: tuple[bool, ...]) -> int:
+    "How many entries of its weights a candidate needs, from a source fed like that."
+    c, ws = weights_of(name, i, o)
+    return sum(_entries(c, w, i, o, source) for w in ws)
 
 
 def _entries(c: Candidate, w: Weight, i: Shape, o: Shape,
@@ -158,14 +172,13 @@ def parameters(graph: Graph, choice: Mapping[str, Choice]) -> int:
     for vertex, edges in graph.wired[1:]:
         parts = []
         for e, i, o in edges:
-            found = [_units(c, i, o, fed[e.source]) for c in on[e.name]]
-            parts.append(tuple(map(any, zip(*found))) if found else (False,) * o[0])
+            found = tuple(_units(c, i, o, fed[e.source]) for c in on[e.name])
+            parts.append(_any_of(found) if found else (False,) * o[0])
             if leads[e.target]:
-                for c, ws in (weights_of(c, i, o) for c in on[e.name]
-                              if candidate_brings(c)):
-                    total += sum(_entries(c, w, i, o, fed[e.source]) for w in ws)
+                total += sum(_needs(c, i, o, fed[e.source]) for c in on[e.name]
+                             if candidate_brings(c))
         joined = graph.vertex(vertex).aggregation == "concat"
-        fed[vertex] = sum(parts, ()) if joined else tuple(map(any, zip(*parts)))
+        fed[vertex] = sum(parts, ()) if joined else _any_of(tuple(parts))
     return total
 
 

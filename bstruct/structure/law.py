@@ -9,9 +9,10 @@ __all__ = ['start', 'flat', 'nested', 'noise', 'sample', 'log_sample', 'straight
 # %% ../../nbs/structure/05_law.ipynb #8cd11a99
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -50,41 +51,79 @@ def nested(variables: Variables,
             found[name] = {part: params[f"{part}/{name}"] for part in parts}
     return found
 
-# %% ../../nbs/structure/05_law.ipynb #dd13c69b
+# %% ../../nbs/structure/05_law.ipynb #e46a5845
+_TOGETHER = 8  # of so many equal variables one call works out all
+
+
+@lru_cache(4096)
+def _nameless(v: Variable) -> Variable:
+    "What two variables that differ by their names have in common."
+    known = is_dataclass(v) and any(f.name == "name" and f.init for f in fields(v))
+    return replace(cast(Any, v), name="") if known else v
+
+
+def _stacked(parts: list) -> Any:
+    "Tensors, or dictionaries of them, side by side along a new first axis."
+    if isinstance(parts[0], Mapping):
+        return {k: torch.stack([p[k] for p in parts]) for k in parts[0]}
+    return torch.stack(parts)
+
+
+def _each(variables: Variables, f: Callable[..., Tensor], *given: Mapping) -> Point:
+    """`f(variable, *values)` of every name of the first of `given`; equal variables in
+    one call, where there are many."""
+    groups: dict[Variable, list[str]] = {}
+    if len(given[0]) < _TOGETHER:
+        return {n: f(variables[n], *(g[n] for g in given)) for n in given[0]}
+    for name in given[0]:
+        groups.setdefault(_nameless(variables[name]), []).append(name)
+    found: dict[str, Tensor] = {}
+    for v, own in groups.items():
+        if len(own) < _TOGETHER:
+            found |= {n: f(variables[n], *(g[n] for g in given)) for n in own}
+        else:
+            found |= zip(own, f(v, *(_stacked([g[n] for n in own])
+                                     for g in given)).unbind())
+    return {n: found[n] for n in given[0]}
+
+# %% ../../nbs/structure/05_law.ipynb #ca4d41dd
 def noise(variables: Variables, laws: Laws,
           draw: Callable[[Variable, tuple[int, ...]], Tensor],
           lead: tuple[int, ...]) -> Point:
-    "Gumbel noise for a sample of every law; shapes of `draw` begin with `lead`."
+    """Gumbel noise for a sample of every law: `draw(variable, shape)`, shapes begin
+    with `lead`."""
     return {name: draw(variables[name], (*lead, *variables[name].noise_shape))
             for name in laws}
 
 
 def sample(variables: Variables, laws: Laws, noise: Point, temperature,
            hard: bool = False) -> Point:
-    "Points of all laws; with `hard` their nearest codes, with the points' gradients."
-    points = {name: variables[name].sample(law, noise[name], temperature)
-              for name, law in laws.items()}
+    """A point of every variable from its law; with `hard` its nearest code, with the
+    gradient of the point."""
+    points = _each(variables, lambda v, law, z: v.sample(law, z, temperature), laws,
+                   noise)
     return straight_through(variables, points) if hard else points
 
 
 def log_sample(variables: Variables, laws: Laws, noise: Point, temperature) -> Point:
     "ln of the same points, to the last digit also where they are next to 0."
-    return {name: variables[name].log_sample(law, noise[name], temperature)
-            for name, law in laws.items()}
+    return _each(variables, lambda v, law, z: v.log_sample(law, z, temperature), laws,
+                 noise)
 
 
 def straight_through(variables: Variables, points: Point) -> Point:
     "The nearest codes, with the gradients of the points."
-    return {name: variables[name].nearest(p.detach()) + (p - p.detach())
-            for name, p in points.items()}
+    return _each(variables, lambda v, p: v.nearest(p.detach()) + (p - p.detach()),
+                 points)
 
-
+# %% ../../nbs/structure/05_law.ipynb #3435c6f0
 def kl(variables: Variables, laws: Laws, priors: Laws | None = None,
        temperature=None) -> Tensor | float:
-    "KL of the laws from priors (None: the variables' own) in nats, summed; 0 of none."
-    prior = lambda name: None if priors is None else priors[name]
-    return sum((variables[name].kl(law, prior(name), temperature)
-                for name, law in laws.items()), 0.0)
+    """KL of the laws from priors (None: the variables' own) in nats, summed over the
+    variables; 0 where there is none."""
+    given = (laws,) if priors is None else (laws, priors)
+    own = lambda v, law, prior=None: v.kl(law, prior, temperature)
+    return sum(_each(variables, own, *given).values(), 0.0)
 
 
 def entropy(variables: Variables, laws: Laws) -> Tensor | float:

@@ -20,6 +20,7 @@ from bstruct.model.candidates import candidate
 from bstruct.model.graph import Edge, Graph
 from bstruct.model.reach import Structure, network_of
 from bstruct.objectives.task import Task
+from bstruct.training.adam import FusedAdam
 
 # numbers that a processor may take at once: rows and tensors come in multiples of it
 LANES = 16
@@ -134,7 +135,8 @@ class Part:
 def _part(graph: Graph, edge: Edge, taken: dict[int, str], models: int,
           device: torch.device | str) -> Part:
     "The part of an edge, where the models of `taken` chose those candidates."
-    acts = {m: candidate(name).activation for m, name in taken.items()}
+    known = {name: candidate(name).activation for name in set(taken.values())}
+    acts = {m: known[name] for m, name in taken.items()}
     kinds = sorted(set(acts.values()), key=str)
     order = [m for kind in kinds for m in acts if acts[m] == kind]
     counts = [sum(a == kind for a in acts.values()) for kind in kinds]
@@ -150,7 +152,6 @@ def has_rule(graph: Graph, likelihood: str, device: torch.device) -> bool:
         c = candidate(name)
         return c.apply is None or (c.group == "linear" and c.width is None
                                    and c.activation in RULES)
-
     sums = all(graph.vertex(e.target).aggregation != "concat" for e in graph.edges)
     return (device.type == "cpu" and likelihood in LIKELIHOODS and graph.exclusive
             and sums and all(all(map(known, e.candidates)) for e in graph.edges))
@@ -158,14 +159,15 @@ def has_rule(graph: Graph, likelihood: str, device: torch.device) -> bool:
 # %% ../../nbs/training/12_compact.ipynb #a31932f4
 class Passes:
     """M networks of affine maps, forward and backward; `parts`: the live edges, in the
-    order of the forward pass."""
+    order of the forward pass; `rooms`: those of passes that are over, to use again."""
 
     def __init__(self, graph: Graph, chosen: Sequence[Structure],
-                 device: torch.device | str = "cpu"):
+                 device: torch.device | str = "cpu", rooms: dict | None = None):
         self.graph, self.models, self.device = graph, len(chosen), device
         networks = _networks(graph, chosen)
         self.first, self.last = graph.vertices[0].name, graph.vertices[-1].name
-        self.parts, self.into, self.outof, self.rooms = [], {}, {}, {}
+        self.parts, self.into, self.outof, self.rooms = [], {}, {}, (
+            {} if rooms is None else rooms)
         for name in graph.order():
             for edge in graph.incoming(name):
                 taken = {m: own[edge.name] for m, own in enumerate(networks)
@@ -190,9 +192,8 @@ class Passes:
 
     def forward(self, maps: list[tuple[Tensor, Tensor]],
                 x: Tensor) -> tuple[Float[Tensor, "M n C"], list[tuple]]:
-        """The outputs, and of each part its input, value and what its rules kept, all
-        until the next call; x [n, d] or [M, n, d], maps: weight [r, i, o] and bias [r,
-        1, o] of the parts."""
+        """The outputs, and of each part its input, value and what its rules kept, until
+        the next call; x [n, d] or [M, n, d], maps: weight [r, i, o], bias [r, 1, o]."""
         values, tape, n, dtype = {self.first: x}, [], x.shape[-2], x.dtype
         for k, (part, (weight, bias)) in enumerate(zip(self.parts, maps)):
             r, (i, o) = len(part.order), part.sizes
@@ -324,7 +325,7 @@ class Compact:
         self.flat.grad = torch.zeros_like(self.flat)
         self.maps, self.noise = _views(self.flat, shapes)
         self.pulls, self.by_noise = _views(self.flat.grad, shapes)
-        self._adam = torch.optim.Adam([self.flat.requires_grad_()], lr=rate, fused=True)
+        self._adam = FusedAdam([self.flat.requires_grad_()], lr=rate)
 
     def load(self, weights: dict[str, Tensor], noise: Float[Tensor, "M"]) -> None:
         "Take the weights {name: [M, ...]} and the noise, in units of `NOISE`."
@@ -393,8 +394,7 @@ def compact_of(graph: Graph, chosen: Sequence[Structure], task: Task,
 # %% ../../nbs/training/12_compact.ipynb #9d9a0ab7
 def chosen_by(graph: Graph, gamma: dict[str, Tensor],
               models: int | None = None) -> list[Structure]:
-    """The structures (edge to candidate) of one-hot γ [M, K] for every edge with a
-    choice; of `models` models where no edge has one."""
+    "The structures of one-hot γ [M, K] by edge; of `models` where no edge has a choice."
     places = {e: gamma[e].argmax(-1).tolist() for e in graph.choices}
     M = len(next(iter(places.values()))) if places else models or 0
     return [{e: graph.choices[e][k[m]] for e, k in places.items()} for m in range(M)]

@@ -25,6 +25,7 @@ from bstruct.model.structure import encode
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.coefficients import Coefficients, inner_objective
 from bstruct.objectives.task import Task
+from bstruct.training.adam import FusedAdam
 from bstruct.training.batch import forward_of
 from bstruct.training.compact import LANES, NOISE, compact_of, rounded
 from bstruct.training.replay import replayed
@@ -153,9 +154,8 @@ class Fits:
         "What automatic differentiation needs, where the derivative is not written out."
         self._forward = forward_of(self.net, self._gamma, len(self._weights))
         self._weights.grad = torch.zeros_like(self._weights)
-        self._adam = torch.optim.Adam([self._weights.requires_grad_()], lr=rate,
-                                      fused=True, capturable=self._weights.device.type
-                                      == "cuda")
+        self._adam = FusedAdam([self._weights.requires_grad_()], lr=rate,
+                               capturable=self._weights.device.type == "cuda")
 
     def _named(self, own: Float[Tensor, "M P"]
                ) -> tuple[dict[str, Tensor], Float[Tensor, "M"]]:

@@ -26,6 +26,7 @@ from bstruct.model.reach import Structure, connected, narrowed, network_of
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
+from bstruct.training.adam import FusedAdam
 from bstruct.training.lanes import (
     LARGEST, Fitted, Lanes, forward, judged, lines, pattern_of, refreshed, squares,
     wide_task)
@@ -152,7 +153,7 @@ def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
     leaves, wide = {k: v.clone().requires_grad_()
                     for k, v in fit.weights.items()}, wide_task(task)
     fit = Fitted(fit.lanes, leaves, fit.log_precision, fit.log_noise, fit.q)
-    adam = torch.optim.Adam(leaves.values(), lr=_RATE, fused=True)
+    adam = FusedAdam(leaves.values(), lr=_RATE)
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))
     for step, rows in zip(range(1, plan.steps + 1),
                           _batches(n, generator, task.x.device)):

@@ -22,6 +22,7 @@ from bstruct.model.paths import Paths
 from bstruct.objectives.coefficients import (
     Coefficients, divergence, inner_objective, scale_minibatch, scheduled)
 from bstruct.objectives.task import Task
+from bstruct.training.adam import FusedAdam
 from bstruct.training.batch import Batch, forward_of, structure_kl, weight_kl
 from bstruct.training.compact import Passes, chosen_by, has_rule
 from bstruct.structure import law
@@ -102,7 +103,7 @@ def _written(b: Batch, task: Task, passes: Passes, rows: Int[Tensor, "*R b"],
     return fit, g
 
 
-def _adam(batch: Batch, plan: Plan) -> torch.optim.Optimizer:
+def _adam(batch: Batch, plan: Plan) -> FusedAdam:
     """Adam of all parameters; the noise learns ten times as fast as the weights, the
     structure at a rate of its own, and it comes last."""
     p = batch.params
@@ -111,10 +112,10 @@ def _adam(batch: Batch, plan: Plan) -> torch.optim.Optimizer:
     if laws := law.flat(batch.laws):
         groups.append({"params": list(laws.values()),
                        "base": plan.structure_learning_rate})
-    return torch.optim.Adam(groups, lr=0.0, fused=True)
+    return FusedAdam(groups, lr=0.0)
 
 
-def _set_rates(optimiser: torch.optim.Optimizer, progress: float, learnt: bool) -> None:
+def _set_rates(optimiser: FusedAdam, progress: float, learnt: bool) -> None:
     "The learning rates of a step; that of a learnt structure is 0 in the first half."
     for group in optimiser.param_groups:
         group["lr"] = group["base"] * annealed(progress)
@@ -144,6 +145,7 @@ class Trainer:
         self._forward = None if given is None else forward_of(net, given, m)
         self._ruled = net.share and has_rule(net.graph, task.likelihood, task.x.device)
         fixed = given if isinstance(self._forward, Paths) and self._ruled else None
+        self._rooms: dict = {}  # of passes that last a step
         self._passes = None if fixed is None else Passes(
             net.graph, chosen_by(net.graph, fixed, m))
         sizes, self._device = batch.sizes.cpu(), batch.sizes.device
@@ -202,12 +204,14 @@ class Trainer:
             return self._passes or self._forward
         own, t = b.net.graph.variables, scheduled(self.plan.temperature, progress)
         early = progress < 0.5
-        gamma = law.sample(own, b.laws, noise, t, hard=True)
+        with torch.set_grad_enabled(not early and torch.is_grad_enabled()):
+            gamma = law.sample(own, b.laws, noise, t, hard=True)
         if early:
-            gamma = {e: (v.detach() > 0.5).to(v.dtype) for e, v in gamma.items()}
+            gamma = {e: (v > 0.5).to(v.dtype) for e, v in gamma.items()}
         if early and self._device.type == "cpu":
             if self._ruled:
-                return Passes(b.net.graph, chosen_by(b.net.graph, gamma))
+                return Passes(b.net.graph, chosen_by(b.net.graph, gamma), self._device,
+                              self._rooms)
             return forward_of(b.net, gamma, len(b))
         return lambda w, x, common: vmap(b.net, in_dims=(0, 0, None if common else 0))(
             w, gamma, x)

@@ -125,8 +125,9 @@ def ordered(graph: Graph, task: Task, plan: Settings,
 def shortlist(graph: Graph, order: list[Structure], most: int) -> list[Structure]:
     """The first `most` of them that are different networks, with the simplest one last
     where it is not among them."""
-    networks = {network_of(graph, s): s for s in reversed(order)}
-    own = [s for s in order if networks[network_of(graph, s)] is s]
-    first, least = own[:most], simplest(graph, order)
-    known = network_of(graph, least) in {network_of(graph, s) for s in first}
+    networks: dict[tuple, Structure] = {}
+    for s in order:
+        networks.setdefault(network_of(graph, s), s)
+    first, least = list(networks.values())[:most], simplest(graph, order)
+    known = network_of(graph, least) in list(networks)[:most]
     return first if known else [*first[:max(1, most - 1)], least]

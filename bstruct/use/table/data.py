@@ -96,11 +96,11 @@ def usual_target(source: str | Path, columns: Sequence[str]) -> str | None:
 
 
 def _check_columns(source, columns: list[str], wanted: Sequence[str],
-                   targets: Sequence[str]) -> None:
+                   targets: Sequence[str], learnt: bool) -> None:
     for name in wanted:
         if name not in columns:
             raise DataError(f"{source}: no column {name!r}; {hint(name, columns)}")
-    if not set(columns) - {*wanted, *targets}:
+    if not set(columns) - {*wanted, *targets} and learnt:
         raise DataError(f"{source}: no column but the target {', '.join(targets)!r}; "
                         "at least one to learn from is needed")
 
@@ -192,8 +192,10 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
     # "" is the name that R gives its row names
     drop = [n for n in drop if n or not index]
     extra = [*targets, weight] if labelled else []
-    _check_columns(source, columns, [n for n in (*drop, *keep, *extra) if n], targets)
-    out = {*drop, *keep, *targets, weight, index}
+    _check_columns(source, columns, [n for n in (*drop, *keep, *extra) if n], targets,
+                   labelled)
+    # what goes along is not learnt from, and may be a column that was
+    out = {*drop, *targets, weight, index, *(keep if labelled else ())}
     ids = frame.loc[:, [n for n in dict.fromkeys((index, *keep)) if n]]
     table = Table(frame.drop(columns=[c for c in columns if c in out]),
                   _columns_of(frame, targets), str(source), fingerprint,
