@@ -57,7 +57,7 @@ def test_entries(name, want):
 def test_table():
     lines = table(TREE["f"], SOURCE).splitlines()
     assert lines[0] == "| parameter | type | default | meaning |" and len(lines) == 7
-    assert lines[4] == r"| `c` | `Graph \| None` | `None` | how many, in nats |"
+    assert lines[4] == r"| `c` | <code>Graph &#124; None</code> | `None` | how many, in nats |"
     assert table(TREE["bare"], SOURCE) == table(TREE["numpydoc"], SOURCE) == ""
 
 

@@ -84,13 +84,15 @@ def test_a_visit_does_not_depend_on_its_company():
 
 # %% ../nbs/search/modes/00_walk.ipynb #5e0f1a23
 def test_visits_in_pieces_are_the_same():
-    import bstruct.search.modes.walk as module
+    from unittest.mock import patch
+
+    from bstruct.testing.notebook import names_of
+
     run, places = a_run(), [(DIRECT, 1.0), (DIRECT | {"x->h2": "linear"}, 1.0),
                             (DIRECT, 0.1)]
     whole = visits(run, "whole", places, 1, 1)
-    module.TOGETHER, before = 2, module.TOGETHER
-    pieces = visits(run, "pieces", places, 1, 1)
-    module.TOGETHER = before
+    with patch.dict(names_of(visits), TOGETHER=2):
+        pieces = visits(run, "pieces", places, 1, 1)
     for a, b in zip(whole, pieces):
         torch.testing.assert_close(a.log_p, b.log_p, rtol=1e-3, atol=1e-3)
 

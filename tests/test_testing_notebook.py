@@ -78,3 +78,12 @@ def test_ready_is_done_once():
     ready(shell), ready(shell)
     assert shell.input_transformers_cleanup == [shown_instead]
     assert settings().deadline is None and settings().derandomize
+
+# %% ../nbs/testing/04_notebook.ipynb #170d0d11
+def test_a_name_is_replaced_where_the_function_looks_it_up():
+    from unittest.mock import patch
+
+    with patch.dict(names_of(rare), re=None):
+        with pytest.raises(AttributeError, match="NoneType"):
+            rare("#| slow")
+    assert rare("#| slow") == "slow"

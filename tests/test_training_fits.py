@@ -90,14 +90,15 @@ def test_a_fit_equals_the_plain_fit_of_one_network():
 def test_the_written_out_step_predicts_what_differentiation_does():
     from unittest.mock import patch
 
-    from bstruct.training import fits as module
+    from bstruct.testing.notebook import names_of
 
     for task, outputs in ((classes(), 3), (wave(inputs=4), 1)):
         graph = Graph.dense(4, outputs, (16, 16), SMALL)
         structures = [s for i, s in enumerate(graph.structures()) if i % 5 == 2]
         plan, made = FitPlan((64, 96), starts=2, learning_rate=0.01), []
-        for rule in (module.compact_of, lambda *a: None):
-            with patch.object(module, "compact_of", rule):
+        names = names_of(Fits.__init__)
+        for rule in (names["compact_of"], lambda *a: None):
+            with patch.dict(names, compact_of=rule):
                 made.append(Fits(graph, structures, task, plan, seed=3))
         short, long = made
         assert short._groups and long._groups is None

@@ -1,6 +1,7 @@
 """The table of parameters of a function or class, from its signature, its docstring and the
 comments behind its fields."""
 import ast
+import html
 import itertools
 import re
 from pathlib import Path
@@ -83,7 +84,8 @@ def table(node: ast.AST, source: str) -> str:
     if not any(text for *_, text in found) or "Parameters\n" in (ast.get_docstring(node) or ""):
         return ""
     cell = lambda text: text.replace("|", "\\|")
-    code = lambda text: "`" + text.replace("`", "'") + "`" if text else ""
+    code = lambda text: (f"<code>{html.escape(text).replace('|', '&#124;')}</code>" if "|" in text
+                         else "`" + text.replace("`", "'") + "`" if text else "")
     rows = [f"| {code(n)} | {cell(code(t))} | {cell(code(d))} | {cell(s)} |"
             for n, t, d, s in found]
     return "\n".join(["| parameter | type | default | meaning |", "|:--|:--|:--|:--|", *rows])

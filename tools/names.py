@@ -164,7 +164,28 @@ def unknown(nb: dict, root: Path = ROOT) -> list[str]:
 
 def complaints(nb: dict, root: Path = ROOT) -> list[str]:
     "What stops a Run all, or misleads it."
-    return unknown(nb, root) + rebound(nb)
+    return unknown(nb, root) + rebound(nb) + patched(nb)
+
+
+def patched(nb: dict) -> list[str]:
+    """Cells that replace a name of the notebook's own module: in Jupyter the functions are the
+    notebook's, and look their names up there."""
+    code = [c for c in nb["cells"] if c["cell_type"] == "code"]
+    module = next((m[1] for c in code if (
+        m := re.search(r"^#\|\s*default_exp\s+(\S+)", c["source"], re.M))), "")
+    room, _, name = module.rpartition(".")
+    own = re.compile(rf"patch\(\s*[\"']bstruct\.{re.escape(module)}\.\w+[\"']")
+    alias = re.compile(rf"from bstruct\.{re.escape(room)} import {name} as (\w+)"
+                       rf"|import bstruct\.{re.escape(module)} as (\w+)")
+    bad = []
+    for cell in code if module else []:
+        found = bool(own.search(cell["source"]))
+        for m in alias.finditer(cell["source"]):
+            found |= bool(re.search(rf"patch\.object\(\s*{m[1] or m[2]}\b", cell["source"]))
+        if found:
+            bad.append(f"cell {cell['id']} replaces a name of its own module: use patch.dict with "
+                       "`names_of` of bstruct.testing.notebook")
+    return bad
 
 
 def rebound(nb: dict) -> list[str]:

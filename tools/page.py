@@ -14,6 +14,7 @@ CUT = "<!-- contents above, page below -->"
 TITLE = re.compile(r"\A\s*#\s+(?P<title>.+?)\s*(?:\{[^}]*\}\s*)?$\n*(?P<sub>(?:^>.*\n?)+)?",
                    flags=re.M)
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
+NARROW = 76  # columns that a telephone shows in one line, in letters that are small but can be read
 ANSI = re.compile(r"\x1B\[[0-?]*[ -/]*[@-~]")
 
 
@@ -89,7 +90,8 @@ def printed(text: str) -> str:
     longest = max(map(len, text.splitlines()), default=0)
     sizes = ((88, ""), (104, " .wide"), (124, " .wider"))
     size = next((name for limit, name in sizes if longest <= limit), " .wrapped")
-    return fenced(text, f".output{size}")
+    fit = f' style="--columns: {longest}"' if "\n" in text and longest <= NARROW else ""
+    return fenced(text, f".output{size}{fit}")
 
 
 def output(out: dict, opts: dict) -> str:
