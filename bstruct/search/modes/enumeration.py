@@ -276,7 +276,8 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     Raises ValueError for what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
-    settings = replace(settings, judge=judge_of(graph, task, settings))
+    asked, judge = settings.judge, judge_of(graph, task, settings)
+    settings = replace(settings, judge=judge)
     mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed,
                        task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark),
@@ -304,7 +305,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
-    return told_beside(run, replace(completed(run, found), ranking=rows),
+    return told_beside(asked, task, replace(completed(run, found), ranking=rows),
                        settings.fit_plan(len(task)).bounds)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #037940c2
