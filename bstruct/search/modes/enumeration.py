@@ -276,8 +276,8 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     Raises ValueError for what cannot work, before any work.
     """
     check_space(graph, task, settings, n_jobs)
-    asked, judge = settings.judge, judge_of(graph, task, settings)
-    settings = replace(settings, judge=judge)
+    asked, settings = settings.judge, replace(settings, judge=judge_of(
+        graph, task, settings))
     mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed,
                        task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark),
