@@ -271,9 +271,8 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
                    n_jobs: int = 1) -> Result:
     """Visit all structures of the graph, or a budget of them, by `n_jobs` processes.
 
-    `checkpoint` is the path of a file that makes the search resumable; it holds the
-    tiles of the dual engine, `CHECKPOINT.journal` other rows. Ctrl-C keeps the best.
-    Raises ValueError for what cannot work, before any work.
+    `checkpoint`: file that makes the search resumable, with tiles of the dual engine;
+    `CHECKPOINT.journal` has other rows. ValueError for what cannot work, at once.
     """
     check_space(graph, task, settings, n_jobs)
     asked, settings = settings.judge, replace(settings, judge=judge_of(
