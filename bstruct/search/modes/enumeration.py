@@ -286,11 +286,10 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     if settings.judge == "laplace":
         return _judged(run, found, n_jobs)
     try:
-        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal",
-                              settings.judge, "supernet", n_jobs)
+        path = checkpoint and f"{checkpoint}.journal"
+        ranking = _enumerated(run, path, settings.judge, "supernet", n_jobs)
         if ranking.rows[0].error:
-            raise RuntimeError("no structure could be fitted; the first failed with "
-                               f"{ranking.rows[0].error}")
+            raise RuntimeError(f"no structure could be fitted: {ranking.rows[0].error}")
         rows = [replace(r, c_reg=settings.c_reg) for r in ranking.rows]
         found = replace(found, structures=[rows[0].structure], ranking=rows,
                         evidence=rows[0].evidence, notes=list(ranking.notes))

@@ -115,6 +115,6 @@ def widths_note(graph: Graph) -> list[str]:
     """Where a graph offers widths, that they are compared by another evidence; else
     nothing."""
     found = [e for e, v in graph.variables.items() if hasattr(v, "levels")]
-    return [f"the widths of {', '.join(found)} are not compared by this evidence, which "
-            "counts one copy of a solution: mode='path' compares them by the "
-            "integrated evidence"] if found else []
+    return [f"the widths of {', '.join(found)} are not compared by this "
+            "evidence, which counts one copy of a solution: mode='path' compares "
+            "them by the integrated evidence"] if found else []

@@ -86,7 +86,8 @@ def _unpacked(pack: bytes) -> str | Callable:
     return evidence
 
 
-def on_one_thread(work: Callable[[Any], Any], given: Any, pack: bytes | None = None) -> Any:
+def on_one_thread(work: Callable[[Any], Any], given: Any,
+                  pack: bytes | None = None) -> Any:
     """What `work` makes of what is given, on one thread, so that sums are the same in
     any number of processes; `pack`: what to register first."""
     if pack is not None:
