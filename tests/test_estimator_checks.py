@@ -1,5 +1,8 @@
 """scikit-learn's own suite: what is expected to fail is named with its reason."""
+import numpy as np
 from sklearn.base import clone
+from sklearn.datasets import make_moons
+from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from bstruct.use.estimators import StructureClassifier, StructureRegressor
@@ -23,3 +26,15 @@ WEIGHTS = dict.fromkeys(
                          expected_failed_checks=lambda estimator: WEIGHTS)
 def test_scikit_learn_agrees(estimator, check):
     check(clone(estimator).set_params(**LONGER) if check.func.__name__ in LEARNED else estimator)
+
+
+def test_adaboost_weights_the_rows():
+    "Weights are no whole numbers there, and sum to 1: they are taken as shares of the rows."
+    X, y = make_moons(80, noise=0.2, random_state=0)
+    own = StructureClassifier(**TINY | LONGER, random_state=0)
+    boosted = AdaBoostClassifier(own, n_estimators=2, random_state=0).fit(X, y)
+    assert len(boosted.estimators_) == 2 and boosted.score(X, y) > 0.7
+    assert any("taken as shares" in note for note in boosted.estimators_[0].notes_)
+    numbers = AdaBoostRegressor(StructureRegressor(**TINY, random_state=0), n_estimators=2,
+                                random_state=0).fit(X, X[:, 0])
+    assert np.isfinite(numbers.predict(X)).all()

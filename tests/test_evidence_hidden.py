@@ -119,3 +119,11 @@ def test_off_units_add_mass_and_take_none():
     # at least that
     assert more[3] - more[2] > math.log(np.exp(gain[gain <= 0]).sum() / 4000) - 0.1
     assert more[3] - more[2] < 0  # and under Poisson(1) it is no gain
+
+# %% ../nbs/evidence/25_hidden.ipynb #6998be8e
+def test_the_widest_layer_has_an_evidence_and_the_next_has_not():
+    m = Hidden(np.ones((4, 40)), np.zeros((4, 1)))
+    most = widest(40)
+    assert np.isfinite(level_evidence(m, np.zeros(most * 41 + 4)))
+    with pytest.raises(ValueError, match="600 at most"):
+        level_evidence(m, np.zeros((most + 1) * 41 + 4))

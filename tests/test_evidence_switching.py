@@ -120,6 +120,24 @@ def test_errors_of_independent_models_are_found_again():
                               gap.var(0)[[0, 0, 1], [1, 2, 2]][:, None]).solution[:, 0]
     torch.testing.assert_close(quasi_errors(gap.var(0)).square(), best)
 
+# %% ../nbs/evidence/21_switching.ipynb #4d302acb
+def test_no_pair_is_stated_with_less_than_its_variance():
+    from scipy.optimize import minimize
+
+    for seed in range(5):
+        g = torch.Generator().manual_seed(seed)
+        sums = torch.randn(5, 4, generator=g, dtype=torch.float64)  # of 5 models, 4 repeats
+        V = (sums[:, None] - sums[None]).var(-1)
+        x = quasi_errors(V).square()
+        pairs = [(j, k) for j in range(5) for k in range(j)]
+        assert min(float(x[j] + x[k] - V[j, k]) for j, k in pairs) > -1e-6
+        q = ((V.sum(1) - V.sum() / 8) / 3).clamp_min(0)
+        other = minimize(lambda v: ((v - q.numpy()) ** 2).sum(), x.numpy() + 0.1,
+                         method="SLSQP", options={"ftol": 1e-14, "maxiter": 500},
+                         constraints=[{"type": "ineq", "fun": lambda v, j=j, k=k:
+                                       v[j] + v[k] - float(V[j, k])} for j, k in pairs])
+        torch.testing.assert_close(x, torch.tensor(other.x), atol=1e-4, rtol=1e-4)
+
 # %% ../nbs/evidence/21_switching.ipynb #5770ed3e
 def test_decisive_rows_are_where_the_lead_is_two_errors():
     lead, spread = 0.05, 0.6

@@ -20,15 +20,21 @@ def test_an_interval_waits_and_is_seen_to():
     # the sum telescopes
     assert abs(float(soft.sum()) - math.log1p(math.exp(12.0)) / 5) < 1e-9
 
-# %% ../nbs/experiments/22_trap.ipynb #5c5775d9
+# %% ../nbs/experiments/22_trap.ipynb #0b550f51
 def test_stays_and_turns_are_counted():
     told = waits([1.5, 1.6, 2.1, 1.9, 1.8, 1.7])
     assert told == {"dwell": 0.5, "cells": 2.0, "turns": 1.0}, told
-    found = moved_by_loss(stairs(2, 40), 0, steps=50)
+    (found,) = moved_by_loss([stairs(2, 40)], [0], steps=50)
     assert 0 < found["dwell"] <= 1 and math.isfinite(found["loss"])
-    still = moved_by_loss(stairs(2, 40), 0, steps=5, start=3.0 - 1e-9, rate=1e-12,
-                          zero=True)
+    (still,) = moved_by_loss([stairs(2, 40)], [0], steps=5, start=3.0 - 1e-9,
+                             rate=1e-12, zero=True)
     assert still["dwell"] == 1.0
+    # side by side or alone, a run is the same
+    rows = [stairs(2, 40, seed=s) for s in (0, 1)]
+    for adam in (True, False):
+        both = moved_by_loss(rows, [3, 4], steps=60, sharpness=5.0, adam=adam)
+        (alone,) = moved_by_loss(rows[1:], [4], steps=60, sharpness=5.0, adam=adam)
+        assert abs(both[1]["gamma"] - alone["gamma"]) < 1e-9
 
 # %% ../nbs/experiments/22_trap.ipynb #d82f9b53
 def test_the_trap_has_twelve_ways():

@@ -1,15 +1,21 @@
 "Figures have words, lines and letters that can be read, and a planted fault of each kind is found."
-import pytest
+import io
 
+import matplotlib
+import pytest
+from matplotlib.figure import Figure
+
+from bstruct.core.style import STYLE
 from tools import nb as nbtext
 from tools.check import ROOT
 from tools.execute import digest, same_drawing
 from tools.export import notebooks
-from tools.figures import complaints, letters, width
+from tools.figures import complaints, letters, unnamed, width
 
 HEAD = '#| label: fig-a\n#| fig-cap: "A line."\n#| fig-alt: "{}"\n'
 ALT = "A line that rises from the left to the right."
-SVG = ('<svg width="{w}pt" viewBox="0 0 {w} 100"><path d="M 0 0 L {x} 10"/>'
+SVG = ('<svg xmlns="http://www.w3.org/2000/svg" width="{w}pt" viewBox="0 0 {w} 100">'
+       '<path d="M 0 0 L {x} 10"/>'
        '<text style="font-size: {size}px; fill: red">{text}</text></svg>')
 
 
@@ -53,6 +59,23 @@ def test_letters_shrink_with_a_figure_that_is_wider_than_the_page():
     assert letters(svg(w=1200, size=12)) == [6.0]
     assert width('<svg viewBox="0 0 960 10">') == 600
     assert letters('<svg viewBox="0 0 960 10" font-size="13"><text>a</text></svg>') == [8.125]
+
+
+@pytest.mark.parametrize("xlabel, ticks, without", [
+    ("time, s", None, []), ("", None, ["x"]), ("", ["a", "b", "c"], [])])
+def test_an_axis_with_numbers_has_a_name(xlabel, ticks, without):
+    figure = Figure()
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.set(xlabel=xlabel, ylabel="length, m")
+    for axes in (left, right):
+        axes.plot([0, 1, 2], [1, 10, 100])
+        axes.set_yscale("log")
+        if ticks:
+            axes.set_xticks([0, 1, 2], ticks)
+    data = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(data, format="svg")
+    assert unnamed(data.getvalue()) == without
 
 
 def test_drawings_are_compared():

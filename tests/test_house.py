@@ -92,6 +92,14 @@ PLANTED = {  # kind of fault: file, text, where it is seen, and words of the mes
              "106 characters, 88 are allowed; break it"),
     "line of 89": ("core/more.py", "x = 1\ny = '" + "a" * 83 + "'", 2,
                    "89 characters, 88 are allowed; break it"),
+    "stage": ("search/stages/race.py", "def race(run: Session, n: int):\n    return n", 1,
+              "run is a Session in a stage; take graph, task and settings, and let a mode call"),
+    "stage, in quotes": ("search/stages/race.py", "def race(n: int, *, run: 'Session | None'): "
+                                                  "return n", 1, "run is a Session"),
+    "stage, of a module": ("search/stages/race.py", "def race(n, at: session.Session): return n", 1,
+                           "at is a Session"),
+    "stage, a field": ("search/stages/race.py", "class Race:\n    own: Session", 2,
+                       "own is a Session"),
     "assigned": ("model/parts.py", "from bstruct.model.graph import Graph\n\nGraph.area = "
                                    "lambda g: 1", 3,
                  "Graph.area is assigned from outside its class; write it into the class, or use "

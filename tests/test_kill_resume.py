@@ -1,5 +1,4 @@
 """A run that is killed again and again ends with the result of a run that nobody touched."""
-import json
 import multiprocessing
 import os
 import random
@@ -8,6 +7,7 @@ import time
 import pytest
 from safetensors.numpy import load_file
 
+from bstruct.core.sealed import read_record, sealed
 from bstruct.use import cli
 
 ARGS = ("--test-size 0.3 --hidden 8 --candidates linear+tanh linear+relu zero --epochs 40 "
@@ -53,9 +53,10 @@ def ended(process):
 
 
 def outcome(run):
-    "All of the result but the clock and the seal, which covers the clock, and the weights."
-    result = json.loads((run / "result.json").read_text())
-    assert len(result.pop("sha256")) == 64
+    """All of the result but the clock, and the weights. The seal covers the clock as well: it must
+    fit its file, and that of the rest is compared."""
+    assert '"sha256": "' in (run / "result.json").read_text()
+    result = read_record(run / "result.json")  # ValueError where the seal does not fit
     result["history"] = [{k: v for k, v in r.items() if k != "seconds"} for r in result["history"]]
     weights = {f.name: load_file(f) for f in (run / "model").glob("*.safetensors")}
     return result, weights
@@ -76,7 +77,7 @@ def test_killed_at_random_moments_and_resumed(mode, tmp_path):
     assert kills >= 2, f"only {kills} of 3 kills came in time"
     (ours, our_weights), (theirs, their_weights) = outcome(torn), outcome(whole)
     ours["notes"] = theirs["notes"] = []  # they tell of a torn record
-    assert ours == theirs
+    assert ours == theirs and sealed(ours) == sealed(theirs)
     assert our_weights.keys() == their_weights.keys() and len(our_weights) > 0
     for name, tensors in their_weights.items():
         assert all((our_weights[name][k] == v).all() for k, v in tensors.items())  # to the bit

@@ -28,6 +28,8 @@ SEALED = ("journals and files of a run carry checksums, the encoder a version, r
           "simpler models reach")
 FAR = ("estimators have likelihood, class_weight and time_limit; rows in other units are far "
        "beyond those of the fit")
+ROUNDS = ("a round of the screening has a seed by its name, it had 1000 times that of the search and "
+          "its number, which other searches have too")
 # the steps of every search
 STEPS = ("the step of affine networks is written out, whose sums have another order; small tables "
          "take smaller minibatches; a settled race ends; predictions are in float32, by a share of "
@@ -73,7 +75,10 @@ for _names, _why in (
         (("enumeration_and_its_journal", "saved_enumeration_continued", "run_at_the_command_line",
           "interrupted_run_resumed"),
          SEALED), (("saved_estimator_read", "run_at_the_command_line", "interrupted_run_resumed"),
-                   FAR)):
+                   FAR),
+        (("evidence_of_three_classes", "evidence_of_two_classes", "evidence_of_numbers",
+          "evidence_that_decides", "evidence_of_a_graph_of_ones_own", "evidence_on_two_levels",
+          "evidence_with_rows_held_out", "run_at_the_command_line"), ROUNDS)):
     for _name in _names:
         EXCEPTIONS[_name] = "; ".join(filter(None, (EXCEPTIONS.get(_name), _why)))
 

@@ -7,11 +7,13 @@ package that is not is skipped.
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bstruct.use.table.checkup import cured
 from bstruct.use.cli import main
 from bstruct.use.flow import prepare
+from bstruct.use.table.data import dialect_of, load_table
 
 FAST = ("--hidden 4 --candidates linear linear+relu --epochs 1 --min-steps 10 --starts 1 "
         "--finalists 1 --replicas 1 --blocks 1 --samples 4 --tempering 1.0 --screened "
@@ -58,3 +60,27 @@ def test_a_file_is_fitted_by_one_command(package, file, tmp_path):
     assert main(["fit", str(path), "--yes", "--out", str(tmp_path / "run"), *FAST]) == 0
     assert main(["predict", str(tmp_path / "run"), str(path), "--impute", "--out",
                  str(tmp_path / "p.csv"), "--quiet"]) == 0
+
+
+@pytest.mark.parametrize("suffix, needs", [(".xlsx", "openpyxl"), (".feather", "pyarrow"),
+                                           (".parquet", "pyarrow")])
+@pytest.mark.parametrize("package, file", [("sklearn", "datasets/data/linnerud_exercise.csv"),
+                                           ("matplotlib", "mpl-data/sample_data/Stocks.csv"),
+                                           ("statsmodels", "datasets/fair/fair.csv"),
+                                           ("vega_datasets", "_data/seattle-weather.csv")])
+def test_a_table_is_the_same_in_other_formats(package, file, suffix, needs, tmp_path):
+    "A real table, written as a workbook or by arrow, gives the arrays that its text gives."
+    pytest.importorskip(needs)
+    data = {"source": str(place(package, file)), "target": None, "drop": [], "categorical": [],
+            "impute": True, "test": None, "test_size": None, "task": None}
+    data = cured(data)[0]
+    table = load_table(data["source"], data["target"], drop=data["drop"],
+                       dialect=dialect_of(data))
+    frame = table.X.assign(**{str(table.target.name): table.target})
+    path = tmp_path / f"t{suffix}"
+    write = {".xlsx": lambda: frame.to_excel(path, index=False),
+             ".feather": lambda: frame.to_feather(path), ".parquet": lambda: frame.to_parquet(path)}
+    write[suffix]()
+    one, two = prepare(data, 0), prepare(data | {"source": str(path), "drop": []}, 0)
+    np.testing.assert_allclose(two.X, one.X, rtol=1e-12, atol=1e-12)
+    assert two.y.tolist() == one.y.tolist() and two.facts["task"] == one.facts["task"]

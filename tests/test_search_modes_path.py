@@ -9,7 +9,7 @@ from bstruct.search.modes.path import *
 import numpy as np
 import pytest
 
-from bstruct.evidence.hidden import Hidden, HiddenPrior
+from bstruct.evidence.hidden import Hidden, HiddenPrior, fit
 
 
 def stairs(n=96, m=2, noise=0.1, seed=0):
@@ -45,7 +45,36 @@ def test_a_linear_teacher_needs_no_unit():
     x = rng.standard_normal((80, 3))
     y = x @ np.array([[1.0], [-0.5], [0.2]]) + 0.5 * rng.standard_normal((80, 1))
     m = Hidden(x, y, HiddenPrior(linear=(1.0, 1.0)))
-    found = evidence_path(m, rng, low=0, top=5, rounds=1, draws=100)
+    found = evidence_path(m, rng, low=0, top=5, rounds=1,
+                          ladder=Ladder(m, rng, 0, 5, draws=100))
     assert found.levels[0] == 0 and found.width == 0
     with pytest.raises(ValueError, match="start is 9, the widths are 1 to 5"):
         evidence_path(m, rng, start=9, top=5)
+
+# %% ../nbs/search/modes/07_path.ipynb #cc433751
+def test_a_pair_that_cancels_is_found_and_parted():
+    m = stairs(96, 3)
+    units = np.array([[6.0, 9.0], [6.0, 0.0], [1.5, 1.35], [1.4, 1.3]]) / 4
+    z = np.concatenate([units.ravel(), np.zeros(4)])
+    h = m.unit_features(units, m.x)
+    pairs = [(i, j) for i in range(4) for j in range(i + 1, 4)]
+    most = max(pairs, key=lambda p: abs(np.corrcoef(h[:, p[0]], h[:, p[1]])[0, 1]))
+    assert twins(m, z) == most == (2, 3)
+    ladder = Ladder(m, np.random.default_rng(0), top=8)
+    ladder.best[4] = fit(m, z, 0)
+    starts = ladder.parted(4)
+    assert {n: {m.width(s) for s in found} for n, found in starts.items()} == {4: {4},
+                                                                               5: {5}}
+    # the other two stay, and the scales are at their medians
+    assert np.allclose(m.units(starts[4][0])[:2], m.units(ladder.best[4].z)[:2])
+    assert (starts[4][0][-3:] == 0).all()
+
+# %% ../nbs/search/modes/07_path.ipynb #8e80978b
+def test_known_deaths_are_not_tried_again():
+    m = stairs(60, 2)
+    ladder = Ladder(m, np.random.default_rng(0), top=6)
+    ladder.put(5, [m.draw(5, ladder.rng)])
+    ladder.down()
+    count = ladder.count
+    ladder.down()
+    assert ladder.count == count > 4

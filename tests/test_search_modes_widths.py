@@ -6,6 +6,9 @@ import pytest  # noqa: F401
 from bstruct.search.modes.widths import *
 
 # %% ../nbs/search/modes/09_widths.ipynb #a5393547
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +48,9 @@ def test_only_one_ordered_layer_will_do():
             layout(graph, task)
     with pytest.raises(ValueError, match="gaussian targets only"):
         layout(plain, Task(task.x, (task.y > 0).double(), "bernoulli"))
+    broad = Task(torch.zeros(20, 700), task.y, "gaussian")
+    with pytest.raises(ValueError, match="700 columns and the narrowest layer has 1"):
+        layout(ordered(700, 1, ("1..4",)), broad)
 
 # %% ../nbs/search/modes/09_widths.ipynb #84516f35
 def test_the_mode_finds_the_teacher_and_predicts():
@@ -65,3 +71,55 @@ def test_the_mode_finds_the_teacher_and_predicts():
     found = widths_mode(ordered(2, 1, ("1..2:poisson:1",)), line, Settings())
     # the linear model wins
     assert found.structures[0] == {"x->h1": "zero", "x->y": "linear"}
+
+# %% ../nbs/search/modes/09_widths.ipynb #b0b63a47
+def test_a_walk_that_was_cut_goes_on_to_the_same_answer():
+    graph, task = ordered(1, 1, ("1..2:poisson:1",), linear=False), stairs(40, 1)
+    for walk in ("path", "flow"):
+        go = lambda file, callback=None: widths_mode(graph, task, Settings(), 3, file,
+                                                     callback, walk=walk)
+        whole = go(None)
+        with tempfile.TemporaryDirectory() as folder:
+            file, told = Path(folder) / "checkpoint", []
+
+            def cut(record):
+                told.append(record["epoch"])
+                if len(told) == 4:
+                    raise KeyboardInterrupt
+
+            part = go(file, cut)
+            assert part.interrupted == walk and part.structures and part.mixture
+            assert len(part.ranking) <= len(whole.ranking)
+            rest = go(file, cut)
+        # nothing is told twice, and every number is the same
+        assert told == list(range(1, len(whole.history) + 1)) == [
+            h["epoch"] for h in rest.history]
+        assert rest.interrupted is None and rest.structures == whole.structures
+        values = lambda r: [(s.structure, s.evidence, s.probability)
+                            for s in r.ranking]
+        assert values(rest) == values(whole)
+        assert torch.equal(rest.mixture.predict(task.x)[0],
+                           whole.mixture.predict(task.x)[0])
+
+# %% ../nbs/search/modes/09_widths.ipynb #4e4f8974
+def test_fits_are_taken_from_the_checkpoint_and_not_made_again():
+    graph, task = ordered(1, 1, ("1..2",), linear=False), stairs(40, 1)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        file = Path(folder) / "checkpoint"
+        first = widths_mode(graph, task, Settings(), 0, file)
+
+        def refuse(*given):
+            raise AssertionError("a fit was made again")
+
+        patch.setattr("bstruct.search.modes.widths.fit", refuse)
+        again = widths_mode(graph, task, Settings(), 0, file)
+        assert again.evidence == first.evidence and again.history == first.history
+        with pytest.raises(ValueError, match="belongs to other data, graph or settings"):
+            widths_mode(graph, task, Settings(), 1, file)
+
+        def stop(record):
+            raise KeyboardInterrupt
+
+        patch.setattr("bstruct.search.modes.widths.fit", lambda *given: stop(given))
+        with pytest.raises(KeyboardInterrupt, match="before the first fit"):
+            widths_mode(graph, task, Settings(), 0)

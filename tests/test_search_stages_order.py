@@ -10,66 +10,48 @@ import pytest
 import torch
 from torch import Generator
 
-from bstruct.core.checkpoint import Checkpoint
-from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
-from bstruct.objectives.task import Task
-from bstruct.search.session import Session
-from bstruct.search.settings import Settings
+from bstruct.search.session import Interrupted
 from bstruct.search.stages.order import ORDERS
-from bstruct.search.stages.supernet import ordered
-
 
 GRAPH = Graph.dense(2, 1, (4, 4), ("zero", "linear", "linear+sin"))
 
 
-QUICK = dict(mode="enumerate", epochs=4, min_steps=120, starts=3, screened=4,
-             finalists=2, replicas=1, samples=4)
+def never():
+    raise ZeroDivisionError("never")
 
 
-def run_of(graph=GRAPH, n=80, **settings):
-    "y = sin(2 x₀), and a little noise."
-    g = Generator().manual_seed(0)
-    x = torch.randn(n, 2, generator=g)
-    task = Task(x, torch.sin(2 * x[:, 0]) + 0.1 * torch.randn(n, generator=g),
-                "gaussian")
-    return Session(graph, task, Settings(**{**QUICK, **settings}), 3,
-                   Checkpoint(None, ""))
+def order_of(order, most, graph=GRAPH, promising=never):
+    return in_order(graph, order, most, Generator().manual_seed(3), promising)
 
 # %% ../nbs/search/stages/03_order.ipynb #30b8253d
-def test_the_order_is_that_of_the_evidence_mode():
-    order, notes = visiting_order(run_of(), "supernet", 5)
-    run = run_of()
-    assert order == ordered(run.graph, run.task, run.settings, run.generator, run.finish)[0]
-    assert not notes
-    assert len(order) == 27 and len({tuple(s.items()) for s in order}) == 27
-    sines = [i for i, s in enumerate(order) if s["x->h2"] == "linear+sin"]
-    nothing = [i for i, s in enumerate(order) if s["x->h2"] == "zero"
-               and "zero" in (s["x->h1"], s["h1->h2"])]
-    assert sum(sines) / len(sines) < sum(nothing) / len(nothing)
+def test_the_order_is_that_of_the_supernets_unless_ctrl_c_comes():
+    backwards = list(GRAPH.structures())[::-1]
+    assert order_of("supernet", 5, promising=lambda: backwards) == (backwards, [])
+
+    def stopped():
+        raise Interrupted("search")
+
+    with pytest.raises(Interrupted):
+        order_of("supernet", 5, promising=stopped)
 
 # %% ../nbs/search/stages/03_order.ipynb #45903e4c
 def test_other_orders_need_no_supernet():
     listing = list(GRAPH.structures())
-    assert visiting_order(run_of(), "given", 30) == (listing, [])
-    assert visiting_order(run_of(), "given", 4)[0] == listing[:4]
+    assert order_of("given", 30) == (listing, [])
+    assert order_of("given", 4)[0] == listing[:4]
     key = lambda structures: [tuple(s.values()) for s in structures]
-    shuffled = visiting_order(run_of(), "random", 27)[0]
+    shuffled = order_of("random", 27)[0]
     assert sorted(key(shuffled)) == sorted(key(listing)) and key(shuffled) != key(listing)
-    few = visiting_order(run_of(), "random", 5)[0]
+    few = order_of("random", 5)[0]
     assert len(set(key(few))) == 5 and set(key(few)) <= set(key(listing))
     with pytest.raises(ValueError, match=r"order is 'supernte'.*did you mean 'supernet'"):
-        visiting_order(run_of(), "supernte", 5)
+        order_of("supernte", 5)
     assert len(ORDERS) == 3
-    assert visiting_order(run_of(GRAPH.restrict(listing[5])), "supernet", 3) == ([{}], [])
+    assert order_of("supernet", 3, GRAPH.restrict(listing[5])) == ([{}], [])
 
 # %% ../nbs/search/stages/03_order.ipynb #5046ebfe
-def test_a_candidate_that_fails_takes_the_order_and_no_more():
-    def never(weights, x, out):
-        raise ZeroDivisionError("never")
-    graph = Graph({"x": 2, "y": 1}, {
-        "x->y": ("linear", Candidate("never_in_order", candidate("linear").weights,
-                                     never))})
-    order, notes = visiting_order(run_of(graph), "supernet", 2)
-    assert order == list(graph.structures())
+def test_supernets_that_fail_take_the_order_and_no_more():
+    order, notes = order_of("supernet", 2)
+    assert order == list(GRAPH.structures())[:2]
     assert "ZeroDivisionError: never): visited as listed" in notes[0]

@@ -6,21 +6,22 @@ import pytest  # noqa: F401
 from bstruct.search.stages.predictor import *
 
 # %% ../nbs/search/stages/07_predictor.ipynb #807f9d84
+from dataclasses import replace
+
 import pytest
 import torch
 
-from bstruct.core.checkpoint import Checkpoint
 from bstruct.evidence.core import Evidence
 from bstruct.model import Graph
 from bstruct.objectives.task import Task
-from bstruct.search.result import Result, Scored
-from bstruct.search.session import Interrupted, Session
+from bstruct.search.result import Scored
+from bstruct.search.session import Interrupted
 from bstruct.search.settings import Settings
-from bstruct.search.stages.predictor import add_predictors
+from bstruct.search.stages.predictor import (
+    collapsed, likely, of_supernets, rebuilt)
 
-
-QUICK = dict(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,),
-             replicas=2)
+PLAN = Settings(epochs=5, min_steps=60, starts=3, screened=3, finalists=2, hidden=(8,),
+                replicas=2)
 
 
 def sine(n=120, seed=0):
@@ -34,11 +35,6 @@ def small_graph():
     return Graph.dense(2, 1, hidden=(8,), candidates=("zero", "linear", "linear+sin"))
 
 
-def small_run(task=None, checkpoint=None, callback=None, **kw):
-    settings = Settings(**{**QUICK, **kw})
-    return Session(small_graph(), task or sine(), settings, 0,
-                   Checkpoint(checkpoint, "test"), callback)
-
 
 def rows_of_three():
     shares = {"linear": 0.9, "zero": 0.08, "linear+sin": 0.05}
@@ -47,25 +43,38 @@ def rows_of_three():
 
 # %% ../nbs/search/stages/07_predictor.ipynb #2e609770
 def test_predictors_interrupted_keeps_all_structures():
-    def stop_at_two(record):
-        if record["epoch"] == 2:
-            raise KeyboardInterrupt
-    cut = Result(small_graph(), [], [], [], rows_of_three(), Evidence(0.0, 0.0), [])
-    with pytest.raises(Interrupted, match="posterior"):
-        add_predictors(small_run(callback=stop_at_two, finalists=3), cut)
-    assert len(cut.batches) == 3 == len(cut.structures)
-    assert cut.probabilities == [.9, .08, .05]
+    def cut(stage, make, n):
+        raise Interrupted(stage, make(torch.Generator().manual_seed(0)))
+
+    with pytest.raises(Interrupted, match="posterior") as stop:
+        predictors(small_graph(), rows_of_three(), sine(), PLAN, cut)
+    assert len(stop.value.batch) == 3
+    assert [len(b) for b in stop.value.batch] == [2, 2, 2]
 
 # %% ../nbs/search/stages/07_predictor.ipynb #f6d3523d
-def test_predictors_keep_what_is_probable():
-    laws = (("linear", .9), ("zero", .08), ("linear+sin", .02))
-    rows = [Scored({"x->h1": c}, Evidence(0.0), c_reg=1.0, probability=p) for c, p in laws]
-    only = Result(small_graph(), [], [], [], rows, Evidence(0.0, 0.0), [])
-    add_predictors(small_run(finalists=1, min_steps=3), only)
-    assert only.structures == [{"x->h1": "linear"}]
-    result = Result(small_graph(), [], [], [], rows, Evidence(0.0, 0.0), [])
-    add_predictors(small_run(), result)
-    assert result.structures == [{"x->h1": "linear"}, {"x->h1": "zero"}]
-    assert result.probabilities == [.9, .08]
-    assert [len(b) for b in result.batches] == [2, 2]
-    assert all(b.sizes.tolist() == [120, 120] for b in result.batches)
+def test_what_is_improbable_has_no_part():
+    rows = rows_of_three()
+    assert likely(rows, 9) == rows and likely(rows, 2) == rows[:2]
+    rows[2] = replace(rows[2], probability=0.049)
+    assert likely(rows, 9) == rows[:2]
+
+# %% ../nbs/search/stages/07_predictor.ipynb #326ef13b
+def test_a_saved_state_gives_its_models_back():
+    from bstruct.model import Supernet
+    from bstruct.training.batch import make_batch
+
+    graph, task, g = small_graph(), sine(), torch.Generator().manual_seed(0)
+    batch = make_batch(Supernet(graph, share=PLAN.share_weights), g, [60, 60, 60], 1.0)
+    state = {f"params/{k}": v.detach() for k, v in batch.params.items()}
+    again = rebuilt(batch.net, task, state, None)
+    assert again.params.keys() == batch.params.keys() and again.structure is None
+    wanted = {"x->h1": "linear"}
+    best, own = of_supernets(graph, task, PLAN, state, wanted, g)
+    assert best == wanted and len(own) == 3 and own.sizes.tolist() == [120] * 3
+    assert torch.equal(own.params["loc"], batch.params["loc"])
+    assert set(own.params) == {"loc", "log_scale", "log_noise", "log_precision"} & set(
+        own.params)
+    best, own = of_supernets(graph, task, PLAN, state, None, g)
+    assert best in list(graph.structures())
+    last = rebuilt(batch.net, task, state, wanted, slice(-1, None))
+    assert torch.equal(last.params["loc"], batch.params["loc"][-1:])

@@ -8,33 +8,43 @@ from bstruct.search.stages.tempering import *
 # %% ../nbs/search/stages/06_tempering.ipynb #0f50c393
 import torch
 
-from bstruct.core.checkpoint import Checkpoint
+from bstruct.evidence.core import Evidence
 from bstruct.model import Graph
 from bstruct.objectives.task import Task
-from bstruct.search.session import Session
 from bstruct.search.settings import Settings
+from bstruct.training.variational import Trainer
+
+PLAN = Settings(epochs=5, min_steps=400, hidden=(8,), replicas=2)
+SINE = Graph.dense(2, 1, hidden=(8,), candidates=("linear+sin",))
 
 
-def a_run(tempering):
+def sine():
     g = torch.Generator().manual_seed(0)
     x = torch.randn(120, 2, generator=g)
     y = torch.sin(2 * x[:, 0] - x[:, 1]) + 0.1 * torch.randn(120, generator=g)
-    settings = Settings(epochs=5, min_steps=400, hidden=(8,), replicas=2,
-                        tempering=tempering)
-    graph = Graph.dense(2, 1, hidden=(8,), candidates=("zero", "linear+sin"))
-    return Session(graph, Task(x, (y - y.mean()) / y.std(), "gaussian"), settings, 0,
-                   Checkpoint(None, "test"))
+    return Task(x, (y - y.mean()) / y.std(), "gaussian")
+
+
+def trained(stage, make, n):
+    g = torch.Generator().manual_seed(1)
+    trainer = Trainer(make(g), sine(), PLAN.plan(n), g)
+    while not trainer.done:
+        trainer.run_epoch()
+    return trainer.batch.detach()
 
 # %% ../nbs/search/stages/06_tempering.ipynb #359a8bdf
 def test_the_best_multiple_has_the_largest_evidence():
-    run = a_run((1000.0, 0.01))
-    found = multiple_evidence(run, {"x->h1": "linear+sin"}, [1000.0, 0.01])
+    weights = [1000.0, 0.01]
+    found = multiple_evidence(SINE, sine(), PLAN, weights, trained,
+                              torch.Generator().manual_seed(2))
+    assert largest(weights, found) == 0.01
     assert found[1].value > found[0].value + 10
     assert [e.of.detail for e in found] == ["c_reg=1000", "c_reg=0.01"]
     assert found[0].of == found[1].of and (found[0].of.first, found[0].of.last) == (78, 120)
     assert found[0].diagnostics["rows"] == found[0].of.rows
-    run = a_run((1000.0, 0.01))
-    assert best_multiple(run, {"x->h1": "linear+sin"}) == 0.01 == run.stage(
-        "finalists", lambda: (None, {}))
-    assert run.state("finalists/0") == {}  # how they trained is forgotten
-    assert best_multiple(a_run((0.5, 0.5)), {"x->h1": "linear+sin"}) == 0.5
+
+# %% ../nbs/search/stages/06_tempering.ipynb #39b4a2e8
+def test_the_first_of_equals_is_taken_and_what_is_no_number_never():
+    of = lambda *values: [Evidence(v) for v in values]
+    assert largest([1.0, 0.5, 0.1], of(float("nan"), -3.0, -3.0)) == 0.5
+    assert largest([1.0, 0.5], of(-3.0, float("-inf"))) == 1.0

@@ -149,7 +149,10 @@ def test_ordered_probabilities_and_choices():
     q, own = double([*p.values()]), log_prior(v.levels, "poisson:1")
     assert abs(float(v.kl(one) - (q * (q.log() - own)).sum())) < 1e-12
     assert abs(float(v.entropy(one) + (q * q.log()).sum())) < 1e-12
-    with pytest.raises(ValueError, match="in rising order"):
-        Ordered((2, 1))
+    for wrong, said in (((2, 1), "in rising order"), ((), "give one at least")):
+        with pytest.raises(ValueError, match=said):
+            Ordered(wrong)
+    with pytest.raises(ValueError, match="a level is True: levels are whole numbers"):
+        Ordered((1, True))
     with pytest.raises(ValueError, match="law is 'norma'.*did you mean 'normal'"):
         Ordered((1, 2), "norma")

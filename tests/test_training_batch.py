@@ -7,11 +7,13 @@ from bstruct.training.batch import *
 
 # %% ../nbs/training/02_batch.ipynb #d3e81747
 import math
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch.func import vmap
 
+import bstruct.core.pieces
 from bstruct.model import Graph, Supernet
 from bstruct.model.reach import narrowed
 from bstruct.objectives.task import Task
@@ -127,6 +129,30 @@ def test_log_predictive_is_the_log_of_a_mean():
     sigma = (0.5 * b.params["log_noise"]).exp()[None, :, None]
     density = torch.distributions.Normal(out, sigma).log_prob(t.y[5:9]).exp().mean(0)
     torch.testing.assert_close(got, density.log(), rtol=1e-4, atol=1e-5)
+
+# %% ../nbs/training/02_batch.ipynb #743901b8
+def test_log_predictive_in_pieces_is_the_whole():
+    b, t = small_batch(), sine()
+    b.structure = one_hot(b.net, [{"x->h1": "linear"}, {"x->h1": "linear+sin"}])
+    g = torch.Generator()
+    old, whole = bstruct.core.pieces.BUDGET, log_predictive(
+        b, t, slice(0, len(t)), 3, g.manual_seed(2))
+    after = g.get_state()
+    peak = []
+    try:
+        for budget in (1, 20_000):
+            bstruct.core.pieces.BUDGET = budget
+            with patch("bstruct.training.batch.outputs_at", side_effect=lambda b, w, x: (
+                    peak.append(len(x)) or outputs_at(b, w, x))):
+                got = log_predictive(b, t, slice(0, len(t)), 3, g.manual_seed(2))
+            torch.testing.assert_close(got, whole, rtol=0, atol=2e-6)
+            assert torch.equal(g.get_state(), after)
+            assert max(peak) < len(t) and sum(peak) == len(t)
+            peak.clear()
+        again = log_predictive(b, t, slice(0, 5), 3, None)
+    finally:
+        bstruct.core.pieces.BUDGET = old
+    torch.testing.assert_close(again, log_predictive(b, t, slice(0, 5), 3, None))
 
 # %% ../nbs/training/02_batch.ipynb #605d8f0d
 def test_models_of_a_batch_predict_alone_what_they_predict_together():

@@ -10,6 +10,7 @@ import math
 
 import torch
 
+from bstruct.core.pieces import pieces
 from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
 from bstruct.training.lanes import wide_task
@@ -69,6 +70,15 @@ def test_the_mixture_predicts_as_the_engine_does():
         assert torch.allclose(have, want, atol=1e-9)
     with torch.no_grad():
         assert torch.equal(m.predict(new)[0], m.predict(new)[0])
+
+# %% ../nbs/training/10_mixture.ipynb #cd951938
+def test_rows_are_predicted_in_pieces_as_at_once():
+    m, new = mixture_of(FITS), sine(70, 9).x
+    assert m.row_bytes >= 8 * 2 * 60 * 6  # two starts, the rows of the fit, six tensors
+    parts = [m.predict(new[at]) for at in pieces(70, m.row_bytes, 20 * m.row_bytes)]
+    assert [len(p[0]) for p in parts] == [16, 16, 16, 16, 6]
+    for have, want in zip(map(torch.cat, zip(*parts)), m.predict(new)):
+        assert torch.allclose(have, want, rtol=1e-12, atol=1e-12)  # in float64
 
 # %% ../nbs/training/10_mixture.ipynb #5d5339e7
 def test_a_network_without_outputs_is_the_constant():

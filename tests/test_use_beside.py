@@ -54,3 +54,12 @@ def test_words_follow_the_structure():
     assert words(a="zero") == "331 rows support no more than a constant."
     assert words(a="linear+relu", b="linear") == ""
     assert words(a=("linear", "linear+sin")) == ""
+
+# %% ../nbs/use/28_beside.ipynb #373566a2
+def test_figures_keep_their_digits_in_any_unit():
+    from bstruct.use.beside import in_figures
+
+    assert [in_figures(v) for v in (0.9731, 0.0, 12.5, -3.14159)] == [
+        "0.973", "0.000", "12.500", "-3.142"]
+    assert in_figures(3.4567e-12) == "3.46e-12" and in_figures(2.5e9) == "2.5e+09"
+    assert in_figures(1.23456e-7, 4) == "1.235e-07" and in_figures(float("nan")) == "nan"

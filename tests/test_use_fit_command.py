@@ -85,6 +85,7 @@ def test_several_targets_are_learnt_together():
         assert not (folder / "no").exists()
     code, out, err = call("check", folder / "t.csv", "--target", "y,bb")
     assert code == 1 and "'bb', but 'b': --target y,b" in out
+    assert f"bstruct fit {folder / 't.csv'} --target y,b" in out.splitlines()[-2]
 
 # %% ../nbs/use/32_fit_command.ipynb #e19626f7
 def test_a_regression_says_mean_and_deviation():

@@ -8,6 +8,7 @@ from bstruct.use.predictor import *
 # %% ../nbs/use/02_predictor.ipynb #9ae5c2c5
 import math
 import tempfile
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from sklearn.datasets import make_moons
 from sklearn.preprocessing import StandardScaler
 
 from bstruct.use.estimators import StructureClassifier, StructureRegressor
-from bstruct.use.predictor import moments, span_of
+from bstruct.use.predictor import at_once, moments, span_of
 
 
 QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, hidden=(8,),
@@ -96,6 +97,23 @@ def test_a_prediction_is_the_sum_over_networks():
             -1)[..., 1:]
         total = total + q.probability * on.mean(0)
     np.testing.assert_allclose(predictive(m, members, x)[:, 1:], total, rtol=1e-6)
+
+# %% ../nbs/use/02_predictor.ipynb #883db199
+def test_rows_at_a_time_stay_within_the_budget_and_change_no_answer():
+    X, y = moons(300)
+    m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
+    whole, members = m.predict_proba(X), ensemble(m.result_, 32)
+    exact = predictive(m, members, torch.tensor(X))
+    for given in (members, ready(m.result_, "bernoulli", 32)):
+        assert at_once(given) == 1024
+        with patch("bstruct.use.predictor.BUDGET", 2**16):
+            assert 1 <= at_once(given) < 200
+    with patch("bstruct.use.predictor.BUDGET", 2**16):
+        few = at_once(members)
+        assert few * 8 * 4 * len(members[0].weights) * members[0].weights.shape[1] <= 2**16
+        np.testing.assert_allclose(m.predict_proba(X), whole, rtol=1e-6)  # float32
+    parts = [predictive(m, members, x) for x in torch.tensor(X).split(few)]
+    torch.testing.assert_close(torch.cat(parts), exact, rtol=1e-12, atol=1e-12)
 
 # %% ../nbs/use/02_predictor.ipynb #4b7ab021
 def test_a_ready_mixture_is_the_sum_in_float32():

@@ -43,7 +43,7 @@ def test_the_constant_is_the_law_of_the_target():
     found = Constant().log_p(rows, o, 200, 400, 0)
     past, new = (torch.tensor(rows.target[i])
                  for i in (o[0, :200].numpy(), o[0, 200:].numpy()))
-    want = torch.distributions.Normal(past.mean(), past.std()).log_prob(new)
+    want = torch.distributions.StudentT(199.0, past.mean(), past.std()).log_prob(new)
     assert found.shape == (1, 1, 200) and float((found[0, 0] - want).abs().max()) < 0.1
     rows, o = labels(), order(60)
     p = Constant().log_p(rows, o, 30, 60, 0)[0, 0].exp()
@@ -59,11 +59,17 @@ def test_the_line_predicts_as_its_exact_posterior_does():
     ridge = BayesianRidge(max_iter=1000, tol=1e-9, alpha_1=0, alpha_2=0, lambda_1=0,
                           lambda_2=0).fit(rows.table[past], rows.target[past])
     mean, std = ridge.predict(rows.table[new], return_std=True)
-    want = torch.distributions.Normal(torch.tensor(mean),
-                                      torch.tensor(std)).log_prob(
-                                          torch.tensor(rows.target[new]))
+    want = torch.distributions.StudentT(27.0, torch.tensor(mean),
+                                        torch.tensor(std)).log_prob(
+                                            torch.tensor(rows.target[new]))
     # scikit-learn does not integrate the intercept
     assert abs(float((found - want).mean())) < 0.02
+
+    # as many weights as rows: no row is held to be impossible
+    g = torch.Generator().manual_seed(0)
+    wide = rows_of(torch.randn(60, 6, generator=g), torch.randn(60, generator=g))
+    for past in (6, 7, 8, 9):
+        assert float(Linear().log_p(wide, order(60), past, 60, 0).min()) > -20
 
     rows, o = labels(), order(60)
     ways = Linear().log_p(rows, o, 40, 60, 0)

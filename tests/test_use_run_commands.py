@@ -66,6 +66,23 @@ def test_a_run_goes_on_where_its_seal_is_missing():
     code, out, err = call("resume", folder / "run")
     assert code == 2 and "has changed since the run began" in err
 
+# %% ../nbs/use/33_run_commands.ipynb #87bbb9cf
+def test_a_result_that_someone_changed_is_refused_by_its_name():
+    folder = small_run()
+    path = folder / "run/result.json"
+    found = json.loads(path.read_text())
+    found.pop("sha256")
+    for name in ("ranking", "probabilities", "structure", "complexity", "evidence"):
+        for value in (3, None, [1], {"a": "b"}):
+            path.write_text(json.dumps(found | {name: value}))
+            code, out, err = call("show", folder / "run")
+            assert code in (0, 2) and "a fault of bstruct" not in err
+            assert code == 0 or (out == "" and "result.json is damaged" in err), err
+    path.unlink()
+    (folder / "run/journal.jsonl").write_text('{"epoch": 1}\n')
+    code, out, err = call("show", folder / "run")
+    assert code == 2 and "journal" in err and err.count("\n") == 1
+
 # %% ../nbs/use/33_run_commands.ipynb #20933686
 def test_rows_are_predicted_and_their_names_carried():
     folder = small_run()

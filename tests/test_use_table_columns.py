@@ -7,6 +7,7 @@ from bstruct.use.table.columns import *
 
 # %% ../nbs/use/table/04_columns.ipynb #07d29452
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -134,3 +135,25 @@ def test_many_levels_are_pooled():
     assert {f"t{i}" for i in range(50)} <= set(column.levels) and Z[149, 59] == 1
     assert "150 different texts; the 59 commonest" in column.why
     assert column.outputs[-1] == "town_(other)"
+
+# %% ../nbs/use/table/04_columns.ipynb #3cf7a892
+def test_many_texts_are_hashed_where_skrub_is_installed():
+    texts_ = [f"{a} {b} {i % 9}" for i in range(20) for a in ("senior", "junior", "head")
+              for b in ("engineer", "clerk", "nurse")]
+    column = pd.Series([*texts_, None])
+    if find_spec("skrub") is None:
+        with pytest.raises(DataError, match="by skrub, which is not installed: "
+                                            "pip install"):
+            learnt("job", column, limit=20, hashes=8)
+        pytest.skip("skrub is not installed")
+    own = learnt("job", column, limit=20, hashes=8)
+    assert own.outputs == [f"job_hash{j}" for j in range(8)] and "81 different" in own.why
+    matrix = coded(own, values_of(own, column))
+    assert matrix.shape == (181, 8) and np.isfinite(matrix).all()
+    np.testing.assert_allclose(matrix.mean(0), 0, atol=1e-9)
+    again = column_from(json.loads(json.dumps(own.__dict__)))
+    new = pd.Series(["senior engineer 77", "senior engineer 7", "zebra"])
+    found = coded(again, values_of(again, new))
+    np.testing.assert_array_equal(found, coded(own, values_of(own, new)))
+    assert np.abs(found[0] - found[1]).sum() < np.abs(found[2] - found[1]).sum()
+    assert learnt("job", column, limit=100, hashes=8).hashes == 0

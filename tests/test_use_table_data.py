@@ -159,6 +159,7 @@ def test_several_targets_are_a_frame():
     np.testing.assert_array_equal(values, [[2, 3], [5, 6.5], [8, 9]])
     assert target_names("a,b", ["a", "b"]) == target_names(["a", "b", "a"], ["a", "b"])
     assert target_names("c,d", ["c,d", "c", "d"]) == ["c,d"]
+    assert target_names("a,q", ["a"]) == ["a", "q"] and target_names("p,q", []) == ["p,q"]
     one = load_table(folder / "t.csv", "b,a", labelled=False)
     assert one.y.shape == (4, 2)
     assert target_known(one.y).tolist() == [True, False, True, True]

@@ -1,11 +1,13 @@
 """Can everybody read the figures? `python -m tools.figures [notebook ...]` names each stored figure
-without a caption or an alternative text, in pixels where lines would do, or with small letters.
+without a caption or an alternative text, in pixels where lines would do, with small letters, or
+with numbers along an axis that has no name.
 
 A figure of a slow cell may be in pixels: it was drawn when the cell was last computed.
 """
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 from tools import nb as nbtext
 from tools.execute import FLAGS, directives
@@ -15,6 +17,9 @@ PAGE = 600  # points: the width of the column of text
 LETTERS = 8  # points, at the width of the page
 LARGEST = 250  # KB of an SVG
 WORDS = 8  # of an alternative text
+SPACE = "{http://www.w3.org/2000/svg}"
+AXIS = re.compile(r"matplotlib\.axis_(\d+)")
+NUMBER = re.compile(r"[-−+]?\d[\d.,×−]*")
 SIZE = re.compile(r"font(?:-size)?(?::|=\")\s*(?:[a-z]+ )*([\d.]+)(?:px)?")
 
 
@@ -34,6 +39,20 @@ def letters(svg: str) -> list[float]:
             if (found := SIZE.findall(t) or inherited)]
 
 
+def unnamed(svg: str) -> list[str]:
+    "The directions, of x and y, in which axes have numbers and no axis of the figure has a name."
+    found: dict[str, list[bool]] = {"x": [], "y": []}
+    for group in ElementTree.fromstring(svg).iter(f"{SPACE}g"):
+        if not (axis := AXIS.fullmatch(group.get("id", ""))):
+            continue
+        own = {part: ["".join(t.itertext()) for g in group if g.get("id", "").startswith(part)
+                      for t in g.iter(f"{SPACE}text")] for part in ("text_", "xtick_", "ytick_")}
+        ticks = own["xtick_"] + own["ytick_"]
+        if ticks and all(NUMBER.fullmatch("".join(t.split())) for t in ticks):
+            found["xy"[int(axis[1]) % 2 == 0]].append(bool(own["text_"]))
+    return [name for name, named in found.items() if named and not any(named)]
+
+
 def drawn(svg: str) -> list[str]:
     "What is wrong with an SVG."
     bad = []
@@ -42,6 +61,7 @@ def drawn(svg: str) -> list[str]:
     if (sizes := letters(svg)) and min(sizes) < LETTERS - 0.01:
         bad.append(f"has letters of {min(sizes):.1f} points, {LETTERS} are needed: draw it in the "
                    "style of `bstruct.core.style`")
+    bad += [f"has no name along {axis}: name the quantity and its unit" for axis in unnamed(svg)]
     if (kb := len(svg) / 1024) > LARGEST:
         bad.append(f"is an SVG of {kb:.0f} KB, {LARGEST} are allowed: draw its densest artist with "
                    "`rasterized=True`")

@@ -281,6 +281,24 @@ def outsiders(module: Module) -> Iterator[Fault]:
                                                             "argument by what it is")
 
 
+# Stages
+
+def impure_stages(module: Module) -> Iterator[Fault]:
+    "A stage that is handed the session, which alone knows checkpoint, history and Ctrl-C."
+    if module.room != "search/stages":
+        return
+    of_session = lambda node: node is not None and re.search(r"\bSession\b", ast.unparse(node))
+    for node in module.nodes:
+        if isinstance(node, ast.arg) and of_session(node.annotation):
+            name = node.arg
+        elif isinstance(node, ast.AnnAssign) and of_session(node.annotation):
+            name = ast.unparse(node.target)
+        else:
+            continue
+        yield module.fault("stage", node, name, f"{name} is a Session in a stage; take graph, task "
+                           "and settings, and let a mode call it in Session.stage")
+
+
 # Sizes and shapes
 
 def sizes(module: Module) -> Iterator[Fault]:
@@ -400,7 +418,7 @@ def _modules_of(path: Path) -> Iterator[tuple[int, str]]:
 
 # All together
 
-RULES = (trespasses, outsiders, sizes, comprehensions)
+RULES = (trespasses, outsiders, impure_stages, sizes, comprehensions)
 
 
 def faults(root: Path) -> list[Fault]:

@@ -46,9 +46,9 @@ from bstruct.model.presets import dense
 from bstruct.model.reach import network_of
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
+from bstruct.search.modes.kept import visiting_order
 from bstruct.search.session import Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.order import visiting_order
 from bstruct.training.batch import Batch, make_batch, one_hot, prior_log_precision, weight_kl
 from bstruct.training.fits import prequential_evidence
 from bstruct.training.variational import Trainer

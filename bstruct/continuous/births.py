@@ -24,8 +24,8 @@ def off_odds(share: float, width: int, more: int, prior: str = "poisson:1") -> f
     if kind not in ("poisson", "uniform"):
         raise ValueError(f"prior is {prior!r}: take poisson:RATE or uniform")
     copies = math.comb(width + more, more) * share**more
-    rates = float(rate or 1) ** more * math.factorial(width) / math.factorial(
-        width + more)
+    orders = math.factorial(width) / math.factorial(width + more)
+    rates = float(rate or 1) ** more * orders
     return copies * (rates if kind == "poisson" else 1.0)
 
 # %% ../../nbs/continuous/02_births.ipynb #84ba302f

@@ -124,9 +124,9 @@ class Journal:
 
     def refresh(self) -> list[dict]:
         "Read what was appended since the last time, by whomever; returns it."
-        with _locked(self.path, writes=False), open(
-            os.open(self.path, MODE & ~os.O_CREAT & ~os.O_RDWR), "rb",
-                                                    buffering=0) as file:
+        read_only = MODE & ~os.O_CREAT & ~os.O_RDWR
+        with (_locked(self.path, writes=False),
+              open(os.open(self.path, read_only), "rb", buffering=0) as file):
             return self._read(file)
 
     def append(self, *records: Mapping) -> None:
@@ -140,8 +140,8 @@ class Journal:
             data = "".join(map(sealed_line, (*first, *records))).encode()
             _written(file.fileno(), data, self.end) if data else None
             self.records += [dict(r) for r in records]
-            self.end, self._lines = self.end + len(data), self._lines + len(
-                first) + len(records)
+            self.end += len(data)
+            self._lines += len(first) + len(records)
             self._sealed |= bool(data)
 
     def _read(self, file: FileIO) -> list[dict]:

@@ -46,8 +46,8 @@ class BooleanCube(Relaxed):
 
     def log_prob(self, value: Tensor) -> Tensor:
         info = torch.finfo(value.dtype)
-        on, off = value.clamp_min(info.tiny).log(), (1 - value).clamp_min(
-            info.eps / 2).log()
+        on = value.clamp_min(info.tiny).log()
+        off = (1 - value).clamp_min(info.eps / 2).log()
         return self.log_prob_log(on - off) - (on + off).sum(-1)
 
     @property

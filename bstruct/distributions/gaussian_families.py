@@ -46,8 +46,7 @@ def kl_low_rank(
     log_det = 2 * torch.linalg.cholesky(inner).diagonal().log().sum()
     a = log_precision.expand_as(loc)
     return kl_diagonal(loc, log_scale, a) + 0.5 * (
-        (a.exp() * factor.square().sum(-1)).sum()
-                                                   - log_det)
+        (a.exp() * factor.square().sum(-1)).sum() - log_det)
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #d5bded77
 def reparameterise_low_rank(

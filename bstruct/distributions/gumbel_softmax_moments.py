@@ -113,9 +113,8 @@ def kl_any_temperature(
     b, r = torch.broadcast_tensors(p_logits - r * q_logits, r)
     r = r[..., 0]
     large, small = torch.where(r > 1, r, 1.0), torch.where(r > 1, 1.0, r)
-    forward, backward = _maximum(b, -small), large * _maximum(
-        b / large[..., None], 1 / large,
-                                                              reverse=True)
+    forward = _maximum(b, -small)
+    backward = large * _maximum(b / large[..., None], 1 / large, reverse=True)
     psi = sum(1 / j for j in range(1, K)) - _EULER
     best = torch.where(r > 1, backward, forward) - psi - (2 - r) * _EULER
     return (K * best - b.sum(-1) - (K - 1) * r.log()).to(q_logits.dtype)

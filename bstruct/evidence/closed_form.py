@@ -207,8 +207,8 @@ def quadratic_names(target: Target, generator: torch.Generator) -> list[str]:
     return found
 
 # %% ../../nbs/evidence/02_closed_form.ipynb #9825666f
-def _by_points(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor,
-                                                                 Tensor]:
+def _by_points(f: Callable,
+               unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor, Tensor]:
     """Value, gradient and Hessian at zero of a quadratic f, whose gradient is affine:
     from gradients at n + 1 points."""
     gradients, values = torch.func.vmap(torch.func.grad_and_value(f))(
@@ -216,8 +216,8 @@ def _by_points(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor,
     return values[0], gradients[0], gradients[1:] - gradients[0]
 
 
-def _by_tangents(f: Callable, unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor,
-                                                                   Tensor]:
+def _by_tangents(f: Callable,
+                 unit: Float[Tensor, "n n"]) -> tuple[Tensor, Tensor, Tensor]:
     """The same by forward differentiation: slower, and without a second batch axis,
     which some losses of torch refuse."""
     def both(v):
@@ -241,9 +241,8 @@ def integrate_quadratic(target: Target, names: list[str]) -> Target:
     unit = torch.eye(inner.size, dtype=inner.dtype)
 
     def log_likelihood(weights, expand=_by_points):
-        value, g, hessian = expand(
-            lambda v: target.likelihood(weights | to_weights(inner, v)),
-                                   unit)
+        f = lambda v: target.likelihood(weights | to_weights(inner, v))
+        value, g, hessian = expand(f, unit)
         chol, bad = torch.linalg.cholesky_ex(unit - 0.5 * (hessian + hessian.mT))
         y = torch.linalg.solve_triangular(chol, g[:, None], upper=False)
         value = value + 0.5 * (y * y).sum() - chol.diagonal().log().sum()

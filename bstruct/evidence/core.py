@@ -339,8 +339,8 @@ def make_target(log_likelihood: Callable, prior: GaussianPrior) -> Target:
             raise ValueError("log_likelihood failed on weights of the prior's shapes: "
                              f"{first}{hint}") from e
         if not isinstance(value, Tensor) or value.shape != ():
-            got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(
-                value).__name__
+            got = (f"shape {tuple(value.shape)}" if isinstance(value, Tensor)
+                   else type(value).__name__)
             raise ValueError(f"log_likelihood returned {got}; sum it over the "
                              "examples to a scalar tensor")
         if bool(value.isnan()) or value == float("inf"):

@@ -76,9 +76,8 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
         other = second[name]
         key = id(tap.columns), id(other.columns)
         if key not in made:
-            left, right = (_rooted(*pair) for pair in ((roots, tap.columns),
-                                                       (roots2, other.columns)))
-            made[key] = left @ right.mT
+            right = _rooted(roots2, other.columns)
+            made[key] = _rooted(roots, tap.columns) @ right.mT
         found[name] = made[key]
         if tap.inputs is not None and other.inputs is not None:
             seen = tap.inputs @ other.inputs.mT
@@ -144,8 +143,8 @@ def half_log_det(kernels: Tensors, log_precision: Tensors,
 
 # %% ../../nbs/evidence/17_dual.ipynb #1abc5d7b
 def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
-            rows: Int[Tensor, "m"], n: int) -> tuple[dict[str, Tap],
-                                                     Float[Tensor, "M m R C"]]:
+            rows: Int[Tensor, "m"],
+            n: int) -> tuple[dict[str, Tap], Float[Tensor, "M m R C"]]:
     "Taps and roots of the chosen rows, each counted n/m times."
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, rows]
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
@@ -155,8 +154,8 @@ def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 
 def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
-               index: Int[Tensor, "B m"]) -> tuple[dict[str, Tap],
-                                                   Float[Tensor, "MB m R C"]]:
+               index: Int[Tensor, "B m"]
+               ) -> tuple[dict[str, Tap], Float[Tensor, "MB m R C"]]:
     """Taps and roots of B blocks of rows as M·B models: the sum of their log
     determinants is that of F."""
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, index].flatten(0, 1)

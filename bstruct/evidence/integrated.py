@@ -37,10 +37,10 @@ def prefix_log_evidence(features: Float[Tensor, "n d"],
     psi, y, noise = _whitened(features, targets, precision, noise_variance)
     chol = torch.linalg.cholesky(psi.mT @ psi / noise + torch.eye(psi.shape[1]).to(psi))
     u = torch.linalg.solve_triangular(chol, psi.mT @ y / noise, upper=False)
-    base = -0.5 * (y.square().sum() / noise + y.numel()
-                   * torch.log(2 * math.pi * noise))
-    steps = 0.5 * u.square().sum(-1) - y.shape[1] * chol.diagonal(
-        dim1=-2, dim2=-1).log()
+    base = -0.5 * (y.square().sum() / noise
+                   + y.numel() * torch.log(2 * math.pi * noise))
+    log_root = chol.diagonal(dim1=-2, dim2=-1).log()
+    steps = 0.5 * u.square().sum(-1) - y.shape[1] * log_root
     return torch.cat([base[None], base + steps.cumsum(-1)])
 
 # %% ../../nbs/evidence/24_integrated.ipynb #253e10b3

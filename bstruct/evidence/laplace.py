@@ -87,9 +87,8 @@ def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *,
     mass = value + 0.5 * (target.size * math.log(2 * math.pi) - lam.log().sum(-1))
     kept = []
     for i in mass.argsort(descending=True).tolist():
-        if len(kept) < limit and mass[i] > mass.max() - 20 and all(
-            (z[i] - z[k]).norm() > 0.05
-                                                                   for k in kept):
+        new = all((z[i] - z[k]).norm() > 0.05 for k in kept)
+        if len(kept) < limit and mass[i] > mass.max() - 20 and new:
             kept.append(i)
     if not kept:
         raise ValueError("log_likelihood, or a derivative of it, is -inf or NaN at all "

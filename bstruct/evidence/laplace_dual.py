@@ -67,8 +67,8 @@ class _Whitened:
         self.outputs = lambda parts: outputs(
             {k: (v * scale[k]).to(device) for k, v in parts.items()}).cpu()
 
-    def local(self, z: Float[Tensor, "M P"]) -> tuple[dict[str, Tap],
-                                                      Float[Tensor, "M n C C"]]:
+    def local(self, z: Float[Tensor, "M P"]
+              ) -> tuple[dict[str, Tap], Float[Tensor, "M n C C"]]:
         parts = _parts(self.target.prior, z)
         flat = lambda parts: (out := self.outputs(parts)).reshape(len(out), -1)
         out = vmap(self.outputs)(parts)
@@ -147,9 +147,8 @@ def _bracket(model: _Whitened, taps, roots, z: Tensor, rows: int | None,
     few = tensor_kernels(*counted(taps, roots, order[:rows], n))
     total: Any = 0
     for part in order.split(rows):
-        total = total + half_log_det(
-            tensor_kernels(*row_blocks(taps, roots, part[None])), lam,
-                                     noise)
+        kernels = tensor_kernels(*row_blocks(taps, roots, part[None]))
+        total = total + half_log_det(kernels, lam, noise)
     return half_log_det(few, lam, noise), total, effective_numbers(few, lam, noise)
 
 # %% ../../nbs/evidence/29_laplace_dual.ipynb #b444c75c

@@ -70,8 +70,8 @@ class LevelPosterior:
     @property
     def mean(self) -> float:
         "The expected level, units that are off included."
-        return float((self.probability * torch.tensor(self.levels).to(
-            self.probability)).sum())
+        levels = torch.tensor(self.levels).to(self.probability)
+        return float((self.probability * levels).sum())
 
     def under(self, prior: str) -> "LevelPosterior":
         """The same evidences under another prior of the level. ValueError where there

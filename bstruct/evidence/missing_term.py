@@ -43,8 +43,8 @@ def pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 # %% ../../nbs/evidence/28_missing_term.ipynb #69b9e012
 def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
                      log_precision: Tensors, log_noise: Float[Tensor, "M"],
-                     kernels: Tensors | None = None) -> Callable[[Tensors],
-                                                                 dict[str, Tensor]]:
+                     kernels: Tensors | None = None
+                     ) -> Callable[[Tensors], dict[str, Tensor]]:
     """The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]};
     one Cholesky factor of N lines, of `kernels` where they are known."""
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
@@ -66,8 +66,8 @@ def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 # %% ../../nbs/evidence/28_missing_term.ipynb #330ad825
 def missing_term(v: Tensors, weights: Tensors, log_precision: Tensors,
-                 data_gradient: Tensors) -> tuple[dict[str, Float[Tensor, "M"]],
-                                                  Float[Tensor, "M"]]:
+                 data_gradient: Tensors
+                 ) -> tuple[dict[str, Float[Tensor, "M"]], Float[Tensor, "M"]]:
     """What dQ/dh has beyond ∂Q/∂h at a mode: by ln λ_k of every tensor, and by ln σ².
 
     v: H⁻¹ ∂Q/∂W; data_gradient: ∂ ln p(y | f)/∂W; both {tensor: [M, ...]} like the

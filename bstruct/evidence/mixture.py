@@ -36,8 +36,8 @@ class StudentMixture:
     dof: int
     caution: float = 0.05
 
-    def components(self, z: Float[Tensor, "b n"]) -> tuple[Float[Tensor, "b k"],
-                                                           Float[Tensor, "b k"]]:
+    def components(self, z: Float[Tensor, "b n"]
+                   ) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k"]]:
         "ln share_k + ln t_k(z), and the squared Mahalanobis distances."
         n, nu = z.shape[1], self.dof
         inverse = torch.linalg.inv(self.chol)
@@ -159,8 +159,8 @@ def _from_particles(target, table, generator, z,
                     sizes=(1, 6, 24)) -> tuple[list[StudentMixture], Domain]:
     "Candidates fitted to particles z of the posterior."
     best = z[(target.batch(z) + log_standard_normal(z)).argmax()]
-    domain = Domain(table, best + 0.01 * torch.randn(best.shape, generator=generator,
-                                                     dtype=z.dtype))
+    noise = torch.randn(best.shape, generator=generator, dtype=z.dtype)
+    domain = Domain(table, best + 0.01 * noise)
     z = domain.fold(z)
     return [_spread(z, k, dof, generator) for k in sizes for dof in (8, 40)], domain
 
@@ -190,8 +190,8 @@ def _best(qs: list[StudentMixture], z: Tensor,
     """That with the least second moment of its weights, by draws z of all in equal
     numbers; its E w² / Z² - 1."""
     each, mean = _density(qs, z)
-    second, first = (2 * log_joint - each - mean).logsumexp(1), (
-        log_joint - mean).logsumexp(0)
+    second = (2 * log_joint - each - mean).logsumexp(1)
+    first = (log_joint - mean).logsumexp(0)
     k = int(second.argmin())
     return qs[k], max(0.0, math.expm1(float(second[k] - 2 * first) + math.log(len(z))))
 
@@ -240,8 +240,8 @@ def _unseen(q: StudentMixture, lw: Tensor, z: Tensor, target: Target,
     own, most = _log_joint(z, target, domain) - q.log_prob(z), 0.0
     for share in (0.02, 0.05, 0.1, 0.2):
         above = float((own > falling[int((below < share).sum())]).double().mean())
-        most = max(most, above - share - 2 * math.sqrt(share * (1 - share) * KIN
-                                                       / len(z)))
+        error = math.sqrt(share * (1 - share) * KIN / len(z))
+        most = max(most, above - share - 2 * error)
     return most
 
 

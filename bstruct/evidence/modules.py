@@ -46,8 +46,8 @@ def _direction(part: nn.RNNBase, x: Tensor, name: str, state: tuple,
     step = {"LSTM": _lstm, "GRU": _gru}.get(part.mode, plain)
     gates, out = nn.functional.linear(x, weight("weight_ih"), weight("bias_ih")), []
     for t in reversed(range(len(x))) if backward else range(len(x)):
-        state = step(gates[t], nn.functional.linear(state[0], weight("weight_hh"),
-                                                    weight("bias_hh")), state)
+        own = nn.functional.linear(state[0], weight("weight_hh"), weight("bias_hh"))
+        state = step(gates[t], own, state)
         out.append(state[0])
     return torch.stack(out[::-1] if backward else out), state
 
@@ -62,9 +62,8 @@ def _unrolled(part: nn.RNNBase, x: Tensor, hx=None) -> tuple[Tensor, Any]:
         both = []
         for way in range(ways):
             at = layer * ways + way
-            state = tuple(h[at] for h in given) or (
-                x.new_zeros(x.shape[1], part.hidden_size),
-                                                    ) * parts
+            zeros = x.new_zeros(x.shape[1], part.hidden_size)
+            state = tuple(h[at] for h in given) or (zeros,) * parts
             name = f"l{layer}" + "_reverse" * way
             out, last = _direction(part, x, name, state, bool(way))
             both.append(out)
@@ -141,9 +140,8 @@ def _loop(f: Callable, weights: dict[str, Tensor], x: Tensor) -> Tensor:
                         for m in range(len(x))])
 
 # %% ../../nbs/evidence/22_modules.ipynb #508889e0
-def row_output(f: Functional,
-               x: Float[Tensor, "n *features"]) -> Callable[[dict[str, Tensor], Tensor],
-                                                            Tensor]:
+def row_output(f: Functional, x: Float[Tensor, "n *features"]
+               ) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
     """The function ({name: [M, ...]}, x [M, n, ...]) -> [M, n, ...] of M copies; by
     `vmap`, or by a loop where it fails.
 

@@ -32,9 +32,8 @@ def entropy_change(hessian: Float[Tensor, "*batch n n"], lr: float, how: str = "
     if how == "exact":
         change = (1 - lr * lam).abs().log().sum(-1)
     elif how == "bound":
-        change = -lr * hessian.diagonal(dim1=-2, dim2=-1).sum(-1) - lr**2 * (
-            hessian * hessian).sum(
-            (-2, -1))
+        trace = hessian.diagonal(dim1=-2, dim2=-1).sum(-1)
+        change = -lr * trace - lr**2 * (hessian * hessian).sum((-2, -1))
     elif how == "lanczos":
         v = torch.randint(2, hessian.shape[-1:], generator=generator).to(
             hessian.dtype) * 2 - 1

@@ -83,8 +83,8 @@ def _mean(same: list[Evidence]) -> Evidence:
 
 def _labelled(evidences: Mapping | Sequence[Evidence]) -> dict[Hashable, Evidence]:
     "By label, or by number; of the target as it was given, where a Jacobian is known."
-    pairs = evidences.items() if isinstance(evidences, Mapping) else enumerate(
-        evidences)
+    pairs = (evidences.items() if isinstance(evidences, Mapping)
+             else enumerate(evidences))
     return {label: as_given(e) for label, e in pairs}
 
 

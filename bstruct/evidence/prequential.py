@@ -96,9 +96,8 @@ def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Te
             order = torch.randperm(past if epoch else 0, generator=generator).to(device)
             for rows in order.split(batch_size) if epoch and past else ():
                 optimiser.zero_grad()
-                fit = log_p(weights, rows).mean(-1) + (log_prior(weights) / past
-                                                       if log_prior
-                                                       else 0)
+                pull = log_prior(weights) / past if log_prior else 0
+                fit = log_p(weights, rows).mean(-1) + pull
                 (-fit.sum()).backward()
                 optimiser.step()
             if epoch in stops:
@@ -111,9 +110,9 @@ def block_predictions(log_p: Callable[[dict[str, Tensor], Int[Tensor, " m"]], Te
 @register("prequential")
 def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *,
                          generator: Generator,
-                         row_log_likelihood: Callable[[
-                             dict[str, Tensor], Int[Tensor, " m"]],
-                                                      Tensor] | None = None,
+                         row_log_likelihood: Callable[
+                             [dict[str, Tensor], Int[Tensor, " m"]], Tensor
+                         ] | None = None,
                          rows: int = 0, blocks: int | None = None, replicas: int = 32,
                          stops: Sequence[int] = (0, 5, 10, 20, 40, 80, 160),
                          batch_size: int = 32, lr: float = 0.05) -> Evidence:
@@ -130,9 +129,8 @@ def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *,
         0, *growing_blocks(rows, rows.bit_length() - 1)]
     anchor = target.draw(generator, replicas)
     rows_of = cast(Callable, row_log_likelihood)
-    each = vmap(lambda z, i: rows_of(to_weights(prior, z), i.to(prior.device)).to(
-        z.device),
-                in_dims=(0, None))
+    own = lambda z, i: rows_of(to_weights(prior, z), i.to(prior.device)).to(z.device)
+    each = vmap(own, in_dims=(0, None))
     found = block_predictions(lambda w, i: each(w["z"], i), {"z": anchor}, bounds,
                               stops=stops, generator=generator, batch_size=batch_size,
                               lr=lr, log_prior=lambda w: -0.5
@@ -151,8 +149,8 @@ def _check_rows(whole: Callable, parts: Callable | None, prior: GaussianPrior,
                          "each as f(weights, rows)")
     weights = to_weights(prior, torch.randn(prior.size, generator=generator,
                                             dtype=prior.dtype))
-    each, total = parts(weights, torch.arange(rows, device=prior.device)).cpu(), whole(
-        weights)
+    each = parts(weights, torch.arange(rows, device=prior.device)).cpu()
+    total = whole(weights)
     if each.shape != (rows,) or not torch.allclose(each.sum(), total, rtol=1e-4):
         raise ValueError(f"row_log_likelihood gives shape {tuple(each.shape)} and sum "
                          f"{float(each.sum()):.6g}; {rows} numbers that sum to "

@@ -100,8 +100,8 @@ def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3,
     """A network of some tanh units for data of one with `truth`; the output layer can
     be integrated out."""
     x = torch.linspace(-2, 2, n, dtype=torch.float64)
-    a, b, c = 2 * _normal(seed, truth), _normal(seed + 1, truth), 1.5 * _normal(
-        seed + 2, truth)
+    a, b = 2 * _normal(seed, truth), _normal(seed + 1, truth)
+    c = 1.5 * _normal(seed + 2, truth)
     y = torch.tanh(x[:, None] * a + b) @ c + 0.2 * _normal(seed + 3, n)
     hidden = lambda w: torch.tanh(x[:, None] * w["a"] + w["b"])
     inner = {"a": 0.25, "b": 0.5}
@@ -113,9 +113,8 @@ def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3,
                                                      noise_variance=0.04),
                        GaussianPrior({"a": (units,), "b": (units,)}, inner),
                        (Units({"a": 0, "b": 0}, odd=True),), data=(x, y))
-    return Problem(f"tanh, {units} units", lambda w: _gaussian(
-        y - hidden(w) @ w["c"] - w["d"],
-                                                               0.04),
+    residual = lambda w: y - hidden(w) @ w["c"] - w["d"]
+    return Problem(f"tanh, {units} units", lambda w: _gaussian(residual(w), 0.04),
                    GaussianPrior({**dict.fromkeys("abc", (units,)), "d": ()},
                                  {**inner, "c": 0.5, "d": 0.5}),
                    (Units({"a": 0, "b": 0, "c": 0}, odd=True),), None, (x, y))
@@ -139,9 +138,8 @@ def _line(log_likelihood: Callable[[Tensor], Tensor], points: int = 400_001,
     """ln of the integral of a likelihood of one weight over its prior N(0, 1), by the
     trapezoid rule."""
     w = torch.linspace(-width, width, points, dtype=torch.float64)
-    return float((log_likelihood(w) + log_standard_normal(w[:, None])).logsumexp(
-        0)) + math.log(
-        w[1] - w[0])
+    log_joint = log_likelihood(w) + log_standard_normal(w[:, None])
+    return float(log_joint.logsumexp(0)) + math.log(w[1] - w[0])
 
 
 def _bump(w: Tensor, mean: float, width: float) -> Tensor:
@@ -162,9 +160,8 @@ def bump_problem(share: float = 0.5, apart: float = 2.0, width: float = 0.05,
     """Gaussians at ±apart in every weight; that at +apart has the given share of the
     posterior."""
     weights = torch.tensor([share, 1 - share], dtype=torch.float64).log()
-    log_likelihood = lambda w: torch.stack(
-        [_bump(w["w"], m, width) for m in (apart, -apart)]).add(
-        weights).logsumexp(0)
+    bumps = lambda w: torch.stack([_bump(w["w"], m, width) for m in (apart, -apart)])
+    log_likelihood = lambda w: bumps(w).add(weights).logsumexp(0)
     exact = float(_bump(torch.full((d,), apart).double(), 0.0, math.hypot(1, width)))
     return Problem(f"bumps, {d} weights", log_likelihood, GaussianPrior({"w": (d,)}),
                    exact=exact)

@@ -35,8 +35,8 @@ def next_temperature(log_likelihood: Float[Tensor, "r p"], beta: float,
     low = high * 1e-12
     for _ in range(32):
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if share(beta + middle) >= fraction else (
-            low, middle)
+        low, high = ((middle, high) if share(beta + middle) >= fraction
+                     else (low, middle))
     return beta + low
 
 # %% ../../nbs/evidence/08_smc.ipynb #81a968f4

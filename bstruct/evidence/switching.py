@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+SWEEPS = 200  # over all pairs of models
+
 # %% ../../nbs/evidence/21_switching.ipynb #1495f8de
 class Switched(NamedTuple):
     """`log_p` [..., n]: ln of the mixture of each row given the rows before;
@@ -65,14 +67,31 @@ def path_cost(switches: Sequence[int], models: int, rows: int, seen: int = 0,
 # %% ../../nbs/evidence/21_switching.ipynb #8757afec
 def quasi_errors(variance: Float[Tensor, "K K"]) -> Float[Tensor, " K"]:
     """Errors of K models in nats, whose squares add in pairs to the variances of
-    differences, as nearly as they can."""
+    differences as nearly as they can, and for no pair to less."""
     K = len(variance)
     if K < 2:
         return variance.new_zeros(K)
     sums = variance.sum(1) - variance.diagonal()
     total = sums.sum() / (2 * K - 2)
     own = (sums - total) / (K - 2) if K > 2 else total.expand(2) / 2
-    return own.clamp_min(0).sqrt()
+    return _raised(own.clamp_min(0), variance).sqrt()
+
+
+def _raised(own: Float[Tensor, " K"],
+            least: Float[Tensor, "K K"]) -> Float[Tensor, " K"]:
+    "The nearest values whose sums are nowhere below `least`, by Hildreth's method."
+    x, want, K = own.tolist(), least.tolist(), len(own)
+    force, close = [[0.0] * K for _ in range(K)], 1e-9 * float(least.max())
+    for _ in range(SWEEPS):
+        moved = 0.0
+        for j in range(K):
+            for k in range(j):
+                step = max(-force[j][k], (want[j][k] - x[j] - x[k]) / 2)
+                force[j][k], x[j], x[k] = force[j][k] + step, x[j] + step, x[k] + step
+                moved = max(moved, abs(step))
+        if moved <= close:
+            break
+    return own.new_tensor(x)
 
 # %% ../../nbs/evidence/21_switching.ipynb #a07f1fcf
 class Decisive(NamedTuple):

@@ -79,8 +79,8 @@ def group(units: list[Units], prior: GaussianPrior,
         if not torch.allclose(prior.scale[i], prior.scale.double()):
             raise ValueError("the prior precision differs between the units of "
                              f"{sorted(unit.axes)}; make it equal")
-        index, sign = index[:, i].reshape(-1, prior.size), (sign[:, i] * s).reshape(
-            -1, prior.size)
+        index = index[:, i].reshape(-1, prior.size)
+        sign = (sign[:, i] * s).reshape(-1, prior.size)
     return index, sign
 
 

@@ -73,8 +73,8 @@ def lanczos(matvec: Matvec, v: Float[Tensor, " n"],
         w = w - b.mT @ (b @ w)
         w = w - b.mT @ (b @ w)
         off.append(w.norm())
-        if off[-1] <= 1e-10 * max(1.0, float(torch.stack(diagonal).abs().max())) or len(
-            basis) == len(v):
+        least = 1e-10 * max(1.0, float(torch.stack(diagonal).abs().max()))
+        if off[-1] <= least or len(basis) == len(v):
             break
         basis.append(w / off[-1])
     d, e = torch.stack(diagonal), torch.stack(off)[:len(diagonal) - 1]

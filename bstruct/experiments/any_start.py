@@ -132,8 +132,8 @@ def tuned(rows: list[dict], first: int) -> list[dict]:
     ]
 
 
-def within(rows: list[dict], reference: str = "sweep") -> dict[tuple[str, str],
-                                                               dict[str, float]]:
+def within(rows: list[dict],
+           reference: str = "sweep") -> dict[tuple[str, str], dict[str, float]]:
     """By data set and method: runs, shares within .5 of the teacher and of the
     reference, and with its width."""
     base = {(r["data"], r["seed"]): r["gamma"] for r in rows

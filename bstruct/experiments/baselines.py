@@ -50,8 +50,8 @@ def tensors(X: np.ndarray, y: np.ndarray) -> tuple[Tensor, Tensor]:
 def loss_of(output: Tensor, y: Tensor) -> Tensor:
     """Mean cross-entropy in nats for classes (`output` [n, k]), mean squared error for
     numbers (`output` [n, 1])."""
-    return mse_loss(output[:, 0], y) if y.is_floating_point() else cross_entropy(
-        output, y)
+    return (mse_loss(output[:, 0], y) if y.is_floating_point()
+            else cross_entropy(output, y))
 
 
 def split(n: int, share: float, generator: Generator) -> tuple[Tensor, Tensor]:

@@ -83,8 +83,8 @@ def learning_curve(
 # %% ../../nbs/experiments/23_capacities.ipynb #1f6151ed
 def capacities_of(rows: Rows, seed: int, top: int = 12) -> dict[str, list[float]]:
     "The six capacities of the widths 1 to `top`, in nats, larger is better."
-    m, order = Hidden(rows.x, rows.y), np.random.default_rng(seed).permutation(
-        len(rows.y))
+    m = Hidden(rows.x, rows.y)
+    order = np.random.default_rng(seed).permutation(len(rows.y))
     best = _ladder(m, top, seed)
     widths = range(1, top + 1)
     curves = {

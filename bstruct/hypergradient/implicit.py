@@ -105,8 +105,7 @@ class System:
         """The exact blocks of H that belong to one unit each, (units, inputs, inputs)
         for every tensor."""
         theta, hyper, t, buffers = self.at
-        _, pull = vjp(lambda a: grad(lambda b: self.mean.loss(b, hyper, t, buffers)[0])(
-            a), theta)
+        _, pull = vjp(grad(lambda b: self.mean.loss(b, hyper, t, buffers)[0]), theta)
         none, out = tree_zeros(theta), {}
         for k, v in theta.items():
             every = torch.arange(v.numel(), device=v.device)
@@ -114,12 +113,11 @@ class System:
             entry = lambda p: (every == p).to(v.dtype).reshape(v.shape)
             product = lambda p: _units(pull({**none, k: entry(p)})[0][k], kind)
             row = lambda p, u: product(p).index_select(0, u.reshape(1))[0]
-            units = torch.arange(len(places), device=v.device).repeat_interleave(
-                places.shape[1])
-            found = vmap(row, chunk_size=chunk)(places.reshape(-1), units).reshape(
-                *places.shape, -1)
-            out[k] = found + self.damping * torch.eye(places.shape[1], dtype=v.dtype,
-                                                      device=v.device)
+            size, like = places.shape[1], {"device": v.device}
+            units = torch.arange(len(places), **like).repeat_interleave(size)
+            found = vmap(row, chunk_size=chunk)(places.reshape(-1), units)
+            damping = self.damping * torch.eye(size, dtype=v.dtype, **like)
+            out[k] = found.reshape(*places.shape, -1) + damping
         return out
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #524a7082
@@ -193,8 +191,8 @@ def respond(run: Training, state: State, hyper: dict[str, Tensor], system,
     cross = system.cross(found.x)
     grads = {k: v - cross[k] for k, v in hyper_bar.items()}
     stationarity = found.x @ system.flat.join(system.g)
-    warning = None if run.functional else _doubts(stationarity, value, found, wanted,
-                                                  cure)
+    warning = (None if run.functional
+               else _doubts(stationarity, value, found, wanted, cure))
     run.notes["norm"] = tree_dot(system.g, system.g).sqrt()
     return report(run, value, grads, state, residual=found.residual,
                   iterations=found.iterations, indefinite=found.indefinite,

@@ -73,8 +73,8 @@ class Adam:
         like = next(iter(g.values()))
         # a rate of the host would call its derivative there
         kind = {"dtype": like.dtype, "device": like.device}
-        rate = torch.as_tensor(lr, **kind) if isinstance(lr, Tensor) else torch.full(
-            (), lr, **kind)
+        rate = (torch.as_tensor(lr, **kind) if isinstance(lr, Tensor)
+                else torch.full((), lr, **kind))
         _, pull = vjp(lambda a, b, c, d: self.update(a, b, c, d, momentum, t), theta,
                       slots, g, rate)
         theta_bar, slots_bar, g_bar, lr_bar = pull((theta_bar, slots_bar))
@@ -301,8 +301,8 @@ class Training:
     # compiled them
     compiled: Any = None
 
-    loss, gradient, linearise, judge, rates, rates_pull = (_loss, _gradient, _linearise,
-                                                           _judge, _rates, _rates_pull)
+    loss, gradient, linearise, judge = _loss, _gradient, _linearise, _judge
+    rates, rates_pull = _rates, _rates_pull
     settle, advance, step, stride = _settle, _advance, _step, _stride
 
     def __post_init__(self):
@@ -324,8 +324,8 @@ def train(run: Training, state: State, hyper, start=None, stop=None,
           visit=None) -> State:
     """The state after steps start..stop-1 (all by default); `visit(t, state)` sees each
     state before its step."""
-    start, stop = (run.first if start is None else start, run.span.stop if stop is None
-                   else stop)
+    start = run.first if start is None else start
+    stop = run.span.stop if stop is None else stop
     first, g, t = state, None, start
     while t < stop:
         if visit is not None:

@@ -77,10 +77,8 @@ class Candidate:
 # %% ../../nbs/model/01_candidates.ipynb #ae99b77f
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "relu": (torch.relu, sqrt(2)), "silu": (F.silu, sqrt(2)), "gelu": (F.gelu, sqrt(2)),
-                                                                    "tanh": (torch.tanh,
-                                                                             1.0),
-    "sin": (torch.sin, 1.0), "softplus": (F.softplus, 1.0), "sigmoid": (
-        torch.sigmoid, 1.0),
+    "tanh": (torch.tanh, 1.0), "sin": (torch.sin, 1.0), "softplus": (F.softplus, 1.0),
+    "sigmoid": (torch.sigmoid, 1.0),
 }
 
 # %% ../../nbs/model/01_candidates.ipynb #dc1e7925

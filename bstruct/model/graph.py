@@ -286,8 +286,8 @@ def _shrunk(graph: Graph, edges: tuple[Edge, ...]) -> tuple[Vertex, ...]:
     def fitting(v: Vertex) -> Vertex:
         into = [e for e in edges if e.target == v.name]
         width = max((k.width or math.inf for k in real(into)), default=math.inf)
-        affine = all(k.group == "linear" for k in real(e for e in edges if e.source
-                                                       == v.name))
+        out = (e for e in edges if e.source == v.name)
+        affine = all(k.group == "linear" for k in real(out))
         free = any(e.name in ordered
                    for e in into) and v.aggregation == "sum" and affine
         return replace(v, shape=(int(width),)) if free and width < v.shape[0] else v

@@ -225,8 +225,8 @@ def _by_pair(net: Supernet, edge: Edge, weights: Mapping[str, Tensor], x: Tensor
                 w = w if net.share else {name: v[row] for name, v in w.items()}
                 z = g.apply(w, x.flatten(0, 1), g.out).reshape(*x.shape[:2], *g.out)
             if at and z is not None:
-                a, live = member.activate(z[[pairs[i][0] for i in at]]), slice(
-                    member.width)
+                a = member.activate(z[[pairs[i][0] for i in at]])
+                live = slice(member.width)
                 out[at, :, live] = a[:, :, live]
     return out
 

@@ -111,9 +111,8 @@ def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int 
     rest = _shape(inputs)[1:]
     conv = f"conv{len(rest)}d"
     if candidates is None:
-        usual = (f"{conv}+relu:3", f"{conv}+relu:5") if rest else (
-            "linear+relu", "linear+tanh",
-                                                                   "linear+sin")
+        usual = ((f"{conv}+relu:3", f"{conv}+relu:5") if rest
+                 else ("linear+relu", "linear+tanh", "linear+sin"))
         candidates = ("zero", "identity", *usual)
     fixed = (f"{conv}:1",) if rest else ("linear",)
     vertices = [Vertex("x", _shape(inputs)), Vertex("p0", (width, *rest))]

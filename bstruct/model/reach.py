@@ -28,8 +28,8 @@ def narrowed(graph: Graph, structures: Sequence[Structure]) -> Graph:
                            for e, kept in used.items()})
 
 # %% ../../nbs/model/09_reach.ipynb #7f8c99ce
-def _left(graph: Graph, structure: Structure) -> tuple[dict[str, tuple[str, ...]], dict,
-                                                       dict]:
+def _left(graph: Graph,
+          structure: Structure) -> tuple[dict[str, tuple[str, ...]], dict, dict]:
     """The candidates that bring something by edge, and how far each vertex is fed and
     leads (0 or 1)."""
     on = {e.name: tuple(filter(
@@ -70,8 +70,8 @@ def _least(graph: Graph, edge: Edge) -> Choice:
     """The simplest choice of an edge: its simplest candidate, or nothing where nothing
     can be taken."""
     v = graph.variables[edge.name]
-    return _simplest(graph, edge, False) if v.exclusive else v.harden(
-        torch.zeros(v.size))
+    return (_simplest(graph, edge, False) if v.exclusive
+            else v.harden(torch.zeros(v.size)))
 
 # %% ../../nbs/model/09_reach.ipynb #56d688e0
 def canonical(graph: Graph, structure: Structure) -> Structure:

@@ -42,8 +42,8 @@ def _chosen(variable: Variable, choice: Mapping[str, Choice]) -> Choice:
 def _rows(variable: Variable, choices: list[Choice]) -> Tensor:
     "The codes of many choices, [n, size], each different one made once."
     kinds = {c: i for i, c in enumerate(dict.fromkeys(choices))}
-    codes = torch.stack([variable.encode(c) for c in kinds]) if kinds else torch.zeros(
-        0, variable.size)
+    codes = (torch.stack([variable.encode(c) for c in kinds]) if kinds
+             else torch.zeros(0, variable.size))
     return codes[[kinds[c] for c in choices]]
 
 # %% ../../nbs/model/04_structure.ipynb #f71215bf
@@ -73,9 +73,8 @@ def relax(graph: Graph, logits: Point, temperature: float = 1.0) -> Point:
                          "number above 0")
     silent = {edge: v.new_zeros(graph.variables[edge].noise_shape)
               for edge, v in logits.items()}
-    return law.sample(graph.variables, {
-        edge: {"logits": v} for edge, v in logits.items()}, silent,
-                      temperature)
+    laws = {edge: {"logits": v} for edge, v in logits.items()}
+    return law.sample(graph.variables, laws, silent, temperature)
 
 # %% ../../nbs/model/04_structure.ipynb #5e1704bc
 def check(graph: Graph, structure: Point, hard: bool = False,

@@ -132,9 +132,8 @@ class Supernet:
                  x: Float[Tensor, "n *features"]) -> Float[Tensor, "n *outputs"]:
         return _forward(self, weights, structure, x)
 
-    def individual(self, weights: Mapping[str, Tensor],
-                   choice: Mapping[str, Choice]) -> tuple["Supernet",
-                                                          dict[str, Tensor]]:
+    def individual(self, weights: Mapping[str, Tensor], choice: Mapping[str, Choice]
+                   ) -> tuple["Supernet", dict[str, Tensor]]:
         """The supernet of `graph.restrict(choice)` and its part of the weights (any
         leading batch axes)."""
         return _individual(self, weights, choice)
@@ -202,13 +201,12 @@ def _forward(net: Supernet, weights: Tensors, structure: Tensors, x: Tensor) -> 
         vertex = net.graph.vertex(name)
         if vertex.aggregation == "concat":
             zeros = lambda e: x.new_zeros(n, *net.graph.shapes(e)[1])
-            values[name] = torch.cat(
-                [zeros(e) if p is None else p for e, p in zip(edges, parts)],
-                                     1)
+            whole = [zeros(e) if p is None else p for e, p in zip(edges, parts)]
+            values[name] = torch.cat(whole, 1)
         else:
             brought = [p for p in parts if p is not None]
-            values[name] = sum(brought[1:], brought[0]) if brought else x.new_zeros(
-                n, *vertex.shape)
+            values[name] = (sum(brought[1:], brought[0]) if brought
+                            else x.new_zeros(n, *vertex.shape))
     return values[net.graph.vertices[-1].name]
 
 # %% ../../nbs/model/05_supernet.ipynb #f2b26c9b

@@ -49,9 +49,8 @@ def _fed(graph: Graph, gamma: dict[str, tuple[Tensor, ...]],
             terms = [g * _feeds(candidate(c), fed[e.source], units)
                      for g, c in zip(gamma[e.name], e.candidates)]
             parts.append(_sum(terms, terms[0]))
-        fed[name] = torch.cat(parts) if graph.vertex(
-            name).aggregation == "concat" else _sum(
-            parts, parts[0])
+        fed[name] = (torch.cat(parts) if graph.vertex(name).aggregation == "concat"
+                     else _sum(parts, parts[0]))
     return fed
 
 # %% ../../nbs/model/06_usage.ipynb #2c26cf5b

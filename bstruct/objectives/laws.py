@@ -76,8 +76,7 @@ _NATURAL: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "poisson": lambda output, noise, centre, scale: _counts(
         output, noise, centre, scale, False),
     "negative_binomial": lambda output, noise, centre, scale: _counts(
-        output, noise, centre, scale,
-                                                                      True),
+        output, noise, centre, scale, True),
     "log_normal": lambda output, noise, centre, scale: log_normal_moments(
         output[..., 0], noise.expand_as(output[..., 0]), centre, scale)}
 

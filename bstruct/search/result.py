@@ -101,9 +101,8 @@ def to_frame(rows: Sequence[Scored], ranked: bool = True):
             | said(r["structure"])
             | last(r)
             for r in map(as_record, rows)]
-    return pd.DataFrame(flat, index=pd.RangeIndex(1, len(flat) + 1, name="rank")
-                        if ranked
-                        else None)
+    ranks = pd.RangeIndex(1, len(flat) + 1, name="rank")
+    return pd.DataFrame(flat, index=ranks if ranked else None)
 
 # %% ../../nbs/search/02_result.ipynb #42304b1f
 @dataclass

@@ -36,9 +36,8 @@ def _check_outer(settings) -> None:
         value: Any = getattr(settings, name)
         ends: tuple[Any, ...] = value if isinstance(value, tuple) and len(
             value) == 2 else (value,)
-        number = lambda v: isinstance(v, int | float) and not isinstance(
-            v, bool) and math.isfinite(
-            v)
+        number = lambda v: (isinstance(v, int | float) and not isinstance(v, bool)
+                            and math.isfinite(v))
         if not all(number(v) and v >= least for v in ends):
             sign = "of either sign" if least < 0 else "of at least 0"
             refuse(name, value, f"a finite number {sign} is needed, or two, the first "

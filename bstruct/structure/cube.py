@@ -128,8 +128,8 @@ class Cube(_AnyOf):
            temperature=None) -> Tensor:
         q = law["logits"]
         p = torch.zeros_like(q) if prior is None else prior["logits"]
-        return kl_bernoulli(q, p) if temperature is None else kl_equal_temperature(
-            _pairs(q), _pairs(p)).sum(-1)
+        return (kl_bernoulli(q, p) if temperature is None
+                else kl_equal_temperature(_pairs(q), _pairs(p)).sum(-1))
 
     def entropy(self, law: Tensors) -> Tensor:
         return BooleanCube(law["logits"]).vertex_entropy()

@@ -126,8 +126,8 @@ class Simplex(_OneOf):
            temperature=None) -> Tensor:
         q = law["logits"]
         p = torch.zeros_like(q) if prior is None else prior["logits"]
-        return kl_categorical(q, p) if temperature is None else kl_equal_temperature(
-            q, p)
+        return (kl_categorical(q, p) if temperature is None
+                else kl_equal_temperature(q, p))
 
     def entropy(self, law: Tensors) -> Tensor:
         return GumbelSoftmax(law["logits"]).vertex_entropy()

@@ -29,9 +29,8 @@ def names(choice: Choice) -> tuple:
 # %% ../../nbs/structure/01_variable.ipynb #58db2f50
 def text(choice: Choice | list) -> str:
     "The choice in words: a name or number as it is, several names in braces."
-    return "{" + ", ".join(map(str, choice)) + "}" if isinstance(
-        choice, tuple | list) else str(
-        choice)
+    return ("{" + ", ".join(map(str, choice)) + "}" if isinstance(choice, tuple | list)
+            else str(choice))
 
 # %% ../../nbs/structure/01_variable.ipynb #fdfa3772
 @runtime_checkable

@@ -6,19 +6,13 @@
 __all__ = ['expanded', 'level_of', 'Widths', 'with_ranges']
 
 # %% ../../nbs/structure/06_widths.ipynb #e9f7426a
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any
 
-import torch
-from torch import Generator, Tensor
-
-from bstruct.core.refusals import check_choice
-from bstruct.structure.ordered import LAWS, log_law, log_prior
-from bstruct.structure.simplex import Simplex
-from bstruct.structure.variable import Choice, Tensors, names, register
+from bstruct.structure.ordered import Levels, log_prior
+from bstruct.structure.variable import register
 
 # %% ../../nbs/structure/06_widths.ipynb #40ad989c
 def expanded(text: str) -> tuple[tuple[str, ...], str]:
@@ -48,7 +42,7 @@ def level_of(candidate: str) -> int:
 # %% ../../nbs/structure/06_widths.ipynb #5c6262bc
 @register("widths")
 @dataclass(frozen=True)
-class Widths:
+class Widths(Levels):
     """One of the candidates, which have rising levels; law: `gamma` and `log_scale`
     [...], in units of the levels.
 
@@ -59,17 +53,10 @@ class Widths:
     law: str = "normal"
     prior: str = "uniform"
     name: str = ""
-    exclusive: ClassVar[bool] = True
 
     def __post_init__(self):
-        levels = self.levels
-        if not levels or list(levels) != sorted(set(levels)):
-            raise ValueError(
-                f"the candidates of {self.name} have levels {levels}: widths must "
-                "rise along the list; sort them, or take the family 'simplex'"
-            )
-        check_choice("law", self.law, LAWS)
-        log_prior(levels, self.prior)
+        self.check(f"the candidates of {self.name} have levels {self.levels}: widths "
+                   "must rise along the list; sort them, or take the family 'simplex'")
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -77,80 +64,10 @@ class Widths:
         return tuple(map(level_of, self.candidates))
 
     @property
-    def _any(self) -> Simplex:
-        return Simplex(self.candidates, self.name)
+    def choices(self) -> tuple[str, ...]:
+        "The candidates."
+        return self.candidates
 
-    def log_law(self, law: Tensors) -> Tensor:
-        "ln q of the candidates, [..., K]."
-        return log_law(law["gamma"], law["log_scale"].exp(), self.levels, self.law)
-
-    @property
-    def size(self) -> int:
-        return len(self.candidates)
-
-    @property
-    def count(self) -> int:
-        return len(self.candidates)
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        return (len(self.candidates),)
-
-    def start(self, batch: tuple[int, ...] = (), device=None) -> dict[str, Tensor]:
-        low, high = self.levels[0], self.levels[-1]
-        spread = math.log(max(high - low, 1) / 2)
-        return {"gamma": torch.full(batch, (low + high) / 2, device=device),
-                "log_scale": torch.full(batch, spread, device=device)}
-
-    def log_sample(self, law: Tensors, noise: Tensor, temperature) -> Tensor:
-        return self._any.log_sample({"logits": self.log_law(law)}, noise, temperature)
-
-    def sample(self, law: Tensors, noise: Tensor, temperature) -> Tensor:
-        return self.log_sample(law, noise, temperature).exp()
-
-    def kl(self, law: Tensors, prior: Tensors | None = None,
-           temperature=None) -> Tensor:
-        q = self.log_law(law)
-        p = log_prior(self.levels, self.prior).to(q) if prior is None else self.log_law(
-            prior)
-        return self._any.kl({"logits": q}, {"logits": p}, temperature)
-
-    def entropy(self, law: Tensors) -> Tensor:
-        return self._any.entropy({"logits": self.log_law(law)})
-
-    def marginals(self, law: Tensors) -> Tensor:
-        return self.log_law(law).softmax(-1)
-
-    def probabilities(self, law: Tensors) -> dict:
-        return self._any.probabilities({"logits": self.log_law(law)})
-
-    def draw(self, generator: Generator, p: Tensor | None = None) -> Choice:
-        return self._any.draw(generator, p)
-
-    def nearest(self, point: Tensor) -> Tensor:
-        return self._any.nearest(point)
-
-    def harden(self, point: Tensor) -> Choice:
-        return self._any.harden(point)
-
-    def encode(self, choice: Choice) -> Tensor:
-        return self._any.encode(choice)
-
-    def uniform(self, u: Tensor) -> Tensor:
-        return self._any.uniform(u)
-
-    def fault(self, point: Tensor, hard: bool = False, tolerance: float = 1e-4) -> str:
-        return self._any.fault(point, hard, tolerance)
-
-    def values(self) -> Iterator[Choice]:
-        return iter(self.candidates)
-
-    def neighbours(self, choice: Choice) -> list[Choice]:
-        "The next narrower and the next wider."
-        (one,) = names(choice)
-        at = self.candidates.index(one)
-        return [self.candidates[i] for i in (at - 1, at + 1)
-                if 0 <= i < len(self.candidates)]
 
 # %% ../../nbs/structure/06_widths.ipynb #e5eefb25
 def with_ranges(edges: Any, variables: str | Mapping) -> str | Mapping:

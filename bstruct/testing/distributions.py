@@ -160,9 +160,8 @@ class WeightFamily:
 
 # %% ../../nbs/testing/01_distributions.ipynb #831f01d3
 def _draw(family: WeightFamily, parameters, n: int, count: int) -> Tensor:
-    noise = torch.randn(count, family.noise(n), generator=torch.Generator().manual_seed(
-        1),
-                        dtype=torch.float64)
+    seeded = torch.Generator().manual_seed(1)
+    noise = torch.randn(count, family.noise(n), generator=seeded, dtype=torch.float64)
     return torch.func.vmap(family.sample, (None, 0))(parameters, noise)
 
 def _log_normal(w: Tensor, log_precision: Tensor) -> Tensor:

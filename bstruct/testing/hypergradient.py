@@ -37,8 +37,8 @@ class Problem:
     def solve(self, hyper: dict[str, Tensor], method: str, theta=None, **more):
         """The method's result at `hyper`, with the problem's own training (changed by
         `more`)."""
-        generator = None if self.seed is None else torch.Generator().manual_seed(
-            self.seed)
+        generator = (None if self.seed is None
+                     else torch.Generator().manual_seed(self.seed))
         call = {**self.training, **more, "method": method, "generator": generator}
         return hypergradient(self.inner, self.outer, theta or self.theta, hyper, **call)
 
@@ -92,8 +92,8 @@ def _network(needs, training, seed=None, noise=0.0, hyper=None, name=""):
         if noise:
             t = {k: v + noise * torch.randn(v.shape, dtype=v.dtype)
                  for k, v in t.items()}
-        return ((predict(t, x) - y) ** 2).mean() + sum((h["log_l2"].exp() * v**2).sum()
-                                                       for v in t.values())
+        decay = sum((h["log_l2"].exp() * v**2).sum() for v in t.values())
+        return ((predict(t, x) - y) ** 2).mean() + decay
 
     outer = lambda t, h: ((predict(t, x.flip(1)) - y) ** 2).mean()
     hyper = {"log_l2": torch.tensor(-2.0, dtype=torch.float64)} | (hyper or {})

@@ -80,9 +80,8 @@ def check_gradients(variable: Variable, step: float = 1e-6) -> None:
     slopes = grad(f)(q)
     for part, value in q.items():
         for i in range(value.numel()):
-            move = torch.zeros_like(value).flatten().index_fill(
-                0, torch.tensor(i), step).reshape(
-                value.shape)
+            move = torch.zeros_like(value).flatten()
+            move = move.index_fill(0, torch.tensor(i), step).reshape(value.shape)
             near = (f(q | {part: value + move}) - f(q | {part: value - move})) / (
                 2 * step)
             slope = slopes[part].flatten()[i]
@@ -124,8 +123,8 @@ def _looked_at(variable: Variable) -> list:
 
 def _within(found: float, wanted: float) -> bool:
     "Whether a frequency is near its probability."
-    return abs(found - wanted) <= 4.5 * math.sqrt(max(wanted * (1 - wanted), 1 / DRAWS)
-                                                  / DRAWS)
+    variance = max(wanted * (1 - wanted), 1 / DRAWS) / DRAWS
+    return abs(found - wanted) <= 4.5 * math.sqrt(variance)
 
 # %% ../../nbs/testing/03_variable.ipynb #bfd2beb4
 def check_probabilities(variable: Variable) -> None:

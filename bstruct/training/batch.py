@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch.func import vmap
 
+from bstruct.core.pieces import pieces
 from bstruct.distributions.gaussian import kl_diagonal, reparameterise
 from bstruct.evidence.prequential import log_mean
 from bstruct.model.paths import Paths
@@ -177,10 +178,28 @@ def outputs_at(batch: Batch, weights: Iterable[Float[Tensor, "M P"]],
 # %% ../../nbs/training/02_batch.ipynb #eef4aa38
 def log_predictive(batch: Batch, task: Task, rows: slice, samples: int,
                    generator) -> Float[Tensor, "M n"]:
-    "ln p(y_i) of the rows under each model, averaged over weight samples, in nats."
+    """ln p(y_i) of the rows under each model, averaged over weight samples, in nats;
+    of as many rows at a time as the budget of `pieces` allows, by the same samples."""
+    x, y, noise = task.x[rows], task.y[rows], batch.params["log_noise"]
+    each = vmap(vmap(task.log_likelihood, in_dims=(0, None, 0)),
+                in_dims=(0, None, None))
+    state, found = generator and generator.get_state(), []
     with torch.no_grad():
-        outputs = outputs_at(batch, weight_samples(batch, samples, generator),
-                             task.x[rows])
-        each = vmap(vmap(task.log_likelihood, in_dims=(0, None, 0)),
-                    in_dims=(0, None, None))
-        return log_mean(each(outputs, task.y[rows], batch.params["log_noise"]))
+        for at in pieces(len(x), _row_bytes(batch, samples if generator else 1)):
+            if generator:
+                generator.set_state(state)
+            weights = weight_samples(batch, samples, generator)
+            found.append(log_mean(each(outputs_at(batch, weights, x[at]), y[at],
+                                       noise)))
+    return found[0] if len(found) == 1 else torch.cat(found, 1)
+
+
+def _row_bytes(batch: Batch, samples: int) -> int:
+    """What a row takes: outputs of all samples, again where they are put side by side,
+    and in the likelihood; activations of one sample."""
+    graph = batch.net.graph
+    size = lambda v: math.prod(v.shape)
+    units = sum(map(size, graph.vertices)) + sum(
+        math.prod(graph.shapes(e)[1]) for e in graph.edges)
+    numbers = 4 * samples * size(graph.vertices[-1]) + units
+    return batch.params["loc"].element_size() * len(batch) * numbers

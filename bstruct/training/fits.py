@@ -157,8 +157,8 @@ class Fits:
                                       fused=True, capturable=self._weights.device.type
                                       == "cuda")
 
-    def _named(self, own: Float[Tensor, "M P"]) -> tuple[dict[str, Tensor],
-                                                         Float[Tensor, "M"]]:
+    def _named(self, own: Float[Tensor, "M P"]
+               ) -> tuple[dict[str, Tensor], Float[Tensor, "M"]]:
         "Weights {name: [M, ...]} and noise, as views."
         return self._layout.views(own), own[:, self._layout.noise]
 

@@ -70,6 +70,11 @@ class HiddenMixture:
         F = torch.cat([torch.ones_like(x[:, :1]), *flat, scales[2] * h], 1)
         return F @ mean, scales[0] ** 2 + ((F @ inverse) * F).sum(1)
 
+    @property
+    def row_bytes(self) -> int:
+        "What a row to predict takes: its features of the widest part, three times."
+        return 24 * max(sum(units.shape) + 2 for units, *_ in self.made)
+
     def predict(self, x: Float[Tensor, "m *features"],
                 best: bool = False) -> tuple[Float[Tensor, "m"], Float[Tensor, "m"]]:
         """Mean and variance, noise included, float64, of standardised new rows; of the

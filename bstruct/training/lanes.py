@@ -53,8 +53,8 @@ class Lanes:
     def __len__(self) -> int:
         return len(self.networks)
 
-    def places(self, edge: str, device: torch.device) -> tuple[list[Tensor], Tensor,
-                                                               Tensor]:
+    def places(self, edge: str,
+               device: torch.device) -> tuple[list[Tensor], Tensor, Tensor]:
         """Of an edge, on a device: the models of each activation, how to put them back
         in order, and the widths."""
         if (edge, device) not in self._on:
@@ -142,8 +142,8 @@ def forward(lanes: Lanes, weights: Tensors,
         if vertex.aggregation == "concat":
             values[name] = torch.cat(brought, 2)
         else:
-            values[name] = sum(brought[1:], brought[0]) if brought else x.new_zeros(
-                M, n, *vertex.shape)
+            values[name] = (sum(brought[1:], brought[0]) if brought
+                            else x.new_zeros(M, n, *vertex.shape))
     return values[graph.vertices[-1].name], seen
 
 # %% ../../nbs/training/07_lanes.ipynb #a357a5ad
@@ -274,16 +274,16 @@ def refreshed(fit: Fitted, task: Task, how: str, rows: Int[Tensor, "m"]) -> Fitt
     else:
         out, taps = taps_of(fit.lanes, fit.weights, task.x)
         roots = likelihood_roots(out, task.likelihood)
-    kernels = kronecker(taps, roots) if how == "kronecker" else tensor_kernels(
-        taps, roots)
+    kernels = (kronecker(taps, roots) if how == "kronecker"
+               else tensor_kernels(taps, roots))
     gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
     log_precision, log_noise = fixed_point(gamma, squares(fit.weights),
                                            residual(task, out), len(task))
     new = Fitted(fit.lanes, fit.weights, log_precision,
                  fit.log_noise if log_noise is None
                  else log_noise, fit.q)
-    new.q = log_joint(new, task, out) - half_log_det(kernels, new.log_precision,
-                                                     new.log_noise)
+    half = half_log_det(kernels, new.log_precision, new.log_noise)
+    new.q = log_joint(new, task, out) - half
     return new
 
 # %% ../../nbs/training/07_lanes.ipynb #ca32c79c

@@ -246,8 +246,8 @@ def pooled_error(q: Float[Tensor, "S R"], beside: bool = False) -> float:
     own = q - q.mean(1, keepdim=True)
     luck = own.median(0).values if beside else own.new_zeros(q.shape[1])
     variance = (own - luck).square().sum(1).median() / free / middle
-    draws = torch.randn(4096, q.shape[1], generator=torch.Generator().manual_seed(
-        0)).to(q)
+    seeded = torch.Generator().manual_seed(0)
+    draws = torch.randn(4096, q.shape[1], generator=seeded).to(q)
     return float((variance.sqrt() * draws).logsumexp(1).std())
 
 
@@ -259,9 +259,8 @@ def _evidence_of(q: Float[Tensor, "S R"], low: Float[Tensor, "S R"], fits_notes:
         value, least = (float(v.logsumexp(0)) - math.log(len(own))
                         for v in (own, bottom))
         notes = {**fits_notes, "starts": own.tolist(), "bracket": (least, value)}
-        wide, finite = value - least > max(0.1, 2 * error), math.isfinite(
-            value) and math.isfinite(
-            error)
+        wide = value - least > max(0.1, 2 * error)
+        finite = math.isfinite(value) and math.isfinite(error)
         if wide or not finite:
             notes["reason"] = (f"the bracket is {value - least:.3g} nats wide" if wide
                                else "one start, no error")
@@ -318,8 +317,8 @@ def _collected(net: Supernet, structures: list, places: list, groups: list,
     S, P = len(structures), sum(math.prod(s) for s in net.weight_shapes.values())
     new = lambda *shape, fill=0.0: torch.full(shape, fill, dtype=torch.float64,
                                               device=task.x.device)
-    weights, noise, q, low = new(S * R, P), new(S * R), new(S * R, fill=flat), new(
-        S * R, fill=flat)
+    weights, noise, q = new(S * R, P), new(S * R), new(S * R, fill=flat)
+    low = new(S * R, fill=flat)
     precision = {k: new(S * R, fill=math.inf) for k in net.weight_shapes}
     dead, at, first = torch.ones(S * R, dtype=torch.bool, device=task.x.device), {}, 0
     for k, shape in net.weight_shapes.items():

@@ -37,8 +37,8 @@ class Linearised:
         self.factor = torch.linalg.cholesky(
             total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
 
-    def __call__(self, x: Float[Tensor, "m *features"]) -> tuple[Float[Tensor, "M m"],
-                                                                 Float[Tensor, "M m"]]:
+    def __call__(self, x: Float[Tensor, "m *features"]
+                 ) -> tuple[Float[Tensor, "M m"], Float[Tensor, "M m"]]:
         "Mean and variance, noise included, at new rows."
         mean, new = taps_of(self.fit.lanes, self.fit.weights, x)
         kernels = tensor_kernels(

@@ -87,6 +87,15 @@ class Mixture:
                            for fit, owners in self._waiting]
         return self.groups
 
+    @property
+    def row_bytes(self) -> int:
+        "What a row to predict takes: kernels with the rows of the fit, and taps."
+        n = len(self.task) if lines(self.task, 1) <= LARGEST else 300
+        each = (len(fit.log_noise) * (n * (len(fit.weights) + 4) + 4 * sum(
+            sum(v.shape[1:]) for v in fit.weights.values()))
+                for fit, _ in self._waiting)
+        return 8 * max(each, default=1)
+
     def predict(self, x: Float[Tensor, "m *features"],
                 best: bool = False) -> tuple[Float[Tensor, "m"], Float[Tensor, "m"]]:
         """Mean and variance, noise included, float64, of standardised new rows; of the

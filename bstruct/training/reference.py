@@ -48,9 +48,8 @@ def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
     return Reference(name, evidence, partial(_closed, name, state), state)
 
 
-def _closed(name: str, state: Tensors,
-            x: Float[Tensor, "n *features"]) -> tuple[Float[Tensor, "n"],
-                                                      Float[Tensor, "n"]]:
+def _closed(name: str, state: Tensors, x: Float[Tensor, "n *features"]
+            ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
     "Mean and variance of a closed reference."
     f = _features(x, name)
     spread = torch.linalg.solve_triangular(

@@ -87,8 +87,8 @@ def _gradient(leaves: dict[str, Tensor]) -> Float[Tensor, "M P"]:
 
 
 def _written(b: Batch, task: Task, passes: Passes, rows: Int[Tensor, "*R b"],
-             noise: Float[Tensor, "*N P"]) -> tuple[Float[Tensor, "M"],
-                                                    Float[Tensor, "M P"]]:
+             noise: Float[Tensor, "*N P"]
+             ) -> tuple[Float[Tensor, "M"], Float[Tensor, "M P"]]:
     """Mean log-likelihood of the rows at a sample of the weights, and the gradient of
     minus it, without a graph; that by the log noise goes to its place."""
     p = b.params

@@ -112,8 +112,8 @@ def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[
     new = Fitted(fit.lanes, fit.weights, log_precision,
                  fit.log_noise if log_noise is None
                  else log_noise, fit.q)
-    new.q = log_joint(new, task, out) - half_log_det(kernels, new.log_precision,
-                                                     new.log_noise)
+    half = half_log_det(kernels, new.log_precision, new.log_noise)
+    new.q = log_joint(new, task, out) - half
     over = lambda t, of: (1 + 2 * t.clamp_min(0) / of.clamp_min(1e-9)).log()
     more = lambda t, top, bottom: (over(t, top) - over(-t, bottom)).clamp(-2, 2)
     pull = {k: fit.log_precision[k].exp() * v for k, v in held.items()}

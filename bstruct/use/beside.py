@@ -15,6 +15,12 @@ from jaxtyping import Float
 from bstruct.use.table.columns import Column
 
 # %% ../../nbs/use/28_beside.ipynb #fbd8fcf1
+def in_figures(value: float, places: int = 3) -> str:
+    "So many places, or so many digits where the unit makes the value tiny or huge."
+    plain = value == 0 or not np.isfinite(value) or 0.01 <= abs(value) < 1e6
+    return f"{value:.{places}f}" if plain else f"{value:.{places}g}"
+
+
 def _of_classes(p: np.ndarray, classes: np.ndarray, y: np.ndarray) -> dict[str, float]:
     at = np.searchsorted(classes, y)
     return {"accuracy": float((p.argmax(1) == at).mean()),

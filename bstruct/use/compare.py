@@ -179,8 +179,7 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
             rows: Sequence[int] | None = None, replicas: int = 2, orders: int = 5,
             random_state=0, n_jobs: int = 1, checkpoint: str | Path | None = None,
             callback: Callable | None = None, verbose: bool = False) -> Comparison:
-    """Which of the models explain n rows, and which will predict the next ones; with
-    errors.
+    """Which models explain n rows, and which will predict the next ones; with errors.
 
     models: name to a `torch.nn.Module`, a function that makes one, a `Graph`, a pair
     (graph, structure), or a scikit-learn estimator. X, y: arrays, frames, tensors, or X
@@ -189,8 +188,7 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     rows each block is predicted, increasing. replicas: starts of a network whose mean
     predicts; orders: of the rows. checkpoint: file to resume from; callback: gets a
     record after every block. The answer is the same for every n_jobs. ValueError for
-    data and models that do not go together, before the first fit; TypeError for what is
-    no model.
+    data and models that do not fit, before the first fit; TypeError for no model.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)

@@ -39,8 +39,8 @@ from bstruct.use.table.inputs import (
 from bstruct.use.fitted import FittedStructure, explain
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
-    device_of, distance, ensemble, moments, predictive, ready, span_of, standardise,
-    to_torch)
+    at_once, device_of, distance, ensemble, moments, predictive, ready, span_of,
+    standardise, to_torch)
 from bstruct.use.saving import (
     TENSORS, batch_of, beside_of, given, mixture_of, restored, save)
 from bstruct.use.table.targets import (
@@ -102,14 +102,6 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
                        law), settings, seed, n_jobs
 
 # %% ../../nbs/use/04_estimators.ipynb #79379caf
-def _at_once(model) -> int:
-    "Rows that are predicted at a time, so that outputs of all classes and samples fit."
-    outputs = math.prod(model.graph_.vertices[-1].shape)
-    widest = max(math.prod(v.shape) for v in model.graph_.vertices)
-    samples = max(1, int(plain(model.samples)))
-    return max(1, min(1024, 2**27 // (samples * max(outputs, widest))))
-
-
 def _doubt(model, X, y, over: list[float]) -> None:
     """Notes that a reader of the fit should have. ValueError where it predicts nothing
     finite."""
@@ -135,8 +127,8 @@ def _unencoded(model, Z: np.ndarray) -> np.ndarray:
     "Predictions of rows of the matrix that the fit saw."
     members = ensemble(model.result_, plain(model.samples), "all")
     with torch.no_grad():
-        return predictive(model, members, torch.tensor(
-            Z, device=device_of(members))).cpu().numpy()
+        parts = torch.tensor(Z, device=device_of(members)).split(at_once(members))
+        return torch.cat([predictive(model, members, x) for x in parts]).cpu().numpy()
 
 # %% ../../nbs/use/04_estimators.ipynb #945c8799
 class StructureEstimator(FittedStructure):
@@ -198,7 +190,7 @@ class StructureEstimator(FittedStructure):
         with surroundings():
             members = ready(self.result_, self.likelihood_, plain(self.samples),
                             structures)
-            pieces = torch.tensor(X, device=device_of(members)).split(_at_once(self))
+            pieces = torch.tensor(X, device=device_of(members)).split(at_once(members))
             with torch.no_grad():
                 return torch.cat([predictive(self, members, x)
                                   for x in pieces]).cpu().numpy()

@@ -59,6 +59,8 @@ class Fit:
     overwrite: bool = False  # replace the run in --out
     quiet: bool = False  # no progress and no notes; print only where the report is
     yes: bool = False  # take the cures that bstruct check would name
+    # of more than 100 texts in a column: pool the rare ones, or minhash, by skrub
+    texts: _Text = None
     weight: _Text = None  # the column that says how often each row counts
     class_weight: _Text = None  # balanced: every class counts the same
     # of numbers: gaussian, student, log_normal, poisson, negative_binomial, or auto, by
@@ -134,6 +136,8 @@ def _chosen(options: Fit) -> dict:
         check_choice("likelihood", options.likelihood, _LAWS)
     if options.class_weight is not None:
         check_choice("class-weight", options.class_weight, ("balanced",))
+    if options.texts is not None:
+        check_choice("texts", options.texts, ("pool", "minhash"))
     own = {k: getattr(options, k) for k in ("likelihood", "class_weight", "time_limit")}
     return {k: v for k, v in own.items() if v is not None}
 
@@ -151,7 +155,8 @@ def _data_of(options) -> dict:
             "test": str(own["test"].absolute()) if own.get("test") else None,
             "test_size": own.get("test_size"), "task": options.task,
             **({"dialect": dialect} if dialect else {}),
-            **({"weight": weight} if weight else {})}
+            **({"weight": weight} if weight else {}),
+            **({"texts": own["texts"]} if own.get("texts") else {})}
 
 # %% ../../nbs/use/32_fit_command.ipynb #229de71b
 def check_table(options: Check) -> int:
@@ -160,14 +165,16 @@ def check_table(options: Check) -> int:
 
     data = _data_of(options)
     found = checkup(data)
-    for finding in sorted(found, key=lambda f: not f.wrong):
-        print(printable(str(finding)))
+    for line in dict.fromkeys(map(str, sorted(found, key=lambda f: not f.wrong))):
+        print(printable(line))
     wrong = [f for f in found if f.wrong]
     if any(f.cure for f in wrong):
-        cures = " ".join(str(f).rpartition(": ")[2] for f in cured(data)[1])
-        begin = " ".join([f"bstruct fit {quoted(options.data)}",
-                          *(f"--target {quoted(n)}" for n in options.target)])
-        print(printable(f"\n{begin} {cures}\n{begin} --yes"))
+        taken = cured(data)[1]
+        cures = " ".join(str(f).rpartition(": ")[2] for f in taken)
+        named = " ".join(f" --target {quoted(n)}" for n in options.target)
+        meant = "" if any(f.cure[0] == "--target" for f in taken) else named
+        begin = f"bstruct fit {quoted(options.data)}"
+        print(printable(f"\n{begin}{meant} {cures}\n{begin}{named} --yes"))
     elif not wrong:
         print("nothing is wrong with it")
     return 1 if wrong else 0

@@ -72,7 +72,7 @@ def _encoder(data: Mapping) -> "TableEncoder":
     from bstruct.use.table.encoder import TableEncoder
 
     return TableEncoder(data["impute"], tuple(data["categorical"]),
-                        dialect_of(data).missing)
+                        dialect_of(data).missing, texts=data.get("texts") or "pool")
 
 
 def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) -> tuple:

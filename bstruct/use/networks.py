@@ -97,9 +97,8 @@ def _law_of(name: str, output: Tensor, rows: Rows) -> str:
         return rows.likelihood
     if width == K > 1:
         return "categorical"
-    want = {"gaussian": "[n] or [n, 1]", "bernoulli": "[n], [n, 1] or [n, "
-                                                      "2]"}.get(rows.likelihood,
-                                                                f"[n, {K}]")
+    shapes = {"gaussian": "[n] or [n, 1]", "bernoulli": "[n], [n, 1] or [n, 2]"}
+    want = shapes.get(rows.likelihood, f"[n, {K}]")
     raise ValueError(f"model {name!r} maps {tuple(rows.x.shape)} to "
                      f"{tuple(output.shape)}; for the "
                      "likelihood "
@@ -210,9 +209,8 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int,
     adam = torch.optim.Adam([{"params": list(leaves.values())},
                              {"params": [noise], "lr": 3 * plan.rate}], lr=plan.rate)
     later = torch.stack(list(wanted)).repeat_interleave(R, 0)
-    for step, batch in enumerate(
-        _batches(orders, past, plan.batch(past), plan.steps(past), seed),
-                                 1):
+    batches = _batches(orders, past, plan.batch(past), plan.steps(past), seed)
+    for step, batch in enumerate(batches, 1):
         loss = -log_p(leaves, noise, batch.repeat_interleave(R, 0)).mean(1).sum()
         adam.zero_grad()
         loss.backward()

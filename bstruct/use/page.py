@@ -10,6 +10,7 @@ import base64
 from collections.abc import Mapping
 
 from bstruct.use import plots
+from bstruct.use.beside import in_figures
 from bstruct.use.report import choices, head, verdict
 from bstruct.use.beside import plain_words
 
@@ -146,14 +147,14 @@ no other beats in one respect without losing in another.</p></section>{% endif %
 {% if s.test %}<section><h2>On {{ s.test.rows }} test rows</h2>
 <table><tr><th></th><th class="n">this run</th><th class="n">baseline</th></tr>
 {% for name, value in s.test.metrics.items() %}<tr><td>{{ name }}</td>
-<td class="n">{{ "%.4f"|format(value) }}</td>
-<td class="n">{{ "%.4f"|format(s.test.baseline[name]) }}</td></tr>{% endfor %}</table>
+<td class="n">{{ value|figures }}</td>
+<td class="n">{{ s.test.baseline[name]|figures }}</td></tr>{% endfor %}</table>
 {% if s.rivals %}<h2>What simpler models reach on the same rows</h2><table><tr><th></th>
 {% for name in (s.rivals.values()|first) %}
 <th class="n">{{ name }}</th>{% endfor %}</tr>
 {% for model, found in s.rivals.items() %}<tr><td>{{ model }}</td>
 {% for value in found.values() %}
-<td class="n">{{ "%.4f"|format(value) }}</td>{% endfor %}</tr>
+<td class="n">{{ value|figures }}</td>{% endfor %}</tr>
 {% endfor %}</table>{% endif %}
 <p class="soft">The baseline knows the distribution of the training target, and nothing
 else. Log-loss in nats a row.</p></section>
@@ -178,7 +179,8 @@ def as_html(summary: Mapping, svg: Mapping[str, bytes]) -> str:
 
     env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined,
                              trim_blocks=True)
-    env.filters |= {"arrow": lambda edge: edge.replace("->", "→"),
+    env.filters |= {"figures": lambda value: in_figures(value, 4),
+                    "arrow": lambda edge: edge.replace("->", "→"),
                     "line": plots.structure_text}
     images = {k: "data:image/svg+xml;base64," + base64.b64encode(v).decode()
               for k, v in svg.items()}

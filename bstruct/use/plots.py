@@ -163,9 +163,8 @@ def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> F
     longest = max((r.epochs or 0 for r in ranking), default=0)
     rows = _finite([r for r in ranking if (r.epochs or 0) == longest])
     point = lambda r: (r.parameters, r.evidence.value)
-    best = sorted(point(r) for r, o in zip(
-        rows, pareto_optimal(rows, ("evidence", "parameters")))
-                  if o)
+    optimal = pareto_optimal(rows, ("evidence", "parameters"))
+    best = sorted(point(r) for r, o in zip(rows, optimal) if o)
     figure, (ax,) = new_figure(5.6, 2.8)
     ax.plot(*zip(*map(point, rows)), "o", color=_SOFT, ms=4)
     ax.plot(*zip(*best), "o-", color=ACCENT, ms=5, lw=1.4, label="Pareto-optimal")

@@ -17,6 +17,7 @@ from bstruct.use.table.cells import normal, plain_column, texts
 from bstruct.use.table.data import Table, named, target_known, target_values
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.reading import DataError
+from bstruct.use.beside import in_figures
 from bstruct.use.report import assess
 
 # %% ../../nbs/use/19_predicting.ipynb #9aaed3cf
@@ -65,7 +66,7 @@ def _figures(model, X: np.ndarray, y: pd.Series | pd.DataFrame, task: str,
             return [f"no figures: {error}"]
     if not len(values):
         return [*said, f"no row has a {name!r} that can be compared: no figures"]
-    told = ", ".join(f"{k} {v:.4f}" for k, v in assess(
+    told = ", ".join(f"{k} {in_figures(v, 4)}" for k, v in assess(
         model, X[seen], values, names=names)["metrics"].items())
     rows = f" ({len(values)} of {len(y)} rows)" if len(values) < len(y) else ""
     return [*said, told + rows]

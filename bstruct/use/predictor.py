@@ -17,6 +17,7 @@ from jaxtyping import Float
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
+from bstruct.core.pieces import BUDGET
 from bstruct.model.paths import Paths
 from bstruct.objectives.laws import natural_moments
 from bstruct.objectives.likelihoods import LIKELIHOODS
@@ -129,6 +130,27 @@ def device_of(members: "list[Member] | Judged | Ready") -> torch.device:
     return members.mixture.task.x.device if isinstance(
         members, Judged) else members[0].weights.device
 
+# %% ../../nbs/use/02_predictor.ipynb #5007e564
+def at_once(members: "list[Member] | Judged | Ready") -> int:
+    "Rows that are predicted at a time: what they take stays within the budget."
+    if isinstance(members, Ready):
+        row = max(16 * len(noise) * math.prod(groups[0][0].graph.vertices[-1].shape)
+                  for _, groups, noise in members.parts)
+    elif isinstance(members, Judged):
+        row = members.mixture.row_bytes
+    else:
+        row = max(map(_row_bytes, members))
+    return max(1, min(1024, BUDGET // row))
+
+
+def _row_bytes(m: Member) -> int:
+    "Outputs of all samples, beside each other, stacked and as probabilities."
+    size, graph = lambda v: math.prod(v.shape), m.batch.net.graph
+    samples = math.prod(m.weights.shape[:2])
+    return m.weights.element_size() * (
+        4 * samples * size(graph.vertices[-1])
+        + 2 * m.weights.shape[1] * sum(map(size, graph.vertices)))
+
 # %% ../../nbs/use/02_predictor.ipynb #00369cac
 def ensemble(result: Result, samples: int,
              structures: str = "all") -> "list[Member] | Judged":
@@ -159,8 +181,8 @@ class Ready:
     likelihood: str
     parts: list[tuple[float, list[tuple[Passes, list[tuple[Tensor, Tensor]]]], Tensor]]
 
-    def outputs(self, z: Float[Tensor, "n d"]) -> Iterator[tuple[float, Tensor,
-                                                                 Tensor]]:
+    def outputs(self,
+                z: Float[Tensor, "n d"]) -> Iterator[tuple[float, Tensor, Tensor]]:
         """For each structure its probability, the outputs [C, S, n] of its networks at
         standardised rows, and their noise variances [S]."""
         for p, groups, noise in self.parts:

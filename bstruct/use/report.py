@@ -15,7 +15,7 @@ from scipy.stats import norm
 from bstruct.evidence.core import Scope
 from bstruct.search.result import from_record
 from bstruct.use import plots
-from bstruct.use.beside import plain_words
+from bstruct.use.beside import in_figures, plain_words
 from bstruct.use.widths import plot_widths, sentence, widths_of
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
@@ -220,7 +220,7 @@ def beside(summary: Mapping, most: int = 8) -> list[str]:
     lines = []
     for name, found in summary.get("rivals", {}).items():
         lines.append(f"  {name:9} " + ", ".join(
-            f"{k} {v:.3f}" for k, v in found.items()))
+            f"{k} {in_figures(v)}" for k, v in found.items()))
     if lines:
         lines = ["on the same rows:", *lines]
     if known := summary.get("importance"):
@@ -256,8 +256,8 @@ def as_text(summary: Mapping, most: int = 8) -> str:
         f"{k} {v:.2f}" for k, v in summary["complexity"].items())]
     if test := summary.get("test"):
         lines += [f"test, {test['rows']} rows: " + ", ".join(
-            f"{k} {v:.3f} (baseline {test['baseline'][k]:.3f})" for k, v in test[
-                "metrics"].items())]
+            f"{k} {in_figures(v)} (baseline {in_figures(test['baseline'][k])})"
+            for k, v in test["metrics"].items())]
     lines += beside(summary)
     return "\n".join(lines + [f"note: {n}" for n in summary.get("notes", [])])
 

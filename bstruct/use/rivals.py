@@ -52,6 +52,11 @@ def _normal(mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
                    / variance)
 
 
+def _student(mean: Tensor, scale: Tensor, df: int, y: Tensor) -> Tensor:
+    "ln of Student's t density with `df` degrees about `mean`."
+    return torch.distributions.StudentT(float(df), mean, scale).log_prob(y)
+
+
 def _counted(past: Tensor, new: Tensor, K: int) -> Tensor:
     "ln p of class numbers from the counts of past ones, half a count each beforehand."
     counts = torch.bincount(past, minlength=K).double() + 0.5
@@ -79,11 +84,14 @@ class Constant:
 
 # %% ../../nbs/use/23_rivals.ipynb #36e362f2
 def _closed(rows: Rows, past: Tensor, new: Tensor, name: str) -> Tensor:
-    "ln p of new rows by a reference in closed form, in the target's own unit."
+    """ln p of new rows by a reference in closed form, in the target's own unit;
+    Student's t with a degree for every row above the weights."""
     model = closed_reference(Task(rows.x[past].flatten(1), rows.y[past], "gaussian"),
                              name)
     mean, variance = model.predict(rows.x[new].flatten(1))
-    return (_normal(mean, variance, rows.y[new]) - math.log(rows.scale)).cpu()
+    weights = 1 + (rows.x[0].numel() if name == "linear" else 0)
+    told = _student(mean, variance.sqrt(), max(1, len(past) - weights), rows.y[new])
+    return (told - math.log(rows.scale)).cpu()
 
 # %% ../../nbs/use/23_rivals.ipynb #47023f8a
 # variances of the prior of the weights

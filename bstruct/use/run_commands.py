@@ -7,13 +7,15 @@ __all__ = ['resume', 'show', 'predict']
 
 # %% ../../nbs/use/33_run_commands.ipynb #fa973d5e
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from bstruct.core.refusals import check_jobs, printable
+from bstruct.core.refusals import check_jobs, printable, shown
 from bstruct.use.flow import note, prepare, search_run, text_of, write_report
 from bstruct.use.options import Reads
 
@@ -82,6 +84,18 @@ class Predict:
         return predict(self)
 
 # %% ../../nbs/use/33_run_commands.ipynb #8cb2cf08
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    "What was read of a file is used in here: ValueError where it is not of its kind."
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ArithmeticError,
+            ValueError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}: "
+                         f"{shown(str(error).partition(chr(10))[0])}); restore it, or "
+                         "fit again") from None
+
+
 def _open(options, latest: bool = False) -> "RunFolder":
     """The run of a command, if its flags are the run's own; the `latest` may not have
     its place yet."""
@@ -153,7 +167,11 @@ def _reached(run) -> str:
     "How far a run is that has not finished."
     if not run.journal.records:
         return "no epoch yet"
-    last = run.journal.records[-1]
+    with sound(run.folder / "journal.jsonl"):
+        return _told(run.journal.records[-1])
+
+
+def _told(last: dict) -> str:
     if not last.get("structures"):
         return "{stage}, epoch {epoch} of {epochs}, ELBO {elbo:.1f} nats".format(**last)
     done, best = "{} of {} structures".format(*last["structures"]), last["elbo"]
@@ -177,11 +195,14 @@ def show(options: Show) -> int:
                         f"on with bstruct resume {run.folder}"))
         return 0
     if options.overwrite:
-        write_report(run, result, _load(run, options.device).graph_)
+        graph = _load(run, options.device).graph_
+        with sound(run.folder / "result.json"):
+            write_report(run, result, graph)
     for line in changed(run):
         note(line, options.quiet)
-    print(printable(f"{text_of(result, options.top)}\n\nreport: "
-                    f"{run.folder / 'report.html'}"))
+    with sound(run.folder / "result.json"):
+        said = text_of(result, options.top)
+    print(printable(f"{said}\n\nreport: {run.folder / 'report.html'}"))
     return 0
 
 # %% ../../nbs/use/33_run_commands.ipynb #9f96b2e4

@@ -75,7 +75,8 @@ def _wrong(settings: dict) -> list[str]:
         return [*wrong, "dialect"]
     wrong += [k for k, v in dialect.items()
               if k not in _DIALECT or not _fits(v, _DIALECT[k])]
-    wrong += [] if _MAYBE(str)(settings["data"].get("weight")) else ["weight"]
+    wrong += [k for k in ("weight", "texts")
+              if not _MAYBE(str)(settings["data"].get(k))]
     return wrong + [k for k, kind in _LATER.items()
                     if not _MAYBE(kind)(settings.get(k))]
 

@@ -37,8 +37,8 @@ TENSORS = ("input_mean_", "input_scale_", "input_span_")
 
 def _tensors_of(mixture: Mixture | HiddenMixture) -> tuple[dict[str, Tensor], dict]:
     "A mixture of either kind as tensors and a record."
-    return mixture.to_tensors() if isinstance(mixture, HiddenMixture) else to_tensors(
-        mixture)
+    return (mixture.to_tensors() if isinstance(mixture, HiddenMixture)
+            else to_tensors(mixture))
 
 
 def _plain(value):

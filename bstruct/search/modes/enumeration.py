@@ -22,9 +22,9 @@ import torch
 from bstruct.evidence.core import Evidence, methods
 from bstruct.model.graph import Graph
 from bstruct.core.checkpoint import Checkpoint, fingerprint
-from bstruct.search.stages.predictor import completed
+from bstruct.search.modes.kept import (
+    add_predictors, best_multiple, completed, visiting_order)
 from bstruct.search.stages.supernet import LISTED
-from bstruct.search.stages.tempering import best_multiple
 from bstruct.model.reach import network_of
 from bstruct.core.isolated import TILE
 from bstruct.training.fits import FitPlan
@@ -35,12 +35,12 @@ from bstruct.search.work.halving import (
 from bstruct.search.stages.ensembles import estimates, returned, told_beside
 from bstruct.search.stages.support import beside_references
 from bstruct.search.stages.judge import conclude, judge_of
-from bstruct.search.stages.order import ORDERS, visiting_order
+from bstruct.search.stages.order import ORDERS
 from bstruct.search.ranking import Ranking, ranked
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
-from bstruct.search.stages.predictor import KEPT, add_predictors
+from bstruct.search.stages.predictor import KEPT
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.search.settings import Settings
 from bstruct.search.work.tiles import Book, Work, on_one_thread, packed

@@ -22,11 +22,10 @@ from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.stages.ensembles import race, returned, told_beside
 from bstruct.search.stages.judge import conclude, judge_of
-from bstruct.search.stages.predictor import add_predictors, completed
+from bstruct.search.modes.kept import add_predictors, best_multiple, completed
 from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.supernet import ordered, shortlist
-from bstruct.search.stages.tempering import best_multiple
 from bstruct.search.stages.trainer import levels
 from bstruct.structure.law import as_structure
 from bstruct.training.collapse import all_collapsed
@@ -50,9 +49,8 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood,
                        task.x, task.y)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
-    found = Result(graph, [], [], [], [], Evidence(float("nan"), method="none",
-                                                   reliable=False),
-                   run.history, levels=levels(settings))
+    none = Evidence(float("nan"), method="none", reliable=False)
+    found = Result(graph, [], [], [], [], none, run.history, levels=levels(settings))
     try:
         if settings.judge == "laplace":
             return conclude(run, found, _compared(run, found))

@@ -7,6 +7,7 @@ __all__ = ['Flow', 'flow_gradient', 'evidence_flow']
 
 # %% ../../../nbs/search/modes/08_flow.ipynb #e6b6c58a
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,6 @@ import torch
 from numpy.random import Generator
 
 from bstruct.evidence.hidden import Hidden
-from bstruct.search.modes.path import Ladder
 from bstruct.search.modes.path import Ladder
 from bstruct.structure.ordered import law
 
@@ -48,11 +48,13 @@ def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1
                   top: int = 20, scale: tuple[float, float] = (5.0, 0.5),
                   steps: int = 40, rate: tuple[float, float] = (0.8, 0.5),
                   refresh: float = 0.15, objective: str = "evidence",
-                  ladder: Ladder | None = None) -> Flow:
+                  ladder: Ladder | None = None,
+                  tell: Callable[[Ladder], None] | None = None) -> Flow:
     """Move the place of a normal law of the width up the gradient of its evidence, from
     `start`.
 
-    `refresh`: the chance that a width is fitted again. ValueError for a start or a
+    `refresh`: the chance that a width is fitted again; `tell` sees the ladder after
+    each step. ValueError for a start or a
     scale that cannot be.
     """
     if not low <= start <= top or min(scale) <= 0:
@@ -60,8 +62,8 @@ def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1
             f"start is {start} and scale {scale}: take a start from {low} to {top} and "
             "scales above 0"
         )
-    ladder, gamma, trace = ladder or Ladder(m, rng, low, top), float(start), [
-        float(start)]
+    ladder, gamma = ladder or Ladder(m, rng, low, top), float(start)
+    trace = [float(start)]
     for t in range(steps):
         part = t / max(1, steps - 1)
         s, lr = (a * (b / a) ** part for a, b in (scale, rate))
@@ -76,6 +78,8 @@ def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1
         move = move / (1 + abs(move)) if objective == "mean" else move
         gamma = float(np.clip(gamma + lr * move, low, top - 0.5))
         trace.append(gamma)
+        if tell:
+            tell(ladder)
     return Flow(gamma, tuple(trace), {
         n: f.value for n, f in sorted(ladder.best.items())})
 

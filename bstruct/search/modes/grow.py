@@ -14,7 +14,7 @@ from bstruct.model.usage import parameters
 from bstruct.model.reach import canonical, neighbours
 from bstruct.search.stages.ensembles import told_beside
 from bstruct.search.stages.judge import judge_of
-from bstruct.search.stages.steps import Steps
+from bstruct.search.modes.kept import stepped
 from bstruct.search.modes.walk import (
     Place, Visit, Walk, bounds_of, difference, multiples, open_run, walk)
 from bstruct.model.reach import Structure
@@ -68,7 +68,7 @@ def grow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     run, c_regs = open_run("grow", graph, task, settings, seed, checkpoint,
                            callback), multiples(settings)
     if settings.judge == "laplace":
-        return Steps(run, "grow").go([smallest(graph)])
+        return stepped(run, "grow", [smallest(graph)])
     moves = lambda v: larger(graph, c_regs, v)
     choose = lambda seen, trail: best_gain(seen, trail, settings.tolerance)
     found = walk(Walk(run, "grow", moves, choose), [(smallest(graph), c_regs[0])],

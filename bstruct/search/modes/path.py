@@ -29,6 +29,7 @@ from bstruct.evidence.hidden import (
 )
 from bstruct.evidence.levels import LevelPosterior, level_probabilities
 
+Fitter = Callable[[Hidden, np.ndarray, int], Fit]
 SLOPE = SCALES - 1  # the last entries of z that hold the scales of weights
 
 # %% ../../../nbs/search/modes/07_path.ipynb #6fadbeef
@@ -37,7 +38,7 @@ class Ladder:
     """The best fit of each width so far, and how to find better ones.
 
     `lots`: births that are tried a width, the best of `draws` offers each; `losses`:
-    deaths that are tried.
+    deaths that are tried; `fitter`: what is called in the place of `fit`.
     """
 
     m: Hidden
@@ -48,6 +49,7 @@ class Ladder:
     lots: int = 3
     losses: int = 2
     iterations: int = 150
+    fitter: Fitter = fit
     best: dict[int, Fit] = field(default_factory=dict)
     dead: dict[int, Fit] = field(default_factory=dict)
     count: int = 0
@@ -55,7 +57,7 @@ class Ladder:
     def put(self, n: int, starts: Sequence[np.ndarray]) -> None:
         "Refit from each start, and keep the best of the width."
         for z in starts:
-            found = fit(self.m, z, self.iterations)
+            found = self.fitter(self.m, z, self.iterations)
             self.count += 1
             if n not in self.best or found.value > self.best[n].value:
                 self.best[n] = found
@@ -92,7 +94,7 @@ class Ladder:
         """Starts of widths n and n + 1 from the fit of width n: the two units that are
         most alike, and two at random, make way for births."""
         z = self.best[n].z
-        alike, any_two = twins(self.m, z), self.rng.choice(n, 2, replace=False)
+        alike, any_two = twins(self.m, z), self.rng.permutation(n)[:2].tolist()
         return {n: [self._anew(z, alike, 2), self._anew(z, any_two, 2)],
                 n + 1: [self._anew(z, alike, 3)]}
 
@@ -170,20 +172,20 @@ def evidence_path(
     rounds: int = 2,
     off: bool = False,
     tell: Callable[[Ladder], None] | None = None,
-    **how,
+    ladder: Ladder | None = None,
 ) -> LevelPosterior:
     """The law of the width by births and deaths with refits, from any `start` (None:
     `low`).
 
     `margin` in nats; `off`: with the mass of units that are off; `tell` sees the ladder
-    after each pass; `how` are fields of `Ladder`. ValueError where there is no width
-    between `low` and `top`, or the start is none.
+    after each pass; `ladder`: the one to walk on, with its own range. ValueError where
+    there is no width between `low` and `top`, or the start is none.
     """
     first = low if start is None else start
     if not 0 <= low <= first <= top:
         raise ValueError(f"start is {first}, the widths are {low} to {top}: take "
                          "one of them")
-    ladder = Ladder(m, rng, low, top, **how)
+    ladder = ladder or Ladder(m, rng, low, top)
     tell = tell or (lambda ladder: None)
     ladder.put(first, [m.draw(first, rng) for _ in range(3)])
     for _ in range(rounds):

@@ -19,7 +19,7 @@ from bstruct.model.usage import parameters, usage
 from bstruct.model.reach import canonical, neighbours
 from bstruct.search.stages.ensembles import told_beside
 from bstruct.search.stages.judge import judge_of
-from bstruct.search.stages.steps import Steps
+from bstruct.search.modes.kept import stepped
 from bstruct.search.modes.walk import (
     Place, Visit, Walk, bounds_of, difference, multiples, open_run, walk)
 from bstruct.model.reach import Structure
@@ -109,7 +109,7 @@ def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     run, c_regs = open_run("shrink", graph, task, settings, seed, checkpoint,
                            callback), multiples(settings)
     if settings.judge == "laplace":
-        return Steps(run, "shrink").go(largest(graph))
+        return stepped(run, "shrink", largest(graph))
     moves = lambda v: smaller(graph, c_regs, v, settings.screened)
     choose = lambda seen, trail: least_loss(seen, trail, settings.tolerance)
     start = list(product(largest(graph), c_regs))

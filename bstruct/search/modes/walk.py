@@ -28,7 +28,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.predictor import add_predictors
+from bstruct.search.modes.kept import add_predictors
 from bstruct.structure import law
 from bstruct.structure.variable import text
 from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot, weight_kl
@@ -55,8 +55,8 @@ class Visit:
         n, R = self.past + self.log_p.shape[1], len(self.log_p)
         fit = (f"variational posteriors, {R} mixed" if R > 1
                else "variational posteriors")
-        return prequential(self.log_p, self.past, Scope(self.past + 1, n, n, fit,
-                                                        detail=f"c_reg={self.c_reg:g}"))
+        of = Scope(self.past + 1, n, n, fit, detail=f"c_reg={self.c_reg:g}")
+        return prequential(self.log_p, self.past, of)
 
     @property
     def complexity(self) -> float:
@@ -210,9 +210,8 @@ def _screened(run: Session, stage: str, places: list[Place]) -> dict[tuple, floa
     "ln p of the second half of the rows in nats, by one fit on the first half."
     score = lambda v: float(v.log_p.double().sum().nan_to_num(nan=-math.inf))
     work = lambda: ([score(v) for v in visits(run, stage, places, 1, 1)], {})
-    return {(*s.items(), c): v for (s, c), v in zip(places, run.stage(stage, work)
-                                                    if places
-                                                    else [])}
+    found = run.stage(stage, work) if places else []
+    return {(*s.items(), c): v for (s, c), v in zip(places, found)}
 
 
 def _visited(run: Session, stage: str, places: list[Place]) -> list[Visit]:
@@ -311,12 +310,12 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
             raise KeyboardInterrupt("interrupted before the first step; "
                                     "nothing to keep")
         sizes = [b for b in _bounds(run, blocks)[:-1] for _ in range(replicas)]
-        batch, state = _paired_trainer(run, start[:1], sizes).batch, run.state(
-            stage + "/0")
+        batch = _paired_trainer(run, start[:1], sizes).batch
+        state = run.state(stage + "/0")
         batch.params = {k: state[f"params/{k}"][:len(sizes)] for k in batch.params}
         result.structures = [start[0][0]]
-        result.batches = [batch.take(slice(len(sizes) - replicas, len(sizes))).alone(
-            start[0][0])]
+        last = batch.take(slice(len(sizes) - replicas, len(sizes)))
+        result.batches = [last.alone(start[0][0])]
     result.probabilities = [1.0]
 
 # %% ../../../nbs/search/modes/00_walk.ipynb #5e1530a4

@@ -7,15 +7,17 @@ __all__ = ['Layout', 'layout', 'applies', 'widths_mode']
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #29e66d5f
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 import torch
 
+from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.core.random import generator_of
 from bstruct.evidence.core import Evidence, Scope
-from bstruct.evidence.hidden import Fit, Hidden, HiddenPrior, live_units
+from bstruct.evidence.hidden import (
+    Fit, Hidden, HiddenPrior, fit, live_units, widest)
 from bstruct.model.candidates import candidate
 from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
@@ -23,6 +25,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.modes.flow import evidence_flow
 from bstruct.search.modes.path import Ladder, evidence_path
 from bstruct.search.result import Result, Scored
+from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.structure.ordered import log_prior
 from bstruct.structure.variable import Structure
@@ -81,6 +84,11 @@ def layout(graph: Graph, task: Task) -> Layout:
         raise ValueError("the widths have activations "
                          f"{sorted(map(str, kinds))}: one of {', '.join(ACTIVATIONS)} "
                          "is needed; take mode='evidence'")
+    columns = task.x.flatten(1).shape[1]
+    if widest(columns) < max(1, variable.levels[0]):
+        raise ValueError(f"the rows have {columns} columns and the narrowest layer has "
+                         f"{max(1, variable.levels[0])} units: {widest(columns)} units "
+                         "at most have an evidence here; take mode='evidence'")
     linear = tuple(c == "linear" for c in known)
     return Layout(
         edge, variable, cast(str, kinds.pop()), skip if skip in graph.variables
@@ -96,23 +104,87 @@ def applies(graph: Graph, task: Task) -> bool:
         return False
     return True
 
-# %% ../../../nbs/search/modes/09_widths.ipynb #49212c50
-def _fits(task: Task, plan: Layout, linear: bool, rng: np.random.Generator, walk: str,
-          tell) -> tuple[Hidden, dict[int, Fit]]:
-    "The best fit of each width."
-    x, y = task.x.double().flatten(1).cpu().numpy(), task.y.double().cpu().numpy()
+# %% ../../../nbs/search/modes/09_widths.ipynb #6ed01f54
+class _Memory:
+    "Fits in their order; one that the checkpoint has is not made again."
+
+    def __init__(self, run: Session, name: str):
+        self.run, self.name, self.at, state = run, name, 0, run.state(name)
+        parts = state["z"].split(state["sizes"].tolist()) if state else ()
+        values = state["values"].tolist() if state else ()
+        self.fits = [Fit(z.numpy(), v) for z, v in zip(parts, values)]
+
+    def __call__(self, m: Hidden, z: np.ndarray, iterations: int) -> Fit:
+        if self.at == len(self.fits):
+            self.fits.append(fit(m, z, iterations))
+            self.save()
+        self.at += 1
+        return self.fits[self.at - 1]
+
+    def save(self, force: bool = False) -> None:
+        z = [torch.from_numpy(f.z) for f in self.fits]
+        self.run.checkpoint.save(self.name, {
+            "z": torch.cat(z), "sizes": torch.tensor([len(v) for v in z]),
+            "values": torch.tensor([f.value for f in self.fits]).double()}, force)
+
+
+@dataclass
+class _Walk:
+    """The layer with a linear part or without, its ladder, and the fits that it asks
+    for."""
+
+    linear: bool
+    ladder: Ladder
+    memory: _Memory
+
+# %% ../../../nbs/search/modes/09_widths.ipynb #70ae7fe2
+PASSES = {"path": 5, "flow": 40}  # how often a walk tells of itself
+
+
+def _walk(run: Session, plan: Layout, linear: bool, rng: np.random.Generator,
+          walk: str) -> _Walk:
+    "A walk that has not begun."
+    x, y = (t.double().cpu().numpy() for t in (run.task.x.flatten(1), run.task.y))
     prior = HiddenPrior(linear=(1.0, 1.0) if linear else None)
     m = Hidden(x, y.reshape(len(y), -1), prior, plan.activation)
-    low, top = plan.variable.levels[0], plan.variable.levels[-1]
-    if walk == "path":
-        found = evidence_path(m, rng, low=low, top=top, tell=tell)
-        return m, dict(found.fits)
-    ladder = Ladder(m, rng, low, top)
-    evidence_flow(m, rng, start=(low + top) / 2, low=low, top=top, ladder=ladder)
-    tell(ladder)
-    return m, ladder.best
+    memory = _Memory(run, f"{walk}/{int(linear)}")
+    low, top = plan.variable.levels[0], _top(plan, m.x.shape[1])
+    return _Walk(linear, Ladder(m, rng, low, top, fitter=memory), memory)
 
 
+def _top(plan: Layout, columns: int) -> int:
+    "The widest layer that is walked."
+    return min(plan.variable.levels[-1], widest(columns))
+
+
+def _walked(run: Session, walks: list[_Walk], walk: str) -> str | None:
+    "Walk, one walk after the other; what was interrupted, if anything was."
+    told, all_of_it = [0], PASSES[walk] * len(walks)
+
+    def tell(ladder: Ladder) -> None:
+        told[0] += 1
+        best = max(f.value for f in ladder.best.values())
+        run.tell({"stage": walk, "epoch": told[0], "epochs": all_of_it, "elbo": best,
+                  "probabilities": {}})
+
+    try:
+        for w in walks:
+            m, low, top = w.ladder.m, w.ladder.low, w.ladder.top
+            if walk == "path":
+                evidence_path(m, w.ladder.rng, low=low, top=top, ladder=w.ladder,
+                              tell=tell)
+            else:
+                evidence_flow(m, w.ladder.rng, start=(low + top) / 2, low=low, top=top,
+                              steps=PASSES[walk], ladder=w.ladder, tell=tell)
+            w.memory.save(force=True)
+    except (KeyboardInterrupt, Interrupted):
+        for w in walks:
+            if w.memory.fits:
+                w.memory.save(force=True)
+        return walk
+    return None
+
+# %% ../../../nbs/search/modes/09_widths.ipynb #99de8144
 def _structure(plan: Layout, n: int, linear: bool) -> Structure:
     name = next(c for c in plan.variable.candidates if level_of(c) == n)
     return {plan.edge: name} | ({plan.skip: "linear" if linear else "zero"}
@@ -139,30 +211,35 @@ def _scored(graph: Graph, plan: Layout, task: Task, found: list[tuple]) -> list[
         )
     return rows
 
-# %% ../../../nbs/search/modes/09_widths.ipynb #ca1703c2
+# %% ../../../nbs/search/modes/09_widths.ipynb #eb583615
 def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
                 checkpoint=None, callback=None, *, walk: str = "path") -> Result:
     """Search one ordered hidden layer by births and deaths, or with `walk` "flow" by
     the gradient.
 
-    It takes seconds, and keeps no checkpoint. ValueError for graphs that are no such
-    layer.
+    `checkpoint` is the path of a file that makes the search resumable. Ctrl-C ends it
+    with the best found so far. ValueError for graphs that are no such layer.
     """
-    plan, found, history = layout(graph, task), [], []
+    plan = layout(graph, task)
+    mark = fingerprint(walk, graph.to_json(), settings.as_record(), seed,
+                       task.likelihood, task.x, task.y)
+    run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
     rng = np.random.default_rng(generator_of(seed, walk).initial_seed() % 2**32)
+    walks = [_walk(run, plan, linear, rng, walk) for linear in plan.linear]
+    stopped = _walked(run, walks, walk)
+    found = [(w.ladder.m, n, w.linear, f) for w in walks
+             for n, f in w.ladder.best.items() if n in plan.variable.levels]
+    if not found:
+        raise KeyboardInterrupt("interrupted before the first fit; nothing to keep")
+    top, last = _top(plan, task.x.flatten(1).shape[1]), plan.variable.levels[-1]
+    notes = [f"widths above {top} have too many slopes for an evidence, and were not "
+             f"tried; {last} were asked for"] if top < last else []
+    return replace(_told(graph, plan, task, found), history=list(run.history),
+                   notes=notes, interrupted=stopped)
 
-    def tell(ladder: Ladder) -> None:
-        best = max(f.value for f in ladder.best.values())
-        step = {"stage": walk, "epoch": len(history) + 1, "epochs": len(history) + 1,
-                "elbo": best, "probabilities": {}}
-        history.append(step)
-        if callback:
-            callback(step)
-
-    for linear in plan.linear:
-        m, fits = _fits(task, plan, linear, rng, walk, tell)
-        found += [(m, n, linear, f) for n, f in fits.items()
-                  if n in plan.variable.levels]
+# %% ../../../nbs/search/modes/09_widths.ipynb #55b8f0f7
+def _told(graph: Graph, plan: Layout, task: Task, found: list[tuple]) -> Result:
+    "The result of fits, with the mixture of those that are probable."
     rows = _scored(graph, plan, task, found)
     order = sorted(range(len(rows)), key=lambda i: -cast(float, rows[i].probability))
     kept = [i for i in order if cast(float, rows[i].probability) > 1e-3]
@@ -175,7 +252,7 @@ def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     vertex = plan.edge.partition("->")[2]
     return Result(graph, [p.structure for p in parts], [p.probability for p in parts],
                   [],
-                  [rows[i] for i in order], rows[order[0]].evidence, history,
+                  [rows[i] for i in order], rows[order[0]].evidence, [],
                   levels="noise and scales with the slopes, on the integrated "
                          "likelihood",
                   mixture=HiddenMixture(graph, task, parts), live={vertex: live})

@@ -14,11 +14,11 @@ import torch
 from torch import Generator, Tensor
 
 from bstruct.model.graph import Graph
-from bstruct.model.reach import narrowed
+from bstruct.model.reach import Structure, narrowed
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
-from bstruct.search.result import Result, Scored
-from bstruct.search.session import Interrupted, Session
+from bstruct.search.result import Scored
+from bstruct.search.session import Interrupted
 from bstruct.search.settings import Settings
 from bstruct.search.stages.supernet import listed, path_scores
 from bstruct.structure.law import flat, nested
@@ -55,66 +55,44 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
         raise
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #4560f4af
-def add_predictors(run: Session, result: Result) -> None:
-    """Fit the first structures of the ranking that are likelier than `KEPT`, for the
-    result. Raises Interrupted."""
-    known = [(r, cast(float, r.probability)) for r in result.ranking]
-    likely = [(r, p) for r, p in known if p >= KEPT][:run.settings.finalists]
-    kept = [r for r, _ in likely]
-    result.structures, result.probabilities = [r.structure for r in kept], [
-        p for _, p in likely]
-    try:
-        result.batches = predictors(run.graph, kept, run.task, run.settings, run.train)
-    except Interrupted as early:
-        result.batches = cast(list[Batch], early.batch)
-        raise
-    for structure, own in zip(result.structures, result.batches):
-        name = " ".join(map(str, structure.values()))
-        result.notes += all_collapsed(own, f"the posterior of {name} has collapsed")
+def likely(ranking: Sequence[Scored], most: int) -> list[Scored]:
+    "The first rows, `most` of them, that are likelier than `KEPT`."
+    return [r for r in ranking if cast(float, r.probability) >= KEPT][:most]
+
+
+def collapsed(structures: Sequence[Structure], batches: Sequence[Batch]) -> list[str]:
+    "Notes on the structures whose posteriors have collapsed."
+    note = lambda s: f"the posterior of {' '.join(map(str, s.values()))} has collapsed"
+    return list(chain.from_iterable(all_collapsed(own, note(s))
+                                    for s, own in zip(structures, batches)))
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #a52379a6
-def rebuilt(run: Session, net: Supernet, state: dict[str, Tensor], structure,
-            models: slice) -> Batch:
+def rebuilt(net: Supernet, task: Task, state: dict[str, Tensor],
+            structure: Structure | None, models: slice = slice(None)) -> Batch:
     """A batch from the saved state of a stage: some of its models, at the given
     structure (None: with its law)."""
-    params = {k.removeprefix("params/"): v[models].to(run.task.x.device)
-              for k, v in state.items()
-              if k.startswith("params/")}
+    device = task.x.device
+    params = {k.removeprefix("params/"): v[models].to(device)
+              for k, v in state.items() if k.startswith("params/")}
     m, laws = len(params["log_noise"]), flat(nested(net.graph.variables, params))
-    gamma = one_hot(net, [structure] * m, run.task.x.device) if structure else structure
-    ones, learnt = torch.ones(m, device=run.task.x.device), {
-        *laws, *(f"prior/{k}" for k in laws)}
+    gamma = one_hot(net, [structure] * m, device) if structure else structure
+    learnt = {*laws, *(f"prior/{k}" for k in laws)}
     own = params if structure is None else {k: v for k, v in params.items()
                                             if k not in learnt}
-    return Batch(net, own, gamma, ones.long() * len(run.task), ones)
+    ones = torch.ones(m, device=device)
+    return Batch(net, own, gamma, ones.long() * len(task), ones)
 
 
-def completed(run: Session, result: Result) -> Result:
-    """The result, or where the search was interrupted too early, the best that its
-    saved state offers."""
-    state, s = run.state, run.settings
-    if result.batches:
-        total = sum(result.probabilities)
-        result.probabilities = [p / total for p in result.probabilities]
-        return result
-    early = next((k for k in ("search/0", "finalists/0") if state(k)), None)
-    if early is None:
-        raise KeyboardInterrupt("interrupted before the first step; nothing to keep")
-    if early == "search/0":
-        net = Supernet(run.graph, share=s.share_weights)
-        everything = rebuilt(run, net, state(early), None, slice(None))
-        if not result.structures:
-            options = listed(run.graph, everything, run.generator("listed"))
-            half = max(1, len(run.task) // 2)
-            scores = path_scores(everything, run.task, options,
-                                 slice(half, len(run.task)), list(range(s.starts)))
-            result.structures = [options[int(scores.argmax())]]
-        best = result.structures[0]
-        result.batches = [rebuilt(run, net, state(early), best, slice(None))]
-    else:
-        best = result.ranking[0].structure if result.ranking else {}
-        net = Supernet(run.graph.restrict(best), share=True)
-        result.structures, result.batches = [best], [
-            rebuilt(run, net, state(early), {}, slice(-s.replicas, None))]
-    result.probabilities = [1.0]
-    return result
+def of_supernets(graph: Graph, task: Task, plan: Settings, state: dict[str, Tensor],
+                 best: Structure | None,
+                 generator: Generator) -> tuple[Structure, Batch]:
+    """A structure and its posteriors out of the saved state of the supernets; None: the
+    structure that their paths say is best."""
+    net = Supernet(graph, share=plan.share_weights)
+    if best is None:
+        everything = rebuilt(net, task, state, None)
+        options = listed(graph, everything, generator)
+        rows = slice(max(1, len(task) // 2), len(task))
+        scores = path_scores(everything, task, options, rows, list(range(plan.starts)))
+        best = options[int(scores.argmax())]
+    return best, rebuilt(net, task, state, best)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from bstruct.core.isolated import TILE, isolated
+from bstruct.core.random import seed_of
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
@@ -68,7 +69,8 @@ def _plain(graph: Graph, task: Task, plan: FitPlan, seed: int, turn: int,
            draws: range) -> Callable:
     "Prequential evidence from so many starts, of their own in every turn."
     return partial(prequential_evidence, graph, task=task,
-                   plan=replace(plan, starts=len(draws)), seed=1000 * seed + turn)
+                   plan=replace(plan, starts=len(draws)),
+                   seed=seed_of(seed, f"screening/{turn}"))
 
 
 def _beside(found: list, also: Callable[[int], list[Evidence]]) -> list:

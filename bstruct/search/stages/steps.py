@@ -7,17 +7,20 @@ __all__ = ['gain', 'Steps']
 
 # %% ../../../nbs/search/stages/09_steps.ipynb #3882a847
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import count
 from typing import cast
 
 from bstruct.evidence.core import Evidence
+from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, canonical, neighbours, network_of
 from bstruct.model.usage import parameters
+from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
-from bstruct.search.session import Interrupted, Session
-from bstruct.search.stages.judge import Fit, fitted, settled, with_one_error
-from bstruct.search.stages.predictor import completed
+from bstruct.search.session import Interrupted
+from bstruct.search.settings import Settings
+from bstruct.search.stages.judge import Fit, with_one_error
 from bstruct.structure.variable import text
 from bstruct.training.reference import closed_reference
 from bstruct.training.mixture import NAMES, Kept, Mixture
@@ -36,10 +39,16 @@ def gain(a: Fit, b: Fit) -> tuple[float, float]:
 @dataclass
 class Steps:
     """A walk by the dual engine; `name` is grow or shrink. `seen` holds the fits by
-    network."""
+    network.
 
-    run: Session
+    `fitted(structures, stage)`: their fits, as far as they came, and the interruption.
+    """
+
+    graph: Graph
+    task: Task
+    settings: Settings
     name: str
+    fitted: Callable[[list[Structure], str], tuple[list[Fit], Interrupted | None]]
     seen: dict[tuple, Fit] = field(default_factory=dict)
     # network, step, what changed
     rows: list[tuple[tuple, int, str]] = field(default_factory=list)
@@ -47,20 +56,23 @@ class Steps:
 
     def fit(self, key: tuple) -> Fit:
         "The fit of a network, with the error that all seen so far share."
-        fits = with_one_error(list(self.seen.values()), len(self.run.task))
-        return dict(zip(self.seen, fits))[key]
+        return dict(zip(self.seen, self.fits))[key]
+
+    @property
+    def fits(self) -> list[Fit]:
+        "All fits seen so far, with the error that they share."
+        return with_one_error(list(self.seen.values()), len(self.task))
 
     def look(self, step: int, structures: list[Structure]) -> list[tuple]:
         "Networks of the structures, the new ones fitted. Raises Interrupted."
-        graph, old = self.run.graph, self.seen[
-            self.trail[-1]].structure if self.trail else {}
+        graph = self.graph
+        old = self.seen[self.trail[-1]].structure if self.trail else {}
         named = {network_of(graph, s): s for s in reversed(structures)}
         new = [k for k in named if k not in self.seen]
         size = parameters(graph, old) if old else 0
         new.sort(key=lambda k: abs(parameters(graph, named[k]) - size))
-        some = new[:self.run.settings.screened]
-        fits, stop = fitted(self.run, [named[k] for k in some], f"{self.name} {step}",
-                            math.inf)
+        some = new[:self.settings.screened]
+        fits, stop = self.fitted([named[k] for k in some], f"{self.name} {step}")
         for key, fit in zip(some, fits):
             self.seen[key] = fit
             self.rows.append((key, step, _changed(old, fit.structure)))
@@ -70,32 +82,29 @@ class Steps:
 
     def moves(self, key: tuple) -> list[Structure]:
         "Neighbours with no fewer weights, or with no more."
-        graph, here = self.run.graph, canonical(
-            self.run.graph, self.seen[key].structure)
+        graph = self.graph
+        here = canonical(graph, self.seen[key].structure)
         sign, own = (1 if self.name == "grow" else -1), parameters(graph, here)
         return [s for s in neighbours(graph, here)
                 if sign * (parameters(graph, s) - own) >= 0]
 
     def chosen(self, keys: list[tuple]) -> tuple | None:
         "Where to go from the last of the trail, or None."
-        tolerance, now = self.run.settings.tolerance, self.fit(self.trail[-1])
+        tolerance, now = self.settings.tolerance, self.fit(self.trail[-1])
         fits = {k: self.fit(k) for k in keys if k not in self.trail}
         gains = {k: gain(f, now) for k, f in fits.items()}
         worth = [k for k, (value, error) in gains.items()
                  if value > max(tolerance, error)]
         if self.name == "shrink":
             best = max((self.fit(k) for k in self.trail), key=_value)
-            size = lambda f: parameters(self.run.graph, f.structure)
+            size = lambda f: parameters(self.graph, f.structure)
             worth += [k for k, f in fits.items() if size(f) < size(now)
                       and gain(f, best)[0] >= -tolerance]
         return max(worth, key=lambda k: gains[k][0], default=None)
 
-    def go(self, start: list[Structure]) -> Result:
-        """Walk from the best of `start` until no step is worth it; Ctrl-C ends the
-        walk earlier."""
-        result = Result(self.run.graph, [], [], [], [],
-                        Evidence(math.nan, method="none", reliable=False),
-                        self.run.history)
+    def go(self, start: list[Structure]) -> Interrupted | None:
+        """Walk from the best of `start` until no step is worth it, or until an
+        interruption, which is returned."""
         try:
             keys = self.look(0, start)
             at: tuple | None = max(keys, key=lambda k: _value(self.seen[k]))
@@ -105,39 +114,33 @@ class Steps:
                 if at is None:
                     break
         except Interrupted as stop:
-            result.interrupted = str(stop)
-            if not self.seen:
-                return completed(self.run, result)
-            self.trail = self.trail or [
-                max(self.seen, key=lambda k: _value(self.seen[k]))]
-        return self.ended(result)
+            if self.seen and not self.trail:
+                self.trail = [max(self.seen, key=lambda k: _value(self.seen[k]))]
+            return stop
+        return None
 
     def ended(self, result: Result) -> Result:
-        "The result with its path, ranking and predictor."
-        run, last = self.run, self.trail[-1]
-        fits = with_one_error(list(self.seen.values()), len(run.task))
-        settled(run, result, fits)
+        "The result of the ranking with the path, and with the predictor of a shrink."
         result.path = [self._row(key, step, what) for key, step, what in self.rows]
         if self.name == "shrink":
-            own = self.fit(last)
-            models = {k: (0.0, closed_reference(run.task, k)) for k in NAMES}
-            result.mixture = Mixture(
-                run.graph, run.task, [Kept(own.structure, 1.0, own.starts)],
-                                     models)
+            own = self.fit(self.trail[-1])
+            models = {k: (0.0, closed_reference(self.task, k)) for k in NAMES}
+            alone = [Kept(own.structure, 1.0, own.starts)]
+            result.mixture = Mixture(self.graph, self.task, alone, models)
             result.structures, result.probabilities = [own.structure], [1.0]
             result.evidence = cast(Evidence, own.evidence)
         return result
 
     def _row(self, key: tuple, step: int, what: str) -> Scored:
-        run, fit = self.run, self.fit(key)
+        fit = self.fit(key)
         none = Evidence(math.nan, math.inf, method="none", reliable=False)
         found = fit.evidence
         failed = isinstance(found, str)
-        size = Mixture(run.graph, run.task, [Kept(fit.structure, 1.0, fit.starts)],
-                       {}).complexity()
+        alone = [Kept(fit.structure, 1.0, fit.starts)]
+        size = Mixture(self.graph, self.task, alone, {}).complexity()
         return Scored(fit.structure, none if failed else found, step=step, what=what,
                       complexity=size["weight_kl"],
-                      parameters=parameters(run.graph, fit.structure),
+                      parameters=parameters(self.graph, fit.structure),
                       error=found if failed else None, kept=key in self.trail)
 
 # %% ../../../nbs/search/stages/09_steps.ipynb #4a34a35f

@@ -59,11 +59,11 @@ def tile_of(graph: Graph, task: Task, plan: FitPlan, count: int) -> int:
 def _seconds(graph: Graph, task: Task, plan: FitPlan, n: int) -> float:
     "Seconds of a step of n structures, from a few."
     device = task.x.device
-    structures, size = list(islice(graph.structures(), n)), plan.steps(
-        plan.bounds[-2])[0]
+    structures = list(islice(graph.structures(), n))
+    size = plan.steps(plan.bounds[-2])[0]
     fits = Fits(graph, structures, task, plan, 0)
-    take, rows = replayed(fits.step, device), torch.arange(size, device=device) % len(
-        task)
+    take = replayed(fits.step, device)
+    rows = torch.arange(size, device=device) % len(task)
     wait = (lambda: torch.cuda.synchronize(
         device)) if device.type == "cuda" else lambda: None
     for _ in range(STEPS):

@@ -40,9 +40,8 @@ def _smallest(graph: Graph) -> int:
     found = 0
     for e in graph.edges:
         i, o = graph.shapes(e)
-        found += min(sum(math.prod(w.shape) for w in candidate(c).weights(
-            i, o).values())
-                     for c in e.candidates)
+        weights = [candidate(c).weights(i, o).values() for c in e.candidates]
+        found += min(sum(math.prod(w.shape) for w in own) for own in weights)
     return max(1, found)
 
 # %% ../../../nbs/search/work/04_room.ipynb #618d0ae3

@@ -26,8 +26,8 @@ _TRUTH = {"true": "True", "false": "False"}
 
 
 def _number_text(value: float) -> str:
-    return str(int(value)) if value % 1 == 0 and abs(value) < 1e16 else repr(
-        float(value))
+    return (str(int(value)) if value % 1 == 0 and abs(value) < 1e16
+            else repr(float(value)))
 
 
 @lru_cache(maxsize=1 << 17)
@@ -103,8 +103,8 @@ def where(mask) -> str:
     """The first row of a mask, counted from 1 below the header, and how many more
     there are."""
     mask = np.asarray(mask)
-    return f"in row {int(np.argmax(mask)) + 1}" + (f" and {int(mask.sum()) - 1} more"
-                                                   if mask.sum() > 1 else "")
+    more = f" and {int(mask.sum()) - 1} more" if mask.sum() > 1 else ""
+    return f"in row {int(np.argmax(mask)) + 1}{more}"
 
 
 def _refuse_stray(name: str, own: pd.Series, good: Callable[[str], bool],

@@ -36,7 +36,8 @@ class Column:
     `kind`: number, truth, date or category. `levels` of a category; `pooled`, whether
     what is none of them has a column of its own. `form`: how dates are written;
     `circles`: where they come again. `fill`: the value of a hole. `centre` and `scale`
-    of the numbers. `why`: what was guessed, in words.
+    of the numbers. `why`: what was guessed, in words. `hashes`: of a category that is
+    coded by so many hashes of its letters.
     """
 
     name: str
@@ -49,10 +50,13 @@ class Column:
     centre: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     why: str = ""
+    hashes: int = 0
 
     @property
     def outputs(self) -> list[str]:
         "Names of the columns that the column becomes."
+        if self.hashes:
+            return [f"{self.name}_hash{j}" for j in range(self.hashes)]
         if self.kind == "category":
             return [f"{self.name}_{v}" for v in self.levels] + [
                 f"{self.name}_(other)"] * self.pooled
@@ -78,6 +82,8 @@ def column_from(state) -> Column:
     wrong += [f for f in ("levels", "circles") if not _all_of(str, state.get(f))]
     wrong += [f for f in ("centre", "scale") if not _all_of((int, float), state.get(f))]
     wrong += [] if _all_of((int, float, str), [state.get("fill")]) else ["fill"]
+    wrong += [] if _all_of(int, [hashes := state.get("hashes", 0)]) and (
+        0 <= hashes <= 1000) else ["hashes"]
     if wrong or (extra := state.keys() - known) or state["kind"] not in KINDS:
         raise ValueError(f"field {(wrong or sorted(extra) or ['kind'])[0]!r} of a "
                          "column is missing, of another type, or not known to "
@@ -85,7 +91,8 @@ def column_from(state) -> Column:
     tuples = {f: tuple(state[f]) for f in ("levels", "circles", "centre", "scale")}
     own: dict[str, Any] = state | tuples
     found = Column(**own)
-    numbers_of = 0 if found.kind == "category" else 1 + 2 * len(found.circles)
+    numbers_of = found.hashes if found.kind == "category" else 1 + 2 * len(
+        found.circles)
     fill = str if found.kind == "category" else float | int
     if set(found.circles) - CIRCLES.keys() or not isinstance(found.fill, fill) or not (
             len(found.centre) == len(found.scale) == numbers_of) or not all(
@@ -174,14 +181,44 @@ def _matrix(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:
     turns = [2 * math.pi * (values % CIRCLES[c]) / CIRCLES[c] for c in column.circles]
     return np.stack([values, *(f(t) for t in turns for f in (np.sin, np.cos))], 1)
 
-# %% ../../../nbs/use/table/04_columns.ipynb #f8a56a0c
+# %% ../../../nbs/use/table/04_columns.ipynb #a3a88768
+def hashed(own: Sequence[str], many: int) -> Float[np.ndarray, "n h"]:
+    "So many hashes of the letters of each text. DataError where skrub is not there."
+    try:
+        from skrub import MinHashEncoder
+    except ImportError:
+        raise DataError("texts are hashed by skrub, which is not installed: pip "
+                        "install "
+                        "'bstruct[tables]', or take --texts pool") from None
+    made = MinHashEncoder(n_components=many).fit_transform(pd.Series(list(own),
+                                                                     name="text"))
+    return made.to_numpy(dtype=np.float64)
+
+
+def _hashed_column(name: str, own: pd.Series, hashes: int) -> Column:
+    "A category of many texts by hashes of their letters."
+    counts = Counter(sorted(filter(None, own)))
+    fill = counts.most_common(1)[0][0]
+    matrix = hashed([t or fill for t in own], hashes)
+    centre, scale = zip(*(centre_and_scale(v) for v in matrix.T))
+    return Column(name, "category", pooled=True, fill=fill, centre=centre, scale=scale,
+                  why=f"{len(counts)} different texts, coded by {hashes} hashes of "
+                      "their letters", hashes=hashes)
+
+# %% ../../../nbs/use/table/04_columns.ipynb #55a4ee60
 def learnt(name: str, column: pd.Series, categorical: Sequence[str] = (),
-           missing: Sequence[str] = (), limit: int = LEVELS) -> Column:
+           missing: Sequence[str] = (), limit: int = LEVELS,
+           hashes: int = 0) -> Column:
     """What the rows of a fit say of a column. DataError where it has no value, or
-    values that are of no kind."""
+    values that are of no kind.
+
+    A category of more than `limit` levels is pooled, or coded by so many `hashes`.
+    """
     kind, form, why = kind_of(name, column, categorical, missing)
     if kind == "category":
         own = texts(plain_column(column), missing)
+        if hashes and len(set(filter(None, own))) > limit:
+            return _hashed_column(name, own, hashes)
         levels, pooled, why = _levels(name, own, limit)
         return Column(name, kind, levels, pooled,
                       fill=Counter(t for t in sorted(filter(None, own))).most_common(
@@ -220,6 +257,11 @@ def coded(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:
         filled = np.where(np.isnan(values), cast(float, column.fill),
                           values).astype(np.float64)
         parts = zip(_matrix(column, filled).T, column.centre, column.scale)
+        return np.stack([standardised(v, c, s) for v, c, s in parts], 1)
+    if column.hashes:
+        matrix = hashed([column.fill if v is None else v for v in values],
+                        column.hashes)
+        parts = zip(matrix.T, column.centre, column.scale)
         return np.stack([standardised(v, c, s) for v, c, s in parts], 1)
     at = {level: j for j, level in enumerate(column.levels)}
     rest = len(at) if column.pooled else -1

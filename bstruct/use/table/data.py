@@ -124,7 +124,7 @@ def target_names(target: str | Sequence[str] | None,
     found = []
     for name in given:
         own = [part.strip() for part in name.split(",")]
-        found += [name] if name in columns or not set(own) <= set(columns) else own
+        found += [name] if name in columns or not set(own) & set(columns) else own
     return list(dict.fromkeys(found))
 
 
@@ -138,7 +138,7 @@ def names_of(y: pd.Series | pd.DataFrame) -> str | list[str]:
     "The name of a target, or the list of names of several."
     return list(map(str, y.columns)) if isinstance(y, pd.DataFrame) else str(y.name)
 
-
+# %% ../../../nbs/use/table/05_data.ipynb #9b00e8d5
 def _columns_of(frame: pd.DataFrame, targets: list[str]):
     "The column of a target, the frame of several, or None where one is absent."
     if not targets or not set(targets) <= set(frame.columns):

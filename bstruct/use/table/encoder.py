@@ -18,12 +18,16 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from bstruct.core.refusals import check_choice
 from bstruct.use.table.cells import normal, where
 from bstruct.use.table.columns import (
     LEVELS, Column, coded, column_from, learnt, values_of)
 from bstruct.use.table.reading import DataError, hint
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #371993b8
+TEXTS, HASHES = ("pool", "minhash"), 30
+
+
 def as_frame(X) -> pd.DataFrame:
     "A frame of any table: of a frame, an array, a list of rows or a sparse matrix."
     if isinstance(X, pd.DataFrame):
@@ -49,25 +53,29 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     `impute` fills holes; `categorical` names columns that are categories whatever they
     hold; cells with a text of `missing` are holes; a category has at most `most`
-    columns.
+    columns, and `texts` of more levels are pooled, or hashed by skrub (minhash).
     """
 
     columns_: dict[str, Column]
 
     def __init__(self, impute: bool = False, categorical: Sequence[str] = (),
-                 missing: Sequence[str] = (), most: int = LEVELS):
+                 missing: Sequence[str] = (), most: int = LEVELS,
+                 texts: str = "pool"):
         self.impute, self.categorical, self.missing, self.most = (
             impute, categorical, missing, most)
+        self.texts = texts
 
     def fit(self, X, y=None) -> "TableEncoder":
         """Learn the kinds of the columns, means, deviations and categories; `y` is not
         looked at."""
         frame = as_frame(X)
+        check_choice("texts", self.texts, TEXTS)
         if absent := [c for c in self.categorical if c not in frame]:
             raise DataError(f"no column {absent[0]!r} to take as categorical; "
                             f"{hint(absent[0], list(frame))}")
         self.columns_ = {n: learnt(n, frame.loc[:, n], self.categorical, self.missing,
-                                   self.most) for n in frame}
+                                   self.most, HASHES * (self.texts == "minhash"))
+                         for n in frame}
         self.n_features_in_ = len(self.columns_)
         self.feature_names_in_ = np.array(list(self.columns_), dtype=object)
         _whole(self, _values(self, frame))
@@ -102,6 +110,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         "What was learnt, as JSON can hold it."
         return {"version": 2, "impute": bool(self.impute),
                 "categorical": list(self.categorical), "missing": list(self.missing),
+                **({} if self.texts == "pool" else {"texts": self.texts}),
                 "fitted": [dict(c.__dict__) for c in self.columns_.values()],
                 "kinds": {c.name: c.kind for c in self.columns_.values()},
                 "levels": {c.name: list(c.levels) for c in self.columns_.values()
@@ -183,7 +192,8 @@ def _restored(cls, state: Any) -> TableEncoder:
         columns = ([column_from(c) for c in state["fitted"]] if own
                    else _first_version(state))
         listed = [list(map(str, state.get(k, []))) for k in ("categorical", "missing")]
-        encoder = cls(bool(state["impute"]), *listed)
+        encoder = cls(bool(state["impute"]), *listed,
+                      texts=str(state.get("texts", "pool")))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"the encoder of the run is damaged ({type(error).__name__}: "
                          f"{error}); restore encoder.json, or fit again") from None

@@ -109,9 +109,8 @@ def within(seconds, callback: Callable | None) -> tuple[Callable | None, list[fl
     time when it did."""
     if seconds is None:
         return callback, []
-    if isinstance(seconds, bool) or not isinstance(
-        seconds, int | float) or not 0 < seconds < float(
-        "inf"):
+    if (isinstance(seconds, bool) or not isinstance(seconds, int | float)
+            or not 0 < seconds < float("inf")):
         raise ValueError(f"time_limit is {seconds!r}: seconds above 0 are needed, or "
                          "None; try time_limit=600")
     begin, over = time.monotonic(), []

@@ -327,8 +327,7 @@ def _read_npz(path: Path, dialect: Dialect) -> Frame:
 # %% ../../../nbs/use/table/01_reading.ipynb #0d80447e
 READERS: dict[str, Callable[[Path, Dialect], Frame]] = {
     ".csv": _read_text, ".tsv": _read_text, ".txt": _read_text, ".data": _read_text,
-                                                        ".csv.gz": _read_text,
-    ".tsv.gz": _read_text, ".npz": _read_npz,
+    ".csv.gz": _read_text, ".tsv.gz": _read_text, ".npz": _read_npz,
     ".parquet": _with_pandas(pd.read_parquet, "pyarrow", "parquet"),
     ".feather": _with_pandas(pd.read_feather, "pyarrow", "parquet"),
     ".xlsx": _with_pandas(lambda path: pd.read_excel(path, dtype=object), "openpyxl",

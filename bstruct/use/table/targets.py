@@ -112,8 +112,8 @@ def row_weights(y: np.ndarray, sample_weight=None,
         raise ValueError("all sample weights are zero: there is no row to learn "
                          "from; leave sample_weight out")
     if weight.max() <= 1 and weight.sum() <= 1.001 and len(y) > 1:
-        return weight * (len(y) / weight.sum()), ["the weights sum to 1 and were taken "
-                                                  "as shares of the rows"]
+        note = "the weights sum to 1 and were taken as shares of the rows"
+        return weight * (len(y) / weight.sum()), [note]
     return (None if (weight == 1).all() else weight), []
 
 
@@ -149,9 +149,8 @@ def _log_jacobian(y: np.ndarray, found: Target, weight: np.ndarray | None) -> fl
     over the rows."""
     if found.law in WHOLE:
         return 0.0
-    each = np.full(len(y), -np.log(float(found.scale))) - (
-        np.log(y) if found.law == "log_normal"
-                                                           else 0.0)
+    slope = np.log(y) if found.law == "log_normal" else 0.0
+    each = np.full(len(y), -np.log(float(found.scale))) - slope
     return float(each.sum() if weight is None else (weight * each).sum())
 
 # %% ../../../nbs/use/table/09_targets.ipynb #4790a63f
