@@ -49,6 +49,25 @@ def test_likely_is_a_share_of_the_seeds():
     cells = [cell_of(0.0, 1.0, p) for p in (0.1, 0.15, 0.3, 0.9)]
     assert likely(cells, "constant") == 0.5 and math.isnan(likely(cells, "linear model"))
 
+# %% ../nbs/experiments/17_seeds.ipynb #b1f964d2
+def test_ties_count_with_their_model():
+    near = cell_of(-9.5, 0.4, 0.5)
+    assert tied([near], "constant") == 1.0  # .5 + .5, half a nat apart with errors of .4
+    assert tied([cell_of(-2.0, 0.4, 0.5)], "constant") == 0.0
+    paired = cell_of(-9.5, 0.1, 0.5)
+    paired["rows"][0]["comparison"] = 0.3
+    assert tied([paired], "constant") == 1.0 and math.isnan(tied([paired], "linear model"))
+
+# %% ../nbs/experiments/17_seeds.ipynb #3d370657
+def test_reliability_of_seeds_that_agree_and_of_coins():
+    sure = reliability([cell_of(0.0, 1.0, 1.0)] * 2)
+    assert sure == [(0.0, 0.0, 2), (1.0, 1.0, 2)]
+    split = [cell_of(0.0, 1.0, 0.8), cell_of(0.0, 1.0, 0.2)]
+    assert [(round(p, 6), share, n) for p, share, n in reliability(split)] == [
+        (0.2, 1.0, 2), (0.8, 0.0, 2)]
+    other = [cell_of(0.0, 1.0, 1.0), cell_of(0.0, 1.0, 1.0, table="u")]
+    assert reliability(other) == []
+
 # %% ../nbs/experiments/17_seeds.ipynb #a75c89bc
 def test_summary_by_table_and_judge():
     cells = [cell_of(v, 1.0, 0.1, table=t) for v in (1.0, 2.0, 3.0) for t in ("t", "drawn")]

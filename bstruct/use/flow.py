@@ -138,7 +138,7 @@ def settings_of(record: Mapping) -> Settings:
                          "a new run")
     own: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v
                            for k, v in record.items()}
-    return Settings(**own)
+    return Settings.of(own)
 
 # %% ../../nbs/use/09_flow.ipynb #7b325c80
 def estimator_of(settings: Mapping, device: str | None, mode: str | None = None):

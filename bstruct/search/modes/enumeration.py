@@ -271,12 +271,12 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
                    n_jobs: int = 1) -> Result:
     """Visit all structures of the graph, or a budget of them, by `n_jobs` processes.
 
-    `checkpoint` is the path of a file that makes the search resumable; it holds the
-    tiles of the dual engine, `CHECKPOINT.journal` other rows. Ctrl-C keeps the best.
-    Raises ValueError for what cannot work, before any work.
+    `checkpoint`: file that makes the search resumable, with tiles of the dual engine;
+    `CHECKPOINT.journal` has other rows. ValueError for what cannot work, at once.
     """
     check_space(graph, task, settings, n_jobs)
-    settings = replace(settings, judge=judge_of(graph, task, settings))
+    asked, settings = settings.judge, replace(settings, judge=judge_of(
+        graph, task, settings))
     mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed,
                        task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark),
@@ -286,11 +286,10 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     if settings.judge == "laplace":
         return _judged(run, found, n_jobs)
     try:
-        ranking = _enumerated(run, checkpoint and f"{checkpoint}.journal",
-                              settings.judge, "supernet", n_jobs)
+        path = checkpoint and f"{checkpoint}.journal"
+        ranking = _enumerated(run, path, settings.judge, "supernet", n_jobs)
         if ranking.rows[0].error:
-            raise RuntimeError("no structure could be fitted; the first failed with "
-                               f"{ranking.rows[0].error}")
+            raise RuntimeError(f"no structure could be fitted: {ranking.rows[0].error}")
         rows = [replace(r, c_reg=settings.c_reg) for r in ranking.rows]
         found = replace(found, structures=[rows[0].structure], ranking=rows,
                         evidence=rows[0].evidence, notes=list(ranking.notes))
@@ -304,7 +303,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
-    return told_beside(run, replace(completed(run, found), ranking=rows),
+    return told_beside(asked, task, replace(completed(run, found), ranking=rows),
                        settings.fit_plan(len(task)).bounds)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #037940c2

@@ -44,7 +44,8 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     Rows are expected in random order. Ctrl-C ends the search early with the best found
     so far.
     """
-    settings = replace(settings, judge=judge_of(graph, task, settings))
+    asked, settings = settings.judge, replace(settings, judge=judge_of(
+        graph, task, settings))
     mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood,
                        task.x, task.y)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
@@ -60,8 +61,8 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
-    plan = settings.fit_plan(len(task))
-    return told_beside(run, completed(run, found), plan.bounds)
+    return told_beside(asked, task, completed(run, found), settings.fit_plan(
+        len(task)).bounds)
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #e9c87a37
 def _search(run: Session, result: Result) -> list[Structure]:

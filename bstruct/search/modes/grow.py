@@ -12,10 +12,11 @@ from itertools import product
 from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
 from bstruct.model.reach import canonical, neighbours
+from bstruct.search.stages.ensembles import told_beside
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import stepped
 from bstruct.search.modes.walk import (
-    Place, Visit, Walk, difference, multiples, open_run, walk)
+    Place, Visit, Walk, bounds_of, difference, multiples, open_run, walk)
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result
 from bstruct.search.settings import Settings
@@ -62,12 +63,14 @@ def grow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     `Result.path` is the walk. `checkpoint` is the path of a file that makes it
     resumable; Ctrl-C ends it with the best so far.
     """
-    settings = replace(settings, judge=judge_of(graph, task, settings))
+    asked, judge = settings.judge, judge_of(graph, task, settings)
+    settings = replace(settings, judge=judge)
     run, c_regs = open_run("grow", graph, task, settings, seed, checkpoint,
                            callback), multiples(settings)
     if settings.judge == "laplace":
         return stepped(run, "grow", [smallest(graph)])
     moves = lambda v: larger(graph, c_regs, v)
     choose = lambda seen, trail: best_gain(seen, trail, settings.tolerance)
-    return walk(Walk(run, "grow", moves, choose), [(smallest(graph), c_regs[0])],
-                average=True)
+    found = walk(Walk(run, "grow", moves, choose), [(smallest(graph), c_regs[0])],
+                 average=True)
+    return told_beside(asked, task, found, bounds_of(len(task), settings.blocks))

@@ -17,10 +17,11 @@ from bstruct.model.structure import encode
 from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters, usage
 from bstruct.model.reach import canonical, neighbours
+from bstruct.search.stages.ensembles import told_beside
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import stepped
 from bstruct.search.modes.walk import (
-    Place, Visit, Walk, difference, multiples, open_run, walk)
+    Place, Visit, Walk, bounds_of, difference, multiples, open_run, walk)
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result
 from bstruct.search.settings import Settings
@@ -103,7 +104,8 @@ def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     `checkpoint` is the path of a file that makes it resumable; Ctrl-C ends it with the
     best so far.
     """
-    settings = replace(settings, judge=judge_of(graph, task, settings))
+    asked, judge = settings.judge, judge_of(graph, task, settings)
+    settings = replace(settings, judge=judge)
     run, c_regs = open_run("shrink", graph, task, settings, seed, checkpoint,
                            callback), multiples(settings)
     if settings.judge == "laplace":
@@ -111,4 +113,5 @@ def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     moves = lambda v: smaller(graph, c_regs, v, settings.screened)
     choose = lambda seen, trail: least_loss(seen, trail, settings.tolerance)
     start = list(product(largest(graph), c_regs))
-    return walk(Walk(run, "shrink", moves, choose), start, average=False)
+    found = walk(Walk(run, "shrink", moves, choose), start, average=False)
+    return told_beside(asked, task, found, bounds_of(len(task), settings.blocks))

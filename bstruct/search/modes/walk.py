@@ -29,7 +29,6 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.modes.kept import add_predictors
-from bstruct.search.stages.ensembles import told_beside
 from bstruct.structure import law
 from bstruct.structure.variable import text
 from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot, weight_kl
@@ -80,9 +79,13 @@ class Visit:
         return (*self.structure.items(), self.c_reg)
 
 # %% ../../../nbs/search/modes/00_walk.ipynb #4c3283c8
-def _bounds(run: Session, blocks: int) -> list[int]:
-    n = len(run.task)
+def bounds_of(n: int, blocks: int) -> list[int]:
+    "Where at most so many growing blocks of n rows begin, and n."
     return growing_blocks(n, min(blocks, max(1, n.bit_length() - 2)))
+
+
+def _bounds(run: Session, blocks: int) -> list[int]:
+    return bounds_of(len(run.task), blocks)
 
 
 def _paired_trainer(run: Session, places: Sequence[Place], sizes: list[int]) -> Trainer:
@@ -257,8 +260,7 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
         result.interrupted = str(stop)
         _best_so_far(walk, start, result)
     total = sum(result.probabilities)
-    found = replace(result, probabilities=[p / total for p in result.probabilities])
-    return told_beside(run, found, _bounds(run, run.settings.blocks))
+    return replace(result, probabilities=[p / total for p in result.probabilities])
 
 # %% ../../../nbs/search/modes/00_walk.ipynb #686758a5
 def _ranked(walk: Walk, result: Result) -> None:

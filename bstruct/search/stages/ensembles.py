@@ -235,12 +235,15 @@ def _models(run: Session, told: Mapping[str, Sequence[Told]],
     return found
 
 # %% ../../../nbs/search/stages/20_ensembles.ipynb #1d310889
-def told_beside(run: Session, result: Result, bounds: Sequence[int]) -> Result:
-    "The result with the references in its ranking, where the target is a class."
-    if run.task.law.probabilities is None or result.interrupted or not result.ranking:
+def told_beside(asked: str, task: Task, result: Result,
+                bounds: Sequence[int]) -> Result:
+    """The result with the references in its ranking, where the target is a class and
+    the judge that was asked for is not the race."""
+    none = task.law.probabilities is None or asked == "prequential"
+    if none or result.interrupted or not result.ranking:
         return result
-    outputs = math.prod(run.graph.vertices[-1].shape)
-    told = reference_evidence(run.task, outputs, bounds)
+    outputs = math.prod(result.graph.vertices[-1].shape)
+    told = reference_evidence(task, outputs, bounds)
     models = reference_rows({k: [t] for k, t in told.items()}, bounds)
-    rows, notes = beside_references(run.graph, run.task, result.ranking, models)
+    rows, notes = beside_references(result.graph, task, result.ranking, models)
     return replace(result, ranking=rows, notes=[*notes, *result.notes])
