@@ -140,7 +140,7 @@ class _Memory:
 
 @dataclass
 class _Walk:
-    "The layer with a linear part or without, its ladder, and the fits that it asks for."
+    "The layer with a linear part or without, its ladder, and the fits it asks for."
 
     linear: bool
     ladder: Ladder
