@@ -14,24 +14,29 @@ import torch
 from bstruct.evidence.closed_form import linear_log_evidence
 from bstruct.evidence.hidden import Hidden, HiddenPrior, birth_gains, death_gains
 
-# %% ../nbs/continuous/02_births.ipynb #b7ed2612
-def test_neighbouring_evidences_by_births_and_deaths():
+# %% ../nbs/continuous/02_births.ipynb #94c616ab
+def two_and_one():
+    "ln Z₂ / Z₁ directly, and the mean factors of births and of deaths, draw by draw."
     rng = np.random.default_rng(3)
     x = rng.uniform(-2, 2, (12, 1))
     y = np.tanh(3 * x) - np.tanh(6 * x - 5) + 0.6 * rng.standard_normal((12, 1))
-    m = Hidden(x, y, HiddenPrior(noise=(0.9, 0.0), slope=(4.0, 0.0), outgoing=(1.5, 0.0)))
-    one = [m.draw(1, rng) for _ in range(3000)]
-    two = [m.draw(2, rng) for _ in range(3000)]
+    m = Hidden(x, y, HiddenPrior(noise=(0.9, 0.0), slope=(4.0, 0.0),
+                                 outgoing=(1.5, 0.0)))
+    one, two = ([m.draw(n, rng) for _ in range(3000)] for n in (1, 2))
     L1, L2 = (np.array([m.log_likelihood(z) for z in zs]) for zs in (one, two))
     mean = lambda v: v.max() + math.log(np.exp(v - v.max()).mean())
-    direct = mean(L2) - mean(L1)
-    weights = np.exp(L1 - L1.max()) / np.exp(L1 - L1.max()).sum()
+    chosen = lambda v: rng.choice(3000, 1500, p=np.exp(v - v.max())
+                                  / np.exp(v - v.max()).sum())
     births = [np.exp(birth_gains(m, one[i], rng.standard_normal((50, 2)))).mean()
-              for i in rng.choice(3000, 1500, p=weights)]
+              for i in chosen(L1)]
+    deaths = [np.exp(death_gains(m, two[i])[0]) for i in chosen(L2)]
+    return mean(L2) - mean(L1), births, deaths
+
+# %% ../nbs/continuous/02_births.ipynb #94653af7
+def test_neighbouring_evidences_by_births_and_deaths():
+    direct, births, deaths = two_and_one()
     assert abs(math.log(np.mean(births)) - direct) < 0.08, (
         direct, math.log(np.mean(births)))
-    weights = np.exp(L2 - L2.max()) / np.exp(L2 - L2.max()).sum()
-    deaths = [np.exp(death_gains(m, two[i])[0]) for i in rng.choice(3000, 1500, p=weights)]
     assert abs(math.log(np.mean(deaths)) + direct) < 0.08, (
         direct, math.log(np.mean(deaths)))
 

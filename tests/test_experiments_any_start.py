@@ -16,7 +16,7 @@ def test_a_study_of_starts_is_complete():
     plan = any_start()
     assert set(plan["data"]) == {f"stairs {m}" for m in (2, 4, 6)}
     assert "jump" in any_start("sampler")["methods"]
-    assert len(widths_found("rivals")) == 21 and len(any_start(more=True)["data"]) == 8
+    assert len(widths_found("rivals")) == 20 and len(any_start(more=True)["data"]) == 8
     with pytest.raises(ValueError, match="rivls"):
         any_start("rivls")
     rows, every = stairs(2, 60, 0.1, 0), plan["methods"] | widths_found("flow")

@@ -4,10 +4,16 @@ import os
 import random
 import time
 
+import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from bstruct.core.sealed import read_record, sealed
+from bstruct.model.ordered import ordered
+from bstruct.objectives.task import Task
+from bstruct.search.modes.widths import widths_mode
+from bstruct.search.settings import Settings
 from bstruct.use import cli
 
 ARGS = ("--test-size 0.3 --hidden 8 --candidates linear+tanh linear+relu zero --epochs 40 "
@@ -83,3 +89,32 @@ def test_killed_at_random_moments_and_resumed(mode, tmp_path):
         assert all((our_weights[name][k] == v).all() for k, v in tensors.items())  # to the bit
     assert not (torn / "checkpoint").exists()
     assert (torn / "ranking.csv").read_bytes() == (whole / "ranking.csv").read_bytes()
+
+
+def walked(file, walk):
+    "A walk over the widths of one layer."
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-2, 2, (40, 1))
+    y = np.tanh(6 * x[:, 0] + 6) - np.tanh(6 * x[:, 0] - 6) + 0.1 * rng.standard_normal(40)
+    task = Task(torch.tensor(x), torch.tensor(y), "gaussian")
+    return widths_mode(ordered(1, 1, ("1..3:poisson:1",)), task, Settings(), 3, file, walk=walk)
+
+
+@pytest.mark.parametrize("walk", ("path", "flow"))
+def test_a_walk_over_widths_is_killed_and_goes_on(walk, tmp_path):
+    file, random_ = tmp_path / "checkpoint", random.Random(walk)
+    process, deadline = FORKS.Process(target=walked, args=(file, walk)), time.monotonic() + LONGEST
+    process.start()
+    while not file.exists():
+        assert time.monotonic() < deadline and process.is_alive(), "no checkpoint"
+        time.sleep(0.005)
+    time.sleep(random_.uniform(0, 0.3))
+    assert process.is_alive(), "the walk ended before it was killed"
+    process.kill()
+    process.join()
+    rest, whole = walked(file, walk), walked(None, walk)
+    values = [[(r.structure, r.evidence, r.probability) for r in found.ranking]
+              for found in (rest, whole)]
+    assert values[0] == values[1]
+    at = torch.linspace(-2, 2, 9)[:, None].double()
+    assert torch.equal(rest.mixture.predict(at)[0], whole.mixture.predict(at)[0])

@@ -36,21 +36,22 @@ def test_the_gradient_is_posterior_less_prior_mean():
         wanted = float(grad(mean)(double(gamma))) * scale**2
         assert abs(flow_gradient(gamma, scale, levels, C, "mean") - wanted) < 1e-9
 
-# %% ../nbs/search/modes/08_flow.ipynb #5faea3a7
-def test_the_flow_ends_at_the_teacher_from_both_ends():
+# %% ../nbs/search/modes/08_flow.ipynb #31e0474a
+def flows():
+    "The flow from 1 and from 10, and the form that fails from 10."
     m = stairs(96, 2)
     ladder = Ladder(m, np.random.default_rng(0), top=12)
-    ends = [
-        evidence_flow(
-            m, np.random.default_rng(s), start=s, top=12, steps=20, refresh=0.05,
-                      ladder=ladder
-        )
-        for s in (1, 10)
-    ]
+    go = lambda seed, start, **how: evidence_flow(
+        m, np.random.default_rng(seed), start=start, top=12, steps=20, ladder=ladder,
+        **how)
+    return [go(s, s, refresh=0.05) for s in (1, 10)], go(0, 10, refresh=0.0,
+                                                         objective="mean")
+
+# %% ../nbs/search/modes/08_flow.ipynb #f7738688
+def test_the_flow_ends_at_the_teacher_from_both_ends():
+    ends, failed = flows()
     assert all(abs(e.gamma - 2) < 0.5 for e in ends), ends
     assert ends[0].trace[0] == 1 and len(ends[0].trace) == 21
-    failed = evidence_flow(m, np.random.default_rng(0), start=10, top=12, steps=20,
-                           refresh=0.0, objective="mean", ladder=ladder)
     assert abs(failed.gamma - 2) > abs(ends[1].gamma - 2)
     with pytest.raises(ValueError, match="start is 30"):
-        evidence_flow(m, np.random.default_rng(0), start=30)
+        evidence_flow(stairs(30), np.random.default_rng(0), start=30)
