@@ -16,7 +16,7 @@ from benchmarks.compare.tables import KINDS, calibration, losses, report, row
 def run(law, seed, n, truth, picks, p):
     names = list(truth)
     return {"law": law, "seed": seed, "n": n, "names": names, "truth": truth, "picks": picks,
-            **{k: p for k in KINDS}, "covered": [len(names) - 1, len(names) - 1],
+            **dict.fromkeys(KINDS, p), "covered": [len(names) - 1, len(names) - 1],
             "seconds": {"compare": 1.0, "one 5-fold": 0.5}}
 
 

@@ -25,8 +25,8 @@ def row(runs: Sequence[dict], method: str) -> dict:
 
 
 def calibration(p: np.ndarray, right: np.ndarray, bins: int = 5) -> dict:
-    """Stated and observed by bins of equal count, the mean distance weighted by the counts, and what
-    that distance is on the mean where all that is stated is true, with so many runs."""
+    """Stated and observed by bins of equal count, the mean distance weighted by the counts, and
+    what that distance is on the mean where all that is stated is true, with so many runs."""
     parts = [b for b in np.array_split(np.argsort(p, kind="stable"), bins) if len(b)]
     counts = np.array([len(b) for b in parts])
     by = lambda v: np.array([v[b].mean() for b in parts])
