@@ -119,6 +119,8 @@ def test_a_wave_supports_a_network_that_has_one():
 def test_a_resumed_search_ends_as_one_that_was_not_stopped():
     from unittest.mock import patch
 
+    from bstruct.testing.notebook import names_of
+
     some, task = networks(GRAPH), table(wave, 40)
 
 
@@ -126,7 +128,8 @@ def test_a_resumed_search_ends_as_one_that_was_not_stopped():
         raise KeyboardInterrupt
 
 
-    with patch("bstruct.search.stages.judge.TILE", 3), tempfile.TemporaryDirectory() as tmp:
+    with (patch.dict(names_of(fitted), TILE=3),
+          tempfile.TemporaryDirectory() as tmp):
         whole = conclude(run_of(task, GRAPH), empty(run_of(task, GRAPH)), some)
         run = run_of(task, GRAPH, f"{tmp}/c", stop)
         cut = conclude(run, empty(run), some)
@@ -144,9 +147,11 @@ def test_a_resumed_search_ends_as_one_that_was_not_stopped():
 
 # %% ../nbs/search/stages/08_judge.ipynb #51a45cac
 def test_interrupted_before_the_first_tile():
-    from unittest.mock import patch
+    from unittest.mock import Mock, patch
 
-    with patch("bstruct.search.stages.judge.fit_dual", side_effect=KeyboardInterrupt):
+    from bstruct.testing.notebook import names_of
+
+    with patch.dict(names_of(fitted), fit_dual=Mock(side_effect=KeyboardInterrupt)):
         with pytest.raises(Interrupted, match="laplace"):
             conclude(run_of(table(wave)), empty(run_of(table(wave))), networks(TINY))
 
@@ -154,14 +159,15 @@ def test_interrupted_before_the_first_tile():
 def test_fitted_tells_who_failed():
     from unittest.mock import patch
 
-    from bstruct.training.laplace import fit_dual
+    from bstruct.testing.notebook import names_of
+    from bstruct.training.laplace import fit_dual as really
 
     def broken(graph, some, *rest):
         if any(s["x->h1"] == "linear+tanh" for s in some):
             raise RuntimeError("no such thing")
-        return fit_dual(graph, some, *rest)
+        return really(graph, some, *rest)
 
-    with patch("bstruct.search.stages.judge.fit_dual", side_effect=broken):
+    with patch.dict(names_of(fitted), fit_dual=broken):
         fits, stop_ = fitted(run_of(table(wave)), networks(TINY))
     assert stop_ is None
     assert [f.evidence for f in fits

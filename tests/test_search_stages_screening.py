@@ -80,7 +80,7 @@ def test_screening_drops_the_worst_after_each_round():
 def test_a_settled_race_is_over():
     from unittest.mock import patch
 
-    from bstruct.search.stages import screening as module
+    from bstruct.testing.notebook import names_of
 
 
     def told(gap):
@@ -97,7 +97,7 @@ def test_a_settled_race_is_over():
             return [_mean_of_starts(v, 1, 1, None) for v in own]
 
         records = []
-        with patch.object(module, "prequential_evidence", fits):
+        with patch.dict(names_of(screened), prequential_evidence=fits):
             found = screened(small_graph(), structures, sine(), FitPlan((1, 2)),
                              [(5, 1), (4, 3), (3, 4)], seed=0, tell=records.append)
         assert [r["epoch"] for r in records][-1] == 12 == records[0]["epochs"]

@@ -188,10 +188,12 @@ def test_the_shortcut_is_taken_on_the_line_and_nowhere_else():
 
 # %% ../nbs/training/05_bilevel.ipynb #496120ef
 def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
-    from unittest.mock import patch
+    from unittest.mock import Mock, patch
 
-    with patch("bstruct.training.bilevel.hypergradient",
-               side_effect=AssertionError("not needed")):
+    from bstruct.testing.notebook import names_of
+
+    with patch.dict(names_of(BilevelTrainer.__init__),
+                    hypergradient=Mock(side_effect=AssertionError("not needed"))):
         trainer = two_levels(plan=(2, 3, 16), hold=0.5)
         start = {k: v.clone() for k, v in trainer.batch.params.items()}
         run(trainer, 1)

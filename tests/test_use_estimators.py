@@ -240,6 +240,7 @@ def test_rows_beyond_the_fit_are_told_and_their_deviation_grows():
 
 # %% ../nbs/use/04_estimators.ipynb #a0ec6e0f
 def test_every_parameter_is_in_the_signature_and_has_its_text():
+    import bstruct
     import inspect
     from dataclasses import fields
     from sklearn.utils import estimator_html_repr
@@ -260,7 +261,8 @@ def test_every_parameter_is_in_the_signature_and_has_its_text():
         assert all(f"\n{name} : " in doc for name in known)
         assert doc.count("Parameters\n---") == 1
         assert kind().set_params(epochs=3).epochs == 3
-        assert "passes over the rows in a stage" in estimator_html_repr(kind())
+        shown = estimator_html_repr(getattr(bstruct, kind.__name__)())  # as imported
+        assert "passes over the rows in a stage" in shown
     X, y = moons(60)
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
     doc = inspect.getdoc(StructureClassifier).partition("Attributes\n")[2]

@@ -140,7 +140,7 @@ def one(law: str, seed: int, n: int, kind: str = "networks") -> dict:
     x, y = sample(law, n, seed)
     start = time.process_time()
     found = compare(designs(kind), x, y, likelihood="gaussian", random_state=seed, orders=ORDERS)
-    assert found.next_probabilities  # computed when first asked for
+    assert found.next_probabilities  # what is asked for is paid for
     spent = time.process_time() - start
     rows = rows_of(x, y, "gaussian")
     rivals = {k: rival_of(k, m, rows) for k,

@@ -4,9 +4,9 @@ benchmarks.compare.structures [--every 9]`.
 mnist1d and the graph of `benchmarks.search`, whose structures' test log-loss is stored
 (truth_mnist1d.json, by `python -m benchmarks.evidence.truth`). Every so-many-th structure is a
 model of one `compare` of all 4,000 rows in two orders, whose blocks are predicted from 1,000 and
-2,000 rows. Spearman's correlation with the truth of the log evidence and of the last block's score stands
-beside that of the prequential evidence of `benchmarks.evidence.selection` on the same structures.
-Writes structures.json.
+2,000 rows. Spearman's correlation with the truth of the log evidence and of the last block's score
+stands beside that of the prequential evidence of `benchmarks.evidence.selection` on the same
+structures. Writes structures.json.
 """
 import argparse
 import json

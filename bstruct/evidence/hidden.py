@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 
 from bstruct.core.refusals import check_choice
 
-LIMIT = 5.0  # prior deviations within which the scales are searched
+_LIMIT = 5.0  # prior deviations within which the scales are searched
 MOST = 600  # numbers that a Hessian by differences is made for
 SCALES = 4  # noise, slope, outgoing, linear: the last entries of z
 
@@ -194,7 +194,7 @@ class Hidden:
 
 # %% ../../nbs/evidence/25_hidden.ipynb #b0ce5c6a
 def _negative(m: Hidden, z: np.ndarray) -> tuple[float, np.ndarray]:
-    if abs(z[-SCALES:]).max() > LIMIT:
+    if abs(z[-SCALES:]).max() > _LIMIT:
         return 1e10, np.zeros_like(z)
     try:
         p = m.parts(z)

@@ -61,16 +61,13 @@ def _flow(rows: Rows, seed: int, start: int = 1) -> dict:
     return {"gamma": found.gamma, "width": round(found.gamma)}
 
 
-def _jump(rows: Rows, seed: int, moves: int = 40_000) -> dict:
-    found = jump(
-        _hidden(rows),
-        np.random.default_rng(1000 * seed + 700),
-        levels=range(1, TOP + 1),
-        moves=moves,
-    )
+def _jump(rows: Rows, seed: int) -> dict:
+    found = jump(_hidden(rows), np.random.default_rng(1000 * seed + 700),
+                 levels=range(1, TOP + 1))
     chains = [mean for mean, _ in found.fits.values()]
     return {"gamma": found.mean, "width": found.width, "live": found.live,
-            "rhat": found.rhat, "apart": max(chains) - min(chains)}
+            "rhat": found.rhat, "reliable": found.reliable,
+            "apart": max(chains) - min(chains)}
 
 
 def _rival(rows: Rows, seed: int, method: Callable[[Rows, int], float]) -> dict:

@@ -394,7 +394,8 @@ def compact_of(graph: Graph, chosen: Sequence[Structure], task: Task,
 # %% ../../nbs/training/12_compact.ipynb #9d9a0ab7
 def chosen_by(graph: Graph, gamma: dict[str, Tensor],
               models: int | None = None) -> list[Structure]:
-    "The structures of one-hot γ [M, K] by edge; of `models` where no edge has a choice."
+    """The structures of one-hot γ [M, K] by edge; of `models` where no edge has a
+    choice."""
     places = {e: gamma[e].argmax(-1).tolist() for e in graph.choices}
     M = len(next(iter(places.values()))) if places else models or 0
     return [{e: graph.choices[e][k[m]] for e, k in places.items()} for m in range(M)]

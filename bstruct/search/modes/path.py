@@ -69,8 +69,7 @@ class Ladder:
         return self.m.draw(n, self.rng, None if best is None or n % 2 else best.z)
 
     def offer(self, z: np.ndarray, lots: int) -> np.ndarray:
-        """The best of `draws` new units beside those of z, one of each lot, [lots, d +
-        1]."""
+        "The best of `draws` new units beside those of z, for each lot, [lots, d + 1]."
         shape = lots * self.draws, self.m.x.shape[1] + 1
         jitter = np.exp(0.5 * self.rng.standard_normal((shape[0], 1)))
         units = self.rng.standard_normal(shape) * self.m.spread(z) * jitter
@@ -116,8 +115,7 @@ class Ladder:
             late = late + 1 if behind > margin else 0
 
     def down(self) -> None:
-        """Deaths from the widest to the least; none again of a fit whose deaths are
-        known."""
+        "Deaths from the widest to the least; known deaths are not tried again."
         for n in range(max(self.best), self.low, -1):
             if self.dead.get(n) is not self.best[n]:
                 self.dead[n] = self.best[n]

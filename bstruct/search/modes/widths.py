@@ -80,20 +80,30 @@ def layout(graph: Graph, task: Task) -> Layout:
             "vertex, 'linear' out of it and at most 'zero' or 'linear' past it are "
             "needed; take mode='evidence'"
         )
-    if len(kinds) != 1 or kinds - set(ACTIVATIONS):
-        raise ValueError("the widths have activations "
-                         f"{sorted(map(str, kinds))}: one of {', '.join(ACTIVATIONS)} "
-                         "is needed; take mode='evidence'")
-    columns = task.x.flatten(1).shape[1]
-    if widest(columns) < max(1, variable.levels[0]):
-        raise ValueError(f"the rows have {columns} columns and the narrowest layer has "
-                         f"{max(1, variable.levels[0])} units: {widest(columns)} units "
-                         "at most have an evidence here; take mode='evidence'")
+    _check_kinds(kinds)
+    _check_size(variable, task.x.flatten(1).shape[1])
     linear = tuple(c == "linear" for c in known)
     return Layout(
         edge, variable, cast(str, kinds.pop()), skip if skip in graph.variables
                   else None, linear
     )
+
+
+def _check_kinds(kinds: set) -> None:
+    "ValueError unless all widths have one activation, of those with a derivative."
+    if len(kinds) != 1 or kinds - set(ACTIVATIONS):
+        raise ValueError("the widths have activations "
+                         f"{sorted(map(str, kinds))}: one of {', '.join(ACTIVATIONS)} "
+                         "is needed; take mode='evidence'")
+
+
+def _check_size(variable: Widths, columns: int) -> None:
+    "ValueError where not even the narrowest layer has an evidence."
+    least = max(1, variable.levels[0])
+    if widest(columns) < least:
+        raise ValueError(f"the rows have {columns} columns and the narrowest layer has "
+                         f"{least} units: {widest(columns)} units at most have an "
+                         "evidence here; take mode='evidence'")
 
 
 def applies(graph: Graph, task: Task) -> bool:
@@ -130,8 +140,7 @@ class _Memory:
 
 @dataclass
 class _Walk:
-    """The layer with a linear part or without, its ladder, and the fits that it asks
-    for."""
+    "The layer with a linear part or without, its ladder, and the fits it asks for."
 
     linear: bool
     ladder: Ladder
@@ -227,8 +236,10 @@ def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     rng = np.random.default_rng(generator_of(seed, walk).initial_seed() % 2**32)
     walks = [_walk(run, plan, linear, rng, walk) for linear in plan.linear]
     stopped = _walked(run, walks, walk)
-    found = [(w.ladder.m, n, w.linear, f) for w in walks
-             for n, f in w.ladder.best.items() if n in plan.variable.levels]
+    found = []
+    for w in walks:
+        found += [(w.ladder.m, n, w.linear, f) for n, f in w.ladder.best.items()
+                  if n in plan.variable.levels]
     if not found:
         raise KeyboardInterrupt("interrupted before the first fit; nothing to keep")
     top, last = _top(plan, task.x.flatten(1).shape[1]), plan.variable.levels[-1]
