@@ -32,7 +32,7 @@ from bstruct.search.work.breadth import tile_of
 from bstruct.search.work.forecast import forecast
 from bstruct.search.work.halving import (
     CONTROLS, MOST, Visits, climb, plans_of, reversals)
-from bstruct.search.stages.ensembles import estimates, returned, told_beside
+from bstruct.search.modes.ensembles import estimates, returned, told_beside
 from bstruct.search.stages.support import beside_references
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.stages.order import ORDERS

@@ -20,7 +20,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.ensembles import race, returned, told_beside
+from bstruct.search.modes.ensembles import race, returned, told_beside
 from bstruct.search.stages.judge import conclude, judge_of
 from bstruct.search.modes.kept import add_predictors, best_multiple, completed
 from bstruct.search.stages.race import rounds, shrunk

@@ -12,7 +12,7 @@ from itertools import product
 from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
 from bstruct.model.reach import canonical, neighbours
-from bstruct.search.stages.ensembles import told_beside
+from bstruct.search.modes.ensembles import told_beside
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import stepped
 from bstruct.search.modes.walk import (

@@ -17,7 +17,7 @@ from bstruct.model.structure import encode
 from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters, usage
 from bstruct.model.reach import canonical, neighbours
-from bstruct.search.stages.ensembles import told_beside
+from bstruct.search.modes.ensembles import told_beside
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import stepped
 from bstruct.search.modes.walk import (
