@@ -132,6 +132,8 @@ def test_log_predictive_is_the_log_of_a_mean():
 
 # %% ../nbs/training/02_batch.ipynb #743901b8
 def test_log_predictive_in_pieces_is_the_whole():
+    from bstruct.testing.notebook import names_of
+
     b, t = small_batch(), sine()
     b.structure = one_hot(b.net, [{"x->h1": "linear"}, {"x->h1": "linear+sin"}])
     g = torch.Generator()
@@ -142,8 +144,8 @@ def test_log_predictive_in_pieces_is_the_whole():
     try:
         for budget in (1, 20_000):
             bstruct.core.pieces.BUDGET = budget
-            with patch("bstruct.training.batch.outputs_at", side_effect=lambda b, w, x: (
-                    peak.append(len(x)) or outputs_at(b, w, x))):
+            counted = lambda b, w, x: peak.append(len(x)) or outputs_at(b, w, x)
+            with patch.dict(names_of(log_predictive), outputs_at=counted):
                 got = log_predictive(b, t, slice(0, len(t)), 3, g.manual_seed(2))
             torch.testing.assert_close(got, whole, rtol=0, atol=2e-6)
             assert torch.equal(g.get_state(), after)

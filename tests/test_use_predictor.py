@@ -100,15 +100,17 @@ def test_a_prediction_is_the_sum_over_networks():
 
 # %% ../nbs/use/02_predictor.ipynb #883db199
 def test_rows_at_a_time_stay_within_the_budget_and_change_no_answer():
+    from bstruct.testing.notebook import names_of
+
     X, y = moons(300)
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
     whole, members = m.predict_proba(X), ensemble(m.result_, 32)
     exact = predictive(m, members, torch.tensor(X))
     for given in (members, ready(m.result_, "bernoulli", 32)):
         assert at_once(given) == 1024
-        with patch("bstruct.use.predictor.BUDGET", 2**16):
+        with patch.dict(names_of(at_once), BUDGET=2**16):
             assert 1 <= at_once(given) < 200
-    with patch("bstruct.use.predictor.BUDGET", 2**16):
+    with patch.dict(names_of(at_once), BUDGET=2**16):
         few = at_once(members)
         assert few * 8 * 4 * len(members[0].weights) * members[0].weights.shape[1] <= 2**16
         np.testing.assert_allclose(m.predict_proba(X), whole, rtol=1e-6)  # float32

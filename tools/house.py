@@ -34,8 +34,7 @@ FOREIGN = {"_foreach_norm": "torch has no public name for it",
 # Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they
 # are there.
 KNOWN: dict[str, str] = {
-    **dict.fromkeys((f"stage: bstruct/search/stages/{name}.py" for name in ("judge", "ensembles")),
-                    "tells the session of every tile of fits"),
+    "stage: bstruct/search/stages/judge.py": "tells the session of every tile of fits",
 }
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef

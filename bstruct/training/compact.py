@@ -22,8 +22,7 @@ from bstruct.model.reach import Structure, network_of
 from bstruct.objectives.task import Task
 from bstruct.training.adam import FusedAdam
 
-# numbers that a processor may take at once: rows and tensors come in multiples of it
-LANES = 16
+LANES = 16  # numbers that a processor takes at once: rows come in multiples of it
 NOISE = 10.0  # the log noise learns so many times faster than the weights
 TOGETHER = 16  # models whose activations stay in the cache of a core
 

@@ -188,7 +188,9 @@ def reliability(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray,
     counts = np.array([(bin_of == b).sum() for b in used])
     expected, observed = (np.array([v[bin_of == b].mean() for b in used])
                           for v in (top, right))
-    error = float(counts @ np.abs(expected - observed) / counts.sum())
+    gaps = np.abs(expected - observed)
+    gaps[gaps < 1e-12] = 0  # rounding of a mean of probabilities
+    error = float(counts @ gaps / counts.sum())
     return {"kind": "classification", "expected": expected.tolist(),
             "observed": observed.tolist(), "counts": counts.tolist(), "error": error}
 
