@@ -125,7 +125,7 @@ def test_reliability_agrees_with_scikit_learn():
     np.testing.assert_allclose(curve["expected"], expected, atol=1e-12)
     np.testing.assert_allclose(curve["observed"], observed, atol=1e-12)
     assert sum(curve["counts"]) == 500
-    shares = np.tile([0.1, 0.2, 0.7], (30, 1))  # the shares of the labels are told: no error
+    shares = np.tile([0.1, 0.2, 0.7], (30, 1))  # the shares of labels: no error
     assert reliability(shares, np.repeat([0, 1, 2], [3, 6, 21]))["error"] == 0
 
 # %% ../nbs/use/05_plots.ipynb #98c283cb
