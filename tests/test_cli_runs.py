@@ -68,8 +68,10 @@ def test_a_run_folder_is_whole(iris_run):
     figures = ("structure", "probabilities", "trace", "ranking", "calibration")
     ranking = json.loads((run / "result.json").read_text())["ranking"]
     table = pd.read_csv(run / "ranking.csv", index_col="rank")
-    assert table.index.tolist() == [1, 2]
-    assert table["x->h1"].tolist() == [r["structure"]["x->h1"] for r in ranking]
+    assert table.index.tolist() == [1, 2, 3, 4]
+    assert sorted(table["name"].dropna()) == ["constant", "linear model"]
+    assert table["x->h1"].dropna().tolist() == [r["structure"]["x->h1"] for r in ranking
+                                                if r["structure"]]
     np.testing.assert_allclose(table["log_evidence"], [r["log_evidence"] for r in ranking])
     assert {f"figures/{f}.{kind}" for f in figures for kind in ("png", "svg")} < names
     assert not [n for n in names if n.endswith((".part", ".old", "checkpoint"))]
@@ -90,7 +92,7 @@ def test_show_and_resume_say_what_was_found(iris_run):
     assert call("show", run, "--overwrite")[0] == 0 and (run / "report.html").read_bytes() == page
     assert call("show", run, "--seed", 0, "--mode", "evidence")[0] == 0
     assert "--seed 1 is not this run's, which is 0" in call("show", run, "--seed", 1)[2]
-    assert "and 1 more" in call("show", run, "--top", 1)[1]
+    assert "and 3 more" in call("show", run, "--top", 1)[1]
     assert "--top 0: at least 1" in call("show", run, "--top", 0)[2]
 
 
@@ -177,19 +179,21 @@ def test_an_enumeration_ranks_the_quick_answers(iris_run, monkeypatch):
     assert "Of 27 structures, 14 of them compared by evidence" in out
     result = json.loads(Path("all/result.json").read_text())
     ranking, answers = result["ranking"], {a["mode"]: a for a in result["answers"]}
-    assert len(ranking) == 14 and list(answers) == ["evidence", "grow", "shrink"]
+    assert len(ranking) == 16 and list(answers) == ["evidence", "grow", "shrink"]
+    assert sum(not r["structure"] for r in ranking) == 2  # the constant and the linear model
+    edges = next(r["structure"] for r in ranking if r["structure"])
     for mode, a in answers.items():
-        wanted = {e: a["structure"][e] for e in ranking[0]["structure"]}
+        wanted = {e: a["structure"][e] for e in edges}
         ranks = [i for i, r in enumerate(ranking, 1) if r["structure"] == wanted] or [None]
         assert a["rank"] == ranks[0]
-        assert (f"{mode}: rank {ranks[0]} of 14" if ranks[0] else f"{mode}: none of these") in out
+        assert (f"{mode}: rank {ranks[0]} of 16" if ranks[0] else f"{mode}: none of these") in out
     page = Path("all/report.html").read_text()
-    assert "Where do the answers of quicker searches stand?" in page and "rank of 14" in page
+    assert "Where do the answers of quicker searches stand?" in page and "rank of 16" in page
     assert {"ranks.svg", "pareto.svg"} <= {f.name for f in Path("all/figures").iterdir()}
-    assert len(pd.read_csv("all/ranking.csv")) == 14
+    assert len(pd.read_csv("all/ranking.csv")) == 16
     assert not list(Path("all").glob("checkpoint.evidence"))
     code, top, _ = call("show", "all", "--top", 10)
-    assert code == 0 and "and 4 more" in top and "\n  10  " in top and "\n  11  " not in top
+    assert code == 0 and "and 6 more" in top and "\n  10  " in top and "\n  11  " not in top
     assert call(*args, *short, "--jobs", 1, "--compare", "evidence", "--out", "one",
                 "--quiet")[0] == 0
     assert Path("one/ranking.csv").read_bytes() == Path("all/ranking.csv").read_bytes()

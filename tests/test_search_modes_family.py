@@ -37,7 +37,7 @@ def test_every_mode_chooses_subsets():
     columns = Graph.cube(3, 1, widths=(4,), columns=True)
     for mode in NAMES[:4]:  # those for every graph
         settings = Settings(mode=mode, **QUICK | {"min_steps": 60, "tempering": (1.0,)})
-        assert check(columns, task, settings) is None
+        assert check(columns, task, settings).bytes > 0
         r = search(columns, task, settings)
         assert "column:0" in r.structures[0]["x->s"]
         assert abs(sum(r.probabilities) - 1) < 1e-6
@@ -59,7 +59,7 @@ def test_check_raises_what_the_search_would_raise():
             with pytest.raises(ValueError, match="choices of x->y cannot be counted"):
                 refuse(endless, sine(), Settings(mode=mode, **QUICK))
     for mode in ("grow", "shrink"):
-        assert check(SMALL, sine(), Settings(mode=mode, **QUICK)) is None
+        assert check(SMALL, sine(), Settings(mode=mode, **QUICK)).bytes > 0
     large = Graph.dense(2, 1, hidden=(6,) * 6)
     for refuse in (check, search):
         with pytest.raises(ValueError, match="21,936,950,640,377,856 structures and "
@@ -93,8 +93,15 @@ def test_a_judge_that_cannot_judge_is_refused_before_any_work():
             with pytest.raises(ValueError, match=said) as error:
                 refuse(graph, task, Settings(judge="laplace", **QUICK, **more))
             assert "\n" not in str(error.value)
-        assert check(graph, task, Settings(judge="auto", **QUICK, **more)) is None
-    assert check(SMALL, sine(), Settings(judge="laplace", **QUICK)) is None
+        if graph is not two:
+            assert check(graph, task, Settings(judge="auto", **QUICK, **more)).bytes > 0
+    assert check(SMALL, sine(), Settings(judge="laplace", **QUICK)).bytes > 0
+    odd = Graph.dense(3, 1, hidden=(6,))
+    for graph, words in ((two, "has 2 outputs and 'gaussian' is a law of 1: give vertex 'y'"),
+                         (odd, "takes 3 inputs and a row has 2: give vertex 'x' as many")):
+        for refuse in (check, search):
+            with pytest.raises(ValueError, match=words):
+                refuse(graph, sine(), Settings(judge="prequential", **QUICK))
 
 # %% ../nbs/search/modes/06_family.ipynb #e263e579
 def test_modes_are_those_of_the_settings():

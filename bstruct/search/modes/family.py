@@ -6,10 +6,12 @@
 __all__ = ['search', 'check']
 
 # %% ../../../nbs/search/modes/06_family.ipynb #1352265b
+import math
 from collections.abc import Callable
 from os import PathLike
 
 from bstruct.model.graph import Graph
+from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.objectives.task import Task
 from bstruct.search.modes.enumeration import check_space, enumerate_mode
 from bstruct.search.modes.evidence import evidence_mode
@@ -50,6 +52,19 @@ def refuse_unused(settings: Settings) -> None:
                          "from: set c_comb=0, or give bilevel an OuterPlan that names "
                          "some in `known`")
 
+
+def refuse_ends(graph: Graph, task: Task) -> None:
+    "ValueError where the ends of the graph do not fit a row and the law of its target."
+    takes, gives = (math.prod(graph.vertices[i].shape) for i in (0, -1))
+    if takes != (has := task.x[:1].numel()):
+        raise ValueError(f"the graph takes {takes} inputs and a row has {has}: give "
+                         f"vertex {graph.vertices[0].name!r} as many")
+    wanted = LIKELIHOODS[task.likelihood].outputs
+    if wanted is not None and gives != wanted:
+        raise ValueError(f"the graph has {gives} outputs and {task.likelihood!r} is a "
+                         f"law of {wanted}: give vertex {graph.vertices[-1].name!r} "
+                         "as many")
+
 # %% ../../../nbs/search/modes/06_family.ipynb #86b793b4
 def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
            checkpoint: str | PathLike | None = None,
@@ -65,6 +80,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     refuse_unused(settings)
     law.n_structures(graph.variables)  # every mode lists or counts
     judge_of(graph, task, settings)
+    refuse_ends(graph, task)
     foresee(graph, task, settings, n_jobs)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return mode(graph, task, settings, seed, checkpoint, callback, **parallel)
@@ -76,6 +92,7 @@ def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> Fore
     refuse_unused(settings)
     law.n_structures(graph.variables)
     judge_of(graph, task, settings)
+    refuse_ends(graph, task)
     seen = foresee(graph, task, settings, n_jobs)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
