@@ -97,7 +97,8 @@ def test_a_judge_that_cannot_judge_is_refused_before_any_work():
             assert check(graph, task, Settings(judge="auto", **QUICK, **more)).bytes > 0
     assert check(SMALL, sine(), Settings(judge="laplace", **QUICK)).bytes > 0
     odd = Graph.dense(3, 1, hidden=(6,))
-    for graph, words in ((two, "has 2 outputs and 'gaussian' is a law of 1: give vertex 'y'"),
+    for graph, words in ((two, "has 2 outputs and 'gaussian' is a law of 1: give "
+                               "vertex 'y'"),
                          (odd, "takes 3 inputs and a row has 2: give vertex 'x' as many")):
         for refuse in (check, search):
             with pytest.raises(ValueError, match=words):

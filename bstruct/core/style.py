@@ -12,7 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # %% ../../nbs/core/14_style.ipynb #27b1da32
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D",
@@ -20,7 +21,7 @@ HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D
 INK, SOFT = "#1F2A37", "#7B8794"
 
 # %% ../../nbs/core/14_style.ipynb #482df5a9
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "axes.prop_cycle": f"cycler('color', {list(HUES)})",
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans", "Verdana"],
     "font.size": 9.0, "axes.titlesize": 9.0, "axes.labelsize": 9.0,

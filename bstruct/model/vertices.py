@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import cast
 
 from bstruct.core.refusals import unknown
 from bstruct.model.candidates import Candidate, register
@@ -50,8 +51,9 @@ def as_vertices(given: Iterable[Vertex] | Mapping[str, int | Shape]
                 ) -> tuple[Vertex, ...]:
     "Vertices as they are given, or of a dictionary of names and sizes."
     if isinstance(given, Mapping):
+        sizes = cast(Mapping[str, int | Shape], given)
         given = [Vertex(name, (s,) if isinstance(s, int) else tuple(s))
-                 for name, s in given.items()]
+                 for name, s in sizes.items()]
     return tuple(given)
 
 
@@ -68,12 +70,13 @@ def as_edges(given: Iterable[Edge]
     """Edges as they are given, or of a dictionary of names `source->target` and
     candidates; ValueError where a name has another form."""
     if isinstance(given, Mapping):
-        for name in given:
+        named = cast(Mapping[str, str | Candidate | Iterable[str | Candidate]], given)
+        for name in named:
             if name.count("->") != 1:
                 raise ValueError(f"edge name {name!r} is not of the form "
                                  "'source->target'")
         lists = {name: (c,) if isinstance(c, str | Candidate) else c
-                 for name, c in given.items()}
+                 for name, c in named.items()}
         every = lambda cs: tuple(
             chain.from_iterable(expanded(_as_name(c))[0] for c in cs))
         given = [Edge(*name.split("->", 1), candidates=every(cs))

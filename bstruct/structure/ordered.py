@@ -9,7 +9,7 @@ __all__ = ['grades', 'from_grades', 'mean_level', 'fuzzy', 'log_law', 'law', 'lo
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -153,6 +153,7 @@ class Levels:
     """One of a list of choices whose levels rise; law: `gamma` and `log_scale` [...],
     in units of the levels."""
 
+    levels: Any
     law: str
     prior: str
     name: str

@@ -7,6 +7,7 @@ __all__ = ['FusedAdam']
 
 # %% ../../nbs/training/20_adam.ipynb #a9e21cf2
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,9 +24,10 @@ class FusedAdam:
 
     def __init__(self, groups: Iterable[dict] | Iterable[Tensor], lr: float,
                  capturable: bool = False):
-        own = [*groups]
+        own: list[Any] = [*groups]
         own = own if own and isinstance(own[0], dict) else [{"params": own}]
-        self.param_groups = [{"lr": lr} | g | {"params": [*g["params"]]} for g in own]
+        self.param_groups: list[dict[str, Any]] = [
+            {"lr": lr} | g | {"params": [*g["params"]]} for g in own]
         self.state: dict[Tensor, dict[str, Tensor]] = {}
         self.capturable = capturable
 

@@ -52,7 +52,8 @@ def ensemble_evidence(graph: Graph, structures: Sequence[Structure], task: Task,
         for name, own in zip(first, log_p):
             stops = (own.logsumexp(1) - math.log(plan.starts)).sum(-1)
             values[name].append((float(mixture_over_stops(own)), stops.tolist()))
-    found = {name: _evidence(*map(list, zip(*v)), plan) for name, v in values.items()}
+    found = {name: _evidence([v for v, _ in told], [s for _, s in told], plan)
+             for name, told in values.items()}
     return [found[name] for name in names]
 
 # %% ../../nbs/training/19_ensembles.ipynb #e3bb46e4

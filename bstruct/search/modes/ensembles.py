@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import stdev
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -82,8 +83,8 @@ def estimates(run: Session, structures: Sequence[Structure],
     if not good:
         raise RuntimeError("no structure could be fitted; the first failed with "
                            f"{found[0]}")
-    return good, {k: replace(e, of=own[k].of)
-                  for k, e in zip(own, found[count:])}, told
+    models = cast(list[Evidence], found[count:])
+    return good, {k: replace(e, of=own[k].of) for k, e in zip(own, models)}, told
 
 
 def race(run: Session,
@@ -145,8 +146,8 @@ def returned(run: Session, result: Result, rows: Sequence[Scored],
         result.notes.append(f"{lost} of {sum(map(len, fits))} fits say less than the "
                             "constant of the rows that they have seen, and are left "
                             "out")
-    weight = [r.probability * bool(keep) for r, keep in zip(kept, alive)]
-    models = {k: next(r.probability for r in rows if r.name == LABELS[k])
+    weight = [(r.probability or 0.0) * bool(keep) for r, keep in zip(kept, alive)]
+    models = {k: next(r.probability or 0.0 for r in rows if r.name == LABELS[k])
               for k in told}
     total = sum(weight) + sum(models.values())
     networks = sum(weight)

@@ -340,7 +340,8 @@ def _side_by_side(run: Session, n_jobs: int, work: Callable, tiles: list) -> Ite
     if _processes(n_jobs) == 1:
         return (on_one_thread(work, part) for part in tiles)
     pack = packed(run.graph, "laplace", run.task.likelihood)
-    many = Parallel(_processes(n_jobs), return_as="generator", batch_size=1)
+    many = Parallel(_processes(n_jobs), return_as="generator",
+                    batch_size=cast(Any, 1))
     return many(delayed(on_one_thread)(work, part, pack) for part in tiles)
 
 

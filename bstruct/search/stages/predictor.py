@@ -75,7 +75,8 @@ def rebuilt(net: Supernet, task: Task, state: dict[str, Tensor],
     params = {k.removeprefix("params/"): v[models].to(device)
               for k, v in state.items() if k.startswith("params/")}
     m, laws = len(params["log_noise"]), flat(nested(net.graph.variables, params))
-    gamma = one_hot(net, [structure] * m, device) if structure else structure
+    gamma = one_hot(net, [structure] * m, device) if structure else (
+        None if structure is None else {})
     learnt = {*laws, *(f"prior/{k}" for k in laws)}
     own = params if structure is None else {k: v for k, v in params.items()
                                             if k not in learnt}

@@ -185,7 +185,7 @@ def _matrix(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:
 def hashed(own: Sequence[str], many: int) -> Float[np.ndarray, "n h"]:
     "So many hashes of the letters of each text. DataError where skrub is not there."
     try:
-        from skrub import MinHashEncoder
+        from skrub import MinHashEncoder  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise DataError("texts are hashed by skrub, which is not installed: pip "
                         "install "
@@ -259,8 +259,8 @@ def coded(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:
         parts = zip(_matrix(column, filled).T, column.centre, column.scale)
         return np.stack([standardised(v, c, s) for v, c, s in parts], 1)
     if column.hashes:
-        matrix = hashed([column.fill if v is None else v for v in values],
-                        column.hashes)
+        texts = [str(column.fill) if v is None else v for v in values]
+        matrix = hashed(texts, column.hashes)
         parts = zip(matrix.T, column.centre, column.scale)
         return np.stack([standardised(v, c, s) for v, c, s in parts], 1)
     at = {level: j for j, level in enumerate(column.levels)}
