@@ -7,7 +7,7 @@ __all__ = ['support', 'beside_references', 'with_ties', 'widths_note']
 
 # %% ../../../nbs/search/stages/21_support.ipynb #8cee3870
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -54,10 +54,8 @@ def beside_references(graph: Graph, task: Task, rows: Sequence[Scored],
             and worth[i].value > -math.inf]
     dead = {i for i in good if not connected(graph, rows[i].structure)}
     models = {k: replace(e, of=None) for k, e in references.items()}
-    known: dict[Hashable, Evidence] = {}
-    known.update({i: models["constant"] if i in dead else replace(worth[i], of=None)
-                  for i in good})
-    known.update(models)
+    alone = lambda i: models["constant"] if i in dead else replace(worth[i], of=None)
+    known: dict = {i: alone(i) for i in good} | models
     prior = torch.tensor([1 / len(good)] * len(good) + [1.0] * len(models)).log()
     name = {i: "constant" if i in dead else network_of(graph, rows[i].structure)
             for i in good} | {k: k for k in models}
