@@ -80,6 +80,6 @@ def test_summary_by_table_and_judge():
 # %% ../nbs/experiments/17_seeds.ipynb #b2f458f6
 def test_markdown_has_a_dash_for_what_is_not_known():
     text = markdown(summary([cell_of(1.0, 1.0, 0.1)]))
-    assert text.splitlines()[2].startswith("| t | j | 1 | 1.000 | 1.000 … 1.000 | 0.500 | "
+    assert text.splitlines()[2].startswith("| t | j | 1 | 1.000 | 1.00–1.00 | 0.500 | "
                                            "– | – | –")
     assert {line.count("|") for line in text.splitlines()} == {len(HEAD) + 1}

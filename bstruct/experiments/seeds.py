@@ -102,9 +102,12 @@ def summary(cells: Sequence[Mapping], drawn: Sequence[str] = ()) -> list[dict]:
     return made
 
 # %% ../../nbs/experiments/17_seeds.ipynb #cfeda0be
-HEAD = ("table", "judge", "seeds", "score", "least … most", "ridge or logistic",
-        "within 2 errors",
-        "deviation / error", "TV", "P(constant, ties) > .8", "P(linear) > .8", "CPU s")
+# n: seeds; usual: ridge or logistic regression; in 2 e: share of estimates within two
+# errors of their mean; dev/e: deviation over seeds by stated error; TV: total variation
+# between seeds; P c, P l: share of seeds that give the constant with its ties, or the
+# linear model, more than .8
+HEAD = ("table", "judge", "n", "score", "range", "usual", "in 2 e", "dev/e", "TV",
+        "P c", "P l", "CPU s")
 
 
 def markdown(rows: Sequence[Mapping]) -> str:
@@ -114,7 +117,7 @@ def markdown(rows: Sequence[Mapping]) -> str:
     for r in rows:
         known = [plain(r[k]) for k in ("inside", "ratio", "tv", "constant", "linear")]
         cells = [r["table"], r["judge"], str(r["seeds"]), f"{r['mean']:.3f}",
-                 f"{r['least']:.3f} … {r['most']:.3f}", f"{r['usual']:.3f}", *known,
+                 f"{r['least']:.2f}–{r['most']:.2f}", f"{r['usual']:.3f}", *known,
                  f"{r['cpu']:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
