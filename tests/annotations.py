@@ -26,12 +26,13 @@ def names_shapes(annotation) -> bool:
 
 
 def made(function):
-    "The function with its check."
-    hints = typing.get_type_hints(function)
+    "The function with its check; a name that only type checkers import may hide shapes."
     checked = beartype(function)
-    if any(names_shapes(h) for h in hints.values()):
-        return jaxtyped(checked, typechecker=None)
-    return checked
+    try:
+        shapes = any(map(names_shapes, typing.get_type_hints(function).values()))
+    except NameError:
+        shapes = True
+    return jaxtyped(checked, typechecker=None) if shapes else checked
 
 
 def checked(thing):

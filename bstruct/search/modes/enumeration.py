@@ -34,7 +34,8 @@ from bstruct.search.work.halving import (
     CONTROLS, MOST, Visits, climb, plans_of, reversals)
 from bstruct.search.modes.ensembles import estimates, returned, told_beside
 from bstruct.search.stages.support import beside_references
-from bstruct.search.stages.judge import conclude, judge_of
+from bstruct.search.modes.judged import conclude
+from bstruct.search.stages.judge import judge_of
 from bstruct.search.stages.order import ORDERS
 from bstruct.search.ranking import Ranking, ranked
 from bstruct.model.reach import Structure
