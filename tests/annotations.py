@@ -26,13 +26,15 @@ def names_shapes(annotation) -> bool:
 
 
 def made(function):
-    "The function with its check; a name that only type checkers import may hide shapes."
-    checked = beartype(function)
+    """The function with its check; without one where an annotation has a name that only a type
+    checker imports."""
     try:
-        shapes = any(map(names_shapes, typing.get_type_hints(function).values()))
+        hints = typing.get_type_hints(function).values()
     except NameError:
-        shapes = True
-    return jaxtyped(checked, typechecker=None) if shapes else checked
+        return function
+    with_check = beartype(function)
+    shapes = any(map(names_shapes, hints))
+    return jaxtyped(with_check, typechecker=None) if shapes else with_check
 
 
 def checked(thing):
