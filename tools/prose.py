@@ -87,8 +87,8 @@ def complaints(nb: dict) -> list[str]:
                 bad.append(f"cell {cell['id']}: a paragraph of {n} words, {WORDS} are allowed: "
                            f"split it, \"{start} …\"")
         prose = re.sub(CODE, "", cell["source"])
-        bad += [f"cell {cell['id']}: {m[0]} in {formula[:40]}: write \\mathbb E for an expectation, "
-                "\\mathrm{KL} for a divergence"
+        bad += [f"cell {cell['id']}: {m[0]} in {formula[:40]}: write \\mathbb E for an "
+                "expectation, \\mathrm{KL} for a divergence"
                 for formula in re.findall(MATH, prose) for m in re.finditer(FONT, formula)]
         prose = re.sub(r"\([^)\s]*\)|<[^>]+>", "", re.sub(MATH, "", prose))
         if 'id="refs"' not in cell["source"]:  # titles stay as they were printed
