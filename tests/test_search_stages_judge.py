@@ -137,13 +137,13 @@ def test_a_resumed_search_ends_as_one_that_was_not_stopped():
         assert cut.mixture is not None
         run = run_of(task, GRAPH, f"{tmp}/c")
         again = conclude(run, empty(run), some)
-    assert again.interrupted is None and len(again.ranking) == len(some) + 2 == 7
-    same = lambda r: (r.structure, r.name, r.evidence.value, r.evidence.stderr,
-                      r.probability)
-    assert list(map(same, again.ranking)) == list(map(same, whole.ranking))
-    assert again.notes == whole.notes
-    assert all(torch.equal(a, b) for a, b in zip(again.mixture.predict(task.x),
-                                                 whole.mixture.predict(task.x)))
+        assert again.interrupted is None and len(again.ranking) == len(some) + 2 == 7
+        same = lambda r: (r.structure, r.name, r.evidence.value, r.evidence.stderr,
+                          r.probability)
+        assert list(map(same, again.ranking)) == list(map(same, whole.ranking))
+        assert again.notes == whole.notes
+        assert all(torch.equal(a, b) for a, b in zip(again.mixture.predict(task.x),
+                                                     whole.mixture.predict(task.x)))
 
 # %% ../nbs/search/stages/08_judge.ipynb #51a45cac
 def test_interrupted_before_the_first_tile():
@@ -169,16 +169,16 @@ def test_fitted_tells_who_failed():
 
     with patch.dict(names_of(fitted), fit_dual=broken):
         fits, stop_ = fitted(run_of(table(wave)), networks(TINY))
-    assert stop_ is None
-    assert [f.evidence for f in fits
-            if isinstance(f.evidence, str)] == ["RuntimeError: no such thing"]
-    found = verdict(TINY, table(wave), fits)
-    assert found.rows[-1].error == "RuntimeError: no such thing"
-    assert found.rows[-1].probability == 0
-    assert "1 of 3 structures failed" in " ".join(found.notes)
-    with pytest.raises(RuntimeError, match="the first failed with RuntimeError: no "
-                                           "such thing"):
-        verdict(TINY, table(wave), [f for f in fits if isinstance(f.evidence, str)])
+        assert stop_ is None
+        assert [f.evidence for f in fits
+                if isinstance(f.evidence, str)] == ["RuntimeError: no such thing"]
+        found = verdict(TINY, table(wave), fits)
+        assert found.rows[-1].error == "RuntimeError: no such thing"
+        assert found.rows[-1].probability == 0
+        assert "1 of 3 structures failed" in " ".join(found.notes)
+        with pytest.raises(RuntimeError, match="the first failed with RuntimeError: no "
+                                               "such thing"):
+            verdict(TINY, table(wave), [f for f in fits if isinstance(f.evidence, str)])
 
 # %% ../nbs/search/stages/08_judge.ipynb #c4929254
 def test_the_probability_of_a_network_does_not_depend_on_its_names():
