@@ -208,6 +208,9 @@ def test_a_unit_changes_nothing_and_a_limit_of_time_keeps_the_best():
                                   m.predict(X))
     with pytest.raises(ValueError, match="diverged.*learning_rate"):
         StructureRegressor(**lost, judge="prequential").fit(X, y)
+    for mode in ("evidence", "grow"):
+        with pytest.raises(ValueError, match="every fit diverged.*learning_rate"):
+            StructureClassifier(**lost, mode=mode).fit(X, y > 0)
 
 # %% ../nbs/use/04_estimators.ipynb #70e7c9c9
 def test_a_row_of_weight_two_is_the_row_twice():

@@ -48,10 +48,14 @@ def beside_references(graph: Graph, task: Task, rows: Sequence[Scored],
     each, and what a reader should know.
 
     `worth`: what to expect of each row's evidence, where that is another number.
+    ValueError where no row has a finite one.
     """
     worth = [r.evidence for r in rows] if worth is None else list(worth)
     good = [i for i, r in enumerate(rows) if r.error is None
             and worth[i].value > -math.inf]
+    if not good:
+        raise ValueError(f"every fit diverged: none of {len(rows)} structures has a "
+                         "finite log evidence; try learning_rate=0.02")
     dead = {i for i in good if not connected(graph, rows[i].structure)}
     models = {k: replace(e, of=None) for k, e in references.items()}
     alone = lambda i: models["constant"] if i in dead else replace(worth[i], of=None)
