@@ -68,8 +68,8 @@ def _targets_of(data: Mapping, columns: list[str]) -> tuple[list[str], list[Find
 
 def _strays(own: pd.Series) -> Counter:
     "The texts among numbers that are neither numbers nor codes of holes."
-    return Counter(t for t in own if t is not None and t not in CODES
-                   and not is_number(t))
+    return Counter({t: k for t, k in Counter(own).items() if t is not None
+                    and t not in CODES and not is_number(t)})
 
 
 def _of_target(y: pd.Series, data: Mapping,
@@ -129,7 +129,7 @@ def _of_column(name: str, column: pd.Series, data: Mapping) -> list[Finding]:
         if strays := _strays(own):
             return _stray_cures(f"column {name!r}", strays, len(own),
                                 ("--categorical", name))
-        if far := sorted({t for t in seen if not np.isfinite(
+        if far := sorted({t for t in set(seen) if not np.isfinite(
             float(t in ("True", "False") or t))}):
             return [Finding(f"column {name!r} is infinite in "
                             f"{sum(t in far for t in seen)} rows",
