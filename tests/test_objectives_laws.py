@@ -58,9 +58,8 @@ def test_natural_moments_are_those_of_the_laws():
         np.testing.assert_allclose(variance, known.var(), rtol=1e-12)
     assert natural_moments("gaussian") is None
 
-# %% ../nbs/objectives/08_laws.ipynb #0c94881d
+# %% ../nbs/objectives/08_laws.ipynb #05c27706
 def test_several_classes_have_the_product_of_their_laws():
-    import pytest
     from torch.func import vmap
 
     law = LIKELIHOODS[joint_classes((3, 2))]
@@ -74,7 +73,8 @@ def test_several_classes_have_the_product_of_their_laws():
     p = law.probabilities(out)
     torch.testing.assert_close(p[..., :3].sum(-1), torch.ones(4, 6))
     torch.testing.assert_close(p[..., 4], (out[..., 4] - out[..., 3]).sigmoid())
-    assert law.blocks == (3, 2) and law.outputs == 5 and joint_classes([3, 2]) in LIKELIHOODS
+    assert law.blocks == (3, 2) and law.outputs == 5
+    assert joint_classes([3, 2]) in LIKELIHOODS
     for bad in ((3,), (3, 1)):
         with pytest.raises(ValueError, match="two classes at least"):
             joint_classes(bad)
@@ -90,7 +90,7 @@ def test_a_weight_of_two_is_the_row_twice():
                "negative_binomial": torch.tensor([[0.0, 2.0], [3, 2], [1, 2], [7, 2]]),
                "log_normal": torch.randn(4, generator=g),
                "gaussians": torch.randn(4, 3, generator=g),
-               joint_classes((2, 2)): torch.tensor([[0, 1], [1, 1], [1, 0], [0, 0]])}
+               joint_classes((2, 2)): torch.tensor([[0, 1], [1, 1], [1, 0], [0, 1]])}
     for name, y in targets.items():
         many = LIKELIHOODS[name].outputs or 3
         out, noise = torch.randn(4, max(3, many), generator=g), torch.tensor(0.3)

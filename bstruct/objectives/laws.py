@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NU', 'student_log_likelihood', 'poisson_log_likelihood', 'negative_binomial_log_likelihood', 'log_normal_moments',
-           'natural_moments', 'joint_classes', 'weighted']
+           'natural_moments', 'weighted', 'joint_classes']
 
 # %% ../../nbs/objectives/08_laws.ipynb #0cdc8a58
 import math
@@ -90,7 +90,27 @@ def natural_moments(name: str) -> Callable[..., tuple[Tensor, Tensor]] | None:
 def _several(output: Tensor, y: Tensor, log_noise: Tensor) -> Tensor:
     return gaussian_log_likelihood(output, y, log_noise)
 
-# %% ../../nbs/objectives/08_laws.ipynb #d2ee7805
+# %% ../../nbs/objectives/08_laws.ipynb #06c79907
+def _weighted(law: Likelihood) -> Likelihood:
+    "The law of targets whose last column is the weight of the row."
+    def log_likelihood(output: Tensor, y: Tensor, log_noise: Tensor) -> Tensor:
+        own = y[:, 0] if y.shape[1] == 2 else y[:, :-1]
+        own = (own.long() if law.outputs is None and law.probabilities is not None
+               else own)
+        return y[:, -1] * law.log_likelihood(output, own, log_noise)
+
+    return replace(law, log_likelihood=log_likelihood)
+
+# %% ../../nbs/objectives/08_laws.ipynb #ba4faedc
+def weighted(name: str) -> str:
+    """The name of the law `name` of targets [n, k + 1] whose last column is a weight;
+    it is registered."""
+    own = f"weighted {name}"
+    if own not in LIKELIHOODS:
+        LIKELIHOODS.register(own, _weighted(LIKELIHOODS[name]))
+    return own
+
+# %% ../../nbs/objectives/08_laws.ipynb #5c59c176
 def joint_classes(sizes: Sequence[int]) -> str:
     """The name of the law of several targets [n, t] with so many classes each; it is
     registered. ValueError for one target, or one class."""
@@ -113,26 +133,6 @@ def joint_classes(sizes: Sequence[int]) -> str:
         LIKELIHOODS.register(name, law)
         LIKELIHOODS.register(f"weighted {name}", _weighted(law))
     return name
-
-# %% ../../nbs/objectives/08_laws.ipynb #06c79907
-def _weighted(law: Likelihood) -> Likelihood:
-    "The law of targets whose last column is the weight of the row."
-    def log_likelihood(output: Tensor, y: Tensor, log_noise: Tensor) -> Tensor:
-        own = y[:, 0] if y.shape[1] == 2 else y[:, :-1]
-        own = (own.long() if law.outputs is None and law.probabilities is not None
-               else own)
-        return y[:, -1] * law.log_likelihood(output, own, log_noise)
-
-    return replace(law, log_likelihood=log_likelihood)
-
-# %% ../../nbs/objectives/08_laws.ipynb #ba4faedc
-def weighted(name: str) -> str:
-    """The name of the law `name` of targets [n, k + 1] whose last column is a weight;
-    it is registered."""
-    own = f"weighted {name}"
-    if own not in LIKELIHOODS:
-        LIKELIHOODS.register(own, _weighted(LIKELIHOODS[name]))
-    return own
 
 # %% ../../nbs/objectives/08_laws.ipynb #a91116a4
 def _moments(output: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
