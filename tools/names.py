@@ -183,19 +183,20 @@ def lost(nb: dict) -> list[str]:
     for cell in nb["cells"]:
         if cell["cell_type"] != "code" or "names_of" not in cell["source"]:
             continue
-        body = ast.parse(plain(cell["source"])).body
-        for i, node in enumerate(body):
-            if not isinstance(node, ast.With) or "patch.dict(names_of(" not in "".join(
-                    ast.unparse(item) for item in node.items):
+        tree = ast.parse(plain(cell["source"]))
+        names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+        top = [n for n in tree.body if not isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+        for node in (n for part in top for n in ast.walk(part) if isinstance(n, ast.With)):
+            if "patch.dict(names_of(" not in "".join(map(ast.unparse, node.items)):
                 continue
             made = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)
                     and isinstance(n.ctx, ast.Store)}
-            used = {n.id for other in body[i + 1:] for n in ast.walk(other)
-                    if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-            again = {n.id for other in body[:i] for n in ast.walk(other)
-                     if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-            if names := sorted(made & used - again):
-                bad.append(f"cell {cell['id']} uses {', '.join(names)} behind the block of "
+            used = {n.id for n in names if n.lineno > node.end_lineno
+                    and isinstance(n.ctx, ast.Load)}
+            again = {n.id for n in names if n.lineno < node.lineno
+                     and isinstance(n.ctx, ast.Store)}
+            if lacking := sorted(made & used - again):
+                bad.append(f"cell {cell['id']} uses {', '.join(lacking)} behind the block of "
                            "patch.dict(names_of(...)) that assigns it: use it inside")
     return bad
 
