@@ -12,6 +12,7 @@ from torch import Generator
 from torch.func import vmap
 
 from bstruct.model import Graph, Supernet
+from bstruct.model.reach import network_of
 from bstruct.model.structure import encode
 from bstruct.objectives.task import Task
 from bstruct.training.compact import LANES, NOISE, TOGETHER
@@ -150,6 +151,36 @@ def test_a_step_is_that_of_adam():
     for k, v in found.items():
         torch.testing.assert_close(v, leaves[k].detach(), rtol=1e-8, atol=1e-9)
     assert all((v != weights[k]).any() for k, v in found.items())
+
+# %% ../nbs/training/12_compact.ipynb #e497d3b0
+def test_a_step_that_holds_climbs_the_log_joint():
+    graph, task = Graph.dense(3, 1, (16,), SOME), task_of("gaussian")
+    chosen, net, weights = chosen_of(graph, 11)
+    M, networks = len(chosen), [network_of(graph, s) for s in chosen]
+    level = {k: torch.linspace(-1, 2, M, dtype=torch.float64) + i
+             for i, k in enumerate(weights)}
+    leaves = {k: v.clone().requires_grad_() for k, v in weights.items()}
+    noise = torch.linspace(-1, 0, M, dtype=torch.float64)
+    group = Compact(graph, networks, "gaussian", 9.0, torch.float64)
+    group.load(weights, noise)
+    group.hold(level, noise, 200)
+    adam = torch.optim.Adam(leaves.values(), lr=0.02)
+    for _ in range(5):
+        adam.zero_grad()
+        fit = mean_log_p(net, chosen, leaves, task, task.x, task.y, noise)
+        prior = sum(level[k].exp() * v.square().flatten(1).sum(1) for k, v in leaves.items())
+        (prior / 400 - fit).sum().backward()
+        adam.step()
+        told = group.step(task.x, task.y, 0.02)
+        torch.testing.assert_close(told, fit.detach(), rtol=1e-9, atol=1e-9)
+    found, held = {k: v.clone() for k, v in weights.items()}, torch.zeros_like(noise)
+    group.store(found, held)
+    torch.testing.assert_close(NOISE * held, noise)
+    own = [{e + "/linear/" + k for e, _ in n for k in ("weight", "bias")} for n in networks]
+    for k, v in found.items():  # what is live has moved as it should, the rest has not
+        on = torch.tensor([k in names for names in own])
+        torch.testing.assert_close(v[on], leaves[k].detach()[on], rtol=1e-8, atol=1e-9)
+        assert torch.equal(v[~on], weights[k][~on])
 
 # %% ../nbs/training/12_compact.ipynb #254de936
 def test_edges_are_live_side_by_side_and_models_come_back_in_order():

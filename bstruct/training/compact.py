@@ -23,6 +23,7 @@ from bstruct.objectives.task import Task
 from bstruct.training.adam import FusedAdam
 from bstruct.training.rules import LIKELIHOODS, RULES, Rule, likelihood_pull
 
+Network = tuple[tuple[str, str], ...]  # as `network_of` names it
 LANES = 16  # numbers that a processor takes at once: rows come in multiples of it
 NOISE = 10.0  # the log noise learns so many times faster than the weights
 TOGETHER = 16  # models whose activations stay in the cache of a core
@@ -92,7 +93,7 @@ class Passes:
     """M networks of affine maps, forward and backward; `parts`: the live edges, in the
     order of the forward pass; `rooms`: those of passes that are over, to use again."""
 
-    def __init__(self, graph: Graph, chosen: Sequence[Structure],
+    def __init__(self, graph: Graph, chosen: Sequence[Structure | Network],
                  device: torch.device | str = "cpu", rooms: dict | None = None):
         self.graph, self.models, self.device = graph, len(chosen), device
         networks = _networks(graph, chosen)
@@ -120,7 +121,8 @@ class Passes:
             place = held[3] if held and len(held[3]) >= size else torch.empty(
                 size, dtype=dtype, device=self.device)
             v = place[:size].view(shape)
-            held = self.rooms[key] = v, v.split(counts) if counts else (v,), counts, place
+            runs = v.split(counts) if counts else (v,)
+            held = self.rooms[key] = v, runs, counts, place
         return held[:2]
 
     def forward(self, maps: list[tuple[Tensor, Tensor]],
@@ -243,11 +245,14 @@ def _taken(value: Tensor | None, part: Part, n: int, weight: Tensor,
     return _of(value, part.models)
 
 
-def _networks(graph: Graph, chosen: Sequence[Structure]) -> list[dict[str, str]]:
-    "Edge to candidate of each network; structures that are equal are looked at once."
-    different = {tuple(s.items()): s for s in chosen}
-    known = {key: dict(network_of(graph, s)) for key, s in different.items()}
-    return [known[tuple(s.items())] for s in chosen]
+def _networks(graph: Graph, chosen: Sequence[Structure | Network]
+              ) -> list[dict[str, str]]:
+    "Edge to candidate of each network; what is equal is looked at once."
+    key = lambda s: s if isinstance(s, tuple) else tuple(s.items())
+    different = {key(s): s for s in chosen}
+    known = {k: dict(s if isinstance(s, tuple) else network_of(graph, s))
+             for k, s in different.items()}
+    return [known[key(s)] for s in chosen]
 
 
 def _put(parts: list[Part], found: list[tuple[Tensor, Tensor]],
@@ -263,15 +268,17 @@ def _put(parts: list[Part], found: list[tuple[Tensor, Tensor]],
 # %% ../../nbs/training/12_compact.ipynb #ab12453a
 class Compact:
     """At most `TOGETHER` networks, their live weights and log noises in one tensor,
-    moved by Adam at one rate."""
+    moved by Adam at one rate, up the mean log-likelihood, or the log joint after
+    `hold`."""
 
-    def __init__(self, graph: Graph, chosen: Sequence[Structure], likelihood: str,
-                 rate: float, dtype: torch.dtype):
+    def __init__(self, graph: Graph, chosen: Sequence[Structure | Network],
+                 likelihood: str, rate: float, dtype: torch.dtype):
         self._at = _side_by_side(graph, chosen)
         self._back = torch.tensor(self._at).argsort()
         self.passes = Passes(graph, [chosen[i] for i in self._at])
         self.likelihood, self.models = likelihood, len(chosen)
         shapes = [(len(p.order), *p.sizes) for p in self.passes.parts]
+        self._shapes, self._decay = shapes, None
         total = sum(r * (rounded(i * o) + rounded(o)) for r, i, o in shapes)
         self.flat = torch.zeros(total + LANES * self.models, dtype=dtype)
         self.flat.grad = torch.zeros_like(self.flat)
@@ -299,15 +306,31 @@ class Compact:
                 weights[name][self._of(part)] = v
         noise[self._at] = self.noise
 
+    def hold(self, log_precision: dict[str, Tensor], log_noise: Float[Tensor, "M"],
+             rows: int) -> None:
+        """Steps up the log joint of so many rows, by row: with ln of the prior's
+        precisions {name: [M]}, and a noise that is given and not learnt."""
+        self._decay = torch.zeros_like(self.flat.detach())
+        for part, views in zip(self.passes.parts, _views(self._decay, self._shapes)[0]):
+            for name, v in zip(part.names, views):
+                own = log_precision[name][self._of(part)].exp() / rows
+                v.copy_(own[:, None, None].expand(v.shape))
+        self.noise.copy_(log_noise[self._at] / NOISE)
+
     @torch.no_grad()
-    def step(self, x: Tensor, y: Tensor) -> Float[Tensor, "M"]:
-        """One step up the mean log-likelihood of the rows; what that was before it, in
-        nats."""
+    def step(self, x: Tensor, y: Tensor,
+             rate: float | None = None) -> Float[Tensor, "M"]:
+        """One step up, at another rate from now on, if one is given; the mean
+        log-likelihood of the rows as it was before it, in nats."""
         out, tape = self.passes.forward(self.maps, x)
         fit, g, by_noise = likelihood_pull(self.likelihood, out, y, NOISE * self.noise)
         self.passes.backward(tape, self.maps, g, self.pulls)
-        if by_noise is not None:
+        if self._decay is not None:
+            self.flat.grad.addcmul_(self._decay, self.flat)
+        elif by_noise is not None:
             torch.mul(by_noise, NOISE, out=self.by_noise)
+        if rate is not None:
+            self._adam.param_groups[0]["lr"] = rate
         self._adam.step()
         return fit[self._back]
 
@@ -317,7 +340,7 @@ class Compact:
             return self.passes.forward(self.maps, x)[0][self._back]
 
 # %% ../../nbs/training/12_compact.ipynb #78ad07eb
-def _side_by_side(graph: Graph, chosen: Sequence[Structure]) -> list[int]:
+def _side_by_side(graph: Graph, chosen: Sequence[Structure | Network]) -> list[int]:
     "An order in which the models where an edge is live lie side by side, where it can."
     networks = _networks(graph, chosen)
 
@@ -349,7 +372,7 @@ def _views(flat: Tensor, shapes: list[tuple[int, int, int]]
     return found, flat[at:].view(-1, LANES)[:, 0]
 
 # %% ../../nbs/training/12_compact.ipynb #6b931847
-def compact_of(graph: Graph, chosen: Sequence[Structure], task: Task,
+def compact_of(graph: Graph, chosen: Sequence[Structure | Network], task: Task,
                rate: float) -> list[tuple[slice, Compact]] | None:
     """The models of `chosen` in groups of at most `TOGETHER`, with their places; None
     where the graph has no rule, or the task is on an accelerator."""
