@@ -168,7 +168,8 @@ def test_a_step_that_holds_climbs_the_log_joint():
     for _ in range(5):
         adam.zero_grad()
         fit = mean_log_p(net, chosen, leaves, task, task.x, task.y, noise)
-        prior = sum(level[k].exp() * v.square().flatten(1).sum(1) for k, v in leaves.items())
+        prior = sum(level[k].exp() * v.square().flatten(1).sum(1)
+                    for k, v in leaves.items())
         (prior / 400 - fit).sum().backward()
         adam.step()
         told = group.step(task.x, task.y, 0.02)

@@ -56,6 +56,30 @@ def test_both_ways_take_the_same_steps():
                 torch.testing.assert_close(v, b[k], rtol=1e-8, atol=1e-9)
                 assert (v != f.weights[k]).any()
 
+# %% ../nbs/training/22_dual_steps.ipynb #30f97a19
+def test_a_step_goes_down_the_loss_by_row():
+    graph, task = Graph.dense(3, 1, (4, 5)), rows(30)
+    fit, = fits_of(graph, [dict.fromkeys(graph.choices, "linear+tanh")], task)
+    steps, leaves = Differentiated([fit], task), {
+        k: v.clone().requires_grad_() for k, v in fit.weights.items()}
+    adam = torch.optim.Adam(leaves.values(), lr=0.03)
+    for _ in range(3):
+        steps.step(task.x[:20], task.y[:20], 0.03)
+        adam.zero_grad()
+        w = leaves
+        h1 = torch.tanh(task.x[:20] @ w["x->h1/linear/weight"]
+                        + w["x->h1/linear/bias"][:, None])
+        h2 = sum(torch.tanh(v @ w[f"{e}/linear/weight"] + w[f"{e}/linear/bias"][:, None])
+                 for e, v in (("x->h2", task.x[:20]), ("h1->h2", h1)))
+        out = (h2 @ w["h2->y/linear/weight"] + w["h2->y/linear/bias"][:, None])[..., 0]
+        miss = (out - task.y[:20]).square() / fit.log_noise.exp()[:, None]
+        held = sum(fit.log_precision[k].exp() * v.square().flatten(1).sum(1)
+                   for k, v in w.items())
+        (0.5 * miss.mean(1) + 0.5 * held / 30).sum().backward()
+        adam.step()
+    for k, v in steps.weights()[0].items():
+        torch.testing.assert_close(v, leaves[k].detach(), rtol=1e-9, atol=1e-10)
+
 # %% ../nbs/training/22_dual_steps.ipynb #839a5185
 def test_fits_without_a_rule_are_differentiated():
     graph, task = Graph.dense(3, 1, (4,), ("linear+tanh", "polynomial:2")), rows()

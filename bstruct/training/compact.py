@@ -155,7 +155,7 @@ class Passes:
             (mine, a, runs, kept), (weight, _), by = tape[k], maps[k], found[k]
             target, name = part.edge.target, part.edge.source
             left[target] -= 1
-            own, pieces = self._own(k, part, pulls[target], a, left[target] > 0)
+            own, pieces = _own(self, k, pulls[target], a, left[target] > 0)
             for rule, *given in zip(part.rules, pieces, runs, kept):
                 rule.pull(*given)
             torch.bmm(mine.transpose(1, 2), own, out=by[0])
@@ -164,17 +164,6 @@ class Passes:
                 back = torch.bmm(own, weight.transpose(1, 2), out=self.room(
                     "back", k, mine.shape, a.dtype)[0])
                 self._add(pulls, name, part, back, self.outof)
-
-    def _own(self, k: int, part: Part, pull: Tensor, a: Tensor,
-             shared: bool) -> tuple[Tensor, Sequence[Tensor]]:
-        """What pulls at the models of a part, and its runs where that changes it: in
-        the place of `pull` where nobody else needs it."""
-        if part.curved and shared or isinstance(part.models, Tensor):
-            own, pieces = self.room("own", k, a.shape, a.dtype, part.counts)
-            own.copy_(_of(pull, part.models))
-            return own, pieces
-        own = _of(pull, part.models)
-        return own, own.split(part.counts) if part.curved else ()
 
     def maps_of(self, weights: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Weight [r, i, o] and bias [r, 1, o] of every part, of the weights {name: [M,
@@ -211,20 +200,37 @@ class Passes:
             role = "sum" if many is self.into else "pull"
             own = sums[name] = self.room(role, name, (self.models, *v.shape[1:]),
                                          v.dtype)[0]
-            if isinstance(at, Tensor):
-                own.zero_().index_add_(0, at, v)
-                return
-            at = at or slice(0, self.models)
-            own[at].copy_(v)
-            for rest in (own[:at.start], own[at.stop:]):
-                if len(rest):
-                    rest.zero_()
+            _begin(own, at, v)
         elif isinstance(at, Tensor):
             sums[name].index_add_(0, at, v)
         else:
             _of(sums[name], at).add_(v)
 
 # %% ../../nbs/training/12_compact.ipynb #9eb7acce
+def _own(passes: Passes, k: int, pull: Tensor, a: Tensor,
+         shared: bool) -> tuple[Tensor, Sequence[Tensor]]:
+    """What pulls at the models of part k, and its runs where that changes it: in the
+    place of `pull` where nobody else needs it."""
+    part = passes.parts[k]
+    if part.curved and shared or isinstance(part.models, Tensor):
+        own, pieces = passes.room("own", k, a.shape, a.dtype, part.counts)
+        own.copy_(_of(pull, part.models))
+        return own, pieces
+    own = _of(pull, part.models)
+    return own, own.split(part.counts) if part.curved else ()
+
+
+def _begin(total: Tensor, at: Tensor | slice | None, v: Tensor) -> None:
+    "Make v, of some models, the only part of a sum over all."
+    if isinstance(at, Tensor):
+        total.zero_().index_add_(0, at, v)
+        return
+    _of(total, at).copy_(v)
+    if at is not None:
+        total[:at.start].zero_()
+        total[at.stop:].zero_()
+
+
 def _of(v: Tensor, models: Tensor | slice | None) -> Tensor:
     "Some of the models; a view where they lie side by side."
     if isinstance(models, Tensor):
@@ -345,11 +351,11 @@ def _side_by_side(graph: Graph, chosen: Sequence[Structure | Network]) -> list[i
     networks = _networks(graph, chosen)
 
     def place(m: int) -> tuple[int, list[str]]:
-        "Of the live edges in a Gray code; and the activations."
-        own, gray, place = networks[m], 0, 0
+        "Of the live edges in the reflected binary code; and the activations."
+        own, last, place = networks[m], 0, 0
         for e in graph.edges:
-            gray ^= e.name in own
-            place = 2 * place + gray
+            last ^= e.name in own
+            place = 2 * place + last
         return place, [own.get(e.name, "") for e in graph.edges]
 
     return sorted(range(len(chosen)), key=place)
