@@ -121,8 +121,7 @@ class Passes:
             place = held[3] if held and len(held[3]) >= size else torch.empty(
                 size, dtype=dtype, device=self.device)
             v = place[:size].view(shape)
-            runs = v.split(counts) if counts else (v,)
-            held = self.rooms[key] = v, runs, counts, place
+            held = self.rooms[key] = v, v.split(counts) if counts else (), counts, place
         return held[:2]
 
     def forward(self, maps: list[tuple[Tensor, Tensor]],
@@ -212,7 +211,7 @@ def _own(passes: Passes, k: int, pull: Tensor, a: Tensor,
     """What pulls at the models of part k, and its runs where that changes it: in the
     place of `pull` where nobody else needs it."""
     part = passes.parts[k]
-    if part.curved and shared or isinstance(part.models, Tensor):
+    if (part.curved and shared) or isinstance(part.models, Tensor):
         own, pieces = passes.room("own", k, a.shape, a.dtype, part.counts)
         own.copy_(_of(pull, part.models))
         return own, pieces
