@@ -30,6 +30,8 @@ class Own:
 
 def bare(xx): return xx
 
+def none(): return 1
+
 def numpydoc(a):
     """Text.
 
@@ -58,7 +60,13 @@ def test_table():
     lines = table(TREE["f"], SOURCE).splitlines()
     assert lines[0] == "| parameter | type | default | meaning |" and len(lines) == 7
     assert lines[4] == r"| `c` | <code>Graph &#124; None</code> | `None` | how many, in nats |"
-    assert table(TREE["bare"], SOURCE) == table(TREE["numpydoc"], SOURCE) == ""
+    assert table(TREE["bare"], SOURCE).splitlines()[2:] == ["| `xx` |  |  |  |"]
+    assert table(TREE["numpydoc"], SOURCE) == table(TREE["none"], SOURCE) == ""
+
+
+def test_a_name_and_type_of_the_whole_library_are_told():
+    (row,) = entries(ast.parse("def f(rows: int): pass").body[0], "def f(rows: int): pass")
+    assert row == ("rows", "int", "", "how many rows")
 
 
 SETTINGS = """

@@ -6,9 +6,10 @@ import pytest  # noqa: F401
 from bstruct.core.pieces import *
 
 # %% ../nbs/core/15_pieces.ipynb #a021c79b
+import inspect
+
 import torch
 
-import bstruct.core.pieces
 from bstruct.core.pieces import by_pieces, pieces
 
 # %% ../nbs/core/15_pieces.ipynb #51a832cb
@@ -37,9 +38,10 @@ def test_by_pieces_is_the_whole_and_sees_at_most_a_piece():
     assert torch.equal(by_pieces(f, x, 24, axis=1, budget=24 * 20), whole)
     assert seen[1:] == [16] * 6 + [4]
     seen.clear()
-    old, bstruct.core.pieces.BUDGET = bstruct.core.pieces.BUDGET, 24 * 50
+    module = inspect.unwrap(by_pieces).__globals__  # of the file, or of this notebook
+    old, module["BUDGET"] = module["BUDGET"], 24 * 50
     try:
         assert torch.equal(by_pieces(f, x, 24, axis=1), whole) and seen == [48, 48, 4]
     finally:
-        bstruct.core.pieces.BUDGET = old
+        module["BUDGET"] = old
     assert by_pieces(lambda v: v, x, 24) is x

@@ -147,6 +147,7 @@ def test_two_workers_killed_with_their_parent_and_resumed_by_two_others(whole, t
     assert len(workers) >= 2 and rows(path) < 2 + GRAPH.n_structures
     assert table(ranking(path, n_jobs=2)) == whole
     check(path, whole)
+    deadline = time.monotonic() + LONGEST
     while any(alive(w) for w in workers):
         assert time.monotonic() < deadline, "workers outlive their parent"
         time.sleep(0.05)

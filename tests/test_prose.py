@@ -21,6 +21,9 @@ def test_notebook_keeps_the_limits(path):
 @pytest.mark.parametrize("text, complaint", [
     (LONG, f"a paragraph of {WORDS + 1} words"), (f"Short.\n\n{LONG}\n\nShort.", "a paragraph of"),
     ("The color of it.", "write 'colour'"), ("To optimize.", "write 'optimise'"),
+    ("It is said here for the second time. " * 2, "stands twice"),
+    (r"So $E_q \ln p$ is.", "mathbb E"), (r"$$\mathsf E\, f$$", "mathbb E"),
+    (r"Take $\operatorname{KL}(q\|p)$.", "KL"), ("Take $KL(q|p)$.", "KL"),
     ("A labeled axis.", "write 'labelled'"), ("Generalization of it.", "write 'generalisation'")])
 def test_a_fault_is_found(text, complaint):
     (found,) = complaints(page(text))
@@ -28,7 +31,9 @@ def test_a_fault_is_found(text, complaint):
 
 
 @pytest.mark.parametrize("text", [
-    LONG[5:], f"{LONG[5:]}\n\n{LONG[5:]}", f"```\n{LONG}\n```", f"| {LONG} |", f"# {LONG}",
+    r"$\mathbb E_q\mathrm{KL}(q\|p)$, $E_k$ and $(V, E)$.", "It is so. It is so.",
+    "It is said here once; `it is said here`.",
+    LONG[5:], f"{LONG[5:]}\n\n{LONG[5:].replace('word', 'term')}", f"```\n{LONG}\n```", f"| {LONG} |", f"# {LONG}",
     "The `color` of `optimize`.", f"${LONG}$", "[a](center.html)"])
 def test_what_is_no_fault(text):
     assert complaints(page(text)) == []

@@ -269,7 +269,7 @@ def tiled(*given, **how):
                     min_steps=10)
     short = partial(DualPlan, steps=40, every=20)
     with (patch("bstruct.search.stages.judge.DualPlan", short),
-          patch("bstruct.search.stages.judge.TILE", 2)):
+          patch("bstruct.search.modes.judged.TILE", 2)):
         return enumerate_mode(graph, Task(x, y, "gaussian"), plan, *given, **how)
 
 # %% ../nbs/search/modes/04_enumeration.ipynb #ab02bdb8

@@ -6,21 +6,14 @@ import pytest  # noqa: F401
 from bstruct.search.stages.judge import *
 
 # %% ../nbs/search/stages/08_judge.ipynb #d94a9b64
-import math
-import tempfile
-
 import pytest
 import torch
 
-from bstruct.core.checkpoint import Checkpoint
-from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.reach import network_of
 from bstruct.objectives.task import Task
-from bstruct.search.result import Result
-from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.stages.judge import ROWS, SHARE
+from bstruct.search.stages.judge import FAR, ROWS, SHARE
 
 GRAPH = Graph.dense(4, 1, hidden=(8,), candidates=("zero", "linear", "linear+tanh",
                                                    "linear+silu", "linear+sin"))
@@ -39,24 +32,21 @@ noise, wave = lambda x: 0 * x[:, 0], lambda x: torch.sin(2 * x[:, 0])
 line = lambda x: x @ torch.tensor([1.0, -0.5, 0.3, 0.0])
 
 
-def run_of(task, graph=TINY, checkpoint=None, callback=None, seed=0, **more):
-    return Session(graph, task, Settings(judge="laplace", **more), seed,
-                   Checkpoint(checkpoint, "test"), callback)
-
-
 def networks(graph):
     return list({network_of(graph, s): s for s in graph.structures()}.values())
 
 
-def empty(run):
-    return Result(run.graph, [], [], [], [], Evidence(math.nan), run.history)
+def fits_of(graph, task, seed=0):
+    some = networks(graph)
+    plan = dual_plan(Settings(), len(task), starts=-(-8 // len(some)))
+    told = fit_tile(graph, task, seed, plan, FAR, some)
+    return with_one_error(read_tile(some, *told), len(task))
 
 
 def chances(graph, task, seed=0):
     "Probability by name, of the networks together under None."
-    run = run_of(task, graph, seed=seed)
-    found = conclude(run, empty(run), networks(graph))
-    total = lambda name: sum(r.probability for r in found.ranking if r.name == name)
+    found = verdict(graph, task, fits_of(graph, task, seed))
+    total = lambda name: sum(r.probability for r in found.rows if r.name == name)
     return {name: total(name) for name in ("constant", "linear model", None)}, found
 
 # %% ../nbs/search/stages/08_judge.ipynb #78b8cc6d
@@ -89,7 +79,7 @@ def test_noise_supports_the_constant():
         assert p["constant"] > 0.8, (seed, p)
         assert abs(sum(p.values()) - 1) < 1e-9
         assert found.notes[0].startswith("100 rows ") and "the constant" in found.notes[0]
-        assert all(r.probability == 0 for r in found.ranking if r.name is None
+        assert all(r.probability == 0 for r in found.rows if r.name is None
                    and r.evidence.method == "closed form")
 
 # %% ../nbs/search/stages/08_judge.ipynb #5a195909
@@ -100,63 +90,25 @@ def test_linear_data_support_the_linear_model():
         assert "support the linear model; the best network is" in found.notes[
             0] or "do not decide" in found.notes[0]
 
-# %% ../nbs/search/stages/08_judge.ipynb #0111cf0c
+# %% ../nbs/search/stages/08_judge.ipynb #c99aaaba
 def test_a_wave_supports_a_network_that_has_one():
     p, found = chances(TINY, table(wave, 150))
-    assert p[None] > 0.99 and found.structures[0]["x->h1"] == "linear+tanh"
+    assert p[None] > 0.99
+    assert found.networks[0][0].structure["x->h1"] == "linear+tanh"
     assert "support a network" in found.notes[0]
     new = table(wave, 200, seed=5)
-    mean, variance = found.mixture.predict(new.x)
+    mixture = found.mixture(TINY, table(wave, 150))
+    mean, variance = mixture.predict(new.x)
     assert float((mean - new.y).square().mean()) < 0.4
-    assert found.mixture.task.x.shape == (150, 4)
-    assert {str(r.evidence.of) for r in found.ranking} == {"rows 1-150 of 150, by Laplace "
+    assert mixture.task.x.shape == (150, 4)
+    assert {str(r.evidence.of) for r in found.rows} == {"rows 1-150 of 150, by Laplace "
                                                            "evidence, learnt precisions"}
-    errors = {r.evidence.stderr for r in found.ranking
+    errors = {r.evidence.stderr for r in found.rows
               if r.evidence.method == "laplace_dual"}
     assert len(errors) == 1 and 0 < errors.pop() < 20
 
-# %% ../nbs/search/stages/08_judge.ipynb #f51b4882
-def test_a_resumed_search_ends_as_one_that_was_not_stopped():
-    from unittest.mock import patch
-
-    from bstruct.testing.notebook import names_of
-
-    some, task = networks(GRAPH), table(wave, 40)
-
-
-    def stop(record):
-        raise KeyboardInterrupt
-
-
-    with (patch.dict(names_of(fitted), TILE=3),
-          tempfile.TemporaryDirectory() as tmp):
-        whole = conclude(run_of(task, GRAPH), empty(run_of(task, GRAPH)), some)
-        run = run_of(task, GRAPH, f"{tmp}/c", stop)
-        cut = conclude(run, empty(run), some)
-        assert cut.interrupted == "laplace" and len(cut.ranking) == 3 + 2
-        assert cut.mixture is not None
-        run = run_of(task, GRAPH, f"{tmp}/c")
-        again = conclude(run, empty(run), some)
-    assert again.interrupted is None and len(again.ranking) == len(some) + 2 == 7
-    same = lambda r: (r.structure, r.name, r.evidence.value, r.evidence.stderr,
-                      r.probability)
-    assert list(map(same, again.ranking)) == list(map(same, whole.ranking))
-    assert again.notes == whole.notes
-    assert all(torch.equal(a, b) for a, b in zip(again.mixture.predict(task.x),
-                                                 whole.mixture.predict(task.x)))
-
-# %% ../nbs/search/stages/08_judge.ipynb #51a45cac
-def test_interrupted_before_the_first_tile():
-    from unittest.mock import Mock, patch
-
-    from bstruct.testing.notebook import names_of
-
-    with patch.dict(names_of(fitted), fit_dual=Mock(side_effect=KeyboardInterrupt)):
-        with pytest.raises(Interrupted, match="laplace"):
-            conclude(run_of(table(wave)), empty(run_of(table(wave))), networks(TINY))
-
-# %% ../nbs/search/stages/08_judge.ipynb #928781ae
-def test_fitted_tells_who_failed():
+# %% ../nbs/search/stages/08_judge.ipynb #1d15377e
+def test_a_fit_that_failed_says_so_in_its_row():
     from unittest.mock import patch
 
     from bstruct.testing.notebook import names_of
@@ -167,36 +119,52 @@ def test_fitted_tells_who_failed():
             raise RuntimeError("no such thing")
         return really(graph, some, *rest)
 
-    with patch.dict(names_of(fitted), fit_dual=broken):
-        fits, stop_ = fitted(run_of(table(wave)), networks(TINY))
-    assert stop_ is None
-    assert [f.evidence for f in fits
-            if isinstance(f.evidence, str)] == ["RuntimeError: no such thing"]
-    found = verdict(TINY, table(wave), fits)
-    assert found.rows[-1].error == "RuntimeError: no such thing"
-    assert found.rows[-1].probability == 0
-    assert "1 of 3 structures failed" in " ".join(found.notes)
-    with pytest.raises(RuntimeError, match="the first failed with RuntimeError: no "
-                                           "such thing"):
-        verdict(TINY, table(wave), [f for f in fits if isinstance(f.evidence, str)])
+    with patch.dict(names_of(fit_tile), fit_dual=broken):
+        fits = fits_of(TINY, table(wave))
+        assert [f.evidence for f in fits
+                if isinstance(f.evidence, str)] == ["RuntimeError: no such thing"]
+        found = verdict(TINY, table(wave), fits)
+        assert found.rows[-1].error == "RuntimeError: no such thing"
+        assert found.rows[-1].probability == 0
+        assert "1 of 3 structures failed" in " ".join(found.notes)
+        with pytest.raises(RuntimeError, match="the first failed with RuntimeError: no "
+                                               "such thing"):
+            verdict(TINY, table(wave), [f for f in fits if isinstance(f.evidence, str)])
 
-# %% ../nbs/search/stages/08_judge.ipynb #c4929254
+# %% ../nbs/search/stages/08_judge.ipynb #e2e06cbe
 def test_the_probability_of_a_network_does_not_depend_on_its_names():
     task = table(wave, 80)
-    fits, _ = fitted(run_of(task), networks(TINY))
+    fits = fits_of(TINY, task)
     one, two = verdict(TINY, task, fits), verdict(TINY, task, fits, lambda s: [s, s])
     assert [r.probability for r in two.rows if r.name] == [r.probability for r in one.rows
                                                            if r.name]
     assert sum(r.probability for r in two.rows) == pytest.approx(1)
     assert len(two.rows) == 2 * len(one.rows) - 2
 
-# %% ../nbs/search/stages/08_judge.ipynb #f9dfe6a6
+# %% ../nbs/search/stages/08_judge.ipynb #c0e380e4
 def test_the_mixture_has_the_probabilities_of_the_ranking():
     task = table(wave, 80)
-    fits, _ = fitted(run_of(task), networks(TINY))
+    fits = fits_of(TINY, task)
     found = verdict(TINY, task, fits)
     m = found.mixture(TINY, task)
     assert sum(k.probability for k in m.networks) + sum(
         p for p, _ in m.references.values()) == pytest.approx(1)
     assert all(k.probability >= SHARE or i == 0 for i, k in enumerate(m.networks))
     assert all(f.flat or f.starts for f, _ in found.networks[:1])
+
+# %% ../nbs/search/stages/08_judge.ipynb #6bbd7b77
+def test_a_tile_is_read_as_it_was_told_and_far_fits_leave_their_weights():
+    some, task = networks(TINY), table(wave, 60)
+    plan = dual_plan(Settings(replicas=3), 60)
+    assert plan.starts == 3 and plan.every == plan.steps // 5
+    assert dual_plan(Settings(), 60).starts == 2
+    told, tensors = fit_tile(TINY, task, 0, plan, FAR, some)
+    fits = read_tile(some, told, tensors)
+    assert [f.structure for f in fits] == some
+    assert [f.evidence.value for f in fits] == [t["value"] for t in told]
+    best = max(f.evidence.value for f in fits if not f.flat)
+    assert [bool(f.starts) for f in fits] == [
+        f.flat or f.evidence.value > best - FAR for f in fits]
+    assert all(len(f.starts) == 3 for f in fits if f.starts)
+    assert all(sum(s.share for s in f.starts) == pytest.approx(1)
+               for f in fits if f.starts)

@@ -159,9 +159,9 @@ def test_two_processes_fill_one_book_and_nothing_is_done_twice():
     alone, shared = fresh(), fresh()
     filler(alone)
     spawn = multiprocessing.get_context("fork")
-    workers = [spawn.Process(target=filler, args=(shared,)) for _ in range(2)]
-    [w.start() for w in workers], [w.join() for w in workers]
-    assert [w.exitcode for w in workers] == [0, 0]
+    both = [spawn.Process(target=filler, args=(shared,)) for _ in range(2)]
+    [p.start() for p in both], [p.join() for p in both]
+    assert [p.exitcode for p in both] == [0, 0]
     assert sorted(shared.read_text().splitlines()) == sorted(alone.read_text().splitlines())
     assert len(Book(alone, HEADER).found) == 27
 

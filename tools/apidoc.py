@@ -24,8 +24,10 @@ def arguments(args: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]]:
 
 
 def common(name: str, kind: str) -> str:
-    "What a parameter of this type or name is in the whole library."
-    return WORDS["types"].get(kind.removesuffix(" | None"), "") or WORDS["names"].get(name, "")
+    "What a parameter of this type and name, or of one of them, is in the whole library."
+    both = WORDS["both"].get(f"{name}: {kind}", "")
+    return (both or WORDS["types"].get(kind.removesuffix(" | None"), "")
+            or WORDS["names"].get(name, ""))
 
 
 def entries(node: ast.AST, source: str) -> list[tuple[str, str, str, str]]:
@@ -81,7 +83,7 @@ def said(name: str, text: str) -> str:
 def table(node: ast.AST, source: str) -> str:
     "A pipe table of the parameters; empty where there are none."
     found = entries(node, source)
-    if not any(text for *_, text in found) or "Parameters\n" in (ast.get_docstring(node) or ""):
+    if not found or "Parameters\n" in (ast.get_docstring(node) or ""):
         return ""
     cell = lambda text: text.replace("|", "\\|")
     code = lambda text: (f"<code>{html.escape(text).replace('|', '&#124;')}</code>" if "|" in text

@@ -33,9 +33,7 @@ FOREIGN = {"_foreach_norm": "torch has no public name for it",
            "_fields": "public in a named tuple"}
 # Faults that wait to be mended, by the beginning of their key "kind: file subject", and why they
 # are there.
-KNOWN: dict[str, str] = {
-    "stage: bstruct/search/stages/judge.py": "tells the session of every tile of fits",
-}
+KNOWN: dict[str, str] = {}
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 

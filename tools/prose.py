@@ -1,8 +1,10 @@
 """Is the prose easy to read? `python -m tools.prose [notebook ...]` names paragraphs that are too
-long, and words in the other spelling, in the notebooks and in docstrings and messages."""
+long, sentences that a page says twice, expectations and divergences in another font than everywhere
+else, and words in the other spelling, in the notebooks and in docstrings and messages."""
 import ast
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tools import nb as nbtext
@@ -11,6 +13,10 @@ from tools.reading import CODE
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = 100  # of a paragraph; mathematics in one pair of dollars counts as one word
 MATH = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.S)
+SENTENCE = 8  # words of a sentence that no page says twice
+# an expectation is \mathbb E and a divergence \mathrm{KL}, on every page
+FONT = re.compile(r"\\mathsf *\{?(?:E|KL)\b|\\operatorname\{(?:E|KL)\}|(?<![A-Za-z{])KL\b"
+                  r"|(?<!\\mathbb )(?<![A-Za-z\\{_^])E(?=\\,|\[|_[qrpuW]\b)")
 OUR = "behavi col fav hon lab neighb rig vig hum flav harb endeav rum vap arm od".split()
 DOUBLE = "model label level travel cancel signal total channel initial marshal fuel dial".split()
 AMERICAN = ({f"{w}or": f"{w}our" for w in OUR} | {f"{w}{e}": f"{w}l{e}" for w in DOUBLE
@@ -46,6 +52,14 @@ def american(text: str) -> list[str]:
     return found
 
 
+def repeated(texts: list[str]) -> list[str]:
+    "The sentences that stand on a page more than once."
+    plain = re.sub(r"(?m)^[|<].*$", "\n", re.sub(CODE, lambda m: "\n\n" if "\n" in m[0] else m[0],
+                                                "\n\n".join(texts)))
+    found = Counter(" ".join(s.split()) for s in re.split(r"(?<=[.!?])\s+|\n\s*\n", plain))
+    return [s for s, n in found.items() if n > 1 and len(s.split()) >= SENTENCE]
+
+
 def messages(path: Path) -> list[str]:
     "What a Python file says to people: strings of at least four words, without their code."
     texts = [n.value for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -63,16 +77,19 @@ def misspelt(root: Path = ROOT) -> list[str]:
 
 def complaints(nb: dict) -> list[str]:
     "What is wrong with the prose of a notebook."
-    bad = []
-    for cell in nb["cells"]:
-        if cell["cell_type"] != "markdown":
-            continue
+    cells = [c for c in nb["cells"] if c["cell_type"] == "markdown"]
+    bad = [f"a sentence stands twice: \"{s[:60]} …\"; say it once"
+           for s in repeated([c["source"] for c in cells])]
+    for cell in cells:
         for block in paragraphs(cell["source"]):
             if (n := len(block.split())) > WORDS:
                 start = " ".join(block.split()[:6])
                 bad.append(f"cell {cell['id']}: a paragraph of {n} words, {WORDS} are allowed: "
                            f"split it, \"{start} …\"")
         prose = re.sub(CODE, "", cell["source"])
+        bad += [f"cell {cell['id']}: {m[0]} in {formula[:40]}: write \\mathbb E for an "
+                "expectation, \\mathrm{KL} for a divergence"
+                for formula in re.findall(MATH, prose) for m in re.finditer(FONT, formula)]
         prose = re.sub(r"\([^)\s]*\)|<[^>]+>", "", re.sub(MATH, "", prose))
         if 'id="refs"' not in cell["source"]:  # titles stay as they were printed
             bad += [f"cell {cell['id']}: {b}" for b in american(prose)]

@@ -87,5 +87,5 @@ def main(args: Sequence[str] | None = None) -> int:
 
 # %% ../../nbs/experiments/29___main__.ipynb #2ab206f3
 #| eval: false
-if __name__ == "__main__":
+if __name__ == "__main__" and "__file__" in globals():  # a notebook has no file
     sys.exit(main())

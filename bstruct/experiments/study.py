@@ -19,7 +19,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -27,6 +27,7 @@ from bstruct.core.about import about
 from bstruct.core.files import write_whole
 from bstruct.core.journal import Journal
 from bstruct.core.style import styled
+from bstruct.core.workers import workers
 from bstruct.experiments.fingerprint import fingerprint
 
 # %% ../../nbs/experiments/02_study.ipynb #4b57af1b
@@ -99,7 +100,7 @@ def _worked(cells: list[dict], work: Callable,
     "Cells with their rows, as they get done."
     if n_jobs == 1 or len(cells) < 2:
         return (_rows_of(work, cell) for cell in cells)
-    run = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    run = workers(n_jobs, return_as="generator_unordered")
     return cast(Iterator, run(delayed(_rows_of)(work, cell) for cell in cells))
 
 # %% ../../nbs/experiments/02_study.ipynb #67f4d662

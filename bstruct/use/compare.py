@@ -19,6 +19,7 @@ from torch import Tensor
 from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.core.random import generator_of
 from bstruct.core.refusals import check_choice, check_jobs, refuse
+from bstruct.core.workers import workers
 from bstruct.evidence.switching import switching
 from bstruct.use import comparison_text  # adds texts and figures
 from bstruct.use.comparison import Comparison
@@ -102,9 +103,9 @@ def _done(units: list[tuple], n_jobs: int) -> Iterator[tuple[int, Tensor, float]
     if n_jobs == 1 or len(units) < 2:
         yield from (_numbered(*u) for u in units)
     else:
-        from joblib import Parallel, delayed
+        from joblib import delayed
 
-        run: Any = Parallel(n_jobs, return_as="generator_unordered")
+        run = workers(n_jobs, return_as="generator_unordered")
         yield from run(delayed(_numbered)(*u) for u in units)
 
 

@@ -34,7 +34,8 @@ from bstruct.search.work.halving import (
     CONTROLS, MOST, Visits, climb, plans_of, reversals)
 from bstruct.search.modes.ensembles import estimates, returned, told_beside
 from bstruct.search.stages.support import beside_references
-from bstruct.search.stages.judge import conclude, judge_of
+from bstruct.search.modes.judged import conclude
+from bstruct.search.stages.judge import judge_of
 from bstruct.search.stages.order import ORDERS
 from bstruct.search.ranking import Ranking, ranked
 from bstruct.model.reach import Structure
@@ -42,6 +43,7 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.predictor import KEPT
 from bstruct.core.refusals import check_choice, check_jobs
+from bstruct.core.workers import workers
 from bstruct.search.settings import Settings
 from bstruct.search.work.tiles import Book, Work, on_one_thread, packed
 from bstruct.objectives.task import Task
@@ -335,13 +337,12 @@ def _judged(run: Session, found: Result, n_jobs: int) -> Result:
 def _side_by_side(run: Session, n_jobs: int, work: Callable, tiles: list) -> Iterable:
     """What the work makes of every tile, in order, by so many processes; always on one
     thread each."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     if _processes(n_jobs) == 1:
         return (on_one_thread(work, part) for part in tiles)
     pack = packed(run.graph, "laplace", run.task.likelihood)
-    many = Parallel(_processes(n_jobs), return_as="generator",
-                    batch_size=cast(Any, 1))
+    many = workers(_processes(n_jobs), return_as="generator", batch_size=1)
     return many(delayed(on_one_thread)(work, part, pack) for part in tiles)
 
 

@@ -21,7 +21,8 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.modes.ensembles import race, returned, told_beside
-from bstruct.search.stages.judge import conclude, judge_of
+from bstruct.search.modes.judged import conclude
+from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import add_predictors, best_multiple, completed
 from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import screened

@@ -15,9 +15,9 @@ from torch import Tensor
 from bstruct.evidence.core import Evidence
 from bstruct.model.reach import Structure
 from bstruct.model.supernet import Supernet
+from bstruct.search.modes.judged import fitted, settled
 from bstruct.search.result import Result
 from bstruct.search.session import Interrupted, Session
-from bstruct.search.stages.judge import fitted, settled
 from bstruct.search.stages.order import in_order
 from bstruct.search.stages.predictor import (
     collapsed, likely, of_supernets, predictors, rebuilt)

@@ -6,8 +6,6 @@
 __all__ = ['packed', 'Work', 'on_one_thread', 'score', 'Book', 'Tile', 'fill']
 
 # %% ../../../nbs/search/work/02_tiles.ipynb #9d7a0b7b
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +25,7 @@ from bstruct.training.ensembles import ensemble_evidence
 from bstruct.training.fits import FitPlan, prequential_evidence
 from bstruct.core.isolated import TILE, isolated
 from bstruct.core.journal import Claims, Journal
+from bstruct.core.workers import workers
 from bstruct.model.reach import Structure
 from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.objectives.task import Task
@@ -199,13 +198,12 @@ def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1,
     Raises ChildProcessError where a worker process was killed; what was done by then is
     in the book.
     """
-    from joblib import Parallel
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     while todo := [t for t in tiles if not all(k in book.found for k in t.keys)]:
         options: dict[str, Any] = {"batch_size": 1, "pre_dispatch": "n_jobs",
                                    "return_as": "generator_unordered"}
-        pool, idle = Parallel(None if n_jobs == 1 else n_jobs, **options), True
+        pool, idle = workers(None if n_jobs == 1 else n_jobs, **options), True
         try:
             for tile, records in cast(Iterator, pool(_jobs(book, todo, work))):
                 idle = False
@@ -229,39 +227,11 @@ def _jobs(book: Book, tiles: Sequence[Tile], work: Work) -> Iterator[tuple]:
 
     for tile in tiles:
         if book.claim(tile.number, tile.keys):
-            yield delayed(_scored)(tile, work, os.getpid())
+            yield delayed(_scored)(tile, work)
 
 
-def _scored(tile: Tile, work: Work, asked_by: int) -> tuple[Tile, list[dict]]:
-    """The tile and its records; a worker process of our own does not outlive the one
-    that asked."""
-    watch = threading.Thread(target=_leave_with, args=(asked_by,),
-                             name="bstruct-parent", daemon=True)
-    if _parent_lives(asked_by) and all(
-        t.name != watch.name for t in threading.enumerate()):
-        watch.start()
+def _scored(tile: Tile, work: Work) -> tuple[Tile, list[dict]]:
     return tile, score(work, tile.structures)
-
-
-def _parent_lives(parent: int) -> bool:
-    """Whether the process is our parent and lives; on Windows, where the number of a
-    dead parent stays, ask the system."""
-    if sys.platform != "win32" or os.getppid() != parent:
-        return os.getppid() == parent
-    from ctypes import windll
-
-    # the right to wait for it
-    process = windll.kernel32.OpenProcess(0x00100000, False, parent)
-    # 0: it has ended
-    lives = bool(process) and windll.kernel32.WaitForSingleObject(process, 0) != 0
-    windll.kernel32.CloseHandle(process)
-    return lives
-
-
-def _leave_with(parent: int) -> None:
-    while _parent_lives(parent):
-        time.sleep(1.0)
-    os._exit(1)
 
 
 def _write(book: Book, tile: Tile, records: Sequence[dict]) -> None:

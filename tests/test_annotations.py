@@ -1,0 +1,48 @@
+"The checks of annotations see what they are there to see."
+from dataclasses import dataclass
+
+import pytest
+from annotations import checked
+from beartype.roar import BeartypeCallHintViolation
+from jaxtyping import Float
+from torch import Tensor, zeros
+
+from bstruct.core.trees import tree_add
+from bstruct.structure.simplex import Simplex
+
+
+@checked
+def product(a: Float[Tensor, "n m"], b: Float[Tensor, " m"], scale: int = 1) -> Float[Tensor, " n"]:
+    return a @ b * scale if scale else a
+
+
+@checked
+def doubled(x: int) -> int:
+    return x * 2 if x < 9 else str(x)
+
+
+@checked
+@dataclass
+class Pair:
+    left: int
+    right: Float[Tensor, " n"]
+
+
+@pytest.mark.parametrize("call", [
+    lambda: product(zeros(3), zeros(2)), lambda: product(zeros(3, 2), zeros(3)),
+    lambda: product(zeros(3, 2), zeros(2), 1.5), lambda: product(zeros(3, 2), zeros(2), 0),
+    lambda: doubled("a"), lambda: doubled(9), lambda: Pair("a", zeros(2)),
+    lambda: Pair(1, zeros(2, 2)), lambda: Simplex(1.5)])
+def test_what_an_annotation_forbids_is_refused(call):
+    with pytest.raises(BeartypeCallHintViolation):
+        call()
+
+
+def test_what_an_annotation_allows_passes():
+    assert product(zeros(3, 2), zeros(2)).shape == (3,) and doubled(2) == 4
+    assert product(zeros(2, 5), zeros(5)).shape == (2,)  # names are free again at each call
+    assert Pair(1, zeros(2)).left == 1
+
+
+def test_the_library_is_checked():
+    assert hasattr(tree_add, "__wrapped__") and tree_add.__code__.co_name == "call"
