@@ -58,6 +58,27 @@ def test_natural_moments_are_those_of_the_laws():
         np.testing.assert_allclose(variance, known.var(), rtol=1e-12)
     assert natural_moments("gaussian") is None
 
+# %% ../nbs/objectives/08_laws.ipynb #05c27706
+def test_several_classes_have_the_product_of_their_laws():
+    from torch.func import vmap
+
+    law = LIKELIHOODS[joint_classes((3, 2))]
+    g = torch.Generator().manual_seed(0)
+    out, y = torch.randn(4, 6, 5, generator=g), torch.tensor([[0, 1], [2, 0], [1, 1]] * 2)
+    each = vmap(law.log_likelihood, in_dims=(0, None, 0))(out, y, torch.zeros(4))
+    first = torch.distributions.Categorical(logits=out[..., :3]).log_prob(y[:, 0])
+    second = torch.distributions.Bernoulli(logits=out[..., 4] - out[..., 3]).log_prob(
+        y[:, 1].float())
+    torch.testing.assert_close(each, first + second)
+    p = law.probabilities(out)
+    torch.testing.assert_close(p[..., :3].sum(-1), torch.ones(4, 6))
+    torch.testing.assert_close(p[..., 4], (out[..., 4] - out[..., 3]).sigmoid())
+    assert law.blocks == (3, 2) and law.outputs == 5
+    assert joint_classes([3, 2]) in LIKELIHOODS
+    for bad in ((3,), (3, 1)):
+        with pytest.raises(ValueError, match="two classes at least"):
+            joint_classes(bad)
+
 # %% ../nbs/objectives/08_laws.ipynb #3ba971b1
 def test_a_weight_of_two_is_the_row_twice():
     g, twice = torch.Generator().manual_seed(0), torch.tensor([0, 1, 1, 3])
@@ -68,9 +89,11 @@ def test_a_weight_of_two_is_the_row_twice():
                "poisson": torch.tensor([[0.0, 2.0], [3, 2], [1, 2], [7, 2]]),
                "negative_binomial": torch.tensor([[0.0, 2.0], [3, 2], [1, 2], [7, 2]]),
                "log_normal": torch.randn(4, generator=g),
-               "gaussians": torch.randn(4, 3, generator=g)}
+               "gaussians": torch.randn(4, 3, generator=g),
+               joint_classes((2, 2)): torch.tensor([[0, 1], [1, 1], [1, 0], [0, 1]])}
     for name, y in targets.items():
-        out, noise = torch.randn(4, 3, generator=g), torch.tensor(0.3)
+        many = LIKELIHOODS[name].outputs or 3
+        out, noise = torch.randn(4, max(3, many), generator=g), torch.tensor(0.3)
         plain = LIKELIHOODS[name].log_likelihood(out, y, noise)
         columns = y.float().reshape(4, -1)
         own = torch.cat([columns, torch.tensor([1.0, 2, 0, 1])[:, None]], 1)

@@ -61,6 +61,14 @@ def test_the_posterior_is_that_of_bayes_rule():
                                                           "linear": told(-6.0)})[0]
     assert failed[-1].error == "no" and failed[-1].probability == 0
 
+# %% ../nbs/search/stages/21_support.ipynb #5c923790
+def test_rows_without_a_finite_evidence_are_refused():
+    import pytest
+
+    for value in (-math.inf, math.nan):
+        with pytest.raises(ValueError, match="none of 3 structures.*learning_rate"):
+            ranked(value, -10.0, -30.0)
+
 # %% ../nbs/search/stages/21_support.ipynb #bad09b7a
 def test_ties_have_a_joint_probability():
     found, notes = ranked(-10.4, -10.0, -30.0)

@@ -168,7 +168,7 @@ def test_tables_of_every_make_and_settings_of_numpy():
         np.testing.assert_array_equal(load(Path(folder) / "b").predict(mixed),
                                       m.predict(mixed))
 
-# %% ../nbs/use/04_estimators.ipynb #e82e783c
+# %% ../nbs/use/04_estimators.ipynb #add67aaa
 def test_targets_of_several_kinds():
     g = np.random.default_rng(0)
     X = g.normal(size=(80, 2))
@@ -186,8 +186,29 @@ def test_targets_of_several_kinds():
     assert (m.predict(X) > 0).all()
     with pytest.raises(ValueError, match="likelihood is 'poisson': it needs"):
         StructureRegressor(**SHORT, likelihood="poisson").fit(X, X[:, 0])
-    with pytest.raises(ValueError, match="MultiOutputClassifier"):
-        StructureClassifier(**SHORT).fit(X, (two > 0).astype(int))
+
+# %% ../nbs/use/04_estimators.ipynb #21841f86
+def test_several_targets_of_classes_are_learnt_by_one_network():
+    g = np.random.default_rng(0)
+    X = g.normal(size=(120, 2))
+    y = pd.DataFrame({"w": np.where(X[:, 0] > 0, "b", "a"), "k": 1 + (X[:, 1] > 0)})
+    y.loc[X[:, 0] + X[:, 1] > 2, "k"] = 9
+    longer = SHORT | dict(min_steps=100)
+    m = StructureClassifier(**longer, class_weight="balanced").fit(X, y)
+    assert [c.tolist() for c in m.classes_] == [["a", "b"], [1, 2, 9]]
+    p, found = m.predict_proba(X), m.predict(X)
+    assert [q.shape for q in p] == [(120, 2), (120, 3)]
+    np.testing.assert_allclose([q.sum(1) for q in p], 1)
+    assert (found[:, 0] == y["w"]).mean() > 0.9 and (found[:, 1] == y["k"]).mean() > 0.8
+    assert m.score(X, y) == (found == y.to_numpy()).all(1).mean()
+    np.testing.assert_allclose(m.to_torch()(torch.tensor(X)), np.hstack(p), atol=1e-6)
+    with tempfile.TemporaryDirectory() as folder:
+        m.save(Path(folder) / "a")
+        again = load(Path(folder) / "a")
+        np.testing.assert_array_equal(again.predict_proba(X)[1], p[1])
+        np.testing.assert_array_equal(again.predict(X), found)
+    with pytest.raises(ValueError, match="one class .*in column 1"):
+        StructureClassifier(**SHORT).fit(X, np.stack([X[:, 0] > 0, X[:, 0] > 99], 1))
 
 # %% ../nbs/use/04_estimators.ipynb #69a590b3
 def test_a_unit_changes_nothing_and_a_limit_of_time_keeps_the_best():
@@ -208,6 +229,9 @@ def test_a_unit_changes_nothing_and_a_limit_of_time_keeps_the_best():
                                   m.predict(X))
     with pytest.raises(ValueError, match="diverged.*learning_rate"):
         StructureRegressor(**lost, judge="prequential").fit(X, y)
+    for mode in ("evidence", "grow"):
+        with pytest.raises(ValueError, match="every fit diverged.*learning_rate"):
+            StructureClassifier(**lost, mode=mode).fit(X, y > 0)
 
 # %% ../nbs/use/04_estimators.ipynb #70e7c9c9
 def test_a_row_of_weight_two_is_the_row_twice():

@@ -49,7 +49,7 @@ def test_check_lists_what_fit_cures():
     code, out, err = call("check", folder / "good.csv", "--target", "y")
     assert code == 0 and out.endswith("\nnothing is wrong with it\n")
 
-# %% ../nbs/use/32_fit_command.ipynb #151897b7
+# %% ../nbs/use/32_fit_command.ipynb #404210d8
 def test_several_targets_are_learnt_together():
     folder = new_folder()
     rows = [f"{i % 7},{i * i % 11},{20 * (i % 7) + i % 3},{'uv'[i % 2]}" for i in range(40)]
@@ -83,9 +83,32 @@ def test_several_targets_are_learnt_together():
                               *SHORT)
         assert code == 2 and words in err and err.count("\n") == 1, err
         assert not (folder / "no").exists()
+    code, out, err = call("check", folder / "t.csv", "--target", "y,word")
+    assert code == 1 and "'word' is a category: fit it alone" in out
     code, out, err = call("check", folder / "t.csv", "--target", "y,bb")
     assert code == 1 and "'bb', but 'b': --target y,b" in out
     assert f"bstruct fit {folder / 't.csv'} --target y,b" in out.splitlines()[-2]
+
+# %% ../nbs/use/32_fit_command.ipynb #ca26698f
+def test_several_classes_are_learnt_together():
+    folder = new_folder()
+    rows = [f"{i % 7},{i % 11},{'hot' if i % 7 > 3 else 'cold'},{1 + (i % 11 > 5)}"
+            for i in range(60)]
+    (folder / "t.csv").write_text("\n".join(["a,b,kind,level", *rows]))
+    code, out, err = call("fit", folder / "t.csv", "--target", "kind,level", "--out",
+                          folder / "run", "--test-size", 0.25, *SHORT)
+    assert code == 0 and "each of the 2 targets is a class" in err, err
+    found = json.loads((folder / "run/result.json").read_text())
+    of = {"accuracy of kind", "accuracy of level"}
+    assert of | {"accuracy of all"} <= set(found["test"]["metrics"])
+    assert of | {"log-loss"} == set(found["rivals"]["forest"])
+    assert {r["column"] for r in found["importance"]} == {"a", "b"}
+    (folder / "new.csv").write_text("a,b,kind,level\n3,1,cold,1\n4,2,warm,2\n5,9,,\n")
+    code, out, err = call("predict", folder / "run", folder / "new.csv")
+    assert code == 0 and list(pd.read_csv(io.StringIO(out))) == [
+        "prediction(kind)", "p(kind=cold)", "p(kind=hot)", "prediction(level)",
+        "p(level=1)", "p(level=2)"]
+    assert "1 rows have a class" in err and "(1 of 3 rows)" in err, err
 
 # %% ../nbs/use/32_fit_command.ipynb #e19626f7
 def test_a_regression_says_mean_and_deviation():

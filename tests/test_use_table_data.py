@@ -171,5 +171,7 @@ def test_several_targets_are_a_frame():
         with pytest.raises(DataError, match=words):
             found = load_table(folder / "t.csv", target)
             target_values(found.target, "regression")
-    with pytest.raises(DataError, match="learnt together as numbers, and --task is"):
-        target_values(table.target, "classification")
+    both = target_values(load_table(folder / "t.csv", ["a", "w"]).target, "classification")
+    assert both.tolist() == [[1, "x"], [2, "y"], [4, "z"], [7, "x"]]
+    few = pd.DataFrame({"u": [0, 1, 0, 1], "w": list("xyxy")})
+    assert infer_task(few) == ("classification", "each of the 2 targets is a class")

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['NU', 'student_log_likelihood', 'poisson_log_likelihood', 'negative_binomial_log_likelihood', 'log_normal_moments',
-           'natural_moments', 'weighted']
+           'natural_moments', 'weighted', 'joint_classes']
 
 # %% ../../nbs/objectives/08_laws.ipynb #0cdc8a58
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bstruct.objectives.likelihoods import (
-    LIKELIHOODS, Likelihood, gaussian_log_likelihood)
+    LIKELIHOODS, Likelihood, categorical_log_likelihood, gaussian_log_likelihood)
 
 # %% ../../nbs/objectives/08_laws.ipynb #d9ddeece
 NU = 4.0  # degrees of freedom
@@ -109,6 +109,30 @@ def weighted(name: str) -> str:
     if own not in LIKELIHOODS:
         LIKELIHOODS.register(own, _weighted(LIKELIHOODS[name]))
     return own
+
+# %% ../../nbs/objectives/08_laws.ipynb #5c59c176
+def joint_classes(sizes: Sequence[int]) -> str:
+    """The name of the law of several targets [n, t] with so many classes each; it is
+    registered. ValueError for one target, or one class."""
+    if len(sizes) < 2 or min(sizes) < 2:
+        raise ValueError(f"the targets have {tuple(sizes)} classes: two targets at "
+                         "least, of two classes at least, are needed")
+    name, parts = f"classes {' '.join(map(str, sizes))}", tuple(map(int, sizes))
+
+    def log_likelihood(output: Tensor, y: Tensor, log_noise: Tensor) -> Tensor:
+        each = zip(output.split(parts, -1), y.long().unbind(-1))
+        return sum((categorical_log_likelihood(o, c) for o, c in each),
+                   output.new_zeros(()))
+
+    def probabilities(output: Tensor) -> Tensor:
+        return torch.cat([o.softmax(-1) for o in output.split(parts, -1)], -1)
+
+    if name not in LIKELIHOODS:
+        law = Likelihood(log_likelihood, sum(parts), probabilities=probabilities,
+                         blocks=parts)
+        LIKELIHOODS.register(name, law)
+        LIKELIHOODS.register(f"weighted {name}", _weighted(law))
+    return name
 
 # %% ../../nbs/objectives/08_laws.ipynb #a91116a4
 def _moments(output: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

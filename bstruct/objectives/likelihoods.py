@@ -64,6 +64,8 @@ class Likelihood:
     `probabilities(output [..., C])` are those of the classes [..., k]; None where the
     target is a number. `moments(output [..., C], noise variance)` are its mean [...]
     and variance; None where it is a class.
+    `blocks`: of several targets how many classes each has; their probabilities stand
+    beside each other.
     """
 
     log_likelihood: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -71,6 +73,7 @@ class Likelihood:
     noisy: bool = False
     probabilities: Callable[[Tensor], Tensor] | None = None
     moments: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    blocks: tuple[int, ...] = ()
 
 # %% ../../nbs/objectives/01_likelihoods.ipynb #0bcc4ea7
 LIKELIHOODS: Registry[Likelihood] = Registry("likelihood")

@@ -12,6 +12,7 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Float
 
+from bstruct.use.table.classes import label_columns
 from bstruct.use.table.columns import Column
 
 # %% ../../nbs/use/28_beside.ipynb #fbd8fcf1
@@ -41,7 +42,16 @@ def _models(task: str, seed: int) -> dict:
     return {"constant": DummyRegressor(), "linear": RidgeCV(np.logspace(-3, 3, 7)),
             "forest": HistGradientBoostingRegressor(random_state=seed)}
 
-# %% ../../nbs/use/28_beside.ipynb #36efe439
+# %% ../../nbs/use/28_beside.ipynb #037b12e1
+def _rivals_of_several(learn, test, seed: int, weight, names: Sequence[str]) -> dict:
+    "The same models, one for each target of classes; their log-losses are summed."
+    each = [rivals((learn[0], a), (test[0], b), "classification", seed, weight)
+            for a, b in zip(label_columns(learn[1]), label_columns(test[1]))]
+    return {k: {**{f"accuracy of {n}": m[k]["accuracy"] for n, m in zip(names, each)},
+                "log-loss": sum(m[k]["log-loss"] for m in each)}
+            for k in each[0] if all(k in m for m in each)}
+
+# %% ../../nbs/use/28_beside.ipynb #061e555e
 def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray],
            task: str, seed: int = 0, weight: np.ndarray | None = None,
            names: Sequence[str] = ()) -> dict[str, dict[str, float]]:
@@ -49,6 +59,8 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
     log-loss in nats, or RMSE; of several targets with `names` one RMSE each."""
     import warnings
 
+    if names and task == "classification":
+        return _rivals_of_several(learn, test, seed, weight, names)
     found, models = {}, _models(task, seed)
     if names:
         from sklearn.multioutput import MultiOutputRegressor
@@ -79,9 +91,11 @@ def _losses(model, X: np.ndarray, y: np.ndarray, unit) -> np.ndarray:
     """The loss of each row: -ln of the class's probability in nats, or the squared
     error in a unit, the mean over several targets."""
     if hasattr(model, "predict_proba"):
-        p = model.predict_proba(X)
-        return -np.log(np.clip(p[np.arange(len(y)), np.searchsorted(model.classes_, y)],
-                               1e-15, 1))
+        p, classes = model.predict_proba(X), model.classes_
+        parts = zip(p, classes) if isinstance(classes, list) else [(p, classes)]
+        of = lambda q, c, v: -np.log(np.clip(
+            q[np.arange(len(v)), np.searchsorted(c, v)], 1e-15, 1))
+        return np.sum([of(*one, v) for one, v in zip(parts, label_columns(y))], axis=0)
     return ((model.predict(X) - y) ** 2 / unit).reshape(len(y), -1).mean(1)
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator
 
@@ -33,6 +32,9 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.settings import Settings
 from bstruct.search.stages.judge import ROWS
 from bstruct.structure.law import as_structure
+from bstruct.use.table.classes import (
+    class_target, filled_in, has_several, in_blocks, label_columns, likeliest,
+    share_right)
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.inputs import (
     plain, rows_to_learn, rows_to_predict, said_of, surroundings, within)
@@ -115,7 +117,8 @@ def _doubt(model, X, y, over: list[float]) -> None:
                          "learning_rate=0.02")
     inputs = standardise(torch.tensor(Z), model.input_mean_, model.input_scale_).numpy()
     classes = getattr(model, "classes_", None)
-    predicted = found[..., 0] if classes is None else classes[found.argmax(1)]
+    predicted = found[..., 0] if classes is None else likeliest(
+        in_blocks(found, classes), classes)
     line = behind_a_line(inputs, y, predicted, classes)
     late = [f"stopped after {over[0]:.0f} s, by time_limit; this is the "
             "best so far"] if over else []
@@ -206,11 +209,8 @@ class StructureClassifier(ClassifierMixin, StructureEstimator):
     and structures."""
 
     def _checked(self, X, y):
-        if getattr(y, "ndim", 1) == 2 and np.shape(y)[1] > 1:
-            raise ValueError(f"y has {np.shape(y)[1]} columns, a classifier learns "
-                             "one: wrap it in MultiOutputClassifier of scikit-learn")
-        X, y = rows_to_learn(self, X, y)
-        check_classification_targets(y)
+        X, y = rows_to_learn(self, X, filled_in(y), multi_output=has_several(y))
+        label_columns(y)
         self._rows, self._answers = X, y
         return X, y
 
@@ -220,23 +220,29 @@ class StructureClassifier(ClassifierMixin, StructureEstimator):
                              "that of classes; leave it out, or take "
                              "StructureRegressor")
         self._law_said = []
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y has one class ({self.classes_[0]!r}) in {len(y)} "
-                             "rows: at least two are needed; add rows of another class")
-        codes = torch.tensor(codes.reshape(-1))
-        many = len(self.classes_)
-        return (codes.float(), "bernoulli",
-                1) if many == 2 else (codes, "categorical", many)
+        found = class_target(y)
+        self.classes_ = found.classes
+        return found.codes, found.law, found.outputs
 
-    def predict_proba(self, X, *, structures="all") -> np.ndarray:
-        "Probabilities [n, classes], in the order of `classes_`."
-        return self._predicted(X, structures)
+    def predict_proba(self, X, *, structures="all"):
+        """Probabilities [n, classes], in the order of `classes_`; of several targets
+        the list of those of each."""
+        return in_blocks(self._predicted(X, structures), self.classes_)
 
     def predict(self, X, *, structures="all") -> np.ndarray:
-        "The most probable class of each row."
-        probabilities = self.predict_proba(X, structures=structures)
-        return self.classes_[probabilities.argmax(1)]
+        "The most probable class of each row [n], of several targets [n, t]."
+        return likeliest(self.predict_proba(X, structures=structures), self.classes_)
+
+    def score(self, X, y, sample_weight=None) -> float:
+        "The share of rows that are right; of several targets those right in all."
+        if isinstance(self.classes_, np.ndarray):
+            return super().score(X, y, sample_weight)
+        return share_right(self.predict(X), filled_in(y), sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = tags.classifier_tags.multi_label = True
+        return tags
 
 # %% ../../nbs/use/04_estimators.ipynb #ab067167
 class StructureRegressor(RegressorMixin, StructureEstimator):

@@ -36,7 +36,7 @@ class Fit:
     # the run folder to write, new or empty; if not given, runs/ and the names of data
     # and mode
     out: _File = None
-    # the column to learn (a named set has one already); several numbers are learnt
+    # the column to learn (a named set has one already); several of one kind are learnt
     # together: --target a --target b, or --target a,b
     target: _Names = ()
     test: _File = None  # a file of test rows, with the target

@@ -78,15 +78,14 @@ def _encoder(data: Mapping) -> "TableEncoder":
 def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) -> tuple:
     """Encoded rows and targets of the test, without classes that training never saw,
     and what is said."""
-    from bstruct.use.table.data import target_values
     from bstruct.use.predicting import labels_in
+    from bstruct.use.table.classes import classes_of
+    from bstruct.use.table.data import target_values
 
     X, said = encoder.transform(test.X), []
     if task == "regression":
         return (X, target_values(test.target, task, False, missing)), said
-    import numpy as np
-
-    values, known = labels_in(np.unique(y), test.target, missing)
+    values, known = labels_in(classes_of(y), test.target, missing)
     if new := int((~known).sum()):
         said = [f"{new} of {len(X)} test rows have a class that training never saw; "
                 "they are left out"]
@@ -116,7 +115,9 @@ def check_ends(graph, prepared: Prepared) -> None:
     "ValueError where the first or the last vertex of a graph does not fit the table."
     columns, outputs = prepared.X.shape[1], prod(prepared.y.shape[1:])
     if prepared.facts["task"] == "classification":
-        outputs = classes if (classes := len(set(prepared.y.tolist()))) > 2 else 1
+        from bstruct.use.table.classes import class_target
+
+        outputs = class_target(prepared.y).outputs
     vertex, last = graph.vertices[0], graph.vertices[-1]
     if prod(last.shape) != outputs:
         raise ValueError(f"the graph's output {last.name!r} gives {prod(last.shape)} "

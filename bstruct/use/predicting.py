@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Bool
 
 from bstruct.use.table.cells import normal, plain_column, texts
+from bstruct.use.table.classes import Classes, likeliest, side_by_side
 from bstruct.use.table.data import Table, named, target_known, target_values
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.reading import DataError
@@ -24,10 +25,16 @@ from bstruct.use.report import assess
 _TRUTH = {"True": "1", "False": "0"}  # earlier versions kept truth values as numbers
 
 
-def labels_in(classes: np.ndarray, y: pd.Series,
+def labels_in(classes: Classes, y: pd.Series | pd.DataFrame,
               missing: Sequence[str] = ()) -> tuple[np.ndarray, Bool[np.ndarray, "n"]]:
     """The classes of the rows, as the fit spells them, and which rows have one that
-    the fit knows."""
+    the fit knows; of several targets all."""
+    if isinstance(y, pd.DataFrame):
+        of = lambda rows: [labels_in(c, rows.loc[:, n], missing)
+                           for c, n in zip(classes, rows)]
+        seen = np.all([known for _, known in of(y)], axis=0)
+        return side_by_side([own for own, _ in of(y.loc[seen])]), seen
+    classes = cast(np.ndarray, classes)
     known = {normal(c): c for c in classes.tolist()}
     own = [t if t in known else _TRUTH.get(t or "", t)
            for t in texts(plain_column(y), missing)]
@@ -37,6 +44,13 @@ def labels_in(classes: np.ndarray, y: pd.Series,
 # %% ../../nbs/use/19_predicting.ipynb #75f3c799
 def predictions(model, X: np.ndarray, names: Sequence[str] = ()) -> pd.DataFrame:
     "The predictions of encoded rows as a data frame; `names`: of several targets."
+    if hasattr(model, "predict_proba") and isinstance(model.classes_, list):
+        p = model.predict_proba(X)
+        found = likeliest(p, model.classes_)
+        each = [{f"prediction({n})": found[:, j],
+                 **{f"p({n}={c})": p[j][:, i] for i, c in enumerate(model.classes_[j])}}
+                for j, n in enumerate(names)]
+        return pd.concat([pd.DataFrame(columns) for columns in each], axis=1)
     if hasattr(model, "predict_proba"):
         p = model.predict_proba(X)
         columns = {f"p({c})": p[:, i] for i, c in enumerate(model.classes_)}
@@ -54,7 +68,7 @@ def _figures(model, X: np.ndarray, y: pd.Series | pd.DataFrame, task: str,
     "The figures of the rows whose answer is known, or why there are none."
     name, names = named(y), [] if isinstance(y, pd.Series) else list(y.columns)
     if task == "classification":
-        values, seen = labels_in(model.classes_, cast(pd.Series, y), missing)
+        values, seen = labels_in(model.classes_, y, missing)
         new = int(target_known(y, missing).sum() - seen.sum())
         said = [f"{new} rows have a class of {name!r} that training "
                 "never saw"] if new else []

@@ -323,7 +323,8 @@ def predictive(model, members: "list[Member] | Judged | Ready",
         total = total + m.probability * law.probabilities(m.outputs(z)).mean(0)
     flat = total ** (1 + math.pi / 8 * far.square()).rsqrt()[:, None]
     total = torch.where(far[:, None] > 0, flat, total)
-    return total / total.sum(-1, keepdim=True)
+    return torch.cat([p / p.sum(-1, keepdim=True) for p in total.split(
+        law.blocks or (total.shape[-1],), -1)], -1)
 
 # %% ../../nbs/use/02_predictor.ipynb #e40c72f8
 def to_torch(model, *, structures: str = "all") -> torch.nn.Module:

@@ -16,6 +16,8 @@ from bstruct.evidence.core import Scope
 from bstruct.search.result import from_record
 from bstruct.use import plots
 from bstruct.use.beside import in_figures, plain_words
+from bstruct.use.table.classes import (
+    Classes, label_columns, likeliest, share_right)
 from bstruct.use.widths import plot_widths, sentence, widths_of
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
@@ -32,6 +34,22 @@ def assess_classes(p: np.ndarray, classes: np.ndarray,
     return {"accuracy": float((p.argmax(1) == labels).mean()),
             "log-loss": float(-np.log(
                 np.clip(p[np.arange(len(y)), labels], 1e-15, 1)).mean()),
+            "calibration error": curve["error"]}, curve
+
+# %% ../../nbs/use/06_report.ipynb #572535c7
+def _assess_several(p: Sequence[np.ndarray], classes: Classes, y: np.ndarray,
+                    names: Sequence[str]) -> tuple[dict, dict]:
+    """The same of several targets: an accuracy of each and of all, the sum of their
+    log-losses, and the calibration over all pairs of row and target."""
+    columns = label_columns(y)
+    each = [assess_classes(*one)[0] for one in zip(p, classes, columns)]
+    most = max(map(len, classes))
+    curve = plots.reliability(
+        np.concatenate([np.pad(q, ((0, 0), (0, most - q.shape[1]))) for q in p]),
+        np.concatenate([np.searchsorted(c, v) for c, v in zip(classes, columns)]))
+    return {**{f"accuracy of {n}": m["accuracy"] for n, m in zip(names, each)},
+            "accuracy of all": share_right(likeliest(p, classes), y),
+            "log-loss": sum(m["log-loss"] for m in each),
             "calibration error": curve["error"]}, curve
 
 # %% ../../nbs/use/06_report.ipynb #e728878a
@@ -57,7 +75,9 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
            names: Sequence[str] = ()) -> dict:
     """Test metrics and calibration curve of a fitted estimator, and a baseline if the
     training target `learnt` is given. `names`: of several targets."""
-    if hasattr(model, "predict_proba"):
+    if several := isinstance(getattr(model, "classes_", None), list):
+        found, curve = _assess_several(model.predict_proba(X), model.classes_, y, names)
+    elif hasattr(model, "predict_proba"):
         found, curve = assess_classes(model.predict_proba(X), model.classes_, y)
     else:
         mean, std = model.predict(X, return_std=True)
@@ -65,6 +85,11 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
     res = {"rows": len(y), "metrics": found, "curve": curve}
     if learnt is None:
         return res
+    if several:
+        parts = [np.array([(own == c).mean() for c in classes])
+                 for own, classes in zip(label_columns(learnt), model.classes_)]
+        return res | {"baseline": _assess_several(
+            [np.tile(q, (len(y), 1)) for q in parts], model.classes_, y, names)[0]}
     if hasattr(model, "predict_proba"):
         shares = np.array([(learnt == c).mean() for c in model.classes_])
         return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)),

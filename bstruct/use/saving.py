@@ -20,6 +20,7 @@ from torch import Tensor
 from bstruct.core.checkpoint import write_tensors
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
+from bstruct.objectives.laws import joint_classes
 from bstruct.structure.law import as_structure
 from bstruct.training.batch import Batch, one_hot
 from bstruct.training.hidden_mixture import HiddenMixture, hidden_mixture
@@ -42,6 +43,9 @@ def _tensors_of(mixture: Mixture | HiddenMixture) -> tuple[dict[str, Tensor], di
 
 
 def _plain(value):
+    if isinstance(value, list) and value and all(isinstance(v, np.ndarray)
+                                                 for v in value):
+        return [_plain(v) for v in value]
     if isinstance(value, np.ndarray) and value.dtype.kind == "S":
         return np.char.decode(value, "utf-8").tolist()
     return value.tolist() if isinstance(value, np.ndarray | Tensor) else value
@@ -83,7 +87,8 @@ def record_of(model) -> dict:
     params = {k: kept(v) for k, v in params.items()}
     state = {k: _plain(getattr(model, k)) for k in STATE if hasattr(model, k)
              and k not in TENSORS}
-    classes = {"classes_dtype": model.classes_.dtype.str} if hasattr(
+    kind = lambda c: c.dtype.str if isinstance(c, np.ndarray) else [*map(kind, c)]
+    classes = {"classes_dtype": kind(model.classes_)} if hasattr(
         model, "classes_") else {}
     plain = lambda rows: [{**dict(q), "evidence": q.evidence.to_dict()} for q in rows]
     parts = [{"structure": s, "probability": p, "models": len(b), "share": b.net.share,
@@ -171,9 +176,12 @@ def mixture_of(graph: Graph, tensors: dict[str, Tensor],
 
 def restored(value, name: str, record: dict):
     if name == "classes_":
-        return np.array(value, dtype=record["classes_dtype"]
-                        if record["classes_dtype"] != "|O"
-                        else object)
+        kinds = record["classes_dtype"]
+        of = lambda own, kind: np.array(own, dtype=object if kind == "|O" else kind)
+        return of(value, kinds) if isinstance(kinds, str) else [
+            *map(of, value, kinds)]
+    if name == "likelihood_" and value.startswith("classes "):
+        return joint_classes([*map(int, value.split()[1:])])
     if name == "structure_":
         return as_structure(value)
     if name == "width_probabilities_":

@@ -39,7 +39,17 @@ def support(n: int, networks: list[Evidence], references: dict[str, float]) -> s
         return f"{n} rows support the {LABELS[name]}; the best network is {gap} behind"
     return f"{n} rows support a network; the best is {gap} ahead of the {LABELS[name]}"
 
-# %% ../../../nbs/search/stages/21_support.ipynb #61597701
+# %% ../../../nbs/search/stages/21_support.ipynb #12b9ffe3
+def _finite(rows: Sequence[Scored], worth: Sequence[Evidence]) -> list[int]:
+    "The places of rows with an evidence. ValueError where there are none."
+    good = [i for i, r in enumerate(rows) if r.error is None
+            and worth[i].value > -math.inf]
+    if not good:
+        raise ValueError(f"every fit diverged: none of {len(rows)} structures has a "
+                         "finite log evidence; try learning_rate=0.02")
+    return good
+
+# %% ../../../nbs/search/stages/21_support.ipynb #ef597ce0
 def beside_references(graph: Graph, task: Task, rows: Sequence[Scored],
                       references: Mapping[str, Evidence],
                       worth: Sequence[Evidence] | None = None) -> tuple[list[Scored],
@@ -48,10 +58,10 @@ def beside_references(graph: Graph, task: Task, rows: Sequence[Scored],
     each, and what a reader should know.
 
     `worth`: what to expect of each row's evidence, where that is another number.
+    ValueError where no row has a finite one.
     """
     worth = [r.evidence for r in rows] if worth is None else list(worth)
-    good = [i for i, r in enumerate(rows) if r.error is None
-            and worth[i].value > -math.inf]
+    good = _finite(rows, worth)
     dead = {i for i in good if not connected(graph, rows[i].structure)}
     models = {k: replace(e, of=None) for k, e in references.items()}
     alone = lambda i: models["constant"] if i in dead else replace(worth[i], of=None)

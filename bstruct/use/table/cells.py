@@ -64,17 +64,23 @@ CODES = ("NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "nan", "NaN", "NAN", "-nan",
          "null", "NULL", "None", "NaT")
 
 
+def each_once(f: Callable, cells: list) -> list:
+    "What f makes of each cell; of equal texts it is asked once."
+    if set(map(type, cells)) - {str, type(None)}:
+        return list(map(f, cells))  # 1, 1.0 and True are equal, and are three
+    known = {c: f(c) for c in set(cells)}
+    return [known[c] for c in cells]
+
+
 def texts(column: pd.Series, missing: Sequence[str] = ()) -> pd.Series:
     "The normal texts of a column, None where a value is missing."
     gone = {normal(code) for code in missing} | set(missing)
-
-    def of(value) -> str | None:
-        text = normal(value)
-        return None if text in gone or (isinstance(value, str) and value
-                                        in gone) else text
-
+    # a text that was spelt once is remembered
+    spelt = lambda v: _text_of(v) if type(v) is str else normal(v)
+    missed = lambda v, text: text in gone or (isinstance(v, str) and v in gone)
+    of = lambda v: None if missed(v, text := spelt(v)) else text
     cells = column.to_numpy(dtype=object).tolist()
-    return pd.Series(list(map(of if gone else normal, cells)), dtype=object)
+    return pd.Series(each_once(of if gone else spelt, cells), dtype=object)
 
 
 def plain_column(column: pd.Series) -> pd.Series:
@@ -89,10 +95,12 @@ _FAR = ("inf", "-inf", "Infinity", "-Infinity", "infinity", "-infinity", "Inf", 
         "+inf")
 
 
+@lru_cache(maxsize=1 << 17)
 def is_number(text: str) -> bool:
     return bool(NUMBER.fullmatch(text)) or text in _FAR or text in _TRUTH.values()
 
 
+@lru_cache(maxsize=1 << 17)
 def _float(text: str | None) -> float:
     if text is None or text in CODES:
         return math.nan
@@ -109,9 +117,9 @@ def where(mask) -> str:
 
 def _refuse_stray(name: str, own: pd.Series, good: Callable[[str], bool],
                   what: str) -> None:
-    stray = np.array([t is not None and t not in CODES and not good(t) for t in own],
-                     dtype=bool)
-    if stray.any():
+    bad = {t for t in set(own) if t is not None and t not in CODES and not good(t)}
+    if bad:
+        stray = np.array([t in bad for t in own], dtype=bool)
         first = own.iloc[int(np.argmax(stray))]
         raise DataError(f"column {name!r} is {what} but for {first!r} {where(stray)}; "
                         "correct it, take such cells for missing with --missing "
@@ -131,7 +139,7 @@ def number_values(name: str, column: pd.Series,
     else:
         own = texts(plain, missing)
         _refuse_stray(name, own, is_number, "numeric")
-        values = np.array([_float(t) for t in own], dtype=np.float64)
+        values = np.array(each_once(_float, own.tolist()), dtype=np.float64)
     if (infinite := np.isinf(values)).any():
         raise DataError(f"column {name!r} is infinite {where(infinite)}; correct or "
                         "remove the row, or take such cells for missing with "

@@ -68,12 +68,13 @@ def _targets_of(data: Mapping, columns: list[str]) -> tuple[list[str], list[Find
 
 def _strays(own: pd.Series) -> Counter:
     "The texts among numbers that are neither numbers nor codes of holes."
-    return Counter(t for t in own if t is not None and t not in CODES
-                   and not is_number(t))
+    return Counter({t: k for t, k in Counter(own).items() if t is not None
+                    and t not in CODES and not is_number(t)})
 
 
-def _of_target(y: pd.Series, data: Mapping, several: bool = False) -> list[Finding]:
-    "What is to be said of a target; of one of several not its task."
+def _of_target(y: pd.Series, data: Mapping,
+               joint: tuple[str, str] | None = None) -> list[Finding]:
+    "What is to be said of a target; `joint`: the task of several, and its reason."
     missing, n = dialect_of(data).missing, len(y)
     known = target_known(y, missing)
     found = [] if known.all() else [
@@ -86,14 +87,13 @@ def _of_target(y: pd.Series, data: Mapping, several: bool = False) -> list[Findi
         strays := _strays(texts(plain_column(own), missing))):
         return found + _stray_cures(f"the target {str(y.name)!r}", strays, n,
                                     ("--task", "classification"))
-    task, why = infer_task(own, missing)
+    task, why = joint or infer_task(own, missing)
     task = data["task"] or task
-    if several:
-        number = kind_of(str(y.name), own, (), missing)[0] == "number"
-        if not number or data["task"] == "classification":
-            return [*found, Finding(f"several targets are learnt together as numbers, "
-                                    f"and {str(y.name)!r} is to be a class")]
-        task, why = "regression", "several targets are learnt together, as numbers"
+    kind = kind_of(str(y.name), own, (), missing)[0]
+    if joint and task == "regression" and kind != "number":
+        return [*found, Finding("several targets are learnt together as numbers, or "
+                                f"all of them as classes, and {str(y.name)!r} is a "
+                                f"{kind}: fit it alone")]
     try:
         target_values(own, task, missing=missing)
     except DataError as error:
@@ -129,7 +129,7 @@ def _of_column(name: str, column: pd.Series, data: Mapping) -> list[Finding]:
         if strays := _strays(own):
             return _stray_cures(f"column {name!r}", strays, len(own),
                                 ("--categorical", name))
-        if far := sorted({t for t in seen if not np.isfinite(
+        if far := sorted({t for t in set(seen) if not np.isfinite(
             float(t in ("True", "False") or t))}):
             return [Finding(f"column {name!r} is infinite in "
                             f"{sum(t in far for t in seen)} rows",
@@ -186,6 +186,16 @@ def checkup(data: Mapping) -> list[Finding]:
         return [Finding(str(error))]
 
 # %% ../../../nbs/use/table/07_checkup.ipynb #94c37b83
+def _joint_task(y: pd.DataFrame, missing: tuple[str, ...]) -> tuple[str, str]:
+    "The task of several targets, of the rows that have all of them."
+    known = target_known(y, missing)
+    try:
+        return infer_task(y[known].reset_index(drop=True) if known.any() else y,
+                          missing)
+    except DataError:  # of one target, which is told where it is looked at
+        return "regression", f"the {y.shape[1]} targets are learnt together, as numbers"
+
+
 def _of_frame(frame: pd.DataFrame, data: Mapping, index: str | None) -> list[Finding]:
     columns = list(frame)
     targets, found = _targets_of(data, [c for c in columns if c != index])
@@ -193,10 +203,12 @@ def _of_frame(frame: pd.DataFrame, data: Mapping, index: str | None) -> list[Fin
         found += [Finding(f"there is no column {c!r}, which --{key} names")
                   for c in data[key] if c
                   and c not in columns]
-    known = np.ones(len(frame), dtype=bool)
+    known, joint = np.ones(len(frame), dtype=bool), None
+    if len(targets) > 1:
+        joint = _joint_task(frame.loc[:, targets], dialect_of(data).missing)
     for target in targets:
         y = cast(pd.Series, frame[target])
-        found += _of_target(y, data, len(targets) > 1)
+        found += _of_target(y, data, joint)
         known &= target_known(y, dialect_of(data).missing)
     frame = cast(pd.DataFrame, frame[known]).reset_index(drop=True)
     X = frame.drop(columns=[

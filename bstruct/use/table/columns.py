@@ -20,7 +20,8 @@ from jaxtyping import Float
 from pandas.api import types
 
 from bstruct.use.table.cells import (
-    CIRCLES, CODES, date_values, form_of, is_number, number_values, plain_column, texts)
+    CIRCLES, CODES, date_values, each_once, form_of, is_number, number_values,
+    plain_column, texts)
 from bstruct.use.table.reading import DataError
 from bstruct.use.table.units import centre_and_scale, standardised
 
@@ -125,9 +126,9 @@ def kind_of(name: str, column: pd.Series, categorical: Sequence[str],
 
 def _kind_of_texts(own: list[str]) -> tuple[str, str, str]:
     said = [t for t in own if t not in CODES]
-    if said and all(t in ("True", "False") for t in said):
+    if said and set(said) <= {"True", "False"}:
         return "truth", "", "True and False"
-    if not said or sum(map(is_number, said)) > len(said) / 2:
+    if not said or sum(each_once(is_number, said)) > len(said) / 2:
         return "number", "", _doubt(said)
     if form := form_of(sorted(set(said))):
         return ("date", form, "dates, written as "

@@ -20,6 +20,7 @@ from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
 from bstruct.use.table.cells import CODES, number_values, plain_column, texts, where
+from bstruct.use.table.classes import side_by_side
 from bstruct.use.table.columns import kind_of
 from bstruct.use.table.reading import DataError, Dialect, Frame, hint, read_file
 
@@ -147,16 +148,14 @@ def _columns_of(frame: pd.DataFrame, targets: list[str]):
 
 
 def _several(y: pd.DataFrame, task: str, training: bool,
-             missing: Sequence[str]) -> Float[np.ndarray, "n t"]:
-    if task != "regression":
-        raise DataError(f"{y.shape[1]} targets ({named(y)}) are learnt together as "
-                        "numbers, and --task is classification; fit them one by one")
-    for name in y:
+             missing: Sequence[str]) -> np.ndarray:
+    for name in y if task == "regression" else ():
         if (kind := kind_of(str(name), y.loc[:, name], (), missing)[0]) != "number":
             raise DataError(f"target {name!r} is a {kind}, and several targets are "
-                            "learnt together as numbers; fit it alone")
-    return np.column_stack([target_values(y.loc[:, n], task, training, missing)
-                            for n in y])
+                            "learnt together as numbers, or all of them as classes; "
+                            "fit it alone")
+    return side_by_side([target_values(y.loc[:, n], task, training, missing)
+                         for n in y])
 
 # %% ../../../nbs/use/table/05_data.ipynb #62cca961
 def dialect_of(data: Mapping) -> Dialect:
@@ -216,12 +215,19 @@ def _taught(table: Table, missing: Sequence[str]) -> Table:
             f"{where(~known).split(' and')[0]}; left out")
     return replace(table.rows(np.flatnonzero(known)), said=(*table.said, said))
 
-# %% ../../../nbs/use/table/05_data.ipynb #bab982bf
+# %% ../../../nbs/use/table/05_data.ipynb #6a368e1f
+def _task_of_all(y: pd.DataFrame, missing: Sequence[str]) -> tuple[str, str]:
+    "The task of several targets: classes where each of them is one, else numbers."
+    if all(infer_task(y.loc[:, n], missing)[0] == "classification" for n in y):
+        return "classification", f"each of the {y.shape[1]} targets is a class"
+    return "regression", f"the {y.shape[1]} targets are learnt together, as numbers"
+
+# %% ../../../nbs/use/table/05_data.ipynb #e856fea5
 def infer_task(y: pd.Series | pd.DataFrame,
                missing: Sequence[str] = ()) -> tuple[str, str]:
     "'classification' or 'regression', and the reason."
     if isinstance(y, pd.DataFrame):
-        return "regression", f"the {y.shape[1]} targets are learnt together, as numbers"
+        return _task_of_all(y, missing)
     kind = kind_of(str(y.name), y, (), missing)[0]
     if kind in ("category", "truth"):
         what = "truth values" if kind == "truth" else "text"
@@ -303,8 +309,9 @@ def hold_out(table: Table, share: float, seed: int, stratify: bool,
     n = len(table.X)
     inside = 0 < share < 1
     size = math.ceil(n * share) if inside else 0
+    one = stratify and isinstance(table.target, pd.Series)
     labels = pd.Series(target_values(table.target, "classification", False,
-                                     missing)) if stratify else None
+                                     missing)) if one else None
     least = 1 if labels is None else labels.nunique()
     if not inside or size < least or n - size < least:
         raise DataError(f"a test share of {share} leaves {n - size} of {n} rows to "

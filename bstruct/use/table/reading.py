@@ -167,6 +167,12 @@ def _decimal(rows: list[list[str]], separator: str) -> str:
     return "."
 
 
+def _cells(own: list[str], decimal: str) -> pd.Series:
+    "The cells of a column as texts, None for an empty one; equal ones are read once."
+    known = {c: _pointed(c.strip(), decimal) or None for c in set(own)}
+    return pd.Series([known[c] for c in own], dtype=object)
+
+
 def _pointed(cell: str, decimal: str) -> str:
     "The cell with a point for its decimal mark, and no mark between groups of digits."
     if decimal == "," and "," in cell and _COMMA.fullmatch(cell):
@@ -258,8 +264,7 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
         told = ("column 1 has no name and is taken for the names of the rows (--index, "
                 "--header)")
         said = [told if "column 1 has no name" in s else s for s in said]
-    columns = {n: pd.Series([_pointed(r[j].strip(), decimal) or None for _, r in below],
-                            dtype=object)
+    columns = {n: _cells([r[j] for _, r in below], decimal)
                for j, n in enumerate(names)}
     found = replace(dialect, separator=separator, decimal=decimal, encoding=encoding,
                     header=header, index=dialect.index or index)

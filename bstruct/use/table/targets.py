@@ -21,6 +21,7 @@ from bstruct.objectives.laws import weighted
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.training.fits import prequential_evidence
+from bstruct.use.table.classes import label_columns
 from bstruct.use.table.units import unit_of
 
 # %% ../../../nbs/use/table/09_targets.ipynb #29cd033b
@@ -138,8 +139,9 @@ def repeated(X: Float[np.ndarray, "n d"], y: np.ndarray, weight: np.ndarray | No
             REPEATED, 2 * len(y)):
         return X, y, weight
     times = weight.astype(int)
-    least = len(np.unique(y)) if labels else 2
-    if len(np.unique(y[times > 0], axis=0)) < least:
+    columns = y.T if y.ndim == 2 else [y]
+    least = [len(np.unique(c)) if labels else 2 for c in columns]
+    if any(len(np.unique(c[times > 0])) < few for c, few in zip(columns, least)):
         return X, y, weight
     return np.repeat(X, times, 0), np.repeat(y, times, 0), None
 
@@ -189,6 +191,10 @@ def behind_a_line(X: Float[np.ndarray, "n d"], y: np.ndarray, predicted: np.ndar
                   classes=None) -> str | None:
     """A note where a line explains the rows better than these predictions; X is
     standardised."""
+    if isinstance(classes, list):  # the first of several targets
+        each = (behind_a_line(X, *own) for own in zip(label_columns(y), label_columns(
+            predicted), classes))
+        return next((note for note in each if note), None)
     if len(y) < 3 * (X.shape[1] + 1):
         return None
     if classes is None:
