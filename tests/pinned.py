@@ -542,7 +542,7 @@ def evidence_in_closed_form():
     return {"linear": evidence_of(
         evidence.linear_evidence(x, y, precision=1.0, noise_variance=0.09)),
             "exact": [polynomial_problem(d).exact for d in range(4)],
-            "methods": list(evidence.methods())}
+            "methods": [m for m in evidence.methods() if not m.startswith("test-")]}
 
 
 # --- graphs and networks
