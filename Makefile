@@ -32,6 +32,7 @@ check: .venv/.ready ## notebook, module, test and limits in step
 
 docs: _docs/.ready ## the site, in _docs
 _docs/.ready: .venv/.ready $(NBS) nbs/references.bib _quarto.yml $(wildcard tools/site/*) $(wildcard tools/*.py) $(wildcard nbs/*.svg)
+	@rm -f nbs/_quarto.yml nbs/nbdev.yml  # what nbdev_prepare leaves: for Quarto a project of its own
 	$(PY) -m tools.site
 	@touch $@
 

@@ -90,6 +90,8 @@ def test_checkpoint_remembers_and_refuses():
         assert list(again.state("search")) == ["z"]
         with pytest.raises(ValueError, match="other data, graph or settings"):
             Checkpoint(path, "two")
+        with pytest.raises(NotADirectoryError):
+            Checkpoint(path / "below", "one")  # before any work, not at the first write
 
 # %% ../nbs/core/07_checkpoint.ipynb #58f833b0
 def test_checkpoint_waits_between_writes():

@@ -45,6 +45,23 @@ def test_a_link_is_replaced_and_not_followed():
     assert path.read_text() == "new" and not path.is_symlink()
     assert victim.read_text() == "precious"
 
+# %% ../nbs/core/04_files.ipynb #a7c1e903
+def test_a_place_that_takes_no_file_is_known_before_the_first_write():
+    path = folder().parent / "a.txt"
+    check_place(path)
+    check_place(path.parent / "new" / "newer" / "a.txt")
+    assert list(path.parent.iterdir()) == []
+    with pytest.raises(IsADirectoryError):
+        check_place(path.parent)
+    path.write_text("no folder")
+    check_place(path)
+    with pytest.raises(NotADirectoryError):
+        check_place(path / "below")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(
+        OSError, match="No space left"):
+        patch.setattr(tempfile, "TemporaryFile", full_disk)
+        check_place(path)
+
 # %% ../nbs/core/04_files.ipynb #76a80a21
 def test_a_link_is_not_read():
     path = folder().parent / "a.txt"

@@ -7,7 +7,7 @@ import pytest
 from tools import nb as nbtext
 from tools.check import ROOT, unreadable
 from tools.export import notebooks
-from tools.names import rebound, unknown
+from tools.names import lost, patched, rebound, unknown, unready
 from tools.reading import CODE, bibliography, settle, settled, short_authors, to_jupyter, to_quarto
 
 QUARTO = r"""# Page
@@ -198,3 +198,28 @@ def test_a_name_of_the_module_with_another_meaning_is_found():
     assert found.startswith("cell c gives join another meaning")
     for fine in ("from os.path import join", "joined = {1}", "f = 1", "[join for join in [1]]"):
         assert not rebound({"cells": [*module, cell("c", fine)]}), fine
+
+
+def test_a_marked_cell_without_ready_is_found():
+    cell = lambda id, source: {"cell_type": "code", "id": id, "source": source}
+    slow, told = cell("s", "#| slow\nprint(1)"), cell("r", "#| hide\nready()")
+    assert "ready()" in unready({"cells": [slow]})[0] and unready({"cells": [slow, told]})
+    assert not unready({"cells": [told, slow]}) and not unready({"cells": [cell("a", "1")]})
+
+
+def test_a_name_that_a_patched_notebook_loses_is_found():
+    block = "with patch.dict(names_of(f), N=1):\n    a = f()\n"
+    cell = lambda more: {"cells": [{"cell_type": "code", "id": "c", "source": block + more}]}
+    (found,) = lost(cell("assert a"))
+    assert found.startswith("cell c uses a behind")
+    assert not lost(cell("    assert a")) and not lost(cell("b = 1"))
+
+
+@pytest.mark.parametrize("line", [
+    'patch.setattr("bstruct.room.name.fit", f)', "old, bstruct.room.name.N = bstruct.room.name.N, 1",
+    'with patch("bstruct.room.name.fit"): f()', "bstruct.room.name.N = 2"])
+def test_a_replaced_name_of_the_own_module_is_found(line):
+    cell = lambda id, source: {"cell_type": "code", "id": id, "source": source}
+    (found,) = patched({"cells": [cell("m", "#| default_exp room.name"), cell("c", line)]})
+    assert found.startswith("cell c replaces a name")
+    assert not patched({"cells": [cell("m", "#| default_exp room.other"), cell("c", line)]})

@@ -70,13 +70,13 @@ def test_a_resumed_search_ends_as_one_that_was_not_stopped():
         assert cut.mixture is not None
         run = run_of(task, GRAPH, f"{tmp}/c")
         again = conclude(run, empty(run), some)
-    assert again.interrupted is None and len(again.ranking) == len(some) + 2 == 7
-    same = lambda r: (r.structure, r.name, r.evidence.value, r.evidence.stderr,
-                      r.probability)
-    assert list(map(same, again.ranking)) == list(map(same, whole.ranking))
-    assert again.notes == whole.notes
-    assert all(torch.equal(a, b) for a, b in zip(again.mixture.predict(task.x),
-                                                 whole.mixture.predict(task.x)))
+        assert again.interrupted is None and len(again.ranking) == len(some) + 2 == 7
+        same = lambda r: (r.structure, r.name, r.evidence.value, r.evidence.stderr,
+                          r.probability)
+        assert list(map(same, again.ranking)) == list(map(same, whole.ranking))
+        assert again.notes == whole.notes
+        assert all(torch.equal(a, b) for a, b in zip(again.mixture.predict(task.x),
+                                                     whole.mixture.predict(task.x)))
 
 # %% ../nbs/search/modes/11_judged.ipynb #7f27b58d
 def test_interrupted_before_the_first_tile():

@@ -93,8 +93,8 @@ def test_visits_in_pieces_are_the_same():
     whole = visits(run, "whole", places, 1, 1)
     with patch.dict(names_of(visits), TOGETHER=2):
         pieces = visits(run, "pieces", places, 1, 1)
-    for a, b in zip(whole, pieces):
-        torch.testing.assert_close(a.log_p, b.log_p, rtol=1e-3, atol=1e-3)
+        for a, b in zip(whole, pieces):
+            torch.testing.assert_close(a.log_p, b.log_p, rtol=1e-3, atol=1e-3)
 
 # %% ../nbs/search/modes/00_walk.ipynb #a715fd2c
 def test_visits_predict_from_the_past_alone():

@@ -17,6 +17,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.ordered import ordered
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
+from bstruct.testing.notebook import names_of
 
 
 def stairs(n=96, m=2, seed=0):
@@ -111,7 +112,7 @@ def test_fits_are_taken_from_the_checkpoint_and_not_made_again():
         def refuse(*given):
             raise AssertionError("a fit was made again")
 
-        patch.setattr("bstruct.search.modes.widths.fit", refuse)
+        patch.setitem(names_of(widths_mode), "fit", refuse)
         again = widths_mode(graph, task, Settings(), 0, file)
         assert again.evidence == first.evidence and again.history == first.history
         with pytest.raises(ValueError, match="belongs to other data, graph or settings"):
@@ -120,6 +121,6 @@ def test_fits_are_taken_from_the_checkpoint_and_not_made_again():
         def stop(record):
             raise KeyboardInterrupt
 
-        patch.setattr("bstruct.search.modes.widths.fit", lambda *given: stop(given))
+        patch.setitem(names_of(widths_mode), "fit", lambda *given: stop(given))
         with pytest.raises(KeyboardInterrupt, match="before the first fit"):
             widths_mode(graph, task, Settings(), 0)

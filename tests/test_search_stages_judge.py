@@ -121,15 +121,15 @@ def test_a_fit_that_failed_says_so_in_its_row():
 
     with patch.dict(names_of(fit_tile), fit_dual=broken):
         fits = fits_of(TINY, table(wave))
-    assert [f.evidence for f in fits
-            if isinstance(f.evidence, str)] == ["RuntimeError: no such thing"]
-    found = verdict(TINY, table(wave), fits)
-    assert found.rows[-1].error == "RuntimeError: no such thing"
-    assert found.rows[-1].probability == 0
-    assert "1 of 3 structures failed" in " ".join(found.notes)
-    with pytest.raises(RuntimeError, match="the first failed with RuntimeError: no "
-                                           "such thing"):
-        verdict(TINY, table(wave), [f for f in fits if isinstance(f.evidence, str)])
+        assert [f.evidence for f in fits
+                if isinstance(f.evidence, str)] == ["RuntimeError: no such thing"]
+        found = verdict(TINY, table(wave), fits)
+        assert found.rows[-1].error == "RuntimeError: no such thing"
+        assert found.rows[-1].probability == 0
+        assert "1 of 3 structures failed" in " ".join(found.notes)
+        with pytest.raises(RuntimeError, match="the first failed with RuntimeError: no "
+                                               "such thing"):
+            verdict(TINY, table(wave), [f for f in fits if isinstance(f.evidence, str)])
 
 # %% ../nbs/search/stages/08_judge.ipynb #e2e06cbe
 def test_the_probability_of_a_network_does_not_depend_on_its_names():

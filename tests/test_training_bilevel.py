@@ -201,10 +201,10 @@ def test_the_shortcut_needs_no_hypergradient_and_keeps_the_best_prior():
         assert torch.equal(p["logits/x->h1"], start["logits/x->h1"])
         assert not torch.equal(p["loc"], start["loc"])
         run(trainer, 1)
-    torch.testing.assert_close(p["prior/log_precision"],
-                               best_log_precision(p, trainer.groups))
-    assert torch.equal(p["prior/logits/x->h1"], p["logits/x->h1"])
-    assert not torch.equal(p["logits/x->h1"], start["logits/x->h1"])
+        torch.testing.assert_close(p["prior/log_precision"],
+                                   best_log_precision(p, trainer.groups))
+        assert torch.equal(p["prior/logits/x->h1"], p["logits/x->h1"])
+        assert not torch.equal(p["logits/x->h1"], start["logits/x->h1"])
     frozen = two_levels(learn=("structure",), c_prior=0.5, precision=3.0, plan=(2, 3, 16),
                         hold=0.0)
     noise = frozen.batch.params["log_noise"].clone()

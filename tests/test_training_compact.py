@@ -5,17 +5,18 @@ import pytest  # noqa: F401
 
 from bstruct.training.compact import *
 
-# %% ../nbs/training/12_compact.ipynb #84c672eb
+# %% ../nbs/training/12_compact.ipynb #0da30dfa
 import pytest
 import torch
 from torch import Generator
 from torch.func import vmap
 
 from bstruct.model import Graph, Supernet
-from bstruct.model.candidates import ACTIVATIONS
+from bstruct.model.reach import network_of
 from bstruct.model.structure import encode
 from bstruct.objectives.task import Task
-from bstruct.training.compact import LANES, NOISE, RULES, TOGETHER
+from bstruct.training.compact import LANES, NOISE, TOGETHER
+from bstruct.training.rules import RULES, likelihood_pull
 
 SOME = ("zero", "linear", "linear+relu", "linear+tanh", "linear+silu", "linear+sin")
 
@@ -47,37 +48,6 @@ def mean_log_p(net, chosen, weights, task, x, y, log_noise):
     own = 0 if x.ndim == 3 else None
     out = vmap(net, in_dims=(0, 0, own))(weights, gamma, x)
     return vmap(task.log_likelihood, in_dims=(0, own, 0))(out, y, log_noise).mean(1)
-
-# %% ../nbs/training/12_compact.ipynb #d682e21a
-def test_every_rule_is_the_activation_and_its_derivative():
-    assert RULES.keys() == {None, *ACTIVATIONS}
-    z = torch.linspace(-3, 3, 41, dtype=torch.float64).reshape(1, 1, -1)
-    for name, rule in RULES.items():
-        if name is None:
-            continue
-        argument, g = z.clone().requires_grad_(), torch.full_like(z, 0.7)
-        value, kept, a = ACTIVATIONS[name][0](argument), torch.empty_like(z), z.clone()
-        want, = torch.autograd.grad(value, argument, g)
-        rule.value(a, kept if rule.keeps else None)
-        rule.pull(g, a, kept if rule.keeps else None)
-        torch.testing.assert_close(a, value.detach(), rtol=1e-14, atol=1e-15)
-        torch.testing.assert_close(g, want, rtol=1e-13, atol=1e-15)
-
-# %% ../nbs/training/12_compact.ipynb #dc29953d
-def test_likelihood_pull_is_the_gradient_of_the_mean():
-    for likelihood, outputs in (("categorical", 4), ("bernoulli", 1), ("gaussian", 1)):
-        task, g = task_of(likelihood), Generator().manual_seed(5)
-        out = torch.randn(3, 32, outputs, generator=g, dtype=torch.float64).requires_grad_()
-        noise = torch.tensor([-1.0, 0.3, 0.0], dtype=torch.float64).requires_grad_()
-        want = vmap(task.log_likelihood, in_dims=(0, None, 0))(out, task.y, noise).mean(1)
-        by_out, by_noise = torch.autograd.grad(-want.sum(), (out, noise), allow_unused=True)
-        fit, pull, of_noise = likelihood_pull(likelihood, out.detach(), task.y,
-                                              noise.detach())
-        torch.testing.assert_close(fit, want.detach(), rtol=1e-13, atol=1e-14)
-        torch.testing.assert_close(pull, by_out, rtol=1e-12, atol=1e-15)
-        assert (of_noise is None) == (by_noise is None) == (likelihood != "gaussian")
-        if by_noise is not None:
-            torch.testing.assert_close(of_noise, by_noise, rtol=1e-12, atol=1e-14)
 
 # %% ../nbs/training/12_compact.ipynb #8f1398e1
 def test_passes_are_the_supernet_and_its_gradient():
@@ -131,17 +101,20 @@ def test_chosen_by_reads_what_encode_writes():
     assert chosen_by(graph.restrict(chosen[7]), {}, 3) == [{}, {}, {}]
 
 # %% ../nbs/training/12_compact.ipynb #873a6784
-def test_a_part_orders_models_by_activation():
+def test_a_part_is_runs_of_models():
     graph = Graph({"x": 3, "h1": 4, "y": 1}, {"x->h1": SOME, "h1->y": SOME, "x->y": SOME})
     chosen = [{"x->h1": c, "x->y": "linear", "h1->y": last}
               for c, last in (("linear+tanh", "linear"), ("linear+relu", "linear"),
                               ("linear+tanh", "zero"), ("linear+tanh", "linear"))]
     parts = {p.edge.name: p for p in Passes(graph, chosen).parts}
     hidden = parts["x->h1"]  # that of the third model leads nowhere
-    assert hidden.order == [1, 0, 3] and hidden.counts == [1, 2] and hidden.sizes == (3, 4)
-    assert hidden.rules == [RULES["relu"], RULES["tanh"]] and hidden.curved
+    assert hidden.order == [0, 1, 3] and hidden.counts == [1, 1, 1]
+    assert hidden.sizes == (3, 4) and hidden.models.tolist() == hidden.order
+    assert hidden.rules == [RULES["tanh"], RULES["relu"], RULES["tanh"]] and hidden.curved
     assert not hidden.keeps
     assert parts["x->y"].models is None and not parts["x->y"].curved
+    hidden = Passes(graph, chosen[2:] + chosen[3:]).parts[0]
+    assert hidden.models == slice(1, 3) and hidden.counts == [2]
 
 # %% ../nbs/training/12_compact.ipynb #94319382
 def test_graphs_without_a_rule_say_so():
@@ -179,6 +152,62 @@ def test_a_step_is_that_of_adam():
         torch.testing.assert_close(v, leaves[k].detach(), rtol=1e-8, atol=1e-9)
     assert all((v != weights[k]).any() for k, v in found.items())
 
+# %% ../nbs/training/12_compact.ipynb #e497d3b0
+def test_a_step_that_holds_climbs_the_log_joint():
+    graph, task = Graph.dense(3, 1, (16,), SOME), task_of("gaussian")
+    chosen, net, weights = chosen_of(graph, 11)
+    M, networks = len(chosen), [network_of(graph, s) for s in chosen]
+    level = {k: torch.linspace(-1, 2, M, dtype=torch.float64) + i
+             for i, k in enumerate(weights)}
+    leaves = {k: v.clone().requires_grad_() for k, v in weights.items()}
+    noise = torch.linspace(-1, 0, M, dtype=torch.float64)
+    group = Compact(graph, networks, "gaussian", 9.0, torch.float64)
+    group.load(weights, noise)
+    group.hold(level, noise, 200)
+    adam = torch.optim.Adam(leaves.values(), lr=0.02)
+    for _ in range(5):
+        adam.zero_grad()
+        fit = mean_log_p(net, chosen, leaves, task, task.x, task.y, noise)
+        prior = sum(level[k].exp() * v.square().flatten(1).sum(1)
+                    for k, v in leaves.items())
+        (prior / 400 - fit).sum().backward()
+        adam.step()
+        told = group.step(task.x, task.y, 0.02)
+        torch.testing.assert_close(told, fit.detach(), rtol=1e-9, atol=1e-9)
+    found, held = {k: v.clone() for k, v in weights.items()}, torch.zeros_like(noise)
+    group.store(found, held)
+    torch.testing.assert_close(NOISE * held, noise)
+    own = [{e + "/linear/" + k for e, _ in n for k in ("weight", "bias")} for n in networks]
+    for k, v in found.items():  # what is live has moved as it should, the rest has not
+        on = torch.tensor([k in names for names in own])
+        torch.testing.assert_close(v[on], leaves[k].detach()[on], rtol=1e-8, atol=1e-9)
+        assert torch.equal(v[~on], weights[k][~on])
+
+# %% ../nbs/training/12_compact.ipynb #254de936
+def test_edges_are_live_side_by_side_and_models_come_back_in_order():
+    graph, task = Graph.dense(3, 1, (16, 16), SOME), task_of("gaussian")
+    fed = lambda s: s["x->h1"] != "zero" or s["h1->h2"] == "zero"
+    chosen = [s for s in chosen_of(graph, 5)[0] if fed(s)]
+    weights = Supernet(graph, share=True).init(Generator().manual_seed(1), (len(chosen),),
+                                               torch.float64)
+    group = Compact(graph, chosen, "gaussian", 0.01, torch.float64)
+    assert not any(isinstance(p.models, torch.Tensor) for p in group.passes.parts)
+    assert any(isinstance(p.models, slice) for p in group.passes.parts)
+    noise = torch.linspace(-1, 0, len(chosen), dtype=torch.float64)
+    group.load(weights, noise)
+    one = Compact(graph, chosen[3:5], "gaussian", 0.01, torch.float64)
+    one.load({k: v[3:5] for k, v in weights.items()}, noise[3:5])
+    for own in (False, True):  # rows of all models, or of each
+        x, y = task.x, task.y
+        if own:
+            x = x + torch.arange(len(chosen))[:, None, None] / len(chosen)
+            y = y * torch.arange(len(chosen))[:, None] / len(chosen)
+        part = (x[3:5], y[3:5]) if own else (x, y)
+        for a, b in zip(group.outputs(x), one.outputs(part[0]), strict=True):
+            torch.testing.assert_close(a[3:5], b)
+        torch.testing.assert_close(group.step(x, y)[3:5], one.step(*part))
+    assert torch.equal(group.outputs(task.x)[1].argsort(), noise.argsort())
+
 # %% ../nbs/training/12_compact.ipynb #90cb88fe
 def test_groups_are_full_and_nobody_is_alone():
     graph, task = Graph.dense(3, 1, (4,), SOME), task_of("gaussian")
@@ -189,5 +218,7 @@ def test_groups_are_full_and_nobody_is_alone():
         assert [at.stop - at.start for at, _ in groups] == sizes == [
             g.models for _, g in groups]
     assert groups[0][1].flat.numel() % LANES == 0
+    few = compact_of(graph, [one] * 70, task, 0.01, 32)  # rows of a step
+    assert [g.models for _, g in few] == [64, 6]
     there = Task(task.x.to("meta"), task.y.to("meta"), "gaussian")
     assert compact_of(graph, [one], there, 0.01) is None

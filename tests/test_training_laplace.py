@@ -72,13 +72,14 @@ def test_start_of_a_fit():
 def test_trained_improves_Q_and_does_not_depend_on_company():
     task, plan = sine(60), DualPlan(steps=120, every=40, learn="exact")
     lanes, w = lanes_of(TWO, torch.float32)
-    both = trained(start_of(lanes, w, task), task, plan, 0)
+    both, = trained([start_of(lanes, w, task)], task, plan, 0)
     assert both.q.dtype == torch.float64 and (both.q > -80).all()
-    alone = trained(start_of(lanes.part([1]), {k: v[1:] for k, v in w.items()}, task), task,
-                    plan, 0)
+    one = start_of(lanes.part([1]), {k: v[1:] for k, v in w.items()}, task)
+    other = start_of(*lanes_of([structure("zero", "silu", "zero")], torch.float32), task)
+    alone, _ = trained([one, other], task, plan, 0)
     # float32, 120 steps: rounding grows
     assert torch.allclose(alone.q[0], both.q[1], atol=0.05)
-    again = trained(start_of(lanes, w, task), task, plan, 0)
+    again, = trained([start_of(lanes, w, task)], task, plan, 0)
     assert torch.equal(again.q, both.q)
     said = judged(both, wide_task(task), torch.arange(60))[0]
     assert torch.allclose(both.q, said, atol=1e-8)  # what is kept is what is judged

@@ -125,8 +125,14 @@ def test_to_arviz_passes_the_predictions_on():
 
 # %% ../nbs/use/25_comparison_text.ipynb #44e7b048
 def test_arviz_itself_reads_and_compares_them():
-    arviz = pytest.importorskip("arviz")
-    c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
-    table = arviz.compare(c.to_arviz(), var_name="y")
-    assert list(table.index) == ["small <net>", "constant"]
-    assert float(table["weight"].iloc[0]) > 0.9
+    from importlib.util import find_spec
+
+    if "__file__" in globals():  # a test can be left out, a cell of a notebook cannot
+        pytest.importorskip("arviz")
+    if find_spec("arviz"):
+        import arviz
+
+        c = made(((0, 0, 0, 0), (1, 1, 1, 1)))
+        table = arviz.compare(c.to_arviz(), var_name="y")
+        assert list(table.index) == ["small <net>", "constant"]
+        assert float(table["weight"].iloc[0]) > 0.9

@@ -101,6 +101,7 @@ def test_a_prediction_is_the_sum_over_networks():
 # %% ../nbs/use/02_predictor.ipynb #883db199
 def test_rows_at_a_time_stay_within_the_budget_and_change_no_answer():
     from bstruct.testing.notebook import names_of
+    from bstruct.use.predictor import at_once, ensemble, predictive, ready
 
     X, y = moons(300)
     m = StructureClassifier(random_state=0, **QUICK).fit(X, y)
@@ -114,8 +115,8 @@ def test_rows_at_a_time_stay_within_the_budget_and_change_no_answer():
         few = at_once(members)
         assert few * 8 * 4 * len(members[0].weights) * members[0].weights.shape[1] <= 2**16
         np.testing.assert_allclose(m.predict_proba(X), whole, rtol=1e-6)  # float32
-    parts = [predictive(m, members, x) for x in torch.tensor(X).split(few)]
-    torch.testing.assert_close(torch.cat(parts), exact, rtol=1e-12, atol=1e-12)
+        parts = [predictive(m, members, x) for x in torch.tensor(X).split(few)]
+        torch.testing.assert_close(torch.cat(parts), exact, rtol=1e-12, atol=1e-12)
 
 # %% ../nbs/use/02_predictor.ipynb #4b7ab021
 def test_a_ready_mixture_is_the_sum_in_float32():

@@ -104,8 +104,8 @@ def test_a_setting_of_another_type_is_refused_by_its_name():
              "facts": {"target": [], "rows": "many", "task": None}}
     for part, own in wrong.items():
         for name, value in own.items():
-            changed = SETTINGS | {part: SETTINGS[part] | {name: value}}
-            (path / "settings.json").write_text(json.dumps(changed))
+            other = SETTINGS | {part: SETTINGS[part] | {name: value}}
+            (path / "settings.json").write_text(json.dumps(other))
             with pytest.raises(ValueError, match="missing or of another type"):
                 RunFolder(path)
     for name, value in {"jobs": "2", "likelihood": 3, "time_limit": []}.items():

@@ -145,15 +145,18 @@ def test_many_texts_are_hashed_where_skrub_is_installed():
         with pytest.raises(DataError, match="by skrub, which is not installed: "
                                             "pip install"):
             learnt("job", column, limit=20, hashes=8)
-        pytest.skip("skrub is not installed")
-    own = learnt("job", column, limit=20, hashes=8)
-    assert own.outputs == [f"job_hash{j}" for j in range(8)] and "81 different" in own.why
-    matrix = coded(own, values_of(own, column))
-    assert matrix.shape == (181, 8) and np.isfinite(matrix).all()
-    np.testing.assert_allclose(matrix.mean(0), 0, atol=1e-9)
-    again = column_from(json.loads(json.dumps(own.__dict__)))
-    new = pd.Series(["senior engineer 77", "senior engineer 7", "zebra"])
-    found = coded(again, values_of(again, new))
-    np.testing.assert_array_equal(found, coded(own, values_of(own, new)))
-    assert np.abs(found[0] - found[1]).sum() < np.abs(found[2] - found[1]).sum()
-    assert learnt("job", column, limit=100, hashes=8).hashes == 0
+        if "__file__" in globals():  # a cell of a notebook cannot be left out
+            pytest.skip("skrub is not installed")
+    else:
+        own = learnt("job", column, limit=20, hashes=8)
+        assert own.outputs == [f"job_hash{j}" for j in range(8)]
+        assert "81 different" in own.why
+        matrix = coded(own, values_of(own, column))
+        assert matrix.shape == (181, 8) and np.isfinite(matrix).all()
+        np.testing.assert_allclose(matrix.mean(0), 0, atol=1e-9)
+        again = column_from(json.loads(json.dumps(own.__dict__)))
+        new = pd.Series(["senior engineer 77", "senior engineer 7", "zebra"])
+        found = coded(again, values_of(again, new))
+        np.testing.assert_array_equal(found, coded(own, values_of(own, new)))
+        assert np.abs(found[0] - found[1]).sum() < np.abs(found[2] - found[1]).sum()
+        assert learnt("job", column, limit=100, hashes=8).hashes == 0

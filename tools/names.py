@@ -164,7 +164,41 @@ def unknown(nb: dict, root: Path = ROOT) -> list[str]:
 
 def complaints(nb: dict, root: Path = ROOT) -> list[str]:
     "What stops a Run all, or misleads it."
-    return unknown(nb, root) + rebound(nb) + patched(nb)
+    return unknown(nb, root) + rebound(nb) + patched(nb) + lost(nb) + unready(nb)
+
+
+def unready(nb: dict) -> list[str]:
+    "A notebook whose marked cells would run, because nothing says that they show what is stored."
+    code = [c["source"] for c in nb["cells"] if c["cell_type"] == "code"]
+    marked = [i for i, s in enumerate(code) if directives(s).keys() & set(FLAGS)]
+    told = [i for i, s in enumerate(code) if re.search(r"^ready\(\)", s, re.M)]
+    return ["cells are marked slow or gpu, and none above calls `ready()` of "
+            "bstruct.testing.notebook"] if marked and not any(i < marked[0] for i in told) else []
+
+
+def lost(nb: dict) -> list[str]:
+    """Cells that use behind a `with patch.dict(names_of(f))` what its block assigned: in Jupyter
+    the names of the notebook are then what they were before."""
+    bad = []
+    for cell in nb["cells"]:
+        if cell["cell_type"] != "code" or "names_of" not in cell["source"]:
+            continue
+        tree = ast.parse(plain(cell["source"]))
+        names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+        top = [n for n in tree.body if not isinstance(n, (ast.FunctionDef, ast.ClassDef))]
+        for node in (n for part in top for n in ast.walk(part) if isinstance(n, ast.With)):
+            if "patch.dict(names_of(" not in "".join(map(ast.unparse, node.items)):
+                continue
+            made = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)
+                    and isinstance(n.ctx, ast.Store)}
+            used = {n.id for n in names if n.lineno > node.end_lineno
+                    and isinstance(n.ctx, ast.Load)}
+            again = {n.id for n in names if n.lineno < node.lineno
+                     and isinstance(n.ctx, ast.Store)}
+            if lacking := sorted(made & used - again):
+                bad.append(f"cell {cell['id']} uses {', '.join(lacking)} behind the block of "
+                           "patch.dict(names_of(...)) that assigns it: use it inside")
+    return bad
 
 
 def patched(nb: dict) -> list[str]:
@@ -174,7 +208,8 @@ def patched(nb: dict) -> list[str]:
     module = next((m[1] for c in code if (
         m := re.search(r"^#\|\s*default_exp\s+(\S+)", c["source"], re.M))), "")
     room, _, name = module.rpartition(".")
-    own = re.compile(rf"patch\(\s*[\"']bstruct\.{re.escape(module)}\.\w+[\"']")
+    own = re.compile(rf"(?:patch|\.setattr)\(\s*[\"']bstruct\.{re.escape(module)}\.\w+[\"']"
+                     rf"|^[^#=\n]*\bbstruct\.{re.escape(module)}\.\w+ = ", re.M)
     alias = re.compile(rf"from bstruct\.{re.escape(room)} import {name} as (\w+)"
                        rf"|import bstruct\.{re.escape(module)} as (\w+)")
     bad = []

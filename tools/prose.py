@@ -15,7 +15,8 @@ WORDS = 100  # of a paragraph; mathematics in one pair of dollars counts as one 
 MATH = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.S)
 SENTENCE = 8  # words of a sentence that no page says twice
 # an expectation is \mathbb E and a divergence \mathrm{KL}, on every page
-FONT = re.compile(r"\\mathsf *\{?(?:E|KL)\b|\\operatorname\{(?:E|KL)\}|(?<![A-Za-z{])KL\b"
+FONT = re.compile(r"\\mathsf *\{?(?:E|KL)\b|\\operatorname\{(?:E|KL)\}|\\mathrm\{E\}"
+                  r"|(?<![A-Za-z{])KL\b"
                   r"|(?<!\\mathbb )(?<![A-Za-z\\{_^])E(?=\\,|\[|_[qrpuW]\b)")
 OUR = "behavi col fav hon lab neighb rig vig hum flav harb endeav rum vap arm od".split()
 DOUBLE = "model label level travel cancel signal total channel initial marshal fuel dial".split()

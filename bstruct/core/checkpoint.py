@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bstruct.core.files import write_whole
+from bstruct.core.files import check_place, write_whole
 
 # %% ../../nbs/core/07_checkpoint.ipynb #146e64ac
 def fingerprint(*parts) -> str:
@@ -87,6 +87,8 @@ class Checkpoint:
         self.path, self.every, self.written = Path(
             path) if path else None, every, -math.inf
         self.record, self.tensors = {"mark": mark, "found": {}, "history": []}, {}
+        if self.path:
+            check_place(self.path)
         if self.path and self.path.exists():
             self.tensors, self.record = read_tensors(self.path)
             if self.record.get("mark") != mark:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['likelihood_roots', 'Tap', 'tensor_kernels', 'jacobian_taps', 'weight_gram', 'half_log_det_of_weights', 'half_log_det',
-           'counted', 'row_blocks', 'kronecker', 'effective_numbers', 'fixed_point']
+           'whole_kernel', 'counted', 'row_blocks', 'kronecker', 'effective_numbers', 'fixed_point']
 
 # %% ../../nbs/evidence/17_dual.ipynb #81d4115c
 import math
@@ -71,7 +71,7 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
     Differentiable.
     """
     second, roots2 = others or (taps, roots)
-    made, found = {}, {}
+    made, seen, found = {}, {}, {}
     for name, tap in taps.items():
         other = second[name]
         key = id(tap.columns), id(other.columns)
@@ -80,10 +80,28 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
             made[key] = _rooted(roots, tap.columns) @ right.mT
         found[name] = made[key]
         if tap.inputs is not None and other.inputs is not None:
-            seen = tap.inputs @ other.inputs.mT
-            for axis, many in ((1, roots.shape[2]), (2, roots2.shape[2])):
-                seen = seen if many == 1 else seen.repeat_interleave(many, axis)
-            found[name] = found[name] * seen
+            place = *_place(tap.inputs), *_place(other.inputs)
+            if place not in seen:
+                seen[place] = _products(tap.inputs, other.inputs, roots.shape[2],
+                                        roots2.shape[2])
+            found[name] = found[name] * seen[place]
+    return found
+
+
+def _place(v: Tensor) -> tuple:
+    "Where the numbers of a tensor lie: tensors of one place are equal."
+    return v.data_ptr(), v.shape, v.stride()
+
+
+def _products(a: Float[Tensor, "M n a"], b: Float[Tensor, "M m a"], many: int,
+              many2: int) -> Float[Tensor, "M2 N N2"]:
+    """Of rows with rows, each so many times; those of one model where all models see
+    the same rows."""
+    if a.stride(0) == b.stride(0) == 0:
+        a, b = a[:1], b[:1]
+    found = a @ b.mT
+    for axis, times in ((1, many), (2, many2)):
+        found = found if times == 1 else found.repeat_interleave(times, axis)
     return found
 
 
@@ -133,13 +151,22 @@ def half_log_det(kernels: Tensors, log_precision: Tensors,
                  log_noise: Float[Tensor, "M"]) -> Float[Tensor, "M"]:
     """½ ln|I + Σ_k K_k/(λ_k σ²)| in nats; kernels [M, N, N], or [M, q] eigenvalues,
     whose tensors count one by one."""
-    scale = {k: (-log_precision[k] - log_noise).exp() for k in kernels}
     if next(iter(kernels.values())).ndim == 2:
+        scale = {k: (-log_precision[k] - log_noise).exp() for k in kernels}
         return 0.5 * cast(Tensor, sum((v * scale[k][:, None]).log1p().sum(1)
                                       for k, v in kernels.items()))
-    total = cast(Tensor, sum(v * scale[k][:, None, None] for k, v in kernels.items()))
-    unit = torch.eye(total.shape[-1], dtype=total.dtype, device=total.device)
-    return torch.linalg.cholesky(total + unit).diagonal(dim1=1, dim2=2).log().sum(1)
+    whole = whole_kernel(kernels, log_precision, log_noise)
+    return torch.linalg.cholesky(whole).diagonal(dim1=1, dim2=2).log().sum(1)
+
+
+def whole_kernel(kernels: Tensors, log_precision: Tensors,
+                 log_noise: Float[Tensor, "M"]) -> Float[Tensor, "M N N"]:
+    "I + Σ_k K_k/(λ_k σ²)."
+    one = next(iter(kernels.values()))
+    total = torch.eye(one.shape[-1], dtype=one.dtype, device=one.device)
+    for k, v in kernels.items():
+        total = total.addcmul(v, (-log_precision[k] - log_noise).exp()[:, None, None])
+    return total
 
 # %% ../../nbs/evidence/17_dual.ipynb #1abc5d7b
 def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
@@ -183,17 +210,21 @@ def kronecker(taps: Mapping[str, Tap],
 
 # %% ../../nbs/evidence/17_dual.ipynb #9d0e15fe
 def effective_numbers(kernels: Tensors, log_precision: Tensors,
-                      log_noise: Float[Tensor, "M"]) -> dict[str, Tensor]:
+                      log_noise: Float[Tensor, "M"],
+                      inverse: Float[Tensor, "M N N"] | None = None
+                      ) -> dict[str, Tensor]:
     """γ_k [M], the number of weights of each tensor that the data determine; kernels as
-    for `half_log_det`."""
+    for `half_log_det`; `inverse`: that of `whole_kernel`, where it is known."""
     scale = {k: (-log_precision[k] - log_noise).exp() for k in kernels}
     if next(iter(kernels.values())).ndim == 2:
         parts = {k: v * scale[k][:, None] for k, v in kernels.items()}
         return {k: (v / (1 + v)).sum(1) for k, v in parts.items()}
-    total = cast(Tensor, sum(v * scale[k][:, None, None] for k, v in kernels.items()))
-    unit = torch.eye(total.shape[-1], dtype=total.dtype, device=total.device)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(total + unit))
-    return {k: (v * inverse).sum((1, 2)) * scale[k] for k, v in kernels.items()}
+    if inverse is None:
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(whole_kernel(
+            kernels, log_precision, log_noise)))
+    column = inverse.flatten(1)[:, :, None]
+    return {k: torch.bmm(v.flatten(1)[:, None], column)[:, 0, 0] * scale[k]
+            for k, v in kernels.items()}
 
 
 def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] | None,

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bstruct.evidence.dual import Tap, tensor_kernels
+from bstruct.evidence.dual import Tap, tensor_kernels, whole_kernel
 from bstruct.structure.variable import Tensors
 
 # %% ../../nbs/evidence/28_missing_term.ipynb #30a2a8c2
@@ -43,17 +43,15 @@ def pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 # %% ../../nbs/evidence/28_missing_term.ipynb #69b9e012
 def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
                      log_precision: Tensors, log_noise: Float[Tensor, "M"],
-                     kernels: Tensors | None = None
+                     factor: Float[Tensor, "M N N"] | None = None
                      ) -> Callable[[Tensors], dict[str, Tensor]]:
     """The map u -> (Λ + Jᵀ S Sᵀ J/σ²)⁻¹ u, {tensor: [M, ...]} to {tensor: [M, size]};
-    one Cholesky factor of N lines, of `kernels` where they are known."""
+    `factor`: that of `whole_kernel` by Cholesky, where it is known."""
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
-    kernels = tensor_kernels(taps, roots) if kernels is None else kernels
     bend = (-log_noise)[:, None].exp()
-    total = cast(Tensor, sum(v * (prior[k] * bend)[..., None]
-                             for k, v in kernels.items()))
-    factor = torch.linalg.cholesky(
-        total + torch.eye(total.shape[-1], dtype=total.dtype, device=total.device))
+    if factor is None:
+        factor = torch.linalg.cholesky(whole_kernel(
+            tensor_kernels(taps, roots), log_precision, log_noise))
 
     def solve(u: Tensors) -> dict[str, Tensor]:
         first = {k: prior[k] * u[k].flatten(1) for k in taps}

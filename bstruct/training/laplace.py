@@ -10,12 +10,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.func import vmap
 
 from bstruct.core.random import generator_of
 from bstruct.core.refusals import check_choice
@@ -26,10 +24,9 @@ from bstruct.model.reach import Structure, connected, narrowed, network_of
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
-from bstruct.training.adam import FusedAdam
+from bstruct.training.dual_steps import dual_steps
 from bstruct.training.lanes import (
-    LARGEST, Fitted, Lanes, forward, judged, lines, pattern_of, refreshed, squares,
-    wide_task)
+    LARGEST, Fitted, Lanes, forward, judged, lines, pattern_of, refreshed, wide_task)
 from bstruct.training.reference import Reference, class_reference, closed_reference
 from bstruct.training.whole_gradient import implicit_step
 
@@ -90,15 +87,16 @@ def _joined(fit: Fitted, parts: list[Fitted]) -> Fitted:
                   torch.cat([p.q for p in parts]))
 
 # %% ../../nbs/training/08_laplace.ipynb #9fd8f6b4
-def _rule(plan: DualPlan, N: int, likelihood: str) -> str:
+def _rule(plan: DualPlan, lanes: Lanes, task: Task) -> str:
     "exact, kronecker or implicit."
+    N = lines(task, math.prod(lanes.net.graph.vertices[-1].shape))
     if plan.learn == "implicit" and N > LARGEST:
         raise ValueError(f"learn is 'implicit' with {N} lines of the kernel; it takes "
                          f"{LARGEST} at "
                          "most, use 'auto'")
     if plan.learn != "auto":
         return plan.learn
-    return ("kronecker" if N > _EXACT else "implicit" if likelihood == "gaussian"
+    return ("kronecker" if N > _EXACT else "implicit" if task.likelihood == "gaussian"
             else "exact")
 
 
@@ -114,14 +112,12 @@ def _refreshes(plan: DualPlan, rule: str) -> dict[int, str]:
 
 
 def _refresh(fit: Fitted, task: Task, how: str,
-             generator) -> tuple[Fitted, Tensors, Tensor]:
+             rows: Int[Tensor, "m"]) -> tuple[Fitted, Tensors, Tensor]:
     """One step M of every model in float64, in parts that memory holds; and where
     training goes on."""
     N, parts, further = lines(
         task, math.prod(fit.lanes.net.graph.vertices[-1].shape)), [], []
-    rows = torch.randperm(len(task), generator=generator)[:_FACTOR_ROWS].to(
-        task.x.device)
-    for models in _chunks(fit, _FACTOR_ROWS if how == "kronecker" else N):
+    for models in _chunks(fit, len(rows) if how == "kronecker" else N):
         one = fit.part(models)
         if how == "implicit":
             log_precision, log_noise, new = implicit_step(one, task, _TURNS)
@@ -144,40 +140,33 @@ def start_of(lanes: Lanes, weights: Tensors, task: Task) -> Fitted:
                   zero + (math.log(0.3) if gaussian else 0.0), zero - math.inf)
 
 # %% ../../nbs/training/08_laplace.ipynb #6efd17b2
-def trained(fit: Fitted, task: Task, plan: DualPlan, seed: int) -> Fitted:
-    """The fits after `plan.steps` of Adam, each at its best refresh; float32 or float64
-    as the task is, Q in float64."""
-    n, generator, best = len(task), generator_of(seed, "laplace"), None
-    N = lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape))
-    turns = _refreshes(plan, _rule(plan, N, task.likelihood))
-    leaves, wide = {k: v.clone().requires_grad_()
-                    for k, v in fit.weights.items()}, wide_task(task)
-    fit = Fitted(fit.lanes, leaves, fit.log_precision, fit.log_noise, fit.q)
-    adam = FusedAdam(leaves.values(), lr=_RATE)
-    each = vmap(task.log_likelihood, in_dims=(0, None, 0))
+def trained(fits: Sequence[Fitted], task: Task, plan: DualPlan,
+            seed: int) -> list[Fitted]:
+    """Batches of fits on one graph after `plan.steps` of Adam, each at its best
+    refresh; float32 or float64 as the task is, Q in float64."""
+    generator, wide, best = generator_of(seed, "laplace"), wide_task(task), []
+    turns = _refreshes(plan, _rule(plan, fits[0].lanes, task))
+    narrow, fits, steps = (lambda v: v.to(task.x.dtype)), list(fits), dual_steps(
+        fits, task)
     for step, rows in zip(range(1, plan.steps + 1),
-                          _batches(n, generator, task.x.device)):
+                          _batches(len(task), generator, task.x.device)):
         x, y = (task.x, task.y) if rows is None else (task.x[rows], task.y[rows])
-        for group in adam.param_groups:
-            group["lr"] = _RATE * min(1.0, (plan.steps - step + 1)
-                                      / (_FALL * plan.steps))
-        penalty = sum(fit.log_precision[k].exp() * v
-                      for k, v in squares(leaves).items())
-        loss = 0.5 * penalty / n - each(forward(fit.lanes, leaves, x)[0], y,
-                                        fit.log_noise).mean(1)
-        adam.zero_grad()
-        loss.sum().backward()
-        adam.step()
+        steps.step(x, y, _RATE * min(1.0, (plan.steps - step + 1)
+                                     / (_FALL * plan.steps)))
         if step not in turns:
             continue
-        new, log_precision, log_noise = _refresh(fit.double(), wide, turns[step],
-                                                 generator)
-        best = best or new.part(range(len(fit.lanes)))
-        best.keep(new, new.q > best.q)
-        narrow = lambda v: v.to(task.x.dtype)
-        fit.log_precision = {k: narrow(v) for k, v in log_precision.items()}
-        fit.log_noise = narrow(log_noise)
-    return cast(Fitted, best)
+        some = torch.randperm(len(task), generator=generator)[:_FACTOR_ROWS].to(
+            task.x.device)
+        for i, (f, w) in enumerate(zip(fits, steps.weights())):
+            now = Fitted(f.lanes, w, f.log_precision, f.log_noise, f.q)
+            new, log_precision, log_noise = _refresh(now.double(), wide, turns[step],
+                                                     some)
+            best += [new.part(range(len(f.lanes)))] if i == len(best) else []
+            best[i].keep(new, new.q > best[i].q)
+            fits[i] = Fitted(f.lanes, f.weights, {
+                k: narrow(v) for k, v in log_precision.items()}, narrow(log_noise), f.q)
+        steps.hold(fits)
+    return best
 
 # %% ../../nbs/training/08_laplace.ipynb #3f9d8f22
 @dataclass
@@ -286,30 +275,40 @@ def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: Du
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)
-    outputs, wide = math.prod(graph.vertices[-1].shape), wide_task(task)
-    judges = _judges(task, plan, seed)
-    fit_of = lambda lanes, w, task: trained(start_of(lanes, w, task), task, plan, seed)
+    outputs, judges = math.prod(graph.vertices[-1].shape), _judges(task, plan, seed)
+    alone = lambda lanes, w, task: trained([start_of(lanes, w, task)], task, plan,
+                                           seed)[0]
     references = {name: closed_reference(task, name) if task.likelihood == "gaussian"
-                  else class_reference(task, name, outputs, judges, fit_of)
+                  else class_reference(task, name, outputs, judges, alone)
                   for name in ("constant", "linear")}
-    place, groups = {}, []
+    place, begun = {}, []
     for same in patterns.values():
         lanes = Lanes(net, [*chain.from_iterable([n] * R for n in same)])
         w = {k: start[k].repeat(len(same), *(1 for _ in start[k].shape[1:]))
              for k in lanes.weights}
-        fit = fit_of(lanes, w, task)
-        parts = [judged(fit.part(c), wide, judges)
-                 for c in _chunks(fit, min(len(task) * outputs, LARGEST))]
-        fit.q, low = (torch.cat(v) for v in zip(*parts))
-        flat = _is_flat(fit, wide)
-        fit.q, low = (torch.where(flat, references["constant"].evidence, v)
-                      for v in (fit.q, low))
-        groups.append((fit, flat, low))
-        place |= {n: (len(groups) - 1, i * R) for i, n in enumerate(same)}
+        place |= {n: (len(begun), i * R) for i, n in enumerate(same)}
+        begun.append(start_of(lanes, w, task))
+    fits = trained(begun, task, plan, seed) if begun else []
+    groups = [_told(f, task, plan, judges, references["constant"].evidence)
+              for f in fits]
     return _collected(net, list(structures), [place.get(n) for n in names], groups,
                       references, (task, plan, judges))
 
 # %% ../../nbs/training/08_laplace.ipynb #37c9bdd5
+def _told(fit: Fitted, task: Task, plan: DualPlan, judges: Int[Tensor, "m"],
+          constant: float) -> tuple[Fitted, Tensor, Tensor]:
+    """Trained fits as they are judged, with those that are flat, and the lower ends of
+    their brackets; a Q of all rows is known from training."""
+    wide, low = wide_task(task), fit.q
+    if _rule(plan, fit.lanes, task) == "kronecker":
+        N = min(lines(task, math.prod(fit.lanes.net.graph.vertices[-1].shape)), LARGEST)
+        parts = [judged(fit.part(c), wide, judges) for c in _chunks(fit, N)]
+        fit.q, low = (torch.cat(v) for v in zip(*parts))
+    flat = _is_flat(fit, wide)
+    fit.q, low = (torch.where(flat, constant, v) for v in (fit.q, low))
+    return fit, flat, low
+
+
 def _collected(net: Supernet, structures: list, places: list, groups: list,
                references: dict, given: tuple) -> DualFits:
     "Fits by pattern as rows by structure; a structure without a place is the constant."

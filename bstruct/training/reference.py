@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.optimize import minimize
 from torch import Tensor
 
 from bstruct.evidence.closed_form import linear_log_evidence, linear_posterior
@@ -64,24 +66,25 @@ def closed_reference(task: Task, name: str) -> Reference:
     A search of a few numbers along a line: on the host, wherever the task is.
     """
     phi, y = _features(task.x.cpu(), name), task.y.cpu().double()
-    h = y.new_tensor([math.log(phi.shape[1]), 0.0, math.log(0.5)]).requires_grad_()
-    precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).clamp(
-        -6, 14).exp()
-    value = lambda: linear_log_evidence(phi, y, precision=precision(h),
-                                        noise_variance=h[2].clamp_min(-12).exp())
-    search = torch.optim.LBFGS([h], max_iter=100, line_search_fn="strong_wolfe")
+    start = [math.log(phi.shape[1]), 0.0, math.log(0.5)]
+    ends = [(-6, 14), (-6, 14), (-12, None)]
+    precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).exp()
+    value = lambda h: linear_log_evidence(phi, y, precision=precision(h),
+                                          noise_variance=h[2].exp())
 
-    def closure():
-        search.zero_grad()
-        loss = -value()
-        loss.backward()
-        return loss
+    def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
+        h = torch.from_numpy(at.copy()).requires_grad_()
+        lost = -value(h)
+        slope, = torch.autograd.grad(lost, h)
+        return float(lost.detach()), slope.numpy()
 
-    search.step(closure)
-    with torch.no_grad():
-        noise, best = h[2].clamp_min(-12).exp(), float(value())
-        mean, matrix = linear_posterior(phi, y, precision=precision(h),
-                                        noise_variance=noise)
+    with torch.enable_grad():
+        at = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=ends,
+                      options={"maxiter": 200, "ftol": 1e-13, "gtol": 1e-7}).x
+    h = torch.from_numpy(at)
+    noise, best = h[2].exp(), float(value(h))
+    mean, matrix = linear_posterior(phi, y, precision=precision(h),
+                                    noise_variance=noise)
     found = {"mean": mean, "factor": torch.linalg.cholesky(matrix), "noise": noise}
     return reference_of(name, best, {k: v.to(task.x.device) for k, v in found.items()})
 

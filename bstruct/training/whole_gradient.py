@@ -7,7 +7,7 @@ __all__ = ['hessian_solve', 'whole_gradient', 'implicit_step']
 
 # %% ../../nbs/training/16_whole_gradient.ipynb #973d68df
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from torch.func import vmap
 
 from bstruct.evidence.dual import (
     Tap, effective_numbers, fixed_point, half_log_det, likelihood_roots,
-    tensor_kernels)
+    tensor_kernels, whole_kernel)
 from bstruct.evidence.missing_term import missing_term, posterior_solver
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
@@ -24,23 +24,38 @@ from bstruct.training.lanes import (
     Fitted, detached, forward, log_joint, residual, squares, taps_of)
 
 # %% ../../nbs/training/16_whole_gradient.ipynb #c0d1f2d8
-def _determinant_gradient(fit: Fitted, task: Task) -> tuple[
-        Tensor, dict[str, Tap], Tensor, Tensors, Tensors]:
-    """Outputs, taps, roots and kernels at the weights, and -∂ ½ ln|I + K|/∂W of every
-    tensor."""
+class _Local(NamedTuple):
+    """Outputs, taps, roots and kernels at the weights, Cholesky factor and inverse of
+    I + K, and -∂ ½ ln|I + K|/∂W of every tensor."""
+
+    out: Tensor
+    taps: dict[str, Tap]
+    roots: Tensor
+    kernels: Tensors
+    factor: Tensor
+    inverse: Tensor
+    by_weights: Tensors
+
+
+def _determinant_gradient(fit: Fitted, task: Task) -> _Local:
+    "Of ½ ln|I + K| a kernel sees ½ (I + K)⁻¹, times what it is multiplied by."
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     out, taps = taps_of(fit.lanes, w, task.x, create_graph=True)
     roots = likelihood_roots(out, task.likelihood)
-    kernels = tensor_kernels(taps, roots)
-    half = half_log_det(kernels, fit.log_precision, fit.log_noise)
-    g = [None] * len(w)
-    if half.requires_grad:  # the Jacobian of a linear network is the same everywhere
-        g = torch.autograd.grad(-half.sum(), list(w.values()), allow_unused=True)
+    live = tensor_kernels(taps, roots)
+    kernels = {k: v.detach() for k, v in live.items()}
+    factor = torch.linalg.cholesky(whole_kernel(kernels, fit.log_precision,
+                                                fit.log_noise))
+    inverse, g = torch.cholesky_inverse(factor), [None] * len(w)
+    # the Jacobian of a linear network is the same everywhere
+    if moved := [k for k, v in live.items() if v.requires_grad]:
+        column = inverse.flatten(1)[:, :, None]
+        seen = sum(torch.bmm(live[k].flatten(1)[:, None], column)[:, 0, 0]
+                   * (-fit.log_precision[k] - fit.log_noise).exp() for k in moved)
+        g = torch.autograd.grad(-0.5 * seen.sum(), list(w.values()), allow_unused=True)
     g = {k: torch.zeros_like(v) if d is None else d for (k, v), d in zip(w.items(), g)}
-    kernels = {k: v.detach() for k, v in kernels.items()}
     taps = {k: detached(t) for k, t in taps.items()}
-    return out.detach(), taps, roots.detach(), kernels, g
-
+    return _Local(out.detach(), taps, roots.detach(), kernels, factor, inverse, g)
 
 # %% ../../nbs/training/16_whole_gradient.ipynb #2a6df23a
 def hessian_solve(fit: Fitted, task: Task, u: Tensors,
@@ -51,11 +66,12 @@ def hessian_solve(fit: Fitted, task: Task, u: Tensors,
     at = Fitted(fit.lanes, w, fit.log_precision, fit.log_noise, fit.q)
     loss = -log_joint(at, task, forward(fit.lanes, w, task.x)[0]).sum()
     slope = torch.autograd.grad(loss, list(w.values()), create_graph=True)
-    product = lambda p: torch.autograd.grad(slope, list(w.values()), p,
-                                            retain_graph=True)
-    like = lambda d: [d[k].reshape(v.shape) for k, v in w.items()]
     dot = lambda a, b: cast(
         Tensor, sum((x * y).flatten(1).sum(1) for x, y in zip(a, b)))
+    # gradients of a number: those of tensors import a compiler
+    product = lambda p: torch.autograd.grad(dot(slope, p).sum(), list(w.values()),
+                                            retain_graph=True)
+    like = lambda d: [d[k].reshape(v.shape) for k, v in w.items()]
     scaled = lambda c, a: [c.reshape(-1, *(1 for _ in v.shape[1:])) * v for v in a]
     r, x = like(u), [torch.zeros_like(v) for v in w.values()]
     z = like(near(dict(zip(w, r))))
@@ -83,9 +99,10 @@ def hessian_solve(fit: Fitted, task: Task, u: Tensors,
 def _whole(fit: Fitted, task: Task, turns: int) -> tuple[
         Tensors, Tensors, Tensor | None, Tensor, Tensors]:
     "What `whole_gradient` returns, and the kernels."
-    out, taps, roots, kernels, by_weights = _determinant_gradient(fit, task)
-    gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise)
-    near = posterior_solver(taps, roots, fit.log_precision, fit.log_noise, kernels)
+    out, taps, roots, kernels, factor, inverse, by_weights = _determinant_gradient(
+        fit, task)
+    gamma = effective_numbers(kernels, fit.log_precision, fit.log_noise, inverse)
+    near = posterior_solver(taps, roots, fit.log_precision, fit.log_noise, factor)
     v = hessian_solve(fit, task, by_weights, near, turns) if turns else near(by_weights)
     w = {k: p.detach().requires_grad_() for k, p in fit.weights.items()}
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))(

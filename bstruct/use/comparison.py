@@ -40,6 +40,10 @@ def _wide(repeats: int) -> float:
 
     return float(t.ppf(0.975, repeats - 1)) / 1.96
 
+def _shared(folds: int, size: int, past: int) -> float:
+    "How far an error widens since the folds share the rows that they learn from."
+    return math.sqrt(1 + folds * size / past)
+
 # %% ../../nbs/use/24_comparison.ipynb #3fa7cbbc
 def next_weights(log_p: Float[Tensor, "*batch K O m"],
                  bounds: tuple[int, ...]) -> Float[Tensor, "*batch K"]:
@@ -87,8 +91,9 @@ def next_draws(log_p: Float[Tensor, "K O m"], orders: Int[Tensor, "O n"],
     each = [rows[:, at[o]] * order[:, o:o + 1] for o in kept]
     sums: Any = sum(w @ log_p[:, o].mT for o, w in zip(kept, each))
     found = sums / sum(w.sum(1, keepdim=True) for w in each)
-    spread = math.sqrt(1 + len(kept) * size / (n - size))
+    spread = _shared(len(kept), size, n - size)
     return log_p[:, kept].mean((1, 2)) + spread * (found - found.mean(0))
+
 
 
 def _leads(scores: Float[Tensor, "draws K"]) -> Float[Tensor, " K"]:
@@ -227,8 +232,9 @@ def decisive(comparison: Comparison) -> Decisive | None:
     size = comparison.bounds[-1] - comparison.bounds[-2]
     gaps = (comparison.log_p[a] - comparison.log_p[b])[:, -size:]
     by_rows, by_orders = gaps.var() / gaps.numel(), gaps.mean(1).var() / len(gaps)
-    return decisive_rows(float(gaps.mean()), math.sqrt(max(by_rows, by_orders)),
-                         comparison.bounds[-1])
+    error = _shared(len(gaps), size, comparison.bounds[-2]) * math.sqrt(
+        max(by_rows, by_orders))
+    return decisive_rows(float(gaps.mean()), error, comparison.bounds[-1])
 
 
 def disagreements(comparison: Comparison, count: int = 10) -> list[dict]:
