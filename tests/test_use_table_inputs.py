@@ -79,3 +79,18 @@ def test_time_is_over_once():
     for wrong in (0, -1, float("inf"), True, "10"):
         with pytest.raises(ValueError, match="time_limit is"):
             within(wrong, None)
+
+# %% ../nbs/use/table/08_inputs.ipynb #1d79446e
+def test_a_deadline_interrupts_what_tells_nothing():
+    import time
+
+    over, n = [], 0
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        with deadline(0.05, over):
+            while time.monotonic() - begin < 20:
+                n += 1
+    assert len(over) == 1 and 0.05 <= over[0] < 10 and n > 0
+    with deadline(None, over), deadline(30, quick := []), deadline(0.01, told := [1.0]):
+        time.sleep(0.05)
+    assert not quick and told == [1.0]
