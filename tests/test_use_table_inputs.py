@@ -87,10 +87,18 @@ def test_a_deadline_interrupts_what_tells_nothing():
     over, n = [], 0
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        with deadline(0.05, over):
+        with deadline(0.05, over) as told:
+            told({})
             while time.monotonic() - begin < 20:
                 n += 1
     assert len(over) == 1 and 0.05 <= over[0] < 10 and n > 0
-    with deadline(None, over), deadline(30, quick := []), deadline(0.01, told := [1.0]):
-        time.sleep(0.05)
-    assert not quick and told == [1.0]
+    report, over = within(0.01, None)
+    with pytest.raises(KeyboardInterrupt):
+        with deadline(0.01, over, report) as told:
+            time.sleep(0.1)  # nothing was told: it is not interrupted here
+            n = -1
+            told({})
+    assert n == -1 and len(over) == 1
+    with deadline(None, over := [], None), deadline(30, over):
+        pass
+    assert over == []

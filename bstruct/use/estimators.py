@@ -152,9 +152,9 @@ class StructureEstimator(FittedStructure):
                 self.verbose, callback))
             graph, task, settings, seed, n_jobs = _problem(self, X, y, sample_weight)
             try:
-                with deadline(plain(self.time_limit), over):
+                with deadline(plain(self.time_limit), over, report) as told:
                     self.result_ = search(graph, task, settings, seed, checkpoint,
-                                          report, n_jobs)
+                                          told, n_jobs)
             except KeyboardInterrupt:
                 if not over:
                     raise
