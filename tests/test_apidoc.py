@@ -67,6 +67,8 @@ def test_table():
 def test_a_name_and_type_of_the_whole_library_are_told():
     (row,) = entries(ast.parse("def f(rows: int): pass").body[0], "def f(rows: int): pass")
     assert row == ("rows", "int", "", "how many rows")
+    (row,) = entries(ast.parse("def f(shape: int): pass").body[0], "def f(shape: int): pass")
+    assert row == ("shape", "int", "", "")  # elsewhere a shape is the sizes of the axes
 
 
 SETTINGS = """

@@ -99,3 +99,5 @@ def test_a_width_of_a_thousand_million_is_refused():
     wide = Graph.dense(3, 1, (10**9,), ("zero", "linear"))
     with pytest.raises(ValueError, match="hold .* at least, and .* are free"):
         bilevel(wide, Task(torch.randn(20, 3), torch.randn(20), "gaussian"))
+    with pytest.raises(ValueError, match="years at least, with 1,000.* steps a fit"):
+        bilevel(Graph.dense(3, 1, (4,)), wave(), settings=Settings(min_steps=10**15))

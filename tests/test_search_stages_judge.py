@@ -82,6 +82,22 @@ def test_noise_supports_the_constant():
         assert all(r.probability == 0 for r in found.rows if r.name is None
                    and r.evidence.method == "closed form")
 
+# %% ../nbs/search/stages/08_judge.ipynb #9fc24291
+def test_a_linear_model_of_noise_gains_so_much_by_chance():
+    from bstruct.search.stages.judge import CHANCE
+    from bstruct.training.reference import closed_reference
+    gains = []
+    for seed in range(60):
+        g = torch.Generator().manual_seed(seed)
+        task = Task(torch.randn(80, 3, generator=g), torch.randn(80, generator=g),
+                    "gaussian")
+        constant, linear = (closed_reference(task, k).evidence
+                            for k in ("constant", "linear"))
+        gains.append(linear - constant)
+    # half of χ²(1) in half of the tables, 0 in the others: 1 of 20 is beyond
+    assert 1 <= sum(v > CHANCE for v in gains) <= 7 and min(gains) > -0.01
+    assert 15 <= sum(v > 0.01 for v in gains) <= 40
+
 # %% ../nbs/search/stages/08_judge.ipynb #5a195909
 def test_linear_data_support_the_linear_model():
     for seed in range(3):

@@ -49,7 +49,7 @@ def test_a_search_of_years_is_refused_in_every_mode():
         seen = foresee(graph, task(), Settings(mode=mode))
         assert 0 < seen.seconds < 600 and "at least" in str(seen)
         assert seen.bytes == forecast_search(graph, task(), Settings(mode=mode))
-        for typed in (dict(epochs=10**13), dict(min_steps=10**13)):
+        for typed in (dict(epochs=10**14), dict(min_steps=10**15)):
             with pytest.raises(ValueError, match="years at least, with .* steps a fit"):
                 foresee(graph, task(), Settings(mode=mode, **typed))
     ordered = default_graph(3, 1, ("1..4",), ("linear+tanh",))

@@ -197,9 +197,16 @@ def test_edges_are_live_side_by_side_and_models_come_back_in_order():
     group.load(weights, noise)
     one = Compact(graph, chosen[3:5], "gaussian", 0.01, torch.float64)
     one.load({k: v[3:5] for k, v in weights.items()}, noise[3:5])
-    torch.testing.assert_close(group.outputs(task.x)[3:5], one.outputs(task.x))
-    told = group.step(task.x, task.y)[3:5]
-    torch.testing.assert_close(told, one.step(task.x, task.y))
+    for own in (False, True):  # rows of all models, or of each
+        x, y = task.x, task.y
+        if own:
+            x = x + torch.arange(len(chosen))[:, None, None] / len(chosen)
+            y = y * torch.arange(len(chosen))[:, None] / len(chosen)
+        part = (x[3:5], y[3:5]) if own else (x, y)
+        for a, b in zip(group.outputs(x), one.outputs(part[0]), strict=True):
+            torch.testing.assert_close(a[3:5], b)
+        torch.testing.assert_close(group.step(x, y)[3:5], one.step(*part))
+    assert torch.equal(group.outputs(task.x)[1].argsort(), noise.argsort())
 
 # %% ../nbs/training/12_compact.ipynb #90cb88fe
 def test_groups_are_full_and_nobody_is_alone():
@@ -211,5 +218,7 @@ def test_groups_are_full_and_nobody_is_alone():
         assert [at.stop - at.start for at, _ in groups] == sizes == [
             g.models for _, g in groups]
     assert groups[0][1].flat.numel() % LANES == 0
+    few = compact_of(graph, [one] * 70, task, 0.01, 32)  # rows of a step
+    assert [g.models for _, g in few] == [64, 6]
     there = Task(task.x.to("meta"), task.y.to("meta"), "gaussian")
     assert compact_of(graph, [one], there, 0.01) is None

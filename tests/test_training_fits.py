@@ -14,7 +14,7 @@ from torch import Generator
 
 from bstruct.model import Graph, Supernet
 from bstruct.objectives.task import Task
-from bstruct.training.fits import _rows, late_bounds
+from bstruct.training.fits import late_bounds, minibatches
 
 
 SMALL = ("zero", "linear", "linear+relu", "linear+tanh")
@@ -225,13 +225,13 @@ def test_evidence_prefers_what_can_describe_the_data():
 
 # %% ../nbs/training/04_fits.ipynb #7f9a201b
 def test_the_seed_decides_on_starts_and_minibatches():
-    from bstruct.training.fits import _rows
+    from bstruct.training.fits import minibatches
     graph, plan, task = Graph.dense(4, 3, (6,), SMALL), FitPlan(
         (24, 48, 96), epochs=1, starts=2), classes()
     start = lambda seed: Fits(graph, list(graph.structures()), task, plan,
                               seed).weights.detach()
     order = lambda seed, past=48: torch.cat(
-        [next(rows) for rows in [_rows(past, 16, seed, "cpu")] for _ in range(3)])
+        [next(rows) for rows in [minibatches(past, 16, seed, "cpu")] for _ in range(3)])
     assert torch.equal(start(3), start(3)) and not torch.equal(start(3), start(4))
     assert torch.equal(order(3), order(3)) and not torch.equal(order(3), order(4))
     assert sorted(order(3).tolist()) == list(range(48))

@@ -5,6 +5,19 @@ import pytest  # noqa: F401
 
 from bstruct.training.rules import *
 
+# %% ../nbs/training/21_rules.ipynb #100c2270
+def test_side_by_side_leaves_no_hole_in_two_layers():
+    from itertools import groupby
+    edges = ("x->h1", "x->h2", "h1->h2", "h2->y")
+    ways = [edges[1::2], edges, (edges[0], *edges[2:])]
+    networks = [dict.fromkeys(way, name) for name in "ab" for way in ways] * 2
+    at = side_by_side(edges, networks)
+    assert sorted(at) == [*range(12)] and at != sorted(at)
+    for e in edges:
+        assert len([k for k, _ in groupby(e in networks[m] for m in at) if k]) == 1
+    # equal networks are neighbours
+    assert len([*groupby(networks[m] for m in at)]) == 6
+
 # %% ../nbs/training/21_rules.ipynb #cced433b
 import torch
 from torch import Generator

@@ -21,6 +21,9 @@ def test_rivals_reach_what_they_must():
                                np.sqrt(((y[200:] - y[:200].mean()) ** 2).mean()))
     assert 0.05 < found["linear"]["RMSE"] < 0.12 < found["forest"]["RMSE"] < found[
         "constant"]["RMSE"]
+    for unit in (2.0**600, 2.0**-600):
+        far = rivals((X[:200], y[:200] * unit), (X[200:], y[200:] * unit), "regression")
+        assert all(far[k]["RMSE"] == found[k]["RMSE"] * unit for k in found)
     ring = np.where((X**2).sum(1) > 1.2, "out", "in")
     found = rivals((X[:200], ring[:200]), (X[200:], ring[200:]), "classification")
     assert found["forest"]["accuracy"] > 0.9 > found["linear"]["accuracy"]

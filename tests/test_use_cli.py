@@ -65,6 +65,21 @@ def test_boxes_of_either_alphabet_are_opened():
         assert (cli._unboxed(text) == "Unrecognized: --a, 3 Perhaps you meant: --at "
                                       "INT; see bstruct --help")
 
+# %% ../nbs/use/10_cli.ipynb #a8b4a120
+def test_a_list_that_is_named_twice_is_one():
+    twice = "fit t.csv --drop a --yes --drop b c --missing=? --missing -9".split()
+    assert cli.together(twice) == "fit t.csv --drop a b c --yes --missing ? -9".split()
+    assert cli.together(two := "--target a --target b".split()) == two
+    rest = ["check", "a=b.csv", "--separator==", "--drop=x=y"]
+    assert cli.together(rest) == [*rest[:3], "--drop", "x=y"]
+    folder = new_folder()
+    (folder / "t.csv").write_text("i,j,a,y\n" + "".join(
+        f"r{k},s{k},{k % 5},{k}\n" for k in range(30)))
+    code, out, err = call("check", folder / "t.csv", "--target", "y")
+    assert "--drop i --drop j" in out
+    code, out, err = call("check", folder / "t.csv", *out.splitlines()[-2].split()[3:])
+    assert code == 0 and "names the rows" not in out, out
+
 # %% ../nbs/use/10_cli.ipynb #0a3a7f86
 def test_every_setting_is_a_flag():
     out = io.StringIO()

@@ -79,3 +79,26 @@ def test_time_is_over_once():
     for wrong in (0, -1, float("inf"), True, "10"):
         with pytest.raises(ValueError, match="time_limit is"):
             within(wrong, None)
+
+# %% ../nbs/use/table/08_inputs.ipynb #1d79446e
+def test_a_deadline_interrupts_what_tells_nothing():
+    import time
+
+    over, n = [], 0
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        with deadline(0.05, over) as told:
+            told({})
+            while time.monotonic() - begin < 20:
+                n += 1
+    assert len(over) == 1 and 0.05 <= over[0] < 10 and n > 0
+    report, over = within(0.01, None)
+    with pytest.raises(KeyboardInterrupt):
+        with deadline(0.01, over, report) as told:
+            time.sleep(0.1)  # nothing was told: it is not interrupted here
+            n = -1
+            told({})
+    assert n == -1 and len(over) == 1
+    with deadline(None, over := [], None), deadline(30, over):
+        pass
+    assert over == []

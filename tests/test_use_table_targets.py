@@ -96,6 +96,8 @@ def test_a_poor_fit_is_told_from_a_good_one():
     y = 2 * X[:, 0] + 0.1 * g.normal(size=200)
     assert behind_a_line(X, y, 2 * X[:, 0]) is None
     assert "line explains 100%" in behind_a_line(X, y, 0 * y)
+    for unit in (1e200, 1e-200):
+        assert "line explains 100%" in behind_a_line(X, y * unit, 0 * y)
     classes, labels = np.array(["a", "b"]), np.where(X[:, 0] > 0, "b", "a")
     assert behind_a_line(X, labels, labels, classes) is None
     assert "rows rightly" in behind_a_line(X, labels, np.full(200, "a"), classes)

@@ -16,6 +16,18 @@ def test_a_unit_is_a_power_of_two_below_the_largest():
         assert (unit_of(v) <= v < 2 * unit_of(v) or v > 2.0**1000 or v < 2.0**-1000)
     assert unit_of(0.0) == unit_of() == 1.0 and unit_of(-4.0, 1.0) == 4.0
 
+# %% ../nbs/use/table/02_units.ipynb #65b12e82
+def test_squares_of_any_unit_have_a_mean():
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    plain = np.sqrt((x**2).mean(0))
+    np.testing.assert_array_equal(root_mean_square(x), plain)
+    for unit in (2.0**900, 2.0**-900):
+        np.testing.assert_array_equal(root_mean_square(x * unit), plain * unit)
+    np.testing.assert_allclose(root_mean_square(x[:, 0]), plain[0], rtol=1e-15)
+    assert root_mean_square(0 * x[:, 0]) == 0
+    assert units_of(np.array([[3.0, -9.0], [4.5, 0.0]])).tolist() == [4.0, 8.0]
+    assert units_of(np.array([3.0, -9.0])) == 8.0
+
 # %% ../nbs/use/table/02_units.ipynb #ed4d625b
 def test_no_unit_is_special():
     x = np.random.default_rng(0).normal(3, 2, 50)

@@ -25,9 +25,9 @@ def arguments(args: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]]:
 
 def common(name: str, kind: str) -> str:
     "What a parameter of this type and name, or of one of them, is in the whole library."
-    both = WORDS["both"].get(f"{name}: {kind}", "")
-    return (both or WORDS["types"].get(kind.removesuffix(" | None"), "")
-            or WORDS["names"].get(name, ""))
+    if (own := f"{name}: {kind}") in WORDS["both"]:
+        return WORDS["both"][own]
+    return WORDS["types"].get(kind.removesuffix(" | None"), "") or WORDS["names"].get(name, "")
 
 
 def entries(node: ast.AST, source: str) -> list[tuple[str, str, str, str]]:

@@ -21,12 +21,14 @@ from bstruct.model.graph import Edge, Graph
 from bstruct.model.reach import Structure, network_of
 from bstruct.objectives.task import Task
 from bstruct.training.adam import FusedAdam
-from bstruct.training.rules import LIKELIHOODS, RULES, Rule, likelihood_pull
+from bstruct.training.rules import (
+    LIKELIHOODS, RULES, Rule, likelihood_pull, side_by_side)
 
 Network = tuple[tuple[str, str], ...]  # as `network_of` names it
 LANES = 16  # numbers that a processor takes at once: rows come in multiples of it
 NOISE = 10.0  # the log noise learns so many times faster than the weights
-TOGETHER = 16  # models whose activations stay in the cache of a core
+# models, and rows of all of them, that stay in the cache of a core
+TOGETHER, ROWS = 16, 2048
 
 
 def rounded(n: int) -> int:
@@ -272,13 +274,14 @@ def _put(parts: list[Part], found: list[tuple[Tensor, Tensor]],
 
 # %% ../../nbs/training/12_compact.ipynb #ab12453a
 class Compact:
-    """At most `TOGETHER` networks, their live weights and log noises in one tensor,
+    """Some networks, their live weights and log noises in one tensor,
     moved by Adam at one rate, up the mean log-likelihood, or the log joint after
     `hold`."""
 
     def __init__(self, graph: Graph, chosen: Sequence[Structure | Network],
                  likelihood: str, rate: float, dtype: torch.dtype):
-        self._at = _side_by_side(graph, chosen)
+        self._at = side_by_side([e.name for e in graph.edges],
+                                _networks(graph, chosen))
         self._back = torch.tensor(self._at).argsort()
         self.passes = Passes(graph, [chosen[i] for i in self._at])
         self.likelihood, self.models = likelihood, len(chosen)
@@ -287,7 +290,7 @@ class Compact:
         total = sum(r * (rounded(i * o) + rounded(o)) for r, i, o in shapes)
         self.flat = torch.zeros(total + LANES * self.models, dtype=dtype)
         self.flat.grad = torch.zeros_like(self.flat)
-        self.maps, self.noise = _views(self.flat, shapes)
+        self.maps, self._noise = _views(self.flat, shapes)
         self.pulls, self.by_noise = _views(self.flat.grad, shapes)
         self._adam = FusedAdam([self.flat.requires_grad_()], lr=rate)
 
@@ -298,7 +301,7 @@ class Compact:
                 w, b = (weights[name][self._of(part)] for name in part.names)
                 weight.copy_(w)
                 bias[:, 0].copy_(b)
-            self.noise.copy_(noise[self._at])
+            self._noise.copy_(noise[self._at])
 
     def _of(self, part: Part) -> list[int]:
         "The models of a part, as they were given."
@@ -309,7 +312,7 @@ class Compact:
         for part, (weight, bias) in zip(self.passes.parts, self.maps):
             for name, v in zip(part.names, (weight, bias[:, 0])):
                 weights[name][self._of(part)] = v
-        noise[self._at] = self.noise
+        noise[self._at] = self._noise
 
     def hold(self, log_precision: dict[str, Tensor], log_noise: Float[Tensor, "M"],
              rows: int) -> None:
@@ -320,15 +323,17 @@ class Compact:
             for name, v in zip(part.names, views):
                 own = log_precision[name][self._of(part)].exp() / rows
                 v.copy_(own[:, None, None].expand(v.shape))
-        self.noise.copy_(log_noise[self._at] / NOISE)
+        self._noise.copy_(log_noise[self._at] / NOISE)
 
     @torch.no_grad()
     def step(self, x: Tensor, y: Tensor,
              rate: float | None = None) -> Float[Tensor, "M"]:
         """One step up, at another rate from now on, if one is given; the mean
         log-likelihood of the rows as it was before it, in nats."""
+        if x.ndim == 3:
+            x, y = x[self._at], y[self._at]
         out, tape = self.passes.forward(self.maps, x)
-        fit, g, by_noise = likelihood_pull(self.likelihood, out, y, NOISE * self.noise)
+        fit, g, by_noise = likelihood_pull(self.likelihood, out, y, NOISE * self._noise)
         self.passes.backward(tape, self.maps, g, self.pulls)
         if self._decay is not None:
             self.flat.grad.addcmul_(self._decay, self.flat)
@@ -339,27 +344,14 @@ class Compact:
         self._adam.step()
         return fit[self._back]
 
-    def outputs(self, x: Tensor) -> Float[Tensor, "M n C"]:
-        "The outputs at the rows x [n, d]."
+    def outputs(self, x: Tensor) -> tuple[Float[Tensor, "M n C"], Float[Tensor, "M"]]:
+        "Outputs at the rows x [n, d] or [M, n, d], and the noise, as `load` has it."
+        x = x if x.ndim == 2 else x[self._at]
         with torch.no_grad():
-            return self.passes.forward(self.maps, x)[0][self._back]
+            out = self.passes.forward(self.maps, x)[0]
+            return out[self._back], self._noise[self._back]
 
 # %% ../../nbs/training/12_compact.ipynb #78ad07eb
-def _side_by_side(graph: Graph, chosen: Sequence[Structure | Network]) -> list[int]:
-    "An order in which the models where an edge is live lie side by side, where it can."
-    networks = _networks(graph, chosen)
-
-    def place(m: int) -> tuple[int, list[str]]:
-        "Of the live edges in the reflected binary code; and the activations."
-        own, last, place = networks[m], 0, 0
-        for e in graph.edges:
-            last ^= e.name in own
-            place = 2 * place + last
-        return place, [own.get(e.name, "") for e in graph.edges]
-
-    return sorted(range(len(chosen)), key=place)
-
-
 def _views(flat: Tensor, shapes: list[tuple[int, int, int]]
            ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
     "Weight [r, i, o] and bias [r, 1, o] of every part, and the noise [M], as views."
@@ -378,12 +370,13 @@ def _views(flat: Tensor, shapes: list[tuple[int, int, int]]
 
 # %% ../../nbs/training/12_compact.ipynb #6b931847
 def compact_of(graph: Graph, chosen: Sequence[Structure | Network], task: Task,
-               rate: float) -> list[tuple[slice, Compact]] | None:
-    """The models of `chosen` in groups of at most `TOGETHER`, with their places; None
-    where the graph has no rule, or the task is on an accelerator."""
+               rate: float, size: int = 0) -> list[tuple[slice, Compact]] | None:
+    """The models of `chosen` in groups of at most `TOGETHER`, or of more where steps
+    have few rows, their `size`; with their places. None where the graph has no rule,
+    or the task is on an accelerator."""
     if not has_rule(graph, task.likelihood, task.x.device):
         return None
-    starts = range(0, len(chosen), TOGETHER)
+    starts = range(0, len(chosen), max(TOGETHER, ROWS // size if size else 0))
     # nobody is alone: a batch of one takes another way through the library
     ends = [*(at for at in starts if at and at < len(chosen) - 1), len(chosen)]
     places = [slice(a, b) for a, b in zip([0, *ends], ends)]

@@ -23,7 +23,8 @@ from bstruct.model.reach import Structure, network_of
 from bstruct.objectives.task import Task
 from bstruct.training.affine import PLAIN, Told, reference_evidence
 from bstruct.training.batch import Batch, one_hot
-from bstruct.training.fits import FitPlan, block_log_p, course
+from bstruct.training.fits import FitPlan, course
+from bstruct.training.together import log_p_in_orders
 
 # %% ../../nbs/training/19_ensembles.ipynb #77c8a3d0
 def reordered(task: Task, seed: int, order: int) -> Task:
@@ -46,14 +47,15 @@ def ensemble_evidence(graph: Graph, structures: Sequence[Structure], task: Task,
     names = [network_of(graph, s) for s in structures]
     first = dict(zip(names, structures))
     values: dict[tuple, list] = {name: [] for name in first}
-    for order in orders:
-        log_p = block_log_p(graph, list(first.values()), reordered(task, seed, order),
-                            plan, seed + order).double().cpu()
-        for name, own in zip(first, log_p):
+    tasks = [reordered(task, seed, order) for order in orders]
+    told = log_p_in_orders(graph, list(first.values()), tasks, plan,
+                           [seed + order for order in orders])
+    for log_p in told:
+        for name, own in zip(first, log_p.double().cpu()):
             stops = (own.logsumexp(1) - math.log(plan.starts)).sum(-1)
             values[name].append((float(mixture_over_stops(own)), stops.tolist()))
-    found = {name: _evidence([v for v, _ in told], [s for _, s in told], plan)
-             for name, told in values.items()}
+    found = {name: _evidence([v for v, _ in both], [s for _, s in both], plan)
+             for name, both in values.items()}
     return [found[name] for name in names]
 
 # %% ../../nbs/training/19_ensembles.ipynb #e3bb46e4

@@ -227,8 +227,8 @@ class Fits:
         if self._groups is None:
             return self.log_p(*self._named(self._weights.detach()), rows)
         x = self.task.x[rows].flatten(1)
-        return torch.cat([self._told(group.outputs(x), rows, group.noise)
-                          for _, group in self._groups])
+        made = [group.outputs(x) for _, group in self._groups]
+        return torch.cat([self._told(out, rows, noise) for out, noise in made])
 
 # %% ../../nbs/training/04_fits.ipynb #c5c09b93
 def course(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitPlan,
@@ -236,7 +236,7 @@ def course(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitP
     """Fits to the first `past` rows at the stops of the plan: (step, the fits as they
     are then), in the order of the steps."""
     fits, (size, steps) = Fits(graph, structures, task, plan, seed), plan.steps(past)
-    stops, taken = plan.at(steps), _rows(past, size, seed, task.x.device)
+    stops, taken = plan.at(steps), minibatches(past, size, seed, task.x.device)
     take = replayed(fits.step, task.x.device)
     for step in range(steps + 1):
         if step in stops:
@@ -258,7 +258,8 @@ def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task,
         0, 1)
 
 # %% ../../nbs/training/04_fits.ipynb #55e0ce3f
-def _rows(past: int, size: int, seed: int, device) -> Iterator[Int[Tensor, "size"]]:
+def minibatches(past: int, size: int, seed: int,
+                device) -> Iterator[Int[Tensor, "size"]]:
     "Minibatches of the first `past` rows for ever, in a new random order each pass."
     generator, at = generator_of(seed, f"rows/{past}"), torch.arange(
         -(-past // size) * size) % past

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from bstruct.use.table.classes import label_columns
 from bstruct.use.table.columns import Column
+from bstruct.use.table.units import root_mean_square, units_of
 
 # %% ../../nbs/use/28_beside.ipynb #fbd8fcf1
 def in_figures(value: float, places: int = 3) -> str:
@@ -67,6 +68,10 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
 
         # a forest learns one target
         models["forest"] = MultiOutputRegressor(models["forest"])
+    unit = 1.0
+    if task == "regression":
+        unit = units_of(learn[1])
+        learn = learn[0], learn[1] / unit
     for name, model in models.items():
         try:
             with warnings.catch_warnings():
@@ -78,7 +83,7 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
             found[name] = _of_classes(model.predict_proba(test[0]), model.classes_,
                                       test[1])
         else:
-            off = np.sqrt(((model.predict(test[0]) - test[1]) ** 2).mean(0))
+            off = root_mean_square(model.predict(test[0]) * unit - test[1])
             found[name] = {"RMSE": float(off)} if not names else {
                 f"RMSE of {n}": float(v) for n, v in zip(names, off)}
     return found
@@ -88,15 +93,15 @@ SHUFFLES, TESTED, MOST = 3, 200, 40
 
 
 def _losses(model, X: np.ndarray, y: np.ndarray, unit) -> np.ndarray:
-    """The loss of each row: -ln of the class's probability in nats, or the squared
-    error in a unit, the mean over several targets."""
+    """The loss of each row: -ln of the class's probability in nats, or the square of
+    the error in a unit, the mean over several targets."""
     if hasattr(model, "predict_proba"):
         p, classes = model.predict_proba(X), model.classes_
         parts = zip(p, classes) if isinstance(classes, list) else [(p, classes)]
         of = lambda q, c, v: -np.log(np.clip(
             q[np.arange(len(v)), np.searchsorted(c, v)], 1e-15, 1))
         return np.sum([of(*one, v) for one, v in zip(parts, label_columns(y))], axis=0)
-    return ((model.predict(X) - y) ** 2 / unit).reshape(len(y), -1).mean(1)
+    return (((model.predict(X) - y) / unit) ** 2).reshape(len(y), -1).mean(1)
 
 
 def _groups(columns: Sequence[Column]) -> dict[str, list[int]]:
@@ -120,7 +125,8 @@ def importance(model, columns: Sequence[Column], X: Float[np.ndarray, "n d"],
     X, y, groups = X[rows], y[rows], dict(list(_groups(columns).items())[:MOST])
     unit = 1.0
     if not hasattr(model, "predict_proba"):
-        unit = np.where((spread := np.var(y, axis=0)) > 0, spread, 1.0)
+        spread = root_mean_square(y - y.mean(0))
+        unit = np.where(spread > 0, spread, 1.0)
     base, found = _losses(model, X, y, unit).mean(), []
     for name, places in groups.items():
         grown = []

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -64,13 +65,33 @@ def _unboxed(text: str) -> str:
     return ours[1] if ours else f"{said}; see bstruct --help"
 
 
+LISTS = ("--drop", "--categorical", "--missing", "--keep", "--compare")
+
+
+def together(args: Sequence[str]) -> list[str]:
+    """A list that is named twice is one list: `--drop a --drop b` is `--drop a b`, as
+    the advice of `bstruct check` is written."""
+    parts: list[list[str]] = [[]]
+    for word in args:
+        name, given, value = word.partition("=")
+        own = [name, value] if given and name in LISTS else [word]
+        parts.append(own) if word.startswith("--") else parts[-1].extend(own)
+    first: dict[str, list[str]] = {}
+    for part in parts[1:]:
+        if part[0] in LISTS and first.setdefault(part[0], part) is not part:
+            first[part[0]] += part[1:]
+            part.clear()
+    return list(chain(*parts))
+
+
 def _parse(args: Sequence[str] | None):
     "The options of a command line. ValueError for what does not parse."
     complaint = io.StringIO()
     try:
         with redirect_stderr(complaint):
             return tyro.extras.subcommand_cli_from_dict(
-                COMMANDS, prog="bstruct", args=args,
+                COMMANDS, prog="bstruct",
+                args=together(sys.argv[1:] if args is None else args),
                 description="Choose the structure of a neural network, with reasons. "
                 "For example: bstruct fit digits --test-size 0.25 --mode enumerate "
                 "--budget 100",

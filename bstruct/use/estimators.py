@@ -37,7 +37,7 @@ from bstruct.use.table.classes import (
     share_right)
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.inputs import (
-    plain, rows_to_learn, rows_to_predict, said_of, surroundings, within)
+    deadline, plain, rows_to_learn, rows_to_predict, said_of, surroundings, within)
 from bstruct.use.fitted import FittedStructure, explain
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
@@ -152,8 +152,9 @@ class StructureEstimator(FittedStructure):
                 self.verbose, callback))
             graph, task, settings, seed, n_jobs = _problem(self, X, y, sample_weight)
             try:
-                self.result_ = search(graph, task, settings, seed, checkpoint, report,
-                                      n_jobs)
+                with deadline(plain(self.time_limit), over, report) as told:
+                    self.result_ = search(graph, task, settings, seed, checkpoint,
+                                          told, n_jobs)
             except KeyboardInterrupt:
                 if not over:
                     raise

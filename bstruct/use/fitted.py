@@ -155,7 +155,7 @@ class FittedStructure(EstimatorParameters):
     width_probabilities_: dict[str, dict[int, float]]
     notes_: list[str]
     likelihood_: str
-    classes_: np.ndarray
+    classes_: np.ndarray | list[np.ndarray]
     result_: Result
     input_mean_: torch.Tensor
     input_scale_: torch.Tensor

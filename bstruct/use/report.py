@@ -18,6 +18,7 @@ from bstruct.use import plots
 from bstruct.use.beside import in_figures, plain_words
 from bstruct.use.table.classes import (
     Classes, label_columns, likeliest, share_right)
+from bstruct.use.table.units import root_mean_square
 from bstruct.use.widths import plot_widths, sentence, widths_of
 
 # %% ../../nbs/use/06_report.ipynb #c5ba84d0
@@ -64,7 +65,7 @@ def assess_values(mean: np.ndarray, std: np.ndarray, y: np.ndarray,
     flat = mean.ravel(), std.ravel(), y.ravel()
     curve = plots.coverage(*flat)
     inside = plots.coverage(*flat, [0.9])["observed"][0]
-    off = np.sqrt(((y - mean) ** 2).mean(0))
+    off = root_mean_square(y - mean)
     each = {f"RMSE of {n}": float(v) for n, v in zip(names, np.atleast_1d(off))}
     loss = -norm.logpdf(y, mean, std).reshape(len(y), -1).sum(1).mean()
     return {**(each or {"RMSE": float(off)}), "log-loss": float(loss),
@@ -95,8 +96,9 @@ def assess(model, X: np.ndarray, y: np.ndarray, learnt: np.ndarray | None = None
         return res | {"baseline": assess_classes(np.tile(shares, (len(y), 1)),
                                                  model.classes_, y)[0]}
     same = lambda value: np.broadcast_to(value, y.shape)
-    return res | {"baseline": assess_values(same(learnt.mean(0)), same(learnt.std(0)),
-                                            y, names)[0]}
+    spread = root_mean_square(learnt - learnt.mean(0))
+    return res | {"baseline": assess_values(same(learnt.mean(0)), same(spread), y,
+                                            names)[0]}
 
 # %% ../../nbs/use/06_report.ipynb #53402b2d
 def _rivals(summary: Mapping) -> tuple[dict | None, list[dict]]:

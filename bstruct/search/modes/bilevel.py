@@ -18,7 +18,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
-from bstruct.search.work.room import forecast_search
+from bstruct.search.work.room import foresee
 from bstruct.structure.law import rows
 from bstruct.training.batch import Batch, make_batch
 from bstruct.training.bilevel import BilevelTrainer, collapses_of
@@ -72,8 +72,9 @@ def bilevel(graph: Graph, task: Task, *, settings: Settings | None = None,
     the run with what there is.
     """
     s, n = settings or Settings(), len(task)
-    forecast_search(graph, task, s)
     outer, plan = outer or s.outer_plan(), plan or s.plan(n)
+    # a step of both levels takes no less than one of a plain fit
+    foresee(graph, task, s, steps=plan.epochs * plan.steps)
     mark = fingerprint(graph.to_json(), s.as_record(), repr(outer), repr(plan), seed,
                        task.likelihood, task.x, task.y)
     kept, generator = Checkpoint(checkpoint, mark), generator_of(seed, "bilevel")

@@ -92,16 +92,19 @@ class Foresight:
                 f"{as_seconds(self.seconds) if self.seconds >= 1 else 'a second'}")
 
 # %% ../../../nbs/search/work/04_room.ipynb #07303e0b
-def foresee(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> Foresight:
-    """Memory and time that a search takes at least. ValueError where there is not so
-    much memory, and where it would take more than a year."""
+def foresee(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
+            steps: int | None = None) -> Foresight:
+    """Memory and time that a search takes at least, of so many `steps` where they are
+    not those of a fit. ValueError where there is not so much memory, and where it would
+    take more than a year."""
     total = forecast_search(graph, task, settings, n_jobs)
     if settings.mode in ("path", "flow"):
         widest = max(math.prod(v.shape) for v in graph.vertices)
         seconds, what = widest**3 * len(task) / RATE, f"a width of {widest:,}"
     else:
-        steps, each = _fit_seconds(graph, task, settings)
-        seconds, what = steps * each, f"{steps:,} steps a fit (epochs, min_steps)"
+        own, each = _fit_seconds(graph, task, settings)
+        many = own if steps is None else steps
+        seconds, what = many * each, f"{many:,} steps a fit (epochs, min_steps)"
     if seconds > YEAR:
         raise ValueError(f"the search would take {seconds / YEAR:.2g} years at least, "
                          f"with {what}: make that smaller")

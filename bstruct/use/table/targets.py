@@ -22,7 +22,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.training.fits import prequential_evidence
 from bstruct.use.table.classes import label_columns
-from bstruct.use.table.units import unit_of
+from bstruct.use.table.units import unit_of, units_of
 
 # %% ../../../nbs/use/table/09_targets.ipynb #29cd033b
 @dataclass(frozen=True)
@@ -198,6 +198,8 @@ def behind_a_line(X: Float[np.ndarray, "n d"], y: np.ndarray, predicted: np.ndar
     if len(y) < 3 * (X.shape[1] + 1):
         return None
     if classes is None:
+        unit = units_of(y)
+        y, predicted = y / unit, predicted / unit  # squares have twice the exponent
         spread = ((y - y.mean(0)) ** 2).sum()
         line, own = (1 - float(((y - p) ** 2).sum() / spread)
                      for p in (_line(X, y), predicted))
