@@ -89,7 +89,10 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 
 def _place(v: Tensor) -> tuple:
-    "Where the numbers of a tensor lie: tensors of one place are equal."
+    """Where the numbers of a tensor lie: tensors of one place are equal. A tensor that
+    is traced for an export has no numbers and is its own place."""
+    if torch.compiler.is_compiling():
+        return (id(v),)
     return v.data_ptr(), v.shape, v.stride()
 
 
