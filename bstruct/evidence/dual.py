@@ -89,11 +89,10 @@ def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 
 def _place(v: Tensor) -> tuple:
-    """Where the numbers of a tensor lie: tensors of one place are equal. A tensor that
-    is traced for an export has no numbers and is its own place."""
-    if torch.compiler.is_compiling():
-        return (id(v),)
-    return v.data_ptr(), v.shape, v.stride()
+    """Where the numbers of a tensor lie: tensors of one place are equal. Tensors that
+    are traced for an export have a storage, though no numbers in it."""
+    return (v.untyped_storage()._cdata, v.storage_offset(), *map(str, v.shape),
+            *map(str, v.stride()))
 
 
 def _products(a: Float[Tensor, "M n a"], b: Float[Tensor, "M m a"], many: int,

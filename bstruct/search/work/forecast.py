@@ -26,11 +26,11 @@ from bstruct.training.fits import LANES, FitPlan, Fits
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #73414e01
 # of the weights: themselves, their gradient twice, Adam's two moments, two in passing
-COPIES = 7
+COPIES, KEPT = 7, 4  # the latter between two steps
 SPARE = 0.8  # the part of the available memory that a run may plan to use
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #5ce1398c
-def _units(graph: Graph, structures_differ: bool) -> tuple[int, int]:
+def _units(graph: Graph) -> tuple[int, int]:
     "Numbers a row that the edges of a structure give, and those of its inputs."
     def sides(e) -> int:
         "How many candidates of an edge a structure computes."
@@ -39,8 +39,7 @@ def _units(graph: Graph, structures_differ: bool) -> tuple[int, int]:
 
     outputs = sum(math.prod(graph.shapes(e)[1]) * sides(e) for e in graph.edges)
     vertices = sum(math.prod(v.shape) for v in graph.vertices)
-    return (5 if structures_differ else 4) * outputs + 2 * vertices, math.prod(
-        graph.vertices[0].shape)
+    return 3 * outputs + 2 * vertices, math.prod(graph.vertices[0].shape)
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #47db6a83
 def fit_bytes(graph: Graph, task: Task, plan: FitPlan, structures: int = 1) -> int:
@@ -49,12 +48,13 @@ def fit_bytes(graph: Graph, task: Task, plan: FitPlan, structures: int = 1) -> i
     item, models = task.x.element_size(), max(2, structures * plan.starts)
     weights = sum(math.prod(s) + 16 for s in Supernet(
         graph, share=True).weight_shapes.values()) + 16
-    units, inputs = _units(graph, structures > 1)
+    units, inputs = _units(graph)
     rows = max(plan.steps(past)[0] for past in plan.bounds[:-1])
     last = plan.bounds[-1] - plan.bounds[0]
-    activations = models * max(rows * (units + inputs), 256 * units // 2)
-    predictions = 2 * models * len(plan.stops) * last
-    return item * (COPIES * models * weights + activations + predictions)
+    training = COPIES * weights + rows * (units + inputs)
+    predicting = KEPT * weights + 256 * units // 2
+    predictions = 2 * len(plan.stops) * last
+    return item * models * (max(training, predicting) + predictions)
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #a68db7eb
 def _number(path: str, key: str = "") -> int | None:
