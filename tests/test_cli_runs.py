@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
@@ -175,7 +176,7 @@ def test_an_enumeration_ranks_the_quick_answers(iris_run, monkeypatch):
     assert code == 0, err
     # three of 14 are networks of others
     assert "fits: 11 structures, 11 at a time in each of 2 processes: " in err
-    assert " MB of " in err and ", about " in err
+    assert re.search(r"\d [kM]B of ", err) and ", about " in err
     assert "Of 27 structures, 14 of them compared by evidence" in out
     result = json.loads(Path("all/result.json").read_text())
     ranking, answers = result["ranking"], {a["mode"]: a for a in result["answers"]}

@@ -49,14 +49,13 @@ def posterior_solver(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
     `factor`: that of `whole_kernel` by Cholesky, where it is known."""
     prior = {k: (-log_precision[k])[:, None].exp() for k in taps}
     bend = (-log_noise)[:, None].exp()
-    if factor is None:
-        factor = torch.linalg.cholesky(whole_kernel(
-            tensor_kernels(taps, roots), log_precision, log_noise))
+    chol = factor if factor is not None else torch.linalg.cholesky(whole_kernel(
+        tensor_kernels(taps, roots), log_precision, log_noise))
 
     def solve(u: Tensors) -> dict[str, Tensor]:
         first = {k: prior[k] * u[k].flatten(1) for k in taps}
         inner = torch.cholesky_solve(push(taps, roots, first)[..., None],
-                                     factor)[..., 0]
+                                     chol)[..., 0]
         back = pull(taps, roots, inner * bend)
         return {k: first[k] - prior[k] * back[k] for k in taps}
 

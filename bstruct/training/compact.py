@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from threading import get_ident
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -336,7 +337,7 @@ class Compact:
         fit, g, by_noise = likelihood_pull(self.likelihood, out, y, NOISE * self._noise)
         self.passes.backward(tape, self.maps, g, self.pulls)
         if self._decay is not None:
-            self.flat.grad.addcmul_(self._decay, self.flat)
+            cast(Tensor, self.flat.grad).addcmul_(self._decay, self.flat)
         elif by_noise is not None:
             torch.mul(by_noise, NOISE, out=self.by_noise)
         if rate is not None:

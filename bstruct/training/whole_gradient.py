@@ -50,8 +50,9 @@ def _determinant_gradient(fit: Fitted, task: Task) -> _Local:
     # the Jacobian of a linear network is the same everywhere
     if moved := [k for k, v in live.items() if v.requires_grad]:
         column = inverse.flatten(1)[:, :, None]
-        seen = sum(torch.bmm(live[k].flatten(1)[:, None], column)[:, 0, 0]
-                   * (-fit.log_precision[k] - fit.log_noise).exp() for k in moved)
+        seen = sum((torch.bmm(live[k].flatten(1)[:, None], column)[:, 0, 0]
+                    * (-fit.log_precision[k] - fit.log_noise).exp() for k in moved),
+                   torch.zeros_like(fit.log_noise))
         g = torch.autograd.grad(-0.5 * seen.sum(), list(w.values()), allow_unused=True)
     g = {k: torch.zeros_like(v) if d is None else d for (k, v), d in zip(w.items(), g)}
     taps = {k: detached(t) for k, t in taps.items()}
