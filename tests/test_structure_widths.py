@@ -29,6 +29,7 @@ def test_ranges_are_written_out():
         ("a:x..2", "two whole numbers"),
         ("..", "two whole"),
         ("1..3:gauss", "prior is 'gauss'"),
+        ("1..1000000", "has 1,000,000 levels, and 10,000 are possible"),
     ):
         with pytest.raises(ValueError, match=said):
             expanded(wrong)

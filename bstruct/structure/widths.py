@@ -14,12 +14,15 @@ from typing import Any
 from bstruct.structure.ordered import Levels, log_prior
 from bstruct.structure.variable import register
 
+MOST = 10_000  # levels of a range
+
 # %% ../../nbs/structure/06_widths.ipynb #40ad989c
 def expanded(text: str) -> tuple[tuple[str, ...], str]:
     """The candidates of a range and its prior: ("a:1", ..., "a:12") of `a:1..12`,
     numbers of `1..12`.
 
-    ValueError for a range that is empty or does not rise, and for an unknown prior.
+    ValueError for a range that is empty, does not rise, or has more than 10,000 levels,
+    and for an unknown prior.
     """
     head, dots, tail = text.partition("..")
     if not dots:
@@ -29,6 +32,9 @@ def expanded(text: str) -> tuple[tuple[str, ...], str]:
     if not (low.isdigit() and high.isdigit() and int(low) <= int(high)):
         raise ValueError(f"range {text!r}: two whole numbers, the smaller first, are "
                          "needed; write for example 1..16")
+    if int(high) - int(low) >= MOST:
+        raise ValueError(f"range {text!r} has {int(high) - int(low) + 1:,} levels, and "
+                         f"{MOST:,} are possible: make it smaller")
     levels = tuple(range(int(low), int(high) + 1))
     log_prior(levels, prior or "uniform")
     return tuple(f"{stem}{colon}{n}" for n in levels), prior or "uniform"
