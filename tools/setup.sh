@@ -11,7 +11,7 @@ site=
 if $python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then site=--system-site-packages; fi
 test -x .venv/bin/python || $python -m venv $site .venv
 echo "setting up .venv (a few minutes the first time; log in $log)"
-install() { .venv/bin/python -m pip install -q --no-compile --disable-pip-version-check "$@" >>$log 2>&1 || {
+install() { .venv/bin/python -m pip install -q --disable-pip-version-check "$@" >>$log 2>&1 || {
     grep -v '^WARNING' $log | tail -n 20 >&2; echo "installing failed: $*" >&2; exit 1; }; }
 : >$log
 if [ -n "$site" ]; then constraints=.venv/constraints.txt; grep -v '^torch==' constraints.txt >$constraints
