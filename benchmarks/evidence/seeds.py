@@ -98,6 +98,15 @@ def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
             "notes": model.notes_}
 
 
+def short(thing):
+    "The same with six digits of every number, which is more than a second run would repeat."
+    if isinstance(thing, dict):
+        return {k: short(v) for k, v in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [short(v) for v in thing]
+    return float(f"{thing:.6g}") if isinstance(thing, float) else thing
+
+
 def _timely(until: float, *given) -> dict | None:
     "The cell, or None after the end of the time."
     import torch
@@ -133,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
         if found is not None:
             cells.append(found)
             given.out.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(given.out, json.dumps(cells).encode())
+            write_whole(given.out, json.dumps(short(cells), separators=(",", ":")).encode())
     print(markdown(summary(cells, ("lines", "noises"))))
 
 
