@@ -11,7 +11,7 @@ site=
 if $python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then site=--system-site-packages; fi
 test -x .venv/bin/python || $python -m venv $site .venv
 echo "setting up .venv (a few minutes the first time; log in $log)"
-install() { .venv/bin/python -m pip install -q --disable-pip-version-check "$@" >>$log 2>&1 || {
+install() { .venv/bin/python -m pip install -q --no-compile --disable-pip-version-check "$@" >>$log 2>&1 || {
     grep -v '^WARNING' $log | tail -n 20 >&2; echo "installing failed: $*" >&2; exit 1; }; }
 : >$log
 if [ -n "$site" ]; then constraints=.venv/constraints.txt; grep -v '^torch==' constraints.txt >$constraints
@@ -20,4 +20,6 @@ test -z "${BSTRUCT_TORCH:-}" || { grep -v '^torch==' constraints.txt >.venv/cons
 install -c $constraints setuptools wheel
 install -c $constraints --no-build-isolation -e '.[dev,parquet,distributed]'
 install -c $constraints --no-deps djangocms-katex  # for KaTeX, which it ships, and nothing else
+# bytecode by both cores at once, which pip makes by one; templates that are no Python are passed over
+.venv/bin/python -m compileall -q -j 0 .venv/lib >>$log 2>&1 || true
 touch .venv/.ready
