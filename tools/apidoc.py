@@ -70,13 +70,14 @@ def said(name: str, text: str) -> str:
     "What a docstring says of a parameter: behind `name`:, or in the first sentence that names it."
     text = " ".join(text.split())
     shape, others = r"(?:\s+\[[^\]]*\])?", r"(?:, `\w+`)*(?: and `\w+`)?"
-    own = re.search(rf"`{name}`{shape}{others}: (.+?)(?:[.;](?=\s)|\.?$)", text)
+    called = rf"`{name}(?:\([^`]*\))?`"
+    own = re.search(rf"{called}{shape}{others}: (.+?)(?:[.;](?=\s)|\.?$)", text)
     if own:
         return own[1].strip()
     numpydoc = re.search(rf"(?:^| ){name} : \S.*?(?= \w+ : |$)", text)
     if numpydoc:
         return ""
-    sentences = [s for s in SENTENCE.split(text) if re.search(rf"`{name}`", s)]
+    sentences = [s for s in SENTENCE.split(text) if re.search(called, s)]
     return sentences[0].strip(" .;") if sentences else ""
 
 

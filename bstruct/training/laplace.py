@@ -191,7 +191,8 @@ class DualFits:
     collapsed: Tensor
     evidence: list[Evidence]
     references: dict[str, Reference]
-    judges: Int[Tensor, "m"]
+    judges: Int[Tensor, "m"]  # rows that judge where there are too many
+    # how the fits were trained, for the posterior of the weights
     groups: list = field(default_factory=list)
 
     def shares(self) -> tuple[Float[Tensor, "SR"], dict[str, float]]:
