@@ -16,7 +16,10 @@ from typing import NoReturn
 
 # %% ../../nbs/core/02_refusals.ipynb #1c58670d
 def refuse(name: str, value, limit: str, remedy: str) -> NoReturn:
-    "Raise ValueError in one line: `name` is `value`: `limit`; `remedy`."
+    """Raise ValueError in one line: `name` is `value`: `limit`; `remedy`.
+
+    `name`: of the argument; `limit`: what is needed; `remedy`: what to try.
+    """
     raise ValueError(f"{name} is {shown(repr(value))}: {limit}; {remedy}")
 
 

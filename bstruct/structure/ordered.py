@@ -168,7 +168,7 @@ class Levels:
     in units of the levels."""
 
     levels: Any  # whole numbers, rising
-    law: str
+    law: str  # normal, two-point, support or fuzzy
     prior: str
     name: str
     exclusive: ClassVar[bool] = True
@@ -263,7 +263,7 @@ class Ordered(Levels):
     the levels."""
 
     levels: tuple[int, ...]
-    law: str = "normal"
+    law: str = "normal"  # two-point, support or fuzzy
     prior: str = "uniform"
     name: str = ""
 

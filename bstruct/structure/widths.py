@@ -59,7 +59,7 @@ class Widths(Levels):
     """
 
     candidates: tuple[str, ...]
-    law: str = "normal"
+    law: str = "normal"  # two-point, support or fuzzy
     prior: str = "uniform"
     name: str = ""
 

@@ -188,7 +188,7 @@ class DualFits:
     log_precision: Tensors
     log_noise: Float[Tensor, "SR"]
     q: Float[Tensor, "SR"]
-    collapsed: Tensor
+    collapsed: Tensor  # whether a fit is flat, and counts as the constant
     evidence: list[Evidence]
     references: dict[str, Reference]
     judges: Int[Tensor, "m"]  # rows that judge where there are too many

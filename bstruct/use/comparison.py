@@ -123,7 +123,7 @@ class Comparison:
     how: Mapping[str, str] = field(default_factory=dict, repr=False)
     parameters: Mapping[str, int | None] = field(default_factory=dict, repr=False)
     ways: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what a reader should know
 
     @cached_property
     def evidence(self) -> dict[str, Evidence]:
