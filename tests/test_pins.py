@@ -30,6 +30,7 @@ FAR = ("estimators have likelihood, class_weight and time_limit; rows in other u
        "beyond those of the fit")
 ROUNDS = ("a round of the screening has a seed by its name, it had 1000 times that of the search and "
           "its number, which other searches have too")
+MOVED = "an estimate moves to the others by two of its errors at most"
 # the steps of every search
 STEPS = ("the step of affine networks is written out, whose sums have another order; small tables "
          "take smaller minibatches; a settled race ends; predictions are in float32, by a share of "
@@ -78,7 +79,10 @@ for _names, _why in (
                    FAR),
         (("evidence_of_three_classes", "evidence_of_two_classes", "evidence_of_numbers",
           "evidence_that_decides", "evidence_of_a_graph_of_ones_own", "evidence_on_two_levels",
-          "evidence_with_rows_held_out", "run_at_the_command_line"), ROUNDS)):
+          "evidence_with_rows_held_out", "run_at_the_command_line"), ROUNDS),
+        (("evidence_of_three_classes", "evidence_of_two_classes", "evidence_of_numbers",
+          "evidence_that_decides", "evidence_of_a_graph_of_ones_own", "evidence_on_two_levels",
+          "evidence_with_rows_held_out", "interrupted_run_resumed"), MOVED)):
     for _name in _names:
         EXCEPTIONS[_name] = "; ".join(filter(None, (EXCEPTIONS.get(_name), _why)))
 

@@ -63,16 +63,34 @@ def test_the_dual_engine_takes_the_place_of_races_and_posteriors():
     assert r.evidence.of.kind == "integral"
     assert (r.evidence.of.first, r.evidence.of.last) == (1, 120)
 
+# %% ../nbs/search/modes/01_evidence.ipynb #5b1f0c77
+def test_short_fits_order_what_can_be_listed():
+    middle = Graph.dense(2, 1, hidden=(6,), candidates=("zero", "linear", "linear+sin",
+                                                        "linear+tanh", "linear+relu"))
+    one, seen = Settings(**QUICK | {"screened": 1, "starts": 1, "judge": "laplace"}), []
+    r = evidence_mode(middle, sine(60), one)
+    assert list(dict.fromkeys(h["stage"] for h in r.history)) == ["sift 0", "laplace"]
+    assert len(r.ranking) == 1 + 2
+
+
+    def stop_in_the_sift(record):
+        raise KeyboardInterrupt
+
+
+    cut = evidence_mode(middle, sine(60), one, callback=stop_in_the_sift)
+    assert cut.interrupted == "sift 0" and cut.mixture is not None
+    assert len(cut.ranking) == 4 + 2 and not cut.evidence.reliable
+
 # %% ../nbs/search/modes/01_evidence.ipynb #356c8d19
 def test_a_supernet_orders_what_is_too_much_for_the_dual_engine():
     import pytest
 
-    large = Graph.dense(2, 1, hidden=(6,), candidates=("zero", "linear", "linear+sin",
-                                                       "linear+tanh", "linear+relu"))
+    large = Graph.dense(2, 1, hidden=(6, 6, 6), candidates=(
+        "zero", "linear", "linear+sin", "linear+tanh", "linear+relu"))
     one, seen = Settings(**QUICK | {"screened": 1, "starts": 1, "judge": "laplace"}), []
     r = evidence_mode(large, sine(60), one)
     assert list(dict.fromkeys(h["stage"] for h in r.history)) == ["search", "laplace"]
-    assert len(r.ranking) == 1 + 2
+    assert len(r.ranking) == 2 + 2  # with the simplest one
 
 
     def stop_in_the_search(record):

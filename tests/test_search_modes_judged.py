@@ -83,3 +83,26 @@ def test_interrupted_before_the_first_tile():
     with patch.dict(names_of(fit_tile), fit_dual=Mock(side_effect=KeyboardInterrupt)):
         with pytest.raises(Interrupted, match="laplace"):
             conclude(run_of(table(wave)), empty(run_of(table(wave))), networks(TINY))
+
+# %% ../nbs/search/modes/11_judged.ipynb #04d1f87b
+def test_short_fits_put_all_networks_in_order():
+    run = run_of(table(wave, 60), GRAPH, checkpoint=None)
+    order, plan, fits, stop = sifted(run)
+    assert plan.seeds == ()  # one group has no choice of starts
+    assert stop is None and len(order) == len(fits) == 4  # zero is no network
+    assert all(len(f.evidence.diagnostics["starts"]) == 1 for f in fits)
+    # networks of one free edge are known by their own fits
+    value = {f.structure["x->h1"]: f.evidence.value for f in fits}
+    assert order[0]["x->h1"] == max(value, key=value.get)
+
+
+    def at_once(record):
+        raise KeyboardInterrupt
+
+
+    run = run_of(table(wave, 60), GRAPH, callback=at_once)
+    order, plan, fits, stop = sifted(run)
+    assert stop is not None and len(fits) == 4
+    found = settled(run, empty(run), fits)
+    assert found.structures and found.mixture is not None
+    assert not found.evidence.reliable and math.isinf(found.evidence.stderr)

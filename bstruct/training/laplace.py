@@ -47,7 +47,8 @@ class DualPlan:
     random starts a structure.
 
     `learn`: auto, exact, kronecker or implicit. `judge_rows`: rows that judge where
-    rows and weights are both many.
+    rows and weights are both many. `seeds`: of the starts, one each, where they are
+    not drawn from the seed of the fit.
     """
 
     steps: int = 500
@@ -55,12 +56,16 @@ class DualPlan:
     learn: str = "auto"
     judge_rows: int = 300
     starts: int = 2
+    seeds: tuple[int, ...] = ()
 
     def __post_init__(self):
         check_choice("learn", self.learn, LEARN)
         for name in ("steps", "every", "judge_rows", "starts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is 1 at least")
+        if self.seeds and len(self.seeds) != self.starts:
+            raise ValueError(f"there are {len(self.seeds)} seeds and {self.starts} "
+                             "starts: one each, or none")
 
 # %% ../../nbs/training/08_laplace.ipynb #2407cbb0
 def _batches(n: int, generator, device) -> Iterator[Int[Tensor, "b"] | None]:
@@ -170,6 +175,14 @@ def trained(fits: Sequence[Fitted], task: Task, plan: DualPlan,
     return best
 
 # %% ../../nbs/training/08_laplace.ipynb #3f9d8f22
+def _starts(graph: Graph, task: Task, plan: DualPlan, seed: int) -> Tensors:
+    "Random weights {tensor: [R, ...]} that the structures share."
+    whole, each = Supernet(graph, share=True), 1 if plan.seeds else plan.starts
+    drawn = [whole.init(generator_of(s, "starts"), (each,), task.x.dtype, task.x.device)
+             for s in plan.seeds or (seed,)]
+    return {k: torch.cat([d[k] for d in drawn]) for k in drawn[0]}
+
+
 @dataclass
 class DualFits:
     """What `fit_dual` found. Row s·R + r of `weights` [S·R, P], `log_noise` and `q`
@@ -276,8 +289,7 @@ def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: Du
     net, R = Supernet(narrowed(graph, structures), share=True), plan.starts
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
-    start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (R,),
-                                             task.x.dtype, task.x.device)
+    start = _starts(graph, task, plan, seed)
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)

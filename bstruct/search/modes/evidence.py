@@ -21,19 +21,19 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.modes.ensembles import race, returned, told_beside
-from bstruct.search.modes.judged import conclude
+from bstruct.search.modes.judged import conclude, settled, sifted
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import add_predictors, best_multiple, completed
 from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import screened
+from bstruct.search.stages.sifting import sifts
 from bstruct.search.stages.supernet import ordered, shortlist
 from bstruct.search.stages.trainer import levels
 from bstruct.structure.law import as_structure
 from bstruct.training.collapse import all_collapsed
 from bstruct.training.fits import FitPlan
 
-# so many times `screened` structures are all fitted by the dual engine, without a
-# supernet
+# so many times `screened` structures are all fitted by the dual engine
 FEW = 4
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #d05c78fd
@@ -54,7 +54,7 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     found = Result(graph, [], [], [], [], none, run.history, levels=levels(settings))
     try:
         if settings.judge == "laplace":
-            return conclude(run, found, _compared(run, found))
+            return _by_laplace(run, found)
         structures = _search(run, found)
         if settings.judge == "ensemble":
             return returned(run, found, *race(run, structures))
@@ -84,15 +84,26 @@ def _search(run: Session, result: Result) -> list[Structure]:
     return found
 
 
-def _compared(run: Session, result: Result) -> list[Structure]:
-    """What the dual engine fits: all networks where they are few, else those that stage
-    one puts first."""
-    if run.graph.n_structures <= FEW * run.settings.screened:
-        return shortlist(run.graph, list(run.graph.structures()),
-                         run.graph.n_structures)
-    found = _search(run, result)  # the simplest network is the last of them
-    return [*found[:max(1, len(found) // 2 - 1)],
-            found[-1]] if len(found) > 2 else found
+def _by_laplace(run: Session, result: Result) -> Result:
+    """Fits by the dual engine: of all networks where they are few, else of those that
+    short fits put first, or a supernet where they are too many to list."""
+    graph, half = run.graph, max(1, run.settings.screened // 2)
+    if (many := graph.n_structures) <= FEW * run.settings.screened:
+        return conclude(run, result, shortlist(graph, list(graph.structures()), many))
+    if not sifts(graph):
+        found = _search(run, result)  # the simplest network is the last of them
+        return conclude(run, result, [*found[:max(1, half - 1)], found[-1]]
+                        if len(found) > 2 else found)
+    order, plan, fits, stop = sifted(run)
+    try:
+        if stop is None:
+            return conclude(run, result, order[:half], plan=plan)
+    except Interrupted as early:
+        stop = early
+    if not fits:
+        raise stop
+    result.interrupted = str(stop)
+    return settled(run, result, fits)
 
 
 def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:
