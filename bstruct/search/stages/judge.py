@@ -48,10 +48,7 @@ def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
     if settings.halving:
         return ("halving compares fits of different length, which have no such "
                 "evidence: set halving=False, or judge='prequential'")
-    if task.likelihood == "weighted gaussian":
-        return ("the rows have weights that are no whole numbers, or too many, and "
-                "this engine takes rows as they are: take judge='auto'")
-    if task.likelihood != "gaussian":
+    if task.base != "gaussian":
         return (f"the likelihood is {task.likelihood!r}, and structures for anything "
                 "but numbers are in better order by held-out rows: take "
                 "judge='prequential' or 'auto'")
