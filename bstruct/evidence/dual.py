@@ -29,6 +29,7 @@ def likelihood_roots(outputs: Float[Tensor, "M n C"],
 
     R is C for Gaussian noise, 1 for bernoulli, C - 1 for categorical. Raises ValueError
     for another name.
+    `outputs`: of M networks at n rows.
     """
     C = outputs.shape[-1]
     if likelihood == "gaussian":
@@ -58,7 +59,7 @@ class Tap(NamedTuple):
     """
 
     columns: Tensor
-    inputs: Tensor | None = None
+    inputs: Tensor | None = None  # what W is multiplied by
 
 
 def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
@@ -141,7 +142,10 @@ def half_log_det_of_weights(gram: Float[Tensor, "M P P"],
                             log_precision: Float[Tensor, "M P"],
                             log_noise: Float[Tensor, "M"]) -> Float[Tensor, "M"]:
     """½ ln|Λ + Jᵀ S Sᵀ J/σ²| - ½ ln|Λ| in nats from `weight_gram`; `log_precision` of
-    every weight."""
+    every weight.
+
+    `gram`: Jᵀ S Sᵀ J.
+    """
     scale = (-0.5 * log_precision).exp()
     inner = gram * scale[:, :, None] * scale[:, None, :] * (
         -log_noise).exp()[:, None, None]
@@ -174,7 +178,10 @@ def whole_kernel(kernels: Tensors, log_precision: Tensors,
 def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
             rows: Int[Tensor, "m"],
             n: int) -> tuple[dict[str, Tap], Float[Tensor, "M m R C"]]:
-    "Taps and roots of the chosen rows, each counted n/m times."
+    """Taps and roots of the chosen rows, each counted n/m times.
+
+    `rows`: numbers of the rows.
+    """
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, rows]
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
     few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs))
@@ -186,7 +193,10 @@ def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
                index: Int[Tensor, "B m"]
                ) -> tuple[dict[str, Tap], Float[Tensor, "MB m R C"]]:
     """Taps and roots of B blocks of rows as M·B models: the sum of their log
-    determinants is that of F."""
+    determinants is that of F.
+
+    `index`: numbers of the rows of each block.
+    """
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, index].flatten(0, 1)
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
     few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs))
@@ -240,6 +250,8 @@ def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] |
 
     ln λ stays within -6 and 14, and at least a twentieth of the rows count as free, so
     that no fit runs to σ = 0.
+    `gamma`: γ_k by tensor, the number of weights that the data determine; `squares`:
+    ‖w_k‖² by tensor; `residual`: residual sum of squares of each model.
     """
     log_precision = {k: ((g + 1e-6) / (squares[k] + 1e-9)).log().clamp(-6, 14)
                      for k, g in gamma.items()}

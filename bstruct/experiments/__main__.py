@@ -39,6 +39,7 @@ def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = N
 
     ValueError for an unknown experiment. `out` defaults to NAME.json in the present
     folder.
+    `jobs`: processes that share the work.
     """
     plan, begun = EXPERIMENTS[name](), time.monotonic()
     path = Path(out or f"{name}.json")

@@ -61,5 +61,8 @@ class Task:
 
     def log_likelihood(self, output: Float[Tensor, "n C"], y: Tensor,
                        log_noise: Tensor) -> Float[Tensor, "n"]:
-        "ln p(y | output) of each row, in nats."
+        """ln p(y | output) of each row, in nats.
+
+        `output`: of the network, one row each.
+        """
         return self.law.log_likelihood(output, y, log_noise)

@@ -67,7 +67,7 @@ class FitPlan:
     epochs: int = 20
     min_steps: int = 0
     batch_size: int = 64
-    learning_rate: float = 3e-3
+    learning_rate: float = 3e-3  # of Adam
     starts: int = 2
     stops: tuple[float, ...] = (0.0, 0.1, 0.2, 0.5, 1.0)
 
@@ -177,7 +177,7 @@ class Fits:
 
     def log_p(self, weights: dict[str, Tensor], noise: Tensor,
               rows: Int[Tensor, "n"]) -> Float[Tensor, "M n"]:
-        "ln p of the rows under each model, in nats."
+        "ln p of the rows under each model, in nats. `rows`: numbers of the rows."
         output = self._forward(weights, self.task.x[rows], True)
         return self._told(output, rows, noise)
 
@@ -188,7 +188,10 @@ class Fits:
         return each(output, self.task.y[rows], NOISE * noise)
 
     def step(self, rows: Int[Tensor, "n"]) -> None:
-        "One step of Adam up the mean log-likelihood of the rows."
+        """One step of Adam up the mean log-likelihood of the rows.
+
+        `rows`: numbers of the rows of the minibatch.
+        """
         if self._groups is not None:
             x, y = self.task.x[rows].flatten(1), self.task.y[rows]
             for _, group in self._groups:
@@ -271,7 +274,10 @@ def minibatches(past: int, size: int, seed: int,
 def evidence_of_a_start(log_p: Float[Tensor, "T R n"], past: int,
                         of: Scope | None = None) -> Evidence:
     """Mean over R starts of ln of the mixture over T stopping times, in nats, with the
-    error of the mean."""
+    error of the mean.
+
+    `of`: which rows were predicted.
+    """
     T, _, n = log_p.shape
     each = log_p.double().sum(-1).logsumexp(0) - math.log(T)
     return _mean_of_starts(each.tolist(), past, n, of)

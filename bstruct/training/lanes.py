@@ -68,13 +68,16 @@ class Lanes:
         return self._on[edge, device]
 
     def part(self, models: Sequence[int]) -> "Lanes":
-        "Some of the models."
+        "Some of the models. `models`: numbers of models."
         return Lanes(self.net, [self.networks[m] for m in models])
 
 
 def pattern_of(net: Supernet, network: _Network) -> tuple[tuple[str, str], ...]:
     """Edge and group of each live candidate; networks of one pattern have the same
-    weight tensors."""
+    weight tensors.
+
+    `network`: its live (edge, candidate) pairs.
+    """
     def group(edge: str, name: str) -> str:
         return next(g.prefix for g in net.groups[edge]
                     if name in [c.name for c in g.members])
@@ -194,7 +197,7 @@ def taps_of(lanes: Lanes, weights: Tensors, x: Float[Tensor, "n *features"],
 
 
 def detached(tap: Tap) -> Tap:
-    "The tap without its history."
+    "The tap without its history. `tap`: columns and inputs of a weight tensor."
     return Tap(tap.columns.detach(), None if tap.inputs is None
                else tap.inputs.detach())
 
@@ -208,10 +211,10 @@ class Fitted:
     weights: Tensors
     log_precision: Tensors
     log_noise: Float[Tensor, "M"]
-    q: Float[Tensor, "M"]
+    q: Float[Tensor, "M"]  # Laplace's evidence of each fit, nats
 
     def part(self, models: Sequence[int]) -> "Fitted":
-        "Some of the fits."
+        "Some of the fits. `models`: numbers of fits."
         at = torch.as_tensor(list(models), dtype=torch.long, device=self.q.device)
         cut = lambda d: {k: v[at] for k, v in d.items()}
         return Fitted(self.lanes.part(list(models)), cut(self.weights),
@@ -245,7 +248,7 @@ def squares(weights: Tensors) -> dict[str, Float[Tensor, "M"]]:
 
 def log_joint(fit: Fitted, task: Task,
               out: Float[Tensor, "M n C"]) -> Float[Tensor, "M"]:
-    "ln p(y | out) - ½ Σ λ_k ‖w_k‖² in nats."
+    "ln p(y | out) - ½ Σ λ_k ‖w_k‖² in nats. `out`: outputs of the networks."
     each = vmap(task.log_likelihood, in_dims=(0, None, 0))(out, task.y, fit.log_noise)
     return each.sum(1) - 0.5 * sum(fit.log_precision[k].exp() * v
                                    for k, v in squares(fit.weights).items())
@@ -253,8 +256,10 @@ def log_joint(fit: Fitted, task: Task,
 
 def roots_of(task: Task, out: Float[Tensor, "M n C"],
              rows: Int[Tensor, "m"] | None = None) -> Float[Tensor, "M n R C"]:
-    """Sᵀ of each row at the outputs, of noise 1, times the root of the row's weight;
-    outputs of some `rows` count for all."""
+    """Sᵀ of each row at the outputs, of noise 1, times the root of the row's weight.
+
+    `out`: outputs of all rows, or of some `rows`, which then count for all.
+    """
     roots, weight = likelihood_roots(out, task.base), task.weight
     if weight is not None:
         own = weight if rows is None else weight[rows]
@@ -276,7 +281,10 @@ def lines(task: Task, outputs: int) -> int:
 
 
 def residual(task: Task, out: Float[Tensor, "M n C"]) -> Float[Tensor, "M"] | None:
-    "Weighted residual sum of squares, None where there is no noise to learn."
+    """Weighted residual sum of squares, None where there is no noise to learn.
+
+    `out`: outputs of the networks.
+    """
     if task.base != "gaussian":
         return None
     each = (task.target - out[..., 0]).square()

@@ -188,10 +188,11 @@ class DualFits:
     log_precision: Tensors
     log_noise: Float[Tensor, "SR"]
     q: Float[Tensor, "SR"]
-    collapsed: Tensor
+    collapsed: Tensor  # whether a fit is flat, and counts as the constant
     evidence: list[Evidence]
     references: dict[str, Reference]
-    judges: Int[Tensor, "m"]
+    judges: Int[Tensor, "m"]  # rows that judge where there are too many
+    # how the fits were trained, for the posterior of the weights
     groups: list = field(default_factory=list)
 
     def shares(self) -> tuple[Float[Tensor, "SR"], dict[str, float]]:

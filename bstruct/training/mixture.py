@@ -48,7 +48,7 @@ class Kept:
     "A network with its probability and its starts."
 
     structure: Structure
-    probability: float
+    probability: float  # of the network, references included
     starts: list[Start]
 
 # %% ../../nbs/training/10_mixture.ipynb #b2947354
@@ -63,8 +63,9 @@ class Mixture:
 
     graph: Graph
     task: Task
-    networks: list[Kept]
+    networks: list[Kept]  # each with its probability and starts
     references: dict[str, tuple[float, Reference]]
+    # linearised fits with their owners, made when they are needed
     groups: list[tuple[Linearised, list[tuple[int, float]]]] = field(
         default_factory=list)
 

@@ -31,8 +31,8 @@ class Reference:
     at new rows (x [n, ...])."""
 
     name: str
-    evidence: float
-    predict: Callable[[Tensor], tuple[Tensor, Tensor]]
+    evidence: float  # in nats
+    predict: Callable[[Tensor], tuple[Tensor, Tensor]]  # new rows to mean and variance
     # of closed ones, what `predict` is made of
     state: Tensors = field(default_factory=dict)
 
@@ -46,7 +46,10 @@ def _features(x: Float[Tensor, "n *d"], name: str) -> Float[Tensor, "n p"]:
 
 def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
     """The reference whose posterior has the mean [p] and the Cholesky factor [p, p] of
-    the precision, with its noise."""
+    the precision, with its noise.
+
+    `evidence`: in nats; `state`: mean, Cholesky factor and noise.
+    """
     return Reference(name, evidence, partial(_closed, name, state), state)
 
 
@@ -110,6 +113,8 @@ def class_reference(task: Task, name: str, outputs: int, rows: Int[Tensor, "m"],
 
     outputs: how many the network has. rows: those that judge where there are too many.
     fit: what trains lanes from weights {tensor: [1, ...]} on a task.
+    `rows`: numbers of the rows that judge where there are too many; `fit`: trains lanes
+    from weights on a task.
     """
     flat = lambda x: x.flatten(1) * (1.0 if name == "linear" else 0.0)
     d = task.x[0].numel()
@@ -126,7 +131,10 @@ def class_reference(task: Task, name: str, outputs: int, rows: Int[Tensor, "m"],
 
 def probabilities(out: Float[Tensor, "n C"],
                   likelihood: str) -> tuple[Float[Tensor, "n K"], Float[Tensor, "n K"]]:
-    "Probabilities of the classes at the outputs, and their variances p (1 - p)."
+    """Probabilities of the classes at the outputs, and their variances p (1 - p).
+
+    `out`: outputs of a network.
+    """
     if likelihood == "bernoulli":
         out = torch.cat([torch.zeros_like(out), out], 1)
     p = out.detach().softmax(1)

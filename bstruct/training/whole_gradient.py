@@ -61,7 +61,10 @@ def _determinant_gradient(fit: Fitted, task: Task) -> _Local:
 def hessian_solve(fit: Fitted, task: Task, u: Tensors,
                   near: Callable[[Tensors], Tensors], turns: int = 20) -> Tensors:
     """H⁻¹ u by conjugate gradients with the exact Hessian -H of the log joint; `near`
-    is the preconditioner."""
+    is the preconditioner.
+
+    `turns`: steps of conjugate gradients at most.
+    """
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     at = Fitted(fit.lanes, w, fit.log_precision, fit.log_noise, fit.q)
     loss = -log_joint(at, task, forward(fit.lanes, w, task.x)[0]).sum()
@@ -122,7 +125,10 @@ def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[
 def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[
         Tensors, Float[Tensor, "M"], Fitted]:
     """ln λ of every tensor and ln σ² after one step along the whole gradient, within a
-    factor e² of that of M; and the fit after M, with its Q."""
+    factor e² of that of M; and the fit after M, with its Q.
+
+    `turns`: steps of conjugate gradients at most.
+    """
     gamma, terms, noise, out, kernels = _whole(fit, task, turns)
     held, rss = squares(fit.weights), residual(task, out)
     log_precision, log_noise = fixed_point(gamma, held, rss, task.counted)

@@ -103,7 +103,7 @@ class Fit:
     their weights were kept."""
 
     structure: Structure
-    evidence: Evidence | str
+    evidence: Evidence | str  # in nats, or why there is none
     starts: list[Start]
 
     @property
@@ -188,7 +188,10 @@ def _starts(state: dict[str, Tensor], j: int, told: dict | str) -> list[Start]:
 # %% ../../../nbs/search/stages/08_judge.ipynb #91b6384c
 def read_tile(part: list[Structure], told: list,
               tensors: dict[str, Tensor]) -> list[Fit]:
-    "The fits that `fit_tile` told of."
+    """The fits that `fit_tile` told of.
+
+    `told`: a record a structure, as JSON keeps it.
+    """
     evidence = lambda t: t if isinstance(t, str) else Evidence.from_dict(t)
     return [Fit(s, evidence(t), _starts(tensors, j, t))
             for j, (s, t) in enumerate(zip(part, told))]
@@ -226,8 +229,8 @@ class Verdict:
     """Rows of a ranking, best first; probabilities of the networks and of the
     references; the best network; and notes."""
 
-    rows: list[Scored]
-    networks: list[tuple[Fit, float]]
+    rows: list[Scored]  # of the ranking
+    networks: list[tuple[Fit, float]]  # fits with their probabilities
     references: dict[str, tuple[float, Reference]]
     notes: list[str]
 

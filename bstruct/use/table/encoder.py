@@ -97,7 +97,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return np.any(found, axis=0) if found else np.zeros(len(frame), dtype=bool)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        "The names of the columns of the matrix."
+        """The names of the columns of the matrix.
+
+        `input_features`: is not read; scikit-learn passes it.
+        """
         check_is_fitted(self, "columns_")
         return np.array(list(chain(*(c.outputs for c in _ordered(self)))), dtype=object)
 
@@ -119,7 +122,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     @classmethod
     def from_dict(cls, state: Any) -> "TableEncoder":
         """The encoder that `to_dict` of this or an earlier version described.
-        ValueError names what is wrong with it."""
+        ValueError names what is wrong with it.
+
+        `state`: what `to_dict` wrote.
+        """
         return _restored(cls, state)
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #0ba29c4b
