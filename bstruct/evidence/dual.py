@@ -246,7 +246,7 @@ def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] |
                 rows: float | int) -> tuple[dict[str, Tensor],
                                             Float[Tensor, "M"] | None]:
     """One step of M: ln λ_k from γ_k and ‖w_k‖², and ln σ² from the residual sum of
-    squares (None: no noise).
+    squares (None: no noise). `rows`: how many there are, weights counted.
 
     ln λ stays within -6 and 14, and at least a twentieth of the rows count as free, so
     that no fit runs to σ = 0.
