@@ -19,12 +19,15 @@ from bstruct.core.refusals import check_choice
 from bstruct.core.registry import Registry
 from bstruct.experiments.any_start import any_start
 from bstruct.experiments.capacities import capacities
+from bstruct.experiments.off_model import of_classes, of_layers, off_model
 from bstruct.experiments.study import Study, read_study, study
 from bstruct.experiments.trap import trap
 
 EXPERIMENTS: Registry[Callable[..., dict[str, Any]]] = Registry("experiment")
 for _name, _plan in {
-    "trap": trap, "capacities": capacities, "any-start": any_start,
+    "trap": trap, "capacities": capacities, "off-model": off_model,
+    "off-model-classes": of_classes, "off-model-layers": of_layers,
+    "any-start": any_start,
     "any-start-ends": partial(any_start, widths=(1, 8)),
     "any-start-more": partial(any_start, more=True),
     **{f"any-start-{part}": partial(any_start, part)
