@@ -32,8 +32,8 @@ class Rows:
 
     x: np.ndarray
     y: np.ndarray
-    new_x: np.ndarray
-    new_f: np.ndarray
+    new_x: np.ndarray  # rows that were not learnt from
+    new_f: np.ndarray  # the teacher at those rows, without noise
     width: int
 
 
@@ -66,7 +66,10 @@ def random_teacher(width: int, d: int, n: int = 200, noise: float = 0.1,
 def growth(rows: Rows, seed: int, gain: float = 0.01, top: int = 14,
            patience: int = 2) -> float:
     """The width at which the loss of a quarter of the rows has stopped to fall by the
-    share `gain`."""
+    share `gain`.
+
+    `patience`: widths in a row without a gain.
+    """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(rows.y))
     cut = int(0.75 * len(order))
@@ -91,7 +94,7 @@ def growth(rows: Rows, seed: int, gain: float = 0.01, top: int = 14,
 def automatic_relevance(rows: Rows, seed: int, keep: float = 1e-3,
                         units: int = 14) -> float:
     """How many of the units have more than the share `keep` of the variance, prior
-    scales learnt by evidence."""
+    scales learnt by evidence. `units`: of the network."""
     gen = torch.Generator().manual_seed(seed)
     X, Y, d = torch.tensor(rows.x), torch.tensor(rows.y), rows.x.shape[1]
     start = [
@@ -182,6 +185,8 @@ def gated(rows: Rows, seed: int, kind: str, setting: float, start: float = 2.0,
 
     `setting`: the price in ln N a unit (l0), the mass that is cut off (exponential);
     interval has none.
+    `kind`: l0, exponential or interval; `start`: where the interval ends at first;
+    `units`: of the network.
     """
     check_choice("kind", kind, ("l0", "exponential", "interval"))
     gen = torch.Generator().manual_seed(seed)

@@ -59,7 +59,10 @@ def place_of(rows: Sequence[Scored], structure: Mapping[str, Choice],
 def ranked(graph: Graph, visits: Iterable[tuple[Structure, int, Evidence | str, dict]]
            ) -> list[Scored]:
     """Rows of a ranking from (structure, number of the visit, its evidence or why there
-    is none, further entries)."""
+    is none, further entries).
+
+    `visits`: one a structure.
+    """
     none = Evidence(math.nan, math.inf, method="none", reliable=False)
     rows = [Scored(dict(s), none if isinstance(e, str) else e,
                    parameters=parameters(graph, s), visit=visit,
@@ -107,7 +110,7 @@ class Ranking:
     graph: Graph
     rows: list[Scored]
     notes: list[str] = field(default_factory=list)
-    forecast: object = None
+    forecast: object = None  # what the run was expected to take
     interrupted: bool = False
 
     def __len__(self) -> int:
@@ -128,7 +131,7 @@ class Ranking:
         return of("probability"), of("probability_error")
 
     def top(self, k: int = 10) -> list[Scored]:
-        "The first k rows."
+        "The first k rows. `k`: how many rows."
         return self.rows[:k]
 
     def rank_of(self, structure: Mapping[str, Choice]) -> int:

@@ -45,7 +45,10 @@ def expanded(text: str) -> tuple[tuple[str, ...], str]:
 
 
 def level_of(candidate: str) -> int:
-    "The number behind the last colon; 0 where there is none."
+    """The number behind the last colon; 0 where there is none.
+
+    `candidate`: its name, such as linear+relu:16.
+    """
     number = candidate.rpartition(":")[2]
     return int(number) if number.isdigit() else 0
 
@@ -60,7 +63,7 @@ class Widths(Levels):
     """
 
     candidates: tuple[str, ...]
-    law: str = "normal"
+    law: str = "normal"  # two-point, support or fuzzy
     prior: str = "uniform"
     name: str = ""
 
@@ -93,7 +96,11 @@ def structure_prior(variables: Mapping[str, Any],
 # %% ../../nbs/structure/06_widths.ipynb #e5eefb25
 def with_ranges(edges: Any, variables: str | Mapping) -> str | Mapping:
     """The variables of a graph, those of edges that are given by a range filled in; no
-    range: as they are."""
+    range: as they are.
+
+    `edges`: edge to its candidates, where they are given by name; `variables`: what
+    varies, as it was given to the graph.
+    """
     texts = {}
     for name, given in edges.items() if isinstance(edges, Mapping) else ():
         texts[name] = [

@@ -22,7 +22,10 @@ from bstruct.training.fits import FitPlan, Fits, block_log_p, minibatches
 
 # %% ../../nbs/training/23_together.ipynb #d774cbb8
 class Parts:
-    "Structures on P parts of rows (task, seed, past, end), from `plan.starts` each."
+    """Structures on P parts of rows (task, seed, past, end), from `plan.starts` each.
+
+    `parts`: task, seed, and the rows before and at the end of the part.
+    """
 
     def __init__(self, graph: Graph, structures: Sequence[Structure],
                  parts: Sequence[tuple[Task, int, int, int]], plan: FitPlan):
@@ -79,7 +82,10 @@ def log_p_in_orders(graph: Graph, structures: Sequence[Structure],
                     tasks: Sequence[Task], plan: FitPlan,
                     seeds: Sequence[int]) -> list[Float[Tensor, "S T R n"]]:
     """What `block_log_p` says of each of these tasks with its seed, in nats; all of
-    them have the same rows, in another order."""
+    them have the same rows, in another order.
+
+    `tasks`: the same rows in different orders; `seeds`: one a task.
+    """
     pasts = plan.bounds[:-1]
     alike = len({plan.steps(past) for past in pasts}) == 1
     blocks = [*zip(pasts, plan.bounds[1:])]

@@ -190,6 +190,8 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     predicts; orders: of the rows. checkpoint: file to resume from; callback: gets a
     record after every block. The answer is the same for every n_jobs. ValueError for
     data and models that do not fit, before the first fit; TypeError for no model.
+    `models`: what competes, by name; `rows`: numbers of rows at which blocks end;
+    `verbose`: whether a line is printed after every block.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)

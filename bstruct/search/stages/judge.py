@@ -50,10 +50,7 @@ def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
     if settings.halving:
         return ("halving compares fits of different length, which have no such "
                 "evidence: set halving=False, or judge='prequential'")
-    if task.likelihood == "weighted gaussian":
-        return ("the rows have weights that are no whole numbers, or too many, and "
-                "this engine takes rows as they are: take judge='auto'")
-    if task.likelihood != "gaussian":
+    if task.base != "gaussian":
         return (f"the likelihood is {task.likelihood!r}, and structures for anything "
                 "but numbers are in better order by held-out rows: take "
                 "judge='prequential' or 'auto'")
@@ -108,7 +105,7 @@ class Fit:
     their weights were kept."""
 
     structure: Structure
-    evidence: Evidence | str
+    evidence: Evidence | str  # in nats, or why there is none
     starts: list[Start]
 
     @property
@@ -193,7 +190,10 @@ def _starts(state: dict[str, Tensor], j: int, told: dict | str) -> list[Start]:
 # %% ../../../nbs/search/stages/08_judge.ipynb #91b6384c
 def read_tile(part: list[Structure], told: list,
               tensors: dict[str, Tensor]) -> list[Fit]:
-    "The fits that `fit_tile` told of."
+    """The fits that `fit_tile` told of.
+
+    `told`: a record a structure, as JSON keeps it.
+    """
     evidence = lambda t: t if isinstance(t, str) else Evidence.from_dict(t)
     return [Fit(s, evidence(t), _starts(tensors, j, t))
             for j, (s, t) in enumerate(zip(part, told))]
@@ -231,8 +231,8 @@ class Verdict:
     """Rows of a ranking, best first; probabilities of the networks and of the
     references; the best network; and notes."""
 
-    rows: list[Scored]
-    networks: list[tuple[Fit, float]]
+    rows: list[Scored]  # of the ranking
+    networks: list[tuple[Fit, float]]  # fits with their probabilities
     references: dict[str, tuple[float, Reference]]
     notes: list[str]
 

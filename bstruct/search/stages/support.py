@@ -26,7 +26,10 @@ LABELS = {"constant": "constant", "linear": "linear model"}
 # %% ../../../nbs/search/stages/21_support.ipynb #fc174257
 def support(n: int, networks: list[Evidence], references: dict[str, float]) -> str:
     """What n rows say of networks (none of them the constant), best first, against
-    references {name: log evidence}."""
+    references {name: log evidence}.
+
+    `networks`: their evidences.
+    """
     name = max(references, key=references.__getitem__)
     if not networks:
         return (f"{n} rows support the {LABELS[name]}; every network that was fitted "
