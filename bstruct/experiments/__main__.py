@@ -42,17 +42,9 @@ def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = N
     """Run a registered experiment for seeds `first`, ..., and write its JSON; goes on
     with a journal beside it.
 
-<<<<<<< ours
     `methods`: these alone; `add`: the rows that `out` has are kept. `out` defaults to
-    NAME.json in the present folder. ValueError for an unknown experiment or method.
-||||||| base
-    ValueError for an unknown experiment. `out` defaults to NAME.json in the present
-    folder.
-=======
-    ValueError for an unknown experiment. `out` defaults to NAME.json in the present
-    folder.
-    `jobs`: processes that share the work.
->>>>>>> theirs
+    NAME.json in the present folder. `jobs`: processes that share the work. ValueError
+    for an unknown experiment or method.
     """
     plan, begun = EXPERIMENTS[name](), time.monotonic()
     path = Path(out or f"{name}.json")

@@ -132,7 +132,8 @@ def tuned(rows: list[dict], first: int) -> list[dict]:
     """The rows with one setting of each baseline, see `settings_chosen`, under the name
     of its family.
 
-    Of all methods, only the rows of the other seeds are left.
+    `first`: the first seed that is not used to choose; of all methods only the rows
+    from it on are left.
     """
     family = {name: f for f, name in settings_chosen(rows, first).items()}
     return [{**r, "method": family[r["method"]]} for r in rows

@@ -30,8 +30,8 @@ class Split:
 
     x: np.ndarray
     y: np.ndarray
-    new_x: np.ndarray
-    new_y: np.ndarray
+    new_x: np.ndarray  # columns of the rows that judge
+    new_y: np.ndarray  # their targets, of made ones without noise
     noise: float = 0.0  # that `new_y` is free of
 
 

@@ -221,7 +221,7 @@ def cross_validated(rows: Rows, seed: int, alpha: float = 1e-3, errors: float = 
     cross-validation, of widths 1 to `top`.
 
     `alpha`: its weight decay; `errors`: the narrowest width within so many standard
-    errors of the least one is taken.
+    errors of the least one is taken; `folds`: parts of the rows that are held out.
     """
     y = (rows.y[:, 0] - rows.y.mean()) / rows.y.std()
     parts = [*KFold(folds, shuffle=True, random_state=seed).split(rows.x)]

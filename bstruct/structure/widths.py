@@ -84,8 +84,11 @@ class Widths(Levels):
 # %% ../../nbs/structure/06_widths.ipynb #58478e65
 def structure_prior(variables: Mapping[str, Any],
                     structures: Sequence[Mapping]) -> Float[Tensor, "S"]:
-    """Prior probability of each structure (edge to choice), over that of the most
-    probable one: a product over the variables that have a prior on their levels."""
+    """Prior probability of each structure, over that of the most probable one: a
+    product over the variables that have a prior on their levels.
+
+    `variables`: those of a graph, by edge; `structures`: edge to choice.
+    """
     found = torch.zeros(len(structures), dtype=torch.float64)
     for name, v in variables.items():
         if isinstance(v, Levels) and v.prior != "uniform":
