@@ -112,7 +112,7 @@ def any_start(part: str = "own", seed: int = 2100, widths: Sequence[int] = (6, 4
                for m, d, n in ((3, 2, 200), (4, 5, 300))}
     return {"data": others if more else data, "methods": widths_found(part)}
 
-# %% ../../nbs/experiments/21_any_start.ipynb #26d6fa19
+# %% ../../nbs/experiments/21_any_start.ipynb #a93888c4
 def settings_chosen(rows: list[dict], first: int) -> dict[str, str]:
     """The setting of each family of methods with most widths right in the seeds below
     `first`, by family; a setting stands behind the comma of a method's name."""
@@ -129,12 +129,8 @@ def settings_chosen(rows: list[dict], first: int) -> dict[str, str]:
 
 
 def tuned(rows: list[dict], first: int) -> list[dict]:
-    """The rows with one setting of each baseline, see `settings_chosen`, under the name
-    of its family.
-
-    `first`: the first seed that is not used to choose; of all methods only the rows
-    from it on are left.
-    """
+    """The rows with one setting of each baseline, see `settings_chosen`, by the name
+    of its family; `first`: the first seed that did not choose, and the first left."""
     family = {name: f for f, name in settings_chosen(rows, first).items()}
     return [{**r, "method": family[r["method"]]} for r in rows
             if r["method"] in family and r["seed"] >= first]
