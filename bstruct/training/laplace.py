@@ -24,6 +24,7 @@ from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
 from bstruct.training.dual_steps import dual_steps
+from bstruct.training.fits import starts_of
 from bstruct.training.lanes import (
     LARGEST, Fitted, Lanes, forward, judged, lines, pattern_of, refreshed, roots_of,
     wide_task)
@@ -279,8 +280,7 @@ def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: Du
     net, R = Supernet(narrowed(graph, structures), share=True), plan.starts
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
-    start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (R,),
-                                             task.x.dtype, task.x.device)
+    start = starts_of(graph, net, seed, R, task.x.dtype, task.x.device)
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)
