@@ -205,9 +205,10 @@ def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 # %% ../../nbs/evidence/17_dual.ipynb #7bfbb42e
 def kronecker(taps: Mapping[str, Tap],
-              roots: Float[Tensor, "M n R C"]) -> dict[str, Float[Tensor, "M q"]]:
+              roots: Float[Tensor, "M n R C"], weight: Tensor | None = None
+              ) -> dict[str, Float[Tensor, "M q"]]:
     """Eigenvalues of AᵀA/n ⊗ (SᵀD)ᵀSᵀD for every tensor, as `half_log_det` takes them;
-    q = a·h."""
+    q = a·h. `weight` [n]: how often a row counts in AᵀA and in n."""
     spectra, found = {}, {}
     for name, tap in taps.items():
         if id(tap.columns) not in spectra:
@@ -215,8 +216,10 @@ def kronecker(taps: Mapping[str, Tap],
             spectra[id(tap.columns)] = torch.linalg.eigvalsh(d.mT @ d).clamp_min(0)
         found[name] = spectra[id(tap.columns)]
         if tap.inputs is not None:
-            seen = torch.linalg.eigvalsh(tap.inputs.mT @ tap.inputs
-                                         / tap.inputs.shape[1]).clamp_min(0)
+            a, n = tap.inputs, tap.inputs.shape[1]
+            if weight is not None:
+                a, n = a * weight.sqrt()[:, None], weight.sum()
+            seen = torch.linalg.eigvalsh(a.mT @ a / n).clamp_min(0)
             found[name] = (seen[:, :, None] * found[name][:, None, :]).flatten(1)
     return found
 
@@ -240,9 +243,10 @@ def effective_numbers(kernels: Tensors, log_precision: Tensors,
 
 
 def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] | None,
-                rows: int) -> tuple[dict[str, Tensor], Float[Tensor, "M"] | None]:
+                rows: float | int) -> tuple[dict[str, Tensor],
+                                            Float[Tensor, "M"] | None]:
     """One step of M: ln λ_k from γ_k and ‖w_k‖², and ln σ² from the residual sum of
-    squares (None: no noise).
+    squares (None: no noise). `rows`: how many there are, weights counted.
 
     ln λ stays within -6 and 14, and at least a twentieth of the rows count as free, so
     that no fit runs to σ = 0.

@@ -18,15 +18,16 @@ from torch import Tensor
 from bstruct.core.random import generator_of
 from bstruct.core.refusals import check_choice
 from bstruct.evidence.core import Evidence
-from bstruct.evidence.dual import likelihood_roots
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, connected, narrowed, network_of
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
 from bstruct.training.dual_steps import dual_steps
+from bstruct.training.fits import starts_of
 from bstruct.training.lanes import (
-    LARGEST, Fitted, Lanes, forward, judged, lines, pattern_of, refreshed, wide_task)
+    LARGEST, Fitted, Lanes, forward, judged, lines, pattern_of, refreshed, roots_of,
+    wide_task)
 from bstruct.training.reference import Reference, class_reference, closed_reference
 from bstruct.training.whole_gradient import implicit_step
 
@@ -102,7 +103,7 @@ def _rule(plan: DualPlan, lanes: Lanes, task: Task) -> str:
                          "most, use 'auto'")
     if plan.learn != "auto":
         return plan.learn
-    return ("kronecker" if N > _EXACT else "implicit" if task.likelihood == "gaussian"
+    return ("kronecker" if N > _EXACT else "implicit" if task.base == "gaussian"
             else "exact")
 
 
@@ -138,7 +139,7 @@ def _refresh(fit: Fitted, task: Task, how: str,
 # %% ../../nbs/training/08_laplace.ipynb #5a9b3611
 def start_of(lanes: Lanes, weights: Tensors, task: Task) -> Fitted:
     "Fits at these weights, with the precisions and the noise at which training begins."
-    gaussian = task.likelihood == "gaussian"
+    gaussian = task.base == "gaussian"
     zero = next(iter(weights.values())).new_zeros(len(lanes))
     log_precision = {k: zero + (math.log(w.fan_in) if gaussian else 0.0)
                      for k, w in lanes.weights.items()}
@@ -175,10 +176,11 @@ def trained(fits: Sequence[Fitted], task: Task, plan: DualPlan,
     return best
 
 # %% ../../nbs/training/08_laplace.ipynb #3f9d8f22
-def _starts(graph: Graph, task: Task, plan: DualPlan, seed: int) -> Tensors:
+def _starts(graph: Graph, net: Supernet, task: Task, plan: DualPlan,
+            seed: int) -> Tensors:
     "Random weights {tensor: [R, ...]} that the structures share."
-    whole, each = Supernet(graph, share=True), 1 if plan.seeds else plan.starts
-    drawn = [whole.init(generator_of(s, "starts"), (each,), task.x.dtype, task.x.device)
+    each = 1 if plan.seeds else plan.starts
+    drawn = [starts_of(graph, net, s, each, task.x.dtype, task.x.device)
              for s in plan.seeds or (seed,)]
     return {k: torch.cat([d[k] for d in drawn]) for k in drawn[0]}
 
@@ -228,10 +230,13 @@ def _is_flat(fit: Fitted, task: Task) -> Tensor:
     """Whether outputs differ from their mean by less than a tenth of a nat over all
     rows."""
     out = forward(fit.lanes, fit.weights, task.x)[0].detach()
-    mean = out.mean(1, keepdim=True)
+    if task.weight is None:
+        mean = out.mean(1, keepdim=True)
+    else:
+        mean = (out * (task.weight / task.counted)[:, None]).sum(1, keepdim=True)
     if task.likelihood == "gaussian":
         return 0.5 * ((out - mean).square().sum((1, 2)) / fit.log_noise.exp()) < 0.1
-    root = likelihood_roots(out, task.likelihood)
+    root = roots_of(task, out) * (-0.5 * fit.log_noise).exp()[:, None, None, None]
     return 0.5 * (root @ (out - mean)[..., None]).square().sum((1, 2, 3)) < 0.1
 
 
@@ -289,14 +294,14 @@ def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: Du
     net, R = Supernet(narrowed(graph, structures), share=True), plan.starts
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
-    start = _starts(graph, task, plan, seed)
+    start = _starts(graph, net, task, plan, seed)
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)
     outputs, judges = math.prod(graph.vertices[-1].shape), _judges(task, plan, seed)
     alone = lambda lanes, w, task: trained([start_of(lanes, w, task)], task, plan,
                                            seed)[0]
-    references = {name: closed_reference(task, name) if task.likelihood == "gaussian"
+    references = {name: closed_reference(task, name) if task.base == "gaussian"
                   else class_reference(task, name, outputs, judges, alone)
                   for name in ("constant", "linear")}
     place, begun = {}, []

@@ -186,5 +186,5 @@ def from_tensors(graph: Graph, tensors: dict[str, Tensor], record: dict) -> Mixt
     models = {name: (r["probability"], reference_of(
         name, r["evidence"], below(f"{name}/")))
               for name, r in sorted(record["references"].items())}
-    return Mixture(graph, Task(tensors["x"], tensors["y"], "gaussian"), networks,
-                   models)
+    law = "gaussian" if tensors["y"].ndim == 1 else "weighted gaussian"
+    return Mixture(graph, Task(tensors["x"], tensors["y"], law), networks, models)

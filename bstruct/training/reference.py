@@ -61,25 +61,39 @@ def _closed(name: str, state: Tensors, x: Float[Tensor, "n *features"]
         state["factor"], f.mT, upper=False).square().sum(0)
     return f @ state["mean"], spread + state["noise"]
 
-# %% ../../nbs/training/14_reference.ipynb #7fb3161a
+# %% ../../nbs/training/14_reference.ipynb #a75fda05
+_LOG_TAU = math.log(2 * math.pi)
+
+
+def _counted(task: Task, name: str) -> tuple[Tensor, Tensor, float]:
+    """Features and targets of a Gaussian task in float64 on the host, each row times
+    the root of its weight; and how many rows more the weights stand for."""
+    phi, y = _features(task.x.cpu(), name), task.target.cpu().double()
+    if task.weight is None:
+        return phi, y, 0.0
+    root = task.weight.cpu().double().sqrt()
+    return phi * root[:, None], y * root, float(root.square().sum()) - len(y)
+
+# %% ../../nbs/training/14_reference.ipynb #03370a28
 def closed_reference(task: Task, name: str) -> Reference:
     """The constant or the linear model of a Gaussian task, precisions and noise at the
     maximum of the exact evidence.
 
     A search of a few numbers along a line: on the host, wherever the task is.
     """
-    phi, y = _features(task.x.cpu(), name), task.y.cpu().double()
+    phi, y, lost = _counted(task, name)
     start = [math.log(phi.shape[1]), 0.0, math.log(0.5)]
     ends = [(-6, 14), (-6, 14), (-12, None)]
     precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).exp()
     value = lambda h: linear_log_evidence(phi, y, precision=precision(h),
-                                          noise_variance=h[2].exp())
+                                          noise_variance=h[2].exp()
+                                          ) - 0.5 * lost * (h[2] + _LOG_TAU)
 
     def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
         h = torch.from_numpy(at.copy()).requires_grad_()
-        lost = -value(h)
-        slope, = torch.autograd.grad(lost, h)
-        return float(lost.detach()), slope.numpy()
+        down = -value(h)
+        slope, = torch.autograd.grad(down, h)
+        return float(down.detach()), slope.numpy()
 
     with torch.enable_grad():
         at = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=ends,
@@ -111,7 +125,7 @@ def class_reference(task: Task, name: str, outputs: int, rows: Int[Tensor, "m"],
             for k, w in lanes.weights.items()}
     found = fit(lanes, zero, own)
     predict = lambda x: probabilities(
-        forward(lanes, found.weights, flat(x).double())[0][0], task.likelihood)
+        forward(lanes, found.weights, flat(x).double())[0][0], task.base)
     return Reference(name, float(judged(found, wide_task(own), rows)[0]), predict)
 
 

@@ -35,7 +35,9 @@ class Parts:
         first, alone = parts[0][0], [f.named() for f in each]
         weights = {k: torch.cat([w[k] for w, _ in alone]) for k in alone[0][0]}
         noise = torch.cat([v for _, v in alone]) / NOISE
-        chosen = [*chain.from_iterable([s] * plan.starts for s in structures)]
+        graph = each[0].net.graph  # as narrow as the weights
+        own = [{e: s[e] for e in graph.choices} for s in structures]
+        chosen = [*chain.from_iterable([s] * plan.starts for s in own)]
         size, steps = plan.steps(parts[0][2])
         self.groups = compact_of(graph, chosen * len(parts), first, plan.learning_rate,
                                  size) or []

@@ -89,10 +89,12 @@ def conclude(run: Session, result: Result, structures: list[Structure],
     Raises Interrupted before the first.
 
     `names`: structures of the ranking that a fit stands for; `each`: applies the work
-    to every tile, like `map`; `plan`: of the fits, in place of that of the settings.
+    to every tile, like `map`; `plan`: of the fits, where it makes enough of them.
     """
-    fits, stop = fitted(run, structures, starts=max(2, -(-FITS // len(structures))),
-                        each=each, plan=plan)
+    starts = max(2, -(-FITS // len(structures)))
+    enough = plan is not None and plan.starts * len(structures) >= FITS
+    fits, stop = fitted(run, structures, starts=starts, each=each,
+                        plan=plan if enough else None)
     if not fits:
         raise cast(Interrupted, stop)
     result.interrupted = None if stop is None else str(stop)

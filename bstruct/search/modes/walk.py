@@ -31,6 +31,7 @@ from bstruct.search.settings import Settings
 from bstruct.search.modes.kept import add_predictors
 from bstruct.structure import law
 from bstruct.structure.variable import text
+from bstruct.structure.widths import structure_prior
 from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot, weight_kl
 from bstruct.training.variational import Trainer
 
@@ -279,7 +280,8 @@ def _ranked(walk: Walk, result: Result) -> None:
                    for r in walk.rows]
     found = sorted(walk.seen.values(), key=lambda v: -v.evidence.value)
     own = list({tuple(v.structure.items()): v for v in reversed(found)}.values())[::-1]
-    posterior = structure_posterior(_beside_the_best(own), errors="pooled")
+    prior = structure_prior(walk.run.graph.variables, [v.structure for v in own])
+    posterior = structure_posterior(_beside_the_best(own), prior.log(), errors="pooled")
     rows = [_scored(v, probability=p)
             for v, p in zip(own, posterior.probability.tolist())]
     result.ranking = sorted(rows, key=lambda r: -cast(float, r.probability))

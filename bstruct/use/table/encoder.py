@@ -201,11 +201,12 @@ def _restored(cls, state: Any) -> TableEncoder:
         encoder = cls(bool(state["impute"]), *listed,
                       texts=str(state.get("texts", "pool")))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"the encoder of the run is damaged ({type(error).__name__}: "
-                         f"{error}); restore encoder.json, or fit again") from None
+        raise ValueError("the encoder of the run, encoder.json, is damaged "
+                         f"({type(error).__name__}: {error}); restore it, or fit "
+                         "again") from None
     except ValueError as error:
-        raise ValueError("the encoder of the run is damaged or of another "
-                         f"version: {error}") from None
+        raise ValueError("the encoder of the run, encoder.json, is damaged or of "
+                         f"another version: {error}") from None
     encoder.columns_ = {c.name: c for c in columns}
     encoder.n_features_in_ = len(columns)
     encoder.feature_names_in_ = np.array(list(encoder.columns_), dtype=object)
