@@ -42,7 +42,8 @@ def tried(kind: str) -> dict[str, int | float]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "told.xml"
         marked = [] if kind == "reports by name" else ["-m", "slow"]
-        command = [sys.executable, "-m", "pytest", "-n", "0", "-o", "addopts=-q", "-p",
+        command = [sys.executable, "-m", "pytest", "-n", "0", "-o", "addopts=-q", "-o",
+                   "junit_family=xunit1", "-p",
                    "no:cacheprovider", *marked, f"tests/{file}", "-k", name, "--junitxml", str(out)]
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         subprocess.run(command, cwd=ROOT, env=os.environ | {
