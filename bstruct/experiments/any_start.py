@@ -77,7 +77,10 @@ def _rival(rows: Rows, seed: int, method: Callable[[Rows, int], float]) -> dict:
 # %% ../../nbs/experiments/21_any_start.ipynb #8c73e3e0
 def widths_found(part: str) -> dict[str, Callable[[Rows, int], dict]]:
     """The methods of a part of the experiment by name: `own`, `flow`, `sampler`, or
-    `rivals` with all their settings. ValueError for another part."""
+    `rivals` with all their settings. ValueError for another part.
+
+    `part`: own, flow, sampler or rivals.
+    """
     check_choice("part", part, PARTS)
     if part == "rivals":
         return {name: partial(_rival, method=f) for name, f in grid().items()}
@@ -96,6 +99,7 @@ def any_start(part: str = "own", seed: int = 2100, widths: Sequence[int] = (6, 4
     from `seed`.
 
     `more`: other numbers of rows and noises, and random teachers.
+    `part`: own, flow, sampler or rivals; `widths`: of the teachers.
     """
     data: dict[str, Callable[[int], Rows]] = {
         f"stairs {m}": lambda s, m=m: stairs(m, seed=seed + s) for m in widths}
@@ -135,7 +139,10 @@ def tuned(rows: list[dict], first: int) -> list[dict]:
 def within(rows: list[dict],
            reference: str = "sweep") -> dict[tuple[str, str], dict[str, float]]:
     """By data set and method: runs, shares within .5 of the teacher and of the
-    reference, and with its width."""
+    reference, and with its width.
+
+    `reference`: name of a method.
+    """
     base = {(r["data"], r["seed"]): r["gamma"] for r in rows
             if r["method"] == reference}
     found: dict[tuple[str, str], list[dict]] = {}
