@@ -61,6 +61,7 @@ with tempfile.TemporaryDirectory() as folder:
         found = np.stack([mean, np.full(len(mean), -board["score_val"].iloc[0])], 1)
     else:
         found = model.predict_proba(frame(rows["X_test"]))[sorted(np.unique(rows["y"]))].to_numpy()
+        found = found / found.sum(1, keepdims=True)  # sums of single precision
 np.savez(answers, found=found)
 print(json.dumps({"cpu": cpu, "version": __version__, "models": board["model"].tolist()}))
 '''
