@@ -4,7 +4,7 @@ import ast
 import pytest
 
 from tools.apidoc import entries, table
-from tools.quarto_filter import documented
+from tools.quarto_filter import documented, untold
 from tools.signature import cell, fields
 
 SOURCE = '''
@@ -110,3 +110,13 @@ def test_a_patched_function_is_documented_as_the_method_that_it_becomes():
     assert "`width`" in listed and "in pixels" in listed and "`graph`" not in listed
     assert found["Graph.made"][0] == "def Graph.made(edges: list) -> Graph"
     assert found["plain"][0] == "def plain(graph: Graph)"
+
+
+def test_a_parameter_without_text_is_named_and_every_form_of_a_text_counts():
+    code = "#| export\ndef f(a, b: int):\n    \"`a(x)`: a function.\"\n"
+    cell = {"cell_type": "code", "source": code}
+    assert untold([cell]) == ["f(b) has no text: say in its docstring what it is, as `name`: text"]
+    told = [code.replace("function.", "function. `b`: pixels."), code.replace("(a, b", "(a, seed"),
+            code.replace("b: int):", "b: int):  # pixels"), code.replace("def f", "def _f"),
+            code.replace("export", "exporti"), code.replace("export", "export\n#| hide")]
+    assert [untold([{**cell, "source": s}]) for s in told] == [[]] * len(told)

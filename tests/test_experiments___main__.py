@@ -10,6 +10,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import pytest
+
 from bstruct.experiments.__main__ import EXPERIMENTS
 from bstruct.experiments.study import read_study
 
@@ -27,6 +29,10 @@ def test_an_experiment_is_kept_and_goes_on():
         whole = measure("tiny", seeds=3, out=out)
         assert [r["v"] for r in whole.rows] == [0.0, 1.0, 2.0] and whole.complete
         assert not out.with_suffix(".journal").exists() and len(read_study(out).rows) == 3
+        more = measure("tiny", seeds=2, out=out, first=2, methods=["m"], add=True)
+        assert [r["seed"] for r in more.rows] == [0, 1, 2, 3]
+        with pytest.raises(ValueError, match="method is 'n'"):
+            measure("tiny", seeds=1, out=out, methods=["n"])
 
 # %% ../nbs/experiments/29___main__.ipynb #2cf14c6b
 def test_the_command_tells_how_it_went():

@@ -16,7 +16,7 @@ def test_a_study_of_starts_is_complete():
     plan = any_start()
     assert set(plan["data"]) == {f"stairs {m}" for m in (2, 4, 6)}
     assert "jump" in any_start("sampler")["methods"]
-    assert len(widths_found("rivals")) == 20 and len(any_start(more=True)["data"]) == 8
+    assert len(widths_found("rivals")) == 30 and len(any_start(more=True)["data"]) == 8
     with pytest.raises(ValueError, match="rivls"):
         any_start("rivls")
     rows, every = stairs(2, 60, 0.1, 0), plan["methods"] | widths_found("flow")
@@ -36,6 +36,7 @@ def test_settings_are_chosen_on_other_seeds():
     }
     rows = [row("growth, 0", 0, 9.0), row("growth, 0.1", 0, 4.0), row("growth, 0", 1, 4.0),
             row("growth, 0.1", 1, 7.0), row("sweep", 1, 4.2), row("sweep", 0, 4.2)]
+    assert settings_chosen(rows, 1) == {"growth": "growth, 0.1", "sweep": "sweep"}
     left = tuned(rows, 1)
     assert [(r["method"], r["gamma"]) for r in left] == [("growth", 7.0), ("sweep", 4.2)]
     table = within(left)

@@ -39,12 +39,20 @@ def test_relevance_counts_what_is_kept():
     rows = stairs(1, 60, 0.1, 0)
     assert automatic_relevance(rows, 0, 2.0) == 0 <= automatic_relevance(rows, 0, 0.01) <= 4
 
-# %% ../nbs/experiments/20_teachers.ipynb #08431552
+# %% ../nbs/experiments/20_teachers.ipynb #5388b3e2
+def test_cross_validation_finds_the_width_where_noise_is_small():
+    rows = stairs(2, 60, 0.02, 0)
+    assert cross_validated(rows, 0, 1e-3, 1.0, top=3, folds=3) == 2.0
+    # a tolerance that is wide enough takes the narrowest
+    assert cross_validated(rows, 0, 1e-3, 1e9, top=3, folds=3) == 1.0
+
+# %% ../nbs/experiments/20_teachers.ipynb #57623215
 def test_baselines_find_a_clear_step():
     rows = stairs(1, 60, 0.1, 0)
     for kind, setting in (("l0", 3.0), ("exponential", 0.1), ("interval", 0.0)):
         found = gated(rows, 0, kind, setting, steps=300)
         assert 0 <= found <= 60, (kind, found)
-    assert len(grid()) == 20 and all(", " in name for name in grid())
+    families = [name.partition(", ")[0] for name in grid()]
+    assert len(families) == 30 and {families.count(f) for f in families} == {5}
     with pytest.raises(ValueError, match="kind is 'l1'"):
         gated(rows, 0, "l1", 1.0)

@@ -28,6 +28,19 @@ def test_task_likelihoods_agree_on_two_classes():
     torch.testing.assert_close(t.log_likelihood(z, t.y, nothing),
                                c.log_likelihood(two, c.y, nothing))
 
+# %% ../nbs/objectives/02_task.ipynb #77125a25
+def test_a_weighted_row_counts_so_often():
+    t, times = small_task(), torch.arange(40) % 3
+    rows = Task(t.x.repeat_interleave(times, 0), t.y.repeat_interleave(times), "gaussian")
+    own = Task(t.x, torch.stack([t.y, times.float()], 1), "weighted gaussian")
+    assert (own.base, own.counted, rows.counted) == ("gaussian", len(rows), len(rows))
+    assert torch.equal(own.target, t.y) and torch.equal(own.weight, times.float())
+    assert rows.weight is None and torch.equal(rows.target, rows.y)
+    f, s = torch.sin(own.x[:, :1]), torch.tensor(-1.0)
+    g = f.repeat_interleave(times, 0)
+    torch.testing.assert_close(own.log_likelihood(f, own.y, s).sum(),
+                               rows.log_likelihood(g, rows.y, s).sum())
+
 # %% ../nbs/objectives/02_task.ipynb #de30e48c
 def test_a_task_looks_its_likelihood_up():
     from bstruct.objectives.likelihoods import LIKELIHOODS, Likelihood

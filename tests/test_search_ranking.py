@@ -67,6 +67,15 @@ def test_names_of_one_network_share_its_luck():
     assert len({r.probability for r in rows[1:]}) == 1
     assert sum(r.probability for r in rows) == pytest.approx(1)
 
+# %% ../nbs/search/04_ranking.ipynb #ec9c6d23
+def test_widths_of_equal_evidence_have_their_prior():
+    graph = Graph.ordered(2, 1, ("1..4:poisson:2",), linear=False)
+    told = Evidence(-3.0, 0.0, method="prequential")
+    rows = ranked(graph, [(s, i, told, {}) for i, s in enumerate(graph.structures())])
+    wanted = [2.0**n / math.factorial(n) for n in range(1, 5)]
+    for row, p in zip(rows, wanted):
+        assert abs(row.probability - p / sum(wanted)) < 1e-6
+
 # %% ../nbs/search/04_ranking.ipynb #b33f5eef
 def test_every_structure_knows_its_rank():
     values = [-float((7 * i) % GRAPH.n_structures) for i in range(GRAPH.n_structures)]

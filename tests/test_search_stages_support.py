@@ -29,6 +29,16 @@ def ranked(network, constant, linear):
     return beside_references(GRAPH, ROWS, rows, {"constant": told(constant, 0.0),
                                                  "linear": told(linear, 0.0)})
 
+# %% ../nbs/search/stages/21_support.ipynb #14d1f0c6
+def test_widths_share_their_part_of_the_prior():
+    graph = Graph.ordered(2, 1, ("1..3:poisson:2",), linear=False)
+    rows = [Scored(s, told(-3.0, 0.0)) for s in graph.structures()]
+    found, _ = beside_references(graph, ROWS, rows, {"constant": told(-3.0, 0.0)})
+    p = {r.structure.get("x->h1"): r.probability for r in found}
+    # half is the constant's; 2, 2 and 4/3 of 16/3 are Poisson's
+    assert [round(p[f"linear+tanh:{n}"], 6) for n in (1, 2, 3)] == [0.1875, 0.1875, 0.125]
+    assert abs(p[None] - 0.5) < 1e-6
+
 # %% ../nbs/search/stages/21_support.ipynb #4be686a2
 def test_support_is_a_sentence():
     e, refs = (lambda v: [Evidence(v, 2.0)]), {"constant": -50.0, "linear": -20.0}

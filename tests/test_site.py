@@ -98,7 +98,8 @@ See @tbl-numbers and @tbl-frame. The class `Box` holds what `double` doubles; `u
 
 %% code
 #| export
-def double(x: float, times: int = 1) -> float:
+def double(x: float,
+           times: int = 1) -> float:  # how often
     "Twice `x`, in nats."
     return 2 * x * times
 
@@ -108,10 +109,11 @@ class Box:
     "A box."
 
     def __init__(self, size: float):
+        "`size`: in metres."
         self.size = size
 
     def open(self, how: str = "wide") -> str:
-        "Opens it."
+        "Opens it, `how` it is said."
         return how
 
 %% code
@@ -306,6 +308,8 @@ def test_only_what_changed_is_rendered_again(copy):
     ("::: {#fig-empty}\n![](room/01_first.ipynb)\n:::", "nbs/index.ipynb: a figure has an empty"),
     ("Fine.\n\n%% code\n#| default_exp x\n\n%% code\n#| export\ndef y(x=undefined_name): return x",
      "nbs/index.ipynb: NameError: "),
+    ("Fine.\n\n%% code\n#| default_exp x\n\n%% code\n#| export\ndef y(z):\n    'A y.'\n    return z",
+     "nbs/index.ipynb: y(z) has no text"),
 ])
 def test_what_is_broken_is_named(copy, addition, complaint):
     save(copy, "index", INDEX + "\n" + addition + "\n")

@@ -6,8 +6,10 @@ import pytest  # noqa: F401
 from bstruct.structure.widths import *
 
 # %% ../nbs/structure/06_widths.ipynb #e56f6bb9
+import numpy as np
 import pytest
 import torch
+from scipy.stats import poisson
 
 from bstruct.structure import law
 from bstruct.structure.ordered import Ordered
@@ -61,6 +63,18 @@ def test_widths_have_the_law_of_their_levels():
             Widths(wrong)
     with pytest.raises(ValueError, match="law is 'norml'"):
         Widths(("a:1", "a:2"), law="norml")
+
+# %% ../nbs/structure/06_widths.ipynb #cb1ad582
+def test_priors_of_structures_are_products():
+    own = {"a": Widths(("linear+tanh:1", "linear+tanh:3"), prior="poisson:2", name="a"),
+           "b": Widths(("linear:2", "linear:4"), prior="geometric:.5", name="b"),
+           "c": Widths(("linear:2", "linear:9"), name="c")}
+    every = [{"a": a, "b": b, "c": c} for a in own["a"].candidates
+             for b in own["b"].candidates for c in own["c"].candidates]
+    level = {e: np.array([level_of(s[e]) for s in every]) for e in own}
+    wanted = poisson.pmf(level["a"], 2) * 0.5 ** level["b"]
+    assert np.allclose(structure_prior(own, every), wanted / wanted.max(), atol=1e-12)
+    assert structure_prior({"c": own["c"]}, every).tolist() == [1.0] * 8
 
 # %% ../nbs/structure/06_widths.ipynb #bcd3ddf2
 def test_ranges_on_edges_bring_their_variable():

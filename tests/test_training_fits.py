@@ -164,6 +164,20 @@ def test_structures_start_from_the_same_weights_and_starts_differ():
         assert (v == v[:1]).all()
         assert "bias" in name or (v[0, 0] != v[0, 1]).any()
 
+# %% ../nbs/training/04_fits.ipynb #42868860
+def test_narrow_layers_start_with_the_first_units_of_wide_ones():
+    graph = Graph.ordered(2, 1, ("1..6",), linear=False)
+    task = Task(torch.randn(40, 2), torch.randn(40), "gaussian")
+    narrow = [{"x->h1": f"linear+tanh:{n}"} for n in (2, 4)]
+    plan = FitPlan((20, 40), starts=2)
+    alone = Fits(graph, narrow, task, plan, 0)
+    beside = Fits(graph, [*narrow, {"x->h1": "linear+tanh:6"}], task, plan, 0)
+    assert alone.net.graph.vertices[1].shape == (4,) < beside.net.graph.vertices[1].shape
+    for fits in (alone, beside):
+        for _ in range(3):
+            fits.step(torch.arange(20))
+    assert torch.allclose(alone.predict(20, 40), beside.predict(20, 40)[:4], atol=1e-5)
+
 # %% ../nbs/training/04_fits.ipynb #bceccf62
 def test_company_makes_no_difference_to_the_bit():
     structures = [s for i, s in enumerate(Graph.dense(4, 3, (16, 16), SMALL).structures())

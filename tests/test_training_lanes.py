@@ -207,6 +207,25 @@ def test_judged_by_either_side_and_by_counted_rows():
     space["LARGEST"] = kept
     assert (high.mean(0) > by_weights).all() and (low < by_weights).all()
 
+# %% ../nbs/training/07_lanes.ipynb #28a97cc0
+def test_a_row_of_weight_two_is_that_row_twice():
+    from bstruct.training.lanes import roots_of
+
+    task, times = sine(30, dtype=torch.float64), torch.arange(30) % 3
+    many = Task(task.x.repeat_interleave(times, 0), task.y.repeat_interleave(times),
+                "gaussian")
+    own = Task(task.x, torch.stack([task.y, times.double()], 1), "weighted gaussian")
+    fit = fitted(TWO, task)
+    for how in ("exact", "kronecker"):
+        a, b = (refreshed(fit, t, how, torch.arange(len(t))) for t in (own, many))
+        assert torch.allclose(a.q, b.q, rtol=1e-10)
+        assert torch.allclose(a.log_noise, b.log_noise, atol=1e-9)
+    a, b = (judged(fit, t, torch.arange(len(t)))[0] for t in (own, many))
+    assert torch.allclose(a, b, rtol=1e-11) and float((a - judged(
+        fit, task, torch.arange(30))[0]).abs().min()) > 1
+    few = roots_of(own, torch.zeros(2, 10, 1).double(), torch.arange(10))
+    assert torch.allclose(few[0, :, 0, 0].square(), 3 * times[:10].double())
+
 # %% ../nbs/training/07_lanes.ipynb #6108a585
 def test_refreshed_moves_to_the_fixed_point():
     task = sine(40, dtype=torch.float64)

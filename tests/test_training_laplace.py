@@ -112,6 +112,18 @@ def test_fit_dual_ranks_fits_and_ties():
               task.x.double())
     assert float((got[:, 0] - task.y).square().mean()) < 0.2
 
+# %% ../nbs/training/08_laplace.ipynb #d770b513
+def test_weighted_rows_train_as_rows_that_are_there_so_often():
+    task, times = sine(40, dtype=torch.float64), torch.arange(40) % 3
+    many = Task(task.x.repeat_interleave(times, 0), task.y.repeat_interleave(times),
+                "gaussian")
+    own = Task(task.x, torch.stack([task.y, times.double()], 1), "weighted gaussian")
+    a, b, c = (fit_dual(GRAPH, TWO, t, DualPlan(steps=30, every=6), 0)
+               for t in (own, many, task))
+    assert torch.allclose(a.weights, b.weights, atol=1e-9)
+    assert torch.allclose(a.q, b.q, atol=1e-8) and float((a.q - c.q).abs().min()) > 0.1
+    assert a.collapsed.tolist() == b.collapsed.tolist()
+
 # %% ../nbs/training/08_laplace.ipynb #14d74c43
 def test_DualFits_shares_are_Bayes():
     task = sine(30)

@@ -68,6 +68,18 @@ def test_closed_reference_is_at_the_maximum_of_its_evidence():
     assert flat.evidence < ref.evidence
     assert float(flat.predict(task.x[:3])[0].abs().max()) < 0.05
 
+# %% ../nbs/training/14_reference.ipynb #f90d43d5
+def test_weighted_rows_are_rows_that_are_there_so_often():
+    task, times = sine(40), torch.arange(40) % 3
+    many = Task(task.x.repeat_interleave(times, 0), task.y.repeat_interleave(times),
+                "gaussian")
+    own = Task(task.x, torch.stack([task.y, times.double()], 1), "weighted gaussian")
+    for name in ("constant", "linear"):
+        a, b, c = (closed_reference(t, name) for t in (own, many, task))
+        assert abs(a.evidence - b.evidence) < 1e-6 < abs(a.evidence - c.evidence)
+        for v, w in zip(a.predict(task.x), b.predict(task.x)):
+            assert torch.allclose(v, w, atol=1e-5)  # the end of a search along a line
+
 # %% ../nbs/training/14_reference.ipynb #db872c23
 def test_reference_of_keeps_the_posterior():
     task, new = sine(40), normal(5, 6, 2)

@@ -248,11 +248,19 @@ def test_a_row_of_weight_two_is_the_row_twice():
         np.testing.assert_array_equal(one.predict(X), two.predict(X))
         assert one.ranking_ == two.ranking_
     assert StructureRegressor(**dual).fit(X, y, times).result_.mixture is not None
-    parts = StructureRegressor(**dual).fit(X, y, times + 0.5)
-    assert parts.result_.mixture is None
-    assert any("held-out rows judge" in note for note in parts.notes_)
-    with pytest.raises(ValueError, match="weights that are no whole numbers"):
-        StructureRegressor(**dual, judge="laplace").fit(X, y, times + 0.5)
+    whole, parts = (StructureRegressor(**dual).fit(X, y, times * w)
+                    for w in (1.0, 1.000001))
+    np.testing.assert_allclose(parts.predict(X), whole.predict(X), atol=0.02)
+    assert abs(parts.evidence_.value - whole.evidence_.value
+               ) < 0.2 * whole.evidence_.stderr
+    uneven = StructureRegressor(**dual, judge="laplace").fit(X, y, 0.5 + (X[:, 1] > 0))
+    assert uneven.result_.mixture is not None
+    assert not np.allclose(uneven.predict(X), StructureRegressor(**dual).fit(
+        X, y).predict(X))
+    with tempfile.TemporaryDirectory() as folder:
+        uneven.save(Path(folder) / "model")
+        np.testing.assert_array_equal(load(Path(folder) / "model").predict(X),
+                                      uneven.predict(X))
 
 # %% ../nbs/use/04_estimators.ipynb #9b200b03
 def test_rows_beyond_the_fit_are_told_and_their_deviation_grows():

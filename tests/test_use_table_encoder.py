@@ -59,7 +59,7 @@ def test_a_file_without_one_of_its_keys_is_refused():
     state = json.loads(json.dumps(TableEncoder().fit(MIXED).to_dict()))
     for key in state:
         if key not in ("version", "categorical"):
-            with pytest.raises(ValueError, match="encoder of the run is damaged"):
+            with pytest.raises(ValueError, match="encoder.json, is damaged"):
                 TableEncoder.from_dict({k: v for k, v in state.items() if k != key})
 
 # %% ../nbs/use/table/06_encoder.ipynb #f0d3e0ad

@@ -67,17 +67,21 @@ def behind(node: ast.AST, lines: list[str]) -> str:
 
 
 def said(name: str, text: str) -> str:
-    "What a docstring says of a parameter: behind `name`:, or in the first sentence that names it."
+    """What a docstring says of a parameter: behind `name`:, or name: where a sentence begins, or in
+    the first sentence that names it and says more than the name."""
     text = " ".join(text.split())
     shape, others = r"(?:\s+\[[^\]]*\])?", r"(?:, `\w+`)*(?: and `\w+`)?"
-    own = re.search(rf"`{name}`{shape}{others}: (.+?)(?:[.;](?=\s)|\.?$)", text)
+    called, end = rf"`{name}(?:\([^`]*\))?`", r"(.+?)(?:[.;](?=\s)|\.?$)"
+    own = (re.search(rf"{called}{shape}{others}: {end}", text)
+           or re.search(rf"(?:^|(?<=[.;,] )){name}: {end}", text))
     if own:
         return own[1].strip()
     numpydoc = re.search(rf"(?:^| ){name} : \S.*?(?= \w+ : |$)", text)
     if numpydoc:
         return ""
-    sentences = [s for s in SENTENCE.split(text) if re.search(rf"`{name}`", s)]
-    return sentences[0].strip(" .;") if sentences else ""
+    sentences = [s.strip(" .;") for s in SENTENCE.split(text) if re.search(called, s)]
+    more = [s for s in sentences if re.search(r"[a-z]{2}", re.sub(rf"{called}{shape}", "", s))]
+    return more[0] if more else ""
 
 
 def table(node: ast.AST, source: str) -> str:

@@ -20,6 +20,7 @@ from tools.house import KNOWN, unexcused
 from tools.names import complaints as unrunnable
 from tools.nb import read
 from tools.prose import complaints, misspelt
+from tools.quarto_filter import untold
 from tools.reading import settled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +115,8 @@ def main() -> None:
     from tools.export import notebooks
 
     bad = [f"{f.relative_to(ROOT)}: {b}" for f in notebooks(ROOT)
-           for b in broken_limits(read(f)) + unreadable(f) + complaints(read(f)) + unclear(read(f))]
+           for b in broken_limits(read(f)) + unreadable(f) + complaints(read(f)) + unclear(read(f))
+           + untold(read(f)["cells"])]
     bad += misspelt() + unexcused(ROOT) + unsynced()
     waiting = f"; {len(KNOWN)} known faults wait in tools/house.py" if KNOWN else ""
     print("\n".join(bad) or "notebooks, modules and tests are in step, and the house "

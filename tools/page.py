@@ -191,9 +191,10 @@ def render(path: Path, bibliography: Path | None) -> Page:
     "The page of a notebook."
     from execnb.nbio import read_nb
 
-    from tools.quarto_filter import Filter
+    from tools.quarto_filter import Filter, untold
 
     nb = read_nb(path)
+    silent = untold([dict(c) for c in nb.cells])
     sources = [c.source for c in nb.cells if c.cell_type == "code"]
     module = next((m[1] for s in sources if (
         m := re.search(r"^#\|\s*default_exp\s+(\S+)", s, flags=re.M))), "")
@@ -210,7 +211,8 @@ def render(path: Path, bibliography: Path | None) -> Page:
     body = re.sub(r'<a href="#cb\d+-\d+"[^>]*></a>| id="cb\d+(?:-\d+)?"', "", body)
     body = re.sub(r"<colgroup>.*?</colgroup>\s*", "", body, flags=re.S)  # widths that fit nothing
     api = re.findall(r'<section id="([^"]+)" class="[^"]*api-doc', body)
-    return Page(head["title"], body, toc, module, head["sub"] or "", problems, api)
+    return Page(head["title"], body, toc, module, head["sub"] or "",
+                silent + problems, api)
 
 
 def attempt(notebook: Path, bibliography: Path | None) -> Page:

@@ -16,7 +16,8 @@ from execnb.nbio import dict2nb, mk_cell, nb2dict
 from nbdev.process import Processor
 from nbdev.processors import FilterDefaults
 
-from tools.apidoc import table
+from tools.apidoc import entries, table
+from tools.execute import directives
 from tools.reading import to_quarto
 
 DROPPED = {"FrontmatterProc", "insert_warning", "add_show_docs", "rm_export", "add_links",
@@ -24,6 +25,11 @@ DROPPED = {"FrontmatterProc", "insert_warning", "add_show_docs", "rm_export", "a
 EXPORTED = {"export", "exports"}
 OPEN = 15  # lines of an exported cell that stands open on the page
 DEFS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def plain(source: str) -> str:
+    "The source of a cell without what is no Python."
+    return re.sub(r"^\s*[%!].*", "", source, flags=re.M)
 
 
 def names(tree: ast.Module) -> list[str]:
@@ -102,22 +108,37 @@ def method(node: ast.AST) -> tuple[str, ast.AST]:
     return node.name, node
 
 
-def documented(tree: ast.Module, source: str) -> list[tuple[str, int, str, str]]:
-    """Public definitions and public methods that have a docstring: name, level of the heading,
-    signature, table of the parameters."""
+def definitions(tree: ast.Module) -> list[tuple[str, int, ast.AST]]:
+    """Public definitions, and public methods that have a docstring: name, level of the heading,
+    and the tree without the instance."""
     found = []
     for node in tree.body:
         if not isinstance(node, DEFS) or node.name.startswith("_"):
             continue
         name, node = method(node)
-        found.append((name, 3, signature(node, name), table(node, source)))
+        found.append((name, 3, node))
         methods = [f for f in node.body if isinstance(f, ast.FunctionDef)] if isinstance(
             node, ast.ClassDef) else []
-        methods = [f for f in methods if not f.name.startswith("_") and ast.get_docstring(f)
-                   and not any("property" in ast.unparse(d) for d in f.decorator_list)]
-        found += [(f"{node.name}.{f.name}", 4, signature(f, f"{node.name}.{f.name}"),
-                   table(f, source)) for f in methods]
+        found += [(f"{node.name}.{f.name}", 4, f) for f in methods
+                  if not f.name.startswith("_") and ast.get_docstring(f)
+                  and not any("property" in ast.unparse(d) for d in f.decorator_list)]
     return found
+
+
+def documented(tree: ast.Module, source: str) -> list[tuple[str, int, str, str]]:
+    "Name, level of the heading, signature and table of the parameters of each definition."
+    return [(name, level, signature(node, name), table(node, source))
+            for name, level, node in definitions(tree)]
+
+
+def untold(cells: list[dict]) -> list[str]:
+    "Parameters of exported functions and classes whose table would have no text for them."
+    code = [plain(c["source"]) for c in cells if c["cell_type"] == "code"]
+    shown = [s for s in code if directives(s).keys() & EXPORTED and "hide" not in directives(s)]
+    bare = [f"{name}({row[0]})" for s in shown for name, _, node in definitions(ast.parse(s))
+            if table(node, s) for row in entries(node, s) if not row[3]]
+    remedy = "say in its docstring what it is, as `name`: text"
+    return [f"{call} has no text: {remedy}" for call in bare]
 
 
 def folded(cell, summary: str, fold: str = "true") -> None:
@@ -152,7 +173,7 @@ class Document(Processor):
             if not cell.source.startswith("show_doc("):
                 cell.directives_["eval:"] = ["false"]  # no documentation depends on it
             return [cell]
-        tree = ast.parse(re.sub(r"^\s*[%!].*", "", cell.source, flags=re.M))
+        tree = ast.parse(plain(cell.source))
         cell.directives_ = {"exec_doc": []} if exported or private else {"eval:": ["false"]}
         if not exported and not test and all(isinstance(n, ast.Import | ast.ImportFrom)
                                              for n in tree.body):

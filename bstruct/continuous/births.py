@@ -19,6 +19,7 @@ def off_odds(share: float, width: int, more: int, prior: str = "poisson:1") -> f
 
     `share`: the mean likelihood ratio of a unit that is off. ValueError for an unknown
     prior.
+    `prior`: of the number of units, poisson:RATE or uniform.
     """
     kind, _, rate = prior.partition(":")
     if kind not in ("poisson", "uniform"):
@@ -32,7 +33,10 @@ def off_odds(share: float, width: int, more: int, prior: str = "poisson:1") -> f
 def one_step_ahead(covariance: Float[Tensor, "N N"],
                    y: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
     """ln p(y_i | y_1, ..., y_{i-1}) in nats of y ~ N(0, covariance), row by row, from
-    one Cholesky factor."""
+    one Cholesky factor.
+
+    `covariance`: of the targets, noise included.
+    """
     L = torch.linalg.cholesky(covariance)
     u = torch.linalg.solve_triangular(L, y[:, None], upper=False)[:, 0]
     return -0.5 * (u.square() + math.log(2 * math.pi)) - L.diagonal().log()

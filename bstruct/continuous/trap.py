@@ -26,5 +26,9 @@ def one_sided_slopes(residual: Float[np.ndarray, "N"],
 def escape_time(mean_square: float, slope: float, variance: float,
                 rate: float) -> float:
     """T* of the theorem, in steps: when a new unit is expected to begin to pay. ∞ where
-    the slope is 0."""
+    the slope is 0.
+
+    `mean_square`: ⟨h²⟩, of the feature over the rows; `slope`: g = ⟨h ∂F/∂y⟩;
+    `variance`: σ² of the new outgoing weight at its start.
+    """
     return math.inf if slope == 0 else variance * mean_square / (2 * rate * slope**2)

@@ -17,7 +17,10 @@ import torch
 # %% ../../nbs/core/11_about.ipynb #044811df
 def about(packages: Sequence[str] = (), device: str = "cpu") -> dict:
     """The machine, the device and the versions of Python, torch, numpy, scikit-learn,
-    bstruct and further packages."""
+    bstruct and further packages.
+
+    `packages`: names of further packages.
+    """
     names = dict.fromkeys(["bstruct", "torch", "numpy", "scikit-learn", *packages])
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     return {"machine": f"{platform.system()} {platform.machine()}",

@@ -20,7 +20,10 @@ from bstruct.core.files import check_place, write_whole
 
 # %% ../../nbs/core/07_checkpoint.ipynb #146e64ac
 def fingerprint(*parts) -> str:
-    "Digest of tensors and of anything that JSON can write, in order."
+    """Digest of tensors and of anything that JSON can write, in order.
+
+    `parts`: tensors, or values that JSON can write.
+    """
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Tensor):
@@ -81,7 +84,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
 # %% ../../nbs/core/07_checkpoint.ipynb #814052fe
 class Checkpoint:
     """The file behind a search (`path` None: memory only); refuses a file with another
-    `mark`."""
+    `mark`.
+
+    `every`: least time between two writings, in seconds.
+    """
 
     def __init__(self, path: Path | str | None, mark: str, every: float = 2.0):
         self.path, self.every, self.written = Path(
@@ -108,7 +114,10 @@ class Checkpoint:
 
     def save(self, stage: str, tensors: dict[str, Tensor], force: bool = False) -> None:
         """Keep the state of a stage, on disk if `every` seconds have passed since the
-        last time."""
+        last time.
+
+        `force`: write now, however short the time.
+        """
         kept = {k: v for k, v in self.tensors.items() if not k.startswith(stage + "|")}
         self.tensors = kept | {f"{stage}|{k}": v for k, v in tensors.items()}
         if self.path and (force or time.monotonic() - self.written >= self.every):
@@ -117,6 +126,9 @@ class Checkpoint:
 
     def finish(self, stage: str, found, tensors: dict[str, Tensor]
                | None = None) -> None:
-        "Record what the stage found; of its tensors only `tensors` stay."
+        """Record what the stage found; of its tensors only `tensors` stay.
+
+        `found`: result of the stage, as JSON keeps it.
+        """
         self.record["found"][stage] = found
         self.save(stage, tensors or {}, force=True)

@@ -38,7 +38,10 @@ def _flush_folder(folder: Path) -> None:
 # %% ../../nbs/core/04_files.ipynb #d1a9feec
 def write_whole(path: Path, data: bytes | str) -> None:
     """Write a file so that it is never seen half-written; on failure the old one stays.
-    Raises OSError."""
+    Raises OSError.
+
+    `data`: the whole content; a text is written as UTF-8.
+    """
     part = _beside(path, "part")
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o666),

@@ -18,7 +18,10 @@ TILE = 32
 def isolated(work: Callable[[list], Sequence[Any]], items: Sequence[Any],
              most: int = TILE) -> list[Any]:
     """`work` on at most so many items at a time: a result for each, or the exception
-    that it raises on its own."""
+    that it raises on its own.
+
+    `items`: what is worked on, each for itself.
+    """
     found: list[Any] = []
     for first in range(0, len(items), most):
         part = list(items[first:first + most])

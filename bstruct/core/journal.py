@@ -131,7 +131,10 @@ class Journal:
 
     def append(self, *records: Mapping) -> None:
         """Add records and wait until they are on the disk. Raises OSError, and then the
-        journal is as before."""
+        journal is as before.
+
+        `records`: each a mapping that JSON can write.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self.path), open(os.open(self.path, MODE, 0o644), "r+b",
                                       buffering=0) as file:
@@ -169,7 +172,10 @@ class Claims:
 
     def take(self, item: int) -> bool:
         """Claim an item (a whole number, at least 0); False where somebody living has
-        it. Raises OSError."""
+        it. Raises OSError.
+
+        `item`: number of the item.
+        """
         if item in self.held:
             return True
         if self.path.is_file():
@@ -187,7 +193,10 @@ class Claims:
         return True
 
     def drop(self, *items: int) -> None:
-        "Give items back; those that were not taken are none of ours."
+        """Give items back; those that were not taken are none of ours.
+
+        `items`: numbers of the items.
+        """
         for lock in (self.held.pop(i) for i in items if i in self.held):
             with suppress(OSError):  # Windows keeps a file that is open
                 os.unlink(lock.lock_file)

@@ -33,11 +33,11 @@ ROOM = 2**22  # numbers that are drawn ahead of their steps for another device
 
 def ahead(draw: Callable[[], dict[str, Tensor]], times: int, device: torch.device | str,
           room: int = ROOM) -> Iterator[dict[str, Tensor]]:
-    """`draw()` so many times, on `device`: tensors of one dtype by name, drawn on the
-    host in this order.
+    """The tensors of `draw()`, of one dtype by name, so many times, drawn on the host
+    in this order.
 
-    On another device than the host, as many draws as `room` numbers hold come by one
-    copy.
+    `times`: how many draws; `device`: where they go; `room`: how many numbers one copy
+    to another device than the host takes.
     """
     if torch.device(device).type == "cpu":
         yield from (draw() for _ in range(times))

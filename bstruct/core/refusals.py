@@ -16,7 +16,10 @@ from typing import NoReturn
 
 # %% ../../nbs/core/02_refusals.ipynb #1c58670d
 def refuse(name: str, value, limit: str, remedy: str) -> NoReturn:
-    "Raise ValueError in one line: `name` is `value`: `limit`; `remedy`."
+    """Raise ValueError in one line: `name` is `value`: `limit`; `remedy`.
+
+    `name`: of the argument; `limit`: what is needed; `remedy`: what to try.
+    """
     raise ValueError(f"{name} is {shown(repr(value))}: {limit}; {remedy}")
 
 
@@ -45,7 +48,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
 # %% ../../nbs/core/02_refusals.ipynb #d8ef9dd6
 def unknown(what: str, value: str, known: Iterable[str]) -> ValueError:
     """The error for a name that does not exist: it tells the nearest names, and all of
-    them."""
+    them.
+
+    `what`: the family, as a word for the message; `value`: the name that was given.
+    """
     known = sorted(known)
     hint = nearest(value, known)
     return ValueError(f"unknown {shown(what)} {shown(repr(value))}; "
@@ -74,7 +80,11 @@ def check_at_least(settings, least: float | int, names: tuple[str, ...],
 
 def check_all_positive(settings, names: tuple[str, ...], whole: bool) -> None:
     """Refuse a field among `names` that is no tuple of finite numbers above 0, or is
-    empty."""
+    empty.
+
+    `settings`: the object whose fields are looked at; `whole`: whether the numbers must
+    be integers.
+    """
     kinds = (int,) if whole else (int, float)
     good = lambda v: isinstance(v, kinds) and not isinstance(
         v, bool) and 0 < v < math.inf
@@ -89,7 +99,10 @@ def check_all_positive(settings, names: tuple[str, ...], whole: bool) -> None:
 def check_jobs(jobs, said: str = "n_jobs is {!r}",
                remedy: str = "try n_jobs=2") -> None:
     """Refuse a number of processes that is neither a whole number of at least 1 nor -1;
-    `said` is the caller's spelling."""
+    `said` is the caller's spelling.
+
+    `jobs`: the number of processes that was asked for; `remedy`: end of the message.
+    """
     if not isinstance(jobs, Integral) or isinstance(jobs, bool) or (
         jobs < 1 and jobs != -1):
         raise ValueError(f"{said.format(jobs)}: a whole number of at least 1 is "

@@ -48,7 +48,10 @@ def sealed_line(record: Mapping) -> str:
 # %% ../../nbs/core/12_sealed.ipynb #e43c266d
 def unsealed_line(line: bytes) -> tuple[dict, bool]:
     """The record of a line, and whether it was sealed. ValueError where the line is not
-    what was written."""
+    what was written.
+
+    `line`: with or without its end.
+    """
     stripped = line.rstrip()
     if match := _LINE.fullmatch(stripped):
         body = match[1] + b"}"
@@ -80,7 +83,10 @@ def sealed(record: Mapping) -> str:
 # %% ../../nbs/core/12_sealed.ipynb #63c06643
 def unsealed(data: bytes) -> dict:
     """The record of a sealed text, or of one without a seal. ValueError where it is not
-    what was written."""
+    what was written.
+
+    `data`: the bytes of a whole file.
+    """
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -35,7 +35,10 @@ STYLE: dict[Any, Any] = {
 
 # %% ../../nbs/core/14_style.ipynb #dd5eb827
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    "A function that draws with matplotlib, in the style of this book."
+    """A function that draws with matplotlib, in the style of this book.
+
+    `draw`: the function that draws.
+    """
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
         import matplotlib
@@ -68,7 +71,10 @@ def use_style() -> None:
 # %% ../../nbs/core/14_style.ipynb #c3a9bfb8
 def spread(places: Sequence[float], gap: float) -> list[float]:
     """The places moved apart to at least `gap`, in the same order, as little as
-    possible."""
+    possible.
+
+    `places`: numbers on one axis, in any order.
+    """
     from sklearn.isotonic import isotonic_regression
 
     if not places:

@@ -13,7 +13,10 @@ from typing import Any
 
 # %% ../../nbs/core/10_table.ipynb #0df1e24f
 def shown(value: Any, form: str = "") -> str:
-    "A value as the text of a cell; `form`: a format such as `.2f`, for numbers alone."
+    """A value as the text of a cell; `form`: a format such as `.2f`, for numbers alone.
+
+    `value`: a number, a text or anything else; None and NaN are empty.
+    """
     if value is None or value != value:
         return ""
     number = isinstance(value, int | float) and not isinstance(value, bool)

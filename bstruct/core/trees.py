@@ -39,19 +39,22 @@ def tree_leaves(a: Tensors) -> Tensors:
 
 # %% ../../nbs/core/03_trees.ipynb #723bc3f3
 def tree_norms(*trees: Tensors) -> list[float]:
-    "The norm of each tree, in one go."
+    "The norm of each tree, in one go. `trees`: tensors by name."
     leaves = list(chain.from_iterable(tree.values() for tree in trees))
     each = iter(torch.stack(torch._foreach_norm(leaves)).tolist())  # pyright: ignore
     return [math.hypot(*(next(each) for _ in tree)) for tree in trees]
 
 
 def tree_finite(tree: Tensors) -> bool:
-    "Whether every number of a tree is finite."
+    "Whether every number of a tree is finite. `tree`: tensors by name."
     return all(bool(torch.isfinite(v).all()) for v in tree.values())
 
 
 def tree_bytes(*trees) -> int:
-    "Bytes of the tensors in nested dictionaries and tuples."
+    """Bytes of the tensors in nested dictionaries and tuples.
+
+    `trees`: tensors, or dictionaries, tuples and lists of them.
+    """
     if len(trees) != 1:
         return sum(map(tree_bytes, trees))
     x = trees[0]

@@ -40,7 +40,10 @@ class BooleanCube(Relaxed):
         return (self.logits + noise) / self.column
 
     def log_prob_log(self, log_odds: Tensor) -> Tensor:
-        "ln of the density of the log-odds, summed over candidates."
+        """ln of the density of the log-odds, summed over candidates.
+
+        `log_odds`: of γ, switches on the last axis.
+        """
         return log_prob_log(_pair(self.logits), self.column[..., None],
                             _pair(log_odds)).sum(-1)
 

@@ -53,7 +53,10 @@ def second_moment(loc: Float[Tensor, "*shape"],
 
 def log_precision_at(mean: Float[Tensor, "*prior"]) -> Float[Tensor, "*prior"]:
     """The log-precision that minimises `kl_diagonal` for weights whose second moments
-    have this mean."""
+    have this mean.
+
+    `mean`: mean second moment of the weights that share the precision.
+    """
     return -mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
 
 # %% ../../nbs/distributions/01_gaussian.ipynb #95f5d8a1

@@ -29,7 +29,10 @@ def reparameterise_full(
     loc: Float[Tensor, "n"], scale_tril: Float[Tensor, "n n"],
                         noise: Float[Tensor, "*batch n"]
 ) -> Float[Tensor, "*batch n"]:
-    "A sample of N(loc, L Lᵀ) from standard normal noise of the same length."
+    """A sample of N(loc, L Lᵀ) from standard normal noise of the same length.
+
+    `scale_tril`: L, the lower triangular root of the covariance.
+    """
     return loc + noise @ scale_tril.mT
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #6d5e8027
@@ -55,13 +58,20 @@ def reparameterise_low_rank(
     noise: Float[Tensor, "*batch m"],
 ) -> Float[Tensor, "*batch n"]:
     """A sample of N(loc, F Fᵀ + diag exp(log_scale)²) from m = n + r standard normal
-    numbers."""
+    numbers.
+
+    `factor`: F, whose r columns move all weights together; `noise`: n numbers of the
+    diagonal, then r of the factor.
+    """
     own, common = noise.split([loc.shape[-1], factor.shape[-1]], -1)
     return loc + log_scale.exp() * own + common @ factor.mT
 
 # %% ../../nbs/distributions/02_gaussian_families.ipynb #875604ab
 def mean_field_gap(precision: Float[Tensor, "n n"]) -> Float[Tensor, ""]:
     """ln evidence - best mean-field ELBO, in nats, for a Gaussian posterior with
-    precision matrix Λ."""
+    precision matrix Λ.
+
+    `precision`: Λ, symmetric and positive definite.
+    """
     log_det = 2 * torch.linalg.cholesky(precision).diagonal().log().sum()
     return 0.5 * (precision.diagonal().log().sum() - log_det)

@@ -174,7 +174,11 @@ def kl_monte_carlo(
                    generator: torch.Generator | None = None
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     """Mean and standard error in nats of ln q - ln p over `samples` draws of q, in its
-    logarithmic coordinate."""
+    logarithmic coordinate.
+
+    `q`: the law that is drawn from; `p`: the law it is compared with, of the same
+    shape.
+    """
     of_q, of_p = cast(Relaxed, q), cast(Relaxed, p)
     x = of_q.rsample_log((samples,), generator)
     difference = of_q.log_prob_log(x) - of_p.log_prob_log(x)

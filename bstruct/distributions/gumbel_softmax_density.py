@@ -43,6 +43,7 @@ def sample_log(
 
     A tensor of temperatures broadcasts against the logits (a trailing axis of length
     1). Maddison et al. 2017, eq. 10.
+    `gumbel_noise`: standard Gumbel numbers, one a candidate.
     """
     return _log_softmax((logits + gumbel_noise) / temperature)
 
@@ -64,7 +65,10 @@ def log_prob_log(
 
 # %% ../../nbs/distributions/03_gumbel_softmax_density.ipynb #755b2faa
 def straight_through(gamma: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch K"]:
-    "The vertex nearest to γ, with the gradient of γ (biased; Jang et al. 2017, §2.2)."
+    """The vertex nearest to γ, with the gradient of γ (biased; Jang et al. 2017, §2.2).
+
+    `gamma`: γ on the simplex, candidates on the last axis.
+    """
     vertex = torch.nn.functional.one_hot(gamma.argmax(-1), gamma.shape[-1]).to(
         gamma.dtype)
     return vertex + (gamma - gamma.detach())

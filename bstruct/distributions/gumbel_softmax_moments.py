@@ -97,7 +97,10 @@ def differential_entropy(
                          *, simplex: bool = True
 ) -> Float[Tensor, "*out"]:
     """Differential entropy in nats of γ on the simplex, or of the log-ratios ln
-    γ_i/γ_K; no measure of structure."""
+    γ_i/γ_K; no measure of structure.
+
+    `simplex`: on the simplex, or else of the log-ratios.
+    """
     K = logits.shape[-1]
     temperature = torch.as_tensor(temperature, dtype=logits.dtype, device=logits.device)
     c = temperature.expand((
@@ -120,6 +123,7 @@ def kl_any_temperature(
 
     Absolute error about 1e-11 of max(1, logits) in float64. For equal ones
     `kl_equal_temperature` is faster.
+    `q_temperature`, `p_temperature`: above 0.
     """
     K = q_logits.shape[-1]
     r = torch.as_tensor(p_temperature, dtype=q_logits.dtype,

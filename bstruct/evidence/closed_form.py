@@ -27,6 +27,7 @@ def linear_log_evidence(features: Float[Tensor, "n d"],
     precision⁻¹); differentiable, vmappable.
 
     Several output columns are independent given the features, and their evidences add.
+    `precision`: of the prior of w.
     """
     n, d = features.shape
     y = targets.reshape(n, -1)

@@ -89,7 +89,7 @@ class Data:
 
     rows: str
     transform: str = ""
-    log_jacobian: float | None = 0.0
+    log_jacobian: float | None = 0.0  # Σ ln |dt/dy|, nats
 
 # %% ../../nbs/evidence/01_core.ipynb #c6a73967
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class Evidence:
     which data they are.
     """
 
-    value: float
-    stderr: float = 0.0
+    value: float  # ln p(y|X), nats
+    stderr: float = 0.0  # its standard error, nats
     ess: float | None = None
-    is_lower_bound: bool = False
+    is_lower_bound: bool = False  # whether ln p(y|X) can only be larger
     method: str = "exact"
     reliable: bool = True
     diagnostics: dict = field(default_factory=dict, compare=False)
@@ -133,7 +133,10 @@ class Evidence:
     @classmethod
     def from_dict(cls, d: dict) -> "Evidence":
         """The inverse of `to_dict`; dictionaries of earlier versions, which have no
-        `of`, are read, too."""
+        `of`, are read, too.
+
+        `d`: what `to_dict` made.
+        """
         of: dict[str, Any] = {"of": Scope(**d["of"])} if d.get("of") else {}
         of |= {"data": Data(**d["data"])} if d.get("data") else {}
         return cls(**{k: _number(v) if k in ("value", "stderr", "ess") else v
@@ -196,7 +199,7 @@ class GaussianPrior:
     whole numbers.
     """
 
-    shapes: dict[str, tuple[int, ...]]
+    shapes: dict[str, tuple[int, ...]]  # name of each weight tensor to its shape
     precision: float | dict = 1.0
     dtype: torch.dtype = torch.float64
     device: torch.device | str = "cpu"
@@ -233,7 +236,10 @@ class GaussianPrior:
 
 # %% ../../nbs/evidence/01_core.ipynb #13da387c
 def to_weights(prior: GaussianPrior, z: Float[Tensor, "*batch n"]) -> dict[str, Tensor]:
-    "Named weights of whitened vectors: W = z · scale, cut into shapes."
+    """Named weights of whitened vectors: W = z · scale, cut into shapes.
+
+    `z`: whitened vectors, z ~ N(0, I).
+    """
     if z.shape[-1] != prior.size:
         raise ValueError(f"a vector of {z.shape[-1]} numbers does not fit {prior.size} "
                          f"weights {dict(prior.shapes)}")
@@ -260,7 +266,7 @@ def to_vector(prior: GaussianPrior,
 
 
 def log_standard_normal(z: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
-    "The log density of N(0, I), in nats."
+    "The log density of N(0, I), in nats. `z`: vectors, numbers on the last axis."
     return -0.5 * ((z * z).sum(-1) + z.shape[-1] * math.log(2 * math.pi))
 
 # %% ../../nbs/evidence/01_core.ipynb #5a4d456a
@@ -283,7 +289,10 @@ class Target:
         return self.log_likelihood(z) + log_standard_normal(z)
 
     def batch(self, z: Float[Tensor, "b n"], chunk: int = 16384) -> Float[Tensor, " b"]:
-        "ln p(y|z) of many vectors; raises ValueError where one is NaN."
+        """ln p(y|z) of many vectors; raises ValueError where one is NaN.
+
+        `chunk`: vectors that are computed together.
+        """
         out = torch.cat([torch.func.vmap(self.log_likelihood)(part)
                          for part in z.split(chunk)]).detach()
         if bool(out.isnan().any()):
@@ -293,7 +302,7 @@ class Target:
         return out
 
     def draw(self, generator: torch.Generator, *shape: int) -> Tensor:
-        "Draws of z from the prior, of shape [*shape, n]."
+        "Draws of z from the prior, of shape [*shape, n]. `shape`: leading axes."
         return torch.randn(*shape, self.size, generator=generator,
                            dtype=self.prior.dtype, device=generator.device)
 

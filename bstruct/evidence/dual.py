@@ -29,6 +29,7 @@ def likelihood_roots(outputs: Float[Tensor, "M n C"],
 
     R is C for Gaussian noise, 1 for bernoulli, C - 1 for categorical. Raises ValueError
     for another name.
+    `outputs`: of M networks at n rows.
     """
     C = outputs.shape[-1]
     if likelihood == "gaussian":
@@ -58,7 +59,7 @@ class Tap(NamedTuple):
     """
 
     columns: Tensor
-    inputs: Tensor | None = None
+    inputs: Tensor | None = None  # what W is multiplied by
 
 
 def tensor_kernels(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
@@ -141,7 +142,10 @@ def half_log_det_of_weights(gram: Float[Tensor, "M P P"],
                             log_precision: Float[Tensor, "M P"],
                             log_noise: Float[Tensor, "M"]) -> Float[Tensor, "M"]:
     """½ ln|Λ + Jᵀ S Sᵀ J/σ²| - ½ ln|Λ| in nats from `weight_gram`; `log_precision` of
-    every weight."""
+    every weight.
+
+    `gram`: Jᵀ S Sᵀ J.
+    """
     scale = (-0.5 * log_precision).exp()
     inner = gram * scale[:, :, None] * scale[:, None, :] * (
         -log_noise).exp()[:, None, None]
@@ -174,7 +178,10 @@ def whole_kernel(kernels: Tensors, log_precision: Tensors,
 def counted(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
             rows: Int[Tensor, "m"],
             n: int) -> tuple[dict[str, Tap], Float[Tensor, "M m R C"]]:
-    "Taps and roots of the chosen rows, each counted n/m times."
+    """Taps and roots of the chosen rows, each counted n/m times.
+
+    `rows`: numbers of the rows.
+    """
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, rows]
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
     few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs))
@@ -186,7 +193,10 @@ def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
                index: Int[Tensor, "B m"]
                ) -> tuple[dict[str, Tap], Float[Tensor, "MB m R C"]]:
     """Taps and roots of B blocks of rows as M·B models: the sum of their log
-    determinants is that of F."""
+    determinants is that of F.
+
+    `index`: numbers of the rows of each block.
+    """
     cut: Callable[[Tensor], Tensor] = lambda v: v[:, index].flatten(0, 1)
     columns = {id(t.columns): cut(t.columns) for t in taps.values()}
     few = {k: Tap(columns[id(t.columns)], None if t.inputs is None else cut(t.inputs))
@@ -195,9 +205,10 @@ def row_blocks(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 # %% ../../nbs/evidence/17_dual.ipynb #7bfbb42e
 def kronecker(taps: Mapping[str, Tap],
-              roots: Float[Tensor, "M n R C"]) -> dict[str, Float[Tensor, "M q"]]:
+              roots: Float[Tensor, "M n R C"], weight: Tensor | None = None
+              ) -> dict[str, Float[Tensor, "M q"]]:
     """Eigenvalues of AᵀA/n ⊗ (SᵀD)ᵀSᵀD for every tensor, as `half_log_det` takes them;
-    q = a·h."""
+    q = a·h. `weight` [n]: how often a row counts in AᵀA and in n."""
     spectra, found = {}, {}
     for name, tap in taps.items():
         if id(tap.columns) not in spectra:
@@ -205,8 +216,10 @@ def kronecker(taps: Mapping[str, Tap],
             spectra[id(tap.columns)] = torch.linalg.eigvalsh(d.mT @ d).clamp_min(0)
         found[name] = spectra[id(tap.columns)]
         if tap.inputs is not None:
-            seen = torch.linalg.eigvalsh(tap.inputs.mT @ tap.inputs
-                                         / tap.inputs.shape[1]).clamp_min(0)
+            a, n = tap.inputs, tap.inputs.shape[1]
+            if weight is not None:
+                a, n = a * weight.sqrt()[:, None], weight.sum()
+            seen = torch.linalg.eigvalsh(a.mT @ a / n).clamp_min(0)
             found[name] = (seen[:, :, None] * found[name][:, None, :]).flatten(1)
     return found
 
@@ -230,12 +243,15 @@ def effective_numbers(kernels: Tensors, log_precision: Tensors,
 
 
 def fixed_point(gamma: Tensors, squares: Tensors, residual: Float[Tensor, "M"] | None,
-                rows: int) -> tuple[dict[str, Tensor], Float[Tensor, "M"] | None]:
+                rows: float | int) -> tuple[dict[str, Tensor],
+                                            Float[Tensor, "M"] | None]:
     """One step of M: ln λ_k from γ_k and ‖w_k‖², and ln σ² from the residual sum of
-    squares (None: no noise).
+    squares (None: no noise). `rows`: how many there are, weights counted.
 
     ln λ stays within -6 and 14, and at least a twentieth of the rows count as free, so
     that no fit runs to σ = 0.
+    `gamma`: γ_k by tensor, the number of weights that the data determine; `squares`:
+    ‖w_k‖² by tensor; `residual`: residual sum of squares of each model.
     """
     log_precision = {k: ((g + 1e-6) / (squares[k] + 1e-9)).log().clamp(-6, 14)
                      for k, g in gamma.items()}

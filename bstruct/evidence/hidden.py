@@ -34,9 +34,9 @@ class HiddenPrior:
     spread.
     """
 
-    noise: tuple[float, float] = (0.3, 1.0)
-    slope: tuple[float, float] = (4.0, 0.6)
-    outgoing: tuple[float, float] = (1.5, 0.6)
+    noise: tuple[float, float] = (0.3, 1.0)  # of the standard deviation of the noise
+    slope: tuple[float, float] = (4.0, 0.6)  # of the scale of the slopes
+    outgoing: tuple[float, float] = (1.5, 0.6)  # of the scale of the outgoing weights
     linear: tuple[float, float] | None = None
     constant: float = 1.0
 
@@ -95,7 +95,7 @@ class Hidden:
 
     x: Float[np.ndarray, "N d"]
     y: Float[np.ndarray, "N o"]
-    prior: HiddenPrior = field(default_factory=HiddenPrior)
+    prior: HiddenPrior = field(default_factory=HiddenPrior)  # of noise and scales
     activation: str = "tanh"
 
     def __post_init__(self):
@@ -137,12 +137,15 @@ class Hidden:
         return float(self.scales(z)[1] / self.prior.slope[0])
 
     def raw(self, units: np.ndarray, x: np.ndarray) -> np.ndarray:
-        "What the activation is taken of, [N, n]."
+        """What the activation is taken of, [N, n].
+
+        `units`: slopes and offset of each unit, [n, d + 1].
+        """
         return self.prior.slope[0] * (x @ (units[:, :-1].T / math.sqrt(x.shape[1]))
                                       + units[:, -1])
 
     def unit_features(self, units: np.ndarray, x: np.ndarray) -> np.ndarray:
-        "h [N, n] of units [n, d + 1]."
+        "h [N, n] of units [n, d + 1]. `units`: slopes and offset of each unit."
         return _ACTIVATIONS[self.activation][0](self.raw(units, x))
 
     def features(self, z: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -181,7 +184,10 @@ class Hidden:
     def draw(self, n: int, rng: Generator,
              scales: np.ndarray | None = None) -> np.ndarray:
         """A random z of n units; the scales are their medians, or the last entries of
-        a given z."""
+        a given z.
+
+        `scales`: a z whose scales are taken.
+        """
         tail = np.zeros(SCALES) if scales is None else scales[-SCALES:]
         units = rng.standard_normal(n * (self.x.shape[1] + 1)) * self.spread(tail)
         return np.concatenate([units, tail])
@@ -221,7 +227,7 @@ def birth_gains(
     m: Hidden, z: np.ndarray, units: Float[np.ndarray, "K d1"]
 ) -> Float[np.ndarray, "K"]:
     """By how much each new unit, added alone, raises the integrated log-likelihood, in
-    nats."""
+    nats. `units`: slopes and offset of each new unit."""
     p, v, precision = m.parts(z), m.scales(z)[2] ** 2, m.scales(z)[0] ** -2
     h = m.unit_features(units, m.x)
     s = (h * h).sum(0) * precision
@@ -241,12 +247,12 @@ def death_gains(m: Hidden, z: np.ndarray) -> Float[np.ndarray, "n"]:
 
 
 def insert(z: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    "z with one unit more."
+    "z with one unit more. `unit`: slopes and offset of the new unit."
     return np.concatenate([z[:-SCALES], unit, z[-SCALES:]])
 
 
 def drop(m: Hidden, z: np.ndarray, k: int) -> np.ndarray:
-    "z without unit k."
+    "z without unit k. `k`: number of the unit, from 0."
     return np.concatenate([np.delete(m.units(z), k, 0).ravel(), z[-SCALES:]])
 
 
@@ -266,7 +272,7 @@ class Fit:
     "A mode z of a width and its log evidence C in nats, of one order of the units."
 
     z: np.ndarray
-    value: float
+    value: float  # C, nats
 
 
 def level_evidence(m: Hidden, z: np.ndarray, step: float = 1e-4) -> float:
@@ -274,6 +280,7 @@ def level_evidence(m: Hidden, z: np.ndarray, step: float = 1e-4) -> float:
     gradient.
 
     Raises ValueError beyond 600 slopes: `prequential` needs no Hessian.
+    `step`: half the distance of the differences.
     """
     if len(z) > MOST:
         raise ValueError(f"{len(z)} slopes and scales, {MOST} at most have their "

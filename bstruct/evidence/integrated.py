@@ -33,6 +33,7 @@ def prefix_log_evidence(features: Float[Tensor, "n d"],
     N(0, precision⁻¹).
 
     Differentiable and vmappable; output columns are independent given the features.
+    `precision`: of the prior of w.
     """
     psi, y, noise = _whitened(features, targets, precision, noise_variance)
     chol = torch.linalg.cholesky(psi.mT @ psi / noise + torch.eye(psi.shape[1]).to(psi))
@@ -66,7 +67,11 @@ def birth_gain(
     noise_variance: float | Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Of each new feature: the gain in log evidence [m] in nats if it is added alone, q
-    [m, o] and s [m]."""
+    [m, o] and s [m].
+
+    `new`: further features, one a column; `new_precision`: of the prior of a new
+    feature's weight.
+    """
     psi, y, noise = _whitened(features, targets, precision, noise_variance)
     chol = torch.linalg.cholesky(psi.mT @ psi / noise + torch.eye(psi.shape[1]).to(psi))
     inverse = lambda v: (v - psi @ torch.cholesky_solve(psi.mT @ v, chol)
@@ -101,7 +106,10 @@ def _newton(joint: Callable, v: Tensor, damped: bool) -> tuple[Tensor, Tensor, T
 # %% ../../nbs/evidence/24_integrated.ipynb #26f4ef8b
 def integrate_output_layer(target: Target, names: Sequence[str]) -> Target:
     """The target over the other weights, the named ones integrated by a Gaussian at
-    their mode; vmappable."""
+    their mode; vmappable.
+
+    `names`: of the weights that are integrated.
+    """
     inner = _part(target.prior, list(names))
     outer = _part(target.prior, [k for k in target.prior.shapes if k not in names])
 
@@ -134,6 +142,7 @@ def integrated(log_likelihood: Callable, prior: GaussianPrior, *,
     `output`: the weights of the last layer where the likelihood is not Gaussian.
     ValueError where nothing can be integrated and beyond 300 weights that are left.
     Never `reliable`: its error is not known.
+    `off_draws`: draws of the prior that weigh a unit that is off.
     """
     target = make_target(log_likelihood, prior)
     exact = [] if output else quadratic_names(target, generator)

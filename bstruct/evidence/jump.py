@@ -220,7 +220,10 @@ def effective_draws(chains: Real[np.ndarray, "C T"]) -> float:
 
 def width_variation(seen: Int[np.ndarray, "C T"]) -> tuple[float, float]:
     """The total variation between the widths of a chain and those of the others, the
-    largest of all chains, and what is expected of it by chance."""
+    largest of all chains, and what is expected of it by chance.
+
+    `seen`: width of each chain after each move.
+    """
     levels = np.unique(seen)
     hit = np.array([seen == n for n in levels], dtype=float)  # [K, C, T]
     p, v, C = hit.mean(2), np.array([_block_variance(h) for h in hit]), len(seen)
@@ -273,6 +276,7 @@ def jump(m: Hidden, rng: Generator, *, levels: Sequence[int] = tuple(range(1, 21
     Not `reliable` where R-hat, effective draws or total variation speak against it; the
     notes say which. `fits` holds the mean and the mode of each chain by its number.
     ValueError for a start that is no level, and for one chain.
+    `burn`: share of the moves that does not count.
     """
     log_p = dict(zip(levels, log_prior(levels, prior).tolist()))
     _check_start(levels, start)

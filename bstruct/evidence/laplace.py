@@ -31,11 +31,11 @@ class Modes:
     """Distinct maxima, best Laplace mass first: points, negative Hessians of the log
     joint, ln joint, and ln mass."""
 
-    z: Float[Tensor, "k n"]
-    precision: Float[Tensor, "k n n"]
-    log_joint: Float[Tensor, " k"]
-    log_mass: Float[Tensor, " k"]
-    gradient: float
+    z: Float[Tensor, "k n"]  # the maxima, whitened
+    precision: Float[Tensor, "k n n"]  # negative Hessian of the log joint at each
+    log_joint: Float[Tensor, " k"]  # ln p(y, z) at each, nats
+    log_mass: Float[Tensor, " k"]  # of Laplace's Gaussian at each, nats
+    gradient: float  # largest slope that is left
     # starts with nothing to climb: -inf, or NaN, or a derivative that is NaN
     dead: int = 0
 
@@ -47,6 +47,7 @@ def climb(target: Target, z: Float[Tensor, "s n"],
 
     A start where a derivative is not finite, or the value is NaN, stays where it is:
     value -inf, derivatives 0.
+    `z`: where the ascents start.
     """
     gradient = torch.func.grad(target.log_joint)
     local = torch.func.vmap(
@@ -75,7 +76,10 @@ def climb(target: Target, z: Float[Tensor, "s n"],
 def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *,
                start: Tensor | None = None, limit: int = 64) -> Modes:
     """Distinct modes reached from `start`, or from prior draws; eigenvalues of the
-    precision are kept above 0.3."""
+    precision are kept above 0.3.
+
+    `limit`: modes that are kept at most.
+    """
     if start is None and starts < 1:
         raise ValueError(f"starts is {starts}; modes are searched from 1 start at "
                          "least, take 16")
@@ -103,7 +107,11 @@ def find_modes(target: Target, generator: torch.Generator, starts: int = 32, *,
 def ggn(outputs: Callable, head: Callable, target: Target,
         z: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
     """J^T(-∇²head)J in whitened coordinates, of head(outputs(weights)); positive
-    semidefinite where head is concave."""
+    semidefinite where head is concave.
+
+    `outputs`: named weights to the outputs of the network; `head`: outputs to the
+    log-likelihood, nats; `z`: whitened weights.
+    """
     f = lambda z: outputs(to_weights(target.prior, z))
     out, pull, *_ = torch.func.vjp(f, z)
     bend = lambda v: torch.func.jvp(torch.func.grad(head), (out,),
@@ -113,7 +121,10 @@ def ggn(outputs: Callable, head: Callable, target: Target,
 
 
 def block_log_det(matrix: Float[Tensor, "n n"], sizes: list[int]) -> Float[Tensor, ""]:
-    "ln det of the diagonal blocks of the given sizes."
+    """ln det of the diagonal blocks of the given sizes.
+
+    `matrix`: symmetric and positive definite; `sizes`: rows of each block.
+    """
     blocks, i = [], 0
     for s in sizes:
         blocks.append(torch.linalg.slogdet(matrix[i:i + s, i:i + s])[1])
@@ -132,6 +143,8 @@ def laplace(log_likelihood: Callable, prior: GaussianPrior, *,
     `curvature` is "hessian", or "ggn" with log_likelihood(w) = head(outputs(w));
     `structure` is "full", "layer" or "diagonal". Up to 2000 weights. Never `reliable`
     unless the log joint is quadratic.
+    `outputs`: named weights to the outputs of the network; `head`: outputs to the
+    log-likelihood, nats.
     """
     target = make_target(log_likelihood, prior)
     if target.size > 2000:

@@ -164,6 +164,7 @@ def laplace_dual(log_likelihood: Callable, prior: GaussianPrior, *,
     concave. `rows`: judge by so many rows, each counted n/rows times. Diagnostics: Q of
     the `starts`, `bracket` (lower, upper), `gamma` by tensor, `spread` of log weights.
     `reliable` where spread and bracket are below the error or a tenth of a nat.
+    `head`: outputs to the log-likelihood, nats.
     """
     target = make_target(log_likelihood, prior)
     if outputs is None or head is None:

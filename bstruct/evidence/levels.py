@@ -29,6 +29,7 @@ def level_probabilities(
 
     `prior`: uniform, poisson:RATE or geometric:SHARE. ValueError where the lengths
     differ or nothing is finite.
+    `log_evidence`: of each level, nats.
     """
     value = torch.as_tensor(log_evidence, dtype=torch.float64)
     if value.shape != (len(levels),):
@@ -54,7 +55,7 @@ class LevelPosterior:
     """
 
     levels: tuple[int, ...]
-    probability: Float[Tensor, "K"]
+    probability: Float[Tensor, "K"]  # of each level
     log_evidence: tuple[float, ...] = ()
     live: float | None = None
     rhat: float | None = None

@@ -32,7 +32,10 @@ def push(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
 
 def pull(taps: Mapping[str, Tap], roots: Float[Tensor, "M n R C"],
           r: Float[Tensor, "M N"]) -> dict[str, Tensor]:
-    "Jᵀ S r as {tensor: [M, size]}, the transpose of `push`."
+    """Jᵀ S r as {tensor: [M, size]}, the transpose of `push`.
+
+    `r`: a vector in the space of all outputs, of each model.
+    """
     back = r.unflatten(1, roots.shape[1:3])[:, :, None] @ roots
     found = {}
     for name, tap in taps.items():
@@ -69,6 +72,7 @@ def missing_term(v: Tensors, weights: Tensors, log_precision: Tensors,
 
     v: H⁻¹ ∂Q/∂W; data_gradient: ∂ ln p(y | f)/∂W; both {tensor: [M, ...]} like the
     weights.
+    `data_gradient`: slope of the log-likelihood.
     """
     inner = lambda a, b: (a.flatten(1) * b.flatten(1)).sum(1)
     by_precision = {k: -log_precision[k].exp() * inner(weights[k], v[k])

@@ -30,10 +30,10 @@ class StudentMixture:
     """Σ_k share_k · t_dof(mean_k, chol_k chol_kᵀ), mixed with a part `caution` of N(0,
     I)."""
 
-    mean: Float[Tensor, "k n"]
-    chol: Float[Tensor, "k n n"]
-    share: Float[Tensor, " k"]
-    dof: int
+    mean: Float[Tensor, "k n"]  # of each component
+    chol: Float[Tensor, "k n n"]  # lower root of each scale matrix
+    share: Float[Tensor, " k"]  # weight of each component
+    dof: int  # degrees of freedom
     caution: float = 0.05
 
     def components(self, z: Float[Tensor, "b n"]
@@ -75,7 +75,10 @@ def fit_mixture(q: StudentMixture, z: Float[Tensor, "b n"],
                 weights: Float[Tensor, " b"], *, rounds: int,
                 inertia: float) -> StudentMixture:
     """EM steps on weighted points; each component keeps its old covariance with a
-    weight of `inertia` points."""
+    weight of `inertia` points.
+
+    `q`: where EM starts; `weights`: of the points, which sum to one.
+    """
     n = z.shape[1]
     points = 1 / (weights**2).sum()
     for _ in range(rounds):
@@ -279,9 +282,9 @@ def mixture(log_likelihood: Callable, prior: GaussianPrior, *,
             min_ess: float = 400.0) -> Evidence:
     """ln Z in nats by importance sampling from a fitted Student mixture.
 
-    `units`: the exchangeable hidden units. Up to about 60 weights after integration.
-    Raises ValueError above 200, and for a symmetry that does not hold.
-    """
+    `units`: exchangeable ones; `start`: particles or modes; `integrate`: weights with a
+    quadratic log joint; `batch`: draws of a round, until an error of `target_stderr`.
+    Up to about 60 weights are left. ValueError above 200, and for no symmetry."""
     full = make_target(log_likelihood, prior)
     target, left, names = _reduce(full, list(units), generator, integrate)
     if len(names) == len(prior.shapes):

@@ -27,6 +27,7 @@ def entropy_change(hessian: Float[Tensor, "*batch n n"], lr: float, how: str = "
 
     `how`: "exact"; "bound", two traces, valid for lr·λ_max ≤ 0.6838; "lanczos",
     stochastic quadrature with one probe from `generator`, unbiased but no bound.
+    `hessian`: of the loss.
     """
     lam = torch.linalg.eigvalsh(hessian)
     if how == "exact":
@@ -70,9 +71,10 @@ def multistart(log_likelihood: Callable, prior: GaussianPrior, *,
                every: int = 10) -> Evidence:
     """A lower bound of ln Z in nats from gradient descent at many starts.
 
-    Starts are N(0, start_scale²), steps minibatch or Langevin. Historical: no selector
-    of models. Unreliable where lr·λ_max passed 1 (0.6838 with entropy="bound").
-    """
+    Historical: no selector of models. Unreliable where lr·λ_max passed 1 (0.6838 with
+    the bound). `start_scale`: deviation of the starts; `entropy`: exact, bound or
+    lanczos; `langevin`: noise in every step; `minibatches`: a log-likelihood each, in
+    turn; `every`: steps between two records."""
     target = make_target(log_likelihood, prior)
     if target.size > 2000:
         raise ValueError(f"{target.size} weights; exact Hessians are for 2000 at "

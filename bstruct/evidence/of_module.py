@@ -48,7 +48,10 @@ class Problem:
 
     def rows(self, outputs: Float[Tensor, "n C"],
              log_noise: Tensor) -> Float[Tensor, " n"]:
-        "ln p(y | outputs) of each row, nats."
+        """ln p(y | outputs) of each row, nats.
+
+        `outputs`: of the module at the rows of the problem.
+        """
         return LIKELIHOODS[self.likelihood].log_likelihood(outputs, self.y, log_noise)
 
     @property
@@ -142,9 +145,9 @@ class Learnt:
     """Precision of every tensor, noise variance (None: no noise), Q of the starts, and
     weights of the best."""
 
-    precision: dict[str, float]
-    noise: float | None
-    q: list[float]
+    precision: dict[str, float]  # of each tensor
+    noise: float | None  # variance, in squared units of the target
+    q: list[float]  # Q of each start, nats
     weights: dict[str, Tensor]
 
 
@@ -156,6 +159,8 @@ def learnt(problem: Problem, precision: float | Mapping[str, float] | None = Non
 
     Q: Laplace's evidence in its dual form, nats. ValueError beyond 3000 rows times
     outputs.
+    `precision`: of all tensors, or of each; `noise`: variance of the noise; `every`:
+    steps between two refreshes of precisions and noise.
     """
     C = problem.outputs(problem.f.start).shape[1]
     if len(problem.x) * C > LINES:
@@ -292,6 +297,8 @@ def of_module(module: nn.Module, X, y, *, likelihood: str,
     auto, or a registered estimator. transform: a monotone function of y that the module
     predicts; `as_given` makes of the evidence that of y. ValueError for modules and
     data that do not go together; TypeError for what is no module.
+    `prior_precision`: inverse variance of the weights; `transform`: y to what the
+    module predicts.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module is {type(module).__name__}: a torch.nn.Module is "

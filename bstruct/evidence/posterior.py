@@ -31,8 +31,8 @@ class StructurePosterior:
     """
 
     labels: tuple
-    probability: Float[Tensor, " s"]
-    stderr: Float[Tensor, " s"]
+    probability: Float[Tensor, " s"]  # of each structure
+    stderr: Float[Tensor, " s"]  # standard error of each probability
     reliable: bool
     notes: tuple[str, ...] = ()
 
@@ -151,5 +151,8 @@ def structure_posterior(evidences: Mapping[Hashable, Evidence] | Sequence[Eviden
 
 # %% ../../nbs/evidence/16_posterior.ipynb #a09657a0
 def total_variation(p: Float[Tensor, " s"], q: Float[Tensor, " s"]) -> float:
-    "½ Σ |p - q|, between 0 and 1."
+    """½ Σ |p - q|, between 0 and 1.
+
+    `p`: probabilities; `q`: probabilities of the same structures.
+    """
     return 0.5 * float((p - q).abs().sum())

@@ -122,6 +122,7 @@ def prequential_estimate(log_likelihood: Callable, prior: GaussianPrior, *,
     `row_log_likelihood(weights, rows)` -> [m], in nats, summing to `log_likelihood`.
     `blocks`: that many, given the rows before the first of them; None: from the first
     row on. The error is that of the replicas.
+    `stops`: epochs after which is predicted.
     """
     target = make_target(log_likelihood, prior)
     _check_rows(target.likelihood, row_log_likelihood, prior, rows, generator)

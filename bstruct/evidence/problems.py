@@ -30,9 +30,9 @@ class Problem:
     name: str
     log_likelihood: Callable[[dict[str, Tensor]], Tensor]
     prior: GaussianPrior
-    units: tuple[Units, ...] = ()
-    exact: float | None = None
-    data: tuple[Tensor, Tensor] | None = None
+    units: tuple[Units, ...] = ()  # the exchangeable hidden units
+    exact: float | None = None  # ln Z in nats, where it is known
+    data: tuple[Tensor, Tensor] | None = None  # x and y, for another library
 
 # %% ../../nbs/evidence/04_problems.ipynb #625515e5
 def _normal(seed: int, *shape: int) -> Tensor:
@@ -47,7 +47,7 @@ def _gaussian(residual: Tensor, variance: float) -> Tensor:
 def linear_problem(features: Float[Tensor, "n d"], targets: Float[Tensor, " n"], *,
                    precision: float = 1.0, noise_variance: float = 0.25,
                    name: str = "linear") -> Problem:
-    "y = features·w + noise."
+    "y = features·w + noise. `precision`: of the prior of w."
     exact = linear_log_evidence(features, targets, precision=precision,
                                 noise_variance=noise_variance)
     return Problem(name, lambda w: _gaussian(targets - features @ w["w"],
@@ -64,7 +64,8 @@ def polynomial_features(x: Float[Tensor, " n"], degree: int) -> Float[Tensor, "n
 
 def polynomial_problem(degree: int, seed: int = 0, n: int = 20,
                        noise: float = 0.3) -> Problem:
-    "A polynomial of some degree for data of a quadratic."
+    """A polynomial of some degree for data of a quadratic. `degree`: highest power of
+    the features."""
     x = torch.linspace(-1, 1, n, dtype=torch.float64)
     y = 1 - x + 2 * x**2 + noise * _normal(seed, n)
     features = polynomial_features(x, degree)
@@ -98,7 +99,11 @@ def logistic_problem(d: int, seed: int = 0, n: int = 60) -> Problem:
 def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3,
                  integrated: bool = False) -> Problem:
     """A network of some tanh units for data of one with `truth`; the output layer can
-    be integrated out."""
+    be integrated out.
+
+    `units`: hidden units of the model; `integrated`: whether the output layer is
+    integrated out.
+    """
     x = torch.linspace(-2, 2, n, dtype=torch.float64)
     a, b = 2 * _normal(seed, truth), _normal(seed + 1, truth)
     c = 1.5 * _normal(seed + 2, truth)
@@ -122,7 +127,11 @@ def tanh_problem(units: int, seed: int = 0, n: int = 30, truth: int = 3,
 # %% ../../nbs/evidence/04_problems.ipynb #c4c98aaa
 def grid_log_evidence(problem: Problem, points: int = 401, width: float = 6.0) -> float:
     """ln Z of a problem with at most two weights by the trapezoid rule over ±width
-    prior deviations."""
+    prior deviations.
+
+    `points`: of the grid, along each weight; `width`: half the side of the grid, in
+    prior deviations.
+    """
     n = problem.prior.size
     if n > 2:
         raise ValueError(f"{n} weights; a grid does 2 at most, use `referee`")
@@ -148,7 +157,10 @@ def _bump(w: Tensor, mean: float, width: float) -> Tensor:
 
 # %% ../../nbs/evidence/04_problems.ipynb #a7ca1a84
 def square_problem(d: int, y: float = 2.25, noise: float = 0.3) -> Problem:
-    "y = w_i² + noise for each of d weights: 2^d modes."
+    """y = w_i² + noise for each of d weights: 2^d modes.
+
+    `y`: target of every weight.
+    """
     each = lambda w: -0.5 * (((y - w**2) / noise) ** 2
                              + math.log(2 * math.pi * noise**2))
     return Problem(f"squares, {d} weights", lambda w: each(w["w"]).sum(),
@@ -158,7 +170,11 @@ def square_problem(d: int, y: float = 2.25, noise: float = 0.3) -> Problem:
 def bump_problem(share: float = 0.5, apart: float = 2.0, width: float = 0.05,
                  d: int = 2) -> Problem:
     """Gaussians at ±apart in every weight; that at +apart has the given share of the
-    posterior."""
+    posterior.
+
+    `share`: of the mode at +apart; `apart`: distance of the modes from 0; `width`:
+    deviation of a mode.
+    """
     weights = torch.tensor([share, 1 - share], dtype=torch.float64).log()
     bumps = lambda w: torch.stack([_bump(w["w"], m, width) for m in (apart, -apart)])
     log_likelihood = lambda w: bumps(w).add(weights).logsumexp(0)
@@ -183,7 +199,10 @@ def outlier_problem(n: int = 8) -> Problem:
 
 def steep_problem(slope: float = 1e3) -> Problem:
     """Logistic regression on one weight: 1 for w above each of five points, slopes a
-    thousand times the prior's scale."""
+    thousand times the prior's scale.
+
+    `slope`: of the logistic curves.
+    """
     edges = torch.tensor([-0.9, -0.3, 0.1, 0.4, 0.7], dtype=torch.float64)
     sign = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0], dtype=torch.float64)
     each = lambda w: -softplus(-slope * sign * (w[..., None] - edges)).sum(-1)
@@ -194,7 +213,8 @@ def steep_problem(slope: float = 1e3) -> Problem:
 def spike_problem(width: float, d: int = 2, share: float = 0.9,
                   at: float = 1.0) -> Problem:
     """A constant, and a spike of the given width that holds the given share of the
-    mass; ln Z is 0."""
+    mass; ln Z is 0. `width`: deviation of the spike; `share`: of the mass that the
+    spike holds; `at`: where the spike is, in every weight."""
     height = math.log(share) - float(
         _bump(torch.full((d,), at).double(), 0.0, math.hypot(1, width)))
     log_likelihood = lambda w: torch.logsumexp(torch.stack([

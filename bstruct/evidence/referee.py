@@ -46,6 +46,7 @@ def referee(log_likelihood: Callable, prior: GaussianPrior, *,
     the number of particles.
 
     Raises ValueError above 2000 weights.
+    `units`: the exchangeable hidden units.
     """
     target = make_target(log_likelihood, prior)
     if target.size > 2000:

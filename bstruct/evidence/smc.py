@@ -22,7 +22,10 @@ FEW = 40  # so many gradients take as long as writing down the graph of one
 def next_temperature(log_likelihood: Float[Tensor, "r p"], beta: float,
                      fraction: float) -> float:
     """The largest β' ≤ 1 at which the effective share of particles, averaged over
-    islands, is still `fraction`."""
+    islands, is still `fraction`.
+
+    `beta`: the present β, from 0 to 1.
+    """
     def share(b):
         lw = (b - beta) * log_likelihood
         return float((2 * lw.logsumexp(-1) - (2 * lw).logsumexp(
@@ -43,7 +46,10 @@ def next_temperature(log_likelihood: Float[Tensor, "r p"], beta: float,
 def systematic(log_weights: Float[Tensor, "r p"],
                generator: torch.Generator) -> Int[Tensor, "r p"]:
     """Indices of resampled particles; each appears p·weight times on average, rounded
-    up or down."""
+    up or down.
+
+    `log_weights`: of the particles, by island.
+    """
     r, p = log_weights.shape
     start = torch.rand(r, 1, generator=generator, dtype=log_weights.dtype)
     grid = torch.arange(p, dtype=log_weights.dtype) + start
@@ -110,6 +116,8 @@ def hmc(state: tuple[Tensor, Tensor, Tensor], both: Callable, beta: float, step:
     p(y|z)) and the mean acceptance.
 
     `both(z)` gives gradient and value of ln p(y|z) for z of shape [r, p, n].
+    `state`: z, gradient and ln p(y|z) of every particle; `beta`: power of the
+    likelihood; `step`: length of a step.
     """
     z0, g0, v0 = state
     scale = _scale(z0)
@@ -135,7 +143,11 @@ def temper(target: Target, generator: torch.Generator, *, islands: int, particle
            fraction: float = 0.87, moves: int = 2,
            leapfrog: int = 3) -> tuple[Tensor, Tensor, Tensor, list[dict]]:
     """Posterior particles z [r, p, n], their ln p(y|z), the ln Ẑ of each island, and a
-    record a temperature."""
+    record a temperature.
+
+    `islands`: independent populations; `fraction`: effective share of particles that
+    each temperature keeps.
+    """
     both = _value_and_gradient(target)
     z = target.draw(generator, islands, particles)
     state, beta, step, history = (z, *both(z)), 0.0, 0.8 / target.size**0.25, []
@@ -170,6 +182,7 @@ def smc(log_likelihood: Callable, prior: GaussianPrior, *, generator: torch.Gene
 
     Unreliable where `stderr` exceeds `max_stderr` or a move was accepted in less than a
     tenth of the cases.
+    `fraction`: effective share of particles that each temperature keeps.
     """
     target = make_target(log_likelihood, prior)
     if islands < 4 or particles < 8:

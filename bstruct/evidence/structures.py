@@ -27,7 +27,10 @@ from bstruct.objectives.task import Task
 def structure_estimate(graph: Graph, structure: Structure, task: Task,
                        method: Callable | str, seed: int, **options) -> Evidence:
     """Evidence of one structure by a registered estimator or a function like one, in
-    float64; prior precision fan-in."""
+    float64; prior precision fan-in.
+
+    `method`: name of an estimator, or a function like one.
+    """
     net = Supernet(graph.restrict(structure))
     x, y = task.x.double(), task.y.double() if task.y.is_floating_point() else task.y
     shapes, precision = dict(net.weight_shapes), {
@@ -108,7 +111,8 @@ def graph_symmetries(net: Supernet) -> list[Units]:
     return found
 
 # %% ../../nbs/evidence/12_structures.ipynb #232256c8
-def structure_evidences(graph, x: Tensor, log_likelihood: Callable[[Tensor], Tensor], *,
+def structure_evidences(graph: Graph, x: Tensor,
+                        log_likelihood: Callable[[Tensor], Tensor], *,
                         method: Callable | str, generator: Generator,
                         precision: float = 1.0, limit: int = 1000,
                         **options) -> dict[tuple, Evidence]:
@@ -118,6 +122,7 @@ def structure_evidences(graph, x: Tensor, log_likelihood: Callable[[Tensor], Ten
     `log_likelihood(output)` is the sum over examples; `method` is a registered name, or
     a function such as `referee`. Raises ValueError where there are more than `limit`
     structures.
+    `precision`: of every weight, times its fan-in.
     """
     if graph.n_structures > limit:
         raise ValueError(f"{graph.n_structures} structures, {limit} are allowed; "

@@ -54,7 +54,11 @@ def path_cost(switches: Sequence[int], models: int, rows: int, seen: int = 0,
               ends: Sequence[int] | None = None) -> float:
     """How many nats the switching mixture may be behind a path that switches after
     these numbers of
-    rows: the bound of the theorem. ValueError where a switch is at none of the ends."""
+    rows: the bound of the theorem. ValueError where a switch is at none of the ends.
+
+    `switches`: numbers of rows, rising; `seen`: rows before the first that counts;
+    `ends`: numbers of rows after which the model may change.
+    """
     stops = list(range(1, rows)) if ends is None else list(ends)
     before = dict(zip(stops, [0, *stops]))
     if wrong := [t for t in switches if t not in before]:
@@ -67,7 +71,10 @@ def path_cost(switches: Sequence[int], models: int, rows: int, seen: int = 0,
 # %% ../../nbs/evidence/21_switching.ipynb #8757afec
 def quasi_errors(variance: Float[Tensor, "K K"]) -> Float[Tensor, " K"]:
     """Errors of K models in nats, whose squares add in pairs to the variances of
-    differences as nearly as they can, and for no pair to less."""
+    differences as nearly as they can, and for no pair to less.
+
+    `variance`: variances of the differences of each pair, nats².
+    """
     K = len(variance)
     if K < 2:
         return variance.new_zeros(K)
@@ -108,6 +115,7 @@ def decisive_rows(lead: float, error: float, rows: int) -> Decisive | None:
     would be told from 0.
 
     None where the lead is not above its own error, and the number cannot be known.
+    `lead`: nats a row.
     """
     if not (lead > error >= 0 and math.isfinite(lead)):
         return None

@@ -86,7 +86,10 @@ def group(units: list[Units], prior: GaussianPrior,
 
 def act(table: tuple[Tensor, Tensor],
         z: Float[Tensor, "b n"]) -> Float[Tensor, "b g n"]:
-    "All copies of every vector."
+    """All copies of every vector.
+
+    `table`: index and sign of each copy, from `group`.
+    """
     index, sign = table
     return z[:, index] * sign
 
@@ -95,7 +98,10 @@ def check_symmetry(log_likelihood: Callable, prior: GaussianPrior, units: list[U
                    table: tuple[Tensor, Tensor], generator: torch.Generator,
                    trials: int = 32) -> None:
     """Raises ValueError where a copy of a random weight vector has another
-    log-likelihood (beyond 1e-6 relative)."""
+    log-likelihood (beyond 1e-6 relative).
+
+    `table`: index and sign of each copy, from `group`; `trials`: copies that are tried.
+    """
     target = make_target(log_likelihood, prior)
     z = target.draw(generator, 1)
     pick = torch.randint(len(table[0]), (trials,), generator=generator)

@@ -64,7 +64,10 @@ def xtrace(matvec: Matvec, n: int, probes: int, generator: torch.Generator,
 # %% ../../nbs/evidence/05_traces.ipynb #dc1d7e08
 def lanczos(matvec: Matvec, v: Float[Tensor, " n"],
             steps: int) -> tuple[Tensor, Tensor]:
-    "Gauss nodes and weights of the spectral measure of v (weights sum to 1)."
+    """Gauss nodes and weights of the spectral measure of v (weights sum to 1).
+
+    `v`: vector from which the basis starts.
+    """
     basis, diagonal, off = [v / v.norm()], [], []
     for _ in range(steps):
         w = matvec(basis[-1])
@@ -87,7 +90,10 @@ def lanczos_trace(matvec: Matvec, n: int, f: Callable[[Tensor], Tensor], *, prob
                   steps: int, generator: torch.Generator,
                   dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """tr f(H) and its standard error from probes·steps products, f applied to
-    eigenvalues."""
+    eigenvalues.
+
+    `probes`: random vectors of signs.
+    """
     values = []
     for _ in range(probes):
         v = torch.randint(2, (n,), generator=generator).to(dtype) * 2 - 1

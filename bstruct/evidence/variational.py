@@ -24,7 +24,7 @@ APART = 0.1  # nats in modes that the Gaussian does not reach
 # %% ../../nbs/evidence/07_variational.ipynb #2da14ec3
 def initial_family(family: str, mean: Float[Tensor, " n"],
                    precision: Float[Tensor, "n n"], rank: int = 4) -> dict:
-    "Parameters of q at a mode: its mean, and the scales of Laplace's approximation."
+    "Parameters of q at the mode `mean`, scales from the Hessian `precision` there."
     if family == "full":
         chol = torch.linalg.cholesky(torch.linalg.inv(precision))
         return {"mean": mean, "lower": chol.tril(-1),
@@ -65,7 +65,10 @@ def sample(q: dict, noise: Float[Tensor, "b m"]) -> Float[Tensor, "b n"]:
 # %% ../../nbs/evidence/07_variational.ipynb #b823305d
 def fit(target: Target, q: dict, generator: torch.Generator, *, steps: int = 600,
         draws: int = 16, lr: float = 0.03) -> dict:
-    "Maximise the bound by Adam with a rate that falls to zero."
+    """Maximise the bound by Adam with a rate that falls to zero.
+
+    `q`: where the parameters start.
+    """
     start = {k: v.detach() for k, v in q.items()}
     width = start["log_scale"].exp()
     unit = {k: torch.ones_like(v) if k == "log_scale" else width if v.dim() == 1
@@ -117,7 +120,7 @@ def variational(log_likelihood: Callable, prior: GaussianPrior, *,
     Families: mean_field, low_rank, full, up to 1000 weights. `importance`: draws a
     bound. `stderr` is that of the bound, whatever the ESS; below `min_ess`, or with
     mass in modes that q does not reach, it says little of ln Z: not `reliable`.
-    """
+    `groups`: independent bounds, whose spread is the error."""
     target = make_target(log_likelihood, prior)
     if target.size > 1000:
         raise ValueError(f"{target.size} weights; its start needs the Hessian of 1000 "

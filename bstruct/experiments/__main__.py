@@ -15,15 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bstruct.core.refusals import check_choice
 from bstruct.core.registry import Registry
 from bstruct.experiments.any_start import any_start
 from bstruct.experiments.capacities import capacities
-from bstruct.experiments.study import Study, study
+from bstruct.experiments.off_model import of_classes, of_layers, off_model
+from bstruct.experiments.study import Study, read_study, study
 from bstruct.experiments.trap import trap
 
 EXPERIMENTS: Registry[Callable[..., dict[str, Any]]] = Registry("experiment")
 for _name, _plan in {
-    "trap": trap, "capacities": capacities, "any-start": any_start,
+    "trap": trap, "capacities": capacities, "off-model": off_model,
+    "off-model-classes": of_classes, "off-model-layers": of_layers,
+    "any-start": any_start,
     "any-start-ends": partial(any_start, widths=(1, 8)),
     "any-start-more": partial(any_start, more=True),
     **{f"any-start-{part}": partial(any_start, part)
@@ -33,15 +37,21 @@ for _name, _plan in {
 
 # %% ../../nbs/experiments/29___main__.ipynb #bb22cefe
 def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = None,
-            out: Path | str | None = None, first: int = 0) -> Study:
+            out: Path | str | None = None, first: int = 0,
+            methods: Sequence[str] = (), add: bool = False) -> Study:
     """Run a registered experiment for seeds `first`, ..., and write its JSON; goes on
     with a journal beside it.
 
-    ValueError for an unknown experiment. `out` defaults to NAME.json in the present
-    folder.
+    `methods`: these alone; `add`: the rows that `out` has are kept. `out` defaults to
+    NAME.json in the present folder. `jobs`: processes that share the work. ValueError
+    for an unknown experiment or method.
     """
     plan, begun = EXPERIMENTS[name](), time.monotonic()
     path = Path(out or f"{name}.json")
+    for method in methods:
+        check_choice("method", method, tuple(plan["methods"]))
+    chosen = {m: plan["methods"][m] for m in methods or plan["methods"]}
+    there = read_study(path).rows if add and path.exists() else []
     path.parent.mkdir(parents=True, exist_ok=True)
     count = [0]
 
@@ -53,7 +63,7 @@ def measure(name: str, seeds: int = 30, jobs: int = 1, seconds: float | None = N
         if seconds is not None and spent > seconds:
             raise KeyboardInterrupt
 
-    found = study(plan["data"], plan["methods"], range(first, first + seeds),
+    found = study(plan["data"], chosen, range(first, first + seeds), done=there,
                   takes_part=plan.get("takes_part"),
                   journal=path.with_suffix(".journal"), plan={"experiment": name},
                   n_jobs=jobs, log=log)
@@ -74,10 +84,13 @@ def main(args: Sequence[str] | None = None) -> int:
     read.add_argument("--seconds", type=float, default=None, help="end after so many")
     read.add_argument("--out", type=Path, default=None,
                       help="the JSON file; NAME.json if not given")
+    read.add_argument("--methods", nargs="+", default=(), help="these alone")
+    read.add_argument("--add", action="store_true",
+                      help="keep the rows that the JSON file has")
     given = read.parse_args(args)
     try:
         found = measure(given.name, given.seeds, given.jobs, given.seconds, given.out,
-                        given.first)
+                        given.first, given.methods, given.add)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

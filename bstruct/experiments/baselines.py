@@ -70,8 +70,8 @@ class Network:
     structure: Structure
     net: Supernet
     weights: dict[str, Tensor]
-    loss: float
-    epochs: int
+    loss: float  # a row of the validation, nats or squared error
+    epochs: int  # of the training
 
     def outputs(self, X: np.ndarray) -> Tensor:
         """What the network says of the rows [n, d]: logits [n, k], or one number each
@@ -216,7 +216,7 @@ class Forest:
     """A random forest; `loss` is its mean out-of-bag loss: nats for classes, the mean
     squared error for numbers."""
 
-    trees: RandomForestClassifier | RandomForestRegressor
+    trees: RandomForestClassifier | RandomForestRegressor  # as scikit-learn fits it
     prior: np.ndarray  # frequencies of the classes [k]; empty for numbers
     loss: float
 
@@ -238,7 +238,10 @@ def _with_prior(votes: np.ndarray, prior: np.ndarray, trees: int) -> np.ndarray:
 # %% ../../nbs/experiments/03_baselines.ipynb #1e0fd426
 def forest(X: np.ndarray, y: np.ndarray, seed: int, trees: int = 200) -> Forest:
     """A random forest of scikit-learn's defaults on rows [n, d], for classes 0, 1, ...
-    or for numbers [n]."""
+    or for numbers [n].
+
+    `trees`: how many.
+    """
     options = {"n_estimators": trees, "oob_score": True, "random_state": seed}
     if np.asarray(y).dtype.kind == "f":
         grown = RandomForestRegressor(**options).fit(X, y)

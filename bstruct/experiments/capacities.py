@@ -61,7 +61,10 @@ def learning_curve(
     rows: Rows, units: int, seed: int, steps: int = 300, rate: float = 0.05
 ) -> list[float]:
     """ln p(rows | weights) in nats after each step of Adam from a random start, noise
-    at its best."""
+    at its best.
+
+    `units`: of the network.
+    """
     gen = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=gen).double()
     X, Y = torch.tensor(rows.x), torch.tensor(rows.y)[:, 0]

@@ -32,8 +32,8 @@ class Entry:
     X: pd.DataFrame
     y: pd.Series  # class numbers for classification
     task: str  # "classification" or "regression"
-    source: str
-    licence: str
+    source: str  # where the data are from
+    licence: str  # under which they may be used
     classes: tuple[str, ...] = ()  # their names; empty for regression
     dropped: int = 0  # rows that were left out, for want of a target
     held_out: int = 0  # last rows that the source sets apart for a test
@@ -43,7 +43,12 @@ class Entry:
            licence: str = "", *, classes: tuple[str, ...] = (),
            held_out: int = 0) -> "Entry":
         """An entry from columns and a target; rows whose target is missing are left
-        out, and counted."""
+        out, and counted.
+
+        `task`: classification or regression; `source`: where the data are from;
+        `licence`: under which they may be used; `classes`: names of the classes;
+        `held_out`: last rows that the source sets apart for a test.
+        """
         known = y.notna().to_numpy()
         last = int(known[len(known) - held_out:].sum())
         kept_X = X.loc[known].reset_index(drop=True)

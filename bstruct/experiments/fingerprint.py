@@ -18,7 +18,10 @@ from torch import Tensor
 # %% ../../nbs/experiments/04_fingerprint.ipynb #647f297c
 def fingerprint(thing: Any) -> str:
     """SHA-256 of data: numbers, texts, arrays, tensors, tables, and lists, dictionaries
-    or dataclasses of them."""
+    or dataclasses of them.
+
+    `thing`: what is digested.
+    """
     digest = hashlib.sha256()
     for part in _parts(thing):
         digest.update(f"{len(part)}:".encode() + part)

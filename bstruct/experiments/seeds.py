@@ -40,7 +40,10 @@ def variation(cells: Sequence[Mapping]) -> float:
 
 def likely(cells: Sequence[Mapping], key: str) -> float:
     """Share of the cells in which the model of this name has more than .8; NaN where
-    there is none."""
+    there is none.
+
+    `key`: name of the model.
+    """
     rows = chain.from_iterable(c["rows"] for c in cells)
     found = [r["probability"] for r in rows if r["model"] and r["key"] == key]
     return fmean(p > 0.8 for p in found) if found else math.nan
@@ -48,7 +51,10 @@ def likely(cells: Sequence[Mapping], key: str) -> float:
 # %% ../../nbs/experiments/17_seeds.ipynb #c74e23de
 def tied(cells: Sequence[Mapping], key: str) -> float:
     """Share of the cells in which the model of this name has more than .8 together with
-    all that is within two errors of the difference from it; NaN where there is none."""
+    all that is within two errors of the difference from it; NaN where there is none.
+
+    `key`: name of the model.
+    """
     found = []
     for rows in (c["rows"] for c in cells):
         one = next((r for r in rows if r["model"] and r["key"] == key), None)
@@ -67,7 +73,10 @@ def _beside(row: Mapping) -> float:
 def reliability(cells: Sequence[Mapping],
                 ends: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9)) -> list[tuple]:
     """Bins of the probabilities of candidates by one seed: mean probability, share that
-    is the first of its edge by another seed of the same table, and number."""
+    is the first of its edge by another seed of the same table, and number.
+
+    `ends`: of the bins.
+    """
     found = defaultdict(list)
     for a, b in permutations(cells, 2):
         if (a["table"], a["judge"]) == (b["table"], b["judge"]):
@@ -111,7 +120,10 @@ HEAD = ("table", "judge", "n", "score", "range", "usual", "in 2 e", "dev/e", "TV
 
 
 def markdown(rows: Sequence[Mapping]) -> str:
-    "The summary as a table in Markdown; what is not known is a dash."
+    """The summary as a table in Markdown; what is not known is a dash.
+
+    `rows`: what `summary` returned.
+    """
     plain = lambda v: "–" if math.isnan(v) else f"{v:.2f}"
     lines = ["| " + " | ".join(HEAD) + " |", "| --- " * len(HEAD) + "|"]
     for r in rows:

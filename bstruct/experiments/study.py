@@ -32,7 +32,10 @@ from bstruct.experiments.fingerprint import fingerprint
 
 # %% ../../nbs/experiments/02_study.ipynb #4b57af1b
 def timed(call: Callable[[], Any]) -> tuple[Any, float]:
-    "What the call returns, and its process time in seconds."
+    """What the call returns, and its process time in seconds.
+
+    `call`: takes no argument.
+    """
     begin = time.process_time()
     found = call()
     return found, time.process_time() - begin
@@ -47,6 +50,8 @@ def visit(cells: Iterable[Mapping], work: Callable[[dict], Iterable[Mapping]], *
     A row bears the keys of its cell. `done`: rows of an earlier file. `n_jobs`
     processes of joblib; the rows then come in any order. Raises ValueError for a
     journal of another plan or environment, and for what is no JSON.
+    `cells`: keys and values that the rows of one piece of work share; `plan`: what a
+    journal has to be of.
     """
     there = [dict(row) for row in done]
     missing = [dict(c) for c in cells]
@@ -234,8 +239,8 @@ class Study:
     asked for is there."""
 
     rows: list[dict]
-    about: dict = field(default_factory=dict)
-    complete: bool = True
+    about: dict = field(default_factory=dict)  # machine and versions
+    complete: bool = True  # whether nothing is missing
     more: dict = field(default_factory=dict)  # what else the file says
 
     @property
@@ -245,7 +250,10 @@ class Study:
 
     def summary(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """Mean and standard deviation (±) over the seeds, a line a data set and method,
-        with the number of seeds."""
+        with the number of seeds.
+
+        `keys`: names of the quantities; None takes all numbers.
+        """
         lines = {}
         for name, methods in summarise(self.rows, ("data", "method"), keys).items():
             for method, found in methods.items():
@@ -258,7 +266,7 @@ class Study:
             ["data", "method"])
 
     def differences(self, score: str, against: str) -> pd.DataFrame:
-        "Paired differences of a score from that of a method; see `differences`."
+        "Paired differences of a score from that of a method, `against`."
         return differences(self.rows, score, against)
 
     def plot(self, scores: Sequence[str], cost: str = "cpu_ratio") -> Figure:
@@ -267,7 +275,8 @@ class Study:
 
     def save(self, path: Path | str, by: Sequence[str] = ("data", "method"),
              journal: Path | None = None) -> None:
-        "Write the JSON file, and remove the journal whose rows it has. Raises OSError."
+        """Write the JSON file, with a summary `by` its keys, and remove the journal
+        whose rows it has. Raises OSError."""
         write_study(path, self.rows, self.about, by=by, journal=journal, **self.more)
 
 # %% ../../nbs/experiments/02_study.ipynb #b5d85208
@@ -284,11 +293,11 @@ def study(data: Mapping[str, Callable[[int], Any]],
     `data[name](seed)` is what the methods are given; `methods[name](made, seed)` is
     timed; `score(made, found)` tells the scores. `takes_part(data, method)` leaves
     pairs out. `reference`: the method whose time is the unit of cost; or `unit(made,
-    seed)`, timed before each. `journal`,
-    `plan`, `done`, `n_jobs`: see `visit`. `log` is given each row that is ready. Ctrl-C
-    ends the study; it returns what is done. Raises ValueError where rows are not
-    paired.
-    """
+    seed)`, timed before each. `journal`, `plan`, `done`, `n_jobs`: see `visit`. `log`
+    is given each row that is ready. Ctrl-C ends the study; it returns what is done.
+    Raises ValueError where rows are not paired. `data`: name to what makes the data of
+    a seed; `methods`: name to what is timed; `seeds`: numbers; `packages`: names of
+    packages whose versions are recorded."""
     if reference is not None and reference not in methods:
         raise ValueError(f"reference is {reference!r}: it is none of the methods "
                          f"{', '.join(methods)}; name one")

@@ -21,7 +21,10 @@ from bstruct.experiments.teachers import Rows, stairs
 # %% ../../nbs/experiments/22_trap.ipynb #013b7289
 def interval_gates(gamma: Tensor, units: int, sharpness: float | None = None) -> Tensor:
     """The grades of units 0, ..., of an interval that ends at `gamma`; with a sharpness
-    its soft form."""
+    its soft form.
+
+    `units`: how many grades; `sharpness`: of the ends; None is the hard form.
+    """
     k = torch.arange(units, dtype=gamma.dtype)
     if sharpness is None:
         return (gamma - k).clamp(0, 1)
@@ -31,7 +34,10 @@ def interval_gates(gamma: Tensor, units: int, sharpness: float | None = None) ->
 
 def waits(places: list[float]) -> dict[str, float]:
     """Of a list of places: the longest stay in a cell as a share of all steps, cells
-    seen, and turns."""
+    seen, and turns.
+
+    `places`: of the end of the interval, step by step.
+    """
     cells = np.floor(places).astype(int)
     change = np.flatnonzero(np.diff(cells))
     stays = np.diff(np.concatenate([[-1], change, [len(cells) - 1]]))
@@ -46,7 +52,13 @@ def moved_by_loss(many: Sequence[Rows], seeds: Sequence[int], *,
                   start: float = 1.5, units: int = 12, steps: int = 4000,
                   rate: float | None = None) -> list[dict]:
     """Train weights and the end of the interval on the mean squared error, one run a
-    seed, side by side; where each end went, and how it waited."""
+    seed, side by side; where each end went, and how it waited.
+
+    `many`: one table a seed; `seeds`: of the starts; `sharpness`: of the ends; None is
+    the hard form; `zero`: start with outgoing weights of 0; `adam`: by Adam, or else by
+    gradient descent; `start`: where the interval ends at first; `units`: of the
+    network; `rate`: learning rate; None takes .01 for Adam, .05 for descent.
+    """
     X, Y = (torch.tensor(np.stack([getattr(r, k) for r in many])) for k in ("x", "y"))
     root = math.sqrt(X.shape[-1])
     starts = [_start(X.shape[-1], units, zero, start, s) for s in seeds]

@@ -29,8 +29,8 @@ class Hypergradient:
     """The outer loss, its derivatives (like `hyper`), the trained theta, the state to
     go on from, what was seen."""
 
-    value: Float[Tensor, ""]
-    grads: dict[str, Tensor]
+    value: Float[Tensor, ""]  # outer loss of the trained theta
+    grads: dict[str, Tensor]  # its derivatives, by hyperparameter
     theta: dict[str, Tensor]
     state: State
     # how many steps have been taken: where a run that resumes from here goes on
@@ -57,7 +57,11 @@ def methods() -> list[str]:
 
 # %% ../../nbs/hypergradient/02_call.ipynb #d0f4768c
 def report(run: Training, value, grads, state: State, **diagnostics) -> Hypergradient:
-    "The result of a method, with the counts of the run."
+    """The result of a method, with the counts of the run.
+
+    `value`: outer loss of the trained theta; `grads`: its derivatives, by
+    hyperparameter.
+    """
     notes: dict[str, Any] = {"inner_gradient_norm": run.notes["norm"],
                              "gradient_evaluations": run.notes["gradients"],
              "second_order_products": run.notes["products"], **diagnostics}
@@ -151,7 +155,12 @@ def prepare(inner, outer, theta, hyper, *, steps, lr, momentum=0.0, optimiser="s
             generator=None, buffers=None, resume=None,
             checked=True) -> tuple[Training, State, dict[str, Tensor]]:
     """The checked (run, state, hyper) of a call to `hypergradient`; the arguments are
-    described there."""
+    described there.
+
+    `inner`: inner loss; `optimiser`: "sgd", "adam", or an instance; `buffers`: tensors
+    that the losses carry along, by name; `resume`: an earlier result to go on from;
+    `checked`: whether numbers that are not finite are refused.
+    """
     for name, tree in (("theta", theta), ("hyper", hyper),
                        *([] if buffers is None else [("buffers", buffers)])):
         check_floating(tree, name)

@@ -28,9 +28,9 @@ class Solution(NamedTuple):
     seen to be indefinite."""
 
     x: Tensor
-    residual: Tensor
+    residual: Tensor  # |A x - b| / |b|
     iterations: int
-    indefinite: Tensor
+    indefinite: Tensor  # whether a direction of no positive curvature was met
 
 # %% ../../nbs/hypergradient/09_implicit.ipynb #96d54d84
 def _share(a, b, stop: Any = False):
@@ -55,6 +55,8 @@ def conjugate_gradient(matvec: Callable, b: Float[Tensor, " n"], *, iterations: 
     Stops at |A x - b| <= tolerance |b|, or at a direction of no positive curvature;
     with `watch=False` (under vmap) nothing stops it, and a system that is done stands
     still. The residual returned is computed anew.
+    `matvec`: v to A v; `b`: right side of the system; `precondition`: r to an
+    approximation of A⁻¹ r; `watch`: whether it stops early.
     Source: Hestenes & Stiefel 1952.
     """
     x, r = (torch.zeros_like(b), b) if x is None else (x, b - matvec(x))
@@ -186,7 +188,12 @@ def respond(run: Training, state: State, hyper: dict[str, Tensor], system,
             found: Solution, wanted: float,
             cure: str = "more iterations, or a preconditioner", **notes):
     """The report of a method that answers with q, the (approximate) solution of H q =
-    dQ/dtheta."""
+    dQ/dtheta.
+
+    `system`: the linear system at the trained theta; `found`: its solution; `wanted`:
+    the residual that was asked for; `cure`: the remedy in the warning about a larger
+    one; `notes`: further entries of the report.
+    """
     value, (_, hyper_bar, _) = run.judge(state, hyper)
     cross = system.cross(found.x)
     grads = {k: v - cross[k] for k, v in hyper_bar.items()}
@@ -235,6 +242,7 @@ def implicit(run: Training, state: State, hyper: dict[str, Tensor], *,
     report's, a dictionary like theta to divide by, or None.
     `guess`: the `solution` of an earlier report. `batches`: L is the mean over the
     first so many step indices. Buffers are held fixed. Source: Pedregosa 2016 (HOAG).
+    `damping`: added to the diagonal of H.
     """
     state = solve_inner(run, state, hyper, inner_tolerance)
     system = System(run, state, hyper, batches, damping)

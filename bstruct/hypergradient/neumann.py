@@ -33,6 +33,8 @@ def neumann(
 
     `alpha` (the learning rate by default) must be below 2 / lambda_max. Other options
     as in `implicit`.
+    `inner_tolerance`: norm of the inner gradient at which training ends; `damping`:
+    added to the diagonal of H; `batches`: step indices over which L is averaged.
     Source: Lorraine et al. 2020.
     """
     rate = run.rates(hyper, run.first)[0] if alpha is None else alpha

@@ -38,7 +38,12 @@ class SGD:
 
     def adjoint(self, theta, slots, g, lr, momentum, t, theta_bar, slots_bar):
         """What a step's output derivatives say of theta, slots, g and (lr, momentum);
-        slots may be None."""
+        slots may be None.
+
+        `g`: gradient of the inner loss at theta; `t`: number of the step; `theta_bar`:
+        derivatives by theta after the step; `slots_bar`: derivatives by the slots after
+        the step.
+        """
         g_bar, rates_bar = tree_add(slots_bar["velocity"], theta_bar, -lr), None
         if slots is not None:
             after = tree_add(g, slots["velocity"], momentum)
@@ -52,8 +57,9 @@ class Adam:
     """Adam as torch.optim.Adam (Kingma & Ba 2015, Algorithm 1); `momentum` of the call
     must be left at 0."""
 
+    # decay of the first and of the second moment
     betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
+    eps: float = 1e-8  # added to the root of the second moment
     remembers: ClassVar[bool] = True
 
     def init(self, theta: Tensors) -> dict[str, Tensors]:
@@ -288,14 +294,15 @@ class Training:
     lr: Any
     momentum: Any = 0.0
     optimiser: Any = SGD()
-    seeds: list[int] | None = None
-    has_buffers: bool = False
+    seeds: list[int] | None = None  # of the draws of each step; None: nothing is drawn
+    has_buffers: bool = False  # whether the losses take and return buffers
     # torch.func throughout: under vmap, or inside a compiled function
     functional: bool = False
     watch: bool = False  # refuse unseeded draws in the first loss
     # look whether numbers stay finite, for which the host waits; else the caller does
     checked: bool = True
     first: int = 0  # steps taken before, in a run that goes on
+    # counts and observations of the run
     notes: dict[str, Any] = field(default_factory=dict)
     # how many steps -> (those steps forth, those steps back), where a method has
     # compiled them
@@ -323,7 +330,10 @@ class Training:
 def train(run: Training, state: State, hyper, start=None, stop=None,
           visit=None) -> State:
     """The state after steps start..stop-1 (all by default); `visit(t, state)` sees each
-    state before its step."""
+    state before its step.
+
+    `start`: first step; `stop`: the step before which it ends.
+    """
     start = run.first if start is None else start
     stop = run.span.stop if stop is None else stop
     first, g, t = state, None, start

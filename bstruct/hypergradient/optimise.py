@@ -176,7 +176,7 @@ def optimise(inner: Callable, outer: Callable, theta: dict[str, Tensor],
     `checkpoint`: a file from which the call goes on. `callback(record)` sees each
     step's record, `progress` shows a bar. Ctrl-C, or a run that diverges, returns the
     best so far (`interrupted`). Function options get the outer step.
-    """
+    `outer_steps`: steps of hyper."""
     _checked(outer_steps, theta, hyper, checkpoint)
     fresh = {"hyper": hyper, "theta": theta, "history": [], **_EMPTY}
     record, interrupted = _resumed(checkpoint, fresh, generator), False

@@ -30,7 +30,7 @@ class Outcome:
     value: float
     hyper: dict[str, Tensor]
     theta: dict[str, Tensor]
-    history: list[dict[str, Any]]
+    history: list[dict[str, Any]]  # one record for each outer step or trial
     interrupted: bool = False
 
 # %% ../../nbs/hypergradient/11_random_search.ipynb #2c1c2d5d
@@ -43,6 +43,7 @@ def random_search(inner: Callable, outer: Callable, theta: dict[str, Tensor],
     Losses, `lr` and the other arguments of `training` (momentum, optimiser, buffers) as
     in `hypergradient`; `generator` seeds the draws that `inner` makes, too. A draw
     whose training or loss leaves the finite numbers counts as a trial of infinite loss.
+    `sample`: draws hyperparameters; `budget`: inner gradients of all trials together.
     Source: Bergstra & Bengio 2012.
     """
     if budget < steps:

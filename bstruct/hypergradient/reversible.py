@@ -183,6 +183,7 @@ def reversible(run: Training, state: State, hyper: dict[str, Tensor], *,
     below 2^(62 - bits) in size. Raises RuntimeError where theta_0 is not recovered to
     the bit. The report's `momentum_error` is what rounding the momentum to sixteen
     binary digits changed.
+    `bits`: binary digits behind the point.
     Source: Maclaurin et al. 2015, Algorithm 3.
     """
     tape = _checked(run, state, hyper, bits)

@@ -25,7 +25,7 @@ class Point(NamedTuple):
     """A step to walk back through: its state (slots may be None where nobody
     differentiates them), or its linearisation."""
 
-    t: Any
+    t: Any  # number of the step
     theta: dict[str, Tensor]
     slots: dict | None
     buffers: dict[str, Tensor]
@@ -44,7 +44,10 @@ class Bars(NamedTuple):
 def step_back(run: Training, point: Point, hyper: dict[str, Tensor], bars: Bars,
               last: bool = False) -> Bars:
     """The derivatives before a step from those after it; of hyper alone where it is the
-    `last` step to be taken back."""
+    `last` step to be taken back.
+
+    `bars`: derivatives after the step.
+    """
     if point.linear is None:
         g, _, pull = run.linearise(point.theta, hyper, point.t, point.buffers)
     else:

@@ -33,7 +33,7 @@ class Weight(NamedTuple):
 
     shape: Shape
     fan_in: int = 1
-    gain: float = 1.0
+    gain: float = 1.0  # deviation of a start times √fan_in
     reads: int | None = None
 
 # %% ../../nbs/model/01_candidates.ipynb #00c8b786
@@ -57,6 +57,7 @@ class Candidate:
     activation: str | None = None
     width: int | None = None
     group: str = ""
+    # whether `apply` takes weights with a leading axis as they are
     stacks: bool = False
     unit: int | None = None
 
@@ -66,7 +67,10 @@ class Candidate:
         return ACTIVATIONS[self.activation][1] if self.activation else 1.0
 
     def made(self, argument: int | None = None) -> "Candidate":
-        "This candidate as a maker that takes no argument."
+        """This candidate as a maker that takes no argument.
+
+        `argument`: the number behind the colon, which is refused.
+        """
         _refuse(self.name, argument)
         return self
 
@@ -95,7 +99,10 @@ CANDIDATES: Registry[Callable[[int | None], Candidate]] = Registry(
 def register(name: str, maker: Callable[..., Candidate]
              | None = None) -> Callable[..., Any]:
     """Register `maker(argument) -> Candidate` under `name`; without a maker, a
-    decorator that does so."""
+    decorator that does so.
+
+    `maker`: takes the number behind the colon, or None.
+    """
     if maker is None:
         return CANDIDATES.register(name)
     return CANDIDATES.register(name, maker)
@@ -108,7 +115,10 @@ def known_candidates() -> list[str]:
 # %% ../../nbs/model/01_candidates.ipynb #e9a1f3ae
 def candidate(spec: str) -> Candidate:
     """The candidate named `name[+activation][:argument]`; ValueError names what is
-    unknown and the nearest known names."""
+    unknown and the nearest known names.
+
+    `spec`: the whole name.
+    """
     head, colon, argument = spec.partition(":")
     name, plus, activation = head.partition("+")
     if name not in CANDIDATES:

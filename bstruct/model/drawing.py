@@ -172,7 +172,10 @@ def _svg_vertex(name: str, size: str, at: Point) -> str:
 # %% ../../nbs/model/07_drawing.ipynb #41aef463
 @patch
 def to_svg(graph: Graph, probabilities: Probabilities | None = None) -> str:
-    "The drawing as a self-contained SVG element; arguments as in `draw`."
+    """The drawing as a self-contained SVG element; arguments as in `draw`.
+
+    `probabilities`: edge to probabilities of its candidates.
+    """
     places, marks = _places(graph), _marks(graph, probabilities)
     (low, top), columns = _heights(graph, places), max(x for x, _ in places.values())
     width, height = 170 * columns + 80, 64 * (top - low)
@@ -192,7 +195,10 @@ to_svg = Graph.to_svg
 # %% ../../nbs/model/07_drawing.ipynb #6dda79af
 @patch
 def to_dot(graph: Graph, probabilities: Probabilities | None = None) -> str:
-    "The graph in the DOT language of Graphviz; arguments as in `draw`."
+    """The graph in the DOT language of Graphviz; arguments as in `draw`.
+
+    `probabilities`: edge to probabilities of its candidates.
+    """
     quoted = lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace(
         "\n", "\\n") + '"'
     lines = [f'  {quoted(v.name)} [label={quoted(v.name + chr(10) + _size(v.shape))}];'

@@ -24,7 +24,10 @@ def _list_of(place: str, values, kind: type | tuple[type, ...]) -> None:
 
 # %% ../../nbs/model/11_filed.ipynb #50d388d6
 def check_types(data: Mapping) -> None:
-    "ValueError for a field of a graph file that is of another type than it should be."
+    """ValueError for a field of a graph file that is of another type than it should be.
+
+    `data`: what a graph file holds.
+    """
     for part in ("vertices", "edges"):
         _list_of(part, data[part], Mapping)
     for v in data["vertices"]:

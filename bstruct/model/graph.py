@@ -135,6 +135,8 @@ class Graph:
     `variables`: how edges choose, a family's word for all of them, or words and
     variables by edge; afterwards edge to variable. `domain`: another name of the word.
     ValueError says the remedy.
+    `vertices`: vertices, or name to size or shape; `edges`: edges, or `source->target`
+    to names of candidates.
     """
 
     vertices: tuple[Vertex, ...]
@@ -235,7 +237,10 @@ class Graph:
     @classmethod
     def from_json(cls, source: str | Mapping) -> "Graph":
         """The graph of a JSON text or dictionary; ValueError tells a truncated, a
-        foreign and a later file apart."""
+        foreign and a later file apart.
+
+        `source`: what `to_json` wrote.
+        """
         return cls(*_parts_of(source))
 
 # %% ../../nbs/model/02_graph.ipynb #08788095

@@ -39,6 +39,7 @@ def dense(inputs: int | Shape, outputs: int | Shape,
 
     `identity` is dropped from edges between different shapes. Raises ValueError as
     Graph does.
+    `domain`: word of the variables, simplex or cube.
     """
     sizes = [("x", inputs), *((f"h{i}", size) for i, size in enumerate(hidden, 1)),
              ("y", outputs)]
@@ -64,6 +65,8 @@ def convolutional(inputs: int | Shape, outputs: int | Shape,
 
     inputs: (channels, length) or (channels, height, width). `skip` adds edges from two
     vertices before. Raises ValueError as Graph does.
+    `channels`: channels of the hidden vertices, in their order; `activations`: of the
+    convolutions.
     """
     conv, vertices = f"conv{len(_shape(inputs)) - 1}d", [Vertex("x", _shape(inputs))]
     if conv not in ("conv1d", "conv2d"):
@@ -107,6 +110,8 @@ def cell(inputs: int | Shape, outputs: int | Shape, width: int = 32, nodes: int 
     The candidates default to zero, identity and linear with relu, tanh, sin; for
     signals and images to zero, identity and convolutions of size 3 and 5. Raises
     ValueError as Graph does.
+    `nodes`: inner vertices of a cell; `cells`: how many cells follow each other;
+    `candidates`: of the edges within a cell.
     """
     rest = _shape(inputs)[1:]
     conv = f"conv{len(rest)}d"
@@ -148,6 +153,7 @@ def cube(inputs: int | Shape, outputs: int | Shape,
 
     With `columns` any subset of the columns of x goes into s instead, and from there
     one layer of the widths into h.
+    `widths`: units of the layers.
     """
     layers = tuple(f"linear+{activation}:{w}" for w in widths)
     sizes = {"x": _shape(inputs), "h": max(widths, default=1), "y": _shape(outputs)}

@@ -22,7 +22,10 @@ def encode(graph: Graph, choice: Mapping[str, Choice] | Sequence[Structure],
            dtype: torch.dtype = torch.float32,
            device: torch.device | str | None = None) -> Point:
     """The vertices named by one choice (edge -> candidate, on the cube a tuple), or by
-    a sequence of them as a batch."""
+    a sequence of them as a batch.
+
+    `choice`: one structure, or a sequence of them.
+    """
     if isinstance(choice, Mapping):
         return {e: v.encode(_chosen(v, choice)).to(device, dtype)
                 for e, v in graph.variables.items()}

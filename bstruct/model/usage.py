@@ -85,7 +85,10 @@ def _of_edge(net: Supernet, e: Edge, gamma: tuple[Tensor, ...], fed: Tensor,
 @patch
 def usage(net: Supernet, structure: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """How far each weight is used, in [0, 1], shaped like the weights; exact at
-    vertices. Works under torch.func.vmap."""
+    vertices. Works under torch.func.vmap.
+
+    `structure`: γ of the candidates, by edge.
+    """
     one = next(iter(structure.values()), torch.ones(1)).new_ones(())
     gamma = {e.name: gammas(net, e, structure) or (one,) * len(e.candidates)
              for e in net.graph.edges}

@@ -26,7 +26,7 @@ class Vertex:
 
     name: str
     shape: Shape
-    aggregation: str = "sum"
+    aggregation: str = "sum"  # sum or concat
 
 # %% ../../nbs/model/13_vertices.ipynb #4c85d5ef
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Edge:
     `fixed`: nothing is chosen on it, all its candidates are on and added up.
     """
 
-    source: str
-    target: str
+    source: str  # name of the vertex where it begins
+    target: str  # name of the vertex where it ends
     candidates: tuple[str, ...]
     fixed: bool = False
 
@@ -49,7 +49,10 @@ class Edge:
 # %% ../../nbs/model/13_vertices.ipynb #9a19449a
 def as_vertices(given: Iterable[Vertex] | Mapping[str, int | Shape]
                 ) -> tuple[Vertex, ...]:
-    "Vertices as they are given, or of a dictionary of names and sizes."
+    """Vertices as they are given, or of a dictionary of names and sizes.
+
+    `given`: vertices, or name to size or shape.
+    """
     if isinstance(given, Mapping):
         sizes = cast(Mapping[str, int | Shape], given)
         given = [Vertex(name, (s,) if isinstance(s, int) else tuple(s))
@@ -68,7 +71,8 @@ def as_edges(given: Iterable[Edge]
              | Mapping[str, str | Candidate | Iterable[str | Candidate]]
              ) -> tuple[Edge, ...]:
     """Edges as they are given, or of a dictionary of names `source->target` and
-    candidates; ValueError where a name has another form."""
+    candidates; ValueError where a name has another form. `given`: edges, or name to
+    candidates."""
     if isinstance(given, Mapping):
         named = cast(Mapping[str, str | Candidate | Iterable[str | Candidate]], given)
         for name in named:
@@ -90,7 +94,7 @@ AGGREGATIONS = ("sum", "concat")
 
 def check_names(vertices: Sequence[Vertex], edges: Sequence[Edge]) -> None:
     """ValueError tells the first name, end, shape or list of candidates that no graph
-    may have."""
+    may have. `vertices`, `edges`: in the order of the graph."""
     names = [v.name for v in vertices]
     texts = [*names, *(e.source for e in edges), *(e.target for e in edges)]
     if odd := [t for t in texts if not isinstance(t, str)]:

@@ -32,7 +32,7 @@ class CapacityRows:
 
     x: Float[Tensor, "N d"]
     y: Float[Tensor, "N"]
-    sharpness: float = 4.0
+    sharpness: float = 4.0  # of the ends of the soft interval
     scale: float = 1.5
     steps: int = 20
     rate: float = 0.02

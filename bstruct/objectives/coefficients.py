@@ -22,7 +22,10 @@ Value = float | int | Tensor | tuple
 
 def scheduled(value: Value, progress: float) -> float | int | Tensor:
     """The value at `progress` in [0, 1]: of a pair (first, last) geometrically, on a
-    line where one is not positive."""
+    line where one is not positive.
+
+    `value`: a number, a tensor, or a pair (first, last).
+    """
     if not isinstance(value, tuple):
         return value
     first, last = value
@@ -41,8 +44,8 @@ class Coefficients:
     vmap they cannot be asked.
     """
     c_reg: Value = 1.0
-    c_train: Value = 1.0
-    c_prior: Value = 1.0
+    c_train: Value = 1.0  # weight of the expected log-likelihood in Q
+    c_prior: Value = 1.0  # weight of KL(q‖p) in Q
     c_comb: Value = 0.0
 
     def __post_init__(self):
@@ -83,7 +86,10 @@ def scale_minibatch(
                     dim: int | tuple[int, ...] = -1
 ) -> Float[Tensor, "..."]:
     """Estimate in nats of the log-likelihood of all `size` examples from samples of a
-    minibatch on the axes `dim`."""
+    minibatch on the axes `dim`.
+
+    `log_likelihoods`: of each row of the minibatch, nats.
+    """
     return size * log_likelihoods.mean(dim)
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #b57c5864
@@ -92,7 +98,10 @@ def divergence(
                samples: int | None = None
 ) -> Float[Tensor, "*batch"]:
     """KL(q‖p) in nats from that of the weights, averaged over the axis `samples` if
-    there is one, and of the structure."""
+    there is one, and of the structure.
+
+    `weights`: KL of the weights, nats; `structure`: KL of the structure, nats.
+    """
     return (weights if samples is None else weights.mean(samples)) + structure
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #30eef977
@@ -100,7 +109,10 @@ def log_hyperprior(
     log_precision: dict[str, Tensor], shape: float | int, rate: float | int
 ) -> Float[Tensor, ""]:
     """ln of the inverse gamma density of the variances exp(-log_precision), in nats,
-    summed over all entries."""
+    summed over all entries.
+
+    `shape`, `rate`: of the inverse gamma law of a variance.
+    """
     constant = shape * math.log(rate) - math.lgamma(shape)
     terms = [(constant + (shape + 1) * a - rate * a.exp()).sum()
              for a in log_precision.values()]
@@ -113,7 +125,11 @@ def inner_objective(
     rows: Tensor | int = 1,
 ) -> Float[Tensor, "*batch"]:
     """L in nats: E_q ln p(y|X, W, Γ) - c_reg·KL(q‖p); to be maximised over the
-    posterior. L/rows of a row's likelihood."""
+    posterior. L/rows of a row's likelihood.
+
+    `kl`: KL(q‖p), nats; `coefficients`: of which `c_reg` counts; `rows`: by how much L
+    is divided.
+    """
     return log_likelihood - cast(Tensor, coefficients.c_reg) * kl / rows
 
 # %% ../../nbs/objectives/03_coefficients.ipynb #efe5ae73
@@ -123,7 +139,10 @@ def outer_objective(
     repulsion: Tensor | float | int = 0.0, log_hyperprior: Tensor | float | int = 0.0,
 ) -> Float[Tensor, "*batch"]:
     """Q in nats; to be maximised over the prior. `repulsion` and `log_hyperprior` are
-    the values of those functions."""
+    the values of those functions.
+
+    `kl`: KL(q‖p), nats; `coefficients`: of which all but `c_reg` count.
+    """
     c = coefficients
     c_train, c_prior, c_comb = (
         cast(Tensor, v) for v in (c.c_train, c.c_prior, c.c_comb))

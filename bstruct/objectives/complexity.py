@@ -72,7 +72,12 @@ COLLAPSED = 0.1
 # %% ../../nbs/objectives/06_complexity.ipynb #3e7f96a8
 def collapsed(posterior: dict[str, dict[str, Tensor]],
               prior: dict[str, dict[str, Tensor]]) -> bool:
-    "Whether no weight has |μ|/σ ≥ 0.1; if so, a `CollapseWarning` says what to change."
+    """Whether no weight has |μ|/σ ≥ 0.1; if so, a `CollapseWarning` says what to
+    change.
+
+    `posterior`: {"loc": {name: [...]}, "log_scale": {name: [...]}}; `prior`:
+    {"log_precision": {name: [...]}}.
+    """
     loc, log_scale = posterior["loc"], posterior["log_scale"]
     largest = max((signal_to_noise(loc[k], log_scale[k]).max().item() for k in loc
                    if loc[k].numel()), default=0.0)
@@ -95,7 +100,10 @@ def log_relative_density(loc: Float[Tensor, "*shape"],
 # %% ../../nbs/objectives/06_complexity.ipynb #f5f87fe2
 def vertex_entropy(structure_posterior: dict[str, Tensor]) -> Float[Tensor, ""]:
     """Entropy in nats of the most plausible vertex, summed over edges: 0 for a decided
-    structure, at most Σ ln K."""
+    structure, at most Σ ln K.
+
+    `structure_posterior`: logits of the candidates, by edge.
+    """
     return sum((GumbelSoftmax(v).vertex_entropy().sum()
                 for v in structure_posterior.values()),
                torch.zeros(()))
@@ -104,7 +112,10 @@ def vertex_entropy(structure_posterior: dict[str, Tensor]) -> Float[Tensor, ""]:
 def structure_mixing(structure_posterior: dict[str, Tensor],
                      temperature: float | int | Tensor) -> Float[Tensor, ""]:
     """E[-Σ γ ln γ] in nats, summed over edges: from 0 at small temperatures to Σ ln K
-    at large ones."""
+    at large ones.
+
+    `structure_posterior`: logits of the candidates, by edge.
+    """
     edges = (GumbelSoftmax(v, temperature).mixing_entropy().sum()
              for v in structure_posterior.values())
     return sum(edges, torch.zeros(()))
@@ -115,14 +126,14 @@ class Complexity:
     """Complexities of a fitted model, in nats; `parametric` by grouping (see
     `parametric_complexity`)."""
     parametric: dict[str, float]
-    weight_kl: float
-    structure_kl: float
-    vertex_entropy: float
-    mixing_entropy: float
-    structure_limit: float
+    weight_kl: float  # KL(q‖p) of the weights, nats
+    structure_kl: float  # KL(q‖p) of the structure, nats
+    vertex_entropy: float  # of the most plausible vertex, nats
+    mixing_entropy: float  # E[-Σ γ ln γ] over all edges, nats
+    structure_limit: float  # Σ ln K over all edges, nats
     weights: int
-    prunable: float
-    collapsed: bool
+    prunable: float  # share of weights with ln ρ above -½
+    collapsed: bool  # whether every weight has died
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{name} {value:.1f}"
@@ -147,6 +158,9 @@ def complexity(
     posterior = {"loc": {name: [...]}, "log_scale": {name: [...]}}; prior =
     {"log_precision": {name: broadcastable}, "logits": {edge: [K]}}; structure_posterior
     = {edge: logits [K]}, at one temperature. Of a batch, index one.
+    `posterior`: parameters of the weights' law; `prior`: of weights and structure;
+    `structure_posterior`: logits of the candidates, by edge; `structure_kl`: divergence
+    of one edge.
     """
     loc, log_scale, precision = posterior["loc"], posterior["log_scale"], prior[
         "log_precision"]

@@ -24,7 +24,11 @@ NU = 4.0  # degrees of freedom
 
 def student_log_likelihood(mean: Float[Tensor, "n"], target: Float[Tensor, "n"],
                            log_scale_squared: Float[Tensor, ""]) -> Float[Tensor, "n"]:
-    "ln of the t density with 4 degrees of freedom, in nats, of each row."
+    """ln of the t density with 4 degrees of freedom, in nats, of each row.
+
+    `mean`: predicted location of each row; `target`: observations, in the unit of the
+    mean; `log_scale_squared`: ln of the squared scale.
+    """
     constant = math.lgamma((NU + 1) / 2) - math.lgamma(NU / 2) - 0.5 * math.log(
         NU * math.pi)
     z = (target - mean).square() * (-log_scale_squared).exp()
@@ -34,7 +38,10 @@ def student_log_likelihood(mean: Float[Tensor, "n"], target: Float[Tensor, "n"],
 def poisson_log_likelihood(log_rate: Float[Tensor, "n"],
                            count: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
     """ln of Poisson's law of each count, in nats; `count` holds the counts and their
-    exposures."""
+    exposures.
+
+    `log_rate`: ln of the expected count at exposure 1.
+    """
     y, log_mean = count[:, 0], log_rate + count[:, 1].log()
     return y * log_mean - log_mean.exp() - torch.lgamma(y + 1)
 
@@ -44,7 +51,11 @@ def negative_binomial_log_likelihood(log_rate: Float[Tensor, "n"],
                                      log_dispersion: Float[Tensor, ""]) -> Float[
                                          Tensor, "n"]:
     """ln of the negative binomial law of each count, in nats, of variance mean +
-    dispersion · mean²."""
+    dispersion · mean².
+
+    `log_rate`: ln of the expected count at exposure 1; `count`: counts and their
+    exposures; `log_dispersion`: ln of the dispersion.
+    """
     y, log_mean = count[:, 0], log_rate + count[:, 1].log()
     r = (-log_dispersion).exp()
     log_ratio = log_mean + log_dispersion  # ln of mean over r
@@ -60,7 +71,11 @@ LARGEST = 340.0  # ln of numbers whose squares float64 can hold
 def log_normal_moments(mean: Float[Tensor, "*n"], variance: Float[Tensor, "*n"],
                        centre: float | int, scale: float
                        | int) -> tuple[Tensor, Tensor]:
-    "Mean and variance of exp(centre + scale·z) for z normal with these moments."
+    """Mean and variance of exp(centre + scale·z) for z normal with these moments.
+
+    `mean`, `variance`: of z; `centre`: what is added before exp; `scale`: what z is
+    multiplied by.
+    """
     v = (scale**2 * variance).clamp(max=20)
     m = (centre + scale * mean).clamp(max=LARGEST - 20)
     return (m + v / 2).exp(), torch.expm1(v) * (2 * m + v).exp()
@@ -113,7 +128,10 @@ def weighted(name: str) -> str:
 # %% ../../nbs/objectives/08_laws.ipynb #5c59c176
 def joint_classes(sizes: Sequence[int]) -> str:
     """The name of the law of several targets [n, t] with so many classes each; it is
-    registered. ValueError for one target, or one class."""
+    registered. ValueError for one target, or one class.
+
+    `sizes`: number of classes of each target.
+    """
     if len(sizes) < 2 or min(sizes) < 2:
         raise ValueError(f"the targets have {tuple(sizes)} classes: two targets at "
                          "least, of two classes at least, are needed")

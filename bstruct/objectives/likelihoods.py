@@ -29,7 +29,11 @@ def gaussian_log_likelihood(
                             log_noise_variance: float | int | Float[Tensor, "*v"]
 ) -> Float[Tensor, "n"]:
     """ln N(target | mean, exp(log_noise_variance)) in nats, one number an example; the
-    axes after the first are summed."""
+    axes after the first are summed.
+
+    `mean`: predictions, one row each; `target`: observations, shaped like the mean;
+    `log_noise_variance`: ln σ², in squared units of the target.
+    """
     _same_shape(mean, target)
     log_var = torch.as_tensor(log_noise_variance, dtype=mean.dtype, device=mean.device)
     terms = -0.5 * (math.log(2 * math.pi) + log_var + (target - mean).square()

@@ -20,7 +20,10 @@ from bstruct.distributions.gumbel_softmax_kl import kl_categorical, kl_structure
 def log_smoothed(shape: Sequence[int], at: Sequence[int], epsilon: float = 0.01,
                  by_edge: bool = False) -> Float[Tensor, "*K"]:
     """ln p' of a visited structure, smoothed over all structures, or edge by edge: a
-    table over all of them."""
+    table over all of them.
+
+    `at`: index of the visited candidate, edge by edge.
+    """
     if by_edge:
         rows = [((1 - epsilon) * torch.eye(k, dtype=torch.float64)[i] + epsilon
                  / k).log()
@@ -35,7 +38,10 @@ def repelled(values: Float[Tensor, "*K"], seen: Sequence[Sequence[int]],
              probabilities: Sequence[Tensor], c_comb: float, epsilon: float = 0.01,
              by_edge: bool = False) -> Tensor:
     """Q in nats: `values` are ln p(y | Γ) of every structure, one axis an edge,
-    `probabilities` those of each edge."""
+    `probabilities` those of each edge.
+
+    `seen`: structures visited before, as indices.
+    """
     joint = math.prod(torch.meshgrid(*probabilities, indexing="ij"))
     tables = [log_smoothed(values.shape, at, epsilon, by_edge).to(values.device)
               for at in seen]
@@ -48,7 +54,11 @@ def successive_maxima(values: Float[Tensor, "*K"], visits: int, c_comb: float,
                       epsilon: float = 0.01,
                       by_edge: bool = False) -> list[tuple[int, ...]]:
     """The structures at which Q is largest, visit by visit, each repelling those after
-    it."""
+    it.
+
+    `values`: ln p(y | Γ) of every structure, one axis an edge, nats; `visits`: how many
+    maxima.
+    """
     seen: list[tuple[int, ...]] = []
     bonus = torch.zeros_like(values)
     for _ in range(visits):
@@ -68,6 +78,7 @@ def repulsion(law: Mapping, known: Sequence[Mapping],
 
     `kl(law, other)` is the divergence of two of them; without it both are edge to
     logits of one candidate an edge.
+    `law`: parameters of p(Γ|law), by edge.
     """
     apart = kl or (lambda q, p: kl_structure(q, p, kl_categorical))
     return sum((apart(law, other) for other in known), torch.zeros(()))

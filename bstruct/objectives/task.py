@@ -38,7 +38,31 @@ class Task:
         "The likelihood of that name."
         return LIKELIHOODS[self.likelihood]
 
+    @property
+    def base(self) -> str:
+        "The name of the likelihood of a row that counts once."
+        return self.likelihood.removeprefix("weighted ")
+
+    @property
+    def weight(self) -> Tensor | None:
+        "How often each row counts [n]; None where all count once."
+        return None if self.base == self.likelihood else self.y[:, -1]
+
+    @property
+    def target(self) -> Tensor:
+        "The targets [n, ...] without the weights."
+        own = self.y if self.weight is None else self.y[:, :-1]
+        return own if self.weight is None or own.shape[1] > 1 else own[:, 0]
+
+    @property
+    def counted(self) -> float | int:
+        "How many rows the weighted ones stand for."
+        return len(self) if self.weight is None else float(self.weight.sum())
+
     def log_likelihood(self, output: Float[Tensor, "n C"], y: Tensor,
                        log_noise: Tensor) -> Float[Tensor, "n"]:
-        "ln p(y | output) of each row, in nats."
+        """ln p(y | output) of each row, in nats.
+
+        `output`: of the network, one row each.
+        """
         return self.law.log_likelihood(output, y, log_noise)

@@ -27,6 +27,7 @@ from bstruct.model.reach import network_of
 from bstruct.model.usage import parameters
 from bstruct.search.result import Scored, to_frame
 from bstruct.structure.variable import Choice, Structure, names, text
+from bstruct.structure.widths import structure_prior
 
 # %% ../../nbs/search/04_ranking.ipynb #bb78bce0
 def asked_for(graph: Graph, structure: Mapping[str, Choice]) -> Structure:
@@ -58,7 +59,10 @@ def place_of(rows: Sequence[Scored], structure: Mapping[str, Choice],
 def ranked(graph: Graph, visits: Iterable[tuple[Structure, int, Evidence | str, dict]]
            ) -> list[Scored]:
     """Rows of a ranking from (structure, number of the visit, its evidence or why there
-    is none, further entries)."""
+    is none, further entries).
+
+    `visits`: one a structure.
+    """
     none = Evidence(math.nan, math.inf, method="none", reliable=False)
     rows = [Scored(dict(s), none if isinstance(e, str) else e,
                    parameters=parameters(graph, s), visit=visit,
@@ -82,13 +86,16 @@ def _chances(graph: Graph, rows: list[Scored]) -> dict[int | None, tuple[float, 
         return {}
     network = {r.visit: (network_of(graph, r.structure), r.evidence.value)
                for r in rows}
-    posterior = structure_posterior({r.visit: r.evidence for r in rows},
+    prior = structure_prior(graph.variables, [r.structure for r in rows])
+    posterior = structure_posterior({r.visit: r.evidence for r in rows}, prior.log(),
                                     errors="pooled", network=network)
     joint = dict(zip(posterior.labels, zip(posterior.probability.tolist(),
                                            posterior.stderr.tolist())))
-    known = Counter(network.values())
-    return {visit: (joint[n][0] / known[n], joint[n][1] / known[n])
-            for visit, n in network.items()}
+    known: Counter = Counter()
+    for n, q in zip(network.values(), prior.tolist()):
+        known[n] += q
+    part = lambda n, q: (joint[n][0] * q / known[n], joint[n][1] * q / known[n])
+    return {visit: part(n, q) for (visit, n), q in zip(network.items(), prior.tolist())}
 
 # %% ../../nbs/search/04_ranking.ipynb #720700c8
 @dataclass
@@ -103,7 +110,7 @@ class Ranking:
     graph: Graph
     rows: list[Scored]
     notes: list[str] = field(default_factory=list)
-    forecast: object = None
+    forecast: object = None  # what the run was expected to take
     interrupted: bool = False
 
     def __len__(self) -> int:
@@ -124,7 +131,7 @@ class Ranking:
         return of("probability"), of("probability_error")
 
     def top(self, k: int = 10) -> list[Scored]:
-        "The first k rows."
+        "The first k rows. `k`: how many rows."
         return self.rows[:k]
 
     def rank_of(self, structure: Mapping[str, Choice]) -> int:

@@ -35,7 +35,7 @@ class Scored:
     evidence: Evidence
     c_reg: float | None = None
     probability: float | None = None
-    probability_error: float | None = None
+    probability_error: float | None = None  # standard error of `probability`
     complexity: float | None = None
     parameters: int | None = None
     held_out: float | None = None
@@ -68,7 +68,7 @@ class Scored:
 # %% ../../nbs/search/02_result.ipynb #cf267bc0
 def as_record(row: Scored) -> dict:
     """The row in numbers and words: structure, log_evidence and stderr in nats, what
-    else is known, and `of`."""
+    else is known, and `of`. `row`: one structure of a ranking."""
     e, beside = row.evidence, {} if row.comparison is None else {
         "comparison": row.comparison}
     rest = {k: row[k] for k in row.keys() if k not in ("structure", "evidence")}
@@ -125,7 +125,7 @@ class Result:
     batches: list[Batch]
     ranking: list[Scored]
     evidence: Evidence
-    history: list[dict]
+    history: list[dict]  # a record an epoch
     interrupted: str | None = None
     path: list[Scored] = field(default_factory=list)
     levels: str = ""

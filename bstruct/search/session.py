@@ -41,6 +41,7 @@ class Session:
     seed: int
     checkpoint: Checkpoint
     callback: Callable[[dict], None] | None = None
+    # when, as `time.monotonic` tells it
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -67,12 +68,18 @@ class Session:
 
     def stage(self, name: str, work: Callable[[], tuple], part: str = ""):
         """What the stage found, in JSON: from the checkpoint, or by `work()`, which
-        returns that and tensors to keep."""
+        returns that and tensors to keep.
+
+        `part`: part of the stage, in messages.
+        """
         return _stage(self, name, work, part)
 
     def train(self, stage: str, make: Callable[[Generator], Batch], n: int,
               part: int = 0, parts: int = 1) -> Batch:
-        "Train part `part` of a stage of `parts`."
+        """Train part `part` of a stage of `parts`.
+
+        `make`: makes the batch of a generator.
+        """
         generator = self.generator(f"{stage}/{part}")
         trainer = Trainer(make(generator), self.task, self.settings.plan(n), generator)
         return self.finish(stage, trainer, part, parts)
@@ -80,7 +87,10 @@ class Session:
     def finish(self, stage: str, trainer: Trainer, part: int = 0,
                parts: int = 1) -> Batch:
         """Run a trainer to its end; resumes, reports every epoch, and saves. Raises
-        Interrupted."""
+        Interrupted.
+
+        `part`: number of the part, from 0; `parts`: how many parts the stage has.
+        """
         name, plan = f"{stage}/{part}", trainer.plan
         if state := self.checkpoint.state(name):
             load_trainer_state(trainer, state)

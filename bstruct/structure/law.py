@@ -43,7 +43,10 @@ def flat(laws: Laws) -> dict[str, Tensor]:
 
 def nested(variables: Variables,
            params: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    "The laws whose parameters stand in a flat dictionary; the inverse of `flat`."
+    """The laws whose parameters stand in a flat dictionary; the inverse of `flat`.
+
+    `params`: tensors by PART/VARIABLE, such as `logits/x->h1`.
+    """
     found = {}
     for name, v in variables.items():
         parts = _parts(v)
@@ -140,6 +143,8 @@ def rows(variables: Variables, marginals: Mapping[str, Tensor]) -> dict[str, Ten
     """Independent laws with probabilities that sum to 1 along the last axis: of an edge
     that takes one candidate at a time its own, of the others one for each candidate,
     named `EDGE CANDIDATE`, with the probabilities of on and off.
+
+    `marginals`: probabilities of the candidates, by variable.
     """
     found = {}
     for name, p in marginals.items():

@@ -26,7 +26,10 @@ PRIORS = ("uniform", "poisson", "geometric")
 # %% ../../nbs/structure/04_ordered.ipynb #9967b13b
 def grades(q: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch K-1"]:
     """P(D > l_k) for k = 1, ..., K-1, of the law q of a level D; never increasing in
-    k, in [0, 1]."""
+    k, in [0, 1].
+
+    `q`: probabilities of the levels, on the last axis.
+    """
     return q[..., 1:].flip(-1).cumsum(-1).flip(-1)
 
 
@@ -39,7 +42,10 @@ def from_grades(mu: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k+1"]:
 
 def mean_level(q: Float[Tensor, "*batch K"],
                levels: Sequence[float | int]) -> Float[Tensor, "*batch"]:
-    "E D of the law q on the levels, in their unit."
+    """E D of the law q on the levels, in their unit.
+
+    `q`: probabilities of the levels, on the last axis.
+    """
     return (q * q.new_tensor(levels)).sum(-1)
 
 # %% ../../nbs/structure/04_ordered.ipynb #403a7d7c
@@ -88,7 +94,11 @@ def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
             levels: Sequence[float | int],
             kind: str = "normal") -> Float[Tensor, "*batch K"]:
     """ln q of a level, by place and scale in units of the levels; where q is 0, ln of
-    the least number of the type."""
+    the least number of the type.
+
+    `gamma`: place, in units of the levels; `scale`: width of the law, in units of the
+    levels; `kind`: normal, two-point, support or fuzzy.
+    """
     check_choice("law", kind, LAWS)
     l = gamma.new_tensor(levels)
     if len(l) == 1:
@@ -113,7 +123,11 @@ def law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
         levels: Sequence[float | int],
         kind: str = "normal") -> Float[Tensor, "*batch K"]:
     """q of a level by place and scale, both in units of the levels; `kind`: normal,
-    two-point, support or fuzzy."""
+    two-point, support or fuzzy.
+
+    `gamma`: place, in units of the levels; `scale`: width of the law, in units of the
+    levels.
+    """
     return log_law(gamma, scale, levels, kind).softmax(-1)
 
 # %% ../../nbs/structure/04_ordered.ipynb #8553f436
@@ -153,8 +167,8 @@ class Levels:
     """One of a list of choices whose levels rise; law: `gamma` and `log_scale` [...],
     in units of the levels."""
 
-    levels: Any
-    law: str
+    levels: Any  # whole numbers, rising
+    law: str  # normal, two-point, support or fuzzy
     prior: str
     name: str
     exclusive: ClassVar[bool] = True
@@ -249,7 +263,7 @@ class Ordered(Levels):
     the levels."""
 
     levels: tuple[int, ...]
-    law: str = "normal"
+    law: str = "normal"  # two-point, support or fuzzy
     prior: str = "uniform"
     name: str = ""
 

@@ -106,7 +106,7 @@ class Simplex(_OneOf):
     """One of K candidates; law: `logits` [..., K], the locations of a Gumbel-Softmax.
     The prior is uniform."""
 
-    candidates: tuple[str | int, ...]
+    candidates: tuple[str | int, ...]  # names, of which one is taken
     name: str = ""
     exclusive: ClassVar[bool] = True
 

@@ -28,7 +28,10 @@ def names(choice: Choice) -> tuple:
 
 # %% ../../nbs/structure/01_variable.ipynb #58db2f50
 def text(choice: Choice | list) -> str:
-    "The choice in words: a name or number as it is, several names in braces."
+    """The choice in words: a name or number as it is, several names in braces.
+
+    `choice`: one candidate, or several.
+    """
     return ("{" + ", ".join(map(str, choice)) + "}" if isinstance(choice, tuple | list)
             else str(choice))
 
@@ -93,7 +96,10 @@ _FAMILIES: dict[str, type] = {}
 # %% ../../nbs/structure/01_variable.ipynb #63b74537
 def register(word: str) -> Callable[[type], type]:
     """A decorator that makes a class of variables known by a word; ValueError where
-    another class has it."""
+    another class has it.
+
+    `word`: the name of the family.
+    """
     def keep(made: type) -> type:
         if _FAMILIES.setdefault(word, made).__qualname__ != made.__qualname__:
             raise ValueError(f"the family {word!r} is taken by "
@@ -105,7 +111,10 @@ def register(word: str) -> Callable[[type], type]:
 
 
 def family(word: str) -> type:
-    "The class of variables that is known by a word; ValueError names the known ones."
+    """The class of variables that is known by a word; ValueError names the known ones.
+
+    `word`: the name of the family.
+    """
     if word not in _FAMILIES:
         raise unknown("family of variables", word, _FAMILIES)
     return _FAMILIES[word]

@@ -97,7 +97,10 @@ def check_models(c: Candidate, i: Shape, o: Shape) -> None:
 
 
 def check_gradients(c: Candidate, i: Shape, o: Shape, step: float = 1e-6) -> None:
-    "The derivative along a random direction against central differences in float64."
+    """The derivative along a random direction against central differences in float64.
+
+    `step`: half the distance of two points.
+    """
     (w, x), (u, v) = _drawn(c, i, o), _drawn(c, i, o, seed=1)
     f = _function(c, o)
     tilt = torch.linspace(1, 2, prod(o), dtype=x.dtype).reshape(o)

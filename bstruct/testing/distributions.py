@@ -155,7 +155,7 @@ class WeightFamily:
     standard: Callable[[int], dict[str, Tensor]]
     noise: Callable[[int], int]
     sample: Callable[[dict[str, Tensor], Tensor], Tensor]
-    log_prob: Callable[[dict[str, Tensor], Tensor], Tensor]
+    log_prob: Callable[[dict[str, Tensor], Tensor], Tensor]  # of weights, nats
     kl: Callable[[dict[str, Tensor], Tensor], Tensor]
 
 # %% ../../nbs/testing/01_distributions.ipynb #831f01d3

@@ -25,11 +25,11 @@ class Problem:
     able to do to be tried on it."""
 
     name: str
-    inner: Callable
+    inner: Callable  # inner loss of (theta, hyper, step)
     outer: Callable
     theta: dict[str, Tensor]
     hyper: dict[str, Tensor]
-    training: dict[str, Any]
+    training: dict[str, Any]  # arguments of `hypergradient`, steps and lr among them
     # of "minibatch", "noise", "rates", "momentum", "flat" (not at a minimum)
     needs: frozenset = frozenset()
     seed: int | None = None  # of the generator that noise is drawn from
@@ -130,7 +130,10 @@ def problems() -> list[Problem]:
 def differences(f: Callable, hyper: dict[str, Tensor],
                 eps: float = 1e-5) -> dict[str, Tensor]:
     """Central differences of f(hyper), coordinate by coordinate; in float64 the error
-    is about 1e-10 relative."""
+    is about 1e-10 relative.
+
+    `f`: hyperparameters to a number; `eps`: half the distance of two points.
+    """
     out = {k: torch.zeros_like(v) for k, v in hyper.items()}
     for k, v in hyper.items():
         for i in range(v.numel()):
@@ -158,7 +161,11 @@ def _dense(problem, theta) -> dict[str, Tensor]:
 def truth(problem: Problem, claim: str, result,
           window: int | None = None) -> dict[str, Tensor]:
     """What a method that makes this claim has to return on this problem; `result` is
-    its answer."""
+    its answer.
+
+    `claim`: minimiser, window or training; `window`: last steps that the method looks
+    at.
+    """
     if claim == "minimiser":
         return _dense(problem, result.theta)
     steps = problem.training["steps"]
@@ -178,9 +185,9 @@ class Claim:
     """What a registered method says of itself: the kind of truth, its options, what it
     cannot do, and its tolerance."""
 
-    kind: str
+    kind: str  # training, window, minimiser or improves
     options: dict[str, Any] = field(default_factory=dict)
-    cannot: frozenset = frozenset()
+    cannot: frozenset = frozenset()  # needs of a problem that the method does not meet
     tolerance: float = 1e-6
 
 
@@ -205,6 +212,7 @@ def check(problem: Problem, method: str, claim: Claim,
 
     `method` is a registered name, perhaps followed by a word that tells two claims of
     one method apart. `memo` keeps the truths that do not depend on the method.
+    `claim`: what the method says of itself.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -225,7 +233,10 @@ def check(problem: Problem, method: str, claim: Claim,
 def conformance(claims: dict[str, Claim]
                 | None = None) -> dict[tuple[str, str], float | None]:
     """The table: (problem, method) -> error, None where the method says that it cannot.
-    Pass your own claims, by name."""
+    Pass your own claims, by name.
+
+    `claims`: name of a method to its claim.
+    """
     able = lambda p, name, c: not p.needs & c.cannot and (
         name != "reversible" or _momentum(p))
     table, memo = {}, {}

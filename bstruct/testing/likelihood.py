@@ -49,7 +49,10 @@ def _densities(law: Likelihood, out: Tensor, y: Tensor, log_noise: Tensor) -> Te
 
 # %% ../../nbs/testing/06_likelihood.ipynb #924ab60a
 def check_rows(law: Likelihood, support: str = "real") -> None:
-    "Shape, independence, slopes and noise. AssertionError names what is wrong."
+    """Shape, independence, slopes and noise. AssertionError names what is wrong.
+
+    `support`: where targets lie, real, positive or counts.
+    """
     check_choice("support", support, SUPPORTS)
     out, zero = _outputs(law), torch.zeros((), dtype=torch.float64)
     some = {"real": [-1.5, -0.2, 0.3, 0.9, 2.0], "positive": [0.2, 0.7, 1.0, 1.8, 3.0],
@@ -77,7 +80,10 @@ def check_rows(law: Likelihood, support: str = "real") -> None:
 
 # %% ../../nbs/testing/06_likelihood.ipynb #2643382f
 def check_total(law: Likelihood, support: str = "real") -> None:
-    "That the density is one: a missing constant changes every evidence."
+    """That the density is one: a missing constant changes every evidence.
+
+    `support`: where targets lie, real, positive or counts.
+    """
     check_choice("support", support, SUPPORTS)
     y, weight = _targets(law, support)
     for log_noise in (-1.0, 0.5):
@@ -88,7 +94,10 @@ def check_total(law: Likelihood, support: str = "real") -> None:
 
 # %% ../../nbs/testing/06_likelihood.ipynb #9e556331
 def check_prediction(law: Likelihood, support: str = "real") -> None:
-    "Probabilities, or mean and variance, against the density."
+    """Probabilities, or mean and variance, against the density.
+
+    `support`: where targets lie, real, positive or counts.
+    """
     check_choice("support", support, SUPPORTS)
     one = (law.probabilities is None) != (law.moments is None)
     _need(one, "has to have probabilities, for classes, or moments, for numbers")

@@ -18,7 +18,10 @@ VARIABLE = "BSTRUCT_SLOW"  # where it is set, slow cells are computed
 
 # %% ../../nbs/testing/04_notebook.ipynb #0bb02722
 def rare(source: str) -> str:
-    "The mark of a cell, `slow` or `gpu`; empty for a cell that everybody runs."
+    """The mark of a cell, `slow` or `gpu`; empty for a cell that everybody runs.
+
+    `source`: text of a cell.
+    """
     for line in source.splitlines():
         if not (found := re.match(r"#\s*\|\s*(\w+)", line)):
             return ""
@@ -29,7 +32,10 @@ def rare(source: str) -> str:
 # %% ../../nbs/testing/04_notebook.ipynb #fb7ffc43
 def stored(source: str, folder: Path) -> list[dict] | None:
     """The stored outputs of the cell with this source in a notebook of the folder, or
-    None."""
+    None.
+
+    `source`: text of the cell.
+    """
     for path in sorted(folder.glob("*.ipynb")):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             same = "".join(cell["source"]).strip() == source.strip()
@@ -40,7 +46,10 @@ def stored(source: str, folder: Path) -> list[dict] | None:
 # %% ../../nbs/testing/04_notebook.ipynb #d4af59c5
 def show(source: str, folder: Path | None = None) -> None:
     """Print and display the stored outputs of a cell, under a line that says that they
-    are stored."""
+    are stored.
+
+    `source`: text of the cell.
+    """
     from IPython.display import publish_display_data
 
     outputs = stored(source, folder or Path.cwd())
@@ -90,5 +99,8 @@ def ready(shell=None) -> None:
 
 # %% ../../nbs/testing/04_notebook.ipynb #09ea88c0
 def names_of(function: Callable) -> dict:
-    "The names that a function sees besides its own, of its module or of the notebook."
+    """The names that a function sees besides its own, of its module or of the notebook.
+
+    `function`: a function, decorated or not.
+    """
     return inspect.unwrap(function).__globals__

@@ -73,7 +73,8 @@ def check_shapes(variable: Variable) -> None:
 
 
 def check_gradients(variable: Variable, step: float = 1e-6) -> None:
-    "Derivatives of a sample by each parameter against central differences in float64."
+    """Derivatives of a sample by each parameter against central differences in float64.
+    `step`: half the distance of two points."""
     q, noise = _law(variable, 1), _noise(variable, ())
     weights = torch.linspace(1, 2, variable.size, dtype=torch.float64)
     f = lambda q: (variable.sample(q, noise, 0.7) * weights).sum()
@@ -217,7 +218,10 @@ def check_extremes(variable: Variable, size: float = 1e4) -> None:
 
 def check_variable(variable: object) -> None:
     """All checks of this page; AssertionError names the first property that does not
-    hold, and by how much."""
+    hold, and by how much.
+
+    `variable`: what is checked.
+    """
     if not isinstance(variable, Variable):
         raise AssertionError(f"{type(variable).__name__}: does not have all "
                              "members of the interface")

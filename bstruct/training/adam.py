@@ -20,6 +20,7 @@ class FusedAdam:
 
     `param_groups` may be changed between steps; `state`: tensor to step, exp_avg and
     exp_avg_sq. `capturable`: the count of steps lies on the device of the tensor.
+    `groups`: tensors, or dictionaries of them.
     """
 
     def __init__(self, groups: Iterable[dict] | Iterable[Tensor], lr: float,

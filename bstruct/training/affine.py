@@ -51,7 +51,10 @@ class Affine:
 def affine_fits(task: Task, outputs: int,
                 precisions: Sequence[float]) -> Affine:
     """The maps that maximise the log joint, one for each prior precision of the
-    weights; for none of them the constant alone."""
+    weights; for none of them the constant alone.
+
+    `precisions`: of the prior of the weights.
+    """
     own = wide_task(Task(task.x.flatten(1).cpu(), task.y.cpu(), task.likelihood))
     d, at = own.x.shape[1], np.zeros((own.x.shape[1] + 1) * outputs + 1)
     found = []
@@ -97,7 +100,7 @@ class Told:
     weights [T] of its precisions."""
 
     evidence: float
-    shares: Float[Tensor, "T"]
+    shares: Float[Tensor, "T"]  # posterior weights of the precisions
 
 
 def reference_evidence(task: Task, outputs: int, bounds: Sequence[int]) -> dict[str,
@@ -124,7 +127,10 @@ def _rows(task: Task, first: int, end: int) -> Task:
 def as_batches(task: Task, outputs: int, name: str, shares: Float[Tensor, "T"],
                least: float = 0.02) -> list[tuple[float, Batch]]:
     """The constant or the linear model, fitted to all rows of a task: (share, batch) of
-    each precision with at least the share `least`."""
+    each precision with at least the share `least`.
+
+    `shares`: posterior weights of the precisions.
+    """
     fits = affine_fits(task, outputs, () if name == "constant" else PRECISIONS)
     kept = [t for t, p in enumerate(shares.tolist()) if p >= least]
     total = float(shares[kept].sum())

@@ -61,7 +61,10 @@ class Batch:
 
     def named(self, flat: Float[Tensor, "M P"]) -> dict[str, Tensor]:
         """Views [M, *shape] of a matrix such as `params['loc']`, by the names of the
-        weights."""
+        weights.
+
+        `flat`: a number a weight, of every model.
+        """
         shapes = self.net.weight_shapes
         parts = flat.split([math.prod(s) for s in shapes.values()], 1)
         return {k: v.reshape(len(flat), *s) for (k, s), v in zip(shapes.items(), parts)}
@@ -73,7 +76,7 @@ class Batch:
                        and of(self.structure))
 
     def take(self, models: slice | list[int]) -> "Batch":
-        "Some of the models."
+        "Some of the models. `models`: a slice, or numbers of models."
         return replace(self.mapped(lambda v: v[models]), sizes=self.sizes[models],
                        c_reg=self.c_reg[models])
 
@@ -100,7 +103,11 @@ def make_batch(net: Supernet, generator: Generator, sizes, c_reg, structure=None
                log_scale: float = -4.0, device: torch.device | str
                | None = None) -> Batch:
     """Posteriors around random initial weights, one for every entry of `sizes`; scales
-    exp(`log_scale`), noise e^-1."""
+    exp(`log_scale`), noise e^-1.
+
+    `c_reg`: weight of the KL term, one or one a model; `structure`: edge to γ [M, K],
+    fixed.
+    """
     device, m = device or generator.device, len(sizes)
     loc = torch.cat([v.flatten(1) for v in net.init(generator, batch=(m,)).values()],
                     1).to(device)
@@ -123,7 +130,10 @@ def one_hot(net: Supernet, structures: list[Structure], device=None) -> Point:
 def forward_of(net: Supernet, structure: dict[str, Tensor],
                models: int) -> Callable[..., Float[Tensor, "M n C"]]:
     """The function (weights {name: [M, *shape]}, x [n, ...] for all or [M, n, ...]) to
-    the outputs of M structures."""
+    the outputs of M structures.
+
+    `structure`: edge to γ [M, K].
+    """
     one_hot_rows = lambda v: bool(((v == 0) | (v == 1)).all()) and bool(
         (v.sum(-1) == 1).all())
     if net.graph.exclusive and all(map(one_hot_rows, structure.values())):
@@ -151,7 +161,10 @@ KL_TEMPERATURE = {"categorical": None, "gumbel": 1.0}
 # %% ../../nbs/training/02_batch.ipynb #b4274ee1
 def structure_kl(batch: Batch, kind: str = "categorical") -> Float[Tensor, "M"] | float:
     """KL(q_Γ‖p_Γ) from the variables' own prior, of every model, in nats; 0 where the
-    structure is given."""
+    structure is given.
+
+    `kind`: categorical or gumbel.
+    """
     return law.kl(batch.net.graph.variables, batch.laws, None, KL_TEMPERATURE[kind])
 
 # %% ../../nbs/training/02_batch.ipynb #b36994b3
@@ -171,7 +184,11 @@ def weight_samples(batch: Batch, samples: int,
 # %% ../../nbs/training/02_batch.ipynb #eed4bc08
 def outputs_at(batch: Batch, weights: Iterable[Float[Tensor, "M P"]],
                x: Tensor) -> Float[Tensor, "S M n C"]:
-    "Network outputs at x [n, ...] for every given sample of the weights of each model."
+    """Network outputs at x [n, ...] for every given sample of the weights of each
+    model.
+
+    `weights`: one sample after the other.
+    """
     run = forward_of(batch.net, batch.structure or {}, len(batch.params["loc"]))
     return torch.stack([run(batch.named(w), x, True) for w in weights])
 
@@ -179,7 +196,10 @@ def outputs_at(batch: Batch, weights: Iterable[Float[Tensor, "M P"]],
 def log_predictive(batch: Batch, task: Task, rows: slice, samples: int,
                    generator) -> Float[Tensor, "M n"]:
     """ln p(y_i) of the rows under each model, averaged over weight samples, in nats;
-    of as many rows at a time as the budget of `pieces` allows, by the same samples."""
+    of as many rows at a time as the budget of `pieces` allows, by the same samples.
+
+    `rows`: which rows of the task.
+    """
     x, y, noise = task.x[rows], task.y[rows], batch.params["log_noise"]
     each = vmap(vmap(task.log_likelihood, in_dims=(0, None, 0)),
                 in_dims=(0, None, None))

@@ -40,15 +40,14 @@ def rounded(n: int) -> int:
 @dataclass(frozen=True)
 class Part:
     """An edge in those models where it is live: their numbers in `order` (`models`: the
-    same, a slice where they lie side by side, None for all), the rules of their runs
-    and how many each has, and the map's sizes."""
+    same, a slice where they lie side by side, None for all)."""
 
     edge: Edge
     order: list[int]
     models: Tensor | slice | None
-    rules: list[Rule]
-    counts: list[int]
-    sizes: tuple[int, int]
+    rules: list[Rule]  # activations with their derivatives
+    counts: list[int]  # models of each run
+    sizes: tuple[int, int]  # inputs and outputs of the map
 
     @property
     def names(self) -> tuple[str, str]:
@@ -115,8 +114,9 @@ class Passes:
     def room(self, role: str, part: int | str, shape: tuple[int, ...],
              dtype: torch.dtype, counts: Sequence[int] = ()
              ) -> tuple[Tensor, Sequence[Tensor]]:
-        """A tensor of that shape, in a place that is the same for every call of a role
-        and a part, and its slices of so many models; each thread has its own."""
+        """A tensor of that shape, in a place that is the same for every call of a
+        `role` and a `part`, and its slices of `counts` models; each thread has its
+        own."""
         key, counts = (get_ident(), role, part, dtype), tuple(counts)
         held = self.rooms.get(key)
         if held is None or held[0].shape != shape or held[2] != counts:
@@ -150,8 +150,8 @@ class Passes:
 
     def backward(self, tape: list[tuple], maps: list[tuple[Tensor, Tensor]],
                  g: Float[Tensor, "M n C"], found: list[tuple[Tensor, Tensor]]) -> None:
-        """The gradients of weights and biases, into `found`; g is that of the outputs,
-        used up."""
+        """The gradients of weights and biases, into `found`, from what `forward` kept
+        (`tape`); `g` is that of the outputs, used up."""
         pulls, left = {self.last: g}, dict(self.into)
         for k, part in reversed([*enumerate(self.parts)]):
             (mine, a, runs, kept), (weight, _), by = tape[k], maps[k], found[k]
@@ -179,7 +179,7 @@ class Passes:
                  ) -> tuple[Float[Tensor, "M"], Tensor | None]:
         """ln p in nats, averaged over the rows, and the gradient of minus it by
         `log_noise`; that by the weights {name: [M, ...]} is written into tensors of the
-        same names."""
+        same names. `into`: tensors that are overwritten, by name."""
         maps, found = self.maps_of(weights), []
         for k, (part, (w, _)) in enumerate(zip(self.parts, maps)):
             r, (i, o) = len(part.order), part.sizes
@@ -296,7 +296,7 @@ class Compact:
         self._adam = FusedAdam([self.flat.requires_grad_()], lr=rate)
 
     def load(self, weights: dict[str, Tensor], noise: Float[Tensor, "M"]) -> None:
-        "Take the weights {name: [M, ...]} and the noise, in units of `NOISE`."
+        "Take the weights {name: [M, ...]} and the `noise`, in units of `NOISE`."
         with torch.no_grad():
             for part, (weight, bias) in zip(self.passes.parts, self.maps):
                 w, b = (weights[name][self._of(part)] for name in part.names)
@@ -309,7 +309,7 @@ class Compact:
         return [self._at[m] for m in part.order]
 
     def store(self, weights: dict[str, Tensor], noise: Float[Tensor, "M"]) -> None:
-        "Write the live weights and the noise into those tensors."
+        "Write the live weights and the `noise` into those tensors."
         for part, (weight, bias) in zip(self.passes.parts, self.maps):
             for name, v in zip(part.names, (weight, bias[:, 0])):
                 weights[name][self._of(part)] = v
@@ -329,7 +329,7 @@ class Compact:
     @torch.no_grad()
     def step(self, x: Tensor, y: Tensor,
              rate: float | None = None) -> Float[Tensor, "M"]:
-        """One step up, at another rate from now on, if one is given; the mean
+        """One step up, at another `rate` from now on, if one is given; the mean
         log-likelihood of the rows as it was before it, in nats."""
         if x.ndim == 3:
             x, y = x[self._at], y[self._at]
@@ -387,8 +387,8 @@ def compact_of(graph: Graph, chosen: Sequence[Structure | Network], task: Task,
 # %% ../../nbs/training/12_compact.ipynb #9d9a0ab7
 def chosen_by(graph: Graph, gamma: dict[str, Tensor],
               models: int | None = None) -> list[Structure]:
-    """The structures of one-hot γ [M, K] by edge; of `models` where no edge has a
-    choice."""
+    """The structures of a one-hot `gamma` [M, K] by edge; of `models` where no edge
+    has a choice."""
     places = {e: gamma[e].argmax(-1).tolist() for e in graph.choices}
     M = len(next(iter(places.values()))) if places else models or 0
     return [{e: graph.choices[e][k[m]] for e, k in places.items()} for m in range(M)]

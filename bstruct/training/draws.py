@@ -39,9 +39,9 @@ class Draw(NamedTuple):
     """What an expectation needs: rows [M, b], weight noise [M, S, P] and Gumbel noise
     by edge [M, S, ...]."""
 
-    rows: Tensor
+    rows: Tensor  # numbers of the rows of the minibatch
     noise: Tensor
-    gumbel: dict[str, Tensor]
+    gumbel: dict[str, Tensor]  # by edge
 
 
 def log_gamma_of(variables: dict[str, Variable], theta: dict[str, Tensor], draw: Draw,
@@ -96,7 +96,10 @@ class Source:
         return self.batch.params["loc"].device
 
     def fitted(self, sizes: Tensor | None = None) -> Tensor:
-        "How many of its rows each model fits; the others are held out."
+        """How many of its rows each model fits; the others are held out.
+
+        `sizes`: rows of each model.
+        """
         sizes = self.batch.sizes if sizes is None else sizes
         return (sizes * (1 - self.outer.validation)).ceil().long()
 
@@ -126,7 +129,12 @@ class Source:
     def draw(self, order: tuple[Tensor, Tensor], i: int,
              fresh: Iterator[dict[str, Tensor]] | None = None,
              size: int | None = None) -> Draw:
-        "Minibatch i of an epoch, and noise: the next that was drawn ahead, or new."
+        """Minibatch i of an epoch, and noise: the next that was drawn ahead, or new.
+
+        `order`: numbers of the rows, and how many count, of each model; `i`: number of
+        the minibatch; `fresh`: noise that was drawn ahead; `size`: rows of the
+        minibatch.
+        """
         fresh = ahead(self.noise, 1, self.device) if fresh is None else fresh
         size, noise = size or self.plan.batch_size, dict(next(fresh))
         at = torch.arange(i * size, (i + 1) * size, device=order[0].device)
@@ -141,6 +149,7 @@ def log_likelihoods(batch: Batch, task: Task, theta: dict[str, Tensor], draw: Dr
     theta: loc and log_scale [M, P], log_noise [M]. log_gamma: by edge [M, S, K], unused
     where the batch has given structures. vertices: whether Γ is moved to the nearest
     vertex, straight through.
+    `vertices`: take Γ at the nearest vertex.
     """
     m, s, _ = draw.noise.shape
     w = reparameterise(theta["loc"][:, None], theta["log_scale"][:, None], draw.noise)
@@ -163,8 +172,8 @@ class Divergences(NamedTuple):
 
     groups: Groups
     variables: dict[str, Variable]
-    owners: Tensor | None
-    kind: str
+    owners: Tensor | None  # number of the candidate that each weight belongs to
+    kind: str  # categorical or gumbel
 
     def weights(self, theta, hyper, log_gamma) -> Tensor:
         "KL(q_W‖p_W) in nats, [M]; [M, S] where the prior is coupled."

@@ -54,7 +54,10 @@ class Differentiated:
 
 # %% ../../nbs/training/22_dual_steps.ipynb #68d959d8
 class Written:
-    "The same steps by derivatives that are written out, on all batches together."
+    """The same steps by derivatives that are written out, on all batches together.
+
+    `groups`: places among all networks, with what steps them, of `compact_of`.
+    """
 
     def __init__(self, fits: Sequence[Fitted], task: Task, groups: list):
         self.fits, self.groups, self.rows = fits, groups, len(task)

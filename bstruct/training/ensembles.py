@@ -28,7 +28,10 @@ from bstruct.training.together import log_p_in_orders
 
 # %% ../../nbs/training/19_ensembles.ipynb #77c8a3d0
 def reordered(task: Task, seed: int, order: int) -> Task:
-    "The rows in the order of that number; 0 is the one that is given."
+    """The rows in the order of that number; 0 is the one that is given.
+
+    `order`: number of the order.
+    """
     if order == 0:
         return task
     at = torch.randperm(len(task), generator=generator_of(seed, f"order/{order}"))
@@ -43,6 +46,7 @@ def ensemble_evidence(graph: Graph, structures: Sequence[Structure], task: Task,
     in nats, mean over the orders.
 
     Diagnostics: `starts`, the value in each order; `stops`, ln p at each stop.
+    `orders`: numbers of orders of the rows.
     """
     names = [network_of(graph, s) for s in structures]
     first = dict(zip(names, structures))
@@ -97,14 +101,20 @@ def over_orders(a: Evidence, b: Evidence) -> Evidence:
 # %% ../../nbs/training/19_ensembles.ipynb #68438109
 def references_in_orders(task: Task, outputs: int, bounds: Sequence[int], seed: int,
                          orders: Sequence[int]) -> dict[str, list[Told]]:
-    "What the constant and the linear model say of the later rows of every order."
+    """What the constant and the linear model say of the later rows of every order.
+
+    `orders`: numbers of orders of the rows.
+    """
     told = [reference_evidence(reordered(task, seed, o), outputs, bounds)
             for o in orders]
     return {name: [t[name] for t in told] for name in ("constant", "linear")}
 
 # %% ../../nbs/training/19_ensembles.ipynb #cf5412b1
 def stopping_law(stops: Sequence[Sequence[float]]) -> Float[Tensor, "T"]:
-    "The posterior over stopping times, from ln p at each of them in every order."
+    """The posterior over stopping times, from ln p at each of them in every order.
+
+    `stops`: ln p at each stop, nats, one list an order.
+    """
     return torch.tensor(stops, dtype=torch.float64).mean(0).softmax(0)
 
 
@@ -112,7 +122,10 @@ def ensembles(graph: Graph, structures: Sequence[Structure],
               laws: Sequence[Float[Tensor, "T"]], task: Task, plan: FitPlan,
               seed: int) -> list[Batch]:
     """`plan.starts` fits of every structure to all rows, each stopped at a time of the
-    structure's law, as batches whose weights have no spread."""
+    structure's law, as batches whose weights have no spread.
+
+    `laws`: posterior over the stopping times, one a structure.
+    """
     R, n = plan.starts, len(task)
     at = [_times(law, R) for law in laws]
     steps, kept = plan.at(plan.steps(n)[1]), {}

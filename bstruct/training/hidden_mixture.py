@@ -29,8 +29,8 @@ class HiddenPart:
     """
 
     structure: Structure
-    probability: float
-    z: Float[Tensor, "P"]
+    probability: float  # of the width
+    z: Float[Tensor, "P"]  # as in `Hidden`
     linear: bool
     activation: str = "tanh"
 
@@ -50,7 +50,8 @@ class HiddenMixture:
 
     graph: Graph
     task: Task
-    parts: list[HiddenPart]
+    parts: list[HiddenPart]  # one a width
+    # what predictions need, made when they are needed
     made: list[tuple[Tensor, ...]] = field(default_factory=list)
 
     def __post_init__(self):

@@ -18,15 +18,16 @@ from torch import Tensor
 from bstruct.core.random import generator_of
 from bstruct.core.refusals import check_choice
 from bstruct.evidence.core import Evidence
-from bstruct.evidence.dual import likelihood_roots
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, connected, narrowed, network_of
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
 from bstruct.training.dual_steps import dual_steps
+from bstruct.training.fits import starts_of
 from bstruct.training.lanes import (
-    LARGEST, Fitted, Lanes, forward, judged, lines, pattern_of, refreshed, wide_task)
+    LARGEST, Fitted, Lanes, forward, judged, lines, pattern_of, refreshed, roots_of,
+    wide_task)
 from bstruct.training.reference import Reference, class_reference, closed_reference
 from bstruct.training.whole_gradient import implicit_step
 
@@ -97,7 +98,7 @@ def _rule(plan: DualPlan, lanes: Lanes, task: Task) -> str:
                          "most, use 'auto'")
     if plan.learn != "auto":
         return plan.learn
-    return ("kronecker" if N > _EXACT else "implicit" if task.likelihood == "gaussian"
+    return ("kronecker" if N > _EXACT else "implicit" if task.base == "gaussian"
             else "exact")
 
 
@@ -133,7 +134,7 @@ def _refresh(fit: Fitted, task: Task, how: str,
 # %% ../../nbs/training/08_laplace.ipynb #5a9b3611
 def start_of(lanes: Lanes, weights: Tensors, task: Task) -> Fitted:
     "Fits at these weights, with the precisions and the noise at which training begins."
-    gaussian = task.likelihood == "gaussian"
+    gaussian = task.base == "gaussian"
     zero = next(iter(weights.values())).new_zeros(len(lanes))
     log_precision = {k: zero + (math.log(w.fan_in) if gaussian else 0.0)
                      for k, w in lanes.weights.items()}
@@ -188,10 +189,11 @@ class DualFits:
     log_precision: Tensors
     log_noise: Float[Tensor, "SR"]
     q: Float[Tensor, "SR"]
-    collapsed: Tensor
+    collapsed: Tensor  # whether a fit is flat, and counts as the constant
     evidence: list[Evidence]
     references: dict[str, Reference]
-    judges: Int[Tensor, "m"]
+    judges: Int[Tensor, "m"]  # rows that judge where there are too many
+    # how the fits were trained, for the posterior of the weights
     groups: list = field(default_factory=list)
 
     def shares(self) -> tuple[Float[Tensor, "SR"], dict[str, float]]:
@@ -214,10 +216,13 @@ def _is_flat(fit: Fitted, task: Task) -> Tensor:
     """Whether outputs differ from their mean by less than a tenth of a nat over all
     rows."""
     out = forward(fit.lanes, fit.weights, task.x)[0].detach()
-    mean = out.mean(1, keepdim=True)
+    if task.weight is None:
+        mean = out.mean(1, keepdim=True)
+    else:
+        mean = (out * (task.weight / task.counted)[:, None]).sum(1, keepdim=True)
     if task.likelihood == "gaussian":
         return 0.5 * ((out - mean).square().sum((1, 2)) / fit.log_noise.exp()) < 0.1
-    root = likelihood_roots(out, task.likelihood)
+    root = roots_of(task, out) * (-0.5 * fit.log_noise).exp()[:, None, None, None]
     return 0.5 * (root @ (out - mean)[..., None]).square().sum((1, 2, 3)) < 0.1
 
 
@@ -275,15 +280,14 @@ def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: Du
     net, R = Supernet(narrowed(graph, structures), share=True), plan.starts
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
-    start = Supernet(graph, share=True).init(generator_of(seed, "starts"), (R,),
-                                             task.x.dtype, task.x.device)
+    start = starts_of(graph, net, seed, R, task.x.dtype, task.x.device)
     patterns: dict[tuple, list] = {}
     for n in sorted(whole):
         patterns.setdefault(pattern_of(net, n), []).append(n)
     outputs, judges = math.prod(graph.vertices[-1].shape), _judges(task, plan, seed)
     alone = lambda lanes, w, task: trained([start_of(lanes, w, task)], task, plan,
                                            seed)[0]
-    references = {name: closed_reference(task, name) if task.likelihood == "gaussian"
+    references = {name: closed_reference(task, name) if task.base == "gaussian"
                   else class_reference(task, name, outputs, judges, alone)
                   for name in ("constant", "linear")}
     place, begun = {}, []

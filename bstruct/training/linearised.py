@@ -15,7 +15,8 @@ from torch import Tensor
 
 from bstruct.evidence.dual import likelihood_roots, tensor_kernels
 from bstruct.objectives.task import Task
-from bstruct.training.lanes import LARGEST, Fitted, forward, lines, taps_of, wide_task
+from bstruct.training.lanes import (
+    LARGEST, Fitted, forward, lines, roots_of, taps_of, wide_task)
 from bstruct.training.laplace import DualFits
 from bstruct.training.reference import probabilities
 
@@ -25,10 +26,10 @@ class Linearised:
     of the task, counted, or all."""
 
     def __init__(self, fit: Fitted, task: Task, rows: Int[Tensor, "r"] | None = None):
-        own, n = task.x if rows is None else task.x[rows], len(task)
+        own = task.x if rows is None else task.x[rows]
         out, self.taps = taps_of(fit.lanes, fit.weights, own)
         self.fit = fit
-        self.roots = likelihood_roots(out, "gaussian") * math.sqrt(n / len(own))
+        self.roots = roots_of(task, out, rows)
         self.prior = {k: (-v).exp()[:, None, None]
                       for k, v in fit.log_precision.items()}
         self.bend = (-fit.log_noise).exp()[:, None, None]
@@ -80,10 +81,10 @@ def predict_dual(fits: DualFits, x: Float[Tensor, "m *features"],
     rows = None if lines(task, 1) <= LARGEST else fits.judges
     for g, members in wanted.items():
         fit = groups[g][0].part(list(members))
-        if task.likelihood == "gaussian":
+        if task.base == "gaussian":
             means, variances = Linearised(fit, task, rows)(x)
         else:
-            made = [probabilities(o, task.likelihood)
+            made = [probabilities(o, task.base)
                     for o in forward(fit.lanes, fit.weights, x)[0]]
             means, variances = zip(*made)
         found += zip(members.values(), means, variances)

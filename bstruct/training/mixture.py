@@ -48,7 +48,7 @@ class Kept:
     "A network with its probability and its starts."
 
     structure: Structure
-    probability: float
+    probability: float  # of the network, references included
     starts: list[Start]
 
 # %% ../../nbs/training/10_mixture.ipynb #b2947354
@@ -63,8 +63,9 @@ class Mixture:
 
     graph: Graph
     task: Task
-    networks: list[Kept]
+    networks: list[Kept]  # each with its probability and starts
     references: dict[str, tuple[float, Reference]]
+    # linearised fits with their owners, made when they are needed
     groups: list[tuple[Linearised, list[tuple[int, float]]]] = field(
         default_factory=list)
 
@@ -185,5 +186,5 @@ def from_tensors(graph: Graph, tensors: dict[str, Tensor], record: dict) -> Mixt
     models = {name: (r["probability"], reference_of(
         name, r["evidence"], below(f"{name}/")))
               for name, r in sorted(record["references"].items())}
-    return Mixture(graph, Task(tensors["x"], tensors["y"], "gaussian"), networks,
-                   models)
+    law = "gaussian" if tensors["y"].ndim == 1 else "weighted gaussian"
+    return Mixture(graph, Task(tensors["x"], tensors["y"], law), networks, models)

@@ -32,9 +32,9 @@ class OuterPlan:
     gamma law of the variances. ValueError names what cannot work.
     """
 
-    c_train: Value = 1.0
-    c_prior: Value = 1.0
-    c_comb: Value = 0.0
+    c_train: Value = 1.0  # weight of the expected log-likelihood in Q
+    c_prior: Value = 1.0  # weight of KL(q‖p) in Q
+    c_comb: Value = 0.0  # weight of the repulsion from `known`
     c_reg: Value | None = None  # None: that of the batch
     temperature: Value | None = None  # None: that of the plan
     known: Sequence[dict[str, Tensor]] = ()

@@ -54,7 +54,7 @@ class Groups:
             ids.to(device), torch.bincount(ids).to(device))
 
     def means(self, x: Float[Tensor, "M P"]) -> Float[Tensor, "M G"]:
-        "The mean of each group."
+        "The mean of each group. `x`: a number a weight."
         if self.sizes:
             return torch.cat([part.mean(1, keepdim=True)
                               for part in x.split(self.sizes, 1)], 1)
@@ -62,7 +62,7 @@ class Groups:
         return x.new_zeros(len(x), len(count)).index_add(1, ids, x) / count.to(x.dtype)
 
     def spread(self, a: Float[Tensor, "M G"]) -> Float[Tensor, "M P"]:
-        "The value of its group for each weight."
+        "The value of its group for each weight. `a`: a number a group."
         if self.sizes:
             return torch.cat([v.expand(-1, n) for v, n in zip(
                 a.split(1, 1), self.sizes)], 1)
@@ -71,7 +71,10 @@ class Groups:
 # %% ../../nbs/training/01_precision.ipynb #cac6a361
 def best_log_precision(params: dict[str, Tensor],
                        groups: Groups) -> Float[Tensor, "M G"]:
-    "ln of the precisions that make KL(q_W‖p_W) smallest, one a group."
+    """ln of the precisions that make KL(q_W‖p_W) smallest, one a group.
+
+    `params`: loc and log_scale [M, P].
+    """
     return log_precision_at(
         groups.means(second_moment(params["loc"], params["log_scale"])))
 

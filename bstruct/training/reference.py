@@ -31,8 +31,8 @@ class Reference:
     at new rows (x [n, ...])."""
 
     name: str
-    evidence: float
-    predict: Callable[[Tensor], tuple[Tensor, Tensor]]
+    evidence: float  # in nats
+    predict: Callable[[Tensor], tuple[Tensor, Tensor]]  # new rows to mean and variance
     # of closed ones, what `predict` is made of
     state: Tensors = field(default_factory=dict)
 
@@ -46,7 +46,10 @@ def _features(x: Float[Tensor, "n *d"], name: str) -> Float[Tensor, "n p"]:
 
 def reference_of(name: str, evidence: float, state: Tensors) -> Reference:
     """The reference whose posterior has the mean [p] and the Cholesky factor [p, p] of
-    the precision, with its noise."""
+    the precision, with its noise.
+
+    `evidence`: in nats; `state`: mean, Cholesky factor and noise.
+    """
     return Reference(name, evidence, partial(_closed, name, state), state)
 
 
@@ -58,25 +61,39 @@ def _closed(name: str, state: Tensors, x: Float[Tensor, "n *features"]
         state["factor"], f.mT, upper=False).square().sum(0)
     return f @ state["mean"], spread + state["noise"]
 
-# %% ../../nbs/training/14_reference.ipynb #7fb3161a
+# %% ../../nbs/training/14_reference.ipynb #a75fda05
+_LOG_TAU = math.log(2 * math.pi)
+
+
+def _counted(task: Task, name: str) -> tuple[Tensor, Tensor, float]:
+    """Features and targets of a Gaussian task in float64 on the host, each row times
+    the root of its weight; and how many rows more the weights stand for."""
+    phi, y = _features(task.x.cpu(), name), task.target.cpu().double()
+    if task.weight is None:
+        return phi, y, 0.0
+    root = task.weight.cpu().double().sqrt()
+    return phi * root[:, None], y * root, float(root.square().sum()) - len(y)
+
+# %% ../../nbs/training/14_reference.ipynb #03370a28
 def closed_reference(task: Task, name: str) -> Reference:
     """The constant or the linear model of a Gaussian task, precisions and noise at the
     maximum of the exact evidence.
 
     A search of a few numbers along a line: on the host, wherever the task is.
     """
-    phi, y = _features(task.x.cpu(), name), task.y.cpu().double()
+    phi, y, lost = _counted(task, name)
     start = [math.log(phi.shape[1]), 0.0, math.log(0.5)]
     ends = [(-6, 14), (-6, 14), (-12, None)]
     precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).exp()
     value = lambda h: linear_log_evidence(phi, y, precision=precision(h),
-                                          noise_variance=h[2].exp())
+                                          noise_variance=h[2].exp()
+                                          ) - 0.5 * lost * (h[2] + _LOG_TAU)
 
     def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
         h = torch.from_numpy(at.copy()).requires_grad_()
-        lost = -value(h)
-        slope, = torch.autograd.grad(lost, h)
-        return float(lost.detach()), slope.numpy()
+        down = -value(h)
+        slope, = torch.autograd.grad(down, h)
+        return float(down.detach()), slope.numpy()
 
     with torch.enable_grad():
         at = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=ends,
@@ -96,6 +113,8 @@ def class_reference(task: Task, name: str, outputs: int, rows: Int[Tensor, "m"],
 
     outputs: how many the network has. rows: those that judge where there are too many.
     fit: what trains lanes from weights {tensor: [1, ...]} on a task.
+    `rows`: numbers of the rows that judge where there are too many; `fit`: trains lanes
+    from weights on a task.
     """
     flat = lambda x: x.flatten(1) * (1.0 if name == "linear" else 0.0)
     d = task.x[0].numel()
@@ -106,13 +125,16 @@ def class_reference(task: Task, name: str, outputs: int, rows: Int[Tensor, "m"],
             for k, w in lanes.weights.items()}
     found = fit(lanes, zero, own)
     predict = lambda x: probabilities(
-        forward(lanes, found.weights, flat(x).double())[0][0], task.likelihood)
+        forward(lanes, found.weights, flat(x).double())[0][0], task.base)
     return Reference(name, float(judged(found, wide_task(own), rows)[0]), predict)
 
 
 def probabilities(out: Float[Tensor, "n C"],
                   likelihood: str) -> tuple[Float[Tensor, "n K"], Float[Tensor, "n K"]]:
-    "Probabilities of the classes at the outputs, and their variances p (1 - p)."
+    """Probabilities of the classes at the outputs, and their variances p (1 - p).
+
+    `out`: outputs of a network.
+    """
     if likelihood == "bernoulli":
         out = torch.cat([torch.zeros_like(out), out], 1)
     p = out.detach().softmax(1)

@@ -88,7 +88,11 @@ LIKELIHOODS = ("categorical", "bernoulli", "gaussian")
 def side_by_side(edges: Sequence[str],
                  networks: Sequence[Mapping[str, str]]) -> list[int]:
     """An order of networks, {live edge: candidate}, in which those where an edge is
-    live lie side by side, as far as there is one."""
+    live lie side by side, as far as there is one.
+
+    `edges`: names of the edges, in the order of the graph; `networks`: live edge to
+    candidate.
+    """
     def place(m: int) -> tuple[int, list[str]]:
         own, last, place = networks[m], 0, 0
         for e in edges:

@@ -22,7 +22,10 @@ from bstruct.training.fits import FitPlan, Fits, block_log_p, minibatches
 
 # %% ../../nbs/training/23_together.ipynb #d774cbb8
 class Parts:
-    "Structures on P parts of rows (task, seed, past, end), from `plan.starts` each."
+    """Structures on P parts of rows (task, seed, past, end), from `plan.starts` each.
+
+    `parts`: task, seed, and the rows before and at the end of the part.
+    """
 
     def __init__(self, graph: Graph, structures: Sequence[Structure],
                  parts: Sequence[tuple[Task, int, int, int]], plan: FitPlan):
@@ -32,7 +35,9 @@ class Parts:
         first, alone = parts[0][0], [f.named() for f in each]
         weights = {k: torch.cat([w[k] for w, _ in alone]) for k in alone[0][0]}
         noise = torch.cat([v for _, v in alone]) / NOISE
-        chosen = [*chain.from_iterable([s] * plan.starts for s in structures)]
+        graph = each[0].net.graph  # as narrow as the weights
+        own = [{e: s[e] for e in graph.choices} for s in structures]
+        chosen = [*chain.from_iterable([s] * plan.starts for s in own)]
         size, steps = plan.steps(parts[0][2])
         self.groups = compact_of(graph, chosen * len(parts), first, plan.learning_rate,
                                  size) or []
@@ -77,7 +82,10 @@ def log_p_in_orders(graph: Graph, structures: Sequence[Structure],
                     tasks: Sequence[Task], plan: FitPlan,
                     seeds: Sequence[int]) -> list[Float[Tensor, "S T R n"]]:
     """What `block_log_p` says of each of these tasks with its seed, in nats; all of
-    them have the same rows, in another order."""
+    them have the same rows, in another order.
+
+    `tasks`: the same rows in different orders; `seeds`: one a task.
+    """
     pasts = plan.bounds[:-1]
     alike = len({plan.steps(past) for past in pasts}) == 1
     blocks = [*zip(pasts, plan.bounds[1:])]

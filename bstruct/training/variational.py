@@ -36,16 +36,19 @@ class Plan:
     epochs: int
     steps: int
     batch_size: int
-    learning_rate: float
-    structure_learning_rate: float = 0.0
+    learning_rate: float  # of the weights
+    structure_learning_rate: float = 0.0  # of the laws of the edges
     temperature: tuple[float, float] = (1.0, 1.0)
-    structure_kl: str = "categorical"
+    structure_kl: str = "categorical"  # categorical or gumbel
 
 # %% ../../nbs/training/03_variational.ipynb #13021847
 def posterior_gradient(batch: Batch, g: Float[Tensor, "M P"],
                        noise: Float[Tensor, "*M P"], ramp: float = 1.0):
     """Gradients of the loss a row by loc and log_scale, from the gradient g of -ln p by
-    the sampled weights."""
+    the sampled weights.
+
+    `g`: mean over rows and samples; `ramp`: factor of `c_reg`, from 0 to 1.
+    """
     loc, log_scale = batch.params["loc"].detach(), batch.params["log_scale"].detach()
     c, groups = (ramp * batch.c_reg / batch.sizes)[:, None], Groups(batch.net)
     means = groups.means(second_moment(loc, log_scale))

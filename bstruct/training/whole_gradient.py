@@ -15,13 +15,12 @@ from torch import Tensor
 from torch.func import vmap
 
 from bstruct.evidence.dual import (
-    Tap, effective_numbers, fixed_point, half_log_det, likelihood_roots,
-    tensor_kernels, whole_kernel)
+    Tap, effective_numbers, fixed_point, half_log_det, tensor_kernels, whole_kernel)
 from bstruct.evidence.missing_term import missing_term, posterior_solver
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Tensors
 from bstruct.training.lanes import (
-    Fitted, detached, forward, log_joint, residual, squares, taps_of)
+    Fitted, detached, forward, log_joint, residual, roots_of, squares, taps_of)
 
 # %% ../../nbs/training/16_whole_gradient.ipynb #c0d1f2d8
 class _Local(NamedTuple):
@@ -41,7 +40,7 @@ def _determinant_gradient(fit: Fitted, task: Task) -> _Local:
     "Of ½ ln|I + K| a kernel sees ½ (I + K)⁻¹, times what it is multiplied by."
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     out, taps = taps_of(fit.lanes, w, task.x, create_graph=True)
-    roots = likelihood_roots(out, task.likelihood)
+    roots = roots_of(task, out)
     live = tensor_kernels(taps, roots)
     kernels = {k: v.detach() for k, v in live.items()}
     factor = torch.linalg.cholesky(whole_kernel(kernels, fit.log_precision,
@@ -62,7 +61,10 @@ def _determinant_gradient(fit: Fitted, task: Task) -> _Local:
 def hessian_solve(fit: Fitted, task: Task, u: Tensors,
                   near: Callable[[Tensors], Tensors], turns: int = 20) -> Tensors:
     """H⁻¹ u by conjugate gradients with the exact Hessian -H of the log joint; `near`
-    is the preconditioner."""
+    is the preconditioner.
+
+    `turns`: steps of conjugate gradients at most.
+    """
     w = {k: v.detach().requires_grad_() for k, v in fit.weights.items()}
     at = Fitted(fit.lanes, w, fit.log_precision, fit.log_noise, fit.q)
     loss = -log_joint(at, task, forward(fit.lanes, w, task.x)[0]).sum()
@@ -110,7 +112,7 @@ def _whole(fit: Fitted, task: Task, turns: int) -> tuple[
         forward(fit.lanes, w, task.x)[0], task.y, fit.log_noise)
     data = dict(zip(w, torch.autograd.grad(each.sum(), list(w.values()))))
     terms, noise = missing_term(v, fit.weights, fit.log_precision, data)
-    return gamma, terms, noise if task.likelihood == "gaussian" else None, out, kernels
+    return gamma, terms, noise if task.base == "gaussian" else None, out, kernels
 
 
 def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[
@@ -123,10 +125,13 @@ def whole_gradient(fit: Fitted, task: Task, turns: int = 20) -> tuple[
 def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[
         Tensors, Float[Tensor, "M"], Fitted]:
     """ln λ of every tensor and ln σ² after one step along the whole gradient, within a
-    factor e² of that of M; and the fit after M, with its Q."""
+    factor e² of that of M; and the fit after M, with its Q.
+
+    `turns`: steps of conjugate gradients at most.
+    """
     gamma, terms, noise, out, kernels = _whole(fit, task, turns)
     held, rss = squares(fit.weights), residual(task, out)
-    log_precision, log_noise = fixed_point(gamma, held, rss, len(task))
+    log_precision, log_noise = fixed_point(gamma, held, rss, task.counted)
     new = Fitted(fit.lanes, fit.weights, log_precision,
                  fit.log_noise if log_noise is None
                  else log_noise, fit.q)
@@ -140,7 +145,8 @@ def implicit_step(fit: Fitted, task: Task, turns: int = 20) -> tuple[
     if noise is None:
         return log_precision, fit.log_noise, new
     assert rss is not None and log_noise is not None, "a noise belongs to a residual"
-    free = (len(task) - cast(Tensor, sum(gamma.values()))).clamp_min(0.05 * len(task))
+    n = task.counted
+    free = (n - cast(Tensor, sum(gamma.values()))).clamp_min(0.05 * n)
     log_noise = (log_noise + more(noise, rss / fit.log_noise.exp(), free)).clamp_min(
         -12)
     return log_precision, log_noise, new

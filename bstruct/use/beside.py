@@ -57,7 +57,11 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
            task: str, seed: int = 0, weight: np.ndarray | None = None,
            names: Sequence[str] = ()) -> dict[str, dict[str, float]]:
     """What a constant, a linear model and a forest reach on the test rows: accuracy and
-    log-loss in nats, or RMSE; of several targets with `names` one RMSE each."""
+    log-loss in nats, or RMSE; of several targets with `names` one RMSE each.
+
+    `learn`: X and y of the training rows; `test`: X and y of the test rows; `task`:
+    classification or regression.
+    """
     import warnings
 
     if names and task == "classification":
@@ -119,6 +123,7 @@ def importance(model, columns: Sequence[Column], X: Float[np.ndarray, "n d"],
 
     `loss`: in nats a row, or as a share of the variance of the target; `error`: its
     spread over the shuffles.
+    `columns`: what the encoder knows of each column.
     """
     g = np.random.default_rng(seed)
     rows = g.permutation(len(X))[:TESTED]

@@ -224,6 +224,8 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     seconds_left; verbose: prints it. The answer is the same for every n_jobs.
     ValueError for data and models that do not fit, before the first fit; TypeError for
     no model.
+    `models`: what competes, by name; `rows`: numbers of rows at which blocks end;
+    `verbose`: whether a line is printed after every block.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)

@@ -24,7 +24,10 @@ from bstruct.use.flow import Prepared, note, prepare
 
 # %% ../../nbs/use/27_compare_command.ipynb #4b6f4096
 def models_of(file: Path, columns: int, outputs: int) -> Mapping:
-    "What the file of models defines; ValueError where it has no `models`, or fails."
+    """What the file of models defines; ValueError where it has no `models`, or fails.
+
+    `file`: Python, with a dictionary `models` or a function of that name.
+    """
     import runpy
 
     if not file.is_file():

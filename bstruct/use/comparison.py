@@ -29,7 +29,10 @@ SURE = 0.95
 
 # %% ../../nbs/use/24_comparison.ipynb #5fef344c
 def differences(sums: Float[Tensor, "K O"]) -> Float[Tensor, "K K"]:
-    "Variances of the means over O repeats of all differences of K models, in nats²."
+    """Variances of the means over O repeats of all differences of K models, in nats².
+
+    `sums`: log predictive of each model in each repeat, nats.
+    """
     gaps = sums[:, None] - sums[None]
     return gaps.var(-1) / sums.shape[1]
 
@@ -111,16 +114,16 @@ class Comparison:
     the end; `how` and `parameters` by model; `notes`.
     """
 
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # of the models
     log_p: Float[Tensor, "K O m"] = field(repr=False)
     orders: Int[Tensor, "O n"] = field(repr=False)
     bounds: tuple[int, ...]
-    fingerprint: str
+    fingerprint: str  # digest of the data
     likelihood: str
     how: Mapping[str, str] = field(default_factory=dict, repr=False)
     parameters: Mapping[str, int | None] = field(default_factory=dict, repr=False)
     ways: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what a reader should know
 
     @cached_property
     def evidence(self) -> dict[str, Evidence]:
@@ -199,12 +202,15 @@ class Lead:
 
     over: str
     rows: Int[Tensor, " m"]
-    mean: Float[Tensor, "K m"]
-    error: Float[Tensor, "K m"]
+    mean: Float[Tensor, "K m"]  # over the orders, nats
+    error: Float[Tensor, "K m"]  # standard error of the mean, nats
 
 
 def lead(comparison: Comparison, over: str | None = None) -> Lead:
-    "The lead of every model over one of them, by rows; None: over the best."
+    """The lead of every model over one of them, by rows; None: over the best.
+
+    `over`: name of a model.
+    """
     over = over or comparison.best
     if over not in comparison.names:
         raise ValueError(f"{over!r} is no model of this comparison; there are "

@@ -30,7 +30,6 @@ from bstruct.search.modes.family import check, search
 from bstruct.search.work.room import Foresight
 from bstruct.search.result import Result, Scored
 from bstruct.search.settings import Settings
-from bstruct.search.stages.judge import ROWS
 from bstruct.structure.law import as_structure
 from bstruct.use.table.classes import (
     class_target, filled_in, has_several, in_blocks, label_columns, likeliest,
@@ -95,9 +94,6 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     target, model.likelihood_, outputs = model._target(y, weight, lambda y: likely_law(
         inputs, y[order.numpy()], settings, seed, shuffled))
     model.said_ = [*said_of(model, table), *said, *model._law_said]
-    if weight is not None and (model.likelihood_, settings.judge) == (
-            "gaussian", "auto") and len(X) <= ROWS:
-        model.said_.append("weights that are no whole numbers: held-out rows judge")
     graph = _graph_for(model.graph, settings, X.shape[1], outputs)
     values, law = with_weights(target, model.likelihood_, weight)
     return graph, Task(inputs, values[order].to(model.device),

@@ -65,9 +65,9 @@ def _shared(rows: list[Scored]) -> list[Scored]:
 # %% ../../nbs/use/31_fitted.ipynb #a9a75a2e
 def _undecided(probabilities: dict[str, dict[str, float]]) -> dict[str, float]:
     "KL of independent edges from a uniform law, and their entropy, in nats."
-    entropy = sum(-p * math.log(p) for law in probabilities.values()
-                  for p in law.values() if p > 0)
-    most = sum(math.log(len(law)) for law in probabilities.values())
+    entropy = sum((-p * math.log(p) for law in probabilities.values()
+                   for p in law.values() if p > 0), 0.0)
+    most = sum((math.log(len(law)) for law in probabilities.values()), 0.0)
     return {"structure_kl": most - entropy, "vertex_entropy": entropy}
 
 

@@ -33,7 +33,7 @@ class FitSteps:
     rate: float = 0.01
     least: int = 320
     most: int = 640
-    stops: int = 7
+    stops: int = 7  # points at which a fit predicts
 
     def steps(self, past: int) -> int:
         return min(self.most, max(self.least, 2 * past))
@@ -52,7 +52,10 @@ class FitSteps:
 # %% ../../nbs/use/22_networks.ipynb #9609d1e3
 class GraphModule(nn.Module):
     """One structure of a graph as a module; ValueError where the graph still offers a
-    choice."""
+    choice.
+
+    `structure`: edge to candidate, of the edges with a choice.
+    """
 
     def __init__(self, graph: Graph, structure: dict | None = None):
         super().__init__()
@@ -78,7 +81,11 @@ class GraphModule(nn.Module):
 
 def as_module(model: Any) -> nn.Module | Callable[[], nn.Module] | None:
     """The module of a network, or the function that makes it; None for what is no
-    network."""
+    network.
+
+    `model`: a module, a function that makes one, a graph, or a pair (graph, structure).
+    `model`: a module, a function that makes one, a graph, or a pair (graph, structure).
+    """
     if isinstance(model, Graph):
         return GraphModule(model)
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], Graph):

@@ -30,7 +30,10 @@ class Reads:
     index: _Text = None  # the column that names the rows; it is not learnt from
 
     def record(self, before: Mapping | None = None) -> dict:
-        "What was given, over what a run has already; as its settings keep it."
+        """What was given, over what a run has already; as its settings keep it.
+
+        `before`: what the settings of the run say.
+        """
         if self.header is not None:
             check_choice("header", self.header, ("yes", "no"))
         given = {k: v for k, v in asdict(self).items() if v not in (None, ())}

@@ -41,7 +41,10 @@ def new_figure(width: float, height: float, rows: int = 1):
 
 # %% ../../nbs/use/05_plots.ipynb #36022a51
 def undecided(probabilities: Mapping[str, Sequence[float]]) -> float:
-    "The entropy of independent choices, summed over the edges, in nats."
+    """The entropy of independent choices, summed over the edges, in nats.
+
+    `probabilities`: edge to probabilities of its candidates.
+    """
     return float(sum(entropy(np.asarray(p, dtype=float))
                      for p in probabilities.values()))
 
@@ -49,7 +52,10 @@ def undecided(probabilities: Mapping[str, Sequence[float]]) -> float:
 @styled
 def plot_trace(history: Sequence[Mapping]) -> Figure:
     """The ELBO and the undecided entropy (nats) by epoch of an estimator's history. An
-    empty one raises ValueError."""
+    empty one raises ValueError.
+
+    `history`: a record an epoch.
+    """
     if not history:
         raise ValueError("the history has no epochs; fit for at least one")
     said = any(r.get("probabilities") for r in history)  # a walk has nothing undecided
@@ -81,7 +87,10 @@ def plot_trace(history: Sequence[Mapping]) -> Figure:
 @styled
 def plot_probabilities(probabilities: Mapping[str, Mapping[str, float]]) -> Figure:
     """One bar an edge, divided by its candidates' probabilities, the most probable
-    first."""
+    first.
+
+    `probabilities`: edge to candidate to probability.
+    """
     names = sorted(set().union(*probabilities.values()))
     colour = {c: HUES[i % len(HUES)] for i, c in enumerate(names)}
     figure, (ax,) = new_figure(5.6, 1.1 + 0.42 * len(probabilities))
@@ -180,7 +189,11 @@ def plot_pareto(ranking: Sequence[Scored], answers: Sequence[Mapping] = ()) -> F
 def reliability(probabilities: Float[np.ndarray, "n k"], labels: Int[np.ndarray, " n"],
                 bins: int = 10) -> dict:
     """Predicted and observed share right by bin of the top class's probability, counts,
-    and the calibration error."""
+    and the calibration error.
+
+    `probabilities`: of the classes, one row each; `labels`: class numbers; `bins`: of
+    equal width, from 0 to 1.
+    """
     top = probabilities.max(1)
     right = probabilities.argmax(1) == labels
     bin_of = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
@@ -199,7 +212,11 @@ def coverage(mean: Float[np.ndarray, " n"], std: Float[np.ndarray, " n"],
              target: Float[np.ndarray, " n"],
              levels: Sequence[float] = tuple(np.arange(1, 20) / 20)) -> dict:
     """The share of targets inside the central normal interval of each level. A std ≤ 0
-    raises ValueError."""
+    raises ValueError.
+
+    `mean`: predicted, in the unit of the target; `std`: predicted standard deviation;
+    `target`: observed; `levels`: probabilities of the central intervals.
+    """
     if not (std > 0).all():
         raise ValueError(f"a predicted standard deviation is {std.min():.3g}; each "
                          "must be above 0")
@@ -213,7 +230,10 @@ def coverage(mean: Float[np.ndarray, " n"], std: Float[np.ndarray, " n"],
 @styled
 def plot_calibration(curve: Mapping) -> Figure:
     """Observed against promised, of `reliability` or `coverage`; the diagonal is a
-    promise kept."""
+    promise kept.
+
+    `curve`: what `reliability` or `coverage` returned.
+    """
     expected, observed, counts = (np.asarray(curve[k], dtype=float)
                                   for k in ("expected", "observed", "counts"))
     figure, (ax,) = new_figure(3.4, 3.2)
@@ -232,7 +252,10 @@ def plot_calibration(curve: Mapping) -> Figure:
 
 # %% ../../nbs/use/05_plots.ipynb #3d3b3df9
 def as_image(figure: Figure, kind: str) -> bytes:
-    "The figure as 'png' or 'svg'; the same figure gives the same bytes."
+    """The figure as 'png' or 'svg'; the same figure gives the same bytes.
+
+    `figure`: of matplotlib; `kind`: png or svg.
+    """
     data = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "bstruct", "svg.fonttype": "path"}):
         figure.savefig(data, format=kind, dpi=150, metadata={"Date": None}

@@ -99,7 +99,10 @@ def answer(model, encoder: TableEncoder, table: Table, task: str,
            missing: Sequence[str] = (),
            names: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
     """A line of predictions for each row, with the columns that go along in front, and
-    notes to it. `names`: of several targets."""
+    notes to it. `names`: of several targets.
+
+    `encoder`: reads the columns as the fit did; `task`: classification or regression.
+    """
     n = len(table.X)
     holes = np.zeros(n, dtype=bool) if encoder.impute else encoder.holes(table.X)
     rows, said = np.flatnonzero(~holes), []

@@ -35,7 +35,10 @@ def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor,
                 | None = None) -> Float[Tensor, "n *d"]:
     """(x - mean) / scale, cut at ±`limit`; what lies beyond the `span` of the fit's
     rows (its least and largest standardised values, [2, *d]) is not cut, but for a
-    million deviations."""
+    million deviations.
+
+    `mean`: of each column; `scale`: standard deviation of each column.
+    """
     z = (x - mean) / scale
     if span is None:
         return z.clamp(-limit, limit)
@@ -46,7 +49,11 @@ def standardise(x: Float[Tensor, "n *d"], mean: Tensor, scale: Tensor,
 def distance(x: Float[Tensor, "n d"], mean: Tensor, scale: Tensor,
              span: Tensor | None) -> Float[Tensor, "n"]:
     """Deviations that each row is beyond the rows of the fit, 0 for one among them or
-    near."""
+    near.
+
+    `mean`: of each column; `scale`: standard deviation of each column; `span`: least
+    and largest standardised values of the fit.
+    """
     if span is None:
         return x.new_zeros(()).expand(x.shape[0])
     z = ((x - mean) / scale).clamp(-1e6, 1e6)
@@ -95,7 +102,7 @@ class Member:
     """One structure of a mixture: its probability, its posterior in float64 and a fixed
     set of weight samples [S, M, P]."""
 
-    probability: float
+    probability: float  # of the structure
     batch: Batch
     weights: Float[Tensor, "S M P"]
 
@@ -155,7 +162,10 @@ def _row_bytes(m: Member) -> int:
 def ensemble(result: Result, samples: int,
              structures: str = "all") -> "list[Member] | Judged":
     """The members of a predictive with at least `samples` weight samples a structure;
-    always the same ones."""
+    always the same ones.
+
+    `structures`: all, or best.
+    """
     if result.mixture is not None:
         _checked(structures)
         return Judged(result.mixture, structures == "best")
@@ -179,12 +189,16 @@ class Ready:
     networks, and the noise variances."""
 
     likelihood: str
+    # one a structure
     parts: list[tuple[float, list[tuple[Passes, list[tuple[Tensor, Tensor]]]], Tensor]]
 
     def outputs(self,
                 z: Float[Tensor, "n d"]) -> Iterator[tuple[float, Tensor, Tensor]]:
         """For each structure its probability, the outputs [C, S, n] of its networks at
-        standardised rows, and their noise variances [S]."""
+        standardised rows, and their noise variances [S].
+
+        `z`: standardised rows.
+        """
         for p, groups, noise in self.parts:
             found = [passes.forward(maps, z)[0].permute(2, 0, 1).contiguous()
                      for passes, maps in groups]
@@ -197,7 +211,7 @@ class Ready:
             return torch.cat([self.moments(part) for part in z.float().split(PIECE)], 1)
 
     def moments(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "k n"]:
-        "The same of a piece, in float32."
+        "The same of a piece, in float32. `z`: standardised rows."
         total = 0.0
         for p, out, noise in self.outputs(z):
             if self.likelihood == "categorical":
@@ -248,7 +262,10 @@ def _ready(result: Result, members: list[Member], likelihood: str,
 # %% ../../nbs/use/02_predictor.ipynb #69141d39
 def ready(result: Result, likelihood: str, samples: int,
           structures: str = "all") -> "list[Member] | Judged | Ready":
-    "The fastest form of the mixture that there is, kept with the result."
+    """The fastest form of the mixture that there is, kept with the result.
+
+    `structures`: all, or best.
+    """
     kept = result.__dict__.setdefault("_ready", Kept())
     key = likelihood, samples, structures, (
         *result.probabilities, *map(id, result.batches),

@@ -25,7 +25,10 @@ from bstruct.use.widths import plot_widths, sentence, widths_of
 def assess_classes(p: np.ndarray, classes: np.ndarray,
                    y: np.ndarray) -> tuple[dict, dict]:
     """Metrics and reliability curve of probabilities [n, k]. A label outside `classes`
-    raises ValueError."""
+    raises ValueError.
+
+    `p`: of each row, in the order of the classes.
+    """
     if len(new := np.setdiff1d(y, classes)):
         raise ValueError(f"the test rows hold the class {new[0].item()!r}, which no "
                          "training row has; the classes are "
@@ -60,6 +63,7 @@ def assess_values(mean: np.ndarray, std: np.ndarray, y: np.ndarray,
 
     Several targets are [n, t] and have `names`: one RMSE each, in its own unit; the
     log-loss is of all of them, and the coverage is over all pairs of row and target.
+    `mean`: predicted, in the unit of the target; `std`: predicted standard deviation.
     """
     mean, std = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
     flat = mean.ravel(), std.ravel(), y.ravel()
@@ -309,7 +313,10 @@ def _separate(summary: Mapping) -> dict[str, dict[str, float]]:
 
 # %% ../../nbs/use/06_report.ipynb #dae11cce
 def figures(summary: Mapping, graph=None) -> dict[str, Figure]:
-    "The figures that the summary has data for; with the graph, its drawing too."
+    """The figures that the summary has data for; with the graph, its drawing too.
+
+    `graph`: what was searched.
+    """
     made = {"probabilities": plots.plot_probabilities(
         _separate(summary))} if summary["probabilities"] else {}
     if graph is not None:

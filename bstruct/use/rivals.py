@@ -68,7 +68,7 @@ class Constant:
     "The law of the target alone."
 
     name: str = "constant"
-    how: str = "closed form"
+    how: str = "closed form"  # in words, for the table
 
     def check(self, rows: Rows, seed: int) -> int | None:
         return 1 if rows.is_regression else rows.n_classes - 1
@@ -114,7 +114,7 @@ class Linear:
     for classes."""
 
     name: str = "linear"
-    how: str = "closed form"
+    how: str = "closed form"  # in words, for the table
 
     def check(self, rows: Rows, seed: int) -> int | None:
         return (rows.x[0].numel() + 1) * (1 if rows.is_regression else rows.n_classes
@@ -173,7 +173,7 @@ class Estimator:
     for every order and block."""
 
     name: str
-    model: Any
+    model: Any  # of scikit-learn, not fitted
 
     @property
     def how(self) -> str:
@@ -257,8 +257,8 @@ class Curvature:
     "One structure of a graph, fitted by the small-data engine; for numbers."
 
     name: str
-    graph: Any
-    structure: dict
+    graph: Any  # vertices, edges and candidates
+    structure: dict  # edge to candidate
     starts: int = 2
 
     @property
@@ -289,6 +289,8 @@ def rival_of(name: str, model, rows: Rows, method: str = "auto",
     auto, fits or laplace for graphs.
 
     TypeError for anything else.
+    `model`: what competes.
+    `model`: what competes.
     """
     pair = model if isinstance(model, tuple) else (model, {})
     if method != "fits" and hasattr(pair[0], "variables") and rows.is_regression:

@@ -38,8 +38,8 @@ class Rows:
     likelihood: str
     classes: np.ndarray | None
     scale: float
-    mean: float
-    fingerprint: str
+    mean: float  # of the target, 0 for classes
+    fingerprint: str  # digest of the data
 
     def __len__(self) -> int:
         return len(self.y)
@@ -54,7 +54,10 @@ class Rows:
         return self.classes is None
 
     def part(self, index: Int[Tensor, " m"]) -> tuple[Any, np.ndarray]:
-        "Table and target of some rows, as scikit-learn takes them."
+        """Table and target of some rows, as scikit-learn takes them.
+
+        `index`: numbers of the rows.
+        """
         at = index.cpu().numpy()
         table = self.table.iloc[at] if hasattr(self.table, "iloc") else self.table[at]
         return table, self.target[at]

@@ -226,7 +226,10 @@ class RunFolder:
     @classmethod
     def start(cls, folder: Path | str, settings: Mapping,
               overwrite: bool = False) -> "RunFolder":
-        "A new run with these settings, a JSON object with keys `data` and `search`."
+        """A new run with these settings, a JSON object with keys `data` and `search`.
+
+        `overwrite`: take the place of a run that is there.
+        """
         home = settled(Path(folder))
         refuse_taken(home, overwrite)
         own = next_of(home) if (home / "settings.json").exists() else home
@@ -257,7 +260,7 @@ class RunFolder:
         return read_record(self.folder / name)
 
     def write(self, name: str, content: Mapping) -> None:
-        "Write a sealed file of the run."
+        "Write a sealed file of the run. `content`: what JSON can write."
         write_whole(self.folder / name, sealed(content))
 
 # %% ../../nbs/use/08_runs.ipynb #93848db3

@@ -48,7 +48,10 @@ def widths_of(
 
 # %% ../../nbs/use/30_widths.ipynb #ff40b1fd
 def sentence(widths: Mapping[str, Mapping]) -> str:
-    "How many units the rows support, layer by layer; empty where no width was chosen."
+    """How many units the rows support, layer by layer; empty where no width was chosen.
+
+    `widths`: by vertex, as a summary holds them.
+    """
     said = []
     for vertex, w in widths.items():
         mean = sum(n * p for n, p in zip(w["levels"], w["probability"]))
@@ -64,7 +67,7 @@ def sentence(widths: Mapping[str, Mapping]) -> str:
 
 def plot_widths(widths: Mapping[str, Mapping]):
     """p(n) as bars, and C_n less its best in nats as points, a panel a layer, as a
-    matplotlib figure."""
+    matplotlib figure. `widths`: by vertex, as a summary holds them."""
     from bstruct.use.plots import new_figure  # matplotlib is not needed for numbers
 
     figure, axes = new_figure(5.6, 2.4 * len(widths), len(widths))

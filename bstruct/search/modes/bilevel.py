@@ -37,7 +37,7 @@ class Bilevel:
 
     batch: Batch
     history: list[dict]
-    shortcut: bool
+    shortcut: bool  # whether the best prior was taken in closed form
     messages: list[str]
     interrupted: bool = False
 

@@ -42,7 +42,10 @@ MEMBERS = 4  # times `replicas`: fits of the best structure that predict
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #475fc416
 def reference_rows(told: Mapping[str, Sequence[Told]], bounds: Sequence[int],
                    ) -> dict[str, Evidence]:
-    "Evidence of the constant and the linear model over the orders, nats."
+    """Evidence of the constant and the linear model over the orders, nats.
+
+    `told`: of each reference, in every order.
+    """
     n, how = bounds[-1], {"constant": "the law of the target alone",
                           "linear": f"maps at {len(PRECISIONS)} precisions, mixed"}
     found = {}
@@ -134,7 +137,10 @@ def _references(run: Session, plan: FitPlan, outputs: int,
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #694f59d9
 def returned(run: Session, result: Result, rows: Sequence[Scored],
              told: Mapping[str, Sequence[Told]], notes: Sequence[str]) -> Result:
-    "Ranking, predictor and notes of a race, put into the result. Raises Interrupted."
+    """Ranking, predictor and notes of a race, put into the result. Raises Interrupted.
+
+    `told`: of each reference, in every order; `notes`: what a reader should know.
+    """
     kept = _likely(run, rows)
     result.ranking, result.notes = list(rows), [*result.notes, *notes]
     result.evidence, result.structures = kept[0].evidence, [r.structure for r in kept]
@@ -239,7 +245,10 @@ def _models(run: Session, told: Mapping[str, Sequence[Told]],
 def told_beside(asked: str, task: Task, result: Result,
                 bounds: Sequence[int]) -> Result:
     """The result with the references in its ranking, where the target is a class and
-    the judge that was asked for is not the race."""
+    the judge that was asked for is not the race.
+
+    `asked`: name of the judge in the settings.
+    """
     none = task.law.probabilities is None or asked == "prequential"
     if none or result.interrupted or not result.ranking:
         return result

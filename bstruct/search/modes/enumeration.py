@@ -54,7 +54,10 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
                 evidence: str | Callable = "prequential",
                 order: str = "supernet") -> None:
     """Raise the ValueError that an enumeration would raise before its first step, or
-    do nothing."""
+    do nothing.
+
+    `evidence`: name of an estimator, or a function like one.
+    """
     count, budget = graph.n_structures, settings.budget
     if (budget or count) > MOST:
         asked = "there is no budget" if budget is None else f"the budget is {budget:,}"
@@ -255,6 +258,7 @@ def enumerate_structures(graph: Graph, task: Task, *, settings: Settings | None 
     run resumable, and that other processes may share. The ranking depends on none of
     the last two. Rows are expected in random order. Raises ValueError for what cannot
     work, before any work.
+    `halving`: whether half of the structures are dropped after each round.
     """
     settings = replace(settings or Settings(), mode="enumerate", judge="prequential")
     budget = settings.budget if budget is None else budget

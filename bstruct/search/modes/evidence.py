@@ -29,6 +29,7 @@ from bstruct.search.stages.screening import screened
 from bstruct.search.stages.supernet import ordered, shortlist
 from bstruct.search.stages.trainer import levels
 from bstruct.structure.law import as_structure
+from bstruct.structure.widths import structure_prior
 from bstruct.training.collapse import all_collapsed
 from bstruct.training.fits import FitPlan
 
@@ -112,7 +113,9 @@ def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
                            f"{found[0]}")
     expected = shrunk([e for _, e in pairs])
     order = sorted(range(len(pairs)), key=lambda i: -expected[i].value)
-    posterior = structure_posterior([expected[i] for i in order], errors="pooled")
+    prior = structure_prior(run.graph.variables, [pairs[i][0] for i in order])
+    posterior = structure_posterior([expected[i] for i in order], prior.log(),
+                                    errors="pooled")
     result.notes = [*result.notes, *posterior.notes]
     result.ranking = [Scored(s, e, c_reg=run.settings.c_reg, probability=p,
                              parameters=parameters(run.graph, s))

@@ -26,15 +26,19 @@ class Flow:
     """Where the place ended, all places on its way, and the log evidences of the widths
     that were fitted."""
 
-    gamma: float
-    trace: tuple[float, ...]
-    log_evidence: dict[int, float]
+    gamma: float  # the last place, in units of the layer
+    trace: tuple[float, ...]  # place after each step
+    log_evidence: dict[int, float]  # C by width, nats
 
 
 def flow_gradient(gamma: float, scale: float, levels: np.ndarray,
                   log_evidence: np.ndarray, objective: str = "evidence") -> float:
     """dQ/dγ times the squared scale, in levels: for `evidence` posterior less prior
-    mean; `mean` is the form that fails."""
+    mean; `mean` is the form that fails.
+
+    `gamma`: place of the law; `scale`: its width, in levels; `levels`: widths, rising;
+    `log_evidence`: of each level, nats; `objective`: evidence or mean.
+    """
     at = torch.tensor([gamma, scale], dtype=torch.float64)
     q = law(at[0], at[1], levels.tolist()).numpy()
     C = log_evidence - log_evidence.max()
@@ -54,9 +58,9 @@ def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1
     `start`.
 
     `refresh`: the chance that a width is fitted again; `tell` sees the ladder after
-    each step. ValueError for a start or a
-    scale that cannot be.
-    """
+    each step. ValueError for a start or a scale that cannot be. `low`: least width;
+    `scale`: of the law, first and last; `rate`: of the steps, first and last;
+    `objective`: evidence or mean; `ladder`: fits to go on from."""
     if not low <= start <= top or min(scale) <= 0:
         raise ValueError(
             f"start is {start} and scale {scale}: take a start from {low} to {top} and "

@@ -55,7 +55,11 @@ def conclude(run: Session, result: Result, structures: list[Structure],
              names: Callable[[Structure], list[Structure]] = lambda s: [s],
              each: Callable = map) -> Result:
     """Fit different networks, and put ranking, predictor and notes into the result.
-    Raises Interrupted before the first."""
+    Raises Interrupted before the first.
+
+    `names`: structures of the ranking that a fit stands for; `each`: applies the work
+    to every tile, like `map`.
+    """
     fits, stop = fitted(run, structures, starts=max(2, -(-FITS // len(structures))),
                         each=each)
     if not fits:
@@ -66,7 +70,10 @@ def conclude(run: Session, result: Result, structures: list[Structure],
 
 def settled(run: Session, result: Result, fits: list[Fit],
             names: Callable[[Structure], list[Structure]] = lambda s: [s]) -> Result:
-    "Put ranking, predictor and notes of the fits into the result."
+    """Put ranking, predictor and notes of the fits into the result.
+
+    `names`: structures of the ranking that a fit stands for.
+    """
     found = verdict(run.graph, run.task, fits, names)
     mixture = found.mixture(run.graph, run.task)
     chance = [k.probability for k in mixture.networks]

@@ -43,14 +43,15 @@ class Ladder:
 
     m: Hidden
     rng: Generator
-    low: int = 1
+    low: int = 1  # least width
     top: int = 20
     draws: int = 300
     lots: int = 3
     losses: int = 2
     iterations: int = 150
     fitter: Fitter = fit
-    best: dict[int, Fit] = field(default_factory=dict)
+    best: dict[int, Fit] = field(default_factory=dict)  # by width
+    # by width, the fit whose deaths were tried
     dead: dict[int, Fit] = field(default_factory=dict)
     count: int = 0
 
@@ -69,7 +70,10 @@ class Ladder:
         return self.m.draw(n, self.rng, None if best is None or n % 2 else best.z)
 
     def offer(self, z: np.ndarray, lots: int) -> np.ndarray:
-        "The best of `draws` new units beside those of z, for each lot, [lots, d + 1]."
+        """The best of `draws` new units beside those of z, for each lot, [lots, d + 1].
+
+        `lots`: how many lots.
+        """
         shape = lots * self.draws, self.m.x.shape[1] + 1
         jitter = np.exp(0.5 * self.rng.standard_normal((shape[0], 1)))
         units = self.rng.standard_normal(shape) * self.m.spread(z) * jitter
@@ -106,7 +110,10 @@ class Ladder:
         return z
 
     def up(self, n: int, patience: int, margin: float) -> None:
-        "Births from width n until the evidence surely falls."
+        """Births from width n until the evidence surely falls.
+
+        `patience`: widths in a row that are behind; `margin`: how far behind, nats.
+        """
         late = 0
         while late < patience and n < self.top:
             self.put(n + 1, [*self.born(n), self.fresh(n + 1)])
@@ -178,6 +185,7 @@ def evidence_path(
     `margin` in nats; `off`: with the mass of units that are off; `tell` sees the ladder
     after each pass; `ladder`: the one to walk on, with its own range. ValueError where
     there is no width between `low` and `top`, or the start is none.
+    `patience`: widths in a row that are behind by the margin.
     """
     first = low if start is None else start
     if not 0 <= low <= first <= top:
@@ -209,7 +217,10 @@ def evidence_sweep(
     iterations: int = 300,
 ) -> LevelPosterior:
     """The same law by brute force: every width from `low` to `top` from so many random
-    starts, the best kept."""
+    starts, the best kept.
+
+    `off`: with the mass of units that are off.
+    """
     ladder = Ladder(m, rng, low, top, iterations=iterations)
     for n in range(low, top + 1):
         ladder.put(n, [m.draw(n, rng) for _ in range(starts)])

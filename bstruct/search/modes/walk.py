@@ -31,6 +31,7 @@ from bstruct.search.settings import Settings
 from bstruct.search.modes.kept import add_predictors
 from bstruct.structure import law
 from bstruct.structure.variable import text
+from bstruct.structure.widths import structure_prior
 from bstruct.training.batch import Batch, log_predictive, make_batch, one_hot, weight_kl
 from bstruct.training.variational import Trainer
 
@@ -45,7 +46,7 @@ class Visit:
     of the rows after the `past`."""
 
     structure: Structure
-    c_reg: float
+    c_reg: float  # weight of the KL term
     batch: Batch
     log_p: Float[Tensor, "R n"]
     past: int
@@ -105,7 +106,10 @@ def _paired_trainer(run: Session, places: Sequence[Place], sizes: list[int]) -> 
 # %% ../../../nbs/search/modes/00_walk.ipynb #5455201e
 def visits(run: Session, stage: str, places: Sequence[Place], blocks: int,
            replicas: int) -> list[Visit]:
-    "Fit the places and score them, in batches of at most `TOGETHER` posteriors."
+    """Fit the places and score them, in batches of at most `TOGETHER` posteriors.
+
+    `places`: structures, each with its `c_reg`.
+    """
     bounds = _bounds(run, blocks)
     sizes = list(chain.from_iterable([b] * replicas for b in bounds[:-1]))
     each = max(1, TOGETHER // len(sizes))
@@ -164,7 +168,8 @@ class Walk:
     choose: Callable[[list[Visit], list[Visit]], Visit | None]
     trail: list[Visit] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
-    seen: dict[tuple, Visit] = field(default_factory=dict)
+    seen: dict[tuple, Visit] = field(default_factory=dict)  # visits by place
+    # screening score by place, nats
     scores: dict[tuple, float] = field(default_factory=dict)
 
     def go(self, start: list[Place]) -> None:
@@ -179,7 +184,10 @@ class Walk:
                 return
 
     def look(self, step: int, places: list[Place]) -> list[Visit]:
-        "Visits of the places worth one, the new and the known."
+        """Visits of the places worth one, the new and the known.
+
+        `step`: number of the step; `places`: structures, each with its `c_reg`.
+        """
         s, key = self.run.settings, lambda place: (*place[0].items(), place[1])
         new = [p for p in places if key(p) not in self.seen]
         if len(new) > s.finalists:
@@ -244,6 +252,8 @@ def walk(walk: Walk, start: list[Place], average: bool) -> Result:
     With `average` the predictor is the posterior's average over all structures that
     were looked at, else the last one of the trail. Ctrl-C ends the walk with the best
     so far.
+    `walk`: moves and choice; `start`: places of the first step.
+    `walk`: moves and choice.
     """
     run = walk.run
     result = Result(run.graph, [], [], [], [],
@@ -270,7 +280,8 @@ def _ranked(walk: Walk, result: Result) -> None:
                    for r in walk.rows]
     found = sorted(walk.seen.values(), key=lambda v: -v.evidence.value)
     own = list({tuple(v.structure.items()): v for v in reversed(found)}.values())[::-1]
-    posterior = structure_posterior(_beside_the_best(own), errors="pooled")
+    prior = structure_prior(walk.run.graph.variables, [v.structure for v in own])
+    posterior = structure_posterior(_beside_the_best(own), prior.log(), errors="pooled")
     rows = [_scored(v, probability=p)
             for v, p in zip(own, posterior.probability.tolist())]
     result.ranking = sorted(rows, key=lambda r: -cast(float, r.probability))

@@ -43,10 +43,10 @@ class Layout:
     it may be."""
 
     edge: str
-    variable: Widths
+    variable: Widths  # its candidates with their widths
     activation: str
-    skip: str | None = None
-    linear: tuple[bool, ...] = (False,)
+    skip: str | None = None  # name of the edge past the layer
+    linear: tuple[bool, ...] = (False,)  # whether that edge is linear, as it may be
 
 
 def layout(graph: Graph, task: Task) -> Layout:

@@ -9,6 +9,7 @@ __all__ = ['judge_of', 'Fit', 'dual_plan', 'fit_tile', 'read_tile', 'with_one_er
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -26,6 +27,7 @@ from bstruct.search.settings import NAMES as NAMES_OF_MODES, Settings
 from bstruct.search.stages.race import shrunk
 from bstruct.search.stages.support import LABELS, support, widths_note
 from bstruct.search.stages.trainer import asks_for_two_levels
+from bstruct.structure.widths import structure_prior
 from bstruct.training.laplace import DualFits, DualPlan, fit_dual, pooled_error
 from bstruct.training.mixture import NAMES, Kept, Mixture, Start
 from bstruct.training.reference import Reference, closed_reference
@@ -48,10 +50,7 @@ def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
     if settings.halving:
         return ("halving compares fits of different length, which have no such "
                 "evidence: set halving=False, or judge='prequential'")
-    if task.likelihood == "weighted gaussian":
-        return ("the rows have weights that are no whole numbers, or too many, and "
-                "this engine takes rows as they are: take judge='auto'")
-    if task.likelihood != "gaussian":
+    if task.base != "gaussian":
         return (f"the likelihood is {task.likelihood!r}, and structures for anything "
                 "but numbers are in better order by held-out rows: take "
                 "judge='prequential' or 'auto'")
@@ -106,7 +105,7 @@ class Fit:
     their weights were kept."""
 
     structure: Structure
-    evidence: Evidence | str
+    evidence: Evidence | str  # in nats, or why there is none
     starts: list[Start]
 
     @property
@@ -191,7 +190,10 @@ def _starts(state: dict[str, Tensor], j: int, told: dict | str) -> list[Start]:
 # %% ../../../nbs/search/stages/08_judge.ipynb #91b6384c
 def read_tile(part: list[Structure], told: list,
               tensors: dict[str, Tensor]) -> list[Fit]:
-    "The fits that `fit_tile` told of."
+    """The fits that `fit_tile` told of.
+
+    `told`: a record a structure, as JSON keeps it.
+    """
     evidence = lambda t: t if isinstance(t, str) else Evidence.from_dict(t)
     return [Fit(s, evidence(t), _starts(tensors, j, t))
             for j, (s, t) in enumerate(zip(part, told))]
@@ -229,8 +231,8 @@ class Verdict:
     """Rows of a ranking, best first; probabilities of the networks and of the
     references; the best network; and notes."""
 
-    rows: list[Scored]
-    networks: list[tuple[Fit, float]]
+    rows: list[Scored]  # of the ranking
+    networks: list[tuple[Fit, float]]  # fits with their probabilities
     references: dict[str, tuple[float, Reference]]
     notes: list[str]
 
@@ -259,7 +261,7 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
     known = [cast(Evidence, f.evidence) for f in good]
     evidences: dict[Any, Evidence] = {**dict(enumerate(known)), **_beside(good, exact)}
     many = [len(names(f.structure)) for f in good]
-    shares = [k / sum(many) for k in many] + [1.0] * len(exact)
+    shares = _shares(graph, [names(f.structure) for f in good]) + [1.0] * len(exact)
     prior = torch.tensor(shares).double().log()
     dead = {i for i, f in enumerate(good) if f.flat}
     dead |= {"linear"} if _by_chance(models, task) else set()
@@ -284,6 +286,13 @@ def verdict(graph: Graph, task: Task, fits: list[Fit],
                    [note, *widths_note(graph), *_lost(fits), *found.notes])
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #92f4298c
+def _shares(graph: Graph, networks: list[list[Structure]]) -> list[float]:
+    "Prior probability of each network, of all its names."
+    every = structure_prior(graph.variables, [*chain.from_iterable(networks)])
+    each = [float(q.sum()) for q in every.split([len(n) for n in networks])]
+    return [q / sum(each) for q in each]
+
+
 def _exact(models: dict[str, Reference], n: int) -> dict[str, Evidence]:
     "The evidence of the references, of all n rows."
     of = Scope(1, n, n, FIT, "integral")

@@ -20,7 +20,10 @@ from bstruct.search.settings import Settings
 
 # %% ../../../nbs/search/stages/04_race.ipynb #77a57151
 def rounds(settings: Settings, structures: int) -> list[tuple[int, int]]:
-    "How many structures get how many further starts, round by round."
+    """How many structures get how many further starts, round by round.
+
+    `structures`: how many there are.
+    """
     k, r = settings.finalists, settings.replicas
     return [(min(n, structures), starts)
             for n, starts in ((structures, 1), (2 * k, r - 1), (k, r))

@@ -40,6 +40,7 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
     `rounds`: how many structures get how many starts, round by round. `stage(name,
     work)` returns what the work finds, now or before; `tell` gets a record of every
     tile; `pool` joins two estimates of a structure.
+    `judge`: makes, of a round and its starts, what judges a tile.
     """
     found: list[Any] = [None] * len(structures)
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf

@@ -55,7 +55,10 @@ class Steps:
     trail: list[tuple] = field(default_factory=list)
 
     def fit(self, key: tuple) -> Fit:
-        "The fit of a network, with the error that all seen so far share."
+        """The fit of a network, with the error that all seen so far share.
+
+        `key`: the network.
+        """
         return dict(zip(self.seen, self.fits))[key]
 
     @property
@@ -64,7 +67,10 @@ class Steps:
         return with_one_error(list(self.seen.values()), len(self.task))
 
     def look(self, step: int, structures: list[Structure]) -> list[tuple]:
-        "Networks of the structures, the new ones fitted. Raises Interrupted."
+        """Networks of the structures, the new ones fitted. Raises Interrupted.
+
+        `step`: number of the step.
+        """
         graph = self.graph
         old = self.seen[self.trail[-1]].structure if self.trail else {}
         named = {network_of(graph, s): s for s in reversed(structures)}
@@ -81,7 +87,7 @@ class Steps:
         return [k for k in named if k in self.seen]
 
     def moves(self, key: tuple) -> list[Structure]:
-        "Neighbours with no fewer weights, or with no more."
+        "Neighbours with no fewer weights, or with no more. `key`: the network."
         graph = self.graph
         here = canonical(graph, self.seen[key].structure)
         sign, own = (1 if self.name == "grow" else -1), parameters(graph, here)
@@ -89,7 +95,10 @@ class Steps:
                 if sign * (parameters(graph, s) - own) >= 0]
 
     def chosen(self, keys: list[tuple]) -> tuple | None:
-        "Where to go from the last of the trail, or None."
+        """Where to go from the last of the trail, or None.
+
+        `keys`: networks that were looked at.
+        """
         tolerance, now = self.settings.tolerance, self.fit(self.trail[-1])
         fits = {k: self.fit(k) for k in keys if k not in self.trail}
         gains = {k: gain(f, now) for k, f in fits.items()}

@@ -52,7 +52,10 @@ def listed(graph: Graph, batch: Batch, generator: Generator,
 def path_scores(batch: Batch, task: Task, structures: list[Structure], rows: slice,
                 models: list[int]) -> Tensor:
     """ln p(y_rows) of each structure in nats, by its path through trained supernets,
-    averaged over these `models`."""
+    averaged over these `models`.
+
+    `rows`: which rows of the task.
+    """
     x, y, score = task.x[rows], task.y[rows], torch.zeros(
         (), dtype=task.x.dtype, device=task.x.device)
     widest = max(math.prod(v.shape) for v in batch.net.graph.vertices)
@@ -81,7 +84,10 @@ def _outputs(net: Supernet, weights: dict[str, Tensor], structures: list[Structu
 # %% ../../../nbs/search/stages/02_supernet.ipynb #9d6e6b88
 def mean_rank(scores: Float[Tensor, "k S"]) -> Float[Tensor, "S"]:
     """The place of each structure, averaged over k orders by falling score; 0 is the
-    first, NaN comes last."""
+    first, NaN comes last.
+
+    `scores`: a score a structure, by supernet.
+    """
     order = scores.nan_to_num(nan=-torch.inf).argsort(
         dim=1, descending=True, stable=True)
     return order.argsort(dim=1).double().mean(0)
@@ -89,7 +95,10 @@ def mean_rank(scores: Float[Tensor, "k S"]) -> Float[Tensor, "S"]:
 # %% ../../../nbs/search/stages/02_supernet.ipynb #5eb6d7cc
 def in_turn(scores: Float[Tensor, "k S"]) -> list[int]:
     """The structures by mean rank and by best score, one from each in turn, without
-    those that have had their place."""
+    those that have had their place.
+
+    `scores`: a score a structure, by supernet.
+    """
     by_rank = mean_rank(scores).argsort(stable=True)
     by_best = scores.nan_to_num(nan=-torch.inf).amax(0).argsort(
         descending=True, stable=True)

@@ -18,6 +18,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.reach import connected, network_of
 from bstruct.objectives.task import Task
 from bstruct.search.result import Scored
+from bstruct.structure.widths import structure_prior
 
 # of the references, as a reader sees them
 LABELS = {"constant": "constant", "linear": "linear model"}
@@ -25,7 +26,10 @@ LABELS = {"constant": "constant", "linear": "linear model"}
 # %% ../../../nbs/search/stages/21_support.ipynb #fc174257
 def support(n: int, networks: list[Evidence], references: dict[str, float]) -> str:
     """What n rows say of networks (none of them the constant), best first, against
-    references {name: log evidence}."""
+    references {name: log evidence}.
+
+    `networks`: their evidences.
+    """
     name = max(references, key=references.__getitem__)
     if not networks:
         return (f"{n} rows support the {LABELS[name]}; every network that was fitted "
@@ -66,7 +70,8 @@ def beside_references(graph: Graph, task: Task, rows: Sequence[Scored],
     models = {k: replace(e, of=None) for k, e in references.items()}
     alone = lambda i: models["constant"] if i in dead else replace(worth[i], of=None)
     known: dict = {i: alone(i) for i in good} | models
-    prior = torch.tensor([1 / len(good)] * len(good) + [1.0] * len(models)).log()
+    own = structure_prior(graph.variables, [rows[i].structure for i in good]).tolist()
+    prior = torch.tensor([*(q / sum(own) for q in own), *[1.0] * len(models)]).log()
     name = {i: "constant" if i in dead else network_of(graph, rows[i].structure)
             for i in good} | {k: k for k in models}
     found = structure_posterior(known, prior, network=name)

@@ -26,7 +26,10 @@ STEPS = 8  # steps that are timed
 def widest(seconds: Callable[[int], float], fits: Callable[[int], bool], first: int,
            most: int) -> int:
     """The size from `first`, doubled up to `most` while it `fits` and saves a tenth of
-    the seconds of each."""
+    the seconds of each.
+
+    `seconds`: time of a tile of so many structures.
+    """
     size, each = first, seconds(first) / first
     while size < most:
         more = min(2 * size, most)

@@ -44,7 +44,10 @@ def _units(graph: Graph) -> tuple[int, int]:
 # %% ../../../nbs/search/work/01_forecast.ipynb #47db6a83
 def fit_bytes(graph: Graph, task: Task, plan: FitPlan, structures: int = 1) -> int:
     """Bytes that so many structures take while they are fitted side by side, beside
-    the data."""
+    the data.
+
+    `structures`: how many are fitted side by side.
+    """
     item, models = task.x.element_size(), max(2, structures * plan.starts)
     weights = sum(math.prod(s) + 16 for s in Supernet(
         graph, share=True).weight_shapes.values()) + 16
@@ -110,10 +113,10 @@ class Forecast:
     """What a run will take: `batch` structures at once in each process, their `bytes`,
     `seconds` in all (None: untimed)."""
 
-    structures: int
+    structures: int  # how many in all
     batch: int
     bytes: int
-    available: int
+    available: int  # bytes that are free
     n_jobs: int = 1
     seconds: float | None = None
 
@@ -126,7 +129,7 @@ class Forecast:
 
 
 def as_bytes(n: float | int) -> str:
-    "A number of bytes in words: 1.5 GB."
+    "A number of bytes in words: 1.5 GB. `n`: how many bytes."
     for unit in ("B", "kB", "MB", "GB"):
         if abs(n) < 999.5:
             return f"{n:.3g} {unit}"
@@ -135,7 +138,7 @@ def as_bytes(n: float | int) -> str:
 
 
 def as_seconds(s: float | int) -> str:
-    "A time in words: 3 min."
+    "A time in words: 3 min. `s`: how many seconds."
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if s >= 2 * length:
             return f"{s / length:.0f} {unit}"
@@ -152,6 +155,7 @@ def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None 
 
     Raises MemoryError where not even one structure fits, and names the largest setting
     that would.
+    `structures`: how many in all; `timed`: whether a step is timed, for the seconds.
     """
     count = graph.n_structures if structures is None else structures
     free = available_memory(task.x.device) if memory is None else memory

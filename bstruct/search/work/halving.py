@@ -32,15 +32,15 @@ class Visits:
     one network."""
 
     run: Session
-    book: Book
+    book: Book  # records of what was scored
     order: list[Structure]
-    plans: list[FitPlan]
+    plans: list[FitPlan]  # how each rung fits
     work: Work
     n_jobs: int
     notes: list[str]
-    forecast: Forecast | None = None
+    forecast: Forecast | None = None  # what the run was expected to take
     groups: list[list[int]] = field(default_factory=list)
-    tile: int = TILE
+    tile: int = TILE  # structures that are fitted together
 
     def evidence(self, rung: int, group: list[int]) -> Evidence | str | None:
         """What the book says of a network after a rung: its evidence, its error, or
@@ -59,7 +59,7 @@ class Visits:
             found.value) else -math.inf
 
     def tiles(self, rung: int, groups: list[list[int]]) -> list[Tile]:
-        "The networks in tiles."
+        "The networks in tiles. `groups`: places in the order, one list a network."
         row = lambda i: {"visit": i + 1, "rung": rung, "structure": self.order[i]}
         names = lambda group: {f"{rung}/{i}": row(i) for i in group}
         parts = [groups[i:i + self.tile] for i in range(0, len(groups), self.tile)]
@@ -69,7 +69,7 @@ class Visits:
 
 # %% ../../../nbs/search/work/05_halving.ipynb #f23a90fd
 def plans_of(plan: FitPlan, halving: bool) -> list[FitPlan]:
-    "How long each rung fits."
+    "How long each rung fits. `halving`: with short rungs before the last."
     part = lambda n, r: max(1, math.ceil(r * n))
     short = [replace(plan, epochs=part(plan.epochs, r),
                      min_steps=math.ceil(r * plan.min_steps), stops=(1.0,))
@@ -79,7 +79,7 @@ def plans_of(plan: FitPlan, halving: bool) -> list[FitPlan]:
 # %% ../../../nbs/search/work/05_halving.ipynb #19103872
 def climb(visits: Visits, told: Callable[[], None]) -> list[list[int]]:
     """Fit the networks rung by rung; returns the dropped ones that were fitted to the
-    end."""
+    end. `told`: called after each tile."""
     alive, controls, last = visits.groups, [], len(visits.plans) - 1
     for rung, plan in enumerate(visits.plans):
         if rung == last and last:
@@ -104,7 +104,8 @@ def _controls(visits: Visits, alive: list[list[int]]) -> list[list[int]]:
 
 
 def reversals(visits: Visits, controls: list[list[int]]) -> list[str]:
-    "How many of the dropped networks should not have been dropped."
+    """How many of the dropped networks should not have been dropped. `controls`: groups
+    that were dropped and fitted nevertheless."""
     last = len(visits.plans) - 1
     kept = sorted(visits.value(last, g) for g in visits.groups
                   if g not in controls and isinstance(visits.evidence(last, g),

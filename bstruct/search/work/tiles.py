@@ -36,7 +36,10 @@ POLL = 0.2  # seconds between looks at a journal that only others can go on with
 def packed(graph: Graph, evidence: str | Callable = "prequential",
            likelihood: str = "gaussian") -> bytes:
     """What the library does not know of the graph's candidates, the estimator and the
-    likelihood, ready to travel."""
+    likelihood, ready to travel.
+
+    `evidence`: name of an estimator, or a function like one.
+    """
     import cloudpickle
 
     names = chain.from_iterable(e.candidates for e in graph.edges)
@@ -88,7 +91,10 @@ def _unpacked(pack: bytes) -> str | Callable:
 def on_one_thread(work: Callable[[Any], Any], given: Any,
                   pack: bytes | None = None) -> Any:
     """What `work` makes of what is given, on one thread, so that sums are the same in
-    any number of processes; `pack`: what to register first."""
+    any number of processes; `pack`: what to register first.
+
+    `given`: argument of `work`.
+    """
     if pack is not None:
         _unpacked(pack)
     threads = torch.get_num_threads()
@@ -126,6 +132,7 @@ class Book:
     one key the first counts.
 
     Its methods may be called from several threads.
+    `header`: says which run the journal is of.
     """
 
     def __init__(self, path: Path | str, header: Mapping):
@@ -140,14 +147,21 @@ class Book:
             self._note()
 
     def add(self, records: Mapping[str, dict]) -> None:
-        "Write those whose key is new, on the disk before this returns. Raises OSError."
+        """Write those whose key is new, on the disk before this returns. Raises
+        OSError.
+
+        `records`: by key.
+        """
         with self.lock:
             self.journal.append(*({"key": k, **r} for k, r in records.items()
                                   if k not in self.found))
             self._note()
 
     def claim(self, number: int, keys: Sequence[str]) -> bool:
-        "Take a piece of work for this process, unless another has it or it is done."
+        """Take a piece of work for this process, unless another has it or it is done.
+
+        `number`: of the tile; `keys`: of the records that the tile makes.
+        """
         with self.lock:
             if not self.claims.take(number):
                 return False
@@ -159,7 +173,7 @@ class Book:
             return True
 
     def drop(self, number: int) -> None:
-        "Give a claim back."
+        "Give a claim back. `number`: of the tile."
         with self.lock:
             self.claims.drop(number)
 
@@ -180,9 +194,9 @@ class Tile:
     """Structures that are scored together, and for each its rows: their keys and what
     stands in them beside the score."""
 
-    number: int
+    number: int  # unique among the tiles of a run
     structures: list[Structure]
-    rows: list[dict[str, dict]]
+    rows: list[dict[str, dict]]  # key to what the record says beside the score
 
     @property
     def keys(self) -> list[str]:
@@ -197,6 +211,7 @@ def fill(book: Book, tiles: Sequence[Tile], work: Work, n_jobs: int = 1,
 
     Raises ChildProcessError where a worker process was killed; what was done by then is
     in the book.
+    `book`: where records are kept; `tiles`: what has to be scored.
     """
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 

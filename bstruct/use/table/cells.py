@@ -44,7 +44,10 @@ def _text_of(value: str) -> str | None:
 # %% ../../../nbs/use/table/03_cells.ipynb #936ceae3
 def normal(value) -> str | None:
     """The one spelling of a value, whatever its type and its way of writing; None where
-    it is missing."""
+    it is missing.
+
+    `value`: of one cell.
+    """
     if isinstance(value, str):
         return _text_of(value)
     if isinstance(value, bool | np.bool_):

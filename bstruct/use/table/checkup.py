@@ -29,8 +29,8 @@ class Finding:
     """What was found, and the options that cure it, as words of a command line;
     `wrong`: whether a fit would stop."""
 
-    what: str
-    cure: tuple[str, ...] = ()
+    what: str  # in words
+    cure: tuple[str, ...] = ()  # options of the command line
     wrong: bool = True
 
     def __str__(self) -> str:
@@ -39,6 +39,7 @@ class Finding:
 
 
 def quoted(word: str) -> str:
+    "The word as a shell takes it. `word`: of a command line."
     plain = all(c.isalnum() or c in "-_.,/" for c in word) and word
     return word if plain else "'" + word.replace("'", "'\\''") + "'"
 
@@ -236,7 +237,10 @@ def _with(data: Mapping, cure: tuple[str, ...]) -> dict:
 
 # %% ../../../nbs/use/table/07_checkup.ipynb #3fe57de4
 def cured(data: Mapping, rounds: int = 5) -> tuple[dict, list[Finding]]:
-    "The settings with all cures applied, and the findings whose cures were taken."
+    """The settings with all cures applied, and the findings whose cures were taken.
+
+    `data`: settings of the reading, by name.
+    """
     now, taken = dict(data), []
     for _ in range(rounds):
         todo = [f for f in checkup(now) if f.cure and f not in taken]

@@ -36,7 +36,10 @@ def label_columns(y) -> list[np.ndarray]:
 
 
 def side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
-    "Columns as a table [n, t]; those of different types as objects."
+    """Columns as a table [n, t]; those of different types as objects.
+
+    `columns`: of equal length.
+    """
     alike = len({c.dtype.kind for c in columns}) == 1
     return np.stack([c if alike else c.astype(object) for c in columns], 1)
 
@@ -62,7 +65,7 @@ def has_several(y) -> bool:
 class Labels:
     "Class numbers [n] or [n, t] under the law of that name, and what they stand for."
 
-    codes: Tensor
+    codes: Tensor  # number of the class of each row
     law: str
     outputs: int
     classes: Classes
@@ -87,7 +90,10 @@ def class_target(y) -> Labels:
 
 # %% ../../../nbs/use/table/10_classes.ipynb #7f4b7f85
 def in_blocks(p: np.ndarray, classes: Classes):
-    "Probabilities [n, k] of one target; of several the list of those of each."
+    """Probabilities [n, k] of one target; of several the list of those of each.
+
+    `p`: classes on the last axis.
+    """
     if isinstance(classes, np.ndarray):
         return p
     ends = np.cumsum([len(c) for c in classes])[:-1]
@@ -96,13 +102,19 @@ def in_blocks(p: np.ndarray, classes: Classes):
 
 def likeliest(p, classes: Classes) -> np.ndarray:
     """The most probable class of each row [n], of several targets [n, t]; labels of
-    different types stand there as objects."""
+    different types stand there as objects.
+
+    `p`: probabilities, of several targets a list.
+    """
     if isinstance(classes, np.ndarray):
         return classes[p.argmax(1)]
     return side_by_side([c[q.argmax(1)] for q, c in zip(p, classes)])
 
 
 def share_right(found: np.ndarray, y, weight=None) -> float:
-    "The share of rows all of whose labels are found."
+    """The share of rows all of whose labels are found.
+
+    `found`: labels that were predicted; `weight`: of each row.
+    """
     same = [f == c for f, c in zip(label_columns(found), label_columns(y))]
     return float(np.average(np.all(same, axis=0), weights=weight))

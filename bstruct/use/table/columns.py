@@ -214,6 +214,7 @@ def learnt(name: str, column: pd.Series, categorical: Sequence[str] = (),
     values that are of no kind.
 
     A category of more than `limit` levels is pooled, or coded by so many `hashes`.
+    `categorical`: names of columns that are categories whatever they hold.
     """
     kind, form, why = kind_of(name, column, categorical, missing)
     if kind == "category":

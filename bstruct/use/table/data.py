@@ -37,8 +37,8 @@ class Table:
 
     X: pd.DataFrame
     y: pd.Series | pd.DataFrame | None
-    source: str
-    fingerprint: str
+    source: str  # path of the file, or name of the set
+    fingerprint: str  # SHA-256 of the file
     said: tuple[str, ...] = ()
     ids: pd.DataFrame | None = None
     weight: pd.Series | None = None
@@ -51,7 +51,7 @@ class Table:
         return self.y
 
     def rows(self, index) -> "Table":
-        "The table of the rows at these positions."
+        "The table of the rows at these positions. `index`: positions."
         own = {n: None if (v := getattr(self, n)) is None
                else v.iloc[index].reset_index(drop=True)
                for n in ("X", "y", "ids", "weight")}
@@ -120,7 +120,10 @@ def target_known(y: pd.Series | pd.DataFrame,
 # %% ../../../nbs/use/table/05_data.ipynb #bb71638c
 def target_names(target: str | Sequence[str] | None,
                  columns: Sequence[str]) -> list[str]:
-    "The columns that were named as targets, each once; a text may name several."
+    """The columns that were named as targets, each once; a text may name several.
+
+    `target`: one name or several.
+    """
     given = [target] if isinstance(target, str) else list(target or ())
     found = []
     for name in given:
@@ -176,6 +179,8 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
     With `labelled=False` the target may be absent (data to predict). `keep` names
     columns that go along, `weight` one of row weights. Raises `DataError` for what
     cannot be read or lacks a named column.
+    `source`: path of a file, or name of a set; `drop`: columns that are left out;
+    `labelled`: whether there has to be a target; `dialect`: how the file is written.
     """
     found, fingerprint = _read(source, dialect)
     frame = found.frame.set_axis([str(c) for c in found.frame.columns], axis=1)
@@ -266,7 +271,10 @@ def _missing_target(name: str, y: pd.Series, missing: Sequence[str]) -> None:
 def target_values(y: pd.Series | pd.DataFrame, task: str, training: bool = True,
                   missing: Sequence[str] = ()) -> np.ndarray:
     """The target as labels (strings or integers) or as float64 values, [n, t] of
-    several; for training it must vary. `DataError`."""
+    several; for training it must vary. `DataError`.
+
+    `task`: classification or regression; `training`: whether the values must vary.
+    """
     if task not in (tasks := ("classification", "regression")):
         raise DataError(f"unknown task {task!r}; {hint(task, tasks)}")
     if isinstance(y, pd.DataFrame):
@@ -305,7 +313,10 @@ def weight_values(weight: pd.Series) -> Float[np.ndarray, "n"]:
 def hold_out(table: Table, share: float, seed: int, stratify: bool,
              missing: Sequence[str] = ()) -> tuple[Table, Table]:
     """The table in two: training rows, and `share` of the rows for the test. Raises
-    `DataError`."""
+    `DataError`.
+
+    `stratify`: whether each class is split in the same shares.
+    """
     n = len(table.X)
     inside = 0 < share < 1
     size = math.ceil(n * share) if inside else 0

@@ -97,7 +97,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return np.any(found, axis=0) if found else np.zeros(len(frame), dtype=bool)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        "The names of the columns of the matrix."
+        """The names of the columns of the matrix.
+
+        `input_features`: is not read; scikit-learn passes it.
+        """
         check_is_fitted(self, "columns_")
         return np.array(list(chain(*(c.outputs for c in _ordered(self)))), dtype=object)
 
@@ -119,7 +122,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     @classmethod
     def from_dict(cls, state: Any) -> "TableEncoder":
         """The encoder that `to_dict` of this or an earlier version described.
-        ValueError names what is wrong with it."""
+        ValueError names what is wrong with it.
+
+        `state`: what `to_dict` wrote.
+        """
         return _restored(cls, state)
 
 # %% ../../../nbs/use/table/06_encoder.ipynb #0ba29c4b
@@ -195,11 +201,12 @@ def _restored(cls, state: Any) -> TableEncoder:
         encoder = cls(bool(state["impute"]), *listed,
                       texts=str(state.get("texts", "pool")))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"the encoder of the run is damaged ({type(error).__name__}: "
-                         f"{error}); restore encoder.json, or fit again") from None
+        raise ValueError("the encoder of the run, encoder.json, is damaged "
+                         f"({type(error).__name__}: {error}); restore it, or fit "
+                         "again") from None
     except ValueError as error:
-        raise ValueError("the encoder of the run is damaged or of another "
-                         f"version: {error}") from None
+        raise ValueError("the encoder of the run, encoder.json, is damaged or of "
+                         f"another version: {error}") from None
     encoder.columns_ = {c.name: c for c in columns}
     encoder.n_features_in_ = len(columns)
     encoder.feature_names_in_ = np.array(list(encoder.columns_), dtype=object)

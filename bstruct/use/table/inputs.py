@@ -27,7 +27,10 @@ from bstruct.use.table.encoder import TableEncoder, as_frame
 # %% ../../../nbs/use/table/08_inputs.ipynb #06cb8d28
 def plain(value) -> Any:
     """The value in Python's own types: numbers of numpy and of torch, arrays and
-    sequences of them."""
+    sequences of them.
+
+    `value`: anything.
+    """
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray | torch.Tensor):
@@ -73,7 +76,11 @@ def dense(X) -> Float[np.ndarray, "n d"]:
 # %% ../../../nbs/use/table/08_inputs.ipynb #28d10081
 def rows_to_learn(model, X, y, **how) -> tuple[Float[np.ndarray, "n d"], np.ndarray]:
     """The matrix and the target of a fit, checked; the model keeps the encoder of a
-    mixed frame."""
+    mixed frame.
+
+    `model`: the estimator that is being fitted; `how`: options of scikit-learn's
+    `validate_data`.
+    """
     model.encoder_ = None
     checked: Any = validate_data  # it has no annotations
     if not is_mixed(X):
@@ -108,7 +115,10 @@ def said_of(model, X) -> list[str]:
 # %% ../../../nbs/use/table/08_inputs.ipynb #069b372d
 def within(seconds, callback: Callable | None) -> tuple[Callable | None, list[float]]:
     """A callback that interrupts when the seconds are over, and a list that holds the
-    time when it did."""
+    time when it did.
+
+    `seconds`: from now on; None is no limit.
+    """
     if seconds is None:
         return callback, []
     if (isinstance(seconds, bool) or not isinstance(seconds, int | float)
@@ -134,7 +144,8 @@ def deadline(seconds: float | int | None, over: list[float],
              report: Callable | None = None) -> Iterator[Callable | None]:
     """Interrupt this thread once when the seconds are over; yields the callback to
     call. Until its first call nothing is found that could be kept: that is waited for,
-    up to `GRACE` seconds or as long again. `over` then holds the time."""
+    up to `GRACE` seconds or as long again. `over` then holds the time. `seconds`: from
+    now on; None is no limit; `report`: gets every record."""
     if seconds is None:
         yield report
         return

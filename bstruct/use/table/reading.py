@@ -341,7 +341,10 @@ READERS: dict[str, Callable[[Path, Dialect], Frame]] = {
 # %% ../../../nbs/use/table/01_reading.ipynb #bceea98e
 def read_file(path: Path, dialect: Dialect = Dialect()) -> Frame:
     """The table of a file. `DataError` for what is no file, of no known kind, damaged,
-    or has lines of different lengths."""
+    or has lines of different lengths.
+
+    `dialect`: how the file is written.
+    """
     kind = next((k for k in sorted(READERS, key=len, reverse=True)
                  if path.name.lower().endswith(k)), None)
     if kind is None:

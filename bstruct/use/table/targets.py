@@ -33,8 +33,8 @@ class Target:
     values: Tensor
     law: str
     outputs: int
-    centre: float | np.ndarray
-    scale: float | np.ndarray
+    centre: float | np.ndarray  # in the unit of the target
+    scale: float | np.ndarray  # in the unit of the target
 
 # %% ../../../nbs/use/table/09_targets.ipynb #ac59a833
 REAL, WHOLE = ("gaussian", "student", "log_normal"), ("poisson", "negative_binomial")
@@ -96,7 +96,10 @@ def number_target(y: Float[np.ndarray, "n *t"], law: str = "gaussian",
 def row_weights(y: np.ndarray, sample_weight=None,
                 class_weight=None) -> tuple[np.ndarray | None, list[str]]:
     """The weight of each row, or None where all are 1, and what is to be said.
-    ValueError for negative ones."""
+    ValueError for negative ones.
+
+    `class_weight`: class to weight, or balanced.
+    """
     if sample_weight is None and class_weight is None:
         return None, []
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(
@@ -120,7 +123,10 @@ def row_weights(y: np.ndarray, sample_weight=None,
 
 def with_weights(values: Tensor, law: str,
                  weight: np.ndarray | None) -> tuple[Tensor, str]:
-    "The target with its weights as the last column, and the law of such a target."
+    """The target with its weights as the last column, and the law of such a target.
+
+    `values`: target of the network.
+    """
     if weight is None:
         return values, law
     columns = values.float().reshape(len(values), -1)
@@ -159,7 +165,10 @@ def _log_jacobian(y: np.ndarray, found: Target, weight: np.ndarray | None) -> fl
 def likely_law(inputs: Tensor, y: Float[np.ndarray, "n"], settings: Settings, seed: int,
                weight: np.ndarray | None = None) -> tuple[str, dict[str, float]]:
     """The law of the target with the largest evidence, and the evidence of each in
-    nats, of the same rows."""
+    nats, of the same rows.
+
+    `inputs`: rows, standardised.
+    """
     graphs = [dense(inputs.shape[1], 1, *how)
               for how in (((), ("linear",)), ((16,), ("linear+tanh",)))]
     plan, found = replace(settings.fit_plan(len(y)), starts=2, learning_rate=0.02), {}
@@ -190,7 +199,11 @@ def _line(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
 def behind_a_line(X: Float[np.ndarray, "n d"], y: np.ndarray, predicted: np.ndarray,
                   classes=None) -> str | None:
     """A note where a line explains the rows better than these predictions; X is
-    standardised."""
+    standardised.
+
+    `predicted`: by the network, of the same rows; `classes`: labels, where the target
+    is a class.
+    """
     if isinstance(classes, list):  # the first of several targets
         each = (behind_a_line(X, *own) for own in zip(label_columns(y), label_columns(
             predicted), classes))

@@ -16,26 +16,38 @@ from sklearn.preprocessing import StandardScaler
 # %% ../../../nbs/use/table/02_units.ipynb #71be9fd6
 def unit_of(*values: float) -> float:
     """The power of two nearest below the largest of the values; 1 where all are 0.
-    Multiplying by it changes no digit."""
+    Multiplying by it changes no digit.
+
+    `values`: numbers, of which those that are not finite do not count.
+    """
     largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
     return 2.0 ** max(-1000, min(1000, math.frexp(largest)[1] - 1)) if largest else 1.0
 
 # %% ../../../nbs/use/table/02_units.ipynb #fe45a955
 def units_of(values: Float[np.ndarray, "n *t"]) -> Float[np.ndarray, "*t"]:
-    "The unit of one column, or of each of several."
+    """The unit of one column, or of each of several.
+
+    `values`: one column, or several.
+    """
     most = np.abs(values).max(0)
     return np.array([unit_of(float(v)) for v in most.reshape(-1)]).reshape(most.shape)
 
 
 def root_mean_square(values: Float[np.ndarray, "n *t"]) -> Float[np.ndarray, "*t"]:
-    "The root of the mean square of a column, or of each of several, in any unit."
+    """The root of the mean square of a column, or of each of several, in any unit.
+
+    `values`: one column, or several.
+    """
     unit = units_of(values)
     return np.asarray(np.sqrt(((values / unit) ** 2).mean(0)) * unit)
 
 # %% ../../../nbs/use/table/02_units.ipynb #ac711455
 def centre_and_scale(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
     """Mean and standard deviation; the scale of a constant is 1. In any unit, 1e-300 or
-    1e300, the same digits."""
+    1e300, the same digits.
+
+    `values`: one column.
+    """
     unit = unit_of(float(np.nanmax(np.abs(values))) if len(values) else 0.0)
     found: Any = StandardScaler().fit((values / unit)[:, None])
     mean, scale = float(found.mean_[0]) * unit, float(found.scale_[0])
@@ -46,6 +58,9 @@ def centre_and_scale(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
 # %% ../../../nbs/use/table/02_units.ipynb #f1fdd24b
 def standardised(values: Float[np.ndarray, "n"], centre: float,
                  scale: float) -> Float[np.ndarray, "n"]:
-    "(values - centre) / scale, where no step leaves what float64 can hold."
+    """(values - centre) / scale, where no step leaves what float64 can hold.
+
+    `values`: one column; `centre`: what is subtracted; `scale`: what is divided by.
+    """
     unit = unit_of(centre, scale)
     return (values / unit - centre / unit) / (scale / unit)
