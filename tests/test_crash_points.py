@@ -183,35 +183,44 @@ SLOW = [pytest.param(False), pytest.param(True, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("slow", SLOW)
-def test_a_fit_killed_anywhere(slow, made, tmp_path, monkeypatch):
-    assert walk(made, tmp_path, monkeypatch, False, lambda run: begin(made, run, False), slow,
-                9) > 4
+def test_a_fit_killed_anywhere(slow, made, tmp_path, monkeypatch, record_property):
+    killed = walk(made, tmp_path, monkeypatch, False, lambda run: begin(made, run, False), slow,
+                9)
+    assert killed > 4
+    record_property("inputs", killed)
 
 
 @pytest.mark.parametrize("slow", SLOW)
-def test_an_overwriting_fit_killed_anywhere(slow, made, tmp_path, monkeypatch):
-    assert walk(made, tmp_path, monkeypatch, True, lambda run: begin(made, run, True), slow, 11) > 4
+def test_an_overwriting_fit_killed_anywhere(slow, made, tmp_path, monkeypatch, record_property):
+    killed = walk(made, tmp_path, monkeypatch, True, lambda run: begin(made, run, True), slow, 11)
+    assert killed > 4
+    record_property("inputs", killed)
 
 
 @pytest.mark.parametrize("slow", SLOW)
-def test_an_overwriting_fit_without_the_systems_exchange(slow, made, tmp_path, monkeypatch):
+def test_an_overwriting_fit_without_the_systems_exchange(slow, made, tmp_path, monkeypatch,
+                                                         record_property):
     monkeypatch.setattr(files, "_exchanged", lambda *_: False)
-    assert walk(made, tmp_path, monkeypatch, True, lambda run: begin(made, run, True), slow, 13) > 4
+    killed = walk(made, tmp_path, monkeypatch, True, lambda run: begin(made, run, True), slow, 13)
+    assert killed > 4
+    record_property("inputs", killed)
 
 
 @pytest.mark.parametrize("slow", SLOW)
-def test_a_resumed_run_killed_anywhere(slow, made, tmp_path, monkeypatch):
+def test_a_resumed_run_killed_anywhere(slow, made, tmp_path, monkeypatch, record_property):
     def halfway(run):
         shutil.copytree(made["folder"] / "run", run)
         (run / "result.json").unlink()
 
     def resumed(run):
         search_run(RunFolder.latest(run), made["prepared"], None, True)
-    assert walk(made, tmp_path, monkeypatch, False, resumed, slow, 17, halfway) > 2
+    killed = walk(made, tmp_path, monkeypatch, False, resumed, slow, 17, halfway)
+    assert killed > 2
+    record_property("inputs", killed)
 
 
 @pytest.mark.parametrize("slow", SLOW)
-def test_a_save_killed_anywhere(slow, made, tmp_path):
+def test_a_save_killed_anywhere(slow, made, tmp_path, record_property):
     model, killed = load(made["folder"] / "run/model"), 0
     for last in points(2, slow):
         place = tmp_path / f"at{last}" / "model"
@@ -227,6 +236,7 @@ def test_a_save_killed_anywhere(slow, made, tmp_path):
             break
         killed += 1
     assert killed > 2
+    record_property("inputs", killed)
 
 
 def test_the_walk_sees_a_fault(made, tmp_path, monkeypatch):
@@ -245,7 +255,8 @@ def changed_bytes(path: Path, every: int):
 
 
 @pytest.mark.parametrize("every", [pytest.param(8), pytest.param(120, marks=pytest.mark.slow)])
-def test_a_changed_byte_is_refused_with_the_name_of_its_file(every, made, tmp_path, capsys):
+def test_a_changed_byte_is_refused_with_the_name_of_its_file(every, made, tmp_path, capsys,
+                                                             record_property):
     "Of every file that a command reads, and noted of every file that a person reads."
     run = tmp_path / "run"
     shutil.copytree(made["folder"] / "run", run)
@@ -255,10 +266,12 @@ def test_a_changed_byte_is_refused_with_the_name_of_its_file(every, made, tmp_pa
                 "model/model.safetensors": ["predict", run, made["folder"] / "t.csv"],
                 "checksums.json": ["show", run], "report.html": ["show", run],
                 "ranking.csv": ["show", run]}
+    inputs = 0
     for name, command in commands.items():
         path = run / name
         whole_file = path.read_bytes()
         for at, data in changed_bytes(path, every):
+            inputs += 1
             path.write_bytes(data)
             code = main([str(c) for c in command])
             out, err = capsys.readouterr()
@@ -266,6 +279,7 @@ def test_a_changed_byte_is_refused_with_the_name_of_its_file(every, made, tmp_pa
             assert said and (code == 2 or name in ("report.html", "ranking.csv",
                                                    "journal.jsonl")), (name, at, code, err)
         path.write_bytes(whole_file)
+    record_property("inputs", inputs)
 
 
 def test_a_link_in_a_run_folder_is_not_followed(made, tmp_path, capsys):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bstruct.evidence.closed_form import linear_log_evidence
-from bstruct.evidence.hidden import _copies
+from bstruct.evidence.hidden import SCALES, _copies
 
 
 def stairs(n=96, m=4, noise=0.1, seed=0):
@@ -104,6 +104,25 @@ def test_a_unit_without_slopes_has_one_copy():
     H = np.eye(6)
     assert _copies(m, z[:6], H) == 0.0 and abs(_copies(m, z + 3.0, H) - math.log(2)) < 1e-12
     assert math.isfinite(once.value)
+
+# %% ../nbs/evidence/25_hidden.ipynb #00d95055
+def test_orders_are_counted_where_they_are_apart():
+    x, y = stairs(80, 3, 0.1)
+    m = Hidden(x, y)
+    steps = max((fit(m, m.draw(3, np.random.default_rng(s))) for s in range(8)),
+                key=lambda f: f.value)
+    assert abs(log_orders(m, steps.z) - math.log(6)) < 0.02
+    z = m.draw(2, np.random.default_rng(0))
+    twice = np.concatenate([z[:2], z[:2], z[:2], z[-SCALES:]])
+    assert abs(log_orders(m, twice)) < 1e-9
+    turned = np.concatenate([z[:2], -z[:2], z[-SCALES:]])  # the same function
+    assert abs(log_orders(m, turned)) < 1e-9
+    dull = Hidden(x, 0 * y, HiddenPrior(noise=(1e4, 0.0), slope=(4.0, 0.0),
+                                        outgoing=(1.5, 0.0)))
+    nothing = dull.log_likelihood(np.zeros(SCALES))
+    for n in (1, 4):
+        found = fit(dull, dull.draw(n, np.random.default_rng(1)))
+        assert abs(found.value + log_orders(dull, found.z) - nothing) < 1e-3
 
 # %% ../nbs/evidence/25_hidden.ipynb #d7dc5a43
 def test_off_units_add_mass_and_take_none():

@@ -143,7 +143,7 @@ def try_table(path: Path, r: random.Random) -> str:
 
 
 @share(60, 3000)
-def test_tables(count, tmp_path):
+def test_tables(count, tmp_path, record_property):
     r, outcomes = random.Random(1), []
     warnings.simplefilter("ignore")
     for i in range(count):
@@ -156,6 +156,7 @@ def test_tables(count, tmp_path):
                 raise AssertionError(f"table {i}: {error!r}: "
                                      f"{path.read_bytes()[:300]!r}") from error
     assert len(outcomes) == count and len(set(outcomes)) > 1  # some are used, some are not
+    record_property("used", count - outcomes.count("refused"))
 
 
 # --- graph files
@@ -204,7 +205,7 @@ def mutated(r: random.Random, value):
 
 
 @share(150, 2000)
-def test_graph_files(count):
+def test_graph_files(count, record_property):
     r, outcomes = random.Random(2), []
     task = Task(torch.randn(8, 3), torch.randn(8), "gaussian")
     for i in range(count):
@@ -224,6 +225,7 @@ def test_graph_files(count):
             except Exception as error:
                 raise AssertionError(f"graph {i}: {error!r}: {text[:400]}") from error
     assert set(outcomes) == {"used", "refused"}
+    record_property("used", outcomes.count("used"))
 
 
 # --- settings
@@ -237,7 +239,7 @@ EXTREMES = [None, True, False, 0, 1, -1, 2, 3, 7, 10**6, 10**9, 10**18, 10**40, 
 
 
 @share(120, 1600)
-def test_settings(count):
+def test_settings(count, record_property):
     r, outcomes = random.Random(3), []
     names = [f.name for f in fields(Settings)]
     pairs = [(n, v) for n in names for v in EXTREMES]
@@ -259,6 +261,7 @@ def test_settings(count):
             except Exception as error:
                 raise AssertionError(f"{name}={value!r}: {error!r}") from error
     assert set(outcomes) == {"used", "refused"}
+    record_property("used", outcomes.count("used"))
 
 
 # --- run folders
@@ -302,7 +305,7 @@ def damage(run: Path, r: random.Random) -> str:
 
 
 @share(25, 500)
-def test_run_folders(count, made, tmp_path):
+def test_run_folders(count, made, tmp_path, record_property):
     r, codes = random.Random(4), []
     for i in range(count):
         run = tmp_path / "run"
@@ -322,3 +325,4 @@ def test_run_folders(count, made, tmp_path):
             assert values and all(map(math.isfinite, values)), (i, done)
         shutil.rmtree(run)
     assert set(codes) == {0, 2}
+    record_property("used", codes.count(0))

@@ -223,6 +223,12 @@ def test_a_unit_changes_nothing_and_a_limit_of_time_keeps_the_best():
                               time_limit=0.5).fit(X, y)
     assert late.interrupted_ and any("by time_limit" in n for n in late.notes_)
     assert np.isfinite(late.predict(X)).all()
+    # too short for one structure: the plainest network, beside models that need no search
+    for kind, target in (StructureRegressor, y), (StructureClassifier, y > 0):
+        some = kind(**SHORT | dict(epochs=50, min_steps=5000, replicas=9), time_limit=0.01)
+        some.fit(X, target)
+        assert any("nothing was judged in time" in n for n in some.notes_)
+        assert some.score(X, target) > 0.9 and some.interrupted_
     # the dual engine has a step of its own, and both visited
     lost = SHORT | dict(learning_rate=1e308)
     np.testing.assert_array_equal(StructureRegressor(**lost).fit(X, y).predict(X),

@@ -57,5 +57,10 @@ def test_every_form_of_a_date_is_read():
         seconds = date_values("d", pd.Series(written, dtype=object), found or "")
         np.testing.assert_array_equal(seconds, wanted.as_unit("ns").asi8 / 1e9,
                                       err_msg=form)
+    times = [f"{i % 24}:{i % 60:02}" for i in range(40)]
+    assert form_of(times) == "%H:%M" and form_of(["1:2", "3:4"]) is None
+    assert form_of([f"{t}:00" for t in times]) == "%H:%M:%S"
+    seconds = date_values("t", pd.Series(times, dtype=object), "%H:%M")
+    np.testing.assert_array_equal(np.diff(seconds[:24]), [3660] * 23)
     assert form_of(["2015", "2016"]) is None and form_of(["red", "blue"]) is None
     assert form_of([]) is None

@@ -43,6 +43,20 @@ def test_all_faults_are_found_at_once_and_cured(tmp_path):
     assert sorted(fixed["drop"]) == ["d", "id"] and fixed["categorical"] == ["c"]
 
 
+def test_what_a_reader_may_want_to_know_is_said_and_not_cured(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,c,d,y\n" + "".join(
+        f"{-999 if i % 7 == 0 else i % 5 / 3:.2f},"
+        f"{'?' if i % 6 == 0 else 'uv'[i % 2]},7,"
+        f"{99 - i % 40},{i % 3 + 0.5}\n" for i in range(80)))
+    data = BARE | {"source": str(tmp_path / "t.csv"), "target": "y"}
+    found = checkup(data)
+    said = "\n".join(map(str, found))
+    for part in ("a: '-999' in 12 of 80 rows may stand for a hole: --missing -999",
+                 "b: '?' in 14 of 80 rows", "c: '7' in every row"):
+        assert part in said, (part, said)
+    assert "'99'" not in said and not [f for f in found if f.wrong or f.cure]
+
+
 def test_what_has_no_cure_is_said_too(tmp_path):
     (tmp_path / "t.csv").write_text("a,y\n1,5\n2,5\n3,5\n")
     data = BARE | {"source": str(tmp_path / "t.csv"), "target": "y"}

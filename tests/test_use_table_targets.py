@@ -102,3 +102,4 @@ def test_a_poor_fit_is_told_from_a_good_one():
     assert behind_a_line(X, labels, labels, classes) is None
     assert "rows rightly" in behind_a_line(X, labels, np.full(200, "a"), classes)
     assert behind_a_line(X[:5], y[:5], 0 * y[:5]) is None  # too few rows to say
+    assert behind_a_line(0 * X, y, 0 * y) is None  # no column varies

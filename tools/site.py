@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
+from tools.house import imports, library
 from tools.page import ASSETS, Page, attempt, page_name
 from tools.proof import check, html_files
 from tools.register import missing, register
@@ -181,6 +182,17 @@ def relative(target: str, here: str) -> str:
     return path + (f"#{anchor}" if anchor else "")
 
 
+def users(pages: dict[Path, Page], root: Path) -> dict[Path, list[Path]]:
+    "The pages whose modules import the module of a page, in the order of the book."
+    modules = {f"bstruct.{page.module}": p for p, page in pages.items() if page.module}
+    edges, found = imports(library(root)), {p: [] for p in pages}
+    for name, path in modules.items():
+        for used in edges.get(name, {}):
+            if used in modules:
+                found[modules[used]].append(path)
+    return found
+
+
 def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site: str, root: Path,
              dest: Path) -> None:
     "Write every page with its navigation."
@@ -198,6 +210,7 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
     known, listed = symbols(pages, root), [p for _, paths in found for p in paths]
     order = [*listed, *(p for p in pages if p not in listed)]
     links = {p: {"href": url(p, root), "text": plain(pages[p].title)} for p in order}
+    readers = users({p: pages[p] for p in order}, root)
     for i, path in enumerate(order):
         here, page = url(path, root), pages[path]
         up = "../" * here.count("/")
@@ -208,6 +221,7 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
             description=plain(" ".join(re.sub(r"^>", "", page.subtitle, flags=re.M).split())),
             body=linked(page.body, here, known), section=next(
                 (n for n, paths in found if path in paths), ""),
+            used=[links[p] for p in readers[path]],
             previous=links[order[i - 1]] if 0 < i < len(listed) else None,
             next=links[order[i + 1]] if i + 1 < len(listed) else None,
             address=address and f"{address}/{here}",

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HiddenPrior', 'Hidden', 'birth_gains', 'death_gains', 'insert', 'drop', 'live_units', 'widest', 'Fit',
-           'level_evidence', 'fit', 'with_off_units']
+           'level_evidence', 'fit', 'log_orders', 'with_off_units']
 
 # %% ../../nbs/evidence/25_hidden.ipynb #c3858036
 import math
@@ -60,9 +60,9 @@ class HiddenPrior:
         return np.log([m for m, _ in rows]), np.array([s for _, s in rows])
 
 # %% ../../nbs/evidence/25_hidden.ipynb #9ad30042
-Function = Callable[..., np.ndarray]
+_Function = Callable[..., np.ndarray]
 # value, slope, whether odd
-_ACTIVATIONS: dict[str, tuple[Function, Function, bool]] = {
+_ACTIVATIONS: dict[str, tuple[_Function, _Function, bool]] = {
     "tanh": (np.tanh, lambda t, h: 1 - h * h, True),
     "sin": (np.sin, lambda t, h: np.cos(t), True),
     "relu": (lambda t: np.maximum(t, 0.0), lambda t, h: (t > 0) * 1.0, False),
@@ -286,10 +286,7 @@ def level_evidence(m: Hidden, z: np.ndarray, step: float = 1e-4) -> float:
         raise ValueError(f"{len(z)} slopes and scales, {MOST} at most have their "
                          "Hessian by differences; use evidence 'prequential', or fewer "
                          "units or columns")
-    value = m.negative(z)[0]
-    moved = [m.negative(z + e)[1] - m.negative(z - e)[1] for e in step * np.eye(len(z))]
-    H = np.array(moved) / (2 * step)
-    H = (H + H.T) / 2
+    value, H = m.negative(z)[0], _hessian(m, z, step)
     if not (np.isfinite(H).all() and value < 1e9):
         return -math.inf
     lam = np.maximum(np.linalg.eigvalsh(H), min(1.0, m.spread(z) ** -2))
@@ -303,6 +300,12 @@ def fit(m: Hidden, z: np.ndarray, iterations: int = 150) -> Fit:
     return Fit(z, level_evidence(m, z))
 
 # %% ../../nbs/evidence/25_hidden.ipynb #d61e480b
+def _hessian(m: Hidden, z: np.ndarray, step: float) -> np.ndarray:
+    "Second derivatives of minus the log joint, by differences of the gradient."
+    moved = [m.negative(z + e)[1] - m.negative(z - e)[1] for e in step * np.eye(len(z))]
+    return (np.array(moved) + np.array(moved).T) / (4 * step)
+
+
 def _copies(m: Hidden, z: np.ndarray, H: np.ndarray) -> float:
     "ln of how many distinct copies the signs make."
     if not m.odd:
@@ -311,6 +314,26 @@ def _copies(m: Hidden, z: np.ndarray, H: np.ndarray) -> float:
     for k, u in enumerate(m.units(z)):
         block = H[k * size:(k + 1) * size, k * size:(k + 1) * size]
         total += math.log1p(min(1.0, max(0.0, float(u @ block @ u))))
+    return total
+
+# %% ../../nbs/evidence/25_hidden.ipynb #149c3499
+def log_orders(m: Hidden, z: np.ndarray, step: float = 1e-4) -> float:
+    """ln of how many orders of the units are modes apart: ln n! at most, 0 where all
+    units coincide; `step`: half the distance of the Hessian's differences."""
+    U, H, total = m.units(z), _hessian(m, z, step), 0.0
+    (n, size), signs = U.shape, (1, -1) if m.odd else (1,)
+
+    def overlap(j: int, k: int) -> float:
+        own = [slice(i * size, (i + 1) * size) for i in (j, k)]
+        square = math.inf
+        for s in signs:
+            d = np.zeros(len(z))
+            d[own[0]], d[own[1]] = U[j] - s * U[k], U[k] - s * U[j]
+            square = min(square, max(0.0, float(d @ H @ d)))
+        return math.exp(-square / 8)
+
+    for k in range(n):
+        total += math.log((k + 1) / (1 + sum(overlap(j, k) for j in range(k))))
     return total
 
 # %% ../../nbs/evidence/25_hidden.ipynb #e3a1e6e4

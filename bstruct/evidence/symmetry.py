@@ -37,7 +37,7 @@ class Units:
 
 
 def group_order(units: list[Units], prior: GaussianPrior) -> int:
-    "The number of copies of a generic mode: the product of H!, times 2^H where odd."
+    "The number of copies of a generic mode: the product of U!, times 2^U where odd."
     sizes = [(u.size(prior), u.odd) for u in units]
     return math.prod(math.factorial(h) * (2**h if odd else 1) for h, odd in sizes)
 

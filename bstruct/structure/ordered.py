@@ -268,5 +268,6 @@ class Ordered(Levels):
     name: str = ""
 
     def __post_init__(self):
-        self.check(f"the levels of {self.name} are {self.levels}: give one at least, "
-                   "in rising order")
+        of = f" of {self.name}" if self.name else ""
+        self.check(f"the levels{of} are {self.levels}: give one at least, in rising "
+                   "order")

@@ -8,7 +8,7 @@ __all__ = ['LEARN', 'LOST', 'DualPlan', 'start_of', 'trained', 'DualFits', 'fit_
 # %% ../../nbs/training/08_laplace.ipynb #adf100ed
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import torch
@@ -277,7 +277,9 @@ def fit_dual(graph: Graph, structures: Sequence[Structure], task: Task, plan: Du
     task: standardised x [n, ...], y [n]. ValueError for structures with several
     candidates on an edge.
     """
-    net, R = Supernet(narrowed(graph, structures), share=True), plan.starts
+    # as wide as the graph: who predicts with the fits knows the graph alone
+    few = replace(narrowed(graph, structures), vertices=graph.vertices)
+    net, R = Supernet(few, share=True), plan.starts
     names = [network_of(graph, s) for s in structures]
     whole = {n for n, s in zip(names, structures) if connected(graph, s)}
     start = starts_of(graph, net, seed, R, task.x.dtype, task.x.device)

@@ -27,9 +27,11 @@ from bstruct.model.ordered import default_graph
 from bstruct.model.presets import dense
 from bstruct.objectives.task import Task
 from bstruct.search.modes.family import check, search
+from bstruct.search.modes.least import least
 from bstruct.search.work.room import Foresight
 from bstruct.search.result import Result, Scored
 from bstruct.search.settings import Settings
+from bstruct.search.stages.judge import judge_of
 from bstruct.structure.law import as_structure
 from bstruct.use.table.classes import (
     class_target, filled_in, has_several, in_blocks, label_columns, likeliest,
@@ -122,6 +124,23 @@ def _doubt(model, X, y, over: list[float]) -> None:
     del model._rows, model._answers, model.said_, model._law_said
 
 
+def _searched(model, problem: tuple, checkpoint, report, over: list[float]) -> Result:
+    """What the search found; the least, where `time_limit` was over before a structure
+    was judged, unless supernets alone say more of such tables."""
+    graph, task, settings, seed, n_jobs = problem
+    found = None
+    try:
+        with deadline(plain(model.time_limit), over, report) as told:
+            found = search(graph, task, settings, seed, checkpoint, told, n_jobs)
+    except KeyboardInterrupt:
+        if not over:
+            raise
+    if found and (found.ranking or not over
+                  or judge_of(graph, task, settings) == "prequential"):
+        return found
+    return least(graph, task, settings, seed)
+
+
 def _unencoded(model, Z: np.ndarray) -> np.ndarray:
     "Predictions of rows of the matrix that the fit saw."
     members = ensemble(model.result_, plain(model.samples), "all")
@@ -146,18 +165,9 @@ class StructureEstimator(FittedStructure):
         with surroundings():
             report, over = within(plain(self.time_limit), _reporter(
                 self.verbose, callback))
-            graph, task, settings, seed, n_jobs = _problem(self, X, y, sample_weight)
-            try:
-                with deadline(plain(self.time_limit), over, report) as told:
-                    self.result_ = search(graph, task, settings, seed, checkpoint,
-                                          told, n_jobs)
-            except KeyboardInterrupt:
-                if not over:
-                    raise
-                raise ValueError(f"time_limit={self.time_limit} was over before a "
-                                 "structure was found: allow more seconds, or fewer "
-                                 "min_steps") from None
-            explain(self, graph)
+            problem = _problem(self, X, y, sample_weight)
+            self.result_ = _searched(self, problem, checkpoint, report, over)
+            explain(self, problem[0])
             _doubt(self, X, y, over)
         return self
 

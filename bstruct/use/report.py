@@ -220,7 +220,7 @@ def choices(summary: Mapping) -> list[tuple[str, str, float]]:
     for edge, c in summary["structure"].items():
         p = summary["probabilities"].get(edge, {})
         if isinstance(c, str):
-            found.append((edge, c, p.get(c, 1.0)))
+            found.append((edge, c, float(p.get(c, 1.0))))
         else:
             joint = np.prod([v if k in c else 1 - v for k, v in p.items()])
             found.append((edge, ", ".join(c) or "nothing", float(joint)))

@@ -17,7 +17,7 @@ from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.core.random import generator_of
 from bstruct.evidence.core import Evidence, Scope
 from bstruct.evidence.hidden import (
-    Fit, Hidden, HiddenPrior, fit, live_units, widest)
+    Fit, Hidden, HiddenPrior, fit, live_units, log_orders, widest)
 from bstruct.model.candidates import candidate
 from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
@@ -204,8 +204,8 @@ def _scored(graph: Graph, plan: Layout, task: Task, found: list[tuple]) -> list[
     "All structures that were fitted, best first, with their probabilities."
     prior = dict(zip(plan.variable.levels, log_prior(
         plan.variable.levels, plan.variable.prior)))
-    value = torch.tensor([f.value + math.lgamma(n + 1)
-                          for _, n, _, f in found]).double()
+    value = torch.tensor([f.value + log_orders(m, f.z)
+                          for m, _, _, f in found]).double()
     p = (value + torch.stack([prior[n] for _, n, _, _ in found])).softmax(0).tolist()
     of = Scope(1, len(task), len(task), "the integral over the weights", "integral")
     rows = []

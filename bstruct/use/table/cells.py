@@ -155,6 +155,8 @@ FORMATS = ("ISO8601", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d"
            "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S",
            "%m/%d/%Y %H:%M:%S",
            "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
+TIMES = ("%H:%M:%S", "%H:%M")
+_TIME = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
 CIRCLES = {"year": 365.2425 * 86400, "week": 7 * 86400.0, "day": 86400.0}
 
 
@@ -168,11 +170,14 @@ def _dates(own: Sequence[str | None], form: str) -> pd.Series:
 
 def form_of(own: Sequence[str]) -> str | None:
     "The first form in which every text is a date."
-    if not own or any(NUMBER.fullmatch(t) or len(t) < 6 or len(t) > 40
-                      for t in own[:50]):
+    first = own[:50]
+    times = bool(first) and all(map(_TIME.fullmatch, first))
+    odd = lambda t: NUMBER.fullmatch(t) or not 6 <= len(t) <= 40
+    if not first or (not times and any(map(odd, first))):
         return None
-    return next((f for f in FORMATS if bool(_dates(own[:50], f).notna().all())
-                 and bool(_dates(own, f).notna().all())), None)
+    fits = lambda form, some: bool(_dates(some, form).notna().all())
+    return next((f for f in (TIMES if times else FORMATS)
+                 if fits(f, first) and fits(f, own)), None)
 
 
 def date_values(name: str, column: pd.Series, form: str,

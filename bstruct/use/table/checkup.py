@@ -6,6 +6,7 @@
 __all__ = ['Finding', 'quoted', 'checkup', 'cured']
 
 # %% ../../../nbs/use/table/07_checkup.ipynb #544bbefd
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,6 +116,27 @@ def _stray_cures(what: str, strays: Counter, rows: int,
                     otherwise)]
 
 
+_LIKELY = re.compile(r"-9{1,5}|9{2,5}")
+
+
+def _hints(kind: str, seen: list[str]) -> list[str]:
+    "What a reader may want to know of a column, though nothing is wrong with it."
+    counts = Counter(seen)
+    if len(counts) == 1 and len(seen) > 1:
+        return [f"{seen[0]!r} in every row that has a value, which says nothing"]
+    n, odd = len(seen), []
+    if kind == "category":
+        odd = [t for t in counts if not any(map(str.isalnum, t))]
+    elif kind == "number" and len(counts) > 2:
+        value = {t: float(t in ("True", "False") or t) for t in counts}
+        for t in filter(_LIKELY.fullmatch, counts):
+            rest = [v for u, v in value.items() if u != t]
+            apart = max(min(rest) - value[t], value[t] - max(rest))
+            odd += [t] if counts[t] > 1 and apart > max(rest) - min(rest) else []
+    return [f"{t!r} in {counts[t]} of {n} rows may stand for a hole: --missing "
+            f"{quoted(t)} takes it for one" for t in odd]
+
+
 def _of_column(name: str, column: pd.Series, data: Mapping) -> list[Finding]:
     "What is wrong with a column, holes left out."
     missing = dialect_of(data).missing
@@ -142,7 +164,8 @@ def _of_column(name: str, column: pd.Series, data: Mapping) -> list[Finding]:
                         "names the rows",
                         ("--drop", name))]
     why = learnt(name, column, data["categorical"], missing).why
-    return [Finding(f"{name}: {why}", wrong=False)] if why else []
+    return [Finding(f"{name}: {w}", wrong=False) for w in (why, *_hints(kind, seen))
+            if w]
 
 
 def _holes(X: pd.DataFrame, data: Mapping, dropped: set[str]) -> list[Finding]:

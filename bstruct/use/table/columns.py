@@ -131,7 +131,8 @@ def _kind_of_texts(own: list[str]) -> tuple[str, str, str]:
     if not said or sum(each_once(is_number, said)) > len(said) / 2:
         return "number", "", _doubt(said)
     if form := form_of(sorted(set(said))):
-        return ("date", form, "dates, written as "
+        what = "dates" if "%d" in form or form == "ISO8601" else "times of the day"
+        return ("date", form, f"{what}, written as "
                               f"{form.replace('ISO8601', 'year-month-day')}")
     return "category", "", ""
 

@@ -136,7 +136,7 @@ def within(seconds, callback: Callable | None) -> tuple[Callable | None, list[fl
     return report, over
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #9641c243
-GRACE = 10.0  # seconds, or the limit again: so long a first structure is waited for
+GRACE = 1.0, 10.0  # seconds that a first structure is waited for: least and most
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def deadline(seconds: float | int | None, over: list[float],
              report: Callable | None = None) -> Iterator[Callable | None]:
     """Interrupt this thread once when the seconds are over; yields the callback to
     call. Until its first call nothing is found that could be kept: that is waited for,
-    up to `GRACE` seconds or as long again. `over` then holds the time. `seconds`: from
+    as long again, within `GRACE` seconds. `over` then holds the time. `seconds`: from
     now on; None is no limit; `report`: gets every record."""
     if seconds is None:
         yield report
@@ -153,7 +153,7 @@ def deadline(seconds: float | int | None, over: list[float],
     raised, begun = ctypes.pythonapi.PyThreadState_SetAsyncExc, threading.Event()
 
     def interrupt() -> None:
-        if not begun.is_set() and begun.wait(max(seconds, GRACE)):
+        if not begun.is_set() and begun.wait(float(np.clip(seconds, *GRACE))):
             return  # the callback tells that time is over
         if not over:
             over.append(time.monotonic() - begin)

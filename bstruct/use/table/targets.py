@@ -192,7 +192,8 @@ MARGIN, ROWS = 0.1, 500
 def _line(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
     "Predictions of a least-squares line with a slight pull to the mean."
     A = X - X.mean(0)
-    ridge = A.T @ A + 1e-2 * np.eye(A.shape[1]) * np.trace(A.T @ A) / max(1, A.shape[1])
+    trace = np.trace(A.T @ A) or 1.0  # of columns that are all constant
+    ridge = A.T @ A + 1e-2 * np.eye(A.shape[1]) * trace / max(1, A.shape[1])
     return Y.mean(0) + A @ np.linalg.solve(ridge, A.T @ (Y - Y.mean(0)))
 
 # %% ../../../nbs/use/table/09_targets.ipynb #20c195f9
