@@ -6,6 +6,7 @@ import pytest  # noqa: F401
 from bstruct.evidence.of_module import *
 
 # %% ../nbs/evidence/27_of_module.ipynb #5b7125f7
+import inspect
 import math
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_a_transformed_target_gets_its_jacobian():
     with pytest.raises(ValueError, match="its slope, is not finite"):
         of_module(net, X, y - 100, transform=torch.log, **same)
 
-# %% ../nbs/evidence/27_of_module.ipynb #c4e81312
+# %% ../nbs/evidence/27_of_module.ipynb #ae6a73cd
 def test_modules_and_data_that_do_not_go_together():
     X, y = table()
     for module, change, message in (
@@ -135,13 +136,33 @@ def test_modules_and_data_that_do_not_go_together():
                                   r"\[n, 1\]"),
             (nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1)), {},
              r"BatchNorm1d in training mode.*GroupNorm"),
-            (nn.Linear(2, 1), {"prior_precision": "lern"}, "give a number, or 'learn'"),
+            (nn.Linear(2, 1), {"prior_precision": "lern"}, "above 0, or 'learn'"),
             (nn.Linear(2, 1), {"likelihood": "gausian"}, "gaussian"),
             (nn.Linear(2, 1), {"y": y[:3]}, "one number or class"),
             (nn.Linear(2, 1), {"method": "laplase"}, "laplace"),
+            (nn.Linear(2, 1), {"prior_precision": -1.0}, "is -1.0; give a number above 0"),
+            (nn.Linear(2, 1), {"prior_precision": {"weight": 1.0}}, "differ in 'bias'"),
+            (nn.Linear(2, 1), {"noise_variance": 0.0}, "noise_variance is 0.0; give"),
+            (nn.Linear(2, 1), {"y": torch.where(y > 1, torch.nan, y)}, "y is NaN or inf"),
+            (nn.Linear(2, 1), {"y": ["a", "b"] * 20}, "return_inverse=True"),
+            (nn.Linear(2, 1), {"likelihood": "bernoulli"}, "needs 0 and 1"),
             (nn.Linear(2, 1, device="meta"), {}, "move one of them")):
         with pytest.raises((ValueError, KeyError), match=message):
             of_module(module, **({"X": X, "y": y, "likelihood": "gaussian"} | change))
+    with pytest.raises(TypeError, match="module is function: a torch.nn.Module is needed"):
+        bare = inspect.unwrap(of_module)  # the tests' check of types comes first else
+        bare(lambda: nn.Linear(2, 1), X, y, likelihood="gaussian")
+
+# %% ../nbs/evidence/27_of_module.ipynb #18f55c2b
+def test_a_target_of_one_column_and_a_frame_are_the_same_target():
+    import pandas as pd
+
+    X, y = table()
+    of = lambda a, b: of_module(nn.Linear(2, 1), a, b, likelihood="gaussian",
+                                prior_precision=1.0, noise_variance=0.1)
+    found = [of(X, y), of(X, y[:, None]), of(pd.DataFrame(X.numpy()), y.numpy())]
+    assert len({e.data for e in found}) == 1  # one fingerprint
+    assert [e.value for e in found] == pytest.approx([found[0].value] * 3, abs=1e-9)
 
 # %% ../nbs/evidence/27_of_module.ipynb #21cc466b
 def test_recurrent_modules_have_an_evidence():

@@ -33,7 +33,7 @@ def test_steps_grow_with_the_rows_within_limits():
 # %% ../nbs/use/22_networks.ipynb #dcb010d9
 def test_a_graph_becomes_a_module_with_its_weights():
     graph = Graph.dense(2, 1, (3,), ("linear+tanh", "linear+relu"))
-    with pytest.raises(ValueError, match="offers \d+ structures"):
+    with pytest.raises(ValueError, match=r"offers \d+ structures"):
         GraphModule(graph)
     net = GraphModule(graph, dict.fromkeys(graph.choices, "linear+tanh"))
     x = torch.randn(5, 2)
@@ -117,3 +117,8 @@ def test_networks_that_do_not_fit_are_refused_by_name():
         with pytest.raises(ValueError, match=message):
             Network("n", model).check(rows, 0)
     assert Network("n", nn.Linear(2, 1)).check(rows, 0) == 3
+    tokens, words = torch.randint(0, 5, (60, 2)), nn.Sequential(nn.Embedding(5, 1))
+    for X, model, message in ((tokens, nn.Linear(2, 1), r"give X.float\(\)"),
+                              (tokens.numpy(), words, r"give torch.as_tensor\(X\)")):
+        with pytest.raises(ValueError, match=message):
+            Network("n", model).check(rows_of(X, rows.target), 0)

@@ -42,6 +42,9 @@ def test_images_are_scaled_as_one_and_tokens_stay():
     assert rows.table.shape == (6, 16)
     tokens = torch.randint(0, 9, (6, 5))
     assert torch.equal(rows_of(tokens, torch.randn(6)).x, tokens)
+    grey = (images * 0.99).to(torch.uint8)
+    torch.testing.assert_close(rows_of(grey, torch.randn(6)).x,
+                               rows_of(grey.double(), torch.randn(6)).x)
 
 # %% ../nbs/use/21_rows.ipynb #9ec34ef4
 def test_data_that_cannot_be_compared_are_refused():
@@ -53,6 +56,12 @@ def test_data_that_cannot_be_compared_are_refused():
                          ((X, y, "gausian"), "did you mean 'gaussian'"),
                          ((X, [0, 1, 2, 1], "bernoulli"), "3 classes"),
                          ((X, None), "give y, or a Dataset"),
+                         ((X, [1, 1, 1, 1]), "y is 1 in all 4 rows"),
+                         ((X, [1, 2, np.nan, 3]), "y is missing in 1 of 4 rows.* row 2"),
+                         ((pd.DataFrame({"a": [1, 2, 3, 4], "b": ["u", None, "v", "u"]}),
+                           y), "missing in 1 of 4 rows, the first is row 1, column 'b'"),
+                         (([(torch.zeros(1 + i % 2), 0.0) for i in range(4)],),
+                          r"item 0 of list has shape \(1,\) and item 1 \(2,\)"),
                          ((X.astype(str), y), "pandas frame")):
         with pytest.raises(ValueError, match=message):
             rows_of(*bad)

@@ -4,6 +4,7 @@
     python -m benchmarks.compare --jobs 16 --seconds 150 --out FOLDER    as much as time permits
     python -m benchmarks.compare --shard 2/4           the third quarter of the runs alone
     python -m benchmarks.compare --designs estimators  five of scikit-learn instead of the networks
+    python -m benchmarks.compare --rows 100 300 --seeds 2    the runs of few rows alone
     python -m benchmarks.compare --show                the tables of what has been measured
 
 Every run draws n rows of a law, compares the designs by `bstruct.compare`, and asks what each
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th run from the i-th on")
     parser.add_argument("--designs", choices=("networks", "estimators"), default="networks")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--rows", type=int, nargs="+", choices=SIZES, default=SIZES)
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
@@ -97,7 +99,8 @@ def main() -> None:
     i, of = map(int, given.shard.split("/"))
     if not given.show:
         have = {key(r) for folder in {given.out, HERE} if folder.exists() for r in measured(folder)}
-        tasks = [t for t in plan(given.seeds, given.designs)[i::of] if t not in have]
+        tasks = [t for t in plan(given.seeds, given.designs)[i::of]
+                 if t not in have and t[2] in given.rows]
         name = f"{given.designs}.jsonl" if of == 1 else f"{given.designs}-{i}.jsonl"
         run(tasks, given.jobs, given.seconds, given.out / name)
     from benchmarks.compare.tables import report

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
@@ -140,7 +140,7 @@ def _loop(f: Callable, weights: dict[str, Tensor], x: Tensor) -> Tensor:
                         for m in range(len(x))])
 
 # %% ../../nbs/evidence/22_modules.ipynb #508889e0
-def row_output(f: Functional, x: Float[Tensor, "n *features"]
+def row_output(f: Functional, x: Num[Tensor, "n *features"]
                ) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
     """The function ({name: [M, ...]}, x [M, n, ...]) -> [M, n, ...] of M copies; by
     `vmap`, or by a loop where it fails.

@@ -59,31 +59,43 @@ class Problem:
         return LIKELIHOODS[self.likelihood].noisy
 
 # %% ../../nbs/evidence/27_of_module.ipynb #564c931e
-def _problem(module: nn.Module, X, y, likelihood: str,
-             transform: Callable | None) -> tuple[Problem, Data]:
-    "The checked problem, and the fingerprint of its data."
-    LIKELIHOODS[likelihood]
-    x, target = (v if isinstance(v, Tensor) else torch.as_tensor(np.asarray(v))
-                 for v in (X, y))
-    f = functional(module)
-    if (at := next(iter(f.start.values())).device) != x.device:
-        raise ValueError(f"the module is on {at}, the rows are on {x.device}: move one "
-                         f"of them, as by .to({str(x.device)!r})")
-    if len(x) != len(target) or target.ndim != 1 or len(x) < 2:
-        raise ValueError(f"X has shape {tuple(x.shape)} and y {tuple(target.shape)}: "
+def _table(X, y, likelihood: str) -> tuple[Tensor, Tensor]:
+    "Rows and target as tensors [n, ...] and [n]; ValueError for what is no number."
+    found = []
+    for name, v in (("X", X), ("y", y)):
+        if not isinstance(v, Tensor):
+            v = np.array(v)
+            if v.dtype.kind not in "fiub":
+                raise ValueError(f"{name} holds {v.dtype} values: give numbers; of "
+                                 "labels np.unique(labels, return_inverse=True)[1]")
+            v = torch.as_tensor(v)
+        found.append(v)
+    x, y = found
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if x.ndim < 1 or y.ndim != 1 or len(x) != len(y) or len(x) < 2:
+        raise ValueError(f"X has shape {tuple(x.shape)} and y {tuple(y.shape)}: "
                          "give at least 2 rows, and one number or class number a row")
-    data = Data(fingerprint(x, target))
-    x = x.double() if x.is_floating_point() else x
-    target = target.long() if likelihood == "categorical" else target.double()
-    if transform is not None:
-        target, data = _transformed(target, transform, data)
-    problem = Problem(f, x, target, likelihood)
-    row_output(f, x)
+    bad = (~y.double().isfinite()).nonzero()[:, 0]
+    if len(bad):
+        raise ValueError(f"y is NaN or infinite in {len(bad)} of {len(y)} rows, the "
+                         f"first is row {int(bad[0])}: drop them")
+    top = {"bernoulli": 1.0, "categorical": math.inf}.get(likelihood)
+    whole = y.double() if top is None else y.double().round().clamp(0, top)
+    if bool((whole != y).any()):
+        first = float(y[(whole != y).nonzero()[0, 0]])
+        raise ValueError(f"y holds {first:g}: {likelihood!r} needs "
+                         f"{'0 and 1' if top == 1 else 'class numbers from 0'}; of "
+                         "labels take np.unique(labels, return_inverse=True)[1]")
+    return x, y
+
+
+def _check_outputs(problem: Problem) -> None:
+    "ValueError for outputs that the likelihood cannot take, or that are no numbers."
+    f, x, likelihood = problem.f, problem.x, problem.likelihood
     out = problem.outputs(f.start)
-    want = {"gaussian": 1, "bernoulli": 1}.get(
-        likelihood, int(target.max()) + 1 if likelihood == "categorical" else 0)
-    if want and out.shape[1] != want and not (
-            likelihood == "categorical" and out.shape[1] > want):
+    classes = int(problem.y.max()) + 1 if likelihood == "categorical" else 0
+    want = {"gaussian": 1, "bernoulli": 1}.get(likelihood, classes)
+    if want and out.shape[1] != want and not (classes and out.shape[1] > want):
         raise ValueError(f"the module maps {tuple(x.shape)} to "
                          f"{tuple(f(f.start, x).shape)}; {likelihood!r} needs "
                          f"[n, {want}]")
@@ -92,6 +104,25 @@ def _problem(module: nn.Module, X, y, likelihood: str,
         raise ValueError(f"the module returns NaN or infinity on {len(bad)} of "
                          f"{len(x)} rows, the first is row {int(bad[0])}: look at "
                          "that row, or bound what the module computes")
+
+
+def _problem(module: nn.Module, X, y, likelihood: str,
+             transform: Callable | None) -> tuple[Problem, Data]:
+    "The checked problem, and the fingerprint of its data."
+    LIKELIHOODS[likelihood]
+    x, target = _table(X, y, likelihood)
+    f = functional(module)
+    if (at := next(iter(f.start.values())).device) != x.device:
+        raise ValueError(f"the module is on {at}, the rows are on {x.device}: move one "
+                         f"of them, as by .to({str(x.device)!r})")
+    data = Data(fingerprint(x, target))
+    x = x.double() if x.is_floating_point() else x
+    target = target.long() if likelihood == "categorical" else target.double()
+    if transform is not None:
+        target, data = _transformed(target, transform, data)
+    problem = Problem(f, x, target, likelihood)
+    row_output(f, x)
+    _check_outputs(problem)
     return problem, data
 
 
@@ -209,12 +240,25 @@ def _method(problem: Problem, method: str, units: list, prior: GaussianPrior) ->
     return "laplace_dual" if problem.f.size <= MIDDLE else "prequential"
 
 
+def _check_level(name: str, value, shapes: Mapping[str, tuple]) -> None:
+    "ValueError for a precision or variance that is none."
+    each = dict(value) if isinstance(value, Mapping) else {"": value}
+    if isinstance(value, Mapping) and (odd := each.keys() ^ shapes.keys()):
+        raise ValueError(f"{name} and the module differ in {sorted(odd)[0]!r}: give "
+                         f"one for each of {', '.join(shapes)}")
+    for key, v in each.items():
+        good = v == "learn" and not key if isinstance(v, str) else 0 < v < math.inf
+        if not good:
+            at = f"{name}[{key!r}]" if key else name
+            raise ValueError(f"{at} is {v!r}; give a number above 0"
+                             + ("" if key else ", or 'learn'"))
+
+
 def _levels(problem: Problem, precision, noise, seed: int) -> tuple[Any, Any, dict]:
     "Precisions and noise, as given or learnt, and notes of what was learnt."
     given: Any = {"prior_precision": precision, "noise_variance": noise}
     for name, value in given.items():
-        if isinstance(value, str) and value != "learn":
-            raise ValueError(f"{name} is {value!r}; give a number, or 'learn'")
+        _check_level(name, value, problem.f.shapes)
     precision, noise = (None if isinstance(v, str) else v for v in given.values())
     if precision is not None and (noise is not None or not problem.noisy):
         return precision, noise, {}
@@ -252,10 +296,13 @@ def of_module(module: nn.Module, X, y, *, likelihood: str,
     a parameter, or "learn"; noise_variance: of Gaussian noise, or "learn". method:
     auto, or a registered estimator. transform: a monotone function of y that the module
     predicts; `as_given` makes of the evidence that of y. ValueError for modules and
-    data that do not go together.
+    data that do not go together; TypeError for what is no module.
     `prior_precision`: inverse variance of the weights; `transform`: y to what the
     module predicts.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module is {type(module).__name__}: a torch.nn.Module is "
+                        "needed; of a function that makes one, give what it returns")
     problem, data = _problem(module, X, y, likelihood, transform)
     precision, noise, notes = _levels(problem, prior_precision, noise_variance,
                                       random_state)

@@ -7,9 +7,11 @@ __all__ = ['default_rows', 'compare']
 
 # %% ../../nbs/use/26_compare.ipynb #c3f3fdd8
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from bstruct.core.random import generator_of
 from bstruct.core.refusals import check_choice, check_jobs, refuse
 from bstruct.core.workers import workers
 from bstruct.evidence.switching import switching
+from bstruct.search.work.forecast import as_seconds
 from bstruct.use import comparison_text  # adds texts and figures
+from bstruct.use.compare_cost import block_seconds
 from bstruct.use.comparison import Comparison
 from bstruct.use.rivals import Constant, Linear, Rival, rival_of
 from bstruct.use.rows import Rows, balanced_orders, rows_of
@@ -59,11 +63,15 @@ def _rivals(models, rows: Rows, method: str, replicas: int) -> list[Rival]:
     return [*own, *(r for r in (Constant(), Linear()) if r.name not in dict(given))]
 
 
+def _whole(name: str, value, least: int, limit: str, remedy: str) -> int:
+    "A whole number, NumPy's too; ValueError for what is none, or too small."
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        refuse(name, value, limit, remedy)
+    return int(value)
+
+
 def _bounds(rows: Sequence[int] | None, n: int, orders: int) -> tuple[int, ...]:
     "Pasts of the blocks, and n; ValueError where the rows do not suffice."
-    if not isinstance(orders, int) or orders < 2:
-        refuse("orders", orders, "at least 2 are needed, which tell the error",
-               "try orders=5")
     if n < 2 * orders or n < 8:
         raise ValueError(f"there are {n} rows; {orders} orders need "
                          f"{max(8, 2 * orders)} at least: "
@@ -78,7 +86,7 @@ def _bounds(rows: Sequence[int] | None, n: int, orders: int) -> tuple[int, ...]:
                          "which the blocks are predicted")
     return *pasts, n
 
-# %% ../../nbs/use/26_compare.ipynb #f6f972d3
+# %% ../../nbs/use/26_compare.ipynb #abb3eb9a
 def _unit(rival: Rival, rows: Rows, orders: Tensor, past: int, end: int,
           seed: int) -> tuple[Tensor, float]:
     "The log predictives of a block, and the CPU seconds; on one thread."
@@ -109,27 +117,56 @@ def _done(units: list[tuple], n_jobs: int) -> Iterator[tuple[int, Tensor, float]
         yield from run(delayed(_numbered)(*u) for u in units)
 
 
-def _told(done: int, total: int, started: float, share: float) -> dict:
+def _told(done: int, total: int, spent: float, left: float) -> dict:
     "How far the work is, and about how long it will take."
-    spent = time.monotonic() - started
-    return {"done": done, "of": total, "seconds": spent,
-            "seconds_left": spent * (1 - share) / share
-            if share else math.nan}
+    return {"done": done, "of": total, "seconds": spent, "seconds_left": left}
 
 
 def _line(record: dict) -> None:
     left = record["seconds_left"]
-    more = f", about {left:.0f} s left" if left == left else ""
+    more = f", about {as_seconds(left)} left" if left == left else ""
     print(f"\rcompare: {record['done']} of {record['of']} blocks{more}   ", end="",
           file=sys.stderr,
           flush=True)
     if record["done"] == record["of"]:
         print(file=sys.stderr)
 
-# %% ../../nbs/use/26_compare.ipynb #8e72e7f9
+# %% ../../nbs/use/26_compare.ipynb #e97c7461
+def _weights(units: list[tuple], bounds: tuple[int, ...]) -> tuple[list[float], bool]:
+    "Forecast seconds of the units, and whether there is one for each."
+    if not units:
+        return [], True
+    rivals = list({id(u[1]): u[1] for u in units}.values())
+    _, _, rows, orders, *_, seed = units[0]
+    told = block_seconds(rivals, rows, orders, bounds, seed)
+    of = {(id(r), past): s for r, each in zip(rivals, told)
+          for past, s in zip(bounds, each)}
+    each = [of[id(u[1]), u[4]] for u in units]
+    known = [s for s in each if s == s]
+    mean = sum(known) / len(known) if known else 1.0
+    return [max(s if s == s else mean, 1e-9) for s in each], len(known) == len(each)
+
+
+def _followed(units: list[tuple], before: int, bounds: tuple[int, ...], n_jobs: int,
+              tell: Callable | None) -> Iterator[tuple[int, Tensor, float]]:
+    "Units as they are finished; `tell` hears of each, and of the time that is left."
+    if tell is None:
+        yield from _done(units, n_jobs)
+        return
+    (weights, known), total = _weights(units, bounds), before + len(units)
+    jobs = min((os.cpu_count() or 1) if n_jobs == -1 else n_jobs, max(1, len(units)))
+    all_, done, started = sum(weights), 0.0, time.monotonic()
+    ahead = max([all_ / jobs, *weights]) if known and units else math.nan
+    tell(_told(before, total, 0.0, ahead if units else 0.0))
+    for j, (i, log_p, seconds) in enumerate(_done(units, n_jobs), before + 1):
+        yield i, log_p, seconds  # written down before it is told
+        done, spent = done + weights[i], time.monotonic() - started
+        tell(_told(j, total, spent, spent * max(0.0, all_ / done - 1)))
+
+# %% ../../nbs/use/26_compare.ipynb #c546d354
 def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor,
                  bounds: tuple[int, ...], seed: int, n_jobs: int,
-                 kept: Checkpoint, callback: Callable
+                 kept: Checkpoint, tell: Callable
                  | None) -> dict[tuple[int, int], Tensor]:
     """Log predictives [O, T, m] by model and block; what the checkpoint has is not
     computed again."""
@@ -141,14 +178,9 @@ def _predictions(rivals: list[Rival], rows: Rows, orders: Tensor,
     left = [u for u in blocks if u not in found]
     units = [(i, rivals[k], rows, orders, bounds[b], bounds[b + 1], seed) for i,
              (k, b) in enumerate(left)]
-    started, work = time.monotonic(), sum(1 + bounds[b] / 100 for _, b in left)
-    share = 0.0
-    for i, log_p, seconds in _done(units, n_jobs):
+    for i, log_p, seconds in _followed(units, len(found), bounds, n_jobs, tell):
         found[left[i]] = log_p
         kept.finish(name(*left[i]), seconds, {"log_p": log_p})
-        share += (1 + bounds[left[i][1]] / 100) / work
-        if callback:
-            callback(_told(len(found), len(blocks), started, share))
     return found
 
 
@@ -188,16 +220,22 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     told by y. method: how graphs predict, auto, fits or laplace. rows: from how many
     rows each block is predicted, increasing. replicas: starts of a network whose mean
     predicts; orders: of the rows. checkpoint: file to resume from; callback: gets a
-    record after every block. The answer is the same for every n_jobs. ValueError for
-    data and models that do not fit, before the first fit; TypeError for no model.
+    record before the first block and after every one: done, of, seconds and
+    seconds_left; verbose: prints it. The answer is the same for every n_jobs.
+    ValueError for data and models that do not fit, before the first fit; TypeError for
+    no model.
     `models`: what competes, by name; `rows`: numbers of rows at which blocks end;
     `verbose`: whether a line is printed after every block.
     """
     check_choice("method", method, METHODS)
     check_jobs(n_jobs)
-    if not isinstance(replicas, int) or replicas < 1:
-        refuse("replicas", replicas, "at least 1 start is needed", "try replicas=2")
+    replicas = _whole("replicas", replicas, 1, "at least 1 start is needed",
+                      "try replicas=2")
+    orders = _whole("orders", orders, 2, "at least 2 are needed, which tell the error",
+                    "try orders=5")
     data = rows_of(X, y, likelihood)
+    if rows is not None:
+        rows = tuple(int(p) if isinstance(p, Integral) else p for p in rows)
     bounds = _bounds(rows, len(data), orders)
     rivals = _rivals(models, data, method, replicas)
     seed = _seed(random_state)
@@ -212,8 +250,8 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
 # %% ../../nbs/use/26_compare.ipynb #1afc22de
 def _seed(random_state) -> int:
     "A number for a seed, None or a RandomState."
-    if isinstance(random_state, int) and not isinstance(random_state, bool):
-        return random_state
+    if isinstance(random_state, Integral) and not isinstance(random_state, bool):
+        return int(random_state)
     from sklearn.utils import check_random_state
 
     return int(check_random_state(random_state).randint(2**31 - 1))

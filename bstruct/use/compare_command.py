@@ -19,6 +19,7 @@ from bstruct.core.files import write_whole
 from bstruct.core.refusals import check_jobs
 from bstruct.evidence.core import Data, Evidence
 from bstruct.evidence.posterior import structure_posterior
+from bstruct.search.work.forecast import as_seconds
 from bstruct.use.flow import Prepared, note, prepare
 
 # %% ../../nbs/use/27_compare_command.ipynb #4b6f4096
@@ -104,7 +105,14 @@ def _free(out: Path | None, overwrite: bool) -> Path | None:
 _CONTENTS = ("checkpoint", "report.html", "comparison.csv", "checkpoint.part",
              "report.html.part")
 
-# %% ../../nbs/use/27_compare_command.ipynb #0e4db9ff
+# %% ../../nbs/use/27_compare_command.ipynb #b2c9567a
+def _foretold(record: dict) -> None:
+    "One line before the first block, where no progress is shown."
+    left = record["seconds_left"]
+    if record["seconds"] == 0.0 and left == left and record["done"] < record["of"]:
+        note(f"{record['of'] - record['done']} blocks, about {as_seconds(left)}", False)
+
+# %% ../../nbs/use/27_compare_command.ipynb #a380e5fc
 def compare_table(options: Compare) -> int:
     "`bstruct compare DATA --models FILE.py`."
     from bstruct.use.compare import compare
@@ -123,12 +131,14 @@ def compare_table(options: Compare) -> int:
     models = models_of(options.models, prepared.X.shape[1], _outputs(prepared))
     likelihood = "gaussian" if prepared.facts["task"] == "regression" else None
     kept = _free(options.out, options.overwrite)
+    shown = sys.stderr.isatty() and not options.quiet
     try:
         found = compare(models, prepared.X, prepared.y, likelihood=likelihood,
                         orders=options.orders, replicas=options.replicas,
                         random_state=options.seed, n_jobs=options.jobs,
                         checkpoint=kept,
-                        verbose=sys.stderr.isatty() and not options.quiet)
+                        verbose=shown, callback=None if shown or options.quiet
+                        else _foretold)
     except KeyboardInterrupt:
         where = (f"the blocks that are done are in {kept}, and the same command goes on"
                  if kept else "without --out nothing is kept")

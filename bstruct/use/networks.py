@@ -121,6 +121,16 @@ def _check_module(module: nn.Module, rows: Rows) -> None:
                              f".to({str(rows.x.device)!r})")
 
 
+def _remedy(error: Exception, rows: Rows) -> str:
+    "What to do where whole numbers meet a module of others, or the other way round."
+    whole, said = not rows.x.is_floating_point(), str(error)
+    if whole and "dtype" in said:
+        return "; whole numbers stay whole, as nn.Embedding needs them: give X.float()"
+    if not whole and "indices" in said:
+        return "; whole numbers stay whole in a tensor alone: give torch.as_tensor(X)"
+    return ""
+
+
 def _check_numbers(name: str, finite: Tensor) -> None:
     if not bool(finite.all()):
         bad = (~finite).nonzero()[:, 0]
@@ -186,7 +196,8 @@ class Network:
         except (RuntimeError, IndexError, TypeError) as error:
             raise ValueError(f"model {self.name!r} does not take rows of shape "
                              f"{tuple(rows.x.shape[1:])}: "
-                             f"{' '.join(str(error).split())[:150]}") from error
+                             f"{' '.join(str(error).split())[:150]}"
+                             f"{_remedy(error, rows)}") from error
         except ValueError as error:
             raise ValueError(f"model {self.name!r}: {error}") from error
         _check_numbers(self.name, out.detach().reshape(len(out), -1).isfinite().all(1))

@@ -75,9 +75,13 @@ def _unpacked(X, y) -> tuple[Any, Any]:
     if not pairs or any(not isinstance(p, (tuple, list)) or len(p) != 2 for p in pairs):
         raise ValueError(f"the items of {type(X).__name__} are not pairs (x, y); give "
                          "X and y instead")
-    return torch.stack([torch.as_tensor(x) for x,
-                        _ in pairs]), torch.stack(
-                            [torch.as_tensor(t) for _, t in pairs])
+    xs = [torch.as_tensor(x) for x, _ in pairs]
+    shapes = [tuple(x.shape) for x in xs]
+    if other := [i for i, s in enumerate(shapes) if s != shapes[0]]:
+        raise ValueError(f"item 0 of {type(X).__name__} has shape {shapes[0]} and item "
+                         f"{other[0]} {shapes[other[0]]}: all rows need one shape; pad "
+                         "or crop them")
+    return torch.stack(xs), torch.stack([torch.as_tensor(t) for _, t in pairs])
 
 
 def _inputs(X) -> tuple[Tensor, Any, str]:
@@ -87,6 +91,14 @@ def _inputs(X) -> tuple[Tensor, Any, str]:
 
         frame = X.reset_index(drop=True)
         frame.columns = list(map(str, frame.columns))
+        holes = frame.isna()
+        if bool(holes.to_numpy().any()):
+            rows = holes.any(axis=1)
+            first = int(rows.argmax())
+            column = frame.columns[int(holes.iloc[first].argmax())]
+            raise ValueError(f"X is missing in {int(rows.sum())} of {len(frame)} rows, "
+                             f"the first is row {first}, column {column!r}: fill or "
+                             "drop them")
         digest = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
         return torch.as_tensor(TableEncoder().fit(frame).transform(
             frame)).float(), frame, digest
@@ -113,8 +125,7 @@ def _numeric(X) -> np.ndarray:
 
 
 def _scaled(raw: Tensor, flat: Tensor) -> Tensor:
-    whole = isinstance(raw, Tensor) and not raw.is_floating_point()
-    if whole and raw.dtype != torch.bool:
+    if raw.dtype in (torch.int32, torch.int64):  # what nn.Embedding takes
         return raw.flatten(1)
     columns = flat if raw.ndim == 2 else flat.reshape(-1, 1)
     mean, std = columns.mean(0), columns.std(0, correction=0)
@@ -134,6 +145,12 @@ def _target(y, likelihood: str | None,
         raise ValueError(f"y has shape {values.shape} and X has {n} rows: give one "
                          "number or one label a row")
     series = pd.Series(values, name=getattr(y, "name", None) or "y")
+    if (holes := series.isna()).any():
+        raise ValueError(f"y is missing in {int(holes.sum())} of {n} rows, the first "
+                         f"is row {int(holes.argmax())}: drop them")
+    if n > 1 and series.nunique() < 2:
+        raise ValueError(f"y is {series.tolist()[0]!r} in all {n} rows: there is "
+                         "nothing to tell apart; take a target that varies")
     named = "regression" if likelihood == "gaussian" else "classification"
     task = named if likelihood else infer_task(series)[0]
     values = target_values(series, task)
