@@ -45,7 +45,7 @@ def sifts(graph: Graph) -> bool:
 def different(graph: Graph) -> list[Structure]:
     "Every connected network of the graph once, by its simplest name."
     found: dict[tuple, Structure] = {}
-    for s in map(lambda s: canonical(graph, s), graph.structures()):
+    for s in (canonical(graph, s) for s in graph.structures()):
         if connected(graph, s):
             found.setdefault(network_of(graph, s), s)
     return list(found.values())
