@@ -2,7 +2,8 @@
 
 Every function is wrapped when its module is imported, and its check is made at its first call:
 beartype alone, or, where shapes are named, within jaxtyping's scope of names. jaxtyping's own hook
-checks each argument twice and binds each call; with it the tests took twice their time.
+checks each argument twice and binds each call; with it the tests took twice their time. A function
+that is called often is checked at its first calls and at some of the others.
 """
 import ast
 import builtins
@@ -17,6 +18,7 @@ from beartype import beartype
 from jaxtyping import AbstractArray, jaxtyped
 
 NAME = "__checked__"
+FIRST, EACH = 64, 32  # calls of a function that are all checked; afterwards one of so many
 
 
 def names_shapes(annotation) -> bool:
@@ -45,11 +47,14 @@ def checked(thing):
         return thing
     if not getattr(thing, "__annotations__", None):
         return thing
-    known = None
+    known, calls = None, 0
 
     @functools.wraps(thing)
     def call(*args, **kwargs):
-        nonlocal known
+        nonlocal known, calls
+        calls += 1
+        if calls > FIRST and calls % EACH:
+            return thing(*args, **kwargs)
         if known is None:
             known = made(thing)
         return known(*args, **kwargs)

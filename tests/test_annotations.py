@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 
 import pytest
-from annotations import checked
+from annotations import EACH, FIRST, checked
 from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import Float
 from torch import Tensor, zeros
@@ -46,3 +46,19 @@ def test_what_an_annotation_allows_passes():
 
 def test_the_library_is_checked():
     assert hasattr(tree_add, "__wrapped__") and tree_add.__code__.co_name == "call"
+
+
+def test_a_function_that_is_called_often_is_checked_at_first_and_now_and_then():
+    @checked
+    def same(x: int) -> int:
+        return x
+
+    def refused():
+        try:
+            same("a")
+        except BeartypeCallHintViolation:
+            return True
+        return False
+
+    assert all(refused() for _ in range(FIRST))
+    assert sum(refused() for _ in range(4 * EACH)) == 4

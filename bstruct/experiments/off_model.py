@@ -38,7 +38,7 @@ class Split:
 def numbers(name: str, seed: int) -> Split:
     "One of `PROBLEMS`, drawn or split by the seed."
     if name == "diabetes":
-        x, y = datasets.load_diabetes(return_X_y=True)
+        x, y = map(np.asarray, datasets.load_diabetes(return_X_y=True))
         seen, held = train_test_split(np.arange(len(y)), train_size=300,
                                       random_state=seed)
         return Split(x[seen], y[seen], x[held], y[held])
@@ -56,8 +56,8 @@ def numbers(name: str, seed: int) -> Split:
 def classes(name: str, seed: int) -> Split:
     "One of `TABLES`, split by the seed."
     x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-    x, new_x, y, new_y = train_test_split(x, y, test_size=0.3, random_state=seed,
-                                          stratify=y)
+    parts = train_test_split(x, y, test_size=0.3, random_state=seed, stratify=y)
+    x, new_x, y, new_y = map(np.asarray, parts)
     return Split(x, y, new_x, new_y)
 
 
