@@ -30,7 +30,7 @@ BEHIND = 60.0  # nats behind the best: what is worse counts as this
 def short_plan(plan: DualPlan, n: int) -> DualPlan:
     """The plan of a short fit to n rows beside that of a whole one.
 
-    `plan`: of the whole fit.
+    `plan`: of the whole fit; `n`: rows of the table.
     """
     steps = max(1, round(PART * plan.steps))
     return replace(plan, steps=steps, every=steps, starts=1,
