@@ -18,7 +18,8 @@ import pandas as pd
 from jaxtyping import Float
 from pandas.api import types
 
-from bstruct.use.table.reading import NUMBER, DataError
+from bstruct.use.table.reading import DataError
+from bstruct.use.table.written import NUMBER, plain_number, written_as
 
 # %% ../../../nbs/use/table/03_cells.ipynb #3dc735e4
 _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)")
@@ -99,8 +100,15 @@ _FAR = ("inf", "-inf", "Infinity", "-Infinity", "infinity", "-infinity", "Inf", 
 
 
 @lru_cache(maxsize=1 << 17)
-def is_number(text: str) -> bool:
-    return bool(NUMBER.fullmatch(text)) or text in _FAR or text in _TRUTH.values()
+def is_number(text: str, form: str = "") -> bool:
+    return (plain_number(text, form) is not None or text in _FAR
+            or text in _TRUTH.values())
+
+
+def plainly(own: Sequence[str | None] | pd.Series, form: str) -> list[str | None]:
+    "Texts of a column of numbers, each number with digits and a point."
+    plain = {t: plain_number(t, form) or t for t in set(own) if t is not None}
+    return [t if t is None else plain[t] for t in own]
 
 
 @lru_cache(maxsize=1 << 17)
@@ -108,6 +116,18 @@ def _float(text: str | None) -> float:
     if text is None or text in CODES:
         return math.nan
     return float(text) if text not in _TRUTH.values() else float(text == "True")
+
+
+def numbers_in(own: Sequence[str | None] | pd.Series) -> str | None:
+    """How more than half of the texts that are no holes are written as numbers; None
+    where they are not."""
+    said = [t for t in own if t is not None and t not in CODES]
+    simple = sum(each_once(is_number, said))
+    way = written_as(said) if simple < len(said) else ""
+    known = 0 if way is None else sum(each_once(lambda t: is_number(t, way), said))
+    if 2 * max(simple, known) <= len(said):
+        return None
+    return way if way is not None and known >= simple else ""
 
 
 def where(mask) -> str:
@@ -130,19 +150,25 @@ def _refuse_stray(name: str, own: pd.Series, good: Callable[[str], bool],
                         f"--categorical {name}")
 
 
-def number_values(name: str, column: pd.Series,
-                  missing: Sequence[str] = ()) -> Float[np.ndarray, "n"]:
-    """The column as float64, NaN where a value is missing. DataError for a stray text
-    and for an infinite value."""
+def number_values(name: str, column: pd.Series, missing: Sequence[str] = (),
+                  form: str | None = None) -> Float[np.ndarray, "n"]:
+    """The column as float64, NaN where a value is missing; `form`: how its numbers are
+    written, None: found by looking. DataError for a stray text and for an infinite
+    value."""
     plain = plain_column(column)
+    if types.is_numeric_dtype(plain) and form and not is_number("1", form):
+        raise DataError(f"column {name!r} has numbers without a unit, and was learnt "
+                        f"from texts written as {form}; write them so here")
     if not missing and types.is_numeric_dtype(plain) and not types.is_bool_dtype(plain):
         values = plain.to_numpy(dtype=np.float64, na_value=np.nan)
     elif types.is_timedelta64_dtype(plain):
         values = plain.dt.total_seconds().to_numpy()
     else:
         own = texts(plain, missing)
-        _refuse_stray(name, own, is_number, "numeric")
-        values = np.array(each_once(_float, own.tolist()), dtype=np.float64)
+        way = numbers_in(own) or "" if form is None else form
+        _refuse_stray(name, own, lambda t: is_number(t, way),
+                      f"numeric, written as {way}," if way else "numeric")
+        values = np.array(each_once(_float, plainly(own, way)), dtype=np.float64)
     if (infinite := np.isinf(values)).any():
         raise DataError(f"column {name!r} is infinite {where(infinite)}; correct or "
                         "remove the row, or take such cells for missing with "
