@@ -44,7 +44,8 @@ def test_the_way_of_a_column_is_told_by_its_cells():
         for column in columns:
             assert written_as(column) == form and is_form(form), column
     for words in ([], ["red"], ["$1", "€2"], ["room 1", "room 2"], ["1st", "2nd"],
-                  ["12A", "12B", "7C"], ["red", "1"], ["5%", "0.05"], ["1", "9x", "a"], ["1.2.3", "a"]):
+                  ["12A", "12B", "7C"], ["red", "1"], ["5%", "0.05"], ["1", "9x", "a"],
+                  ["1.2.3", "a"]):
         assert written_as(words) is None, words
 
 # %% ../nbs/use/table/00_written.ipynb #0e1ef8cb

@@ -60,8 +60,8 @@ def _loaded(data: Mapping, seed: int):
     _encoder(data).fit(table.X)  # row numbers of the whole table, before a split
     test = None
     if data["test"]:
-        test = load_table(data["test"], names_of(table.target), dialect=replace(
-            dialect, likely=table.decimal))
+        test = load_table(data["test"], names_of(table.target),
+                          dialect=replace(dialect, likely=table.decimal))
     if data["test_size"] is not None:
         table, test = hold_out(table, data["test_size"], seed, task == "classification",
                                dialect.missing)

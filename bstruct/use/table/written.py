@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 # %% ../../../nbs/use/table/00_written.ipynb #59d12f9c
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -120,8 +121,9 @@ def written_as(texts: Iterable[str]) -> str | None:
             units[w.before, w.after] += k
     half = many.total() / 2
     around = [("", ""), *(u for u, k in units.most_common(2) if k > half)]
-    forms = [b + f"1{d}5" + a if (b, d, a) != ("", ".", "") else ""
-             for b, a in around for d in ".,"]
+    forms = [before + f"1{decimal}5" + after
+             for (before, after), decimal in product(around, ".,")]
+    forms[0] = ""  # digits and a point
     score = {f: sum(k for t, k in many.items() if plain_number(t, f) is not None)
              for f in forms}
     best = max(forms, key=lambda f: score[f])
