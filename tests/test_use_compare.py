@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from torch import nn
 
@@ -77,6 +77,23 @@ def test_classes_frames_and_pipelines():
                     label)
     assert found.likelihood == "bernoulli" and found.next_probabilities["constant"] < 0.05
     assert float(found.log_p.exp().max()) <= 1  # probabilities of labels
+
+# %% ../nbs/use/26_compare.ipynb #4deeacb9
+def test_estimators_see_the_holes_and_networks_the_median():
+    X, y = table(40)
+    X = np.array(X)
+    X[::7, 0] = np.nan
+    models = {"trees": HistGradientBoostingRegressor(max_iter=3), "net": net(2)}
+    found = compare(models, X, y, orders=2, rows=(20,), replicas=1)
+    assert found.notes == ("X has missing values in 6 of 40 rows: estimators got them as "
+                           "they are, all others the column's median or commonest level",)
+    assert found.notes[0] in str(found) and bool(found.log_p.isfinite().all())
+    filled = compare({"net": net(2)}, np.where(np.isnan(X), np.nanmedian(X, 0), X), y,
+                     orders=2, rows=(20,), replicas=1)
+    at = found.names.index("net"), filled.names.index("net")
+    torch.testing.assert_close(found.log_p[at[0]], filled.log_p[at[1]])
+    with pytest.raises(ValueError, match="'plain', LinearRegression, takes no missing"):
+        compare({"plain": LinearRegression()}, X, y)
 
 # %% ../nbs/use/26_compare.ipynb #074d7cb6
 def test_a_user_may_take_the_names_of_the_references():

@@ -11,9 +11,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor)
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import BayesianRidge, LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from bstruct.model.graph import Graph
@@ -107,6 +110,20 @@ def test_a_forest_that_says_zero_is_not_lost():
     assert bool((p == 0).any())
     torch.testing.assert_close(found[0, 0].exp(), 0.5 * p + 0.5
                                * Constant().log_p(rows, o, 30, 60, 0)[0, 0].exp())
+
+# %% ../nbs/use/23_rivals.ipynb #c92c11d9
+def test_a_model_that_takes_no_holes_is_refused_and_one_that_does_is_not():
+    X = numbers().table.copy()
+    X[3, 0] = np.nan
+    holed = rows_of(X, numbers().target)
+    with pytest.raises(ValueError, match="'l', LinearRegression, takes no missing values, "
+                                         "and X has them in 1 of 60.*SimpleImputer"):
+        Estimator("l", LinearRegression()).check(holed, 0)
+    for model in (HistGradientBoostingRegressor(max_iter=3),
+                  make_pipeline(SimpleImputer(), LinearRegression())):
+        one = Estimator("h", model)
+        assert one.check(holed, 0) is None
+        assert bool(one.log_p(holed, order(60), 30, 60, 0).isfinite().all())
 
 # %% ../nbs/use/23_rivals.ipynb #959e27eb
 def test_estimators_without_a_law_are_refused_with_the_remedy():

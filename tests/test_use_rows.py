@@ -46,20 +46,36 @@ def test_images_are_scaled_as_one_and_tokens_stay():
     torch.testing.assert_close(rows_of(grey, torch.randn(6)).x,
                                rows_of(grey.double(), torch.randn(6)).x)
 
+# %% ../nbs/use/21_rows.ipynb #062b9afe
+def test_holes_stay_in_the_table_and_are_filled_for_networks():
+    X = np.arange(12.0).reshape(6, 2)
+    X[1, 0] = X[4, 1] = np.nan
+    y = np.arange(6.0) ** 0.5
+    rows = rows_of(X, y)
+    assert rows.holed == 2 and np.isnan(rows.table).sum() == 2
+    filled = rows_of(np.where(np.isnan(X), [6.0, 5.0], X), y)  # the medians
+    torch.testing.assert_close(rows.x, filled.x)
+    assert filled.holed == 0 and rows.fingerprint != filled.fingerprint
+    frame = pd.DataFrame({"a": X[:, 0], "b": ["u", None, "v", "u", "v", "u"]})
+    rows = rows_of(frame, y)
+    assert rows.holed == 1 and rows.table.isna().sum().tolist() == [1, 1]
+    filled = frame.fillna({"a": 6.0, "b": "u"})  # the median, the commonest
+    torch.testing.assert_close(rows.x, rows_of(filled, y).x)
+
 # %% ../nbs/use/21_rows.ipynb #9ec34ef4
 def test_data_that_cannot_be_compared_are_refused():
     X, y = np.ones((4, 2)) * np.arange(4)[:, None], np.arange(4.0) / 3
     for bad, message in (((X, y[:3]), r"shape \(3,\) and X has 4 rows"),
                          ((X[:, 0], y), "one axis"),
-                         ((np.where(X == 2, np.nan, X), y),
-                          "in 1 of 4 rows, the first is row 2"),
+                         ((np.where(X == 2, np.inf, X), y),
+                          "infinite.* in 1 of 4 rows, the first is row 2"),
+                         ((np.where([[True, False]], np.nan, X), y), "a whole column"),
+                         ((np.where(X == 2, np.nan, X)[:, :, None], y), "NaN or infinite"),
                          ((X, y, "gausian"), "did you mean 'gaussian'"),
                          ((X, [0, 1, 2, 1], "bernoulli"), "3 classes"),
                          ((X, None), "give y, or a Dataset"),
                          ((X, [1, 1, 1, 1]), "y is 1 in all 4 rows"),
                          ((X, [1, 2, np.nan, 3]), "y is missing in 1 of 4 rows.* row 2"),
-                         ((pd.DataFrame({"a": [1, 2, 3, 4], "b": ["u", None, "v", "u"]}),
-                           y), "missing in 1 of 4 rows, the first is row 1, column 'b'"),
                          (([(torch.zeros(1 + i % 2), 0.0) for i in range(4)],),
                           r"item 0 of list has shape \(1,\) and item 1 \(2,\)"),
                          ((X.astype(str), y), "pandas frame")):

@@ -202,10 +202,13 @@ def _compared(rivals: list[Rival], rows: Rows, orders: Tensor, bounds: tuple[int
     mixed = {r.name: switching(torch.cat([found[k, b] for b in blocks], -1), bounds[0])
              for k, r in enumerate(rivals)}
     log_p = torch.stack([m.log_p for m in mixed.values()])
+    holes = (f"X has missing values in {rows.holed} of {len(rows)} rows: estimators "
+             "got them as they are, all others the column's median or commonest level",)
     return Comparison(tuple(mixed), log_p, orders, bounds, rows.fingerprint,
                       rows.likelihood,
                       {r.name: r.how for r in rivals}, parameters,
-                      {k: m.log_weights for k, m in mixed.items()})
+                      {k: m.log_weights for k, m in mixed.items()},
+                      holes if rows.holed else ())
 
 # %% ../../nbs/use/26_compare.ipynb #0ccde5f0
 def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "auto",

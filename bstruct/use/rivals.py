@@ -148,6 +148,7 @@ def _logistic(rows: Rows, past: Tensor, new: Tensor) -> Float[Tensor, "T m"]:
 
 # %% ../../nbs/use/23_rivals.ipynb #c32da918
 # of the constant beside a classifier, and one more row than there are
+TRIED = 50  # rows with holes, and as many without, to try a model on
 _SHARES = (0.5, 0.2, 0.05, 0.01)
 _WIDTHS = tuple(2.0 ** (-j / 2) for j in range(12))
 
@@ -192,7 +193,23 @@ class Estimator:
         if probable or not hasattr(self.model, "predict"):
             raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: "
                              f"the target needs {wanted}")
+        if rows.holes is not None and rows.holed:
+            self._tried(rows, seed)
         return None
+
+    def _tried(self, rows: Rows, seed: int) -> None:
+        "ValueError where a model takes no holes, from one fit to rows with and without."
+        some = torch.as_tensor(np.argsort(~rows.holes, kind="stable"))
+        at = torch.cat([some[:TRIED], some[-TRIED:]]).unique()
+        try:
+            self._one(rows, at, at[:1], seed)
+        except ValueError as error:
+            if "NaN" in str(error) or "missing" in str(error):
+                raise ValueError(
+                    f"model {self.name!r}, {type(self.model).__name__}, takes no "
+                    f"missing values, and X has them in {rows.holed} of {len(rows)} "
+                    "rows: put a filler before it, as make_pipeline(SimpleImputer(), "
+                    "...)") from error
 
     def log_p(self, rows: Rows, orders: Int[Tensor, "O n"], past: int, end: int,
               seed: int) -> Float[Tensor, "O T m"]:

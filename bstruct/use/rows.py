@@ -40,6 +40,7 @@ class Rows:
     scale: float
     mean: float  # of the target, 0 for classes
     fingerprint: str  # digest of the data
+    holes: np.ndarray | None = field(default=None, repr=False)  # rows that miss a value
 
     def __len__(self) -> int:
         return len(self.y)
@@ -52,6 +53,11 @@ class Rows:
     @property
     def is_regression(self) -> bool:
         return self.classes is None
+
+    @property
+    def holed(self) -> int:
+        "How many rows of the table have a missing value."
+        return 0 if self.holes is None else int(self.holes.sum())
 
     def part(self, index: Int[Tensor, " m"]) -> tuple[Any, np.ndarray]:
         """Table and target of some rows, as scikit-learn takes them.
@@ -84,36 +90,34 @@ def _unpacked(X, y) -> tuple[Any, Any]:
     return torch.stack(xs), torch.stack([torch.as_tensor(t) for _, t in pairs])
 
 
-def _inputs(X) -> tuple[Tensor, Any, str]:
-    "x for networks, a table for scikit-learn, and a digest."
+def _inputs(X) -> tuple[Tensor, Any, str, np.ndarray]:
+    "x for networks, a table for scikit-learn, a digest, and which rows have holes."
     if hasattr(X, "iloc"):
         from bstruct.use.table.encoder import TableEncoder
 
         frame = X.reset_index(drop=True)
         frame.columns = list(map(str, frame.columns))
-        holes = frame.isna()
-        if bool(holes.to_numpy().any()):
-            rows = holes.any(axis=1)
-            first = int(rows.argmax())
-            column = frame.columns[int(holes.iloc[first].argmax())]
-            raise ValueError(f"X is missing in {int(rows.sum())} of {len(frame)} rows, "
-                             f"the first is row {first}, column {column!r}: fill or "
-                             "drop them")
+        holes = frame.isna().any(axis=1).to_numpy()
         digest = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
-        return torch.as_tensor(TableEncoder().fit(frame).transform(
-            frame)).float(), frame, digest
+        return torch.as_tensor(TableEncoder(impute=bool(holes.any())).fit(
+            frame).transform(frame)).float(), frame, digest, holes
     raw = X if isinstance(X, Tensor) else torch.as_tensor(_numeric(X))
     if raw.ndim < 2:
         refuse("X", tuple(raw.shape), "it has one axis, rows and columns are needed",
                "reshape it, as by X[:, None]")
     flat = raw.detach().cpu().flatten(1).double()
-    if not bool(flat.isfinite().all()):
-        bad = (~flat.isfinite().all(1)).nonzero()[:, 0]
-        raise ValueError(f"X is NaN or infinite in {len(bad)} of {len(raw)} rows, the "
-                         f"first is row {int(bad[0])}: "
-                         "fill or drop them")
-    return _scaled(raw, flat).reshape(raw.shape).to(
-        raw.device), flat.numpy(), fingerprint(raw)
+    table = raw.ndim == 2
+    lost = ~flat.isfinite() if not table else flat.isinf() | flat.isnan().all(0)
+    if bool(lost.any()):
+        bad = lost.any(1).nonzero()[:, 0]
+        what = "infinite, or missing in a whole column," if table else "NaN or infinite"
+        raise ValueError(f"X is {what} in {len(bad)} of {len(raw)} rows, the "
+                         f"first is row {int(bad[0])}: fill or drop them")
+    holes = flat.isnan()
+    filled = flat if not bool(holes.any()) else torch.where(
+        holes, torch.as_tensor(np.nanmedian(flat.numpy(), 0)), flat)
+    return _scaled(raw, filled).reshape(raw.shape).to(
+        raw.device), flat.numpy(), fingerprint(raw), holes.any(1).numpy()
 
 
 def _numeric(X) -> np.ndarray:
@@ -169,13 +173,13 @@ def rows_of(X, y=None, likelihood: str | None = None) -> Rows:
     """Arrays, frames, tensors or a data set of pairs as `Rows`; `likelihood` None: told
     by the target.
 
-    ValueError for shapes that do not fit, missing values and a target that does not
-    vary.
+    ValueError for shapes that do not fit, infinite values, a target that is missing or
+    does not vary.
     """
     if likelihood is not None:
         check_choice("likelihood", likelihood, KINDS)
     X, y = _unpacked(X, y)
-    x, table, digest = _inputs(X)
+    x, table, digest, holes = _inputs(X)
     target, likelihood, classes = _target(y, likelihood, len(x))
     mark = fingerprint(digest, target.tolist())
     if classes is None:
@@ -185,7 +189,7 @@ def rows_of(X, y=None, likelihood: str | None = None) -> Rows:
         mean, scale, numbers = 0.0, 1.0, torch.as_tensor(
             np.searchsorted(classes, target))
     return Rows(x, table, numbers.to(x.device), target, likelihood, classes, scale,
-                mean, mark)
+                mean, mark, holes)
 
 # %% ../../nbs/use/21_rows.ipynb #42b429c1
 def balanced_orders(n: int, orders: int,
