@@ -51,6 +51,17 @@ def test_least_is_no_worse_than_a_line():
     # by evidence the line has most of the mixture
     assert (mean - y.double()).square().mean() < 1.1 * (line - y.double()).square().mean()
 
+# %% ../nbs/search/modes/12_least.ipynb #cee40729
+def test_many_classes_are_answered_from_some_of_the_rows():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(550, 1, generator=g)
+    graph = Graph.dense(1, 100, (2,), ("linear+tanh", "linear"))
+    labels = (x[:, 0] > 0).long() + (x[:, 0] > 1)
+    found = least(graph, Task(x, labels, "categorical"), Settings())
+    assert "30 steps on 500 of 550 rows" in found.notes[0]
+    told = {r.name: r.evidence.value for r in found.ranking}
+    assert told["linear model"] > told["constant"] + 50
+
 # %% ../nbs/search/modes/12_least.ipynb #a6cbc232
 def test_least_has_an_answer_for_every_law():
     x, y = rows(40)
