@@ -1,5 +1,6 @@
 "The comparison of ways to choose: the plan is balanced, torn files are read, tables are right."
 import json
+import math
 from collections import Counter
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from benchmarks.compare.__main__ import SIZES, measured, plan
 from benchmarks.compare.laws import LAWS, sample
 from benchmarks.compare.coverage import compared, of_evidence, of_next_rows
-from benchmarks.compare.runs import covered, one, shares, stacked
+from benchmarks.compare.runs import by_fresh_rows, covered, one, shares, stacked
 from benchmarks.compare.tables import KINDS, calibration, losses, report, row
 
 
@@ -109,3 +110,14 @@ def test_stated_errors_cover_over_fifty_seeds():
     assert later["covered"] >= 0.95 - 2 * 0.031
     # on this law the pick is right more often than is stated; it must not be less often
     assert later["stated"] - later["right"] < 2 * 0.07
+
+
+def test_fresh_rows_mislead_as_often_as_the_normal_law_says():
+    g = torch.Generator().manual_seed(0)
+    noise = torch.randn(20_000, generator=g, dtype=torch.float64)
+    lead = 0.1 + noise - noise.mean()
+    found = by_fresh_rows(torch.stack([lead, torch.zeros_like(lead)]), 50, 3)
+    wrong = float(torch.special.ndtr(-0.1 * math.sqrt(50) / lead.std()))
+    spread = math.sqrt(wrong * (1 - wrong) / 500)  # of 500 draws
+    assert abs(found["above"] - wrong) < 4 * spread
+    assert found["mean"] == pytest.approx(0.1 * found["above"])
