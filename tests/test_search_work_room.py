@@ -54,7 +54,7 @@ def test_a_search_of_years_is_refused_in_every_mode():
             with pytest.raises(ValueError, match="years at least, with .* steps a fit"):
                 foresee(graph, task(), own)
             assert foresee(graph, task(), own, limited=True).seconds > 10**9
-    with pytest.raises(ValueError, match="days at least, .* a week is the most: .*time_lim"):
+    with pytest.raises(ValueError, match="days at least, .* is the most: .*time_limit"):
         foresee(graph, task(), Settings(min_steps=10**11))
     ordered = default_graph(3, 1, ("1..4",), ("linear+tanh",))
     for mode in ("path", "flow"):

@@ -185,17 +185,15 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
     `labelled`: whether there has to be a target; `dialect`: how the file is written.
     """
     found, fingerprint = _read(source, dialect)
-    frame = found.frame.set_axis([str(c) for c in found.frame.columns], axis=1)
-    found = replace(found, frame=frame)
+    frame = found.frame
     columns, index = list(frame), found.dialect.index
     usual = usual_target(source, columns) if labelled else None
     targets = target_names(target or usual, columns)
     if not targets and labelled:
         raise DataError(f"{source}: which column is the target? Name it with --target; "
                         f"{hint('', columns)}")
-    if len(frame) < 1:
-        least = "2 are the least that can be learnt from" if labelled else (
-            "there is nothing to predict")
+    if not len(frame):
+        least = "2 are the least" if labelled else "there is nothing to predict"
         raise DataError(f"{source}: no rows below the header; {least}")
     # "" is the name that R gives its row names
     drop = [n for n in drop if n or not index]
@@ -294,7 +292,8 @@ def target_values(y: pd.Series | pd.DataFrame, task: str, training: bool = True,
                             "a number; choose another --target, or --task "
                             "classification")
         values: np.ndarray = number_values(
-            name, y, missing, otherwise="learn it as a class with --task classification")
+            name, y, missing,
+            otherwise="learn it as a class with --task classification")
     else:
         values = _labels(list(texts(plain_column(y), missing)))
     if training and len(np.unique(values)) < 2:
