@@ -78,12 +78,12 @@ def _unpacked(path: Path) -> bytes:
 
 
 def _wide(raw: bytes) -> str | None:
-    "UTF-16 without a mark, where every second byte of most characters is 0."
+    "UTF-16 without a mark: every second byte of most is 0, and some line ends."
     first = raw[:10_000]
     zeros = [first[at::2].count(0) for at in (1, 0)]
-    names = "utf-16-le", "utf-16-be"
-    return next((n for n, k, other in zip(names, zeros, zeros[::-1])
-                 if 4 * k > len(first) and not other), None)
+    kinds = zip(("utf-16-le", "utf-16-be"), (b"\n\0", b"\0\n"), zeros, zeros[::-1])
+    return next((name for name, end, k, other in kinds
+                 if 4 * k > len(first) and not other and end in first), None)
 
 
 def _decoded(raw: bytes, encoding: str | None) -> tuple[str, str]:
