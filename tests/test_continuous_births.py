@@ -60,6 +60,15 @@ def idle(seed=0, draws=20_000):
     return found, [math.log(off_odds(float(np.mean(off)), 1, j, "uniform"))
                    for j in (1, 2)], float(np.mean(off))
 
+# %% ../nbs/continuous/02_births.ipynb #c089f70b
+@pytest.mark.slow
+def test_evidences_beyond_the_needed_width_are_those_of_idle_units():
+    for seed in (0, 1):
+        found, said, share = idle(seed)
+        assert abs(found[0] - said[0]) < 0.2 and abs(found[1] - said[1]) < 0.4
+        # without the choice of the units that are off it is refuted
+        assert found[0] - math.log(share) > 0.5 and found[1] - 2 * math.log(share) > 1
+
 # %% ../nbs/continuous/02_births.ipynb #16116f47
 def test_idle_units_cost_the_same_at_every_width():
     for width in (1, 4, 9):

@@ -22,6 +22,8 @@ def test_layers_have_ranges_of_widths():
     assert [v.shape for v in small.vertices] == [(5,), (2,), (3,), (2,), (2,)]
     with pytest.raises(ValueError, match="the smaller first"):
         Graph.ordered(5, 1, ("4..2",))
+    with pytest.raises(ValueError, match="1 unit at least; write 1..4, the linear"):
+        Graph.ordered(5, 1, ("0..4",))
 
 # %% ../nbs/model/12_ordered.ipynb #95a6fdc5
 def test_the_default_graph_follows_the_widths():

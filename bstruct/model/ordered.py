@@ -28,6 +28,11 @@ def ordered(inputs: int | Shape, outputs: int, hidden: Sequence[int | str] = ("1
     own, before = {}, "x"
     for i, text in enumerate(hidden, 1):
         levels, prior = expanded(str(text))
+        if levels[0] == "0":
+            raise ValueError(f"hidden is {text!r}: a layer has 1 unit at least; write "
+                             f"{str(text).replace('0', '1', 1)}" + (
+                                 ", the linear model stands beside it" if linear
+                                 else ""))
         name = f"h{i}"
         sizes[name] = int(levels[-1])
         layer = tuple(f"linear+{activation}:{n}" for n in levels)
