@@ -150,7 +150,7 @@ def of_a_grade(grades=(1.0, 0.5, 0.1)):
     return fit, log_p
 
 def right_signs():
-    "At how many of 40 places the slope of the flow's objective points to the best width."
+    "At how many of 40 places the flow's slope points to the best width."
     n = np.arange(1, 21)
     C = -4.0 * abs(n - 7)
     places = np.linspace(1, 14, 41)[1:]

@@ -60,6 +60,12 @@ def _floored(scale: Tensor, gaps: Tensor) -> Tensor:
 def _normal(gamma: Tensor, scale: Tensor, l: Tensor) -> Tensor:
     return (l - l[0]) / scale * ((gamma[..., None] - (l + l[0]) / 2) / scale)
 
+
+def _check_rising(levels: Sequence[float | int]) -> None:
+    "ValueError unless there are levels, and each is above the one before."
+    if not len(levels) or list(levels) != sorted(set(levels)):
+        raise ValueError(f"levels is {levels}: give one at least, in rising order")
+
 # %% ../../nbs/structure/04_ordered.ipynb #4290ccd8
 def fuzzy(
     logits: Float[Tensor, "*batch K"], total: Float[Tensor, "*batch"],
@@ -101,13 +107,11 @@ def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
     levels; `kind`: normal, two-point, support or fuzzy.
     """
     check_choice("law", kind, LAWS)
-    if not levels or list(levels) != sorted(set(levels)):
-        raise ValueError(f"levels is {levels}: give one at least, in rising order")
+    _check_rising(levels)
     l = gamma.new_tensor(levels)
     if len(l) == 1:
         return 0 * (gamma + scale)[..., None]
-    gaps = l.diff()
-    s = _floored(scale, gaps)
+    s = _floored(scale, gaps := l.diff())
     if kind == "normal":
         return _normal(gamma, s, l).log_softmax(-1)
     place = gamma.clamp(float(l[0]), float(
