@@ -68,14 +68,12 @@ def refuse_ends(graph: Graph, task: Task) -> None:
 # %% ../../../nbs/search/modes/06_family.ipynb #86b793b4
 def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
            checkpoint: str | PathLike | None = None,
-           callback: Callable[[dict], None] | None = None, n_jobs: int = 1,
-           limited: bool = False) -> Result:
+           callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
     """Search the graph in the mode that the settings name.
 
     `checkpoint`: path of a file that makes the search resumable; `callback` gets a
     record an epoch; `n_jobs` processes fit the structures of `enumerate`, and change no
-    result; `limited`: somebody will stop it, so that it may take more than a week. Rows
-    are expected in random order.
+    result. Rows are expected in random order.
     """
     by_width = settings.mode == "evidence" and applies(graph, task)
     mode = MODES["path" if by_width else settings.mode]
@@ -83,20 +81,19 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     law.n_structures(graph.variables)  # every mode lists or counts
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
-    foresee(graph, task, settings, n_jobs, limited=limited)
+    foresee(graph, task, settings, n_jobs)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return mode(graph, task, settings, seed, checkpoint, callback, **parallel)
 
 # %% ../../../nbs/search/modes/06_family.ipynb #09faff53
-def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
-          limited: bool = False) -> Foresight:
+def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> Foresight:
     """What a search will take at least. Raise the ValueError that `search` would raise
-    before its first step; `limited` as there."""
+    before its first step."""
     refuse_unused(settings)
     law.n_structures(graph.variables)
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
-    seen = foresee(graph, task, settings, n_jobs, limited=limited)
+    seen = foresee(graph, task, settings, n_jobs)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
     if settings.mode in ("path", "flow"):
