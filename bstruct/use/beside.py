@@ -148,7 +148,8 @@ def plain_words(summary: Mapping) -> str:
     """A sentence where what has most evidence is linear or constant; empty where it is
     neither, or nothing was judged."""
     ranking = summary["ranking"]
-    supported = {"constant": "no more than a constant", "linear model": "a linear model"}
+    supported = {"constant": "no more than a constant",
+                 "linear model": "a linear model"}
     if not ranking or (name := ranking[0].get("name")) in supported:
         return f"{summary['rows']} rows support {supported[name]}." if ranking else ""
     each = [[one] if isinstance(one, str) else one
