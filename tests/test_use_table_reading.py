@@ -44,6 +44,8 @@ DIALECTS = {
     "bars with a mark": ("n|v|t\n1|2.5|a b\n-3||c\n10|0.5|Zürich\n", "utf-8-sig"),
     "quotes": ('"n","v","t"\n"1","2.5","a b"\n"-3","","c"\n"10","0.5","Zürich"\n',
                "utf-8"),
+    "sixteen bits without a mark": ("n,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n",
+                                    "utf-16-be"),
     "sixteen bits": ("n,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n", "utf-16"),
     "a comment above": ("# made by hand\nn,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n",
                         "utf-8"),

@@ -55,7 +55,7 @@ def _loaded(data: Mapping, seed: int):
     table = load_table(data["source"], data["target"], dialect=dialect, **how)
     task, reason = infer_task(
         table.target, dialect.missing) if data["task"] is None else (
-        data["task"], "as --task says")
+        data["task"], "--task says so")
     target_values(table.target, task, missing=dialect.missing)
     _encoder(data).fit(table.X)  # row numbers of the whole table, before a split
     test = None

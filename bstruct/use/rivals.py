@@ -198,7 +198,7 @@ class Estimator:
         return None
 
     def _tried(self, rows: Rows, seed: int) -> None:
-        "ValueError where a model takes no holes, from one fit to rows with and without."
+        "ValueError where a model takes no holes, by one fit to both kinds of rows."
         some = torch.as_tensor(np.argsort(~rows.holes, kind="stable"))
         at = torch.cat([some[:TRIED], some[-TRIED:]]).unique()
         try:

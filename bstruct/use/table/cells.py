@@ -139,22 +139,23 @@ def where(mask) -> str:
 
 
 def _refuse_stray(name: str, own: pd.Series, good: Callable[[str], bool],
-                  what: str) -> None:
+                  what: str, otherwise: str = "") -> None:
     bad = {t for t in set(own) if t is not None and t not in CODES and not good(t)}
     if bad:
         stray = np.array([t in bad for t in own], dtype=bool)
         first = own.iloc[int(np.argmax(stray))]
         raise DataError(f"column {name!r} is {what} but for {first!r} {where(stray)}; "
                         "correct it, take such cells for missing with --missing "
-                        f"{first!r}, or take the column as text with "
-                        f"--categorical {name}")
+                        f"{first!r}, or " + (otherwise or "take the column as text "
+                                             f"with --categorical {name}"))
 
 
 def number_values(name: str, column: pd.Series, missing: Sequence[str] = (),
-                  form: str | None = None) -> Float[np.ndarray, "n"]:
+                  form: str | None = None,
+                  otherwise: str = "") -> Float[np.ndarray, "n"]:
     """The column as float64, NaN where a value is missing; `form`: how its numbers are
-    written, None: found by looking. DataError for a stray text and for an infinite
-    value."""
+    written, None: found by looking. DataError for an infinite value and for a stray
+    text, which names `otherwise` as another way out."""
     plain = plain_column(column)
     if types.is_numeric_dtype(plain) and form and not is_number("1", form):
         raise DataError(f"column {name!r} has numbers without a unit, and was learnt "
@@ -167,7 +168,7 @@ def number_values(name: str, column: pd.Series, missing: Sequence[str] = (),
         own = texts(plain, missing)
         way = numbers_in(own) or "" if form is None else form
         _refuse_stray(name, own, lambda t: is_number(t, way),
-                      f"numeric, written as {way}," if way else "numeric")
+                      f"numeric, written as {way}," if way else "numeric", otherwise)
         values = np.array(each_once(_float, plainly(own, way)), dtype=np.float64)
     if (infinite := np.isinf(values)).any():
         raise DataError(f"column {name!r} is infinite {where(infinite)}; correct or "
@@ -180,7 +181,9 @@ FORMATS = ("ISO8601", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d"
            "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M",
            "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S",
            "%m/%d/%Y %H:%M:%S",
-           "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
+           "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
+           "%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%b %Y", "%B %Y", "%m/%Y",
+           "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y", "%d %b %y")
 TIMES = ("%H:%M:%S", "%H:%M")
 _TIME = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
 CIRCLES = {"year": 365.2425 * 86400, "week": 7 * 86400.0, "day": 86400.0}

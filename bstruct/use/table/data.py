@@ -185,16 +185,16 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
     `labelled`: whether there has to be a target; `dialect`: how the file is written.
     """
     found, fingerprint = _read(source, dialect)
-    frame = found.frame.set_axis([str(c) for c in found.frame.columns], axis=1)
+    frame = found.frame
     columns, index = list(frame), found.dialect.index
     usual = usual_target(source, columns) if labelled else None
     targets = target_names(target or usual, columns)
     if not targets and labelled:
         raise DataError(f"{source}: which column is the target? Name it with --target; "
                         f"{hint('', columns)}")
-    if len(frame) < 1:
-        raise DataError(f"{source}: no rows below the header; 2 are the least "
-                        "that can be learnt from")
+    if not len(frame):
+        least = "2 are the least" if labelled else "there is nothing to predict"
+        raise DataError(f"{source}: no rows below the header; {least}")
     # "" is the name that R gives its row names
     drop = [n for n in drop if n or not index]
     extra = [*targets, weight] if labelled else []
@@ -202,7 +202,7 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
                    labelled)
     # what goes along is not learnt from, and may be a column that was
     out = {*drop, *targets, weight, index, *(keep if labelled else ())}
-    ids = frame.loc[:, [n for n in dict.fromkeys((index, *keep)) if n]]
+    ids = found.as_written([n for n in dict.fromkeys((index, *keep)) if n])
     table = Table(frame.drop(columns=[c for c in columns if c in out]),
                   _columns_of(frame, targets), str(source), fingerprint,
                   found.said, ids if len(ids.columns) else None, frame.loc[:, weight]
@@ -291,7 +291,9 @@ def target_values(y: pd.Series | pd.DataFrame, task: str, training: bool = True,
             raise DataError(f"target {name!r} holds dates, and a quantity is learnt as "
                             "a number; choose another --target, or --task "
                             "classification")
-        values: np.ndarray = number_values(name, y, missing)
+        values: np.ndarray = number_values(
+            name, y, missing,
+            otherwise="learn it as a class with --task classification")
     else:
         values = _labels(list(texts(plain_column(y), missing)))
     if training and len(np.unique(values)) < 2:

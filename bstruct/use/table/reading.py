@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +77,19 @@ def _unpacked(path: Path) -> bytes:
     return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
 
 
+def _wide(raw: bytes) -> str | None:
+    "UTF-16 without a mark: every second byte of most is 0, and some line ends."
+    first = raw[:10_000]
+    zeros = [first[at::2].count(0) for at in (1, 0)]
+    kinds = zip(("utf-16-le", "utf-16-be"), (b"\n\0", b"\0\n"), zeros, zeros[::-1])
+    return next((name for name, end, k, other in kinds
+                 if 4 * k > len(first) and not other and end in first), None)
+
+
 def _decoded(raw: bytes, encoding: str | None) -> tuple[str, str]:
     "The text and its encoding. ValueError for bytes that are no text."
     marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), None)
-    known = encoding or marked
+    known = encoding or marked or _wide(raw)
     if known is None:
         known = "utf-8"
         try:
@@ -166,8 +175,9 @@ def _decimal(rows: list[list[str]], separator: str, likely: str) -> str:
     if (True, False) in found or (False, True) in found:
         return "," if (True, False) in found else "."
     either = [c for c, m in zip(columns, found) if m == (True, True)]
-    commas = separator != "," and any("," in cell for c in either for cell in c)
-    return "," if commas or likely == "," else "."
+    commas = any("," in cell for c in either for cell in c)
+    return "," if (separator != "," and commas) or (
+        likely == "," and (separator != "," or commas)) else "."
 
 
 def _cells(name: str, own: list[str], decimal: str) -> tuple[pd.Series, list[str]]:
@@ -209,10 +219,17 @@ def _whole_rows(rows: list[tuple[int, list[str]]], names: list[str], path) -> No
 @dataclass(frozen=True)
 class Frame:
     """A `frame` of texts (None: missing) or of typed columns; its `dialect`; what is to
-    be `said` of the reading."""
+    be `said` of the reading; `raw`, the cells of columns whose numbers are spelt
+    otherwise in the file."""
     frame: pd.DataFrame
     dialect: Dialect
     said: tuple[str, ...] = ()
+    raw: dict[str, list[str]] = field(default_factory=dict)
+
+    def as_written(self, columns: list[str]) -> pd.DataFrame:
+        "These columns as they stand in the file."
+        own = {n: cells for n, cells in self.raw.items() if n in columns}
+        return self.frame.loc[:, columns].assign(**own)
 
 # %% ../../../nbs/use/table/01_reading.ipynb #abb3d285
 def _without_preamble(rows: list[tuple[int, list[str]]]) -> tuple[list, list[str]]:
@@ -270,8 +287,10 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
     said += [line for _, told in read.values() for line in told]
     found = replace(dialect, separator=separator, decimal=decimal, encoding=encoding,
                     header=header, index=dialect.index or index)
+    raw = {n: [r[j].strip() for _, r in below] for j, n in enumerate(names)
+           if read[n][1]}
     return Frame(pd.DataFrame(columns), found,
-                 (*preamble, *_told(found, dialect), *said))
+                 (*preamble, *_told(found, dialect), *said), raw)
 
 
 def _told(found: Dialect, given: Dialect) -> list[str]:
@@ -301,6 +320,8 @@ def _with_pandas(read: Callable, needs: str,
                             f"'bstruct[{extra}]'") from None
         names, said = _named([str(c) for c in frame.columns])
         unnamed = [n for n in names[:1] if n.startswith("Unnamed: 0")]
+        said += ["column 1 has no name and is taken for the names of the rows (--index)"
+                 ] * (len(unnamed) if dialect.index is None else 0)
         return Frame(frame.set_axis(names, axis=1).reset_index(drop=True),
                      replace(dialect, index=dialect.index or next(iter(unnamed), None)),
                      tuple(said))
