@@ -188,7 +188,8 @@ def test_14_sample_weight_and_class_weight():
     StructureClassifier(**TINY, class_weight="balanced").fit(X, y, sample_weight=np.ones(40))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        boosted = AdaBoostClassifier(StructureClassifier(**TINY), n_estimators=2).fit(X, y)
+        boosted = AdaBoostClassifier(
+            StructureClassifier(**TINY), n_estimators=2, random_state=0).fit(X, y)
     assert np.isfinite(boosted.predict_proba(X)).all()
 
 

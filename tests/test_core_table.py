@@ -35,3 +35,12 @@ def test_sequences_need_names():
         Table.of([(1, 2)])
     with pytest.raises(ValueError, match="row 1 has 1 cells, the table has 2"):
         Table.of([(1, 2), (1,)], ("a", "b"))
+
+# %% ../nbs/core/10_table.ipynb #6580f351
+def test_parts_are_paragraphs_and_tables():
+    import re
+
+    made = parts_html(["a < b", "", Table.of([(1,)], ("n",)), "end"])
+    assert re.findall(r"<p>(.*?)</p>", made) == ["a &lt; b", "end"]
+    at = [made.index(tag) for tag in ("</p>", "<table>", "</table>", "<p>end")]
+    assert at == sorted(at)

@@ -124,6 +124,7 @@ def test_a_ranking_prints_as_a_table():
     twelve = visits([-30.0 - i for i in range(12)], errors=0.0)
     ranking = Ranking(GRAPH, ranked(GRAPH, twelve), ["a note"])
     lines = str(ranking).splitlines()
+    assert ranking._repr_html_().count("<tr>") == 1 + min(len(ranking), 10)
     assert lines[0] == "12 of 27 structures" and lines[-2:] == ["and 2 more", "a note"]
     assert len(lines) == 14
     assert lines[1].split()[:3] == ["rank", "probability", "log"]

@@ -50,8 +50,12 @@ def test_a_search_of_years_is_refused_in_every_mode():
         assert 0 < seen.seconds < 600 and "at least" in str(seen)
         assert seen.bytes == forecast_search(graph, task(), Settings(mode=mode))
         for typed in (dict(epochs=10**14), dict(min_steps=10**15)):
+            own = Settings(mode=mode, **typed)
             with pytest.raises(ValueError, match="years at least, with .* steps a fit"):
-                foresee(graph, task(), Settings(mode=mode, **typed))
+                foresee(graph, task(), own)
+            assert foresee(graph, task(), own, limited=True).seconds > 10**9
+    with pytest.raises(ValueError, match="days at least, .* is the most: .*time_limit"):
+        foresee(graph, task(), Settings(min_steps=10**11))
     ordered = default_graph(3, 1, ("1..4",), ("linear+tanh",))
     for mode in ("path", "flow"):
         assert foresee(ordered, task(), Settings(mode=mode, hidden=("1..4",))).seconds < 1

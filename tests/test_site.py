@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 
+import pypandoc
 import pytest
 import yaml
 
 from tools import nb as nbtext
 from tools.check import ROOT
+from tools.colour import coloured
 from tools.page import page_links
 from tools.proof import Facts, check, html_files
 from tools.site import build, entries, katex, stage
@@ -391,3 +393,27 @@ def test_a_parameter_is_no_link(copy):
     page = (copy / "_docs/room/second.html").read_text()
     row = re.search(r"<td[^>]*>(<code>double</code>)</td>.*?<td[^>]*>a number</td>", page, re.S)
     assert row and 'href="first.html#double"' not in page
+
+
+CODE = '''import os
+@deco
+def f(x, *, k=1.5):
+    "Of x < 3 & more."
+    for i in range(30):  # a comment
+        if i not in x and k > 2.5:
+            return lambda z: "text"
+'''
+
+
+def test_code_has_the_text_and_the_colours_of_pandoc():
+    text = f"```python\n{CODE}```"
+    own = coloured(pypandoc.convert_text(text, "html", "markdown",
+                                         extra_args=["--syntax-highlighting=none"]))
+    theirs = pypandoc.convert_text(text, "html", "markdown")
+    blocks = [re.sub(r"<[^>]+>", "", t).strip() for t in (own, theirs)]
+    assert blocks[0].replace("&quot;", '"') == blocks[1].replace("&quot;", '"')
+    for style in ("kw", "cf", "im", "co", "dv", "fl", "at", "st"):
+        words = [" ".join(re.findall(rf'<span class="{style}">(.*?)</span>', t)) for t in (own, theirs)]
+        assert words[0].split() == words[1].split() != [], style
+    assert own.count("<span>") == theirs.count('<span id="cb1-') == 7  # one a line
+    assert "<span" not in coloured('<pre class="output"><code>for x in y</code></pre>')

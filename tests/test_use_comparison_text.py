@@ -72,6 +72,7 @@ def test_the_text_has_a_line_a_model():
         "log evidence, nats, of rows 11-100 of 100 given the rows before, mean of 5 "
         "orders, by each model's own predictor")
     assert str(c) == as_text(c)
+    assert c._repr_html_().count("<tr>") == 3 and "small &lt;net&gt;" in c._repr_html_()
 
 # %% ../nbs/use/25_comparison_text.ipynb #a69d5e7d
 def test_the_figure_draws_each_model():

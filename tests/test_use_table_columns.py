@@ -67,6 +67,23 @@ def test_codes_of_holes():
                   missing=["?"]).fill == 2.0
     assert learnt("n", pd.Series([1.0, -999.0, 3.0]), missing=["-999"]).fill == 2.0
 
+
+def test_the_way_of_writing_numbers_is_learnt_once():
+    for cells, new in [(["$1,234", "$2", None, "$10"], {"$1,000": 1000, "7": 7}),
+                       (["1,5", "2,25", "1 234,5"], {"1.234": 1234, "2,5": 2.5}),
+                       (["7 %", "80 %", "n/a"], {"12%": 12, "0.5 %": 0.5})]:
+        column = learnt("c", pd.Series(cells, dtype=object))
+        assert column.kind == "number" and "written as" in column.why
+        again = column_from(json.loads(json.dumps(column.__dict__)))
+        for text, value in new.items():
+            assert values_of(again, pd.Series([text], dtype=object)) == [value]
+    for stray in (pd.Series(["12"], dtype=object), pd.Series([0.12])):
+        with pytest.raises(DataError, match="written as 1.5%"):
+            values_of(column, stray)
+    assert learnt("c", pd.Series(["$1", "€2"], dtype=object)).kind == "category"
+    with pytest.raises(ValueError, match="contradicts itself"):
+        column_from({**again.__dict__, "form": "kg"})
+
 # %% ../nbs/use/table/04_columns.ipynb #ac1ca109
 N = 10
 REFUSED = [

@@ -44,6 +44,8 @@ DIALECTS = {
     "bars with a mark": ("n|v|t\n1|2.5|a b\n-3||c\n10|0.5|Zürich\n", "utf-8-sig"),
     "quotes": ('"n","v","t"\n"1","2.5","a b"\n"-3","","c"\n"10","0.5","Zürich"\n',
                "utf-8"),
+    "sixteen bits without a mark": ("n,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n",
+                                    "utf-16-be"),
     "sixteen bits": ("n,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n", "utf-16"),
     "a comment above": ("# made by hand\nn,v,t\n1,2.5,a b\n-3,,c\n10,0.5,Zürich\n",
                         "utf-8"),
@@ -101,6 +103,16 @@ def test_what_the_user_says_counts(tmp_path):
     path = written(tmp_path, "a;b\n1,5;2\n2,5;3\n")
     assert read_file(path).frame.a.tolist() == ["1.5", "2.5"]
     assert read_file(path, Dialect(decimal=".")).frame.a.tolist() == ["1,5", "2,5"]
+    path = written(tmp_path, "a;b\n1.234;2\n")
+    for likely, cell in ((".", "1.234"), (",", "1234")):
+        assert read_file(path, Dialect(likely=likely)).frame.a.tolist() == [cell]
+    path = written(tmp_path, 'a;b\n"1 234,5";$1\nn.d.;$2\n12,5;$3\n7;$4\n')
+    found = read_file(path)
+    assert found.frame.a.tolist() == ["1234.5", "n.d.", "12.5", "7"]
+    assert "a: '1 234,5' is read as 1234.5" in found.said
+    quoted = read_file(written(tmp_path, 'a,b\n"1,5",x\n"2,25",y\n'))
+    assert quoted.frame.a.tolist() == ["1.5", "2.25"]
+    path = written(tmp_path, "a;b\n1,5;2\n2,5;3\n")
     assert list(read_file(written(tmp_path, "a;b\n1;2\n"),
                           Dialect(separator=",")).frame) == ["a;b"]
     assert list(read_file(written(tmp_path, "a\tb\n1\t2\n"),

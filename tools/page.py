@@ -172,8 +172,8 @@ def pandoc(text: str, bibliography: Path | None) -> tuple[str, str, list[str]]:
 
     cmd = [pypandoc.get_pandoc_path(), "--from", "markdown", "--to", "html5", "--standalone",
            "--toc", "--toc-depth=3",
-           "--mathml", "--wrap=none", "--metadata=title:-", "--metadata=link-citations:true",
-           "--metadata=lang:en",
+           "--mathml", "--wrap=none", "--syntax-highlighting=none", "--metadata=title:-",
+           "--metadata=link-citations:true", "--metadata=lang:en",
            "--lua-filter", ASSETS / "quarto.lua", "--template", ASSETS / "fragment.html"]
     if bibliography:
         cmd += ["--citeproc", "--bibliography", bibliography]
@@ -191,6 +191,7 @@ def render(path: Path, bibliography: Path | None) -> Page:
     "The page of a notebook."
     from execnb.nbio import read_nb
 
+    from tools.colour import coloured
     from tools.quarto_filter import Filter, untold
 
     nb = read_nb(path)
@@ -207,8 +208,7 @@ def render(path: Path, bibliography: Path | None) -> Page:
     if subtitle:
         subtitle = f":::: {{.subtitle}}\n{subtitle}\n::::\n\n"
     toc, body, problems = pandoc(subtitle + text[head.end():], bibliography)
-    # anchors of code lines
-    body = re.sub(r'<a href="#cb\d+-\d+"[^>]*></a>| id="cb\d+(?:-\d+)?"', "", body)
+    body = coloured(body)
     body = re.sub(r"<colgroup>.*?</colgroup>\s*", "", body, flags=re.S)  # widths that fit nothing
     api = re.findall(r'<section id="([^"]+)" class="[^"]*api-doc', body)
     return Page(head["title"], body, toc, module, head["sub"] or "",

@@ -29,8 +29,8 @@ from tools.proof import check, html_files
 from tools.register import missing, register
 
 ROOT = Path(__file__).resolve().parent.parent
-RENDERERS = [ASSETS.parent / n for n in ("page.py", "quarto_filter.py", "reading.py", "apidoc.py",
-                                         "site/quarto.lua", "site/fragment.html",
+RENDERERS = [ASSETS.parent / n for n in ("page.py", "colour.py", "quarto_filter.py", "reading.py",
+                                         "apidoc.py", "site/quarto.lua", "site/fragment.html",
                                          "site/parameters.yml")]
 STATIC = ("site.css", "site.js", "logo.svg")
 

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bstruct.core.files import write_whole
+from bstruct.core.table import Table, parts_html
 from bstruct.core.refusals import check_choice
 from bstruct.core.style import styled
 from bstruct.evidence.core import Evidence
@@ -117,7 +118,10 @@ class Ranking:
         return len(self.rows)
 
     def __str__(self) -> str:
-        return _text(self, 10)
+        return "\n".join(map(str, _parts(self, 10)))
+
+    def _repr_html_(self) -> str:
+        return parts_html(_parts(self, 10))
 
     @property
     def total(self) -> int:
@@ -155,24 +159,21 @@ class Ranking:
         return plot_ranks(self.rows, marks, ax)
 
 # %% ../../nbs/search/04_ranking.ipynb #b0d98440
-def _text(ranking: Ranking, most: int) -> str:
-    "The first rows as a table, and what a reader should know."
-    rows = [[str(i), f"{r.probability:.3f} ± {r.probability_error:.3f}",
+def _parts(ranking: Ranking, most: int) -> list[str | Table]:
+    "What a reader should know, and the first rows as a table."
+    rows = [(str(i), f"{r.probability:.3f} ± {r.probability_error:.3f}",
              f"{r.evidence.value:.1f}", f"{r.evidence.stderr:.1f}", str(r.parameters),
-             *map(text, r.structure.values())]
+             *map(text, r.structure.values()))
             for i, r in enumerate(ranking.top(most), 1)]
-    edges = (e.replace("->", "→") for e in ranking.graph.choices)
-    head = ["rank", "probability", "log evidence", "error", "weights", *edges]
-    wide = [max(map(len, column)) for column in zip(head, *rows)]
-    cut = len(head) - len(ranking.graph.choices)
-    fit = lambda i, c: c.rjust(wide[i]) if i < cut else c.ljust(wide[i])
-    line = lambda cells: "  ".join(fit(i, c) for i, c in enumerate(cells)).rstrip()
+    edges = [e.replace("->", "→") for e in ranking.graph.choices]
+    head = ("rank", "probability", "log evidence", "error", "weights", *edges)
     more = [f"and {len(ranking) - most} more"] if len(ranking) > most else []
     so_far = " so far (interrupted)" if ranking.interrupted else ""
     said = f"{len(ranking)} of {ranking.total} structures" + so_far
     of = [f"log evidence, nats, of {r.evidence.of.scale}" for r in ranking.rows
           if r.evidence.of][:1]
-    return "\n".join([said, *of, line(head), *map(line, rows), *more, *ranking.notes])
+    right = (True,) * 5 + (False,) * len(edges)
+    return [said, *of, Table(head, tuple(rows), right), *more, *ranking.notes]
 
 # %% ../../nbs/search/04_ranking.ipynb #37489c9f
 @styled

@@ -16,6 +16,7 @@ from fastcore.basics import patch
 
 from bstruct.core.files import write_whole
 from bstruct.core.style import HUES, INK, SOFT, styled
+from bstruct.core.table import Table, parts_html
 from bstruct.use.comparison import (
     SURE, Comparison, decisive, disagreements, lead, leaders)
 
@@ -91,27 +92,33 @@ def to_frame(comparison: Comparison):
     return pd.DataFrame(rows).set_index("model")
 
 # %% ../../nbs/use/25_comparison_text.ipynb #6cbdf1be
+def _parts(comparison: Comparison) -> list[str | Table]:
+    "The sentence, the models as a table, and what a reader should know."
+    cells = tuple((k, _share(r["next_probability"], r["next_error"]),
+                   _share(r["probability"], r["error"]),
+                   f"{r['log_evidence']:.1f} ± {r['stderr']:.1f}",
+                   f"{r['last_block']:.3f}", _count(r["weights"]))
+                  for k, r in comparison.to_frame().iterrows())
+    head = ("model", "next", "all", "log evidence", "last, nats a row", "weights")
+    of = next(iter(comparison.evidence.values())).of
+    return [sentence(comparison), "", Table(head, cells, (False,) + (True,) * 5),
+            f"log evidence, nats, of {of.scale if of else 'all rows'}",
+            *comparison.notes]
+
+
 def as_text(comparison: Comparison) -> str:
     "The sentence, and a table with a line a model."
-    head = ["model", "next", "all", "log evidence", "last, nats a row", "weights"]
-    cells = [[k, _share(r["next_probability"], r["next_error"]),
-              _share(r["probability"], r["error"]),
-              f"{r['log_evidence']:.1f} ± {r['stderr']:.1f}", f"{r['last_block']:.3f}",
-              _count(r["weights"])]
-             for k, r in comparison.to_frame().iterrows()]
-    wide = [max(map(len, column)) for column in zip(head, *cells)]
-    line = lambda row: "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i,
-                                 (c, w) in enumerate(zip(row, wide)))
-    of = next(iter(comparison.evidence.values())).of
-    return "\n".join([sentence(comparison), "", line(head).rstrip(),
-                      *(line(r).rstrip() for r in cells),
-                      f"log evidence, nats, of {of.scale if of else 'all rows'}",
-                      *comparison.notes])
+    return "\n".join(map(str, _parts(comparison)))
 
 
 @patch
 def __str__(comparison: Comparison) -> str:
     return as_text(comparison)
+
+
+@patch
+def _repr_html_(comparison: Comparison) -> str:
+    return parts_html(_parts(comparison))
 
 
 def _count(value) -> str:

@@ -131,7 +131,8 @@ def _searched(model, problem: tuple, checkpoint, report, over: list[float]) -> R
     found = None
     try:
         with deadline(plain(model.time_limit), over, report) as told:
-            found = search(graph, task, settings, seed, checkpoint, told, n_jobs)
+            found = search(graph, task, settings, seed, checkpoint, told, n_jobs,
+                           model.time_limit is not None)
     except KeyboardInterrupt:
         if not over:
             raise
@@ -183,7 +184,7 @@ class StructureEstimator(FittedStructure):
             within(plain(self.time_limit), None)
             graph, task, settings, _, n_jobs = _problem(
                 clone(self), X, y, sample_weight)
-            return check(graph, task, settings, n_jobs)
+            return check(graph, task, settings, n_jobs, self.time_limit is not None)
 
     def far(self, X) -> np.ndarray:
         """Which rows [n] lie beyond all rows of the fit by more than a standard

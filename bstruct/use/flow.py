@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,12 +55,13 @@ def _loaded(data: Mapping, seed: int):
     table = load_table(data["source"], data["target"], dialect=dialect, **how)
     task, reason = infer_task(
         table.target, dialect.missing) if data["task"] is None else (
-        data["task"], "as --task says")
+        data["task"], "--task says so")
     target_values(table.target, task, missing=dialect.missing)
     _encoder(data).fit(table.X)  # row numbers of the whole table, before a split
     test = None
     if data["test"]:
-        test = load_table(data["test"], names_of(table.target), dialect=dialect)
+        test = load_table(data["test"], names_of(table.target),
+                          dialect=replace(dialect, likely=table.decimal))
     if data["test_size"] is not None:
         table, test = hold_out(table, data["test_size"], seed, task == "classification",
                                dialect.missing)
@@ -105,6 +106,8 @@ def prepare(data: Mapping, seed: int) -> Prepared:
     seen, said = (None, []) if test is None else _seen(test, encoder, task, y, missing)
     facts = {"target": names_of(table.target), "task": task, "reason": reason,
              "rows": len(X), "columns": X.shape[1], "fingerprint": table.fingerprint}
+    if table.decimal != ".":
+        facts["decimal"] = table.decimal
     if data["test"] and test is not None:
         facts["test_fingerprint"] = test.fingerprint
     return Prepared(X, y, seen, encoder, facts, weight,

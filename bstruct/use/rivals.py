@@ -290,7 +290,6 @@ def rival_of(name: str, model, rows: Rows, method: str = "auto",
 
     TypeError for anything else.
     `model`: what competes.
-    `model`: what competes.
     """
     pair = model if isinstance(model, tuple) else (model, {})
     if method != "fits" and hasattr(pair[0], "variables") and rows.is_regression:

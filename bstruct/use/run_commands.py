@@ -229,7 +229,9 @@ def predict(options: Predict) -> int:
     model, encoder = _load(run, options.device), TableEncoder.from_dict(
         run.read("encoder.json"))
     data, facts = run.settings["data"], run.settings["facts"]
-    dialect = dialect_of({"dialect": options.reads.record(data.get("dialect"))})
+    dialect = replace(
+        dialect_of({"dialect": options.reads.record(data.get("dialect"))}),
+        likely=facts.get("decimal", "."))
     encoder.impute, encoder.missing = encoder.impute or options.impute, dialect.missing
     if not is_set(options.data):
         dialect = replace(dialect, index=dialect.index if options.reads.index else None)

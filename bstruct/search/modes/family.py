@@ -68,12 +68,14 @@ def refuse_ends(graph: Graph, task: Task) -> None:
 # %% ../../../nbs/search/modes/06_family.ipynb #86b793b4
 def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
            checkpoint: str | PathLike | None = None,
-           callback: Callable[[dict], None] | None = None, n_jobs: int = 1) -> Result:
+           callback: Callable[[dict], None] | None = None, n_jobs: int = 1,
+           limited: bool = False) -> Result:
     """Search the graph in the mode that the settings name.
 
     `checkpoint`: path of a file that makes the search resumable; `callback` gets a
     record an epoch; `n_jobs` processes fit the structures of `enumerate`, and change no
-    result. Rows are expected in random order.
+    result; `limited`: somebody will stop it, so that it may take more than a week. Rows
+    are expected in random order.
     """
     by_width = settings.mode == "evidence" and applies(graph, task)
     mode = MODES["path" if by_width else settings.mode]
@@ -81,19 +83,20 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     law.n_structures(graph.variables)  # every mode lists or counts
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
-    foresee(graph, task, settings, n_jobs)
+    foresee(graph, task, settings, n_jobs, limited=limited)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return mode(graph, task, settings, seed, checkpoint, callback, **parallel)
 
 # %% ../../../nbs/search/modes/06_family.ipynb #09faff53
-def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1) -> Foresight:
+def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
+          limited: bool = False) -> Foresight:
     """What a search will take at least. Raise the ValueError that `search` would raise
-    before its first step."""
+    before its first step; `limited` as there."""
     refuse_unused(settings)
     law.n_structures(graph.variables)
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
-    seen = foresee(graph, task, settings, n_jobs)
+    seen = foresee(graph, task, settings, n_jobs, limited=limited)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
     if settings.mode in ("path", "flow"):

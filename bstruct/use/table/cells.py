@@ -18,7 +18,8 @@ import pandas as pd
 from jaxtyping import Float
 from pandas.api import types
 
-from bstruct.use.table.reading import NUMBER, DataError
+from bstruct.use.table.reading import DataError
+from bstruct.use.table.written import NUMBER, plain_number, written_as
 
 # %% ../../../nbs/use/table/03_cells.ipynb #3dc735e4
 _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)")
@@ -99,8 +100,15 @@ _FAR = ("inf", "-inf", "Infinity", "-Infinity", "infinity", "-infinity", "Inf", 
 
 
 @lru_cache(maxsize=1 << 17)
-def is_number(text: str) -> bool:
-    return bool(NUMBER.fullmatch(text)) or text in _FAR or text in _TRUTH.values()
+def is_number(text: str, form: str = "") -> bool:
+    return (plain_number(text, form) is not None or text in _FAR
+            or text in _TRUTH.values())
+
+
+def plainly(own: Sequence[str | None] | pd.Series, form: str) -> list[str | None]:
+    "Texts of a column of numbers, each number with digits and a point."
+    plain = {t: plain_number(t, form) or t for t in set(own) if t is not None}
+    return [t if t is None else plain[t] for t in own]
 
 
 @lru_cache(maxsize=1 << 17)
@@ -108,6 +116,18 @@ def _float(text: str | None) -> float:
     if text is None or text in CODES:
         return math.nan
     return float(text) if text not in _TRUTH.values() else float(text == "True")
+
+
+def numbers_in(own: Sequence[str | None] | pd.Series) -> str | None:
+    """How more than half of the texts that are no holes are written as numbers; None
+    where they are not."""
+    said = [t for t in own if t is not None and t not in CODES]
+    simple = sum(each_once(is_number, said))
+    way = written_as(said) if simple < len(said) else ""
+    known = 0 if way is None else sum(each_once(lambda t: is_number(t, way), said))
+    if 2 * max(simple, known) <= len(said):
+        return None
+    return way if way is not None and known >= simple else ""
 
 
 def where(mask) -> str:
@@ -119,30 +139,37 @@ def where(mask) -> str:
 
 
 def _refuse_stray(name: str, own: pd.Series, good: Callable[[str], bool],
-                  what: str) -> None:
+                  what: str, otherwise: str = "") -> None:
     bad = {t for t in set(own) if t is not None and t not in CODES and not good(t)}
     if bad:
         stray = np.array([t in bad for t in own], dtype=bool)
         first = own.iloc[int(np.argmax(stray))]
         raise DataError(f"column {name!r} is {what} but for {first!r} {where(stray)}; "
                         "correct it, take such cells for missing with --missing "
-                        f"{first!r}, or take the column as text with "
-                        f"--categorical {name}")
+                        f"{first!r}, or " + (otherwise or "take the column as text "
+                                             f"with --categorical {name}"))
 
 
-def number_values(name: str, column: pd.Series,
-                  missing: Sequence[str] = ()) -> Float[np.ndarray, "n"]:
-    """The column as float64, NaN where a value is missing. DataError for a stray text
-    and for an infinite value."""
+def number_values(name: str, column: pd.Series, missing: Sequence[str] = (),
+                  form: str | None = None,
+                  otherwise: str = "") -> Float[np.ndarray, "n"]:
+    """The column as float64, NaN where a value is missing; `form`: how its numbers are
+    written, None: found by looking. DataError for an infinite value and for a stray
+    text, which names `otherwise` as another way out."""
     plain = plain_column(column)
+    if types.is_numeric_dtype(plain) and form and not is_number("1", form):
+        raise DataError(f"column {name!r} has numbers without a unit, and was learnt "
+                        f"from texts written as {form}; write them so here")
     if not missing and types.is_numeric_dtype(plain) and not types.is_bool_dtype(plain):
         values = plain.to_numpy(dtype=np.float64, na_value=np.nan)
     elif types.is_timedelta64_dtype(plain):
         values = plain.dt.total_seconds().to_numpy()
     else:
         own = texts(plain, missing)
-        _refuse_stray(name, own, is_number, "numeric")
-        values = np.array(each_once(_float, own.tolist()), dtype=np.float64)
+        way = numbers_in(own) or "" if form is None else form
+        _refuse_stray(name, own, lambda t: is_number(t, way),
+                      f"numeric, written as {way}," if way else "numeric", otherwise)
+        values = np.array(each_once(_float, plainly(own, way)), dtype=np.float64)
     if (infinite := np.isinf(values)).any():
         raise DataError(f"column {name!r} is infinite {where(infinite)}; correct or "
                         "remove the row, or take such cells for missing with "
@@ -154,7 +181,9 @@ FORMATS = ("ISO8601", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d"
            "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M",
            "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S",
            "%m/%d/%Y %H:%M:%S",
-           "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
+           "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
+           "%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%b %Y", "%B %Y", "%m/%Y",
+           "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y", "%d %b %y")
 TIMES = ("%H:%M:%S", "%H:%M")
 _TIME = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
 CIRCLES = {"year": 365.2425 * 86400, "week": 7 * 86400.0, "day": 86400.0}

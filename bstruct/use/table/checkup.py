@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bstruct.core.refusals import nearest
-from bstruct.use.table.cells import CODES, is_number, plain_column, texts
+from bstruct.use.table.cells import CODES, is_number, plain_column, plainly, texts
 from bstruct.use.table.columns import kind_of, learnt
 from bstruct.use.table.data import (
     dialect_of, infer_task, is_set, load_table, target_known, target_names,
@@ -68,10 +68,10 @@ def _targets_of(data: Mapping, columns: list[str]) -> tuple[list[str], list[Find
                            cure) for n, c in near.items()]
 
 
-def _strays(own: pd.Series) -> Counter:
+def _strays(own: pd.Series, form: str = "") -> Counter:
     "The texts among numbers that are neither numbers nor codes of holes."
     return Counter({t: k for t, k in Counter(own).items() if t is not None
-                    and t not in CODES and not is_number(t)})
+                    and t not in CODES and not is_number(t, form)})
 
 
 def _of_target(y: pd.Series, data: Mapping,
@@ -85,13 +85,13 @@ def _of_target(y: pd.Series, data: Mapping,
     if not known.any():
         return [Finding(f"the target {str(y.name)!r} has no value at all")]
     own = cast(pd.Series, y[known]).reset_index(drop=True)
-    if kind_of(str(y.name), own, (), missing)[0] == "number" and (
-        strays := _strays(texts(plain_column(own), missing))):
+    kind, form, _ = kind_of(str(y.name), own, (), missing)
+    if kind == "number" and (
+            strays := _strays(texts(plain_column(own), missing), form)):
         return found + _stray_cures(f"the target {str(y.name)!r}", strays, n,
                                     ("--task", "classification"))
     task, why = joint or infer_task(own, missing)
     task = data["task"] or task
-    kind = kind_of(str(y.name), own, (), missing)[0]
     if joint and task == "regression" and kind != "number":
         return [*found, Finding("several targets are learnt together as numbers, or "
                                 f"all of them as classes, and {str(y.name)!r} is a "
@@ -141,17 +141,18 @@ def _of_column(name: str, column: pd.Series, data: Mapping) -> list[Finding]:
     "What is wrong with a column, holes left out."
     missing = dialect_of(data).missing
     try:
-        kind = kind_of(name, column, data["categorical"], missing)[0]
+        kind, form, _ = kind_of(name, column, data["categorical"], missing)
     except DataError as error:
         return [Finding(str(error).split(";")[0], ("--drop", name))]
     own = texts(plain_column(column), missing)
     seen = [t for t in own if t is not None and not (kind == "number" and t in CODES)]
     if not seen:
         return [Finding(f"column {name!r} has no value at all", ("--drop", name))]
-    if kind == "number":
-        if strays := _strays(own):
+    if kind == "number":  # what is no number is told as it stands in the file
+        if strays := _strays(own, form):
             return _stray_cures(f"column {name!r}", strays, len(own),
                                 ("--categorical", name))
+        seen = [str(t) for t in plainly(seen, form)]
         if far := sorted({t for t in set(seen) if not np.isfinite(
             float(t in ("True", "False") or t))}):
             return [Finding(f"column {name!r} is infinite in "

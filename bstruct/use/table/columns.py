@@ -21,9 +21,10 @@ from pandas.api import types
 
 from bstruct.use.table.cells import (
     CIRCLES, CODES, date_values, each_once, form_of, is_number, number_values,
-    plain_column, texts)
+    numbers_in, plain_column, plainly, texts)
 from bstruct.use.table.reading import DataError
 from bstruct.use.table.units import centre_and_scale, standardised
+from bstruct.use.table.written import is_form
 
 # %% ../../../nbs/use/table/04_columns.ipynb #75b57c34
 def _waves(circle: str) -> tuple[str, str]:
@@ -97,7 +98,8 @@ def column_from(state) -> Column:
     fill = str if found.kind == "category" else float | int
     if set(found.circles) - CIRCLES.keys() or not isinstance(found.fill, fill) or not (
             len(found.centre) == len(found.scale) == numbers_of) or not all(
-                s > 0 for s in found.scale):
+                s > 0 for s in found.scale) or not (
+                    found.kind != "number" or is_form(found.form)):
         raise ValueError(f"the column {found.name!r} contradicts itself")
     return found
 
@@ -128,21 +130,24 @@ def _kind_of_texts(own: list[str]) -> tuple[str, str, str]:
     said = [t for t in own if t not in CODES]
     if said and set(said) <= {"True", "False"}:
         return "truth", "", "True and False"
-    if not said or sum(each_once(is_number, said)) > len(said) / 2:
-        return "number", "", _doubt(said)
+    if not said or all(each_once(is_number, said)):
+        return "number", "", _doubt(plainly(said, ""))
     if form := form_of(sorted(set(said))):
         what = "dates" if "%d" in form or form == "ISO8601" else "times of the day"
         return ("date", form, f"{what}, written as "
                               f"{form.replace('ISO8601', 'year-month-day')}")
+    if (way := numbers_in(said)) is not None:
+        doubt = _doubt(plainly(said, way))
+        return "number", way, doubt or (f"numbers, written as {way}" if way else "")
     return "category", "", ""
 
 
 _WHOLE = re.compile(r"-?\d+")
 
 
-def _doubt(own: Sequence[str]) -> str:
+def _doubt(own: Sequence[str | None]) -> str:
     "What to say of numbers that might be codes."
-    levels = set(own)
+    levels = {t for t in own if t is not None}
     few = 2 < len(levels) <= 10 and len(own) >= 5 * len(levels)
     if not few or not all(map(_WHOLE.fullmatch, levels)):
         return ""
@@ -250,7 +255,7 @@ def values_of(column: Column, cells: pd.Series,
         return texts(plain_column(cells), missing).to_numpy()
     if column.kind == "date":
         return date_values(column.name, cells, column.form, missing)
-    return number_values(column.name, cells, missing)
+    return number_values(column.name, cells, missing, column.form)
 
 # %% ../../../nbs/use/table/04_columns.ipynb #0fe41e67
 def coded(column: Column, values: np.ndarray) -> Float[np.ndarray, "n d"]:

@@ -19,7 +19,8 @@ from jaxtyping import Bool, Float
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
-from bstruct.use.table.cells import CODES, number_values, plain_column, texts, where
+from bstruct.use.table.cells import (
+    CODES, number_values, plain_column, plainly, texts, where)
 from bstruct.use.table.classes import side_by_side
 from bstruct.use.table.columns import kind_of
 from bstruct.use.table.reading import DataError, Dialect, Frame, hint, read_file
@@ -31,8 +32,8 @@ class Table:
     from; SHA-256 of it.
 
     Several targets are a frame. `said`: what a user should know of the reading. `ids`:
-    columns that are carried
-    along and not learnt from. `weight`: how often each row counts.
+    columns that are carried along and not learnt from. `weight`: how often each row
+    counts. `decimal`: the mark of the numbers of its file.
     """
 
     X: pd.DataFrame
@@ -42,6 +43,7 @@ class Table:
     said: tuple[str, ...] = ()
     ids: pd.DataFrame | None = None
     weight: pd.Series | None = None
+    decimal: str = "."
 
     @property
     def target(self) -> pd.Series | pd.DataFrame:
@@ -183,16 +185,16 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
     `labelled`: whether there has to be a target; `dialect`: how the file is written.
     """
     found, fingerprint = _read(source, dialect)
-    frame = found.frame.set_axis([str(c) for c in found.frame.columns], axis=1)
+    frame = found.frame
     columns, index = list(frame), found.dialect.index
     usual = usual_target(source, columns) if labelled else None
     targets = target_names(target or usual, columns)
     if not targets and labelled:
         raise DataError(f"{source}: which column is the target? Name it with --target; "
                         f"{hint('', columns)}")
-    if len(frame) < 1:
-        raise DataError(f"{source}: no rows below the header; 2 are the least "
-                        "that can be learnt from")
+    if not len(frame):
+        least = "2 are the least" if labelled else "there is nothing to predict"
+        raise DataError(f"{source}: no rows below the header; {least}")
     # "" is the name that R gives its row names
     drop = [n for n in drop if n or not index]
     extra = [*targets, weight] if labelled else []
@@ -200,11 +202,11 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
                    labelled)
     # what goes along is not learnt from, and may be a column that was
     out = {*drop, *targets, weight, index, *(keep if labelled else ())}
-    ids = frame.loc[:, [n for n in dict.fromkeys((index, *keep)) if n]]
+    ids = found.as_written([n for n in dict.fromkeys((index, *keep)) if n])
     table = Table(frame.drop(columns=[c for c in columns if c in out]),
                   _columns_of(frame, targets), str(source), fingerprint,
                   found.said, ids if len(ids.columns) else None, frame.loc[:, weight]
-                  if weight in columns else None)
+                  if weight in columns else None, found.dialect.decimal or ".")
     return _taught(table, dialect.missing) if labelled else table
 
 # %% ../../../nbs/use/table/05_data.ipynb #6fc47315
@@ -233,14 +235,14 @@ def infer_task(y: pd.Series | pd.DataFrame,
     "'classification' or 'regression', and the reason."
     if isinstance(y, pd.DataFrame):
         return _task_of_all(y, missing)
-    kind = kind_of(str(y.name), y, (), missing)[0]
+    kind, form, _ = kind_of(str(y.name), y, (), missing)
     if kind in ("category", "truth"):
         what = "truth values" if kind == "truth" else "text"
         return "classification", f"the target {y.name!r} holds {what}"
     if kind == "date":
         return "regression", f"the target {y.name!r} holds dates"
-    own = [t for t in texts(plain_column(y), missing) if t is not None
-           and t not in CODES]
+    own = [t for t in plainly(texts(plain_column(y), missing), form)
+           if t is not None and t not in CODES]
     limit, distinct = max(2, min(20, len(own) // 5)), len(set(own))
     if not all(t.lstrip("-").isdigit() for t in own):
         return "regression", f"the target {y.name!r} has values that are not whole"
@@ -289,7 +291,9 @@ def target_values(y: pd.Series | pd.DataFrame, task: str, training: bool = True,
             raise DataError(f"target {name!r} holds dates, and a quantity is learnt as "
                             "a number; choose another --target, or --task "
                             "classification")
-        values: np.ndarray = number_values(name, y, missing)
+        values: np.ndarray = number_values(
+            name, y, missing,
+            otherwise="learn it as a class with --task classification")
     else:
         values = _labels(list(texts(plain_column(y), missing)))
     if training and len(np.unique(values)) < 2:

@@ -141,8 +141,8 @@ def _values(encoder: TableEncoder, frame: pd.DataFrame) -> dict[str, np.ndarray]
         extra = [c for c in frame if c not in known]
         cure = (hint(lost[0], extra) if extra
                 else "the columns of the training table are needed")
-        raise DataError(f"column {lost[0]!r} is missing, and {len(lost) - 1} more of "
-                        f"{len(known)}; {cure}")
+        more = f", and {len(lost) - 1} more of {len(known)}" if lost[1:] else ""
+        raise DataError(f"column {lost[0]!r} is missing{more}; {cure}")
     return {name: values_of(column, frame.loc[:, name], encoder.missing)
             for name, column in known.items()}
 

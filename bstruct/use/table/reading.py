@@ -14,13 +14,14 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from bstruct.core.refusals import nearest
+from bstruct.use.table.written import marks, read_number, spelt
 
 # %% ../../../nbs/use/table/01_reading.ipynb #4680c49b
 class DataError(ValueError):
@@ -44,7 +45,8 @@ class Dialect:
     `separator` of fields, `decimal` mark, `encoding`, and whether the first line is a
     `header`.
     `missing`: texts that stand for a missing value everywhere. `index`: the column that
-    names the rows, and is not learnt from.
+    names the rows, and is not learnt from. `likely`: the decimal mark where the cells
+    do not tell it.
     """
 
     separator: str | None = None
@@ -53,6 +55,7 @@ class Dialect:
     header: bool | None = None
     missing: tuple[str, ...] = ()
     index: str | None = None
+    likely: str = "."
 
     def __post_init__(self):
         if self.separator not in (None, *NAMED) and len(self.separator or "") != 1:
@@ -61,6 +64,9 @@ class Dialect:
         if self.decimal not in (None, ".", ","):
             raise DataError(f"--decimal {self.decimal!r}: the mark is '.' or ','; "
                             "leave it out to have it found")
+        if self.likely not in (".", ","):
+            raise DataError(f"the decimal mark of the run is {self.likely!r}, and not "
+                            "'.' or ',': its settings are damaged; fit again")
 
 # %% ../../../nbs/use/table/01_reading.ipynb #4fc15c0d
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -71,10 +77,19 @@ def _unpacked(path: Path) -> bytes:
     return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
 
 
+def _wide(raw: bytes) -> str | None:
+    "UTF-16 without a mark: every second byte of most is 0, and some line ends."
+    first = raw[:10_000]
+    zeros = [first[at::2].count(0) for at in (1, 0)]
+    kinds = zip(("utf-16-le", "utf-16-be"), (b"\n\0", b"\0\n"), zeros, zeros[::-1])
+    return next((name for name, end, k, other in kinds
+                 if 4 * k > len(first) and not other and end in first), None)
+
+
 def _decoded(raw: bytes, encoding: str | None) -> tuple[str, str]:
     "The text and its encoding. ValueError for bytes that are no text."
     marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), None)
-    known = encoding or marked
+    known = encoding or marked or _wide(raw)
     if known is None:
         known = "utf-8"
         try:
@@ -128,14 +143,10 @@ def _separator(text: str) -> str:
     return " " if fields > 1 and share > 0.95 else ","
 
 # %% ../../../nbs/use/table/01_reading.ipynb #525eda7c
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+([eE][+-]?\d+)?")
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-
-
 def _is_number(text: str) -> bool:
-    text = text.strip()
-    return bool(NUMBER.fullmatch(text) or _COMMA.fullmatch(text))
+    "Whether a cell is a number with any decimal mark, and with no word for its unit."
+    found = read_number(text) or read_number(text, ",")
+    return found is not None and not any(map(str.isalpha, found.after))
 
 
 def _has_header(rows: list[list[str]]) -> bool:
@@ -156,30 +167,28 @@ def _count_on(cells: list[str]) -> bool:
     return whole and {int(b) - int(a) for a, b in zip(cells, cells[1:])} == {1}
 
 # %% ../../../nbs/use/table/01_reading.ipynb #e46fd659
-def _decimal(rows: list[list[str]], separator: str) -> str:
-    "The decimal mark of the cells below the header."
-    if separator == ",":
-        return "."
-    for column in zip(*(r for r in rows[:LOOKED])):
-        cells = [c.strip() for c in column if c.strip()]
-        if any(map(_COMMA.fullmatch, cells)) and all(map(_is_number, cells)):
-            return ","
-    return "."
+def _decimal(rows: list[list[str]], separator: str, likely: str) -> str:
+    "The decimal mark of the cells below the header; `likely` where nothing tells."
+    columns = [[c.strip() for c in column if c.strip()]
+               for column in zip(*(r for r in rows[:LOOKED]))]
+    found = [marks(column) for column in columns]
+    if (True, False) in found or (False, True) in found:
+        return "," if (True, False) in found else "."
+    either = [c for c, m in zip(columns, found) if m == (True, True)]
+    commas = any("," in cell for c in either for cell in c)
+    return "," if (separator != "," and commas) or (
+        likely == "," and (separator != "," or commas)) else "."
 
 
-def _cells(own: list[str], decimal: str) -> pd.Series:
-    "The cells of a column as texts, None for an empty one; equal ones are read once."
-    known = {c: _pointed(c.strip(), decimal) or None for c in set(own)}
-    return pd.Series([known[c] for c in own], dtype=object)
-
-
-def _pointed(cell: str, decimal: str) -> str:
-    "The cell with a point for its decimal mark, and no mark between groups of digits."
-    if decimal == "," and "," in cell and _COMMA.fullmatch(cell):
-        return cell.replace(".", "").replace(",", ".")
-    if decimal == "." and "," in cell and _GROUPED.fullmatch(cell):
-        return cell.replace(",", "")
-    return cell
+def _cells(name: str, own: list[str], decimal: str) -> tuple[pd.Series, list[str]]:
+    """The cells of a column as texts, None for an empty one, and what is to be said of
+    its numbers; equal cells are read once."""
+    known: dict[str, str | None] = {c: c.strip() or None for c in set(own)}
+    new = spelt(filter(None, known.values()), decimal)
+    known = {c: new.get(t or "", t) for c, t in known.items()}
+    groups = sorted(c for c in new if c.replace(decimal, ".") != new[c])
+    said = [f"{name}: {groups[0]!r} is read as {new[groups[0]]}"] if groups else []
+    return pd.Series([known[c] for c in own], dtype=object), said
 
 # %% ../../../nbs/use/table/01_reading.ipynb #848249cf
 def _named(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -210,10 +219,17 @@ def _whole_rows(rows: list[tuple[int, list[str]]], names: list[str], path) -> No
 @dataclass(frozen=True)
 class Frame:
     """A `frame` of texts (None: missing) or of typed columns; its `dialect`; what is to
-    be `said` of the reading."""
+    be `said` of the reading; `raw`, the cells of columns whose numbers are spelt
+    otherwise in the file."""
     frame: pd.DataFrame
     dialect: Dialect
     said: tuple[str, ...] = ()
+    raw: dict[str, list[str]] = field(default_factory=dict)
+
+    def as_written(self, columns: list[str]) -> pd.DataFrame:
+        "These columns as they stand in the file."
+        own = {n: cells for n, cells in self.raw.items() if n in columns}
+        return self.frame.loc[:, columns].assign(**own)
 
 # %% ../../../nbs/use/table/01_reading.ipynb #abb3d285
 def _without_preamble(rows: list[tuple[int, list[str]]]) -> tuple[list, list[str]]:
@@ -257,19 +273,24 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
     rows, preamble = _without_preamble(rows)
     raw_names, below, header = _header(rows, dialect)
     _whole_rows(below, raw_names, path)
-    decimal = dialect.decimal or _decimal([r for _, r in below], separator)
+    decimal = dialect.decimal or _decimal([r for _, r in below], separator,
+                                          dialect.likely)
     names, said = _named(raw_names)
     index = names[0] if not raw_names[0].strip() and len(names) > 1 else None
     if index:
         told = ("column 1 has no name and is taken for the names of the rows (--index, "
                 "--header)")
         said = [told if "column 1 has no name" in s else s for s in said]
-    columns = {n: _cells([r[j] for _, r in below], decimal)
-               for j, n in enumerate(names)}
+    read = {n: _cells(n, [r[j] for _, r in below], decimal)
+            for j, n in enumerate(names)}
+    columns = {n: cells for n, (cells, _) in read.items()}
+    said += [line for _, told in read.values() for line in told]
     found = replace(dialect, separator=separator, decimal=decimal, encoding=encoding,
                     header=header, index=dialect.index or index)
+    raw = {n: [r[j].strip() for _, r in below] for j, n in enumerate(names)
+           if read[n][1]}
     return Frame(pd.DataFrame(columns), found,
-                 (*preamble, *_told(found, dialect), *said))
+                 (*preamble, *_told(found, dialect), *said), raw)
 
 
 def _told(found: Dialect, given: Dialect) -> list[str]:
@@ -299,6 +320,8 @@ def _with_pandas(read: Callable, needs: str,
                             f"'bstruct[{extra}]'") from None
         names, said = _named([str(c) for c in frame.columns])
         unnamed = [n for n in names[:1] if n.startswith("Unnamed: 0")]
+        said += ["column 1 has no name and is taken for the names of the rows (--index)"
+                 ] * (len(unnamed) if dialect.index is None else 0)
         return Frame(frame.set_axis(names, axis=1).reset_index(drop=True),
                      replace(dialect, index=dialect.index or next(iter(unnamed), None)),
                      tuple(said))
