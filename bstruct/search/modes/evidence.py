@@ -25,6 +25,7 @@ from bstruct.search.modes.judged import (
     beside_unfitted, conclude, settled, sifted)
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import add_predictors, best_multiple, completed
+from bstruct.search.modes.sifted import by_rows, sifts_rows
 from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.sifting import sifts
@@ -57,6 +58,8 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     try:
         if settings.judge == "laplace":
             return _by_laplace(run, found)
+        if settings.judge == "ensemble" and sifts_rows(graph, settings):
+            return by_rows(run, found)
         structures = _search(run, found)
         if settings.judge == "ensemble":
             return returned(run, found, *race(run, structures))

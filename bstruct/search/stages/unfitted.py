@@ -40,8 +40,10 @@ class Outlook:
 
 
 def scatter_of(expected: Float[Tensor, "S"], starts: Float[Tensor, "G"],
-               groups: list[list[int]], values: Float[Tensor, "m"]) -> float:
-    """Deviation of short fits around their additive model by the median, in nats.
+               groups: list[list[int]], values: Float[Tensor, "m"],
+               least: float = LEAST) -> float:
+    """Deviation of short fits around their additive model by the median, in nats, and
+    `least` at least.
 
     `expected`: by the model; `starts`: what each group's adds; `groups`: places of the
     m fitted networks; `values`: their evidence, NaN of a fit that failed.
@@ -49,9 +51,9 @@ def scatter_of(expected: Float[Tensor, "S"], starts: Float[Tensor, "G"],
     model = torch.cat([expected[g] + s for g, s in zip(groups, starts)])
     gap = (values.double() - model)[values.isfinite()]
     if not len(gap):
-        return LEAST
+        return least
     middle = (gap - gap.quantile(0.5)).abs().quantile(0.5)
-    return max(LEAST, 1.4826 * float(middle))
+    return max(least, 1.4826 * float(middle))
 
 # %% ../../../nbs/search/stages/11_unfitted.ipynb #57f3a90f
 def _normal(generator: Generator, *shape: int) -> Tensor:
