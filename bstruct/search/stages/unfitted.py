@@ -114,7 +114,8 @@ def spread(graph: Graph, rows: Sequence[Scored],
                         "probability_error": float(deviation[i])}
     own = [replace(r, **chance(place[id(r)])) if id(r) in place else r for r in rows]
     new = [Scored(outlook.every[i], _expected(known[alive[0]].evidence, z[:, i], usual),
-                  parameters=parameters(graph, outlook.every[i]), **chance(i))
+                  parameters=parameters(graph, outlook.every[i]), fitted=False,
+                  **chance(i))
            for i in left]
     part = sum(float(p[i]) for i in left)
     return sorted([*own, *new], key=_place), [
@@ -140,7 +141,7 @@ def _beside(row: Scored) -> float:
 def _place(row: Scored) -> tuple:
     "Rows without an evidence last, the best first, a fitted one before its equal."
     lost = row.error is not None or math.isnan(row.evidence.value)
-    return lost, 0.0 if lost else -row.evidence.value, row.evidence.method == METHOD
+    return lost, 0.0 if lost else -row.evidence.value, row.fitted is False
 
 
 def _shares(graph: Graph, outlook: Outlook, z: Tensor, known: dict[int, Scored],
