@@ -33,3 +33,10 @@ def test_start_has_three_on_each_page_of_a_task():
         cells = nbtext.read(ROOT / f"nbs/start/{name}.ipynb")["cells"]
         text = "\n".join(c["source"] for c in cells)
         assert re.findall(r"<summary>(\d)\. ", text) == ["1", "2", "3"], name
+
+
+def test_the_first_page_introduces_both_documents():
+    cells = nbtext.read(ROOT / "nbs/index.ipynb")["cells"]
+    text = "\n".join(c["source"] for c in cells if c["cell_type"] == "markdown")
+    assert all(f"*{name}* is a " in text for name in ("The deck", "The note"))
+    assert "errata/01_deck.ipynb" in text and "errata/02_note.ipynb" in text

@@ -40,12 +40,53 @@ def test_neighbouring_evidences_by_births_and_deaths():
     assert abs(math.log(np.mean(deaths)) + direct) < 0.08, (
         direct, math.log(np.mean(deaths)))
 
+# %% ../nbs/continuous/02_births.ipynb #5c8e19ba
+def idle(seed=0, draws=20_000):
+    "ln Z₂/Z₁ and ln Z₃/Z₁ by draws of the prior, and what P says of them."
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2, 2, (12, 1))
+    y = np.tanh(3 * x) + 0.3 * rng.standard_normal((12, 1))
+    m = Hidden(x, y, HiddenPrior(noise=(0.3, 0.0), slope=(4.0, 0.0),
+                                 outgoing=(1.5, 0.0)))
+    zs = [[m.draw(n, rng) for _ in range(draws)] for n in (1, 2, 3)]
+    L = [np.array([m.log_likelihood(z) for z in of]) for of in zs]
+    mean = lambda v: v.max() + math.log(np.exp(v - v.max()).mean())
+    p = np.exp(L[0] - mean(L[0])) / draws
+    off = []
+    for i in rng.choice(draws, 300, p=p / p.sum()):
+        gain = birth_gains(m, zs[0][i], rng.standard_normal((200, 2)))
+        off.append(np.where(gain <= 0, np.exp(gain), 0.0).mean())
+    found = [mean(L[k]) - mean(L[0]) for k in (1, 2)]
+    return found, [math.log(off_odds(float(np.mean(off)), 1, j, "uniform"))
+                   for j in (1, 2)], float(np.mean(off))
+
+# %% ../nbs/continuous/02_births.ipynb #c089f70b
+@pytest.mark.slow
+def test_evidences_beyond_the_needed_width_are_those_of_idle_units():
+    for seed in (0, 1):
+        found, said, share = idle(seed)
+        assert abs(found[0] - said[0]) < 0.2 and abs(found[1] - said[1]) < 0.4
+        # without the choice of the units that are off it is refuted
+        assert found[0] - math.log(share) > 0.5 and found[1] - 2 * math.log(share) > 1
+
 # %% ../nbs/continuous/02_births.ipynb #16116f47
 def test_idle_units_cost_the_same_at_every_width():
     for width in (1, 4, 9):
         assert abs(off_odds(0.25, width, 1) - 0.25) < 1e-12
         assert abs(off_odds(0.25, width, 2, "poisson:2") - (2 * 0.25) ** 2 / 2) < 1e-12
     assert off_odds(0.25, 9, 1, "uniform") > 1 > off_odds(0.25, 1, 1, "uniform")
+
+# %% ../nbs/continuous/02_births.ipynb #69260901
+def test_a_grade_of_integrated_weights_is_a_prior_scale():
+    gen = torch.Generator().manual_seed(1)
+    draw = lambda *s: torch.randn(*s, generator=gen, dtype=torch.float64)
+    F, y, grade = draw(30, 4), draw(30), torch.tensor([1.0, 0.6, 0.2, 0.05]).double()
+    of = lambda F, precision: float(linear_log_evidence(F, y, precision=precision,
+                                                        noise_variance=0.3))
+    assert abs(of(F * grade, 1.0) - of(F, grade**-2)) < 1e-10
+    assert abs(of(F * grade, 1.0) - of(F, 1.0)) > 0.1  # it is not undone, and fitted it is:
+    best = lambda F: float(torch.linalg.lstsq(F, y[:, None]).residuals.sum())
+    assert abs(best(F * grade) - best(F)) < 1e-9
 
 # %% ../nbs/continuous/02_births.ipynb #0b237ae8
 def test_evidence_is_the_sum_over_rows():

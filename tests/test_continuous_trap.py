@@ -72,13 +72,28 @@ def offered(seeds):
             best += [birth_gains(m, z, units).max()]
     return *map(np.concatenate, (slope, gain, need)), best
 
-# %% ../nbs/continuous/01_trap.ipynb #8fba0880
+# %% ../nbs/continuous/01_trap.ipynb #f802fa37
 def test_the_slope_is_a_coin_toss_and_the_gain_is_not():
     s, gain, need, best = offered(3)
     assert abs(s.mean()) < 4 * s.std() / len(s) ** 0.5 and abs((s > 0).mean() - 0.5) < 0.03
-    area = [roc_auc_score(need, v) for v in (s, gain)]
+    area = [roc_auc_score(need, v) for v in (s, gain, abs(s))]
     assert abs(area[0] - 0.5) < 0.05 and area[1] > 0.65
+    assert area[2] > 0.55  # the size of a slope is not a coin toss
     assert roc_auc_score(need[::400], best) > 0.9
+
+# %% ../nbs/continuous/01_trap.ipynb #05f46e25
+def test_a_random_unit_is_expected_to_raise_the_loss():
+    m, z, rng = layer(3)
+    p, h = m.parts(z), m.unit_features(rng.standard_normal((4000, 2)), m.x)
+    W, losses = 1.5 * rng.standard_normal(4000), []
+    for grade in (1e-3, 0.1, 0.3, 1.0):  # half the mean squared error, less that without
+        e = 0.5 * ((p.residual - grade * h * W) ** 2).mean(0) - 0.5 * (p.residual**2).mean()
+        losses.append(e.mean())
+        wanted = 0.5 * (grade * 1.5) ** 2 * (h**2).mean()  # the theorem's second order
+        assert abs(e.mean() - wanted) < 5 * e.std() / 4000**0.5
+    assert losses[1] > 0 and np.all(np.diff(losses) > 0)
+    kink = abs(W)  # the loss |y| at y = 0, where it has no derivative: slopes are not fair
+    assert kink.mean() > 1.0 and (kink > 0).all()
 
 # %% ../nbs/continuous/01_trap.ipynb #94675d4e
 def test_the_escape_time_is_met():

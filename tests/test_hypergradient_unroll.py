@@ -74,6 +74,25 @@ def test_exact_with_adam():
         torch.testing.assert_close(call(hyper, storage=storage).grads, truth, rtol=1e-6,
                                    atol=1e-9)
 
+# %% ../nbs/hypergradient/03_unroll.ipynb #40c1c0b8
+def test_rounding_is_bounded_by_products_of_consecutive_steps():
+    # a quadratic: each step multiplies by 1 - βλ, and s̄ of a linear outer loss is exact
+    g = torch.Generator().manual_seed(0)
+    scale, slope = torch.rand(50, generator=g) + 0.5, torch.randn(50, generator=g)
+    inner = lambda t, h, s: (scale * (t["w"] - h["h"]) ** 2).sum() / 2
+    outer = lambda t, h: (slope * t["w"]).sum()
+    for lr in (0.3, 1.5):
+        step = 1 - lr * scale.double()
+        exact = slope.double() * (1 - step**40)
+        found = hypergradient(inner, outer, {"w": torch.zeros(50)}, {"h": torch.ones(50)},
+                              method="unroll", steps=40, lr=lr).grads["h"].double()
+        error, whole = float((found - exact).norm()), float(step.abs().max()) ** 40
+        kappa = max(1.0, whole)
+        bound = lambda k: 40**2 * 2.0**-24 * k * kappa * float(slope.norm())
+        assert error <= bound(kappa), lr
+        # without the empty product the bound would be broken where training contracts
+        assert whole > 1 or error > bound(whole), lr
+
 # %% ../nbs/hypergradient/03_unroll.ipynb #5a49140e
 def test_one_step_by_hand():
     from bstruct.hypergradient.unroll import Bars, Point, step_back, sweep

@@ -10,7 +10,7 @@ import pytest
 
 from bstruct.model.graph import Graph
 
-# %% ../nbs/model/12_ordered.ipynb #557844b3
+# %% ../nbs/model/12_ordered.ipynb #0124e5db
 def test_layers_have_ranges_of_widths():
     g = Graph.ordered(5, 1, ("1..4:poisson:1",))
     assert g == ordered(5, 1, ("1..4:poisson:1",)) and g.n_structures == 10
@@ -22,6 +22,8 @@ def test_layers_have_ranges_of_widths():
     assert [v.shape for v in small.vertices] == [(5,), (2,), (3,), (2,), (2,)]
     with pytest.raises(ValueError, match="the smaller first"):
         Graph.ordered(5, 1, ("4..2",))
+    with pytest.raises(ValueError, match="1 unit at least; write 1..4"):
+        Graph.ordered(5, 1, ("0..4",))
 
 # %% ../nbs/model/12_ordered.ipynb #95a6fdc5
 def test_the_default_graph_follows_the_widths():

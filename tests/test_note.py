@@ -9,6 +9,7 @@ import math
 import numpy as np
 import torch
 
+from bstruct.search.modes.flow import flow_gradient
 from bstruct.structure.ordered import from_grades, grades
 
 sigmoid = lambda t: 0.5 * (1 + np.tanh(0.5 * t))
@@ -40,6 +41,29 @@ def drift(rates=(0.7, 0.2), steps=2000):
         gamma, w = gamma - 1e-4 * rates[0] * r * w, w - 1e-4 * rates[1] * r * gamma
     return [f(gamma, w) - s for f, s in zip(kept, start)]
 
+def sides(draws=10_000):
+    "The share of positive right-hand slopes, and slopes of two extensions of a layer."
+    rng = np.random.default_rng(1)
+    h, residual = np.tanh(rng.standard_normal(30)), rng.standard_normal(30)
+    slopes = -(residual * h).mean() * rng.standard_normal(draws)
+    y = lambda g, beyond: g if g <= 2 else 2 + beyond * (g - 2)  # features and W are 1
+    return float((slopes > 0).mean()), [(y(2.1, w) - y(2.0, w)) / 0.1 for w in (1, -1)]
+
+def slides(steps=400, rate=1e-3):
+    """Share of steps that change the side of 1, largest distance from it, and for W = 0
+    the slopes of the place and of W beside the loss and the best one."""
+    W, target, place = (1.0, -0.5), 1.2, 1.0  # the unit after the first goes down
+    loss = lambda g, w: 0.5 * (min(g, 1) * W[0] + max(g - 1, 0) * w - target) ** 2
+    slope = lambda f: (f(1e-7) - f(-1e-7)) / 2e-7
+    seen = []
+    for _ in range(steps):
+        place -= rate * slope(lambda e, at=place + 1e-6: loss(at + e, W[1]))
+        seen.append(place - 1)
+    turns = float(np.mean(np.sign(seen[1:]) != np.sign(seen[:-1])))
+    still = [(loss(1 + 1e-7, 0.0) - loss(1.0, 0.0)) / 1e-7,
+             slope(lambda e: loss(1.0, e))]
+    return turns, float(np.abs(seen).max()), still, loss(1.0, 0.0), loss(2.0, 0.2)
+
 # %% ../nbs/errata/02_note.ipynb #ebeca389
 def test_intervals_of_the_note():
     assert terms_at_one_half(7) == (7, 1)
@@ -48,6 +72,12 @@ def test_intervals_of_the_note():
     # by 2000 Euler steps of 1e-4, whose error is of their order
     with_rates, without = drift()
     assert abs(with_rates) < 1e-5 and abs(without) > 1e-3
+    share, extended = sides()
+    assert abs(share - 0.5) < 4 * 0.5 / 10_000**0.5
+    assert np.allclose(extended, [1, -1])
+    turns, far, still, here, best = slides()
+    assert turns > 0.5 and far < 2e-3  # steps of 1e-3 and slopes below one
+    assert max(map(abs, still)) < 1e-6 and best < 1e-12 < 0.01 < here
 
 # %% ../nbs/errata/02_note.ipynb #b50618e8
 u = np.linspace(0, 8, 1_000_001)
@@ -58,6 +88,8 @@ def derivative(f, kappa):
     "The derivative of the support integral, smoothed."
     s = sigmoid(kappa * f)
     return float((kappa * s * (1 - s) * test_function).sum() * cell)
+
+many = u**2 * np.sin(1 / np.maximum(u, 1e-9))
 
 def at_a_zero(slope=3.0):
     # Derivative at f = slope (2.7 - u): by the integral, as printed, divided by the
@@ -82,6 +114,7 @@ def test_supports_of_the_note():
     assert abs(found - right) < 1e-3 and abs(found - printed) > 0.03
     flat = derivative((u - 3) ** 2, 1e4) / derivative((u - 3) ** 2, 1e2)
     assert abs(flat / 10 - 1) < 0.05  # √κ
+    assert derivative(many, 1e4) > 3 * derivative(many, 1e2)
     n = 10_000
     delta = np.zeros(n)
     delta[n // 2] = n  # mass 1 on one cell of length 1/n
@@ -101,6 +134,28 @@ def variances_with_one_sum():
     ]
     n = torch.arange(4, dtype=torch.float64)
     return [float((q * n**2).sum() - (q * n).sum() ** 2) for q in laws]
+
+def of_a_grade(grades=(1.0, 0.5, 0.1)):
+    "Least squared error of a feature at three grades, and its integrated likelihood."
+    rng = np.random.default_rng(0)
+    h, noise = rng.standard_normal(40), 0.09
+    y = 0.8 * h + 0.3 * rng.standard_normal(40)
+    fit, log_p = [], []
+    for g in grades:
+        w = (g * h @ y) / (g * h @ (g * h))
+        C = g**2 * np.outer(h, h) + noise * np.eye(40)
+        fit.append(float(((y - w * g * h) ** 2).sum()))
+        log_p.append(float(-0.5 * (y @ np.linalg.solve(C, y)
+                                   + np.linalg.slogdet(2 * math.pi * C)[1])))
+    return fit, log_p
+
+def right_signs():
+    "At how many of 40 places the flow's slope points to the best width."
+    n = np.arange(1, 21)
+    C = -4.0 * abs(n - 7)
+    places = np.linspace(1, 14, 41)[1:]
+    moves = [flow_gradient(float(g), 2.0, n, C) for g in places]
+    return int((np.sign(moves) == np.sign(7 - places)).sum())
 
 def relabelled():
     """Change of a layer's output when its hidden coordinates are permuted, and powers
@@ -124,4 +179,7 @@ def test_dimensions_and_kernels():
     assert torch.equal(grades(from_grades(torch.tensor([0.7, 0.7, 0.6]))).round(decimals=4),
                        torch.tensor([0.7, 0.7, 0.6]))
     same, triangular, symmetric = relabelled()
+    fit, log_p = of_a_grade()
+    assert np.ptp(fit) < 1e-9 and np.ptp(log_p) > 1
+    assert right_signs() == 40
     assert abs(same) < 1e-12 and triangular == 0 and symmetric > 1

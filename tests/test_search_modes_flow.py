@@ -36,6 +36,19 @@ def test_the_gradient_is_posterior_less_prior_mean():
         wanted = float(grad(mean)(double(gamma))) * scale**2
         assert abs(flow_gradient(gamma, scale, levels, C, "mean") - wanted) < 1e-9
 
+# %% ../nbs/search/modes/08_flow.ipynb #ee987257
+def test_the_flow_has_the_right_sign_at_every_place_and_scale():
+    levels = np.arange(-60, 61)
+    for power in (0.5, 1.0, 2.0):
+        C = -abs(levels - 3.0) ** power
+        for gamma in (-9.3, 2.9, 3.0001, 7.5, 14.0):
+            for scale in (0.5, 1.0, 2.0, 5.0):
+                move = flow_gradient(gamma, scale, levels, C)
+                assert move * (3 - gamma) > 0, (power, gamma, scale, move)
+        assert abs(flow_gradient(3.0, 2.0, levels, C)) < 1e-12
+    two = np.maximum(-3.0 * abs(levels - 3), -1 - 9.0 * abs(levels - 7))
+    assert flow_gradient(6.8, 0.5, levels, two) > 0 > flow_gradient(6.8, 5.0, levels, two)
+
 # %% ../nbs/search/modes/08_flow.ipynb #31e0474a
 def flows():
     "The flow from 1 and from 10, and the form that fails from 10."

@@ -5,11 +5,11 @@ import pytest  # noqa: F401
 
 from bstruct.search.modes.path import *
 
-# %% ../nbs/search/modes/07_path.ipynb #8806c8ff
+# %% ../nbs/search/modes/07_path.ipynb #83273fd8
 import numpy as np
 import pytest
 
-from bstruct.evidence.hidden import Hidden, HiddenPrior, fit
+from bstruct.evidence.hidden import Fit, Hidden, HiddenPrior, fit
 
 
 def stairs(n=96, m=2, noise=0.1, seed=0):
@@ -38,6 +38,21 @@ def test_a_ladder_steps_by_one_unit():
     ladder.put(6, [m.draw(6, ladder.rng)])
     assert m.width(ladder.best[6].z) == 6 and all(m.width(z) == 5 for z in ladder.fallen(6))
     assert all(m.width(z) == 7 for z in ladder.born(6))
+
+# %% ../nbs/search/modes/07_path.ipynb #9969b3e0
+def test_the_prior_of_the_width_counts_on_the_way():
+    m = stairs(20)
+    for prior, last in (("poisson:1", 6), ("poisson:50", 12), ("geometric:.99", 5)):
+        ladder = Ladder(m, np.random.default_rng(0), top=12, draws=4,
+                        fitter=lambda m, z, _: Fit(z, -4.0 * m.width(z)),
+                        worth=worth_under(prior, 1, 12))
+        ladder.put(1, [m.draw(1, ladder.rng)])
+        ladder.up(1, 3, 8.0)  # 4 nats a unit, and 3 widths that are 8 nats behind
+        assert max(ladder.best) == last, (prior, ladder.best)
+    value, near = Fit(np.zeros(4), -7.0), worth_under("poisson:1", 0, 9)
+    assert abs(near(3, value) - near(0, value)) < 1e-12  # Poisson(1) cancels the orders
+    with pytest.raises(ValueError, match="prior is 'poison'"):
+        worth_under("poison:1", 1, 4)
 
 # %% ../nbs/search/modes/07_path.ipynb #fc16f924
 def test_a_linear_teacher_needs_no_unit():

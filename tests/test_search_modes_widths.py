@@ -52,6 +52,10 @@ def test_only_one_ordered_layer_will_do():
     broad = Task(torch.zeros(20, 700), task.y, "gaussian")
     with pytest.raises(ValueError, match="700 columns and the narrowest layer has 1"):
         layout(ordered(700, 1, ("1..4",)), broad)
+    broad = Task(torch.zeros(20, 99), task.y, "gaussian")  # at most 5 units
+    assert applies(ordered(99, 1, ("1..16",)), broad)
+    with pytest.raises(ValueError, match="narrowest layer has 8 units: 5 units at most"):
+        layout(ordered(99, 1, ("8..16",)), broad)
 
 # %% ../nbs/search/modes/09_widths.ipynb #84516f35
 def test_the_mode_finds_the_teacher_and_predicts():

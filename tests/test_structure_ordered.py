@@ -14,7 +14,7 @@ import torch
 from scipy import stats
 from torch.func import grad, vmap
 
-from bstruct.structure.ordered import LAWS
+from bstruct.structure.ordered import LAWS, _whole
 
 UNITS = tuple(range(7))  # levels 0, 1, ..., 6
 double = lambda v: torch.tensor(v, dtype=torch.float64)
@@ -130,7 +130,7 @@ def test_priors_against_scipy():
                       / theirs.sum()).max() < 1e-13
     for wrong, said in (("poison:1", "did you mean 'poisson'"),
                         ("poisson:x", "comes a number"),
-                        ("geometric:1", "between")):
+                        ("geometric:1", "between"), ("uniform:2", "has no number")):
         with pytest.raises(ValueError, match=said):
             log_prior(levels, wrong)
 
@@ -149,9 +149,17 @@ def test_ordered_probabilities_and_choices():
     q, own = double([*p.values()]), log_prior(v.levels, "poisson:1")
     assert abs(float(v.kl(one) - (q * (q.log() - own)).sum())) < 1e-12
     assert abs(float(v.entropy(one) + (q * q.log()).sum())) < 1e-12
-    for wrong, said in (((2, 1), "in rising order"), ((), "give one at least")):
+    for wrong, said in (((2, 1), "in rising order"), ((), "give one at least"),
+                        ((1, 1), "in rising order")):
         with pytest.raises(ValueError, match=said):
             Ordered(wrong)
+    # arrays and ranges will do, and a law asks for the same order
+    assert _whole(np.arange(1, 4)) == _whole(range(1, 4)) == _whole([1, 2, 3]) == (1, 2, 3)
+    with pytest.raises(ValueError, match="levels is 3: a sequence of whole numbers"):
+        _whole(3)
+    for wrong in ((), (3, 1)):
+        with pytest.raises(ValueError, match="give one at least, in rising order"):
+            law(double(2.0), double(1.0), wrong)
     with pytest.raises(ValueError, match="a level is True: levels are whole numbers"):
         Ordered((1, True))
     with pytest.raises(ValueError, match="law is 'norma'.*did you mean 'normal'"):

@@ -58,7 +58,9 @@ def test_widths_have_the_law_of_their_levels():
     point = law.sample({"x->h": v}, laws, {"x->h": torch.zeros(2, 4)}, 0.5)
     assert point["x->h"].shape == (2, 4)
     assert v.draw(torch.Generator().manual_seed(0)) in v.candidates
-    for wrong, said in ((("a:2", "a:1"), "must rise"), (("linear", "zero"), "must rise")):
+    for wrong, said in ((("a:2", "a:1"), "must rise"), (("linear", "zero"), "must rise"),
+                        (("linear", "linear+tanh"), "linear, linear.tanh has no width"),
+                        ((), "the candidates have levels")):
         with pytest.raises(ValueError, match=said):
             Widths(wrong)
     with pytest.raises(ValueError, match="law is 'norml'"):

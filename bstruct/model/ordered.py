@@ -13,7 +13,14 @@ from fastcore.basics import patch_to
 from bstruct.model.graph import Graph, Shape
 from bstruct.structure.widths import Widths, expanded
 
-# %% ../../nbs/model/12_ordered.ipynb #1df98600
+# %% ../../nbs/model/12_ordered.ipynb #0971705a
+def _check_least(text: int | str, levels: Sequence[str]) -> None:
+    "ValueError where a layer may have no unit."
+    if levels[0] == "0":
+        raise ValueError(f"hidden is {text!r}: a layer has 1 unit at least; write "
+                         f"{str(text).replace('0', '1', 1)}")
+
+# %% ../../nbs/model/12_ordered.ipynb #d7bf04a9
 @patch_to(Graph, static_method=True)
 def ordered(inputs: int | Shape, outputs: int, hidden: Sequence[int | str] = ("1..16",),
             activation: str = "tanh", linear: bool = True) -> Graph:
@@ -28,8 +35,8 @@ def ordered(inputs: int | Shape, outputs: int, hidden: Sequence[int | str] = ("1
     own, before = {}, "x"
     for i, text in enumerate(hidden, 1):
         levels, prior = expanded(str(text))
-        name = f"h{i}"
-        sizes[name] = int(levels[-1])
+        _check_least(text, levels)
+        sizes[name := f"h{i}"] = int(levels[-1])
         layer = tuple(f"linear+{activation}:{n}" for n in levels)
         edge = f"{before}->{name}"
         edges[edge] = (*(("zero",) if linear and len(hidden) == 1 else ()), *layer)

@@ -9,6 +9,7 @@ __all__ = ['grades', 'from_grades', 'mean_level', 'fuzzy', 'log_law', 'law', 'lo
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any, ClassVar
 
 import torch
@@ -59,6 +60,12 @@ def _floored(scale: Tensor, gaps: Tensor) -> Tensor:
 def _normal(gamma: Tensor, scale: Tensor, l: Tensor) -> Tensor:
     return (l - l[0]) / scale * ((gamma[..., None] - (l + l[0]) / 2) / scale)
 
+
+def _check_rising(levels: Sequence[float | int]) -> None:
+    "ValueError unless there are levels, and each is above the one before."
+    if not len(levels) or list(levels) != sorted(set(levels)):
+        raise ValueError(f"levels is {levels}: give one at least, in rising order")
+
 # %% ../../nbs/structure/04_ordered.ipynb #4290ccd8
 def fuzzy(
     logits: Float[Tensor, "*batch K"], total: Float[Tensor, "*batch"],
@@ -100,11 +107,11 @@ def log_law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
     levels; `kind`: normal, two-point, support or fuzzy.
     """
     check_choice("law", kind, LAWS)
+    _check_rising(levels)
     l = gamma.new_tensor(levels)
     if len(l) == 1:
         return 0 * (gamma + scale)[..., None]
-    gaps = l.diff()
-    s = _floored(scale, gaps)
+    s = _floored(scale, gaps := l.diff())
     if kind == "normal":
         return _normal(gamma, s, l).log_softmax(-1)
     place = gamma.clamp(float(l[0]), float(
@@ -134,8 +141,10 @@ def law(gamma: Float[Tensor, "*batch"], scale: Float[Tensor, "*batch"],
 def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K"]:
     """ln p of every level, in float64: uniform, poisson:RATE or geometric:SHARE;
     ValueError names what cannot be."""
-    kind, _, number = prior.partition(":")
+    kind, _, number = str(prior).partition(":")
     check_choice("prior", kind, PRIORS)
+    if kind == "uniform" and number:
+        raise ValueError(f"prior is {prior!r}: uniform has no number; write uniform")
     l = torch.tensor(levels, dtype=torch.float64)
     if kind == "uniform":
         return torch.zeros_like(l).log_softmax(-1)
@@ -152,6 +161,16 @@ def log_prior(levels: Sequence[int], prior: str = "uniform") -> Float[Tensor, "K
     return (l * math.log(rate) - torch.lgamma(l + 1)).log_softmax(-1)
 
 # %% ../../nbs/structure/04_ordered.ipynb #cff05060
+def _whole(levels: Any) -> tuple:
+    "Levels as a tuple, whole numbers of NumPy as Python's. ValueError for no sequence."
+    try:
+        return tuple(index(n) if hasattr(n, "__index__") and not isinstance(n, bool)
+                     else n for n in levels)
+    except TypeError:
+        raise ValueError(f"levels is {levels!r}: a sequence of whole numbers is "
+                         "needed; write for example (1, 2, 4)") from None
+
+
 def _check_levels(levels: Sequence, law: str, prior: str, wrong: str) -> None:
     "ValueError `wrong` where no level is there or they do not rise; or for the rest."
     if odd := [n for n in levels if not isinstance(n, int) or isinstance(n, bool)]:
@@ -268,6 +287,7 @@ class Ordered(Levels):
     name: str = ""
 
     def __post_init__(self):
+        object.__setattr__(self, "levels", _whole(self.levels))
         of = f" of {self.name}" if self.name else ""
         self.check(f"the levels{of} are {self.levels}: give one at least, in rising "
                    "order")

@@ -68,8 +68,12 @@ class Widths(Levels):
     name: str = ""
 
     def __post_init__(self):
-        self.check(f"the candidates of {self.name} have levels {self.levels}: widths "
-                   "must rise along the list; sort them, or take the family 'simplex'")
+        object.__setattr__(self, "candidates", tuple(self.candidates))
+        of = f" of {self.name}" if self.name else ""
+        bare = [c for c in self.candidates if c != "zero" and level_of(c) == 0]
+        none = f" ({', '.join(bare)} has no width)" if bare else ""
+        self.check(f"the candidates{of} have levels {self.levels}{none}: widths must "
+                   "rise along the list; sort them, or take the family 'simplex'")
 
     @property
     def levels(self) -> tuple[int, ...]:

@@ -2,6 +2,16 @@
 const $ = (s, e = document) => e.querySelector(s), $$ = (s, e = document) => [...e.querySelectorAll(s)];
 const script = document.currentScript ?? $("script[data-root]"), root = script.dataset.root;
 
+// No line begins with the full stop behind a short formula.
+const whole = (made, length) => {
+  const rest = made.nextSibling, mark = rest?.nodeType === 3 && /^[.,;:!?)\]]+/.exec(rest.textContent)?.[0];
+  if (!mark || length > 40) return;
+  const both = document.createElement("span");
+  both.className = "whole";
+  made.replaceWith(both);
+  both.append(made, mark);
+  rest.textContent = rest.textContent.slice(mark.length);
+};
 // MathML is what the page holds; where KaTeX is served, it draws the same TeX more beautifully.
 if (window.katex) for (const m of $$("math")) {
   const tex = $("annotation", m)?.textContent, made = document.createElement("span");
@@ -9,6 +19,7 @@ if (window.katex) for (const m of $$("math")) {
   try {
     katex.render(tex, made, { displayMode: m.getAttribute("display") === "block", throwOnError: true, output: "htmlAndMathml", strict: "ignore" });
     m.replaceWith(made);
+    whole(made, tex.length);
   } catch (e) { console.warn(tex, e.message); }
 }
 // An equation that is wider than its place gets smaller letters, down to about half; then it can be moved.

@@ -47,7 +47,7 @@ def flow_gradient(gamma: float, scale: float, levels: np.ndarray,
     r = q * np.exp(C)
     return float(r @ levels / r.sum() - q @ levels)
 
-# %% ../../../nbs/search/modes/08_flow.ipynb #b824ae27
+# %% ../../../nbs/search/modes/08_flow.ipynb #486d4ed6
 def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1,
                   top: int = 20, scale: tuple[float, float] = (5.0, 0.5),
                   steps: int = 40, rate: tuple[float, float] = (0.8, 0.5),
@@ -77,7 +77,7 @@ def evidence_flow(m: Hidden, rng: Generator, *, start: float | int, low: int = 1
         for n in levels[np.argsort(abs(levels - gamma))].tolist():
             if n not in ladder.best or rng.random() < refresh:
                 _visit(ladder, n)
-        C = np.array([ladder.best[n].value for n in levels.tolist()])
+        C = np.array([ladder.worth(n, ladder.best[n]) for n in levels.tolist()])
         move = flow_gradient(gamma, s, levels, C, objective)
         move = move / (1 + abs(move)) if objective == "mean" else move
         gamma = float(np.clip(gamma + lr * move, low, top - 0.5))

@@ -23,7 +23,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
 from bstruct.objectives.task import Task
 from bstruct.search.modes.flow import evidence_flow
-from bstruct.search.modes.path import Ladder, evidence_path
+from bstruct.search.modes.path import Ladder, Worth, evidence_path
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
@@ -99,11 +99,16 @@ def _check_kinds(kinds: set) -> None:
 
 def _check_size(variable: Widths, columns: int) -> None:
     "ValueError where not even the narrowest layer has an evidence."
-    least = max(1, variable.levels[0])
+    least = max(1, _least(variable))
     if widest(columns) < least:
         raise ValueError(f"the rows have {columns} columns and the narrowest layer has "
                          f"{least} units: {widest(columns)} units at most have an "
                          "evidence here; take mode='evidence'")
+
+
+def _least(variable: Widths) -> int:
+    "The narrowest layer that may be there; 0 where there may be none."
+    return min((n for n in variable.levels if n), default=0)
 
 
 def applies(graph: Graph, task: Task) -> bool:
@@ -145,6 +150,7 @@ class _Walk:
     linear: bool
     ladder: Ladder
     memory: _Memory
+    none: bool  # whether no unit at all is a level of its own, below a gap
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #70ae7fe2
 PASSES = {"path": 5, "flow": 40}  # how often a walk tells of itself
@@ -157,8 +163,24 @@ def _walk(run: Session, plan: Layout, linear: bool, rng: np.random.Generator,
     prior = HiddenPrior(linear=(1.0, 1.0) if linear else None)
     m = Hidden(x, y.reshape(len(y), -1), prior, plan.activation)
     memory = _Memory(run, f"{walk}/{int(linear)}")
-    low, top = plan.variable.levels[0], _top(plan, m.x.shape[1])
-    return _Walk(linear, Ladder(m, rng, low, top, fitter=memory), memory)
+    levels, top = plan.variable.levels, _top(plan, m.x.shape[1])
+    low = 0 if {0, 1} <= {*levels} else _least(plan.variable)
+    worth = _worth(m, levels[0], top, plan.variable.prior)
+    ladder = Ladder(m, rng, low, top, fitter=memory, worth=worth)
+    return _Walk(linear, ladder, memory, levels[0] < low)
+
+
+def _worth(m: Hidden, low: int, top: int, prior: str) -> Worth:
+    "C with the orders of units that are apart and the prior of the width, nats."
+    levels, known = range(low, top + 1), {}
+    of = dict(zip(levels, log_prior(levels, prior).tolist()))
+
+    def worth(n: int, found: Fit) -> float:
+        if n not in known or known[n][0] is not found:
+            known[n] = found, found.value + log_orders(m, found.z) + of[n]
+        return known[n][1]
+
+    return worth
 
 
 def _top(plan: Layout, columns: int) -> int:
@@ -179,6 +201,8 @@ def _walked(run: Session, walks: list[_Walk], walk: str) -> str | None:
     try:
         for w in walks:
             m, low, top = w.ladder.m, w.ladder.low, w.ladder.top
+            if w.none:
+                w.ladder.put(0, [m.draw(0, w.ladder.rng)])
             if walk == "path":
                 evidence_path(m, w.ladder.rng, low=low, top=top, ladder=w.ladder,
                               tell=tell)
