@@ -118,6 +118,8 @@ def test_what_is_left_of_an_interruption_predicts():
     left = completed(run, none())
     assert left.structures[0] in list(ONE.structures()) and left.probabilities == [1.0]
     assert len(left.batches) == 1 and len(left.batches[0]) == 3
+    assert "nothing was judged" in left.notes[0]
+    assert "no structure was" in str(left.evidence)
     run = run_of(callback=stop_at_three)
     with pytest.raises(Interrupted):
         best_multiple(run, {"x->h1": "linear+sin"})

@@ -54,8 +54,10 @@ def test_a_search_of_years_is_refused_in_every_mode():
             with pytest.raises(ValueError, match="years at least, with .* steps a fit"):
                 foresee(graph, task(), own)
             assert foresee(graph, task(), own, limited=True).seconds > 10**9
-    with pytest.raises(ValueError, match="days at least, .* is the most: .*time_limit"):
-        foresee(graph, task(), Settings(min_steps=10**11))
+    with pytest.raises(ValueError, match="one fit .* the most is a day: .*time_limit"):
+        foresee(graph, task(), Settings(epochs=10**9))
+    with pytest.raises(ValueError, match="years at least, .* the most is a year: make"):
+        foresee(graph, task(), Settings(), steps=10**13)
     ordered = default_graph(3, 1, ("1..4",), ("linear+tanh",))
     for mode in ("path", "flow"):
         assert foresee(ordered, task(), Settings(mode=mode, hidden=("1..4",))).seconds < 1

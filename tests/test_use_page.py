@@ -48,9 +48,9 @@ def test_the_page_is_whole_and_points_nowhere():
                  "their order is open"):
         assert part in page, part
     more = as_html(SUMMARY | {"rivals": {"forest": {"accuracy": 0.91, "log-loss": 0.2}},
-                              "importance": [{"column": "<b>", "loss": 0.25,
+                              "importance": [{"column": "\x1b[2J<b>", "loss": 0.25,
                                               "error": 0.01}]}, svg)
-    assert "0.9100" in more and "0.250 ± 0.010" in more and "&lt;b&gt;" in more
+    assert "0.9100" in more and "0.250 ± 0.010" in more and "\\x1b[2J&lt;b&gt;" in more
     of = {"first": 91, "last": 113, "total": 113, "fit": "plain fits"}
     labelled = as_html(SUMMARY | {"evidence": SUMMARY["evidence"] | {"of": of}}, svg)
     assert ("<caption>log evidence, nats, of rows 91-113 of 113 given the rows before, "

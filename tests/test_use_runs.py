@@ -73,6 +73,10 @@ def test_overwrite_removes_a_run_and_nothing_else():
     (path / "thesis.tex").write_text("years of work")
     RunFolder.start(path, SETTINGS, overwrite=True).finish()
     assert (path / "thesis.tex").read_text() == "years of work"
+    link = path.with_name("linked")
+    link.symlink_to(path, target_is_directory=True)
+    RunFolder.start(link, SETTINGS, overwrite=True).finish()
+    assert link.is_symlink() and (path / "thesis.tex").exists()
     (path / "settings.json").unlink()
     for overwrite in (False, True):
         with pytest.raises(ValueError, match="no bstruct run"):

@@ -145,8 +145,13 @@ def importance(model, columns: Sequence[Column], X: Float[np.ndarray, "n d"],
 
 # %% ../../nbs/use/28_beside.ipynb #d2c5f32e
 def plain_words(summary: Mapping) -> str:
-    """A sentence where the chosen network is linear or constant; empty where it is
-    neither."""
+    """A sentence where what has most evidence is linear or constant; empty where it is
+    neither, or nothing was judged."""
+    ranking = summary["ranking"]
+    supported = {"constant": "no more than a constant",
+                 "linear model": "a linear model"}
+    if not ranking or (name := ranking[0].get("name")) in supported:
+        return f"{summary['rows']} rows support {supported[name]}." if ranking else ""
     each = [[one] if isinstance(one, str) else one
             for one in summary["structure"].values()]
     taken = list(chain(*each))

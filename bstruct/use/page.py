@@ -9,6 +9,7 @@ __all__ = ['as_html']
 import base64
 from collections.abc import Mapping
 
+from bstruct.core.refusals import printable
 from bstruct.use import plots
 from bstruct.use.beside import in_figures
 from bstruct.use.report import choices, head, verdict
@@ -172,13 +173,18 @@ this page shows test metrics and calibration.</p></section>{% endif %}
 </div></main></body></html>
 """
 
-# %% ../../nbs/use/07_page.ipynb #3fa53339
+# %% ../../nbs/use/07_page.ipynb #093dee00
+def _shown(value):
+    "A text without control characters, which a name may have; all else as it is."
+    return printable(value) if type(value) is str else value
+
+# %% ../../nbs/use/07_page.ipynb #9ff95fb3
 def as_html(summary: Mapping, svg: Mapping[str, bytes]) -> str:
     "The page of a run; `svg` holds the images of `figures` by name."
     import jinja2
 
     env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined,
-                             trim_blocks=True)
+                             trim_blocks=True, finalize=_shown)
     env.filters |= {"figures": lambda value: in_figures(value, 4),
                     "arrow": lambda edge: edge.replace("->", "→"),
                     "line": plots.structure_text}

@@ -245,5 +245,5 @@ def predict(options: Predict) -> int:
     if options.out:
         write_whole(options.out, text)
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     return 0

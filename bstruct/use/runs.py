@@ -130,7 +130,9 @@ def _finished(folder: Path) -> bool:
 
 def settled(folder: Path) -> Path:
     """The folder, after what a kill left of an exchange is brought to its end: a new
-    run that is whole takes its place, and what is left of an old one goes."""
+    run that is whole takes its place, and what is left of an old one goes. Where a
+    user names a link, it is the folder behind it."""
+    folder = folder.resolve() if folder.is_symlink() else folder  # where the run is
     folder, beside = mended(folder), next_of(folder)
     for old in left_beside(folder):
         _keep_others(old, folder)

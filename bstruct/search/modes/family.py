@@ -74,7 +74,7 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
 
     `checkpoint`: path of a file that makes the search resumable; `callback` gets a
     record an epoch; `n_jobs` processes fit the structures of `enumerate`, and change no
-    result; `limited`: somebody will stop it, so that it may take more than a week. Rows
+    result; `limited`: somebody will stop it, so that it may take long. Rows
     are expected in random order.
     """
     by_width = settings.mode == "evidence" and applies(graph, task)

@@ -91,6 +91,13 @@ def completed(run: Session, result: Result) -> Result:
         raise KeyboardInterrupt("interrupted before the first step; nothing to keep")
     result.structures = result.structures if supernets and result.structures else [best]
     result.batches, result.probabilities = [own], [1.0]
+    if not result.ranking:
+        said = ("nothing was judged before the end: this is one short fit of all "
+                "structures together, and no evidence chose one; allow more time")
+        result.notes = [*result.notes, said]
+        why = {"reason": "no structure was judged"}
+        result.evidence = Evidence(math.nan, method="none", reliable=False,
+                                   diagnostics=why)
     return result
 
 # %% ../../../nbs/search/modes/10_kept.ipynb #2486ed6f

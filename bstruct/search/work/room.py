@@ -64,7 +64,7 @@ def forecast_search(graph: Graph, task: Task, settings: Settings,
     return total
 
 # %% ../../../nbs/search/work/04_room.ipynb #283cee10
-WEEK, YEAR = 7 * 86400.0, 365.25 * 86400  # seconds
+DAY, YEAR = 86400.0, 365.25 * 86400  # seconds
 RATE = 1e12  # operations a second
 
 
@@ -97,7 +97,7 @@ def foresee(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
             steps: int | None = None, limited: bool = False) -> Foresight:
     """Memory and time that a search takes at least, of so many `steps` where they are
     not those of a fit. ValueError where there is not so much memory, and where it would
-    take more than a week and is not `limited`, ended by a time limit."""
+    take more than a day a fit and is not `limited`, ended by a time limit."""
     total = forecast_search(graph, task, settings, n_jobs)
     if settings.mode in ("path", "flow"):
         widest = max(math.prod(v.shape) for v in graph.vertices)
@@ -106,10 +106,11 @@ def foresee(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
         own, each = _fit_seconds(graph, task, settings)
         many = own if steps is None else steps
         seconds, what = many * each, f"{many:,} steps a fit (epochs, min_steps)"
-    if seconds > WEEK and not limited:
+    if seconds > (DAY if steps is None else YEAR) and not limited:
         told = (f"{seconds / YEAR:.2g} years" if seconds > 2 * YEAR
                 else as_seconds(seconds))
-        end = ", or end it by time_limit (--time-limit)" if steps is None else ""
-        raise ValueError(f"the search would take {told} at least, with {what}, and a "
-                         f"week is the most: make that smaller{end}")
+        who, most, end = ("one fit", "a day", ", or end the search by time_limit "
+                          "(--time-limit)") if steps is None else ("it", "a year", "")
+        raise ValueError(f"{who} would take {told} at least, with {what}; the most is "
+                         f"{most}: make that smaller{end}")
     return Foresight(total, seconds)
