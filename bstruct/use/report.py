@@ -156,7 +156,8 @@ def summarise(model) -> dict:
 # %% ../../nbs/use/06_report.ipynb #b282dbce
 def _compared(summary: Mapping) -> str:
     "How many structures the claim rests on."
-    looked = sum(not r.get("name") for r in summary["ranking"])
+    looked = sum(not r.get("name") and r.get("fitted", True)
+                 for r in summary["ranking"])
     if not looked or summary["n_structures"] == 1:
         return ""
     return (", all of them" if looked == summary["n_structures"]
