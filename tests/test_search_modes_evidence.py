@@ -70,7 +70,7 @@ def test_short_fits_order_what_can_be_listed():
     one, seen = Settings(**QUICK | {"screened": 1, "starts": 1, "judge": "laplace"}), []
     r = evidence_mode(middle, sine(60), one)
     assert list(dict.fromkeys(h["stage"] for h in r.history)) == ["sift 0", "laplace"]
-    assert len(r.ranking) == 1 + 2
+    assert len(r.ranking) == 4 + 2 and "1 of 4 networks are fitted" in r.notes[-1]
 
 
     def stop_in_the_sift(record):

@@ -84,12 +84,14 @@ def test_interrupted_before_the_first_tile():
         with pytest.raises(Interrupted, match="laplace"):
             conclude(run_of(table(wave)), empty(run_of(table(wave))), networks(TINY))
 
-# %% ../nbs/search/modes/11_judged.ipynb #04d1f87b
+# %% ../nbs/search/modes/11_judged.ipynb #a6e9c23b
 def test_short_fits_put_all_networks_in_order():
     run = run_of(table(wave, 60), GRAPH, checkpoint=None)
-    order, plan, fits, stop = sifted(run)
+    found = sifted(run)
+    order, plan, fits, stop = found.order, found.plan, found.fits, found.stop
     assert plan.seeds == ()  # one group has no choice of starts
-    assert stop is None and len(order) == len(fits) == 4  # zero is no network
+    assert stop is None and found.outlook is not None
+    assert len(order) == len(fits) == 4  # zero is no network
     assert all(len(f.evidence.diagnostics["starts"]) == 1 for f in fits)
     # networks of one free edge are known by their own fits
     value = {f.structure["x->h1"]: f.evidence.value for f in fits}
@@ -101,8 +103,21 @@ def test_short_fits_put_all_networks_in_order():
 
 
     run = run_of(table(wave, 60), GRAPH, callback=at_once)
-    order, plan, fits, stop = sifted(run)
-    assert stop is not None and len(fits) == 4
+    early = sifted(run)
+    fits, stop = early.fits, early.stop
+    assert stop is not None and len(fits) == 4 and early.outlook is None
     found = settled(run, empty(run), fits)
     assert found.structures and found.mixture is not None
     assert not found.evidence.reliable and math.isinf(found.evidence.stderr)
+
+# %% ../nbs/search/modes/11_judged.ipynb #9396c7df
+def test_networks_without_a_fit_join_the_ranking():
+    run = run_of(table(wave, 60), GRAPH)
+    some = sifted(run)
+    whole = conclude(run, empty(run), some.order[:2], plan=some.plan)
+    found = beside_unfitted(run, whole, some.outlook)
+    assert len(whole.ranking) == 4 and len(found.ranking) == 6
+    total = lambda r: sum(k.probability for k in r.ranking if k.name is None)
+    assert math.isclose(total(found), total(whole))
+    assert "2 of 4 networks are fitted" in found.notes[-1]
+    assert beside_unfitted(run, whole, None) is whole

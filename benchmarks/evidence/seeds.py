@@ -34,6 +34,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from bstruct import StructureClassifier, StructureRegressor
+from bstruct.core.about import about
 from bstruct.core.files import write_whole
 from bstruct.experiments.collection import load_entry
 from bstruct.experiments.seeds import markdown, summary
@@ -89,13 +90,14 @@ def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
         beside = usual(name, X, X2, y, y2)
     rows = [{"key": r.name or " ".join(map(str, r.structure.values())), "value": r.evidence.value,
              "error": r.evidence.stderr, "comparison": r.comparison,
-             "probability": r.probability, "model": bool(r.name)}
+             "probability": r.probability, "model": bool(r.name),
+             "fitted": r.fitted is not False}
             for r in model.result_.ranking]
     rows = [{k: None if isinstance(v, float) and not math.isfinite(v) else v
              for k, v in r.items()} for r in rows]
     return {"table": name, "judge": judge, "seed": seed, "score": score, "usual": beside,
             "cpu": cpu, "rows": rows, "edges": model.structure_probabilities_,
-            "notes": model.notes_}
+            "notes": model.notes_, "machine": about()}
 
 
 def short(thing):

@@ -19,7 +19,8 @@ def covered(cells: Sequence[Mapping], least: int = 3) -> tuple[float, float, int
     structures that at least `least` cells have, with an error above 0."""
     found = defaultdict(list)
     for row in chain.from_iterable(c["rows"] for c in cells):
-        if not row["model"] and row["value"] is not None and row["error"]:
+        if not row["model"] and row.get("fitted", True) and row["error"] and (
+                row["value"] is not None):
             found[row["key"]].append((row["value"], row["error"]))
     inside, ratios = [], []
     for same in (v for v in found.values() if len(v) >= least):

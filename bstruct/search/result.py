@@ -28,7 +28,8 @@ class Scored:
     of the KL term; `complexity` of the weights and `held_out` loss in nats; `visit`,
     its number in an enumeration, `epochs` of its fit and `error`, why it has no
     evidence; `step` of a walk, `what` it changed, and whether the walk went there
-    (`kept`); `name` of a model that is no structure.
+    (`kept`); `name` of a model that is no structure. `fitted` is False where the
+    evidence is what short fits of other networks let expect.
     """
 
     structure: Structure
@@ -46,6 +47,7 @@ class Scored:
     step: int | None = None
     what: str | None = None
     name: str | None = None
+    fitted: bool | None = None  # False: no fit of its own
 
     @property
     def comparison(self) -> float | None:

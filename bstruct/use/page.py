@@ -102,7 +102,8 @@ share of the target's variance.</p></section>{% endif %}
 <th>structure</th></tr>
 {% for r in s.ranking[:50] %}<tr><td class="n">{{ loop.index }}</td>
 <td class="n">{{ "%.3f"|format(r.probability) }}</td>
-<td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
+<td class="n">{{ "%.2f ± "|format(r.log_evidence) }}
+{{- "?" if r.stderr is none or r.stderr != r.stderr else "%.2f"|format(r.stderr) }}</td>
 <td class="n">{{ r.parameters }}</td>
 <td class="long">{{ (r.name if r.name is defined) or r.structure|line }}
 {%- if r.error is defined and r.error %}<br>{{ r.error }}{% endif %}</td></tr>
@@ -137,7 +138,8 @@ share of the target's variance.</p></section>{% endif %}
 {% for r in s.path %}<tr><td class="n">{{ r.step }}</td>
 <td class="long">{{ r.what|replace("->", "→") }}</td>
 <td>{{ "yes" if r.kept }}</td>
-<td class="n">{{ "%.2f ± %.2f"|format(r.log_evidence, r.stderr or 0) }}</td>
+<td class="n">{{ "%.2f ± "|format(r.log_evidence) }}
+{{- "?" if r.stderr is none or r.stderr != r.stderr else "%.2f"|format(r.stderr) }}</td>
 <td class="n">{{ "%.1f"|format(r.complexity) }}</td>
 <td class="n">{{ r.parameters }}</td>
 <td class="n">{{ "%.4f"|format(r.held_out) if r.held_out is defined else "–" }}</td>

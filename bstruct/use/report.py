@@ -156,7 +156,8 @@ def summarise(model) -> dict:
 # %% ../../nbs/use/06_report.ipynb #b282dbce
 def _compared(summary: Mapping) -> str:
     "How many structures the claim rests on."
-    looked = sum(not r.get("name") for r in summary["ranking"])
+    looked = sum(not r.get("name") and r.get("fitted", True)
+                 for r in summary["ranking"])
     if not looked or summary["n_structures"] == 1:
         return ""
     return (", all of them" if looked == summary["n_structures"]
@@ -234,10 +235,15 @@ def head(summary: Mapping) -> list[str]:
     return [f"log evidence, nats, of {Scope(**of).scale}"] if of else []
 
 
+def _error(stderr: float | None) -> str:
+    "A standard error in nats, or a question mark where it is not known."
+    return "?" if stderr is None or not np.isfinite(stderr) else f"{stderr:.2f}"
+
+
 def _path_text(path: list[dict]) -> list[str]:
     "The way that was taken, and how much else was looked at."
     lines = ["", "step  log evidence, nats  complexity  parameters  change"]
-    lines += [f"{r['step']:4}  {r['log_evidence']:10.2f} ± {r['stderr'] or 0:<5.2f}  "
+    lines += [f"{r['step']:4}  {r['log_evidence']:10.2f} ± {_error(r['stderr']):5}  "
               f"{r['complexity']:10.1f}  {r['parameters']:10}  {r['what']}"
               for r in path
               if r["kept"]]
@@ -275,7 +281,7 @@ def as_text(summary: Mapping, most: int = 8) -> str:
         lines += ["", *head(summary), "rank  probability  log evidence, nats  "
                                       "parameters  structure"]
         lines += [f"{i:4}  {r['probability']:11.3f}  {r['log_evidence']:10.2f} ± "
-                  f"{r['stderr'] or 0:<5.2f}  {r['parameters']:10}  "
+                  f"{_error(r['stderr']):5}  {r['parameters']:10}  "
                   f"{r.get('name') or plots.structure_text(r['structure'])}"
                   for i, r in enumerate(summary["ranking"][:most], 1)]
         lines += [f"      and {len(summary['ranking']) - most} more"] if len(

@@ -74,6 +74,7 @@ def plot_widths(widths: Mapping[str, Mapping]):
     for ax, (vertex, w) in zip(axes, widths.items()):
         ax.bar(w["levels"], w["probability"], color="C0", alpha=0.5, width=0.8)
         ax.set(ylabel=f"p(n), {vertex}", ylim=(0, 1))
+        ax.locator_params(axis="x", integer=True)
         known = [(n, c) for n, c in zip(w["levels"], w["log_evidence"])
                  if c is not None]
         if known:

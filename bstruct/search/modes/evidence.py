@@ -21,9 +21,11 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.modes.ensembles import race, returned, told_beside
-from bstruct.search.modes.judged import conclude, settled, sifted
+from bstruct.search.modes.judged import (
+    beside_unfitted, conclude, settled, sifted)
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import add_predictors, best_multiple, completed
+from bstruct.search.modes.sifted import by_rows, sifts_rows
 from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.sifting import sifts
@@ -56,6 +58,8 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     try:
         if settings.judge == "laplace":
             return _by_laplace(run, found)
+        if settings.judge == "ensemble" and sifts_rows(graph, settings):
+            return by_rows(run, found)
         structures = _search(run, found)
         if settings.judge == "ensemble":
             return returned(run, found, *race(run, structures))
@@ -95,16 +99,18 @@ def _by_laplace(run: Session, result: Result) -> Result:
         found = _search(run, result)  # the simplest network is the last of them
         return conclude(run, result, [*found[:max(1, half - 1)], found[-1]]
                         if len(found) > 2 else found)
-    order, plan, fits, stop = sifted(run)
+    some = sifted(run)
+    stop = some.stop
     try:
         if stop is None:
-            return conclude(run, result, order[:half], plan=plan)
+            found = conclude(run, result, some.order[:half], plan=some.plan)
+            return beside_unfitted(run, found, some.outlook)
     except Interrupted as early:
         stop = early
-    if not fits:
+    if not some.fits:
         raise stop
     result.interrupted = str(stop)
-    return settled(run, result, fits)
+    return settled(run, result, some.fits)
 
 
 def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:

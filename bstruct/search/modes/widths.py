@@ -235,8 +235,8 @@ def _scored(graph: Graph, plan: Layout, task: Task, found: list[tuple]) -> list[
     rows = []
     for (m, n, linear, f), v, q in zip(found, value.tolist(), p):
         told = {"reason": REASON, "live": live_units(m, f.z), "one order": f.value}
-        evidence = Evidence(v, method="integrated", reliable=False, diagnostics=told,
-                            of=of)
+        evidence = Evidence(v, math.nan, method="integrated", reliable=False,
+                            diagnostics=told, of=of)
         structure = _structure(plan, n, linear)
         rows.append(
             Scored(structure, evidence, probability=q,
