@@ -110,13 +110,12 @@ def spread(graph: Graph, rows: Sequence[Scored],
     total = sum(known[i].probability or 0.0 for i in alive)
     p, deviation = (total * v for v in _shares(graph, outlook, z, known, usual))
     place = {id(known[i]): i for i in alive}
-    chance = lambda i: {"probability": float(p[i]),
-                        "probability_error": float(deviation[i])}
-    own = [replace(r, **chance(place[id(r)])) if id(r) in place else r for r in rows]
-    new = [Scored(outlook.every[i], _expected(known[alive[0]].evidence, z[:, i], usual),
-                  parameters=parameters(graph, outlook.every[i]), fitted=False,
-                  **chance(i))
-           for i in left]
+    chance = lambda r, i: replace(r, probability=float(p[i]),
+                                  probability_error=float(deviation[i]))
+    own = [chance(r, place[id(r)]) if id(r) in place else r for r in rows]
+    new = [chance(Scored(
+        outlook.every[i], _expected(known[alive[0]].evidence, z[:, i], usual),
+        parameters=parameters(graph, outlook.every[i]), fitted=False), i) for i in left]
     part = sum(float(p[i]) for i in left)
     return sorted([*own, *new], key=_place), [
         f"{len(known)} of {len(outlook.every)} networks are fitted; the others have "
