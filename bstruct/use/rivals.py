@@ -194,12 +194,12 @@ class Estimator:
             raise ValueError(f"model {self.name!r}, {kind}, does not predict numbers: "
                              f"the target needs {wanted}")
         if rows.holes is not None and rows.holed:
-            self._tried(rows, seed)
+            self._tried(rows, rows.holes, seed)
         return None
 
-    def _tried(self, rows: Rows, seed: int) -> None:
+    def _tried(self, rows: Rows, holes: np.ndarray, seed: int) -> None:
         "ValueError where a model takes no holes, by one fit to both kinds of rows."
-        some = torch.as_tensor(np.argsort(~rows.holes, kind="stable"))
+        some = torch.as_tensor(np.argsort(~holes, kind="stable"))
         at = torch.cat([some[:TRIED], some[-TRIED:]]).unique()
         try:
             self._one(rows, at, at[:1], seed)
