@@ -53,7 +53,7 @@ def test_sums_over_chunks_are_the_sum():
         start = np.concatenate([np.full(min(8, n - k), k) for k in range(0, n, 8)])
         np.testing.assert_allclose(found, x.sum(0) - start.sum(), rtol=1e-12)
         assert (sums(x, lambda part, at: part) == x.sum(0)).all()  # to the bit
-        assert rows_of_chunk(20) == 2**16 and rows_of_chunk(2**20) == 8
+        assert rows_of_chunk(16) == 2**16 and rows_of_chunk(2**18) == 4
         kept = stored(x.shape, float)
         kept[:] = x
         assert (sums(kept, lambda part, at: part, 8) == sums(

@@ -92,3 +92,43 @@ def test_rows_of_a_file_are_refused_as_rows_of_memory_are():
         StructureRegressor(**QUICK).fit(kept, y[:50])
     with pytest.raises(ValueError, match="one class"):
         StructureClassifier(**QUICK).fit(kept, np.zeros(100))
+
+# %% ../nbs/use/12_long.ipynb #e2c2fef1
+LIMITED = """
+import resource, sys
+import numpy as np
+from bstruct.core.stored import chunks, stored
+from bstruct.use.estimators import StructureRegressor
+
+n, d, limit = map(int, sys.argv[1:])
+quick = dict(epochs=1, min_steps=20, starts=1, screened=2, finalists=1, replicas=1,
+             hidden=(8,), candidates=("zero", "linear+tanh"), tempering=(1.0,),
+             batch_size=4096, random_state=0)
+X, y, g = stored((n, d), float), np.empty(n), np.random.default_rng(0)
+for at in chunks(n):
+    X[at] = g.normal(size=(at.stop - at.start, d))
+    y[at] = np.sin(2 * X[at, 0]) + 0.1 * g.normal(size=at.stop - at.start)
+StructureRegressor(**quick).fit(np.array(X[:3000]), y[:3000])
+lines = open("/proc/self/status").read().splitlines()
+now = 1024 * int(next(s for s in lines if s.startswith("VmData")).split()[1])
+resource.setrlimit(resource.RLIMIT_DATA, (now + limit, -1))
+m = StructureRegressor(**quick).fit(X, y)
+print(f"{X.nbytes / limit:.1f} {m.score(X[:5000], y[:5000]):.3f}")
+"""
+
+
+def limited(n: int, d: int, limit: int) -> subprocess.CompletedProcess:
+    "A fit of n rows in a process that may take so many bytes more."
+    return subprocess.run([sys.executable, "-c", LIMITED, *map(str, (n, d, limit))],
+                          capture_output=True, text=True)
+
+# %% ../nbs/use/12_long.ipynb #004617fc
+@pytest.mark.slow
+def test_four_times_the_memory_that_is_allowed_is_fitted():
+    if sys.platform == "linux":
+        done = limited(1_000_000, 80, 160_000_000)
+        assert done.returncode == 0, done.stderr[-500:]
+        times, score = map(float, done.stdout.split())
+        assert times == 4.0 and score > 0.5
+        less = limited(1_000_000, 80, 30_000_000)  # the limit is felt
+        assert less.returncode and "emory" in less.stderr

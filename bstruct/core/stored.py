@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 # %% ../../nbs/core/17_stored.ipynb #9ce57018
@@ -25,7 +26,7 @@ def folder_of_rows() -> Path:
     return usual
 
 
-def stored(shape: Sequence[int], dtype=np.float32) -> np.memmap:
+def stored(shape: Sequence[int], dtype: DTypeLike = np.float32) -> np.memmap:
     """An array of zeros in a file that has no name and ends with the array. OSError
     where the disk has no room for it.
 
@@ -57,7 +58,7 @@ def in_file(array) -> bool:
     return False
 
 # %% ../../nbs/core/17_stored.ipynb #177ad09c
-ROWS, NUMBERS = 2**16, 2**23  # of a chunk, at most
+ROWS, NUMBERS = 2**16, 2**20  # of a chunk, at most
 
 
 def chunks(n: int, rows: int | None = None) -> Iterator[slice]:

@@ -78,12 +78,13 @@ def moments(x: np.ndarray, weight: np.ndarray | None = None) -> tuple[Tensor, Te
 
 def span_of(x: np.ndarray, mean: Tensor, scale: Tensor) -> Float[Tensor, "2 d"]:
     "The least and the largest standardised value of each column."
-    ends = []
+    low, high = torch.full_like(mean, math.inf), torch.full_like(mean, -math.inf)
     for at in chunks(len(x), rows_of_chunk(x[:1].size)):
+        # in place: what is kept of each chunk would leave holes of its size
         z = (torch.tensor(np.asarray(x[at], dtype=float)) - mean) / scale
-        ends.append(torch.stack([z.amin(0), z.amax(0)]))
-    both = torch.stack(ends)
-    return torch.stack([both[:, 0].amin(0), both[:, 1].amax(0)])
+        torch.minimum(low, z.amin(0), out=low)
+        torch.maximum(high, z.amax(0), out=high)
+    return torch.stack([low, high])
 
 # %% ../../nbs/use/02_predictor.ipynb #6cf49fa5
 def _checked(structures: str) -> None:
