@@ -104,7 +104,8 @@ def _prepare_long(data: Mapping, seed: int) -> Prepared:
         test = load_table(data["test"], facts["target"])
         facts["test_fingerprint"] = test.fingerprint
         found["test"], said = _seen(test, found["encoder"], facts["task"], y, ())
-    return Prepared(**found | {"said": (*found["said"], *said)})
+    found["said"] = (*found["said"], *said)
+    return Prepared(**found)
 
 
 def prepare(data: Mapping, seed: int) -> Prepared:

@@ -214,7 +214,7 @@ def _load(run, device: str | None):
                          f"{run.folder}")
     return load(run.folder / "model", device or run.settings["device"])
 
-# %% ../../nbs/use/33_run_commands.ipynb #bc4fbfa5
+# %% ../../nbs/use/33_run_commands.ipynb #d7cc12a7
 def predict(options: Predict) -> int:
     "The command `bstruct predict`."
     from bstruct.core.files import write_parts
@@ -242,7 +242,7 @@ def predict(options: Predict) -> int:
         sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     return 0
 
-
+# %% ../../nbs/use/33_run_commands.ipynb #1c54f058
 def _answers(options: Predict, model, encoder, dialect, on_disk: bool | None,
              facts: Mapping) -> Iterator[str]:
     "The lines of predictions, of a long file chunk by chunk; notes are told."
