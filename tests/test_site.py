@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from tools import nb as nbtext
+from tools.card import SIZE
 from tools.check import ROOT
 from tools.colour import coloured
 from tools.page import page_links
@@ -243,6 +245,30 @@ def test_a_signature_is_the_written_one(first):
     assert "def double(x: float, times: int = 1) -> float" in text
     assert "class Box(size: float)" in text
     assert "import math" not in text and "default_exp" not in text
+
+
+def test_a_link_to_a_page_has_a_title_words_and_a_picture(copy):
+    (copy / "settings.ini").write_text("[DEFAULT]\ndoc_host = https://a.org\n"
+                                       "doc_baseurl = /small\n")
+    card = copy / "_docs/card.png"
+    assert build(copy, pandoc=True) == (2, 0, [])
+    drawn = card.stat().st_mtime_ns
+    page = (copy / "_docs/room/first.html").read_text()
+    told = dict(re.findall(r'<meta property="og:(\S+)" content="([^"]*)">', page))
+    assert told["title"] == "First page" and told["description"] == "Everything that a page can hold."
+    assert told["url"] == "https://a.org/small/room/first.html"
+    assert told["image"] == "https://a.org/small/card.png" and told["image:alt"]
+    size = struct.unpack(">II", card.read_bytes()[16:24])
+    assert size == (int(told["image:width"]), int(told["image:height"])) == SIZE
+    assert build(copy, pandoc=True)[1] == 0 and card.stat().st_mtime_ns == drawn
+    save(copy, "index", INDEX.replace("A site of two pages", "Other words"))
+    build(copy, pandoc=True)
+    assert card.stat().st_mtime_ns > drawn
+    for name in html_files(copy / "_docs"):  # no page is without words, not even 404
+        assert re.search(r'og:description" content="[^"]+"', name.read_text()), name
+    lost = (copy / "_docs/404.html").read_text()  # a host shows it at any address
+    assert lost.index('<base href="/small/">') < lost.index("site.css")
+    assert "<base" not in page
 
 
 def test_links_lead_to_pages_without_numbers(site):
