@@ -150,7 +150,8 @@ def _of_numbers(own: list[str]) -> tuple[str, str, str]:
     "Numbers, or days written as 20260103 if at least ten differ and all are days."
     days, form = sorted(set(own)), "%Y%m%d"
     if len(days) >= 10 and all(map(_DAY.fullmatch, days)) and bool(
-            pd.to_datetime(pd.Series(days), format=form, errors="coerce").notna().all()):
+            pd.to_datetime(pd.Series(days), format=form,
+                           errors="coerce").notna().all()):
         return "date", form, f"dates, written as {form}"
     return "number", "", _doubt(own)
 
