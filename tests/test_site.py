@@ -18,7 +18,7 @@ from tools import nb as nbtext
 from tools.card import SIZE
 from tools.check import ROOT
 from tools.colour import coloured
-from tools.page import page_links
+from tools.page import page_links, printed
 from tools.proof import Facts, check, html_files
 from tools.site import build, entries, katex, stage
 
@@ -271,6 +271,15 @@ def test_a_link_to_a_page_has_a_title_words_and_a_picture(copy):
     assert "<base" not in page
 
 
+def test_columns_stay_under_each_other_beside_long_sentences():
+    rows = "edge   probability\nx->h1         1.00"
+    text = printed(f"{'A sentence of the program. ' * 4}\n\n{rows}\n\nAnd <more>.")
+    assert f'<span class="rows" style="--columns: 18">{rows.replace(">", "&gt;")}</span>' in text
+    assert '<pre class="output"><code>A sentence' in text and "And &lt;more&gt;." in text
+    assert printed(rows) == f'``` {{.output style="--columns: 18"}}\n{rows}\n```'
+    assert ".wide}" in printed("x" * 100) and 'output wider"' in printed("x  y" * 28)
+
+
 def test_links_lead_to_pages_without_numbers(site):
     index = (site / "_docs/index.html").read_text()
     assert index.count('href="room/first.html"') == 3  # sidebar, next page, link to the notebook
@@ -442,4 +451,6 @@ def test_code_has_the_text_and_the_colours_of_pandoc():
         words = [" ".join(re.findall(rf'<span class="{style}">(.*?)</span>', t)) for t in (own, theirs)]
         assert words[0].split() == words[1].split() != [], style
     assert own.count("<span>") == theirs.count('<span id="cb1-') == 7  # one a line
+    assert '<span class="co"># all</span>' in coloured(  # though no line ends behind it
+        '<pre class="sh"><code>make test  # all</code></pre>')
     assert "<span" not in coloured('<pre class="output"><code>for x in y</code></pre>')
