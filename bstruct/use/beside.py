@@ -91,10 +91,8 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
 
         # a forest learns one target
         models["forest"] = MultiOutputRegressor(models["forest"])
-    unit = 1.0
-    if task == "regression":
-        unit = units_of(learn[1])
-        learn = learn[0], learn[1] / unit
+    unit = units_of(learn[1]) if task == "regression" else 1.0
+    learn = learn if task != "regression" else (learn[0], learn[1] / unit)
     for name, model in models.items():
         seen = _single if name == "forest" else np.asarray
         try:
