@@ -176,11 +176,17 @@ def _seconds(graph: Graph, task: Task, plan: FitPlan, batch: int) -> float:
     fits, best = Fits(graph, structures * math.ceil(batch / len(structures)), task,
                       plan, 0), math.inf
     size = plan.steps(max(plan.bounds[:-1]))[0]
+    first, end, each = max(0, len(task) - 256), len(task), math.inf
     for _ in range(4):
         begin = time.perf_counter()
         fits.step(torch.arange(size, device=task.x.device) % len(task))
-        best = min(best, time.perf_counter() - begin)
-    return best * sum(plan.steps(past)[1] for past in plan.bounds[:-1]) * 1.1
+        between = time.perf_counter()
+        fits.predict(first, end)
+        best = min(best, between - begin)
+        each = min(each, time.perf_counter() - between)
+    predicted = len(plan.stops) * (plan.bounds[-1] - plan.bounds[0])
+    return best * sum(plan.steps(past)[1] for past in plan.bounds[:-1]) + (
+        each * predicted / (end - first))
 
 
 def _refuse(graph: Graph, task: Task, plan: FitPlan, n_jobs: int, free: int) -> None:
