@@ -48,7 +48,7 @@ def test_compared_is_the_analysis_of_variance_of_a_full_table():
         assert e.value == pytest.approx(row.mean())
         luck = v.mean(0).var(ddof=1) / 4
         freedom = (error + luck) ** 2 / (error**2 / 12 + luck**2 / 3)
-        assert e.diagnostics["comparison"] == pytest.approx(wide(12) * error**0.5)
+        assert e.diagnostics["comparison"] == pytest.approx(error**0.5)
         assert e.stderr == pytest.approx(wide(freedom) * (error + luck) ** 0.5)
 
 # %% ../nbs/search/stages/04_race.ipynb #869d10b4
@@ -67,8 +67,7 @@ def test_compared_is_least_squares_by_dummies_where_some_left_early():
     error = np.sqrt(np.diag(C @ np.linalg.inv(X.T @ X) @ C.T) * squares / (len(y) - 10))
     out = compared([evidence_of(v) for v in starts])
     np.testing.assert_allclose([e.value for e in out], C @ b, rtol=1e-9)
-    np.testing.assert_allclose([e.diagnostics["comparison"] for e in out],
-                               wide(len(y) - 10) * error, rtol=1e-8)
+    np.testing.assert_allclose([e.diagnostics["comparison"] for e in out], error, rtol=1e-8)
     assert all(e.reliable and "reason" not in e.diagnostics for e in out)
     raw = [np.mean(v) for v in starts]
     assert abs(raw[4] - raw[0] - mu[4] + mu[0]) > 50 > 3 * abs(out[4].value - out[0].value

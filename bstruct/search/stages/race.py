@@ -72,16 +72,16 @@ def compared(found: Sequence[Evidence]) -> list[Evidence]:
     """The evidence at an average start, in nats, of structures that share their first
     starts.
 
-    `stderr` is that of the value, `diagnostics["comparison"]` that beside the others;
-    two of them hold 95 %. Unchanged where the starts are too few to tell it.
+    `stderr` is that of the value, two of which hold 95 %;
+    `diagnostics["comparison"]` is that beside the others, a standard error. Unchanged
+    where the starts are too few to tell it.
     """
     one_scale(found)
     if (told := _least_squares(found)) is None:
         return list(found)
     value, beside, luck, freedom, orders = told
     error = _widened((beside, freedom), (luck, orders))
-    rows = zip(found, value.tolist(), _widened((beside, freedom)).tolist(),
-               error.tolist())
+    rows = zip(found, value.tolist(), beside.sqrt().tolist(), error.tolist())
     return [_at_average_start(*row) for row in rows]
 
 # %% ../../../nbs/search/stages/04_race.ipynb #9115db60
