@@ -76,15 +76,32 @@ def only(folder, *packages):
     return folder
 
 
-@pytest.mark.parametrize("kind", ["wheel", "sdist"])
-def test_it_installs_and_works_in_an_environment_of_its_own(built, kind, tmp_path):
+@pytest.fixture
+def env(tmp_path):
+    "An environment that sees nothing of ours but what packages are made with."
+    (tmp_path / "tools").mkdir()
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    return plain | {"PYTHONPATH": str(only(tmp_path / "tools", "setuptools", "wheel",
+                                           "_distutils_hack"))}
+
+
+def test_pip_makes_the_same_wheel_from_the_sdist(built, env, tmp_path):
+    called(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index",
+           "--wheel-dir", tmp_path, built["sdist"], env=env)
+    again = next(tmp_path.glob("*.whl"))
+    assert again.name == built["wheel"].name
+    ours, theirs = ({i.filename: i.CRC for i in zipfile.ZipFile(w).infolist()
+                     if not i.filename.endswith(("RECORD", "WHEEL"))}
+                    for w in (built["wheel"], again))
+    assert ours == theirs
+
+
+def test_it_installs_and_works_in_an_environment_of_its_own(built, env, tmp_path):
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    (tmp_path / "tools").mkdir()
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    makers = {"PYTHONPATH": str(only(tmp_path / "tools", "setuptools", "wheel", "_distutils_hack"))}
     called(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps",
-           "--no-build-isolation", "--no-index", built[kind], env=env | makers)
+           "--no-build-isolation", "--no-index", built["wheel"], env=env)
+    del env["PYTHONPATH"]
     site = Path(called(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
                        env=env).strip())
     # after the installation: torch is large

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -14,9 +15,10 @@ import pytest
 import yaml
 
 from tools import nb as nbtext
+from tools.card import SIZE
 from tools.check import ROOT
 from tools.colour import coloured
-from tools.page import page_links
+from tools.page import page_links, printed
 from tools.proof import Facts, check, html_files
 from tools.site import build, entries, katex, stage
 
@@ -245,6 +247,39 @@ def test_a_signature_is_the_written_one(first):
     assert "import math" not in text and "default_exp" not in text
 
 
+def test_a_link_to_a_page_has_a_title_words_and_a_picture(copy):
+    (copy / "settings.ini").write_text("[DEFAULT]\ndoc_host = https://a.org\n"
+                                       "doc_baseurl = /small\n")
+    card = copy / "_docs/card.png"
+    assert build(copy, pandoc=True) == (2, 0, [])
+    drawn = card.stat().st_mtime_ns
+    page = (copy / "_docs/room/first.html").read_text()
+    told = dict(re.findall(r'<meta property="og:(\S+)" content="([^"]*)">', page))
+    assert told["title"] == "First page" and told["description"] == "Everything that a page can hold."
+    assert told["url"] == "https://a.org/small/room/first.html"
+    assert told["image"] == "https://a.org/small/card.png" and told["image:alt"]
+    size = struct.unpack(">II", card.read_bytes()[16:24])
+    assert size == (int(told["image:width"]), int(told["image:height"])) == SIZE
+    assert build(copy, pandoc=True)[1] == 0 and card.stat().st_mtime_ns == drawn
+    save(copy, "index", INDEX.replace("A site of two pages", "Other words"))
+    build(copy, pandoc=True)
+    assert card.stat().st_mtime_ns > drawn
+    for name in html_files(copy / "_docs"):  # no page is without words, not even 404
+        assert re.search(r'og:description" content="[^"]+"', name.read_text()), name
+    lost = (copy / "_docs/404.html").read_text()  # a host shows it at any address
+    assert lost.index('<base href="/small/">') < lost.index("site.css")
+    assert "<base" not in page
+
+
+def test_columns_stay_under_each_other_beside_long_sentences():
+    rows = "edge   probability\nx->h1         1.00"
+    text = printed(f"{'A sentence of the program. ' * 4}\n\n{rows}\n\nAnd <more>.")
+    assert f'<span class="rows" style="--columns: 18">{rows.replace(">", "&gt;")}</span>' in text
+    assert '<pre class="output"><code>A sentence' in text and "And &lt;more&gt;." in text
+    assert printed(rows) == f'``` {{.output style="--columns: 18"}}\n{rows}\n```'
+    assert ".wide}" in printed("x" * 100) and 'output wider"' in printed("x  y" * 28)
+
+
 def test_links_lead_to_pages_without_numbers(site):
     index = (site / "_docs/index.html").read_text()
     assert index.count('href="room/first.html"') == 3  # sidebar, next page, link to the notebook
@@ -416,4 +451,6 @@ def test_code_has_the_text_and_the_colours_of_pandoc():
         words = [" ".join(re.findall(rf'<span class="{style}">(.*?)</span>', t)) for t in (own, theirs)]
         assert words[0].split() == words[1].split() != [], style
     assert own.count("<span>") == theirs.count('<span id="cb1-') == 7  # one a line
+    assert '<span class="co"># all</span>' in coloured(  # though no line ends behind it
+        '<pre class="sh"><code>make test  # all</code></pre>')
     assert "<span" not in coloured('<pre class="output"><code>for x in y</code></pre>')

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bstruct.use.table.encoder import TableEncoder
+from bstruct.use.table.units import centre_and_scale, standardised
 
 # %% ../nbs/use/28_beside.ipynb #1ba05fe2
 def test_rivals_reach_what_they_must():
@@ -30,6 +31,23 @@ def test_rivals_reach_what_they_must():
     shares = np.array([(ring[:200] == c).mean() for c in ("in", "out")])
     np.testing.assert_allclose(found["constant"]["log-loss"],
                                -np.log(shares[(ring[200:] == "out").astype(int)]).mean())
+
+# %% ../nbs/use/28_beside.ipynb #4205192f
+def test_the_forest_does_not_see_the_unit():
+    whole = np.random.default_rng(0).integers(0, 900, size=(300, 2)) * 1.0
+    whole[-1, 0] = 1e50
+    y = np.sin(whole[:, 0] / 90) + 0.1 * np.cos(whole[:, 1])
+
+
+    def in_unit(unit):
+        told = np.column_stack([standardised(c * unit, *centre_and_scale(c[:200] * unit))
+                                for c in whole.T])
+        return rivals((told[:200], y[:200]), (told[200:], y[200:]), "regression")["forest"]
+
+
+    first = in_unit(1.0)
+    for unit in (1e200, 1e-200, 0.1, 1e13):
+        assert in_unit(unit) == first
 
 # %% ../nbs/use/28_beside.ipynb #5b78d359
 def test_a_column_that_decides_is_told_from_an_idle_one():

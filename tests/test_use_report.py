@@ -96,6 +96,7 @@ def test_the_verdict_doubts_a_small_lead():
             in verdict(SUMMARY))
     nearby = SUMMARY | {"ranking": [r | {"comparison": 0.1} for r in SUMMARY["ranking"]]}
     # they ran from the same starts, and differ less than each errs
+    assert "with probability below 0.01." in verdict(SUMMARY | {"probability": 0.001})
     assert "0.9 nats of evidence less." in verdict(nearby)
     sure = [SUMMARY["ranking"][0], SUMMARY["ranking"][1] | {"log_evidence": -60.0}]
     assert "18.5 nats of evidence less." in verdict(SUMMARY | {"ranking": sure})

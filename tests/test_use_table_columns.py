@@ -68,6 +68,24 @@ def test_codes_of_holes():
     assert learnt("n", pd.Series([1.0, -999.0, 3.0]), missing=["-999"]).fill == 2.0
 
 
+def test_whole_numbers_that_are_days_are_dates():
+    days = pd.date_range("2019-12-25", periods=12)
+    plain = learnt("day", pd.Series(days))
+    written = days.strftime("%Y%m%d")
+    for cells in (pd.Series(written.astype(int)), pd.Series(written, dtype=object),
+                  pd.Series([*written.astype(float), None])):
+        column = learnt("day", cells)
+        assert (column.kind, column.form) == ("date", "%Y%m%d")
+        assert column.why == "dates, written as %Y%m%d"
+        np.testing.assert_array_equal(values_of(column, cells)[:12],
+                                      values_of(plain, pd.Series(days)))
+    for no in (written[:9].astype(int), [*written.astype(int), 20200230],
+               [*written.astype(int), 18991231], range(19000101, 19000201)):
+        assert learnt("id", pd.Series(no)).kind == "number"
+    with pytest.raises(DataError, match="'20201301' in row 1"):
+        values_of(column, pd.Series([20201301]))
+
+
 def test_the_way_of_writing_numbers_is_learnt_once():
     for cells, new in [(["$1,234", "$2", None, "$10"], {"$1,000": 1000, "7": 7}),
                        (["1,5", "2,25", "1 234,5"], {"1.234": 1234, "2,5": 2.5}),

@@ -40,7 +40,7 @@ def painted(code: str, language: str) -> str:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return html.escape(code)
-    pieces = ((kind(token, text), part) for token, text in lex(code, lexer)
+    pieces = ((kind(token, text), part) for token, text in lex(code + "\n", lexer)  # ends comments
               for part in re.findall(r"\n|[^\n]+", text))
     lines, before = [""], ""
     for style, group in groupby(pieces, key=lambda p: "\n" if p[1] == "\n" else p[0]):
@@ -52,7 +52,7 @@ def painted(code: str, language: str) -> str:
             lines += [""] * len(text)
         else:
             lines[-1] += f'<span class="{style}">{text}</span>' if style else text
-    return "\n".join(f"<span>{line}</span>" for line in lines)
+    return "\n".join(f"<span>{line}</span>" for line in lines[:-1])
 
 
 def coloured(body: str) -> str:

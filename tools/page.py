@@ -5,6 +5,7 @@ import html
 import re
 import subprocess
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import yaml
@@ -15,6 +16,7 @@ TITLE = re.compile(r"\A\s*#\s+(?P<title>.+?)\s*(?:\{[^}]*\}\s*)?$\n*(?P<sub>(?:^
                    flags=re.M)
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
 NARROW = 76  # columns that a telephone shows in one line, in letters that are small but can be read
+ROWS = 96  # and those that it shows in letters as small as they may be
 ANSI = re.compile(r"\x1B\[[0-?]*[ -/]*[@-~]")
 
 
@@ -86,12 +88,29 @@ def image(kind: str, data: str, alt: str) -> str:
 
 
 def printed(text: str) -> str:
-    "What a cell printed; letters are smaller where lines are long, so that a table stays a table."
-    longest = max(map(len, text.splitlines()), default=0)
-    sizes = ((88, ""), (104, " .wide"), (124, " .wider"))
-    size = next((name for limit, name in sizes if longest <= limit), " .wrapped")
-    fit = f' style="--columns: {longest}"' if "\n" in text and longest <= NARROW else ""
-    return fenced(text, f".output{size}{fit}")
+    """What a cell printed. Letters are smaller where lines are long, and where columns stand under
+    each other, so that a table stays a table."""
+    lines = text.splitlines()
+    longest = max(map(len, lines), default=0)
+    mixed = longest > NARROW and any(map(aligned, lines))
+    must = max(len(n) for n in lines if aligned(n)) if mixed else longest
+    sizes = ((88, ""), (104, " wide"), (124, " wider"))
+    size = next((name for limit, name in sizes if must <= limit), " wrapped")
+    if not mixed:
+        fit = f' style="--columns: {longest}"' if "\n" in text and longest <= NARROW else ""
+        return fenced(text, f".output{size.replace(' ', ' .')}{fit}")
+    parts = []
+    for rows, group in groupby(lines, aligned):
+        block = list(group)
+        inner, most = html.escape("\n".join(block), quote=False), max(map(len, block))
+        parts.append(f'<span class="rows" style="--columns: {most}">{inner}</span>'
+                     if rows and most <= ROWS else inner)
+    return raw(f'<pre class="output{size}"><code>{chr(10).join(parts)}</code></pre>')
+
+
+def aligned(line: str) -> bool:
+    "Whether a line looks like one of a table: cells with two blanks or more between them."
+    return bool(re.search(r"\S {2,}\S", line))
 
 
 def output(out: dict, opts: dict) -> str:

@@ -54,4 +54,4 @@ def missing(site: str) -> Page:
     "The page for an address that leads nowhere."
     return Page("There is no such page", "<p>The address leads nowhere. The list of pages and the "
                 f'search stand on <a href="index.html">the first page of {html.escape(site)}</a>.'
-                "</p>", "")
+                "</p>", "", subtitle="> The address leads nowhere.")

@@ -20,9 +20,11 @@ from concurrent.futures import ProcessPoolExecutor
 from configparser import ConfigParser
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 import yaml
 
+from tools.card import card
 from tools.house import imports, library
 from tools.page import ASSETS, Page, attempt, page_name
 from tools.proof import check, html_files
@@ -135,6 +137,11 @@ def plain(title: str) -> str:
     return html.escape(title.replace("`", ""))
 
 
+def words_of(page: Page) -> str:
+    "The subtitle in one line."
+    return " ".join(re.sub(r"^>", "", page.subtitle, flags=re.M).split())
+
+
 def symbols(pages: dict[Path, Page], root: Path) -> dict[str, set[str]]:
     """Where each documented name stands: `kl`, `gaussian.kl`, `bstruct.distributions.gaussian.kl`;
     and modules."""
@@ -199,6 +206,8 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
     import jinja2
 
     math, address = copy_assets(dest), home(root)
+    first = next((page for path, page in pages.items() if url(path, root) == "index.html"), None)
+    card(dest / "card.png", site, words_of(first) if first else "")
     for image in [f for kind in ("svg", "png") for f in (root / "nbs").rglob(f"*.{kind}")]:
         copy = dest / image.relative_to(root / "nbs")
         if not copy.exists() or copy.read_bytes() != image.read_bytes():
@@ -218,13 +227,13 @@ def assemble(found: list[tuple[str, list[Path]]], pages: dict[Path, Page], site:
         write(dest / here, template.render(
             site=html.escape(site), nav=nav, page=page, up=up, math=math, title=plain(page.title),
             heading=re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(page.title, quote=False)),
-            description=plain(" ".join(re.sub(r"^>", "", page.subtitle, flags=re.M).split())),
+            description=plain(words_of(page)),
             body=linked(page.body, here, known), section=next(
                 (n for n, paths in found if path in paths), ""),
             used=[links[p] for p in readers[path]],
             previous=links[order[i - 1]] if 0 < i < len(listed) else None,
             next=links[order[i + 1]] if i + 1 < len(listed) else None,
-            address=address and f"{address}/{here}",
+            address=address, here=here, lost=urlsplit(address).path if here == "404.html" else "",
             notebook=PurePosixPath(here).with_suffix(".ipynb").name if path.exists() else ""))
         if path.exists():  # under the name of its page, and so are those it links to
             text = path.read_text(encoding="utf-8")

@@ -43,6 +43,12 @@ def _models(task: str, seed: int) -> dict:
     return {"constant": DummyRegressor(), "linear": RidgeCV(np.logspace(-3, 3, 7)),
             "forest": HistGradientBoostingRegressor(random_state=seed)}
 
+
+def _single(X: np.ndarray) -> np.ndarray:
+    "In single precision, where the digits that a unit changes are not seen."
+    most = np.finfo(np.float32).max
+    return np.clip(X, -most, most).astype(np.float32)
+
 # %% ../../nbs/use/28_beside.ipynb #037b12e1
 def _rivals_of_several(learn, test, seed: int, weight, names: Sequence[str]) -> dict:
     "The same models, one for each target of classes; their log-losses are summed."
@@ -77,17 +83,18 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
         unit = units_of(learn[1])
         learn = learn[0], learn[1] / unit
     for name, model in models.items():
+        seen = _single if name == "forest" else np.asarray
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                model.fit(*learn, sample_weight=weight)
+                model.fit(seen(learn[0]), learn[1], sample_weight=weight)
         except ValueError:
             continue  # a class of one row, which some models refuse
         if task == "classification":
-            found[name] = _of_classes(model.predict_proba(test[0]), model.classes_,
-                                      test[1])
+            found[name] = _of_classes(model.predict_proba(seen(test[0])),
+                                      model.classes_, test[1])
         else:
-            off = root_mean_square(model.predict(test[0]) * unit - test[1])
+            off = root_mean_square(model.predict(seen(test[0])) * unit - test[1])
             found[name] = {"RMSE": float(off)} if not names else {
                 f"RMSE of {n}": float(v) for n, v in zip(names, off)}
     return found

@@ -189,8 +189,9 @@ def verdict(summary: Mapping) -> str:
     winner = plots.structure_text(summary["structure"])
     said = (f"Of {summary['n_structures']:,} structures{_compared(summary)}, "
             f"{winner} is {_what(summary)}")
-    said += f", with probability {summary['probability']:.2f}." if summary.get(
-        "probability") is not None else "."
+    p = summary.get("probability")
+    said += "." if p is None else (
+        f", with probability {f'{p:.2f}' if p >= 0.005 else 'below 0.01'}.")
     mine, others = _rivals(summary)
     if mine and others:
         next_ = max(others, key=lambda r: r["log_evidence"])

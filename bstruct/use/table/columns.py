@@ -122,7 +122,7 @@ def kind_of(name: str, column: pd.Series, categorical: Sequence[str],
         return "truth", "", ""
     if (types.is_numeric_dtype(plain)
         or types.is_timedelta64_dtype(plain)) and not missing:
-        return "number", "", _doubt(list(filter(None, texts(plain))))
+        return _of_numbers(list(filter(None, texts(plain))))
     return _kind_of_texts([t for t in texts(plain, missing) if t is not None])
 
 
@@ -131,7 +131,7 @@ def _kind_of_texts(own: list[str]) -> tuple[str, str, str]:
     if said and set(said) <= {"True", "False"}:
         return "truth", "", "True and False"
     if not said or all(each_once(is_number, said)):
-        return "number", "", _doubt(plainly(said, ""))
+        return _of_numbers([t for t in plainly(said, "") if t is not None])
     if form := form_of(sorted(set(said))):
         what = "dates" if "%d" in form or form == "ISO8601" else "times of the day"
         return ("date", form, f"{what}, written as "
@@ -143,6 +143,17 @@ def _kind_of_texts(own: list[str]) -> tuple[str, str, str]:
 
 
 _WHOLE = re.compile(r"-?\d+")
+_DAY = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+
+
+def _of_numbers(own: list[str]) -> tuple[str, str, str]:
+    "Numbers, or days written as 20260103 if at least ten differ and all are days."
+    days, form = sorted(set(own)), "%Y%m%d"
+    if len(days) >= 10 and all(map(_DAY.fullmatch, days)) and bool(
+            pd.to_datetime(pd.Series(days), format=form,
+                           errors="coerce").notna().all()):
+        return "date", form, f"dates, written as {form}"
+    return "number", "", _doubt(own)
 
 
 def _doubt(own: Sequence[str | None]) -> str:
