@@ -45,6 +45,28 @@ def test_a_link_is_replaced_and_not_followed():
     assert path.read_text() == "new" and not path.is_symlink()
     assert victim.read_text() == "precious"
 
+# %% ../nbs/core/04_files.ipynb #0390008b
+def test_parts_are_seen_when_all_are_there():
+    with tempfile.TemporaryDirectory() as tmp:
+        place = Path(tmp) / "a.csv"
+        write_parts(place, (f"{i}\n" for i in range(3)))
+        assert place.read_text() == "0\n1\n2\n"
+
+        def broken():
+            yield "half"
+            raise ValueError("the second part")
+
+        with pytest.raises(ValueError):
+            write_parts(place, broken())
+        assert place.read_text() == "0\n1\n2\n" and [*Path(tmp).iterdir()] == [place]
+
+# %% ../nbs/core/04_files.ipynb #04a05051
+def test_a_digest_is_that_of_the_bytes():
+    with tempfile.TemporaryDirectory() as tmp:
+        (place := Path(tmp) / "a").write_bytes(b"abc")
+        # of the standard, FIPS 180-4
+        assert digest_of(place).startswith("ba7816bf8f01cfea414140de5dae2223")
+
 # %% ../nbs/core/04_files.ipynb #a7c1e903
 def test_a_place_that_takes_no_file_is_known_before_the_first_write():
     path = folder().parent / "a.txt"

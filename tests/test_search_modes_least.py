@@ -51,6 +51,27 @@ def test_least_is_no_worse_than_a_line():
     # by evidence the line has most of the mixture
     assert (mean - y.double()).square().mean() < 1.1 * (line - y.double()).square().mean()
 
+# %% ../nbs/search/modes/12_least.ipynb #b31413d6
+def test_a_range_of_widths_has_its_least_answer():
+    from dataclasses import replace
+
+    from bstruct.model.supernet import Supernet
+    from bstruct.training.mixture import Mixture
+
+    x, y = rows()
+    graph = default_graph(2, 1, ("3..7",), ())
+    found = least(graph, Task(x, y, "gaussian"), Settings())
+    small, kept = graph.restrict(found.structures[0]), found.mixture.networks
+    assert small.vertex("h1").shape == (3,)
+    cut = [replace(s, weights={k: v[tuple(map(slice, shape))] for k, v in s.weights.items()
+                               for shape in [Supernet(small, share=True).weight_shapes[k]]})
+           for s in kept[0].starts]
+    alone = Mixture(small, found.mixture.task, [replace(
+        kept[0], structure={}, starts=cut)], found.mixture.references)
+    for a, b in zip(found.mixture.predict(x), alone.predict(x)):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(found.mixture.complexity(), alone.complexity())
+
 # %% ../nbs/search/modes/12_least.ipynb #cee40729
 def test_many_classes_are_answered_from_some_of_the_rows():
     g = torch.Generator().manual_seed(0)

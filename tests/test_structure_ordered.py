@@ -67,12 +67,13 @@ def test_two_point_grades_are_those_of_an_interval():
 
 # %% ../nbs/structure/04_ordered.ipynb #81c09540
 def test_soft_support_is_an_interval_with_a_noisy_end():
-    gamma, s = 2.3, 0.4
-    mu = grades(law(double([gamma]), double([s]), UNITS, "support"))[0]
-    u = (np.arange(400_000) + 0.5) / 400_000
-    noisy = gamma + s * np.log(u / (1 - u))  # logistic quantiles
-    wanted = np.clip(noisy[:, None] - np.arange(6), 0, 1).mean(0)
-    assert np.abs(mu.numpy() - wanted).max() < 1e-5  # the midpoint rule in u
+    u, s = (np.arange(400_000) + 0.5) / 400_000, 0.4
+    noise = s * np.log(u / (1 - u))  # logistic quantiles
+    for gamma, levels in [(2.3, UNITS), (-0.4, UNITS), (6.5, UNITS), (2.3, (1, 2, 4, 8))]:
+        mu = grades(law(double([gamma]), double([s]), levels, "support"))[0]
+        wanted = np.clip((gamma + noise[:, None] - levels[:-1]) / np.diff(levels),
+                         0, 1).mean(0)
+        assert np.abs(mu.numpy() - wanted).max() < 1e-5  # the midpoint rule in u
     for kappa in (0.5, 1.0, 4.0, 50.0):
         place = torch.linspace(0, 6, 61, dtype=torch.float64)
         far = tuple(range(400))

@@ -76,6 +76,18 @@ def test_the_evidence_is_that_of_blocks_and_of_a_mixture():
     told = reference_evidence(noise, 1, (100, 150, 200))
     assert told["constant"].evidence > told["linear"].evidence
 
+# %% ../nbs/training/18_affine.ipynb #146a70b6
+def test_rows_in_chunks_have_the_same_maps():
+    from unittest.mock import patch
+
+    import bstruct.core.stored as kept_rows
+
+    task, told = classes(3), {}
+    for rows in (200, 32):
+        with patch.object(kept_rows, "ROWS", rows):
+            told[rows] = affine_fits(task, 3, (1.0,))
+    torch.testing.assert_close(told[32].weight, told[200].weight, atol=1e-4, rtol=1e-4)
+
 # %% ../nbs/training/18_affine.ipynb #9e8bece6
 def test_batches_say_what_the_maps_say():
     task = classes(3)

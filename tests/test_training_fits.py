@@ -212,6 +212,25 @@ def test_evidence_of_a_start_against_densities_and_the_ensemble():
     assert one.value == pytest.approx(prequential(lp[:, :1], 7).value) and not one.reliable
     assert not evidence_of_a_start(torch.full((2, 2, 3), -math.inf), 1).reliable
 
+# %% ../nbs/training/04_fits.ipynb #2d3b9ab6
+def test_sums_are_those_of_the_rows():
+    from unittest.mock import patch
+
+    import bstruct.core.stored as kept_rows
+
+    from bstruct.training.fits import block_log_p, summed_log_p
+
+    task, graph = wave(160), Graph.dense(3, 1, (4,), ("zero", "linear+sin"))
+    plan = FitPlan(late_bounds(160, 2), 1, 3, learning_rate=0.005)
+    some = list(graph.structures())
+    log_p = block_log_p(graph, some, task, plan, 0).double()
+    with patch.object(kept_rows, "ROWS", 16):
+        each = summed_log_p(graph, some, task, plan, 0)
+        mixed = summed_log_p(graph, some, task, plan, 0, mixed=True)
+    torch.testing.assert_close(each, log_p.sum(-1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(mixed, (log_p.logsumexp(2) - math.log(2)).sum(-1), rtol=1e-6,
+                               atol=0)
+
 # %% ../nbs/training/04_fits.ipynb #674a7421
 def test_pooled_is_the_evidence_of_all_starts():
     lp = torch.randn(3, 5, 6, generator=torch.Generator().manual_seed(1),

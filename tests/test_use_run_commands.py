@@ -96,3 +96,29 @@ def test_rows_are_predicted_and_their_names_carried():
     assert call("predict", folder / "run", folder / "t.csv", "--out", out_file)[1] == ""
     again = call("predict", folder / "run", folder / "t.csv", "--out", out_file)
     assert again[0] == 2 and "exists; choose another --out" in again[2]
+
+# %% ../nbs/use/33_run_commands.ipynb #dd0d1166
+def test_a_run_whose_rows_stay_on_the_disk_is_the_same():
+    from unittest.mock import patch
+
+    import bstruct.use.table.streamed as streamed
+
+    folder, found = new_folder(), {}
+    rows = [(i % 7, "uvw"[i % 3], 2 * (i % 7) + 0.5) for i in range(30)]
+    path = folder / "t.parquet"
+    pd.DataFrame(rows, columns=["a", "b", "y"]).to_parquet(path)
+    with patch.object(streamed, "ROWS", 16):
+        for name, how in {"memory": [], "disk": ["--on-disk"]}.items():
+            code, out, err = call("fit", path, "--target", "y", "--out", folder / name,
+                                  "--test-size", 0.2, *SHORT, *how)
+            assert code == 0 and call("predict", folder / name, path, "--out",
+                                      folder / f"{name}.csv")[0] == 0
+            found[name] = [(folder / f"{name}.csv").read_text()] + [
+                json.loads((folder / name / "result.json").read_text())[k]
+                for k in ("ranking", "test", "rivals", "importance")]
+        assert found["memory"] == found["disk"]
+        (folder / "disk/result.json").unlink()
+        assert call("resume", folder / "disk", "--quiet")[0] == 0
+        assert "rows 17 to 30: RMSE" in call("predict", folder / "disk", path)[2]
+    code, out, err = call("fit", folder / "memory.csv", "--target", "a", "--on-disk")
+    assert code == 2 and "no .parquet or .npz file" in err

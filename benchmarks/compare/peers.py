@@ -9,9 +9,12 @@ For every run with networks that `benchmarks.compare` has stored, the four netwo
 laplace-torch's log marginal likelihood (full curvature, prior precision and noise learnt by it,
 after 600 steps of Adam), and by preqtorch's code length in the same blocks of rows. Both take
 modules alone, so that their picks are judged among the four networks, beside those of `compare`
-restricted to them. ArviZ's stacking takes what `Comparison.to_arviz` hands over, of all designs.
+restricted to them. ArviZ's stacking takes what `Comparison.to_arviz` hands over, of all designs; it
+is asked in the runs of estimators with 100 and 300 rows, with the first seeds of every law
+(`--stacking SEEDS`, which leaves the other peers as they are stored), and needs arviz alone.
 Writes peers.json.
 """
+import argparse
 import contextlib
 import io
 import json
@@ -93,13 +96,19 @@ def marginal_likelihood(make, x: Tensor, y: Tensor, seed: int) -> float:
     return -float(loss)
 
 
-def stacking(x: Tensor, y: Tensor, seed: int) -> dict[str, float]:
-    "ArviZ's weights of the designs."
+def stacking(run: dict) -> dict:
+    "ArviZ's weights of the designs of a run, and what the largest of them loses."
     import arviz
 
-    found = compare(designs("networks"), x, y, likelihood="gaussian", random_state=seed,
-                    orders=ORDERS)
-    return arviz.compare(found.to_arviz(), var_name="y")["weight"].to_dict()
+    x, y = sample(run["law"], run["n"], run["seed"])
+    found = compare(designs(run["designs"]), x, y, likelihood="gaussian",
+                    random_state=run["seed"], orders=ORDERS)
+    weights = arviz.compare(found.to_arviz(), var_name="y")["weight"].to_dict()
+    truth, pick = run["truth"], max(weights, key=weights.__getitem__)
+    best = max(truth.values())
+    return {k: run[k] for k in ("law", "seed", "n")} | {
+        "pick": pick, "weight": weights[pick], "lost": best - truth[pick],
+        "compare": best - truth[run["picks"]["next rows"]]}
 
 
 def one(run: dict) -> dict:
@@ -122,21 +131,39 @@ def one(run: dict) -> dict:
         "picks": picks, "lost": lost, "seconds": seconds}
 
 
+def judged(runs: list[dict], stored: dict) -> None:
+    "laplace-torch and preqtorch in every run with networks."
+    stored |= {"runs": [], "versions": stored.get("versions", {}) | {
+        k: metadata.version(k) for k in ("laplace-torch", "preqtorch")}}
+    for run in runs:
+        stored["runs"].append(one(run))
+        print(stored["runs"][-1], flush=True)
+        store(RESULTS / "peers.json", stored)
+
+
+def stacked(runs: list[dict], stored: dict) -> None:
+    "ArviZ in the runs that are given."
+    stored |= {"stacking": [], "versions": stored.get("versions", {}) | {
+        "arviz": metadata.version("arviz")}}
+    for run in runs:
+        stored["stacking"].append(stacking(run))
+        print(stored["stacking"][-1], flush=True)
+        store(RESULTS / "peers.json", stored)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--stacking", type=int, metavar="SEEDS")
+    seeds = parser.parse_args().stacking
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    rows, stacked = [], {}
-    versions = {k: metadata.version(k) for k in ("laplace-torch", "preqtorch", "arviz")}
-    runs = [r for r in measured(RESULTS) if r["designs"] == "networks"]
-    for run in runs:
-        rows.append(one(run))
-        print(rows[-1], flush=True)
-        store(RESULTS / "peers.json", {"runs": rows, "stacking": stacked, "versions": versions})
-    run = runs[0]
-    stacked = {"law": run["law"], "n": run["n"], "truth": run["truth"], "weights": stacking(
-        *sample(run["law"], run["n"], run["seed"]), run["seed"])}
-    store(RESULTS / "peers.json", {"runs": rows, "stacking": stacked, "versions": versions})
-    print(json.dumps(stacked))
+    runs, path = measured(RESULTS), RESULTS / "peers.json"
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    stored = {k: v for k, v in stored.items() if k in ("runs", "stacking", "versions")}
+    if seeds is None:
+        judged([r for r in runs if r["designs"] == "networks"], stored)
+    stacked([r for r in runs if r["designs"] == "estimators" and r["n"] in (100, 300)
+             and r["seed"] < (3 if seeds is None else seeds)], stored)
 
 
 if __name__ == "__main__":

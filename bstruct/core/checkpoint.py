@@ -29,7 +29,7 @@ def fingerprint(*parts) -> str:
         if isinstance(part, Tensor):
             t = part.detach().cpu().contiguous()
             digest.update(f"{t.dtype} {tuple(t.shape)}".encode())
-            digest.update(t.reshape(-1).view(torch.uint8).numpy().tobytes()
+            digest.update(t.reshape(-1).view(torch.uint8).numpy().data
                           if t.numel() else b"")
         else:
             digest.update(json.dumps(part, sort_keys=True, default=str).encode())

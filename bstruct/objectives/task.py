@@ -26,6 +26,7 @@ class Task:
     x: Tensor
     y: Tensor
     likelihood: str
+    stored: bool = False  # the rows lie in a file, and are not to be copied as a whole
 
     def __post_init__(self):
         LIKELIHOODS[self.likelihood]

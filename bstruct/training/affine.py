@@ -7,8 +7,9 @@ __all__ = ['PRECISIONS', 'Affine', 'affine_fits', 'Told', 'reference_evidence', 
 
 # %% ../../nbs/training/18_affine.ipynb #c9d96ace
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.func import vmap
 
+from bstruct.core.stored import ROWS, chunks
 from bstruct.evidence.prequential import mixture_over_stops
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
@@ -47,7 +49,7 @@ class Affine:
         each = vmap(own.log_likelihood, in_dims=(0, None, 0))
         return each(self.outputs(own.x), own.y, self.log_noise)
 
-# %% ../../nbs/training/18_affine.ipynb #24c9cb08
+# %% ../../nbs/training/18_affine.ipynb #a6b4bf79
 def affine_fits(task: Task, outputs: int,
                 precisions: Sequence[float]) -> Affine:
     """The maps that maximise the log joint, one for each prior precision of the
@@ -55,35 +57,49 @@ def affine_fits(task: Task, outputs: int,
 
     `precisions`: of the prior of the weights.
     """
-    own = wide_task(Task(task.x.flatten(1).cpu(), task.y.cpu(), task.likelihood))
-    d, at = own.x.shape[1], np.zeros((own.x.shape[1] + 1) * outputs + 1)
-    found = []
+    d, found, parts = task.x[:1].numel(), [], _parts(task)
+    at = np.zeros((d + 1) * outputs + 1)
     for precision in precisions or (math.inf,):
-        at = _maximum(own, outputs, precision, at)
+        at = _maximum(parts, d, outputs, precision, at)
         flat = torch.from_numpy(at.copy())
         found.append((flat[:d * outputs].reshape(d, outputs),
                       flat[d * outputs:-1], flat[-1]))
     device = task.x.device
     return Affine(*(torch.stack(part).to(device) for part in zip(*found)))
 
-# %% ../../nbs/training/18_affine.ipynb #f343ff1b
-def _maximum(task: Task, outputs: int, precision: float,
-             at: np.ndarray) -> np.ndarray:
+# %% ../../nbs/training/18_affine.ipynb #09e1a17a
+def _parts(task: Task) -> Callable[[], Iterable[Task]]:
+    "The rows in float64, of a long task chunk by chunk at each call."
+    def wide(at: slice) -> Task:
+        return wide_task(Task(task.x[at].flatten(1).cpu(), task.y[at].cpu(),
+                              task.likelihood))
+
+    cuts = [*chunks(len(task))]
+    if len(cuts) > 1:
+        return lambda: map(wide, cuts)
+    one = [wide(cuts[0])]
+    return lambda: one
+
+
+def _maximum(parts: Callable[[], Iterable[Task]], columns: int, outputs: int,
+             precision: float, at: np.ndarray) -> np.ndarray:
     """Weights, constants and log noise in one row at the maximum of the log joint,
     searched from `at`."""
-    d = task.x.shape[1] * outputs
+    d = columns * outputs
     held = not math.isfinite(precision)
     scale = torch.full((len(at),), _BIAS, dtype=torch.float64)
     scale[:d], scale[-1] = 0.0 if held else precision, 1e-6
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        z = torch.from_numpy(flat).requires_grad_()
-        out = z[d:-1].expand(len(task), outputs)
-        out = out if held else out + task.x @ z[:d].reshape(-1, outputs)
-        fit = task.log_likelihood(out, task.y, z[-1]).sum()
-        value = 0.5 * (scale * z.square()).sum() - fit
-        slope, = torch.autograd.grad(value, z)
-        return float(value.detach()), slope.numpy()
+        z, value, slope = torch.from_numpy(flat).requires_grad_(), 0.0, 0.0
+        for i, task in enumerate(parts()):
+            out = z[d:-1].expand(len(task), outputs)
+            out = out if held else out + task.x @ z[:d].reshape(-1, outputs)
+            own = -task.log_likelihood(out, task.y, z[-1]).sum()
+            own = own if i else 0.5 * (scale * z.square()).sum() + own
+            slope = slope + torch.autograd.grad(own, z)[0].numpy()
+            value += float(own.detach())
+        return value, cast(np.ndarray, slope)
 
     with torch.enable_grad():
         return minimize(loss, at, jac=True, method="L-BFGS-B",
@@ -112,7 +128,7 @@ def reference_evidence(task: Task, outputs: int, bounds: Sequence[int]) -> dict[
         blocks = []
         for past, end in zip(bounds, bounds[1:]):
             fits = affine_fits(_rows(task, 0, past), outputs, precisions)
-            blocks.append(fits.log_p(_rows(task, past, end)))
+            blocks.append(_block(fits, task, past, end, bounds[-1] - bounds[0]))
         log_p = torch.cat(blocks, 1).cpu()
         found[name] = Told(float(mixture_over_stops(log_p[:, None])),
                            log_p.sum(1).softmax(0))
@@ -122,6 +138,15 @@ def reference_evidence(task: Task, outputs: int, bounds: Sequence[int]) -> dict[
 def _rows(task: Task, first: int, end: int) -> Task:
     "Some rows of a task."
     return Task(task.x[first:end], task.y[first:end], task.likelihood)
+
+
+def _block(fits: Affine, task: Task, past: int, end: int,
+           rows: int) -> Float[Tensor, "T m"]:
+    "ln p of a block, nats; the sum of each chunk where so many rows are predicted."
+    if rows <= ROWS:
+        return fits.log_p(_rows(task, past, end))
+    return torch.stack([fits.log_p(_rows(task, past + at.start, past + at.stop)).sum(1)
+                        for at in chunks(end - past)], 1)
 
 # %% ../../nbs/training/18_affine.ipynb #763db031
 def as_batches(task: Task, outputs: int, name: str, shares: Float[Tensor, "T"],

@@ -16,14 +16,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bstruct.core.random import generator_of
+from bstruct.core.stored import ROWS, reordered_rows
 from bstruct.evidence.core import Evidence, one_scale
-from bstruct.evidence.prequential import mixture_over_stops
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, network_of
 from bstruct.objectives.task import Task
 from bstruct.training.affine import PLAIN, Told, reference_evidence
 from bstruct.training.batch import Batch, one_hot
-from bstruct.training.fits import FitPlan, course
+from bstruct.training.fits import FitPlan, course, summed_log_p
 from bstruct.training.together import log_p_in_orders
 
 # %% ../../nbs/training/19_ensembles.ipynb #77c8a3d0
@@ -35,6 +35,8 @@ def reordered(task: Task, seed: int, order: int) -> Task:
     if order == 0:
         return task
     at = torch.randperm(len(task), generator=generator_of(seed, f"order/{order}"))
+    if task.stored:
+        return replace(task, x=reordered_rows(task.x, at), y=task.y[at])
     return Task(task.x[at.to(task.x.device)], task.y[at.to(task.y.device)],
                 task.likelihood)
 
@@ -52,17 +54,28 @@ def ensemble_evidence(graph: Graph, structures: Sequence[Structure], task: Task,
     first = dict(zip(names, structures))
     values: dict[tuple, list] = {name: [] for name in first}
     tasks = [reordered(task, seed, order) for order in orders]
-    told = log_p_in_orders(graph, list(first.values()), tasks, plan,
-                           [seed + order for order in orders])
-    for log_p in told:
-        for name, own in zip(first, log_p.double().cpu()):
-            stops = (own.logsumexp(1) - math.log(plan.starts)).sum(-1)
-            values[name].append((float(mixture_over_stops(own)), stops.tolist()))
+    told = _at_stops(graph, list(first.values()), tasks, plan,
+                     [seed + order for order in orders])
+    for each in told:
+        for name, stops in zip(first, each):
+            value = float(stops.logsumexp(-1) - math.log(len(stops)))
+            values[name].append((value, stops.tolist()))
     found = {name: _evidence([v for v, _ in both], [s for _, s in both], plan)
              for name, both in values.items()}
     return [found[name] for name in names]
 
 # %% ../../nbs/training/19_ensembles.ipynb #e3bb46e4
+def _at_stops(graph: Graph, structures: Sequence[Structure], tasks: Sequence[Task],
+              plan: FitPlan, seeds: Sequence[int]) -> list[list[Float[Tensor, "T"]]]:
+    "ln p of the later rows of each task at every stop, nats, of the mean over starts."
+    if plan.bounds[-1] - plan.bounds[0] > ROWS:
+        return [[*summed_log_p(graph, structures, task, plan, seed, mixed=True)]
+                for task, seed in zip(tasks, seeds)]
+    told = log_p_in_orders(graph, structures, tasks, plan, seeds)
+    return [[(own.logsumexp(1) - math.log(plan.starts)).sum(-1)
+             for own in log_p.double().cpu()] for log_p in told]
+
+
 def _evidence(values: list[float], stops: list[list[float]],
               plan: FitPlan) -> Evidence:
     "Evidence from what each order says."

@@ -12,8 +12,10 @@ from itertools import chain
 import numpy as np
 from jaxtyping import Float
 
+from bstruct.core.stored import in_file
 from bstruct.use.table.classes import label_columns
 from bstruct.use.table.columns import Column
+from bstruct.use.table.streamed import LEARNT
 from bstruct.use.table.units import root_mean_square, units_of
 
 # %% ../../nbs/use/28_beside.ipynb #fbd8fcf1
@@ -50,6 +52,16 @@ def _single(X: np.ndarray) -> np.ndarray:
     return np.clip(X, -most, most).astype(np.float32)
 
 # %% ../../nbs/use/28_beside.ipynb #037b12e1
+def _fewer(learn: tuple[np.ndarray, np.ndarray], weight: np.ndarray | None,
+           seed: int) -> tuple:
+    "Some of the rows where all of them lie in a file; their weights."
+    if not in_file(learn[0]) or len(learn[0]) <= LEARNT:
+        return learn, weight
+    rows = np.sort(np.random.default_rng(seed).permutation(len(learn[0]))[:LEARNT])
+    return (np.asarray(learn[0][rows]), learn[1][rows]), (
+        None if weight is None else weight[rows])
+
+
 def _rivals_of_several(learn, test, seed: int, weight, names: Sequence[str]) -> dict:
     "The same models, one for each target of classes; their log-losses are summed."
     each = [rivals((learn[0], a), (test[0], b), "classification", seed, weight)
@@ -70,6 +82,7 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
     """
     import warnings
 
+    learn, weight = _fewer(learn, weight, seed)
     if names and task == "classification":
         return _rivals_of_several(learn, test, seed, weight, names)
     found, models = {}, _models(task, seed)
@@ -78,10 +91,8 @@ def rivals(learn: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndar
 
         # a forest learns one target
         models["forest"] = MultiOutputRegressor(models["forest"])
-    unit = 1.0
-    if task == "regression":
-        unit = units_of(learn[1])
-        learn = learn[0], learn[1] / unit
+    unit = units_of(learn[1]) if task == "regression" else 1.0
+    learn = learn if task != "regression" else (learn[0], learn[1] / unit)
     for name, model in models.items():
         seen = _single if name == "forest" else np.asarray
         try:

@@ -40,6 +40,7 @@ from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.inputs import (
     deadline, plain, rows_to_learn, rows_to_predict, said_of, surroundings, within)
 from bstruct.use.fitted import FittedStructure, explain
+from bstruct.use.long import in_chunks, in_order, needs_file
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
     at_once, device_of, distance, ensemble, moments, predictive, ready, span_of,
@@ -85,21 +86,24 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     table = X
     X, y = model._checked(X, y)
     weight, said = row_weights(y, sample_weight, model.class_weight)
-    X, y, weight = repeated(X, y, weight, labels=is_classifier(model))
+    kept = needs_file(X)
+    if not kept:
+        X, y, weight = repeated(X, y, weight, labels=is_classifier(model))
     model.input_mean_, model.input_scale_ = moments(X, weight)
     model.input_span_ = span_of(X, model.input_mean_, model.input_scale_)
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
     order = torch.randperm(len(X), generator=Generator().manual_seed(seed))
-    inputs = standardise(torch.tensor(X), model.input_mean_,
-                         model.input_scale_).float()[order].to(model.device)
+    inputs = in_order(X, order, model.input_mean_, model.input_scale_, kept).to(
+        model.device)
     shuffled = None if weight is None else weight[order.numpy()]
     target, model.likelihood_, outputs = model._target(y, weight, lambda y: likely_law(
         inputs, y[order.numpy()], settings, seed, shuffled))
     model.said_ = [*said_of(model, table), *said, *model._law_said]
     graph = _graph_for(model.graph, settings, X.shape[1], outputs)
     values, law = with_weights(target, model.likelihood_, weight)
-    return graph, Task(inputs, values[order].to(model.device),
-                       law), settings, seed, n_jobs
+    task = Task(inputs, values[order].to(model.device), law,
+                kept and inputs.device.type == "cpu")
+    return graph, task, settings, seed, n_jobs
 
 # %% ../../nbs/use/04_estimators.ipynb #79379caf
 def _doubt(model, X, y, over: list[float]) -> None:
@@ -107,7 +111,7 @@ def _doubt(model, X, y, over: list[float]) -> None:
     finite."""
     at = np.linspace(0, len(model._rows) - 1, min(DOUBTED, len(model._rows))).astype(
         int)
-    Z, y = model._rows[at], model._answers[at]
+    Z, y = np.asarray(model._rows[at], dtype=np.float64), model._answers[at]
     found = _unencoded(model, Z)
     if not np.isfinite(found).all():
         raise ValueError("the fit diverged: its predictions are not finite. "
@@ -157,7 +161,8 @@ class StructureEstimator(FittedStructure):
         """Search the structure of a network for the rows X [n, d] and the targets y
         [n].
 
-        `X`: an array, a frame with numbers, words and dates, or a sparse matrix.
+        `X`: an array, also one that numpy maps from a file, a frame with numbers, words
+        and dates, or a sparse matrix.
         `sample_weight` [n]: how often each row counts. `checkpoint`: path of a file
         that makes the fit resumable;
         `callback`: called with a record every epoch. Ctrl-C and `time_limit` keep the
@@ -190,21 +195,25 @@ class StructureEstimator(FittedStructure):
         """Which rows [n] lie beyond all rows of the fit by more than a standard
         deviation of a column."""
         check_is_fitted(self, "result_")
-        x = torch.tensor(rows_to_predict(self, X))
-        span = getattr(self, "input_span_", None)
-        return (distance(x, self.input_mean_, self.input_scale_, span) > 0).numpy()
+        span, found = getattr(self, "input_span_", None), []
+        for part in in_chunks(X):
+            x = torch.tensor(rows_to_predict(self, part))
+            found.append(distance(x, self.input_mean_, self.input_scale_, span) > 0)
+        return torch.cat(found).numpy()
 
     def _predicted(self, X, structures: str) -> np.ndarray:
         "What `predictive` says of the rows, in pieces that fit in memory."
         check_is_fitted(self, "result_")
-        X = rows_to_predict(self, X)
-        with surroundings():
-            members = ready(self.result_, self.likelihood_, plain(self.samples),
-                            structures)
-            pieces = torch.tensor(X, device=device_of(members)).split(at_once(members))
-            with torch.no_grad():
-                return torch.cat([predictive(self, members, x)
-                                  for x in pieces]).cpu().numpy()
+        with surroundings(), torch.no_grad():
+            found = []
+            for part in in_chunks(X):
+                rows = rows_to_predict(self, part)
+                members = ready(self.result_, self.likelihood_, plain(self.samples),
+                                structures)
+                pieces = torch.tensor(rows, device=device_of(members)).split(
+                    at_once(members))
+                found += [predictive(self, members, x).cpu() for x in pieces]
+            return torch.cat(found).numpy()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -57,6 +57,9 @@ class Fit:
     compare: tuple[str, ...] = ("evidence",)
     device: str = "cpu"  # where to compute: cpu, cuda, cuda:1
     overwrite: bool = False  # replace the run in --out
+    # leave the rows of a .parquet or .npz file on the disk, as is done anyway where
+    # they do not fit into memory
+    on_disk: bool = False
     quiet: bool = False  # no progress and no notes; print only where the report is
     yes: bool = False  # take the cures that bstruct check would name
     # of more than 100 texts in a column: pool the rare ones, or minhash, by skrub
@@ -156,6 +159,7 @@ def _data_of(options) -> dict:
             "test_size": own.get("test_size"), "task": options.task,
             **({"dialect": dialect} if dialect else {}),
             **({"weight": weight} if weight else {}),
+            **({"on_disk": True} if own.get("on_disk") else {}),
             **({"texts": own["texts"]} if own.get("texts") else {})}
 
 # %% ../../nbs/use/32_fit_command.ipynb #229de71b
@@ -205,6 +209,7 @@ def _settings_of(options: Fit, data: dict, facts: dict, graph) -> dict:
 def fit(options: Fit) -> int:
     "The command `bstruct fit`."
     from bstruct.use.runs import RunFolder, discard, refuse_taken
+    from bstruct.use.table.streamed import source_of, too_long
 
     out = options.out or Path("runs") / "-".join(
         [Path(options.data).name.split(".")[0], options.search.mode])
@@ -215,6 +220,9 @@ def fit(options: Fit) -> int:
     data = _data_of(options)
     if options.yes:
         data = _cured(data, options.quiet)
+    if not options.on_disk and too_long(source_of(options.data)):
+        data |= {"on_disk": True}
+        note("the rows do not fit into memory and stay on the disk", options.quiet)
     prepared = prepare(data, options.seed)
     graph = read_graph(options.graph) if options.graph else None
     if graph is not None:

@@ -93,8 +93,25 @@ def _seen(test, encoder: "TableEncoder", task: str, y: "np.ndarray", missing) ->
     return ((X[known], values) if known.any() else None), said
 
 
+def _prepare_long(data: Mapping, seed: int) -> Prepared:
+    "The same of a file that is read in chunks; other test rows are read as a whole."
+    from bstruct.use.table.data import load_table
+    from bstruct.use.table.streamed import long_source, read_long
+
+    found, said = read_long(long_source(data), data, seed, _encoder(data)), []
+    facts, y = found["facts"], found["y"]
+    if data["test"]:
+        test = load_table(data["test"], facts["target"])
+        facts["test_fingerprint"] = test.fingerprint
+        found["test"], said = _seen(test, found["encoder"], facts["task"], y, ())
+    found["said"] = (*found["said"], *said)
+    return Prepared(**found)
+
+
 def prepare(data: Mapping, seed: int) -> Prepared:
     "Load, check, split and encode. Raises DataError."
+    if data.get("on_disk"):
+        return _prepare_long(data, seed)
     from bstruct.use.table.data import (
         dialect_of, names_of, target_values, weight_values)
 

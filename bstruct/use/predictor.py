@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
 from bstruct.core.pieces import BUDGET
+from bstruct.core.stored import chunks, rows_of_chunk, sums
 from bstruct.model.paths import Paths
 from bstruct.objectives.laws import natural_moments
 from bstruct.objectives.likelihoods import LIKELIHOODS
@@ -63,20 +64,27 @@ def distance(x: Float[Tensor, "n d"], mean: Tensor, scale: Tensor,
 # %% ../../nbs/use/02_predictor.ipynb #860c8f4b
 def moments(x: np.ndarray, weight: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
     "Mean and scale of each column, in any unit; a constant column has scale 1."
-    largest = np.abs(x).max(0)
+    size = rows_of_chunk(x[:1].size)
+    largest = np.max([np.abs(x[at]).max(0) for at in chunks(len(x), size)], 0)
     unit = np.array([unit_of(float(v)) for v in largest])
-    own = x / unit
-    mean = own.mean(0) if weight is None else np.average(own, axis=0, weights=weight)
-    scale = own.std(0) if weight is None else np.sqrt(
-        np.average((own - mean) ** 2, axis=0, weights=weight))
+    each = np.ones((len(x), 1)) if weight is None else weight[:, None]
+    count = len(x) if weight is None else each.sum(0)
+    mean = sums(x, lambda part, at: part / unit * each[at]) / count
+    scale = np.sqrt(sums(x, lambda part, at: (part / unit - mean) ** 2 * each[at])
+                    / count)
     flat = scale <= 1e-12 * np.abs(mean)
     return torch.tensor(mean * unit), torch.tensor(np.where(flat, 1.0, scale * unit))
 
 
 def span_of(x: np.ndarray, mean: Tensor, scale: Tensor) -> Float[Tensor, "2 d"]:
     "The least and the largest standardised value of each column."
-    z = (torch.tensor(x) - mean) / scale
-    return torch.stack([z.amin(0), z.amax(0)])
+    low, high = torch.full_like(mean, math.inf), torch.full_like(mean, -math.inf)
+    for at in chunks(len(x), rows_of_chunk(x[:1].size)):
+        # in place: what is kept of each chunk would leave holes of its size
+        z = (torch.tensor(np.asarray(x[at], dtype=float)) - mean) / scale
+        torch.minimum(low, z.amin(0), out=low)
+        torch.maximum(high, z.amax(0), out=high)
+    return torch.stack([low, high])
 
 # %% ../../nbs/use/02_predictor.ipynb #6cf49fa5
 def _checked(structures: str) -> None:

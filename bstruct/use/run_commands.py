@@ -7,9 +7,9 @@ __all__ = ['resume', 'show', 'predict']
 
 # %% ../../nbs/use/33_run_commands.ipynb #fa973d5e
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -214,13 +214,12 @@ def _load(run, device: str | None):
                          f"{run.folder}")
     return load(run.folder / "model", device or run.settings["device"])
 
-# %% ../../nbs/use/33_run_commands.ipynb #bc4fbfa5
+# %% ../../nbs/use/33_run_commands.ipynb #d7cc12a7
 def predict(options: Predict) -> int:
     "The command `bstruct predict`."
-    from bstruct.core.files import write_whole
-    from bstruct.use.table.data import dialect_of, is_set, load_table
+    from bstruct.core.files import write_parts
+    from bstruct.use.table.data import dialect_of, is_set
     from bstruct.use.table.encoder import TableEncoder
-    from bstruct.use.predicting import answer
 
     run = _open(options)
     if options.out and options.out.exists() and not options.overwrite:
@@ -235,15 +234,33 @@ def predict(options: Predict) -> int:
     encoder.impute, encoder.missing = encoder.impute or options.impute, dialect.missing
     if not is_set(options.data):
         dialect = replace(dialect, index=dialect.index if options.reads.index else None)
-    table = load_table(options.data, facts["target"], labelled=False, dialect=dialect,
-                       keep=options.keep)
-    several = [] if isinstance(facts["target"], str) else facts["target"]
-    found, said = answer(model, encoder, table, facts["task"], dialect.missing, several)
-    text = found.to_csv(index=False)
-    for line in (*table.said, *said):
-        note(line, options.quiet)
+    texts = _answers(options, model, encoder, dialect, data.get("on_disk"), facts)
     if options.out:
-        write_whole(options.out, text)
-    else:
+        write_parts(options.out, texts)
+        return 0
+    for text in texts:
         sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
     return 0
+
+# %% ../../nbs/use/33_run_commands.ipynb #1c54f058
+def _answers(options: Predict, model, encoder, dialect, on_disk: bool | None,
+             facts: Mapping) -> Iterator[str]:
+    "The lines of predictions, of a long file chunk by chunk; notes are told."
+    from bstruct.use.predicting import answer
+    from bstruct.use.table.data import load_table
+    from bstruct.use.table.streamed import source_of, tables_of, too_long
+
+    target, source = facts["target"], source_of(options.data)
+    if source and (on_disk or too_long(source)):
+        tables = tables_of(source, {"target": target, "dialect": asdict(dialect)},
+                           False, options.keep)
+    else:
+        tables = [("", load_table(options.data, target, labelled=False,
+                                  dialect=dialect, keep=options.keep))]
+    several = [] if isinstance(target, str) else target
+    for i, (where, table) in enumerate(tables):
+        found, said = answer(model, encoder, table, facts["task"], dialect.missing,
+                             several)
+        for line in (*table.said, *said):
+            note(f"{where}: {line}" if where else line, options.quiet)
+        yield found.to_csv(index=False, header=i == 0)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import vmap
 
+from bstruct.core.stored import chunks
 from bstruct.evidence.core import Evidence, Scope
 from bstruct.model.reach import Structure, connected, network_of
 from bstruct.model.supernet import Supernet
@@ -38,6 +39,7 @@ from bstruct.training.ensembles import (
 from bstruct.training.fits import FitPlan
 
 MEMBERS = 4  # times `replicas`: fits of the best structure that predict
+MEAN = 8192  # rows that all of them predict at a time
 
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #475fc416
 def reference_rows(told: Mapping[str, Sequence[Told]], bounds: Sequence[int],
@@ -219,10 +221,12 @@ def _constant(run: Session) -> float:
 
 def _mean_log_p(batch: Batch, task: Task) -> Float[Tensor, "M"]:
     "Mean ln p of the rows under every model, nats."
+    each, total = vmap(task.log_likelihood, in_dims=(0, None, 0)), 0.0
     with torch.no_grad():
-        out = outputs_at(batch, [batch.params["loc"]], task.x)[0]
-        each = vmap(task.log_likelihood, in_dims=(0, None, 0))
-        return each(out, task.y, batch.params["log_noise"]).mean(1)
+        for at in chunks(len(task), MEAN):
+            out = outputs_at(batch, [batch.params["loc"]], task.x[at])[0]
+            total = total + each(out, task.y[at], batch.params["log_noise"]).sum(1)
+    return cast(Tensor, total) / len(task)
 
 
 def _better(batch: Batch, task: Task, bar: float) -> list[int]:

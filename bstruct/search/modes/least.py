@@ -7,18 +7,21 @@ __all__ = ['STEPS', 'OUTPUTS', 'plainest', 'least']
 
 # %% ../../../nbs/search/modes/12_least.ipynb #6e3a58fa
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from bstruct.model.candidates import candidate
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
+from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.search.modes.family import search
 from bstruct.search.result import Result
 from bstruct.search.settings import Settings
-from bstruct.training.mixture import Kept, Mixture
+from bstruct.training.mixture import Kept, Mixture, Start
 
 # %% ../../../nbs/search/modes/12_least.ipynb #f31ecc64
 def plainest(graph: Graph) -> Structure:
@@ -41,6 +44,16 @@ def plainest(graph: Graph) -> Structure:
 STEPS, OUTPUTS = 30, 50_000  # of Adam; rows times outputs, at most
 
 
+def _widened(start: Start, shapes: Mapping[str, tuple[int, ...]]) -> Start:
+    "The same fit in the whole graph; what it lacks there is 0."
+    def of(name: str, v: Tensor) -> Tensor:
+        there = v.new_zeros(shapes[name])
+        there[tuple(map(slice, v.shape))] = v
+        return there
+
+    return replace(start, weights={k: of(k, v) for k, v in start.weights.items()})
+
+
 def least(graph: Graph, task: Task, settings: Settings, seed: int = 0) -> Result:
     """The plainest network after a few steps, with the constant and the linear model
     beside it where the table has them.
@@ -58,7 +71,9 @@ def least(graph: Graph, task: Task, settings: Settings, seed: int = 0) -> Result
     rows = [r if r.name else replace(r, structure=one) for r in found.ranking]
     mixture = found.mixture
     if mixture is not None:
-        own = [Kept(one, k.probability, k.starts) for k in mixture.networks]
+        shapes = Supernet(graph, share=True).weight_shapes
+        own = [Kept(one, k.probability, [_widened(s, shapes) for s in k.starts])
+               for k in mixture.networks]
         mixture = Mixture(graph, task, own, mixture.references)
     said = (f"nothing was judged in time: this is the plainest network after {STEPS} "
             f"steps{rest}, and what needs no search; allow more seconds")

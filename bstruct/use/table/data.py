@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
+from bstruct.core.files import digest_of
 from bstruct.use.table.cells import (
     CODES, number_values, plain_column, plainly, texts, where)
 from bstruct.use.table.classes import side_by_side
@@ -87,8 +88,7 @@ def _read(source: str | Path, dialect: Dialect) -> tuple[Frame, str]:
     if not Path(source).is_file():
         raise DataError(f"{str(source)!r} is neither a file nor a set that ships with "
                         f"scikit-learn; {hint(str(source), SETS)}")
-    found = read_file(Path(source), dialect)
-    return found, hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    return read_file(Path(source), dialect), digest_of(Path(source))
 
 # %% ../../../nbs/use/table/05_data.ipynb #205d83f7
 def usual_target(source: str | Path, columns: Sequence[str]) -> str | None:
@@ -169,7 +169,7 @@ def dialect_of(data: Mapping) -> Dialect:
     own["missing"] = tuple(own.get("missing", ()))
     return Dialect(**own)
 
-# %% ../../../nbs/use/table/05_data.ipynb #8fa73395
+# %% ../../../nbs/use/table/05_data.ipynb #21f2a7dc
 def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
                drop: Sequence[str] = (), labelled: bool = True,
                dialect: Dialect = _FOUND, keep: Sequence[str] = (),
@@ -185,7 +185,16 @@ def load_table(source: str | Path, target: str | Sequence[str] | None = None, *,
     `labelled`: whether there has to be a target; `dialect`: how the file is written.
     """
     found, fingerprint = _read(source, dialect)
-    frame = found.frame
+    return table_of(found, fingerprint, source, target, drop=drop, labelled=labelled,
+                    keep=keep, weight=weight)
+
+# %% ../../../nbs/use/table/05_data.ipynb #8a9d4dd8
+def table_of(found: Frame, fingerprint: str, source: str | Path,
+             target: str | Sequence[str] | None, *, drop: Sequence[str],
+             labelled: bool, keep: Sequence[str] = (),
+             weight: str | None = None) -> Table:
+    "The table of what was read; arguments as in `load_table`."
+    frame, dialect = found.frame, found.dialect
     columns, index = list(frame), found.dialect.index
     usual = usual_target(source, columns) if labelled else None
     targets = target_names(target or usual, columns)

@@ -19,8 +19,9 @@ import torch
 from jaxtyping import Float
 from pandas.api import types
 from scipy import sparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
+from bstruct.core.stored import chunks, in_file, rows_of_chunk
 from bstruct.search.work.forecast import as_bytes, available_memory
 from bstruct.use.table.encoder import TableEncoder, as_frame
 
@@ -73,7 +74,7 @@ def dense(X) -> Float[np.ndarray, "n d"]:
                          "free; keep fewer columns, for example by TruncatedSVD")
     return X.toarray()
 
-# %% ../../../nbs/use/table/08_inputs.ipynb #28d10081
+# %% ../../../nbs/use/table/08_inputs.ipynb #3e1bd469
 def rows_to_learn(model, X, y, **how) -> tuple[Float[np.ndarray, "n d"], np.ndarray]:
     """The matrix and the target of a fit, checked; the model keeps the encoder of a
     mixed frame.
@@ -83,6 +84,8 @@ def rows_to_learn(model, X, y, **how) -> tuple[Float[np.ndarray, "n d"], np.ndar
     """
     model.encoder_ = None
     checked: Any = validate_data  # it has no annotations
+    if in_file(X):
+        return X, _in_chunks(model, X, filled(y), checked, how)
     if not is_mixed(X):
         X, y = checked(model, X, y, dtype=np.float64, ensure_min_samples=2,
                        accept_sparse="csr", **how)
@@ -93,6 +96,21 @@ def rows_to_learn(model, X, y, **how) -> tuple[Float[np.ndarray, "n d"], np.ndar
     model.n_features_in_, model.feature_names_in_ = X.shape[
         1], model.encoder_.feature_names_in_
     return Z, y
+
+# %% ../../../nbs/use/table/08_inputs.ipynb #9e409f10
+def filled(y) -> np.ndarray:
+    "A target as an array of numpy; a sparse one is filled in."
+    return y.toarray() if sparse.issparse(y) else np.asarray(y)
+
+
+def _in_chunks(model, X, y: np.ndarray, checked: Callable, how: dict) -> np.ndarray:
+    "The target of rows in a file, checked with them."
+    check_consistent_length(X, y)
+    found, size = [], rows_of_chunk(X[:1].size)
+    for at in chunks(len(X), size):
+        first = {"ensure_min_samples": 2} if at.start == 0 else {"reset": False}
+        found.append(checked(model, X[at], y[at], dtype=np.float64, **first, **how)[1])
+    return np.concatenate(found)
 
 # %% ../../../nbs/use/table/08_inputs.ipynb #f0594ad6
 def rows_to_predict(model, X) -> Float[np.ndarray, "n d"]:

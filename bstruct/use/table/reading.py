@@ -330,7 +330,12 @@ def _with_pandas(read: Callable, needs: str,
 
 def _read_npz(path: Path, dialect: Dialect) -> Frame:
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+        return frame_of_arrays(path, {n: file[n] for n in file.files}, dialect)
+
+
+def frame_of_arrays(path: Path, arrays: dict[str, np.ndarray],
+                    dialect: Dialect) -> Frame:
+    "The columns of an archive: of its matrix X, and a vector each."
     if odd := [n for n, a in arrays.items() if a.dtype.names
                or a.dtype.kind not in "biufcUSmM"]:
         raise DataError(f"{path}: {odd[0]!r} holds {arrays[odd[0]].dtype} values; "
