@@ -11,7 +11,7 @@ import pytest
 
 from tools.browser import Browser, executable
 from tools.check import ROOT
-from tools.layout import faults, pages, served
+from tools.layout import LOOK, faults, pages, served
 
 SITE = ROOT / "_docs"
 AXE = Path(os.environ.get("AXE", ROOT / "node_modules/axe-core/axe.min.js"))
@@ -72,6 +72,30 @@ def test_no_mathematics_is_refused(browser, site):
         browser.go(f"{site}/{name}.html")
         assert browser.run("document.querySelectorAll('.katex-error').length") == 0
         assert browser.run("document.querySelectorAll('main .katex').length") > 10
+
+
+PAPER = 718  # pixels of A4 between its margins
+DARK = [{"name": "prefers-color-scheme", "value": "dark"}]
+LIGHTNESS = """['body', 'main h1', 'main a', 'main pre'].map(name => {
+  const e = document.querySelector(name), c = getComputedStyle(e);
+  const sum = s => s.match(/[\\d.]+/g).slice(0, 3).reduce((a, x) => a + +x, 0) / 765;
+  return [name, sum(c.color), name === "body" ? sum(c.backgroundColor) : 1]; })"""
+
+
+@built
+@pytest.mark.parametrize("name", ["start/first_fit", "objectives/theorems", "model/graph"])
+def test_paper_shows_dark_letters_on_white_and_cuts_nothing_off(browser, site, name):
+    browser.call("Emulation.setEmulatedMedia", media="print", features=DARK)
+    try:
+        browser.size(PAPER)
+        browser.go(f"{site}/{name}.html")
+        browser.run("document.documentElement.dataset.theme = 'dark'")  # chosen by the reader, too
+        assert all(ink < 0.55 and paper == 1 for _, ink, paper in browser.run(LIGHTNESS))
+        bars = "['.bar', '.pages', '.turn'].map(q => document.querySelector(q).offsetHeight)"
+        assert browser.run(bars) == [0, 0, 0]
+        assert browser.run(LOOK.replace("WIDTH", str(PAPER))) == []
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="", features=[])
 
 
 @built

@@ -11,9 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm, t as student
 
 from bstruct.evidence.core import Evidence
 from bstruct.search.settings import Settings
+
+
+def wide(freedom):
+    "The half of an interval that holds what two deviations of a Gaussian hold."
+    return student.ppf(norm.cdf(2), freedom) / 2
 
 
 def evidence_of(starts):
@@ -32,7 +38,7 @@ def test_rounds_spend_most_on_the_best():
     assert rounds(s, 5) == [(5, 1), (5, 1), (4, 2)]
     assert rounds(Settings(finalists=1, replicas=1), 3) == [(3, 1), (1, 1)]
 
-# %% ../nbs/search/stages/04_race.ipynb #b979cd1e
+# %% ../nbs/search/stages/04_race.ipynb #45eb0009
 def test_compared_is_the_analysis_of_variance_of_a_full_table():
     v = np.random.default_rng(0).normal(-900, 20, (5, 4)) + np.arange(4) * 30
     out = compared([evidence_of(row) for row in v])
@@ -40,10 +46,12 @@ def test_compared_is_the_analysis_of_variance_of_a_full_table():
     error = (rest**2).sum() / (4 * 3) / 4
     for e, row in zip(out, v):
         assert e.value == pytest.approx(row.mean())
+        luck = v.mean(0).var(ddof=1) / 4
+        freedom = (error + luck) ** 2 / (error**2 / 12 + luck**2 / 3)
         assert e.diagnostics["comparison"] == pytest.approx(error**0.5)
-        assert e.stderr == pytest.approx((error + v.mean(0).var(ddof=1) / 4) ** 0.5)
+        assert e.stderr == pytest.approx(wide(freedom) * (error + luck) ** 0.5)
 
-# %% ../nbs/search/stages/04_race.ipynb #fb94f592
+# %% ../nbs/search/stages/04_race.ipynb #869d10b4
 def test_compared_is_least_squares_by_dummies_where_some_left_early():
     rng = np.random.default_rng(1)
     lengths, mu = [5, 5, 3, 2, 1, 1], rng.normal(0, 10, 6)
@@ -65,6 +73,17 @@ def test_compared_is_least_squares_by_dummies_where_some_left_early():
     assert abs(raw[4] - raw[0] - mu[4] + mu[0]) > 50 > 3 * abs(out[4].value - out[0].value
                                                                - mu[4]
                                                                + mu[0])
+
+# %% ../nbs/search/stages/04_race.ipynb #e6f7877b
+def test_two_errors_hold_what_two_deviations_of_a_gaussian_hold():
+    rng, inside = np.random.default_rng(5), []
+    for _ in range(300):
+        truth = rng.normal(-50, 2, 6)
+        v = truth[:, None] + rng.normal(0, 3, 4) + rng.normal(0, 1, (6, 4))
+        # orders move all values by much more than their differences, and are four
+        out = compared([evidence_of(row if i < 4 else row[:2]) for i, row in enumerate(v)])
+        inside += [abs(e.value - mu) <= 2 * e.stderr for e, mu in zip(out, truth)][::3]
+    assert abs(np.mean(inside) - 0.954) < 0.035
 
 # %% ../nbs/search/stages/04_race.ipynb #367ed47c
 def test_out_of_reach_is_who_loses_the_paired_test():

@@ -49,6 +49,9 @@ def test_support_is_a_sentence():
     undecided = ("do not decide between the linear model and a network; the best network "
                  "is 3.0 ± 2.0 nats ahead")
     assert undecided in support(9, e(-17.0), refs)
+    same = support(9, [Evidence(-20.01, 0.01)], refs)
+    assert same == ("9 rows support the linear model; the best network that was fitted has "
+                    "the same evidence")
     assert support(9, [], {"constant": -1.0, "linear": -3.0}) == (
         "9 rows support the constant; every network that was fitted is the constant")
 

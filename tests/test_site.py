@@ -18,6 +18,7 @@ from tools import nb as nbtext
 from tools.card import SIZE
 from tools.check import ROOT
 from tools.colour import coloured
+from tools.export import notebooks
 from tools.page import page_links, printed
 from tools.proof import Facts, check, html_files
 from tools.site import build, entries, katex, stage
@@ -403,13 +404,20 @@ def test_the_filter_works_as_quarto_calls_it(tmp_path):
     for name in ("tools", "settings.ini", "_quarto.yml", "bstruct"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "_quarto.yml", tmp_path / "copy.yml")
-    notebook = tmp_path / "nbs/core/03_trees.ipynb"
-    notebook.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "nbs/core/03_trees.ipynb", notebook)
-    made = as_quarto(tmp_path, notebook, config["ipynb-filters"])
-    sources = ["".join(c["source"]) for c in made["cells"]]
-    assert any("show_doc(" in s for s in sources)
-    assert not any("#| export" in s or "default_exp" in s for s in sources)
+    made = {}
+    for name in ("nbs/index.ipynb", "nbs/errata/02_note.ipynb", "nbs/core/03_trees.ipynb"):
+        notebook = tmp_path / name
+        notebook.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, notebook)
+        cells = as_quarto(tmp_path, notebook, config["ipynb-filters"])["cells"]
+        made[name] = ["".join(c["source"]) for c in cells]
+    index, note, trees = made.values()
+    assert any("show_doc(" in s for s in trees)
+    assert not any("#| export" in s or "default_exp" in s for s in trees)
+    assert any("::: {#thm-zeros}" in s for s in note)  # Quarto's form of a theorem, not Jupyter's
+    assert not any('class="alert' in s for s in note) and index[0].startswith("# bstruct")
+    listed = {f for g in config["project"]["render"] for f in ROOT.glob(g)}
+    assert {f for f in listed if ".ipynb_checkpoints" not in f.parts} == set(notebooks(ROOT))
     assert len(config["ipynb-filters"]) == 1 and (ROOT / config["ipynb-filters"][0]).exists()
 
 

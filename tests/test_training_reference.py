@@ -68,6 +68,28 @@ def test_closed_reference_is_at_the_maximum_of_its_evidence():
     assert flat.evidence < ref.evidence
     assert float(flat.predict(task.x[:3])[0].abs().max()) < 0.05
 
+# %% ../nbs/training/14_reference.ipynb #60df9bab
+def test_a_reference_is_found_once_for_the_same_rows():
+    from unittest.mock import Mock, patch
+
+    from bstruct.testing.notebook import names_of
+    x = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    task, names = Task(x, x[:, 0] + 1.0, "gaussian"), names_of(closed_reference)
+    with patch.dict(names, {"_maximised": Mock(wraps=names["_maximised"])}) as seen:
+        first = closed_reference(task, "linear")
+        assert closed_reference(Task(x, task.y, "gaussian"), "linear") is first
+        assert seen["_maximised"].call_count == 1
+        assert closed_reference(task, "constant").evidence < first.evidence
+        # other targets, and the same tensors with other numbers in them
+        other = closed_reference(Task(x, 2 * task.y, "gaussian"), "linear")
+        task.y.mul_(2)
+        again = closed_reference(task, "linear")
+        assert again is other and other.evidence != first.evidence
+        assert seen["_maximised"].call_count == 3
+        for k in range(9):
+            closed_reference(Task(x, task.y + k, "gaussian"), "constant")
+        assert len(names["_kept"]) == 8
+
 # %% ../nbs/training/14_reference.ipynb #f90d43d5
 def test_weighted_rows_are_rows_that_are_there_so_often():
     task, times = sine(40), torch.arange(40) % 3

@@ -14,6 +14,7 @@ Printed are, a row a table and a judge:
 - TV: total variation of the law of an edge between two seeds, mean over pairs and edges;
 - P(constant), P(linear), where the judge has these models: the share of seeds with more than .8;
 - CPU seconds of a fit.
+Networks without a fit are kept in the rows of the tables of noise alone, where they may be ties.
 """
 import argparse
 import json
@@ -92,7 +93,7 @@ def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
              "error": r.evidence.stderr, "comparison": r.comparison,
              "probability": r.probability, "model": bool(r.name),
              "fitted": r.fitted is not False}
-            for r in model.result_.ranking]
+            for r in model.result_.ranking if r.fitted is not False or "noise" in name]
     rows = [{k: None if isinstance(v, float) and not math.isfinite(v) else v
              for k, v in r.items()} for r in rows]
     return {"table": name, "judge": judge, "seed": seed, "score": score, "usual": beside,

@@ -82,15 +82,17 @@ def sifted_rows(run: Session) -> SiftedRows:
     values = values.where(values.isfinite(), torch.nan)
     worth, starts = expected(run.graph, every, groups, values)
     scatter = scatter_of(worth, starts, groups, values, LEAST)
-    order = [every[k] for k in promising(worth, groups, values)]
+    own = values - starts.repeat_interleave(torch.tensor([len(g) for g in groups]))
+    order = [every[k] for k in promising(worth, groups, own)]
     return SiftedRows(order, outlook=Outlook(every, worth, scatter))
 
 # %% ../../../nbs/search/modes/21_sifted.ipynb #344cf177
 def _values(run: Session, some: list[Structure], plan: FitPlan,
             seed: int) -> list[float]:
-    "Log evidence of short fits of some networks, -inf of those that failed, nats."
+    """Log evidence of short fits of some networks in an order of the seed's, -inf of
+    those that failed, nats."""
     try:
-        found = ensemble_evidence(run.graph, some, run.task, plan, seed)
+        found = ensemble_evidence(run.graph, some, run.task, plan, seed, (1,))
     except RuntimeError:
         if len(some) == 1:
             return [-math.inf]

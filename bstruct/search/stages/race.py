@@ -13,10 +13,13 @@ from itertools import chain
 
 import torch
 from scipy.special import stdtrit
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 from bstruct.evidence.core import Evidence, one_scale
 from bstruct.search.settings import Settings
+
+CONTENT = 0.9772498680518208  # of a Gaussian below two deviations
 
 # %% ../../../nbs/search/stages/04_race.ipynb #77a57151
 def rounds(settings: Settings, structures: int) -> list[tuple[int, int]]:
@@ -29,15 +32,20 @@ def rounds(settings: Settings, structures: int) -> list[tuple[int, int]]:
             for n, starts in ((structures, 1), (2 * k, r - 1), (k, r))
             if starts]
 
-# %% ../../../nbs/search/stages/04_race.ipynb #76f6d78c
-def compared(found: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence at an average start, in nats, of structures that share their first
-    starts.
+# %% ../../../nbs/search/stages/04_race.ipynb #f87b4d89
+def _widened(*parts: tuple[Tensor, int]) -> Tensor:
+    """Half of the interval that holds what two deviations of a Gaussian hold, from
+    variances that add up, each with its degrees of freedom."""
+    total = sum((v for v, _ in parts), torch.zeros(()))
+    freedom = total.square() / sum((v.square() / f for v, f in parts), torch.zeros(()))
+    quantile = torch.from_numpy(stdtrit(freedom.double().numpy(), CONTENT))
+    return (0.5 * quantile * total.sqrt()).where(total > 0, 0.0)
 
-    `stderr` is that of the value, `diagnostics["comparison"]` that beside the others.
-    Unchanged where the starts are too few to tell it.
-    """
-    one_scale(found)
+# %% ../../../nbs/search/stages/04_race.ipynb #53b53145
+def _least_squares(found: Sequence[Evidence]
+                   ) -> tuple[Tensor, Tensor, Tensor, int, int] | None:
+    """Value, variance beside the others and variance that all share, nats, with the
+    degrees of freedom of both variances; None where the starts are too few."""
     each = [e.diagnostics["starts"] for e in found]
     v = torch.tensor(list(chain.from_iterable(each)), dtype=torch.float64)
     i = torch.tensor(list(chain.from_iterable(
@@ -48,18 +56,32 @@ def compared(found: Sequence[Evidence]) -> list[Evidence]:
     S, R = len(each), max(map(len, each), default=0)
     freedom = len(v) - S - R + 1
     if S < 2 or freedom < 1:
-        return list(found)
+        return None
     X = torch.cat([one_hot(i, S), one_hot(r, R)], 1).to(v)
     C = torch.cat([torch.eye(S, dtype=v.dtype), v.new_full((S, R), 1 / R)], 1)
     inverse = torch.linalg.pinv(X.T @ X, hermitian=True)
     # less the mean: large numbers cost digits
     effects = inverse @ (X.T @ (v - v.mean()))
     sigma2 = (v - v.mean() - X @ effects).square().sum() / freedom
-    value, beside = C @ effects + v.mean(), (
-        sigma2 * torch.einsum("ij,jk,ik->i", C, inverse, C)).sqrt()
+    beside = sigma2 * torch.einsum("ij,jk,ik->i", C, inverse, C)
     luck = effects[S:].var() / R
-    rows = zip(found, value.tolist(), beside.tolist(),
-               (beside.square() + luck).sqrt().tolist())
+    return C @ effects + v.mean(), beside, luck, freedom, R - 1
+
+# %% ../../../nbs/search/stages/04_race.ipynb #8d9f1e09
+def compared(found: Sequence[Evidence]) -> list[Evidence]:
+    """The evidence at an average start, in nats, of structures that share their first
+    starts.
+
+    `stderr` is that of the value, two of which hold 95 %;
+    `diagnostics["comparison"]` is that beside the others, a standard error. Unchanged
+    where the starts are too few to tell it.
+    """
+    one_scale(found)
+    if (told := _least_squares(found)) is None:
+        return list(found)
+    value, beside, luck, freedom, orders = told
+    error = _widened((beside, freedom), (luck, orders))
+    rows = zip(found, value.tolist(), beside.sqrt().tolist(), error.tolist())
     return [_at_average_start(*row) for row in rows]
 
 # %% ../../../nbs/search/stages/04_race.ipynb #9115db60
@@ -73,17 +95,13 @@ def _at_average_start(e: Evidence, value: float, beside: float,
 def within_reach(found: Sequence[Evidence]) -> list[bool]:
     """Whether each may still be the best, told at 99 % by the differences of structures
     that share their first starts; all may where the starts are too few to tell it."""
-    each = compared(found)
-    starts = [len(e.diagnostics["starts"]) for e in found]
-    freedom = sum(starts) - len(found) - max(starts, default=0) + 1
-    if len(found) < 2 or freedom < 1:
+    told = _least_squares(found)
+    if told is None:
         return [True] * len(found)
-    best, error = max(each, key=lambda e: e.value), lambda e: e.diagnostics[
-        "comparison"]
-    most = float(stdtrit(freedom, 0.995))
-    return [e is best or best.value - e.value <= most
-            * math.hypot(error(e), error(best))
-            for e in each]
+    value, beside, _, freedom, _ = told
+    best, most = int(value.argmax()), float(stdtrit(freedom, 0.995))
+    reach = value[best] - value <= most * (beside + beside[best]).sqrt()
+    return [i == best or near for i, near in enumerate(reach.tolist())]
 
 # %% ../../../nbs/search/stages/04_race.ipynb #93286358
 MOVED = 2.0  # errors by which an estimate moves to the others at most

@@ -35,6 +35,9 @@ def support(n: int, networks: list[Evidence], references: dict[str, float]) -> s
         return (f"{n} rows support the {LABELS[name]}; every network that was fitted "
                 "is the constant")
     lead, error = networks[0].value - references[name], networks[0].stderr
+    if abs(lead) < 0.05 and error < 0.05:
+        return (f"{n} rows support the {LABELS[name]}; the best network that was "
+                "fitted has the same evidence")
     gap = f"{abs(lead):.1f} ± {error:.1f} nats"
     if abs(lead) <= 2 * error:
         return (f"{n} rows do not decide between the {LABELS[name]} and a network; "
