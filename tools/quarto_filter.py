@@ -182,7 +182,8 @@ class Document(Processor):
         kind = "Source" if exported else "Private" if private else "Test helpers"
         docs = self.docs(tree, cell.source) if exported else []
         short = exported and len(cell.source.strip().splitlines()) <= OPEN
-        folded(cell, f"Test: {test}" if test else f"{kind}: {', '.join(names(tree))}",
+        made = ", ".join(names(tree))
+        folded(cell, f"Test: {test}" if test else f"{kind}: {made}" if made else kind,
                "show" if short else "true")
         return [cell, *docs]
 
