@@ -8,6 +8,7 @@ from bstruct.use.long import *
 # %% ../nbs/use/12_long.ipynb #244fcf89
 import subprocess
 import sys
+from inspect import unwrap
 from unittest.mock import patch
 
 import numpy as np
@@ -15,7 +16,6 @@ import pytest
 import torch
 
 import bstruct.core.stored as kept_rows
-import bstruct.use.long as long
 from bstruct.core.stored import stored
 from bstruct.use.estimators import StructureClassifier, StructureRegressor
 from bstruct.use.long import in_chunks, in_order, needs_file
@@ -37,7 +37,8 @@ def test_the_rows_are_standardised_and_in_their_order():
     with patch.object(kept_rows, "ROWS", 16):
         assert [len(p) for p in in_chunks(X)] == [16, 16, 8]
     assert [*in_chunks([[1.0]])] == [[[1.0]]]
-    with patch.object(long, "available_memory", lambda: 100):
+    with patch.dict(
+            unwrap(needs_file).__globals__, available_memory=lambda: 100):
         assert needs_file(X)
 
 # %% ../nbs/use/12_long.ipynb #103b3154

@@ -7,6 +7,8 @@ from bstruct.use.table.streamed import *
 
 # %% ../nbs/use/table/13_streamed.ipynb #d40c2e8b
 import tempfile
+from contextlib import contextmanager
+from inspect import unwrap
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,15 +17,26 @@ import pandas as pd
 import pytest
 
 import bstruct.core.stored as kept_rows
-import bstruct.use.table.streamed as streamed
 from bstruct.core.stored import in_file
-from bstruct.use.table.data import load_table
+from bstruct.use.table.data import hold_out, load_table
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.streamed import (
     long_source, read_long, source_of, tables_of, too_long)
 
 DATA = {"target": "y", "drop": [], "categorical": [], "impute": False, "test": None,
         "test_size": None, "task": None}
+
+
+@contextmanager
+def own(**values):
+    "These values in the place of those of the page."
+    page = unwrap(tables_of).__globals__
+    before = {name: page[name] for name in values}
+    page.update(values)
+    try:
+        yield
+    finally:
+        page.update(before)
 
 
 def frame(n=300):
@@ -48,7 +61,7 @@ def test_chunks_are_the_rows_of_the_file():
             write(path := Path(tmp) / name)
             source = source_of(path)
             assert (source.rows, source.columns) == (300, 4 if "a." in name else 3)
-            with patch.object(streamed, "ROWS", 128):
+            with own(ROWS=128):
                 parts = [*tables_of(source, DATA)]
             assert [w for w, _ in parts][1] == "rows 129 to 256" and len(parts) == 3
             known = load_table(path, "y")
@@ -63,12 +76,12 @@ def test_chunks_are_the_rows_of_the_file():
         with pytest.raises(ValueError, match="not from both"):
             long_source({"source": path, "test": "a", "test_size": 0.2})
         assert long_source(DATA | {"source": path}) == source
-        with patch.object(streamed, "available_memory", lambda: 300 * 40):
+        with own(available_memory=lambda: 300 * 40):
             assert too_long(source)
 
 # %% ../nbs/use/table/13_streamed.ipynb #05971b3f
 def test_a_long_file_is_encoded_as_in_memory():
-    with tempfile.TemporaryDirectory() as tmp, patch.object(streamed, "ROWS", 128):
+    with tempfile.TemporaryDirectory() as tmp, own(ROWS=128):
         frame().to_parquet(path := Path(tmp) / "a.parquet")
         table = load_table(path, "y")
         found = read_long(source_of(path), DATA, 0, TableEncoder())
@@ -78,12 +91,12 @@ def test_a_long_file_is_encoded_as_in_memory():
         assert found["y"].tolist() == table.y.tolist()
         assert found["facts"]["fingerprint"] == table.fingerprint
         held = read_long(source_of(path), DATA | {"test_size": 0.2}, 1, TableEncoder())
-        learn, test = streamed.hold_out(table, 0.2, 1, False)
+        learn, test = hold_out(table, 0.2, 1, False)
         encoder = TableEncoder().fit(learn.X)
         np.testing.assert_array_equal(held["X"], encoder.transform(learn.X))
         np.testing.assert_array_equal(held["test"][0], encoder.transform(test.X))
         assert held["test"][1].tolist() == test.y.tolist()
-        with patch.object(streamed, "SAMPLE", 60):
+        with own(SAMPLE=60):
             few = read_long(source_of(path), DATA, 0, TableEncoder())
         assert "of 300 rows told what the columns are" in few["said"][-1]
 
@@ -91,9 +104,9 @@ def test_a_long_file_is_encoded_as_in_memory():
 def test_what_is_wrong_in_a_chunk_is_named_with_its_rows():
     holed = frame()
     holed.loc[200, "a"] = np.nan
-    with tempfile.TemporaryDirectory() as tmp, patch.object(streamed, "ROWS", 128):
+    with tempfile.TemporaryDirectory() as tmp, own(ROWS=128):
         holed.to_parquet(path := Path(tmp) / "a.parquet")
-        with patch.object(streamed, "SAMPLE", 20), pytest.raises(
+        with own(SAMPLE=20), pytest.raises(
                 ValueError, match="rows 129 to 256: column 'a' has 1 missing .* row 73"):
             read_long(source_of(path), DATA, 0, TableEncoder())
         filled = read_long(source_of(path), DATA, 0, TableEncoder(impute=True))
