@@ -76,5 +76,13 @@ def test_a_saved_state_gives_its_models_back():
         own.params)
     best, own = of_supernets(graph, task, PLAN, state, None, g)
     assert best in list(graph.structures())
+    # of a long table the first 2,000 rows of the second half decide
+    x = torch.randn(9000, *task.x.shape[1:], generator=g)
+    y = x[:7000].flatten(1)[:, 0].sin()
+    long = [Task(x, torch.cat([y, y.new_full((2000,), far)]), "gaussian")
+            for far in (0.0, 1e3)]
+    again = [of_supernets(graph, t, PLAN, state, None, torch.Generator().manual_seed(1))[0]
+             for t in long]
+    assert again[0] == again[1]
     last = rebuilt(batch.net, task, state, wanted, slice(-1, None))
     assert torch.equal(last.params["loc"], batch.params["loc"][-1:])
