@@ -10,13 +10,18 @@ from bstruct.core.about import about
 from bstruct.core.files import write_whole
 
 
+def named(argument: str) -> str:
+    "An argument of the command; of a path from the root its last part."
+    return Path(argument).name if Path(argument).is_absolute() else argument
+
+
 def origin(packages: Sequence[str] = (), **more: Any) -> dict[str, Any]:
     "Machine, device, versions, date and command, and what the benchmark adds."
     spec = sys.modules["__main__"].__spec__
     name = spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).name
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return about(packages) | {
-        "date": now, "command": " ".join(["python -m", name, *sys.argv[1:]])} | more
+        "date": now, "command": " ".join(["python -m", name, *map(named, sys.argv[1:])])} | more
 
 
 def store(path: Path, found: Mapping[str, Any], packages: Sequence[str] = (), *,

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.store import store
+from benchmarks.store import origin, store
 
 
 def test_a_file_of_results_says_where_when_and_how_it_was_made(tmp_path, monkeypatch):
@@ -24,3 +24,8 @@ def test_what_is_no_json_leaves_the_old_file(tmp_path):
     with pytest.raises(TypeError):
         store(tmp_path / "a.json", {"rows": [object()]})
     assert (tmp_path / "a.json").read_text() == before
+
+
+def test_the_command_names_no_folder_of_a_machine(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["x", "--out", "/a/b/found.json", "--seeds", "3", "c/d"])
+    assert origin()["command"].endswith(" --out found.json --seeds 3 c/d")
