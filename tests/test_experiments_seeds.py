@@ -9,6 +9,7 @@ from bstruct.experiments.seeds import *
 import math
 
 import pytest
+import torch
 
 
 def cell_of(value, error, p, seed=0, **more):
@@ -71,7 +72,6 @@ def test_reliability_of_seeds_that_agree_and_of_coins():
 
 # %% ../nbs/experiments/17_seeds.ipynb #d01cb617
 def test_a_calibrated_law_is_not_repeated_by_another_seed():
-    import torch
     draw = torch.Generator().manual_seed(0)
     truth = torch.randn(40_000, 1, generator=draw) * 3  # lead of one network, nats
     seen = truth + 2 * torch.randn(40_000, 2, generator=draw)
@@ -79,7 +79,7 @@ def test_a_calibrated_law_is_not_repeated_by_another_seed():
     noise = torch.randn(400, generator=draw)
     law = torch.stack([(mean + left * e).sigmoid() for e in noise]).mean(0)
     exact = binned(zip(law[:, 0].tolist(), truth[:, 0].sigmoid().tolist()))
-    again = binned(law.tolist())
+    again = binned(zip(*law.T.tolist()))
     assert all(abs(p - t) < 0.02 for p, t, _ in exact)
     assert again[0][1] > again[0][0] + 0.1 and again[-1][1] < again[-1][0] - 0.1
     assert binned([(0.9, 0.756), (0.1, 0.244)], (0.5,)) == [(0.1, 0.244, 1), (0.9, 0.756, 1)]
