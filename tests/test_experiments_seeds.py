@@ -82,7 +82,8 @@ def test_a_calibrated_law_is_not_repeated_by_another_seed():
     again = binned(zip(*law.T.tolist()))
     assert all(abs(p - t) < 0.02 for p, t, _ in exact)
     assert again[0][1] > again[0][0] + 0.1 and again[-1][1] < again[-1][0] - 0.1
-    assert binned([(0.9, 0.756), (0.1, 0.244)], (0.5,)) == [(0.1, 0.244, 1), (0.9, 0.756, 1)]
+    assert binned([(0.9, 0.756), (0.1, 0.244)], (0.5,)) == [
+        (0.1, 0.244, 1), (0.9, 0.756, 1)]
 
 # %% ../nbs/experiments/17_seeds.ipynb #72eb433b
 def test_together_is_bayes_rule_on_mean_evidences():

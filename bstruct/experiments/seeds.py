@@ -29,8 +29,9 @@ def covered(cells: Sequence[Mapping], least: int = 3
     error of the share. Of structures that at least `least` cells have, with an error
     above 0."""
     found = defaultdict(list)
-    for seed, row in ((i, r) for i, c in enumerate(cells) for r in c["rows"]):
-        if not row["model"] and row["error"] and row["value"] is not None:
+    good = lambda r: not r["model"] and r["error"] and r["value"] is not None
+    for seed, cell in enumerate(cells):
+        for row in filter(good, cell["rows"]):
             found[row["key"]].append((row["value"], row["error"], seed))
     inside, ratios = defaultdict(list), []
     for same in (v for v in found.values() if len(v) >= least):
@@ -99,10 +100,13 @@ def reliability(cells: Sequence[Mapping],
 
     `ends`: of the bins.
     """
-    first = lambda law: max(law, key=law.__getitem__)
-    return binned(((p, c == first(b["edges"][e])) for a, b in permutations(cells, 2)
-                   if (a["table"], a["judge"]) == (b["table"], b["judge"])
-                   for e, law in a["edges"].items() for c, p in law.items()), ends)
+    pairs = []
+    for a, b in permutations(cells, 2):
+        if (a["table"], a["judge"]) == (b["table"], b["judge"]):
+            for e, law in a["edges"].items():
+                first = max(b["edges"][e], key=b["edges"][e].__getitem__)
+                pairs += [(p, c == first) for c, p in law.items()]
+    return binned(pairs, ends)
 
 # %% ../../nbs/experiments/17_seeds.ipynb #e74b2bbc
 def together(graph: Graph, cells: Sequence[Mapping]) -> dict[str, dict[str, float]]:
