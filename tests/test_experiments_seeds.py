@@ -30,8 +30,10 @@ def test_covered_counts_and_compares_deviations():
     # mean 3: one is 9 away, three are 3
     far = [cell_of(v, 1.0, 0.5) for v in (0.0, 0.0, 0.0, 12.0)]
     assert covered(far) == (0.0, pytest.approx(6.0), 4, 0.0)
-    # 1.7 of 3 seeds are less than 2 sqrt(2/3)
+    # 1.7 is more than 2 sqrt(2/3), and less where the other two are less sure
     assert covered([cell_of(v, 1.0, 0.5) for v in (-1.7, 0.0, 1.7)])[0] == 1 / 3
+    unsure = [cell_of(-1.7, 1.0, 0.5), cell_of(0.0, 3.0, 0.5), cell_of(1.7, 3.0, 0.5)]
+    assert covered(unsure)[0] == 1.0
     inside, ratio, many, error = covered(cells[:2])
     assert many == 0 and math.isnan(inside) and math.isnan(ratio)
     import random

@@ -35,9 +35,11 @@ def covered(cells: Sequence[Mapping], least: int = 3
             found[row["key"]].append((row["value"], row["error"], seed))
     inside, ratios = defaultdict(list), []
     for same in (v for v in found.values() if len(v) >= least):
-        mean, part = fmean(v for v, *_ in same), math.sqrt(1 - 1 / len(same))
+        mean, n = fmean(v for v, *_ in same), len(same)
+        rest = sum(e**2 for _, e, _ in same) / n**2
         for v, e, seed in same:
-            inside[seed].append(abs(v - mean) <= 2 * e * part)
+            off = math.sqrt((1 - 2 / n) * e**2 + rest)
+            inside[seed].append(abs(v - mean) <= 2 * off)
         ratios.append(stdev(v for v, *_ in same) / fmean(e for _, e, _ in same))
     if not inside:
         return math.nan, math.nan, 0, math.nan
