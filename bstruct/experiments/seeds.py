@@ -118,7 +118,7 @@ def together(graph: Graph, cells: Sequence[Mapping]) -> dict[str, dict[str, floa
     """
     every = different(graph)
     place = {" ".join(map(str, s.values())): s for s in every}
-    told = {k: e for k, e in _means(cells).items() if k[1] or k[0] in place}
+    told: dict = {k: e for k, e in _means(cells).items() if k[1] or k[0] in place}
     many = sum(not model for _, model in told)
     prior = torch.tensor([1.0 if model else 1 / many for _, model in told]).log()
     found = structure_posterior(told, prior)
