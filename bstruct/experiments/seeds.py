@@ -107,7 +107,7 @@ def reliability(cells: Sequence[Mapping],
         if (a["table"], a["judge"]) == (b["table"], b["judge"]):
             for e, law in a["edges"].items():
                 first = max(b["edges"][e], key=b["edges"][e].__getitem__)
-                pairs += [(p, c == first) for c, p in law.items()]
+                pairs += [(p, float(c == first)) for c, p in law.items()]
     return binned(pairs, ends)
 
 # %% ../../nbs/experiments/17_seeds.ipynb #e74b2bbc
