@@ -39,7 +39,8 @@ def test_the_way_of_a_column_is_told_by_its_cells():
             "1,5": (["1,5", "2,25"], ["1 234,5", "12"], ["1.234,5", "2.000"]),
             "$1.5": (["$1,234", "$2"], ["$1", "2", "$3.5"], ["-$1", "($2)"]),
             "1.5%": (["12 %", "5%", "0.5 %"], ["5%", "6%", "n.d."]),
-            "1,5€": (["1.234,50 €", "2 €"],), "1.5kg": (["7 kg", "7.5kg"], ["3 kg", "3 kg"])}
+            "1,5€": (["1.234,50 €", "2 €"],),
+            "1.5kg": (["7 kg", "7.5kg"], ["3 kg", "3 kg"])}
     for form, columns in ways.items():
         for column in columns:
             assert written_as(column) == form and is_form(form), column

@@ -38,7 +38,9 @@ class Table:
             return self.raw
         words = learn.select_dtypes(exclude="number").columns
         kinds = {c: pd.CategoricalDtype(sorted(learn[c].dropna().unique())) for c in words}
-        return learn.astype(kinds), test.astype(kinds)
+        known = test.assign(**{c: test[c].where(test[c].isin(k.categories))
+                               for c, k in kinds.items()})
+        return learn.astype(kinds), known.astype(kinds)
 
     def head(self, train: int, test: int) -> "Table":
         "The first rows of both parts."

@@ -4,9 +4,10 @@
 Tables of 150 to 100,000 rows that packages ship, `steps`, a generated one that favours trees, and
 `signals`: mnist1d with a graph of convolutions (600 structures). Methods: scikit-learn's default
 network (the reference), bstruct with its defaults, HistGradientBoosting with its defaults
-("trees"), Optuna's TPE with a median pruner over a torch network, FLAML and AutoGluon; on the first
-seven tables the best of 10 random structures of the graph of bstruct; on `signals`, instead of all
-but the first two and that one, DARTS, Gumbel-Softmax and one structure set by hand. (Those two on
+("trees"), Optuna's TPE with a median pruner over a torch network, FLAML and AutoGluon. On the first
+seven tables also the best of 10 random structures of the graph of bstruct; on the others bstruct
+with codes of numbers among its candidates; on `signals` the network, bstruct and the random search
+stand beside DARTS, Gumbel-Softmax and one structure set by hand. (DARTS and Gumbel-Softmax on
 digits and mnist1d are in `python -m benchmarks.search`.)
 
 digits and mnist1d have one test set (25 %, random_state 0; the package's own); the other tables are
@@ -50,7 +51,7 @@ from bstruct.experiments.study import (
 )
 from bstruct.model.graph import Graph
 from bstruct.model.presets import convolutional, dense
-from bstruct.use.estimators import StructureClassifier
+from bstruct.use.estimators import StructureClassifier, StructureRegressor
 
 FIRST = ("digits", "mnist1d", "signals", "wine", "breast_cancer", "iris", "diabetes")
 TABLES = (*FIRST, "hitters", "steps", "oj", "wage", "bikeshare", "default", "diamonds", "flights")
@@ -60,9 +61,10 @@ BY_HAND = {"x->h1": "conv1d+relu:5", "h1->h2": "conv1d+relu:3", "x->h2": "zero",
            "h1->h3": "zero"}
 REFERENCE, OURS, RANDOM, TPE, FLAML, HAND = ("scikit-learn", "bstruct", "random", "Optuna", "FLAML",
                                              "by hand")
-BOOSTED, GLUON = "trees", "AutoGluon"
+BOOSTED, GLUON, CODED = "trees", "AutoGluon", "bstruct, codes"
+CODES = ("pieces+relu:16", "periodic+relu:4")  # beside the usual candidates of bstruct
 GRADIENT = ("DARTS", "Gumbel-Softmax")
-METHODS = (REFERENCE, OURS, BOOSTED, RANDOM, *GRADIENT, TPE, FLAML, GLUON, HAND)
+METHODS = (REFERENCE, OURS, CODED, BOOSTED, RANDOM, *GRADIENT, TPE, FLAML, GLUON, HAND)
 PACKAGES = ("optuna", "flaml", "lightgbm", "xgboost")
 MIDDLE, LARGE = 5000, 20_000  # training rows
 
@@ -111,6 +113,25 @@ def on_signals(table: data.Table, graph: Graph, effort: Effort,
     return {OURS: ours, HAND: by_hand}
 
 
+def with_codes(table: data.Table, settings: dict) -> Callable[[int], Fitted]:
+    "bstruct with codes of numbers among its candidates, and the probability that they have."
+    own = {k: v for k, v in settings.items() if k != "hidden"}
+    graph = dense(table.scaled[0].shape[1], table.outputs, settings.get("hidden", (64, 64)),
+                  codes=CODES)
+    kind = StructureRegressor if table.regression else StructureClassifier
+
+    def ours(seed: int) -> Fitted:
+        model = kind(graph=graph, random_state=seed, **own).fit(table.raw[0], table.y[0])
+        law = model.structure_probabilities_
+        share = {e: sum(p for c, p in law[e].items() if c in CODES)
+                 for e in graph.choices if e.startswith("x->")}
+        told = {e: model.structure_[e] for e in graph.choices} | {"codes": share}
+        if table.regression:
+            return Fitted(lambda: model.predict(table.raw[1], return_std=True), told)
+        return Fitted(lambda: model.predict_proba(table.raw[1]), told)
+    return ours
+
+
 def methods(name: str, table: data.Table, asked: argparse.Namespace,
             cost: dict) -> dict[str, Callable[[int], Fitted]]:
     "Method to a function of the seed, for the methods that take part on this table."
@@ -126,6 +147,7 @@ def methods(name: str, table: data.Table, asked: argparse.Namespace,
     if name == "signals":
         return found | {m: usual[m] for m in GRADIENT} | on_signals(table, graph, effort, settings)
     return found | {
+        CODED: with_codes(table, settings),
         BOOSTED: lambda seed: tuned.trees(table, seed, effort.validation),
         TPE: lambda seed: tuned.optuna_tpe(table, seed, effort, cost["trials"]),
         FLAML: lambda seed: tuned.flaml(table, seed, cost["flaml"]),
@@ -150,11 +172,12 @@ def prepared(name: str, asked: argparse.Namespace, cost: dict) -> Callable[[int]
 
 
 def takes_part(name: str, method: str) -> bool:
-    """Searches by gradient and the structure set by hand need the signals; trees, Optuna, FLAML and
-    AutoGluon need columns; the random search has been run on the first tables."""
-    if method == RANDOM:
-        return name in FIRST
-    return method not in ((TPE, FLAML, BOOSTED, GLUON) if name == "signals" else (*GRADIENT, HAND))
+    """Searches by gradient and the structure set by hand need the signals; codes, trees, Optuna,
+    FLAML and AutoGluon need columns; the random search has been run on the first tables, and codes
+    on the others."""
+    if name == "signals":
+        return method not in (CODED, BOOSTED, TPE, FLAML, GLUON)
+    return method not in (*GRADIENT, HAND, CODED if name in FIRST else RANDOM)
 
 
 def told(split: Split, fitted: Fitted) -> dict:
