@@ -7,6 +7,7 @@ from bstruct.search.stages.unfitted import *
 
 # %% ../nbs/search/stages/11_unfitted.ipynb #6a58471d
 import math
+from dataclasses import replace
 
 import torch
 
@@ -96,6 +97,28 @@ def test_what_is_expected_to_be_far_behind_has_no_share():
     # two that differ by a nat, each known up to one
     a, b = torch.randn(2, 100_000, generator=torch.Generator().manual_seed(0)).double()
     assert abs(first / 0.6 - float((1 + a - b).sigmoid().mean())) < 0.02
+
+# %% ../nbs/search/stages/11_unfitted.ipynb #dfd307b9
+def test_two_starts_leave_a_tail_to_the_other_network():
+    from scipy.stats import t
+
+    behind = torch.tensor([0.0] * 2 + [-200.0] * (len(EVERY) - 2)).double()
+
+
+    def first(starts):
+        rows = [replace(r, evidence=replace(r.evidence, diagnostics={
+            "comparison": 1.0, "starts": [0.0] * starts})) for r in rows_of([-3.0, -7.0])]
+        rows, _ = spread(GRAPH, rows, Outlook(EVERY, behind, 6.0))
+        one, two = (next(r for r in rows if r.structure == s) for s in EVERY[:2])
+        return one.probability / (one.probability + two.probability)
+
+
+    at = (torch.arange(20_000).double() + 0.5) / 20_000
+    for starts in (2, 4):
+        noise = torch.from_numpy(t(starts - 1).ppf(at.numpy()))
+        exact = float((4 + math.sqrt(2) * noise).sigmoid().mean())
+        assert abs(first(starts) - exact) < 0.015
+    assert first(2) < first(4) - 0.03 < first(1) - 0.04
 
 # %% ../nbs/search/stages/11_unfitted.ipynb #c4084da9
 def test_nothing_is_shared_where_no_network_lives():

@@ -7,7 +7,7 @@ __all__ = ['Outlook', 'scatter_of', 'drawn_evidence', 'spread']
 
 # %% ../../../nbs/search/stages/11_unfitted.ipynb #bca5754e
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -150,9 +150,19 @@ def _shares(graph: Graph, outlook: Outlook, z: Tensor, known: dict[int, Scored],
     for i, r in known.items():
         z[:, i] = r.evidence.value if r.probability else -math.inf
         error[i] = _beside(r)
-    z += error * _normal(Generator().manual_seed(1), *z.shape)
+    z += _sizes(known.values(), len(z)) * error * _normal(
+        Generator().manual_seed(1), *z.shape)
     p = (structure_prior(graph.variables, outlook.every).double().log() + z).softmax(1)
     return p.mean(0), p.std(0)
+
+
+def _sizes(known: Iterable[Scored], draws: int) -> Float[Tensor, "draws 1"]:
+    "What the errors of all are multiplied by in each draw; 1 where none tells its starts."
+    starts = max(len(r.evidence.diagnostics.get("starts", ())) for r in known)
+    if starts < 2:
+        return torch.ones(draws, 1, dtype=torch.float64)
+    squares = _normal(Generator().manual_seed(2), draws, starts - 1).square()
+    return squares.mean(1, keepdim=True).rsqrt()
 
 
 def _expected(fitted: Evidence, z: Float[Tensor, "draws"], usual: float) -> Evidence:
