@@ -7,7 +7,7 @@ __all__ = ['Outlook', 'scatter_of', 'drawn_evidence', 'spread']
 
 # %% ../../../nbs/search/stages/11_unfitted.ipynb #bca5754e
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +25,7 @@ SLOPE = 0.75  # nats of a whole fit for a nat of the short fits' model
 LEAST = 6.0  # nats of scatter at least
 LOST = 15.0  # nats behind the best fit: what is worse counts as this
 LEVEL = 20.0  # scatters that the level of all whole fits may move
+FREEDOM = 4  # degrees of freedom from which the error of a fit is known
 DRAWS = 1024
 METHOD = "model of short fits"
 
@@ -150,18 +151,14 @@ def _shares(graph: Graph, outlook: Outlook, z: Tensor, known: dict[int, Scored],
     for i, r in known.items():
         z[:, i] = r.evidence.value if r.probability else -math.inf
         error[i] = _beside(r)
-    z += _sizes(known.values(), len(z)) * error * _normal(
-        Generator().manual_seed(1), *z.shape)
+    z += _sizes(len(z)) * error * _normal(Generator().manual_seed(1), *z.shape)
     p = (structure_prior(graph.variables, outlook.every).double().log() + z).softmax(1)
     return p.mean(0), p.std(0)
 
 
-def _sizes(known: Iterable[Scored], draws: int) -> Float[Tensor, "draws 1"]:
-    "What the errors of all are multiplied by in each draw; 1 where none tells its starts."
-    starts = max(len(r.evidence.diagnostics.get("starts", ())) for r in known)
-    if starts < 2:
-        return torch.ones(draws, 1, dtype=torch.float64)
-    squares = _normal(Generator().manual_seed(2), draws, starts - 1).square()
+def _sizes(draws: int) -> Float[Tensor, "draws 1"]:
+    "What the errors of all networks are multiplied by in each draw."
+    squares = _normal(Generator().manual_seed(2), draws, FREEDOM).square()
     return squares.mean(1, keepdim=True).rsqrt()
 
 
