@@ -63,7 +63,7 @@ BY_HAND = {"x->h1": "conv1d+relu:5", "h1->h2": "conv1d+relu:3", "x->h2": "zero",
 REFERENCE, OURS, RANDOM, TPE, FLAML, HAND = ("scikit-learn", "bstruct", "random", "Optuna", "FLAML",
                                              "by hand")
 BOOSTED, GLUON, CODED = "trees", "AutoGluon", "bstruct, codes"
-CODES = ("pieces+relu:16", "periodic+relu:4")  # beside the usual candidates of bstruct
+CODES = ("pieces+relu:8", "periodic+relu:4")  # beside the usual candidates of bstruct
 GRADIENT = ("DARTS", "Gumbel-Softmax")
 METHODS = (REFERENCE, OURS, CODED, BOOSTED, RANDOM, *GRADIENT, TPE, FLAML, GLUON, HAND)
 PACKAGES = ("optuna", "flaml", "lightgbm", "xgboost")
