@@ -31,7 +31,7 @@ from bstruct.training.variational import Plan, Trainer
 STEPS = 4  # of a timed epoch
 
 
-def _quickest(work: Callable[[], object], times: int = 3) -> float:
+def quickest(work: Callable[[], object], times: int = 3) -> float:
     "Seconds of the processor, of the quickest of some times."
     best = math.inf
     for _ in range(times):
@@ -44,12 +44,12 @@ def _quickest(work: Callable[[], object], times: int = 3) -> float:
 def _trained(make: Callable[[Plan], Trainer], plan: Plan) -> float:
     "Seconds of a training by this plan, from epochs of two lengths."
     short, long = (make(replace(plan, epochs=10**6, steps=s)) for s in (1, 1 + STEPS))
-    one, more = _quickest(short.run_epoch), _quickest(long.run_epoch)
+    one, more = quickest(short.run_epoch), quickest(long.run_epoch)
     step = max(more - one, 0.0) / STEPS
     return plan.epochs * (max(one - step, 0.0) + plan.steps * step)
 
 # %% ../../../nbs/search/work/06_stages.ipynb #58855c80
-def _ordering(graph: Graph, task: Task, s: Settings) -> float:
+def order_seconds(graph: Graph, task: Task, s: Settings) -> float:
     "Seconds of the supernets and of the paths through them."
     half, generator = max(1, len(task) // 2), generator_of(0, "forecast")
     turns = [s.c_reg * s.tempering[i % len(s.tempering)] for i in range(s.starts)]
@@ -63,7 +63,7 @@ def _ordering(graph: Graph, task: Task, s: Settings) -> float:
                      s.plan(half))
     some = list(islice(graph.structures(), LISTED))
     rows, own = min(256, len(task) - half), batch().detach()
-    paths = _quickest(lambda: path_scores(
+    paths = quickest(lambda: path_scores(
         own, task, some, slice(half, half + rows), [0])) / rows
     return train + paths * (len(task) - half) * s.starts
 
@@ -111,7 +111,7 @@ def stage_seconds(graph: Graph, task: Task, settings: Settings,
     c_regs, bounds = len(set(s.tempering)), s.fit_plan(n).bounds
     multiples = 0.0 if c_regs == 1 else _posteriors(
         graph, task, s, some[-1:], bounds[:-1], s.replicas * c_regs)
-    found = {"order": 0.0 if graph.n_structures == 1 else _ordering(graph, task, s),
+    found = {"order": 0.0 if graph.n_structures == 1 else order_seconds(graph, task, s),
              "fits": _fits(graph, task, s, n_jobs), "multiples": multiples,
              "posteriors": _posteriors(graph, task, s, some, [n], s.replicas)}
     return found
