@@ -113,8 +113,12 @@ def measured(cell: dict) -> dict:
 
 
 def _sent(cell: dict, end) -> None:
+    from joblib.externals.loky import get_reusable_executor
+
     torch.set_num_threads(1)
     end.send(measured(cell))
+    if cell["jobs"] == 2 and cell["mode"] == "enumerate":
+        get_reusable_executor().shutdown()
 
 
 def apart(cell: dict) -> dict:
@@ -160,7 +164,8 @@ def plot(rows: list[dict], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="8 cells of 64, nothing written: does it run?")
+    parser.add_argument("--quick", action="store_true",
+                        help="8 cells of 64, nothing written: does it run?")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     path = given.out or HERE / "forecast.json"

@@ -30,11 +30,14 @@ from bstruct.search.stages.sifting import SIFTED, SOME, different, short_plan, s
 from bstruct.search.stages.supernet import LISTED, ROOM
 from bstruct.search.work.forecast import as_bytes, as_seconds, fit_bytes, forecast
 from bstruct.search.work.room import foresee, parts_of
-from bstruct.search.work.stages import STEPS, order_seconds, quickest, stage_seconds
+from bstruct.search.work.stages import STEPS, order_seconds, usual, stage_seconds
 from bstruct.training.affine import reference_evidence
 from bstruct.training.laplace import DualPlan, fit_dual
 
-# %% ../../../nbs/search/modes/22_expected.ipynb #50a2d96e
+# %% ../../../nbs/search/modes/22_expected.ipynb #3330a348
+FEW_SECONDS = 5  # below this nobody needs the parts
+
+# %% ../../../nbs/search/modes/22_expected.ipynb #cc651986
 @dataclass(frozen=True)
 class Expectation:
     """What a search is expected to take: `bytes` beside the rows, `seconds` in all, and
@@ -49,6 +52,8 @@ class Expectation:
         room = as_bytes(self.bytes)
         if not self.parts:
             return f"at least {room} of memory and {words}"
+        if self.seconds < FEW_SECONDS:
+            return f"less than {FEW_SECONDS} s and {room} of memory"
         most = sorted(self.parts.items(), key=lambda p: -p[1])
         told = ", ".join(f"{name} {v:.2g} s" for name, v in most
                          if v >= 0.05 * self.seconds)
@@ -62,7 +67,7 @@ def _dual(graph: Graph, task: Task, plan: DualPlan, some: Sequence[Structure],
           many: int) -> float:
     "Seconds of fits of so many networks, from fits of a few that end early."
     some = some[:max(1, min(many, SOME // plan.starts))]
-    taken = lambda steps, every: quickest(lambda: fit_dual(
+    taken = lambda steps, every: usual(lambda: fit_dual(
         graph, some, task, replace(plan, steps=steps, every=every), 0), 2)
     one = taken(1, 1)
     step = max(0.0, taken(1 + STEPS, 1 + STEPS) - one) / STEPS
@@ -98,7 +103,7 @@ def _references(graph: Graph, task: Task, s: Settings) -> float:
     few = task if len(task) <= MANY else Task(task.x[:MANY], task.y[:MANY],
                                               task.likelihood)
     outputs = math.prod(graph.vertices[-1].shape)
-    return len(task) / len(few) * quickest(lambda: reference_evidence(
+    return len(task) / len(few) * usual(lambda: reference_evidence(
         few, outputs, s.fit_plan(len(few)).bounds), 1)
 
 

@@ -171,12 +171,11 @@ def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None 
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #1df1c74c
 def _seconds(graph: Graph, task: Task, plan: FitPlan, batch: int) -> float:
-    "How long a batch takes, from the quickest of a few steps."
+    "How long a batch takes, from a few steps; the first is not counted."
     structures = list(islice(graph.structures(), batch))
-    fits, best = Fits(graph, structures * math.ceil(batch / len(structures)), task,
-                      plan, 0), math.inf
+    fits = Fits(graph, structures * math.ceil(batch / len(structures)), task, plan, 0)
     size = plan.steps(max(plan.bounds[:-1]))[0]
-    first, end, each = max(0, len(task) - 256), len(task), math.inf
+    first, end, taken = max(0, len(task) - 256), len(task), []
     # of this thread, which others on the machine do not slow
     clock = time.thread_time if task.x.device.type == "cpu" else time.perf_counter
     for _ in range(4):
@@ -184,10 +183,10 @@ def _seconds(graph: Graph, task: Task, plan: FitPlan, batch: int) -> float:
         fits.step(torch.arange(size, device=task.x.device) % len(task))
         between = clock()
         fits.predict(first, end)
-        best = min(best, between - begin)
-        each = min(each, clock() - between)
+        taken.append((between - begin, clock() - between))
+    step, each = (sum(v) / len(v) for v in zip(*taken[1:]))
     predicted = len(plan.stops) * (plan.bounds[-1] - plan.bounds[0])
-    return best * sum(plan.steps(past)[1] for past in plan.bounds[:-1]) + (
+    return step * sum(plan.steps(past)[1] for past in plan.bounds[:-1]) + (
         each * predicted / (end - first))
 
 
