@@ -15,7 +15,7 @@ from itertools import islice
 from bstruct.core.isolated import TILE
 from bstruct.core.workers import workers
 from bstruct.model.graph import Graph
-from bstruct.model.reach import Structure, network_of
+from bstruct.model.reach import Structure, connected, network_of
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
 from bstruct.search.modes.ensembles import MEMBERS
@@ -66,7 +66,8 @@ LATE = 6  # steps, and refreshes, of a fit that is timed
 def _dual(graph: Graph, task: Task, plan: DualPlan, some: Sequence[Structure],
           many: int) -> float:
     "Seconds of fits of so many networks, from fits of a few that end early."
-    some = some[:max(1, min(many, SOME // plan.starts))]
+    least = max(1, min(many, SOME // plan.starts))
+    some = some[::max(1, len(some) // least)][:least]
     taken = lambda steps, every: usual(lambda: fit_dual(
         graph, some, task, replace(plan, steps=steps, every=every), 0), 2)
     one = taken(1, 1)
@@ -81,7 +82,9 @@ def _by_laplace(graph: Graph, task: Task, s: Settings,
     networks, half = len(some), max(1, s.screened // 2)
     few = graph.n_structures <= FEW * s.screened
     many = networks if few else min(half, networks)
-    whole, parts = dual_plan(s, len(task), max(2, -(-FITS // many))), {}
+    # one that does not connect the ends is not fitted, but counted
+    known = many + few * any(not connected(graph, one) for one in graph.structures())
+    whole, parts = dual_plan(s, len(task), max(2, -(-FITS // known))), {}
     if not few and sifts(graph):
         short = short_plan(whole, len(task))
         parts["short fits"] = _dual(graph, task, short, some, min(SIFTED, networks))
@@ -151,7 +154,7 @@ def _enumerated(graph: Graph, task: Task, s: Settings, some: Sequence[Structure]
     if judge == "laplace":
         if (s.budget or total) < total:
             parts["order"] = order_seconds(graph, task, thrifty)
-        plan = dual_plan(s, len(task), max(2, -(-FITS // count)))
+        plan = dual_plan(s, len(task), max(2, -(-FITS // (count + 1))))
         tiles = math.ceil(count / TILE)
         side = math.ceil(tiles / n_jobs) / tiles
         return parts | {"fits": side * _dual(graph, task, plan, some, count)}

@@ -23,7 +23,7 @@ from bstruct.search.settings import Settings
 from bstruct.search.stages.race import rounds
 from bstruct.search.stages.supernet import LISTED, path_scores
 from bstruct.search.stages.trainer import search_trainer
-from bstruct.search.work.forecast import forecast
+from bstruct.search.work.forecast import forecast, typical
 from bstruct.training.batch import Batch, make_batch, one_hot
 from bstruct.training.variational import Plan, Trainer
 
@@ -86,8 +86,9 @@ def _posteriors(graph: Graph, task: Task, s: Settings, structures: Sequence[Stru
 def _fits(graph: Graph, task: Task, s: Settings, n_jobs: int) -> float:
     "Seconds of all plain fits."
     plan = s.fit_plan(len(task))
+    listed = 10_000 if s.mode == "enumerate" else LISTED
     networks = len({network_of(graph, one)
-                    for one in islice(graph.structures(), 10_000)})
+                    for one in islice(graph.structures(), listed)})
     of = lambda count, starts: (forecast(
         graph, task, replace(plan, starts=starts), structures=count,
         n_jobs=n_jobs).seconds or 0.0)
@@ -107,7 +108,7 @@ def stage_seconds(graph: Graph, task: Task, settings: Settings,
     s, n = settings, len(task)
     if s.mode == "enumerate":
         s = replace(s, starts=min(s.starts, len(set(s.tempering))))
-    some = [*islice(graph.structures(), max(1, s.finalists // 2))]
+    some = typical(graph, max(1, s.finalists // 2))
     c_regs, bounds = len(set(s.tempering)), s.fit_plan(n).bounds
     multiples = 0.0 if c_regs == 1 else _posteriors(
         graph, task, s, some[-1:], bounds[:-1], s.replicas * c_regs)
