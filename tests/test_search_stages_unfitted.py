@@ -104,7 +104,8 @@ def test_the_size_of_an_error_is_a_guess():
     at = (torch.arange(20_000).double() + 0.5) / 20_000
     # two that differ by four nats, each known up to one
     by = lambda noise: float((4 + math.sqrt(2) * noise).sigmoid().mean())
-    student, plain = by(torch.from_numpy(t(4).ppf(at.numpy()))), by(torch.special.ndtri(at))
+    student = by(torch.from_numpy(t(4).ppf(at.numpy())))
+    plain = by(torch.special.ndtri(at))
     assert abs(one / (one + two) - student) < 0.01 and plain - one / (one + two) > 0.015
 
 # %% ../nbs/search/stages/11_unfitted.ipynb #c4084da9
