@@ -133,6 +133,9 @@ def test_words_are_the_categories_of_the_training_rows():
     learn, test = table.typed
     assert learn.b.cat.categories.tolist() == ["u"] and learn.b.isna().tolist() == [False, True]
     assert test.b.isna().all() and test.a.tolist() == [3.0]
+    numbers, named = load("diabetes"), load("diabetes", words=("sex",))
+    assert named.typed[0].sex.nunique() == 2 and named.typed[0].sex.dtype == "category"
+    assert np.array_equal(named.raw[0].bmi, numbers.raw[0][:, 2])
 
 
 def test_trees_state_the_error_of_rows_that_they_did_not_see():

@@ -53,9 +53,10 @@ def standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nd
     return scaler.transform(train), scaler.transform(test)
 
 
-def load(name: str, split: int = 0) -> Table:
+def load(name: str, split: int = 0, words: tuple[str, ...] = ()) -> Table:
     """digits (divided by 16), other tables of the collection (standardised, words as columns of 0
     and 1), with 25 % test and random_state `split`; mnist1d with the package's own split.
+    `words`: columns of numbers that are to be taken as names.
 
     SystemExit where the package of the table is not installed.
     """
@@ -65,8 +66,9 @@ def load(name: str, split: int = 0) -> Table:
         raise SystemExit(f"{error}, or take --data digits") from None
     y, (learn, test) = entry.y.to_numpy(), entry.split(split)
     answers = y[learn], y[test]
-    if entry.holes or len(entry.X.select_dtypes(exclude="number").columns):
-        parts = entry.X.iloc[learn], entry.X.iloc[test]
+    frame = entry.X.assign(**{c: c + entry.X[c].astype(str) for c in words})
+    if entry.holes or len(frame.select_dtypes(exclude="number").columns):
+        parts = frame.iloc[learn], frame.iloc[test]
         encoder = TableEncoder(impute=True).fit(parts[0])
         return Table(name, parts, standardised(*map(encoder.transform, parts)), answers)
     X = entry.X.to_numpy()
