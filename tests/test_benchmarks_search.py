@@ -1,15 +1,18 @@
 "The comparison of structure searches runs from end to end, and names structures of the graph."
 import json
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.ensemble import HistGradientBoostingRegressor
 
 from benchmarks.__main__ import main as all_benchmarks
-from benchmarks.search import ranks
+from benchmarks.search import ranks, tasks, tuned
 from benchmarks.search.__main__ import main, scores, summarise
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted
-from benchmarks.search.data import load
+from benchmarks.search.data import Table, load
 from bstruct.model.presets import dense
 
 
@@ -121,3 +124,48 @@ def test_dispatcher_knows_its_benchmarks(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--seeds", "0", "--quick"])
     assert stop.value.code == 2 and "at least 1" in capsys.readouterr().err
+
+
+def test_words_are_the_categories_of_the_training_rows():
+    frames = (pd.DataFrame({"a": [1.0, 2.0], "b": ["u", None]}),
+              pd.DataFrame({"a": [3.0], "b": ["w"]}))
+    table = Table("own", frames, (np.eye(2), np.eye(2)[:1]), (np.array([0, 1]), np.array([0])))
+    learn, test = table.typed
+    assert learn.b.cat.categories.tolist() == ["u"] and learn.b.isna().tolist() == [False, True]
+    assert test.b.isna().all() and test.a.tolist() == [3.0]
+    numbers, named = load("diabetes"), load("diabetes", words=("sex",))
+    assert named.typed[0].sex.nunique() == 2 and named.typed[0].sex.dtype == "category"
+    assert np.array_equal(named.raw[0].bmi, numbers.raw[0][:, 2])
+
+
+def test_trees_state_the_error_of_rows_that_they_did_not_see():
+    table = load("diabetes").head(120, 40)
+    mean, std = tuned.trees(table, 0, 0.25).predict()
+    errors = np.abs(table.y[1] - mean)
+    assert len(set(std)) == 1 and 0.5 < std[0] / np.sqrt(np.mean(errors**2)) < 2
+    fitted = HistGradientBoostingRegressor(random_state=0).fit(table.raw[0], table.y[0])
+    assert np.array_equal(mean, fitted.predict(table.raw[1]))  # all rows are in the second fit
+
+
+def test_large_tables_cost_less_a_row():
+    asked = SimpleNamespace(quick=False, trials=25, flaml_seconds=20.0, gluon_seconds=60.0,
+                            limit=120.0)
+    small, middle, large = (tasks.budget(n, asked) for n in (100, 9000, 90_000))
+    assert small == {"trials": 25, "flaml": 20.0, "autogluon": 60.0, "bstruct": None}
+    assert middle == {**small, "trials": 10}
+    assert large == {"trials": 5, "flaml": 60.0, "autogluon": 120.0, "bstruct": 120.0}
+
+
+def test_a_run_of_tasks_is_kept_and_not_repeated(tmp_path, capsys):
+    quick = ["--quick", "--seeds", "1", "--data", "steps", "--methods", "scikit-learn", "trees",
+             "--out", str(tmp_path)]
+    tasks.main(quick)
+    first = json.loads((tmp_path / "tasks.json").read_text())
+    assert [r["method"] for r in first["rows"]] == ["scikit-learn", "trees"]
+    assert first["tables"]["steps"]["training rows"] == 750
+    assert first["about"]["machine"] and first["tables"]["steps"]["about"]["command"]
+    assert not list(tmp_path.glob("*.journal")) and "rmse" in capsys.readouterr().out
+    tasks.main(quick)
+    assert json.loads((tmp_path / "tasks.json").read_text())["rows"] == first["rows"]
+    with pytest.raises(SystemExit, match="holds results of steps for"):
+        tasks.main(quick[1:])  # not quick: another budget

@@ -42,7 +42,7 @@ def test_neighbouring_evidences_by_births_and_deaths():
 
 # %% ../nbs/continuous/02_births.ipynb #5c8e19ba
 def idle(seed=0, draws=20_000):
-    "ln Z₂/Z₁ and ln Z₃/Z₁ by draws of the prior, and what P says of them."
+    "ln Z₂/Z₁ and ln Z₃/Z₁ by draws of the prior, and by the corollary."
     rng = np.random.default_rng(seed)
     x = rng.uniform(-2, 2, (12, 1))
     y = np.tanh(3 * x) + 0.3 * rng.standard_normal((12, 1))

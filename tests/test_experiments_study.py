@@ -186,6 +186,12 @@ def test_who_takes_no_part_is_left_out_and_the_unit_is_timed():
         assert r["cpu_ratio"] == r["cpu_seconds"] / r["unit_seconds"]
         assert r["unit_seconds"] >= 0.02
 
+    class Elsewhere(dict):
+        "An answer of another process, and the seconds that it took there."
+        cpu_seconds = 7.0
+    other = study({"d": data_of}, {"a": lambda d, seed: Elsewhere(score=1.0)}, [0])
+    assert other.rows[0]["cpu_seconds"] == 7.0 and other.rows[0]["score"] == 1.0
+
 # %% ../nbs/experiments/02_study.ipynb #97e47b3b
 def test_several_processes_make_the_same_study():
     alone, several = (study({"d": data_of}, METHODS, range(3), n_jobs=n) for n in (1, 2))

@@ -27,6 +27,10 @@ def test_dense_graph():
     have = {e: "identity" in cs for e, cs in g.candidates.items()}
     assert len(have) == 7 and [e for e in have if have[e]] == ["h1->h2"]
     assert Graph.dense(3, 2, hidden=()).candidates == {"x->y": ("linear",)}
+    g = Graph.dense(3, 1, candidates=("zero", "linear"), codes=("pieces+relu:16",))
+    assert g.candidates["x->h1"] == g.candidates["x->h2"] == (
+        "zero", "linear", "pieces+relu:16")
+    assert g.candidates["h1->h2"] == ("zero", "linear") and g.n_structures == 18
     with pytest.raises(ValueError, match="edge x->h1 has candidates"):
         Graph.dense(40, 10, candidates=("identity",))
 

@@ -56,7 +56,7 @@ EXCEPTIONS = {  # name of a pin: why it changed; such a pin is compared with pin
                     LABEL),
     "run_at_the_command_line": f"{STEPS}; {LABEL}; {TEMPERATURE}; the record of a run names its "
                                "judge; for classes ensembles are judged and returned; the "
-                               "sentence on a linear model follows the ranking",
+                               "sentence on a linear model follows the ranking and claims no more",
     "gaussians": ONE_MOMENT,
     "bilevel_on_the_cube": "the law was a categorical one over the switches; it is now that of "
                            "independent switches",

@@ -146,6 +146,7 @@ def test_notebook_shows_no_raw_syntax(path):
     text = re.sub(CODE, "", "\n\n".join(c["source"] for c in cells))
     assert re.findall(r".*(?::::|\{[#.][a-z]|(?<![\w.])@[a-z]+[-\d]).*", text) == []
     assert unreadable(path) == []
+    assert set(re.findall(r"\]\(#(ref-[\w-]+)\)", text)) <= set(re.findall(r'id="([\w-]+)"', text))
 
 
 RUNS = {

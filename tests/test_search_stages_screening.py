@@ -107,3 +107,25 @@ def test_a_settled_race_is_over():
     assert told(0.0)[0] == [5, 4, 3] and told(1000.0) == ([5, 4], [4, 4, 4, 4, 1])
     calls, starts = told(0.7)
     assert calls == [5, 4, 2] and starts == [8, 8, 4, 4, 1]
+
+# %% ../nbs/search/stages/05_screening.ipynb #958b1216
+def test_every_start_has_an_order_of_its_own():
+    from bstruct.training.ensembles import reordered
+    task, structures = sine(), [{"x->h1": c} for c in ("linear", "linear+sin")]
+    task = Task(*(v[task.y.argsort(0).flatten()] for v in (task.x, task.y)), "student")
+    plan = FitPlan((60, 120), epochs=1, min_steps=40, starts=2, learning_rate=0.02)
+    found = in_orders(small_graph(), task, plan, 0, 1, range(1, 4))(structures)
+    at = lambda order, s: prequential_evidence(
+        small_graph(), [s], reordered(task, 0, order), replace(plan, starts=1),
+        seed_of(0, f"screening/order {order}"))[0].value
+    for s, e in zip(structures, found):
+        assert e.diagnostics["starts"] == [at(o, s) for o in (1, 2, 3)]
+        assert str(e.of).endswith("3 orders") and e.reliable
+    # rows that are sorted by the target come as a surprise in the order that is given
+    first = in_orders(small_graph(), task, plan, 0, 0, range(1))(structures)
+    assert all(a.value < b.value - 10 for a, b in zip(first, found))
+    judge = lambda turn, draws: in_orders(small_graph(), task, plan, 0, turn, draws)
+    raced, plain = (screened(small_graph(), structures, task, plan, [(2, 1), (2, 3)],
+                             seed=0, **how) for how in (
+                                 {"judge": judge, "pool": mean_of_orders}, {}))
+    assert all(a.stderr > 2 * b.stderr for a, b in zip(raced, plain))

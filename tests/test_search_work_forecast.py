@@ -19,7 +19,9 @@ from torch import Generator
 
 from bstruct.model import Graph
 from bstruct.objectives.task import Task
+from bstruct.model.reach import connected
 from bstruct.search.work import forecast as module
+from bstruct.search.work.forecast import typical
 from bstruct.training.fits import FitPlan
 
 
@@ -167,6 +169,16 @@ def test_sizes_and_times_read_like_words():
     assert [module.as_seconds(s) for s in (3, 119, 150, 9000, 2e6)] == [
         "3 s", "119 s", "2 min", "2 h",
                                                                         "23 days"]
+
+# %% ../nbs/search/work/01_forecast.ipynb #241b7c6c
+def test_typical_structures_are_connected_and_from_all_over():
+    for depth, many in ((2, 5), (6, 5), (1, 1)):
+        net = Graph.dense(3, 1, (2,) * depth, ("zero", "linear+tanh"))
+        some = typical(net, 5)
+        assert len(some) == len({*map(str, some)}) == many
+        assert all(connected(net, s) for s in some)
+        used = [sum(c != "zero" for c in s.values()) for s in some]
+        assert max(used) > len(net.variables) / 2
 
 # %% ../nbs/search/work/01_forecast.ipynb #2d79bc0b
 def test_a_real_limit_leads_to_smaller_batches_and_the_same_answer():

@@ -22,7 +22,7 @@ from bstruct.evidence.core import Evidence
 from bstruct.model.candidates import CANDIDATES, Candidate, candidate, register
 from bstruct.model.graph import Graph
 from bstruct.training.fits import FitPlan, prequential_evidence
-from bstruct.search.work.tiles import Book, Tile, Work, fill, packed, score
+from bstruct.search.work.tiles import Book, Tile, Work, fill, filed, packed, score
 from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.objectives.task import Task
 
@@ -99,6 +99,19 @@ def test_a_likelihood_of_ones_own_travels():
     there = score(pickle.loads(travelled), list(graph.structures()))
     assert there == here and "test-sharp" in LIKELIHOODS
     del LIKELIHOODS["test-sharp"]
+
+# %% ../nbs/search/work/02_tiles.ipynb #a1e91f06
+def test_rows_in_a_file_travel_by_its_path():
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(5000, 4, generator=g), torch.randn(5000, generator=g)
+    plain, graph = Task(x, y, "gaussian", True), Graph.dense(4, 1, (3,), ("linear",))
+    with tempfile.TemporaryDirectory() as tmp:
+        there = pickle.loads(sent := pickle.dumps(filed(plain, f"{tmp}/rows")))
+        assert len(sent) < 4 * 5000 + 2000 and there.stored and len(there) == 5000
+        assert torch.equal(there.x, x) and torch.equal(there.y, y)
+        plan = FitPlan((4000, 4500, 5000), 1)
+        work = [Work(graph, t, plan, 0, packed(graph)) for t in (plain, there)]
+        assert score(work[0], [{}]) == score(work[1], [{}])
 
 # %% ../nbs/search/work/02_tiles.ipynb #022c9e67
 def test_any_estimator_can_score():

@@ -71,12 +71,13 @@ def test_a_column_that_decides_is_told_from_an_idle_one():
 # %% ../nbs/use/28_beside.ipynb #29bc4af2
 def test_words_follow_the_structure():
     words = lambda **s: plain_words({"structure": s, "rows": 331, "ranking": [{}]})
-    assert words(a="linear", b="zero") == "331 rows support a linear model."
-    assert words(a="zero") == "331 rows support no more than a constant."
+    leads = "Of the models compared on {} rows, a {} has the most evidence.".format
+    assert words(a="linear", b="zero") == leads(331, "linear one")
+    assert words(a="zero") == leads(331, "constant")
     assert words(a="linear+relu", b="linear") == ""
     assert words(a=("linear", "linear+sin")) == ""
     best = {"structure": {"a": "linear"}, "rows": 9, "ranking": [{"name": "constant"}]}
-    assert plain_words(best) == "9 rows support no more than a constant."
+    assert plain_words(best) == leads(9, "constant")
     assert plain_words(best | {"ranking": []}) == ""  # interrupted before
 
 # %% ../nbs/use/28_beside.ipynb #373566a2

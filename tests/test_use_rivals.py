@@ -73,6 +73,17 @@ def test_the_line_predicts_as_its_exact_posterior_does():
     wide = rows_of(torch.randn(60, 6, generator=g), torch.randn(60, generator=g))
     for past in (6, 7, 8, 9):
         assert float(Linear().log_p(wide, order(60), past, 60, 0).min()) > -20
+    from bstruct.objectives.task import Task
+    from bstruct.training.reference import closed_reference
+    for seed in (10, 19, 25):
+        g = torch.Generator().manual_seed(seed)
+        x = torch.randn(60, 6, generator=g)
+        line = rows_of(x, x[:, 0] + 0.3 * torch.randn(60, generator=g))
+        known = closed_reference(Task(line.x[:8], line.y[:8], "gaussian"), "linear")
+        mean, variance = known.predict(line.x[8:])
+        normal = torch.distributions.Normal(mean, variance.sqrt()).log_prob(line.y[8:])
+        assert float(normal.min()) < -1000
+        assert float(Linear().log_p(line, torch.arange(60)[None], 8, 60, 0).min()) > -10
 
     rows, o = labels(), order(60)
     ways = Linear().log_p(rows, o, 40, 60, 0)

@@ -21,7 +21,7 @@ from bstruct.core.stored import in_file
 from bstruct.use.table.data import hold_out, load_table
 from bstruct.use.table.encoder import TableEncoder
 from bstruct.use.table.streamed import (
-    long_source, read_long, source_of, tables_of, too_long)
+    Source, long_source, read_long, source_of, tables_of, too_long)
 
 DATA = {"target": "y", "drop": [], "categorical": [], "impute": False, "test": None,
         "test_size": None, "task": None}
@@ -70,8 +70,10 @@ def test_chunks_are_the_rows_of_the_file():
             assert pd.concat([t.y for _, t in parts]).tolist() == known.y.tolist()
         (Path(tmp) / "d.npz").write_bytes(b"none")
         assert source_of(Path(tmp) / "d.npz") is None is source_of("e.csv")
+        whole.to_csv(Path(tmp) / "t.csv", index=False)
+        assert source_of(Path(tmp) / "t.csv") == Source(Path(tmp) / "t.csv", 300, 4)
         assert not too_long(source) and not too_long(None)
-        with pytest.raises(ValueError, match="--on-disk: e.csv is no .parquet or .npz"):
+        with pytest.raises(ValueError, match="--on-disk: e.csv is no text, .parq"):
             long_source({"source": "e.csv"})
         with pytest.raises(ValueError, match="not from both"):
             long_source({"source": path, "test": "a", "test_size": 0.2})
@@ -99,6 +101,21 @@ def test_a_long_file_is_encoded_as_in_memory():
         with own(SAMPLE=60):
             few = read_long(source_of(path), DATA, 0, TableEncoder())
         assert "of 300 rows told what the columns are" in few["said"][-1]
+
+# %% ../nbs/use/table/13_streamed.ipynb #cf886f5d
+def test_a_long_text_is_encoded_as_in_memory():
+    with tempfile.TemporaryDirectory() as tmp, own(ROWS=128):
+        for k, how in enumerate((dict(), dict(sep=";", decimal=","))):
+            frame().to_csv(path := Path(tmp) / f"{k}.csv", **how)
+            table, data = load_table(path, "y"), DATA | {"source": path}
+            found = read_long(long_source(data), data, 0, TableEncoder())
+            np.testing.assert_array_equal(found["X"], TableEncoder().fit(
+                table.X).transform(table.X))
+            assert [float(v) for v in found["y"]] == [
+                float(v.replace(",", ".")) for v in table.y]
+            assert found["facts"].get("decimal", ".") == table.decimal
+            assert [t.ids.columns.tolist() for _, t in tables_of(
+                source_of(path), data)] == [["column1"]] * 3
 
 # %% ../nbs/use/table/13_streamed.ipynb #5bb688c8
 def test_what_is_wrong_in_a_chunk_is_named_with_its_rows():

@@ -39,13 +39,16 @@ def test_the_way_of_a_column_is_told_by_its_cells():
             "1,5": (["1,5", "2,25"], ["1 234,5", "12"], ["1.234,5", "2.000"]),
             "$1.5": (["$1,234", "$2"], ["$1", "2", "$3.5"], ["-$1", "($2)"]),
             "1.5%": (["12 %", "5%", "0.5 %"], ["5%", "6%", "n.d."]),
-            "1,5€": (["1.234,50 €", "2 €"],), "1.5kg": (["7 kg", "7.5kg"],)}
+            "1,5€": (["1.234,50 €", "2 €"],),
+            "1.5kg": (["7 kg", "7.5kg"], ["3 kg", "3 kg"])}
     for form, columns in ways.items():
         for column in columns:
             assert written_as(column) == form and is_form(form), column
     for words in ([], ["red"], ["$1", "€2"], ["room 1", "room 2"], ["1st", "2nd"],
                   ["12A", "12B", "7C"], ["red", "1"], ["5%", "0.05"], ["1", "9x", "a"],
-                  ["1.2.3", "a"]):
+                  ["1.2.3", "a"], ["1. Yes", "1. Yes", "2. No"],
+                  ["1. Manual", "1. Manual", "2. Information"],
+                  ["1. Never Married", *["2. Married"] * 4, "3. Widowed"]):
         assert written_as(words) is None, words
 
 # %% ../nbs/use/table/00_written.ipynb #0e1ef8cb

@@ -30,7 +30,8 @@ def readme(root: Path) -> str:
     texts = [code(c) if c["cell_type"] == "code" else div.sub("", c["source"]) for c in cells]
     text = "\n\n".join(t.strip() for t in texts if t.strip())
     local = r"\]\((?![a-z]+:|#|\.\./|nbs/)([^)]+\.(?:ipynb|svg|png)(?:#[^)]*)?)\)"
-    return re.sub(local, r"](nbs/\1)", text) + "\n"
+    return re.sub(r'((?:src|srcset)=")(?=[\w-]+\.(?:svg|png)")', r"\1nbs/",
+                  re.sub(local, r"](nbs/\1)", text)) + "\n"
 
 
 def write(root: Path = ROOT) -> None:

@@ -14,7 +14,8 @@ Printed are, a row a table and a judge:
 - TV: total variation of the law of an edge between two seeds, mean over pairs and edges;
 - P(constant), P(linear), where the judge has these models: the share of seeds with more than .8;
 - CPU seconds of a fit.
-Networks without a fit are kept in the rows of the tables of noise alone, where they may be ties.
+Networks without a fit are left out of the rows. What short fits say of them is kept as one number a
+candidate, and their part of the probability near a reference in `ties`.
 """
 import argparse
 import json
@@ -23,8 +24,10 @@ import time
 import warnings
 from itertools import product
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+import torch
 from joblib import Parallel, delayed
 from sklearn.datasets import load_digits, make_friedman1, make_moons
 from sklearn.linear_model import LogisticRegressionCV, RidgeCV
@@ -39,6 +42,8 @@ from bstruct.core.about import about
 from bstruct.core.files import write_whole
 from bstruct.experiments.collection import load_entry
 from bstruct.experiments.seeds import markdown, summary
+from bstruct.search.modes import judged
+from bstruct.search.stages.support import LABELS, with_ties
 
 RESULTS = Path(__file__).parent / "results" / "seeds.json"
 NUMBERS = ("diabetes", "friedman1", "friedman2", "friedman3", "friedman1-100", "linear", "noise",
@@ -77,11 +82,26 @@ def usual(name: str, X, X2, y, y2) -> float:
     return float(ridge.score(X2, y2))
 
 
+def effects(graph, outlook) -> dict:
+    "What the additive model of short fits gives to every candidate of an edge, and its scatter."
+    code = torch.stack([torch.cat([v.encode(s[e]).double() for e, v in graph.variables.items()])
+                        for s in outlook.every])
+    level = outlook.expected.mean()
+    found = torch.linalg.lstsq(code, (outlook.expected - level)[:, None], driver="gelsd").solution
+    return {"effects": found[:, 0].tolist(), "scatter": float(outlook.scatter)}
+
+
 def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
     "What a fit with this seed says."
+    def watched(graph, rows, outlook):
+        seen.append(effects(graph, outlook))
+        return spread(graph, rows, outlook)
+
     X, X2, y, y2 = rows_of(name, seed)
     kind = StructureClassifier if name in CLASSES else StructureRegressor
-    with warnings.catch_warnings(), threadpool_limits(1):
+    seen, spread = [], judged.spread
+    with (warnings.catch_warnings(), threadpool_limits(1),
+          patch.object(judged, "spread", watched)):
         warnings.simplefilter("ignore")
         begin = time.process_time()
         model = kind(judge=judge, random_state=seed, **(QUICK if quick else {})).fit(X, y)
@@ -89,16 +109,18 @@ def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
         score = (float(log_loss(y2, model.predict_proba(X2), labels=model.classes_))
                  if name in CLASSES else float(model.score(X2, y2)))
         beside = usual(name, X, X2, y, y2)
+    every = model.result_.ranking
     rows = [{"key": r.name or " ".join(map(str, r.structure.values())), "value": r.evidence.value,
              "error": r.evidence.stderr, "comparison": r.comparison,
-             "probability": r.probability, "model": bool(r.name),
-             "fitted": r.fitted is not False}
-            for r in model.result_.ranking if r.fitted is not False or "noise" in name]
+             "probability": r.probability, "model": bool(r.name)}
+            for r in every if r.fitted is not False]
     rows = [{k: None if isinstance(v, float) and not math.isfinite(v) else v
              for k, v in r.items()} for r in rows]
     return {"table": name, "judge": judge, "seed": seed, "score": score, "usual": beside,
             "cpu": cpu, "rows": rows, "edges": model.structure_probabilities_,
-            "notes": model.notes_, "machine": about()}
+            "ties": {v: with_ties(every, v) for v in LABELS.values()
+                     if any(r.name == v for r in every)},
+            "short": seen[0] if seen else None}
 
 
 def short(thing):
@@ -112,8 +134,6 @@ def short(thing):
 
 def _timely(until: float, *given) -> dict | None:
     "The cell, or None after the end of the time."
-    import torch
-
     torch.set_num_threads(1)
     return cell(*given) if time.time() < until else None
 
@@ -135,7 +155,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     "Run what is missing, and print the summary."
     given = parse(arguments)
-    cells = json.loads(given.out.read_text()) if given.out.exists() else []
+    kept = (json.loads(given.out.read_text()) if given.out.exists()
+            else {"machines": [], "cells": []})
+    cells, machine = kept["cells"], about()
+    if machine not in kept["machines"]:
+        kept["machines"].append(machine)
     done = {(c["table"], c["judge"], c["seed"]) for c in cells}
     every = product(range(given.seeds), given.only or NUMBERS + CLASSES, given.judge or JUDGES)
     wanted = [(n, j, s) for s, n, j in every if (n, j, s) not in done]
@@ -143,9 +167,9 @@ def main(arguments: list[str] | None = None) -> None:
     work = Parallel(given.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
     for found in work(delayed(_timely)(until, *w, given.quick) for w in wanted):
         if found is not None:
-            cells.append(found)
+            cells.append(found | {"machine": kept["machines"].index(machine)})
             given.out.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(given.out, json.dumps(short(cells), separators=(",", ":")).encode())
+            write_whole(given.out, json.dumps(short(kept), separators=(",", ":")).encode())
     print(markdown(summary(cells, ("lines", "noises"))))
 
 

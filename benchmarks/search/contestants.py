@@ -27,10 +27,11 @@ BSTRUCT, PLAIN = "bstruct", "bstruct's structure, plain fit"
 @dataclass(frozen=True)
 class Fitted:
     """`predict()` on the test rows: probabilities, or mean and standard deviation; the structure
-    where there is one."""
+    where there is one; processor time of another process that did the fit."""
 
     predict: Callable[[], np.ndarray | tuple[np.ndarray, np.ndarray]]
     structure: Structure | None = None
+    cpu_seconds: float | None = None
 
 
 Contestants = dict[str, Callable[[int], Fitted]]  # the first is the reference of the CPU ratios

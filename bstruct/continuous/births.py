@@ -15,7 +15,7 @@ from torch import Tensor
 # %% ../../nbs/continuous/02_births.ipynb #a8d7ee4f
 def off_odds(share: float, width: int, more: int, prior: str = "poisson:1") -> float:
     """Posterior odds of `more` units that are off beside `width` that are needed, by
-    corollary P.
+    the corollary.
 
     `share`: the mean likelihood ratio of a unit that is off. ValueError for an unknown
     prior.

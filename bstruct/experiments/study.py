@@ -129,6 +129,7 @@ class _Work:
         unit = self.unit
         cost = {"unit_seconds": timed(lambda: unit(made, seed))[1]} if unit else {}
         found, seconds = timed(lambda: self.methods[method](made, seed))
+        seconds = getattr(found, "cpu_seconds", None) or seconds
         scores = self.score(made, found) if self.score else found
         if fingerprint(made) != mark:
             raise ValueError(f"{method} changed the data of {name}, seed {seed}, which "

@@ -154,7 +154,7 @@ def _sqrt(run, state, hyper):
     length, marks = math.isqrt(2 * run.steps), []
     state = train(run, state, hyper, visit=lambda t, s: marks.append((t, s))
                   if (t - run.first) % length == 0 else None)
-    unit = tree_bytes(_point(run, 0, state)[1:4])
+    unit, norm = tree_bytes(_point(run, 0, state)[1:4]), run.notes["norm"]
 
     def points():
         for t, mark in _drain(marks):
@@ -162,6 +162,7 @@ def _sqrt(run, state, hyper):
             stop = min(t + length, run.span.stop) - 1
             end = train(run, mark, hyper, t, stop,
                         visit=lambda u, s: inside.append(_point(run, u, s)))
+            run.notes["norm"] = norm  # of the whole run, and not of the segment
             yield _point(run, stop, end)
             yield from _drain(inside)
 

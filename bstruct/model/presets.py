@@ -33,13 +33,14 @@ def dense(inputs: int | Shape, outputs: int | Shape,
           candidates: tuple[str, ...] = ("zero", "linear", "linear+relu", "linear+tanh",
                                          "linear+silu", "linear+sin"),
           skip: bool = True, output: tuple[str, ...] = ("linear",),
-          domain: str = "simplex") -> Graph:
+          domain: str = "simplex", codes: tuple[str, ...] = ()) -> Graph:
     """Hidden vertices h1, h2, ... in a row, each fed by the one before (with `skip` by
     all before), then a readout y.
 
     `identity` is dropped from edges between different shapes. Raises ValueError as
     Graph does.
-    `domain`: word of the variables, simplex or cube.
+    `domain`: word of the variables, simplex or cube; `codes`: further candidates of the
+    edges that leave x, for example `pieces+relu:16`.
     """
     sizes = [("x", inputs), *((f"h{i}", size) for i, size in enumerate(hidden, 1)),
              ("y", outputs)]
@@ -47,7 +48,8 @@ def dense(inputs: int | Shape, outputs: int | Shape,
     edges = []
     for j, v in enumerate(vertices[1:-1], 1):
         for u in vertices[0 if skip else j - 1:j]:
-            fitting = tuple(c for c in candidates if c != "identity"
+            offered = (*candidates, *(codes if u.name == "x" else ()))
+            fitting = tuple(c for c in offered if c != "identity"
                             or u.shape == v.shape)
             edges.append(Edge(u.name, v.name, fitting))
     edges.append(Edge(vertices[-2].name, "y", tuple(output)))

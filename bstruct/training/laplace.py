@@ -36,9 +36,9 @@ LEARN = ("auto", "exact", "kronecker", "implicit")
 # of Adam; full batches up to so many rows, else of so many
 _RATE, _FULL, _SIZE, _FACTOR_ROWS = 0.02, 300, 256, 500
 _EXACT = 1000  # lines of a kernel at a refresh
-# part of the steps before the term of H; last part of them, in which the rate falls
+# part of the steps before the implicit term; last part of them, in which the rate falls
 _EARLY, _FALL = 0.4, 0.3
-_TURNS = 5  # of conjugate gradients behind the term of H
+_TURNS = 5  # of conjugate gradients behind the implicit term
 LOST = 30.0  # nats behind the best start of a structure
 
 

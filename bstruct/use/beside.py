@@ -166,16 +166,15 @@ def plain_words(summary: Mapping) -> str:
     """A sentence where what has most evidence is linear or constant; empty where it is
     neither, or nothing was judged."""
     ranking = summary["ranking"]
-    supported = {"constant": "no more than a constant",
-                 "linear model": "a linear model"}
-    if not ranking or (name := ranking[0].get("name")) in supported:
-        return f"{summary['rows']} rows support {supported[name]}." if ranking else ""
+    said = lambda kind: (f"Of the models compared on {summary['rows']} rows, {kind} "
+                         "has the most evidence.")
+    known = {"constant": "a constant", "linear model": "a linear one"}
+    if not ranking or (name := ranking[0].get("name")) in known:
+        return said(known[name]) if ranking else ""
     each = [[one] if isinstance(one, str) else one
             for one in summary["structure"].values()]
     taken = list(chain(*each))
     if not taken or any(c.partition(":")[0] not in ("linear", "zero", "identity")
                         for c in taken):
         return ""
-    if all(c == "zero" for c in taken):
-        return f"{summary['rows']} rows support no more than a constant."
-    return f"{summary['rows']} rows support a linear model."
+    return said("a constant" if all(c == "zero" for c in taken) else "a linear one")

@@ -8,6 +8,7 @@ __all__ = ['StructureEstimator', 'StructureClassifier', 'StructureRegressor', 'l
 # %% ../../nbs/use/04_estimators.ipynb #3ee544bd
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -26,9 +27,9 @@ from bstruct.model.graph import Graph
 from bstruct.model.ordered import default_graph
 from bstruct.model.presets import dense
 from bstruct.objectives.task import Task
+from bstruct.search.modes.expected import Expectation, expected
 from bstruct.search.modes.family import check, search
 from bstruct.search.modes.least import least
-from bstruct.search.work.room import Foresight
 from bstruct.search.result import Result, Scored
 from bstruct.search.settings import Settings
 from bstruct.search.stages.judge import judge_of
@@ -146,6 +147,20 @@ def _searched(model, problem: tuple, checkpoint, report, over: list[float]) -> R
     return least(graph, task, settings, seed)
 
 
+def _asked(model, f: Callable, X, y, sample_weight):
+    "What a function of a search says of the one that `fit` would begin."
+    with surroundings():
+        within(plain(model.time_limit), None)
+        graph, task, settings, _, n_jobs = _problem(clone(model), X, y, sample_weight)
+        return f(graph, task, settings, n_jobs, model.time_limit is not None)
+
+
+def _checked_first(*problem) -> Expectation:
+    "What a search is expected to take, where it can begin."
+    check(*problem)
+    return expected(*problem)
+
+
 def _unencoded(model, Z: np.ndarray) -> np.ndarray:
     "Predictions of rows of the matrix that the fit saw."
     members = ensemble(model.result_, plain(model.samples), "all")
@@ -180,16 +195,13 @@ class StructureEstimator(FittedStructure):
     def check(self, X, y, sample_weight=None) -> None:
         """Raise the ValueError that `fit` would raise before its first step, or do
         nothing; changes nothing."""
-        self.forecast(X, y, sample_weight)
+        _asked(self, check, X, y, sample_weight)
 
-    def forecast(self, X, y, sample_weight=None) -> Foresight:
-        """The memory and the time that `fit` takes at least; its text tells both.
-        ValueError where `fit` would raise it; changes nothing."""
-        with surroundings():
-            within(plain(self.time_limit), None)
-            graph, task, settings, _, n_jobs = _problem(
-                clone(self), X, y, sample_weight)
-            return check(graph, task, settings, n_jobs, self.time_limit is not None)
+    def forecast(self, X, y, sample_weight=None) -> Expectation:
+        """The memory and the time that `fit` is expected to take, part by part, or
+        takes at least; its text tells which. ValueError where `fit` would raise it;
+        changes nothing."""
+        return _asked(self, _checked_first, X, y, sample_weight)
 
     def far(self, X) -> np.ndarray:
         """Which rows [n] lie beyond all rows of the fit by more than a standard

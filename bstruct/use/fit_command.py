@@ -57,8 +57,8 @@ class Fit:
     compare: tuple[str, ...] = ("evidence",)
     device: str = "cpu"  # where to compute: cpu, cuda, cuda:1
     overwrite: bool = False  # replace the run in --out
-    # leave the rows of a .parquet or .npz file on the disk, as is done anyway where
-    # they do not fit into memory
+    # leave the rows of a text, .parquet or .npz file on the disk, as is done anyway
+    # where they do not fit into memory
     on_disk: bool = False
     quiet: bool = False  # no progress and no notes; print only where the report is
     yes: bool = False  # take the cures that bstruct check would name
@@ -209,6 +209,7 @@ def _settings_of(options: Fit, data: dict, facts: dict, graph) -> dict:
 def fit(options: Fit) -> int:
     "The command `bstruct fit`."
     from bstruct.use.runs import RunFolder, discard, refuse_taken
+    from bstruct.use.table.data import dialect_of
     from bstruct.use.table.streamed import source_of, too_long
 
     out = options.out or Path("runs") / "-".join(
@@ -220,7 +221,7 @@ def fit(options: Fit) -> int:
     data = _data_of(options)
     if options.yes:
         data = _cured(data, options.quiet)
-    if not options.on_disk and too_long(source_of(options.data)):
+    if not options.on_disk and too_long(source_of(options.data, dialect_of(data))):
         data |= {"on_disk": True}
         note("the rows do not fit into memory and stay on the disk", options.quiet)
     prepared = prepare(data, options.seed)

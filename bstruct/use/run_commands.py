@@ -250,7 +250,7 @@ def _answers(options: Predict, model, encoder, dialect, on_disk: bool | None,
     from bstruct.use.table.data import load_table
     from bstruct.use.table.streamed import source_of, tables_of, too_long
 
-    target, source = facts["target"], source_of(options.data)
+    target, source = facts["target"], source_of(options.data, dialect)
     if source and (on_disk or too_long(source)):
         tables = tables_of(source, {"target": target, "dialect": asdict(dialect)},
                            False, options.keep)

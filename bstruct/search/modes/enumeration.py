@@ -43,9 +43,10 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.predictor import KEPT
 from bstruct.core.refusals import check_choice, check_jobs
-from bstruct.core.workers import workers
+from bstruct.core.stored import folder_of_rows
+from bstruct.core.workers import on_this_machine, workers
 from bstruct.search.settings import Settings
-from bstruct.search.work.tiles import Book, Work, on_one_thread, packed
+from bstruct.search.work.tiles import Book, Work, filed, on_one_thread, packed
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Choice, Variable
 
@@ -223,8 +224,11 @@ def _ranking(visits: Visits, controls: list[list[int]], interrupted: bool) -> Ra
 def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Callable,
                 order: str, n_jobs: int) -> Ranking:
     "Visit, and rank what was visited."
-    with tempfile.TemporaryDirectory() as spare:
+    folder = folder_of_rows() if run.task.stored else None
+    with tempfile.TemporaryDirectory(dir=folder) as spare:
         visits = _opened(run, journal or f"{spare}/journal", evidence, order, n_jobs)
+        if run.task.stored and _processes(n_jobs) > 1 and on_this_machine():
+            visits.work = replace(visits.work, task=filed(run.task, f"{spare}/rows"))
         tell = lambda **more: run.callback(
             {**_record(visits), **more}) if run.callback else None
         controls, interrupted = [], False

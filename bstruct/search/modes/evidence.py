@@ -7,6 +7,7 @@ __all__ = ['evidence_mode']
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #43b18cbb
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
@@ -27,7 +28,7 @@ from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import add_predictors, best_multiple, completed
 from bstruct.search.modes.sifted import by_rows, sifts_rows
 from bstruct.search.stages.race import rounds, shrunk
-from bstruct.search.stages.screening import screened
+from bstruct.search.stages.screening import in_orders, mean_of_orders, screened
 from bstruct.search.stages.sifting import sifts
 from bstruct.search.stages.supernet import ordered, shortlist
 from bstruct.search.stages.trainer import levels
@@ -50,8 +51,9 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     """
     asked, settings = settings.judge, replace(settings, judge=judge_of(
         graph, task, settings))
+    orders = asked == "auto" and settings.judge == "prequential"
     mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood,
-                       task.x, task.y)
+                       task.x, task.y, *["orders"] * orders)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
     none = Evidence(float("nan"), method="none", reliable=False)
     found = Result(graph, [], [], [], [], none, run.history, levels=levels(settings))
@@ -63,7 +65,7 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
         structures = _search(run, found)
         if settings.judge == "ensemble":
             return returned(run, found, *race(run, structures))
-        _ranked(run, structures, found)
+        _ranked(run, structures, found, orders)
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
@@ -113,17 +115,21 @@ def _by_laplace(run: Session, result: Result) -> Result:
     return settled(run, result, some.fits)
 
 
-def _screened(run: Session, structures: list[Structure]) -> list[Evidence | Exception]:
-    "Stage two, told to the session."
+def _screened(run: Session, structures: list[Structure],
+              orders: bool) -> list[Evidence | Exception]:
+    "Stage two, told to the session; in orders of the rows, or in the given one."
     plan, turns = run.settings.fit_plan(len(run.task)), rounds(
         run.settings, len(structures))
+    how = {"judge": partial(in_orders, run.graph, run.task, plan, run.seed),
+           "pool": mean_of_orders} if orders else {}
     return screened(run.graph, structures, run.task, plan, turns, seed=run.seed,
-                    stage=run.stage, tell=run.tell)
+                    stage=run.stage, tell=run.tell, **how)
 
 
-def _ranked(run: Session, structures: list[Structure], result: Result) -> None:
+def _ranked(run: Session, structures: list[Structure], result: Result,
+            orders: bool) -> None:
     "Stages two and three."
-    found = _screened(run, structures)
+    found = _screened(run, structures, orders)
     pairs = [(s, e) for s, e in zip(structures, found) if isinstance(e, Evidence)]
     if not pairs:
         raise RuntimeError("no structure could be fitted; the first failed with "

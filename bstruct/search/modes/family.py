@@ -8,6 +8,7 @@ __all__ = ['search', 'check']
 # %% ../../../nbs/search/modes/06_family.ipynb #1352265b
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 
 from bstruct.model.graph import Graph
@@ -65,7 +66,13 @@ def refuse_ends(graph: Graph, task: Task) -> None:
                          f"law of {wanted}: give vertex {graph.vertices[-1].name!r} "
                          "as many")
 
-# %% ../../../nbs/search/modes/06_family.ipynb #86b793b4
+# %% ../../../nbs/search/modes/06_family.ipynb #4a7e25f4
+def _as_run(graph: Graph, task: Task, settings: Settings) -> Settings:
+    "The settings with the mode that the evidence mode hands a range of widths to."
+    by_width = settings.mode == "evidence" and applies(graph, task)
+    return replace(settings, mode="path") if by_width else settings
+
+# %% ../../../nbs/search/modes/06_family.ipynb #57eb819a
 def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
            checkpoint: str | PathLike | None = None,
            callback: Callable[[dict], None] | None = None, n_jobs: int = 1,
@@ -77,13 +84,12 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     result; `limited`: somebody will stop it, so that it may take long. Rows
     are expected in random order.
     """
-    by_width = settings.mode == "evidence" and applies(graph, task)
-    mode = MODES["path" if by_width else settings.mode]
+    mode = MODES[_as_run(graph, task, settings).mode]
     refuse_unused(settings)
     law.n_structures(graph.variables)  # every mode lists or counts
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
-    foresee(graph, task, settings, n_jobs, limited=limited)
+    foresee(graph, task, _as_run(graph, task, settings), n_jobs, limited=limited)
     parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
     return mode(graph, task, settings, seed, checkpoint, callback, **parallel)
 
@@ -96,7 +102,8 @@ def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
     law.n_structures(graph.variables)
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
-    seen = foresee(graph, task, settings, n_jobs, limited=limited)
+    seen = foresee(graph, task, _as_run(graph, task, settings), n_jobs,
+                   limited=limited)
     if settings.mode in ("grow", "shrink"):
         open_run(settings.mode, graph, task, settings, 0, None, None)
     if settings.mode in ("path", "flow"):

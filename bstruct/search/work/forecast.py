@@ -12,16 +12,18 @@ import sys
 import time
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import torch
 
 from bstruct.core.isolated import TILE
+from bstruct.core.random import generator_of
 from bstruct.model.candidates import candidate
 from bstruct.model.graph import Graph
+from bstruct.model.reach import Structure, connected
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.task import Task
+from bstruct.structure import law
 from bstruct.training.fits import LANES, FitPlan, Fits
 
 # %% ../../../nbs/search/work/01_forecast.ipynb #73414e01
@@ -169,14 +171,30 @@ def forecast(graph: Graph, task: Task, plan: FitPlan, *, structures: int | None 
     return Forecast(count, batch, fit_bytes(graph, task, plan, batch), free, n_jobs,
                     seconds)
 
-# %% ../../../nbs/search/work/01_forecast.ipynb #1df1c74c
+# %% ../../../nbs/search/work/01_forecast.ipynb #4cbc5c99
+FEW = 1024  # structures that are listed
+
+
+def typical(graph: Graph, count: int) -> list[Structure]:
+    "So many connected structures at most, from all over the graph."
+    own, generator = graph.variables, generator_of(0, "typical")
+    if graph.n_structures <= FEW:
+        found = list(graph.structures())
+    else:
+        p = law.marginals(own, law.start(own))
+        found = [{e: v.draw(generator, p[e]) for e, v in own.items()}
+                 for _ in range(2 * count)]
+    found = [s for s in found if connected(graph, s)] or found
+    at = torch.linspace(0, len(found) - 1, min(count, len(found))).long()
+    return [found[i] for i in at.tolist()]
+
+# %% ../../../nbs/search/work/01_forecast.ipynb #fab8984d
 def _seconds(graph: Graph, task: Task, plan: FitPlan, batch: int) -> float:
-    "How long a batch takes, from the quickest of a few steps."
-    structures = list(islice(graph.structures(), batch))
-    fits, best = Fits(graph, structures * math.ceil(batch / len(structures)), task,
-                      plan, 0), math.inf
+    "How long a batch takes, from a few steps; the first is not counted."
+    structures = typical(graph, batch)
+    fits = Fits(graph, structures * math.ceil(batch / len(structures)), task, plan, 0)
     size = plan.steps(max(plan.bounds[:-1]))[0]
-    first, end, each = max(0, len(task) - 256), len(task), math.inf
+    first, end, taken = max(0, len(task) - 256), len(task), []
     # of this thread, which others on the machine do not slow
     clock = time.thread_time if task.x.device.type == "cpu" else time.perf_counter
     for _ in range(4):
@@ -184,10 +202,10 @@ def _seconds(graph: Graph, task: Task, plan: FitPlan, batch: int) -> float:
         fits.step(torch.arange(size, device=task.x.device) % len(task))
         between = clock()
         fits.predict(first, end)
-        best = min(best, between - begin)
-        each = min(each, clock() - between)
+        taken.append((between - begin, clock() - between))
+    step, each = (sum(v) / len(v) for v in zip(*taken[1:]))
     predicted = len(plan.stops) * (plan.bounds[-1] - plan.bounds[0])
-    return best * sum(plan.steps(past)[1] for past in plan.bounds[:-1]) + (
+    return step * sum(plan.steps(past)[1] for past in plan.bounds[:-1]) + (
         each * predicted / (end - first))
 
 

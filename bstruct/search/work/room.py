@@ -30,9 +30,10 @@ def parts_of(graph: Graph, task: Task, settings: Settings) -> dict[str, int]:
     starts = settings.starts if settings.mode != "enumerate" else settings.replicas
     each = -(-settings.samples // max(1, settings.replicas)) * settings.replicas
     walks = settings.mode in ("grow", "shrink")
+    copied = 12 * task.x.numel() if settings.mode in ("path", "flow") else 0
     return {"hidden": 4 * (2 if walks else COPIES * starts) * weights,
             "batch_size": 4 * starts * min(settings.batch_size, len(task)) * units,
-            "samples": 8 * each * _smallest(graph)}
+            "samples": 8 * each * _smallest(graph), "rows": copied}
 
 
 def _smallest(graph: Graph) -> int:
@@ -56,7 +57,9 @@ def forecast_search(graph: Graph, task: Task, settings: Settings,
         what = {"hidden": "the weights of the graph (hidden, or the shapes of its "
                           "vertices)",
                 "batch_size": f"batch_size={settings.batch_size}",
-                "samples": f"samples={settings.samples} of the weights"}[worst]
+                "samples": f"samples={settings.samples} of the weights",
+                "rows": "the rows, which the modes path and flow copy (take "
+                        "mode='evidence' and no range of widths)"}[worst]
         raise ValueError(f"the search would hold {as_bytes(total)} at least, and "
                          f"{as_bytes(free)} are free; most of it is for {what}, "
                          f"{as_bytes(parts[worst])}: make "

@@ -23,7 +23,7 @@ from bstruct.search.settings import Settings
 from bstruct.search.stages.race import rounds
 from bstruct.search.stages.supernet import LISTED, path_scores
 from bstruct.search.stages.trainer import search_trainer
-from bstruct.search.work.forecast import forecast
+from bstruct.search.work.forecast import forecast, typical
 from bstruct.training.batch import Batch, make_batch, one_hot
 from bstruct.training.variational import Plan, Trainer
 
@@ -31,25 +31,25 @@ from bstruct.training.variational import Plan, Trainer
 STEPS = 4  # of a timed epoch
 
 
-def _quickest(work: Callable[[], object], times: int = 3) -> float:
-    "Seconds of the processor, of the quickest of some times."
-    best = math.inf
-    for _ in range(times):
+def usual(work: Callable[[], object], times: int = 3) -> float:
+    "Seconds of the processor that some work takes: the mean of so many, after one."
+    found = []
+    for _ in range(times + 1):
         begin = time.process_time()
         work()
-        best = min(best, time.process_time() - begin)
-    return best
+        found.append(time.process_time() - begin)
+    return sum(found[1:]) / times
 
 
 def _trained(make: Callable[[Plan], Trainer], plan: Plan) -> float:
     "Seconds of a training by this plan, from epochs of two lengths."
     short, long = (make(replace(plan, epochs=10**6, steps=s)) for s in (1, 1 + STEPS))
-    one, more = _quickest(short.run_epoch), _quickest(long.run_epoch)
+    one, more = usual(short.run_epoch), usual(long.run_epoch)
     step = max(more - one, 0.0) / STEPS
     return plan.epochs * (max(one - step, 0.0) + plan.steps * step)
 
 # %% ../../../nbs/search/work/06_stages.ipynb #58855c80
-def _ordering(graph: Graph, task: Task, s: Settings) -> float:
+def order_seconds(graph: Graph, task: Task, s: Settings) -> float:
     "Seconds of the supernets and of the paths through them."
     half, generator = max(1, len(task) // 2), generator_of(0, "forecast")
     turns = [s.c_reg * s.tempering[i % len(s.tempering)] for i in range(s.starts)]
@@ -63,7 +63,7 @@ def _ordering(graph: Graph, task: Task, s: Settings) -> float:
                      s.plan(half))
     some = list(islice(graph.structures(), LISTED))
     rows, own = min(256, len(task) - half), batch().detach()
-    paths = _quickest(lambda: path_scores(
+    paths = usual(lambda: path_scores(
         own, task, some, slice(half, half + rows), [0])) / rows
     return train + paths * (len(task) - half) * s.starts
 
@@ -86,8 +86,9 @@ def _posteriors(graph: Graph, task: Task, s: Settings, structures: Sequence[Stru
 def _fits(graph: Graph, task: Task, s: Settings, n_jobs: int) -> float:
     "Seconds of all plain fits."
     plan = s.fit_plan(len(task))
+    listed = 10_000 if s.mode == "enumerate" else LISTED
     networks = len({network_of(graph, one)
-                    for one in islice(graph.structures(), 10_000)})
+                    for one in islice(graph.structures(), listed)})
     of = lambda count, starts: (forecast(
         graph, task, replace(plan, starts=starts), structures=count,
         n_jobs=n_jobs).seconds or 0.0)
@@ -107,11 +108,11 @@ def stage_seconds(graph: Graph, task: Task, settings: Settings,
     s, n = settings, len(task)
     if s.mode == "enumerate":
         s = replace(s, starts=min(s.starts, len(set(s.tempering))))
-    some = [*islice(graph.structures(), max(1, s.finalists // 2))]
+    some = typical(graph, max(1, s.finalists // 2))
     c_regs, bounds = len(set(s.tempering)), s.fit_plan(n).bounds
     multiples = 0.0 if c_regs == 1 else _posteriors(
         graph, task, s, some[-1:], bounds[:-1], s.replicas * c_regs)
-    found = {"order": 0.0 if graph.n_structures == 1 else _ordering(graph, task, s),
+    found = {"order": 0.0 if graph.n_structures == 1 else order_seconds(graph, task, s),
              "fits": _fits(graph, task, s, n_jobs), "multiples": multiples,
              "posteriors": _posteriors(graph, task, s, some, [n], s.replicas)}
     return found

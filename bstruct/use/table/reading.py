@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ class Dialect:
                             "'.' or ',': its settings are damaged; fit again")
 
 # %% ../../../nbs/use/table/01_reading.ipynb #4fc15c0d
-MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def _unpacked(path: Path) -> bytes:
@@ -86,9 +87,9 @@ def _wide(raw: bytes) -> str | None:
                  if 4 * k > len(first) and not other and end in first), None)
 
 
-def _decoded(raw: bytes, encoding: str | None) -> tuple[str, str]:
+def decoded(raw: bytes, encoding: str | None) -> tuple[str, str]:
     "The text and its encoding. ValueError for bytes that are no text."
-    marked = next((name for mark, name in MARKS.items() if raw.startswith(mark)), None)
+    marked = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), None)
     known = encoding or marked or _wide(raw)
     if known is None:
         known = "utf-8"
@@ -107,7 +108,7 @@ def _decoded(raw: bytes, encoding: str | None) -> tuple[str, str]:
     return text, known
 
 # %% ../../../nbs/use/table/01_reading.ipynb #5884486f
-SEPARATORS, LOOKED = (",", ";", "\t", "|"), 200
+SEPARATORS, _LOOKED = (",", ";", "\t", "|"), 200
 
 
 def _split(text: str, separator: str) -> list[tuple[int, list[str]]]:
@@ -131,9 +132,9 @@ def _agreement(text: str, separator: str) -> tuple[float, int]:
     return (lines + 0.99 * unnamed) / max(1, len(lengths)), fields
 
 
-def _separator(text: str) -> str:
+def separator_of(text: str) -> str:
     "The separator of a text; a comma where nothing separates."
-    first = "".join(text.splitlines(keepends=True)[:LOOKED])
+    first = "".join(text.splitlines(keepends=True)[:_LOOKED])
     found = {s: _agreement(first, s) for s in SEPARATORS}
     good = {s: a for s, a in found.items() if a[1] > 1}
     if good:
@@ -151,7 +152,7 @@ def _is_number(text: str) -> bool:
 
 def _has_header(rows: list[list[str]]) -> bool:
     "Whether the first line names the columns."
-    first, rest = rows[0], rows[1:LOOKED]
+    first, rest = rows[0], rows[1:_LOOKED]
     if not rest:
         return True
     columns = [[r[j] for r in rest if j < len(r) and r[j].strip()]
@@ -170,7 +171,7 @@ def _count_on(cells: list[str]) -> bool:
 def _decimal(rows: list[list[str]], separator: str, likely: str) -> str:
     "The decimal mark of the cells below the header; `likely` where nothing tells."
     columns = [[c.strip() for c in column if c.strip()]
-               for column in zip(*(r for r in rows[:LOOKED]))]
+               for column in zip(*(r for r in rows[:_LOOKED]))]
     found = [marks(column) for column in columns]
     if (True, False) in found or (False, True) in found:
         return "," if (True, False) in found else "."
@@ -180,7 +181,7 @@ def _decimal(rows: list[list[str]], separator: str, likely: str) -> str:
         likely == "," and (separator != "," or commas)) else "."
 
 
-def _cells(name: str, own: list[str], decimal: str) -> tuple[pd.Series, list[str]]:
+def read_cells(name: str, own: list[str], decimal: str) -> tuple[pd.Series, list[str]]:
     """The cells of a column as texts, None for an empty one, and what is to be said of
     its numbers; equal cells are read once."""
     known: dict[str, str | None] = {c: c.strip() or None for c in set(own)}
@@ -208,7 +209,7 @@ def _named(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return found, said
 
 
-def _whole_rows(rows: list[tuple[int, list[str]]], names: list[str], path) -> None:
+def whole_rows(rows: list[tuple[int, list[str]]], names: list[str], path) -> None:
     for line, row in rows:
         if len(row) != len(names):
             raise DataError(f"{path}: line {line} has {len(row)} fields, the "
@@ -261,18 +262,23 @@ def _header(rows: list[tuple[int, list[str]]],
 
 
 def _read_text(path: Path, dialect: Dialect) -> Frame:
-    text, encoding = _decoded(_unpacked(path), dialect.encoding)
+    text, encoding = decoded(_unpacked(path), dialect.encoding)
     while text.startswith("#"):
         text = text.partition("\n")[2]  # a comment above the table
-    separator = NAMED.get(dialect.separator or "", dialect.separator) or _separator(
+    separator = NAMED.get(dialect.separator or "", dialect.separator) or separator_of(
         text)
-    rows = _split(text, separator)
+    return frame_of_rows(_split(text, separator), path, dialect, encoding, separator)
+
+
+def frame_of_rows(rows: list[tuple[int, list[str]]], path: Path, dialect: Dialect,
+                  encoding: str, separator: str) -> Frame:
+    "The frame of numbered lines that are split into fields, the first of a file."
     if not rows:
         raise DataError(f"{path}: the file is empty; a header and at least 2 rows "
                         "are needed")
     rows, preamble = _without_preamble(rows)
     raw_names, below, header = _header(rows, dialect)
-    _whole_rows(below, raw_names, path)
+    whole_rows(below, raw_names, path)
     decimal = dialect.decimal or _decimal([r for _, r in below], separator,
                                           dialect.likely)
     names, said = _named(raw_names)
@@ -281,10 +287,10 @@ def _read_text(path: Path, dialect: Dialect) -> Frame:
         told = ("column 1 has no name and is taken for the names of the rows (--index, "
                 "--header)")
         said = [told if "column 1 has no name" in s else s for s in said]
-    read = {n: _cells(n, [r[j] for _, r in below], decimal)
+    read = {n: read_cells(n, [r[j] for _, r in below], decimal)
             for j, n in enumerate(names)}
     columns = {n: cells for n, (cells, _) in read.items()}
-    said += [line for _, told in read.values() for line in told]
+    said += chain.from_iterable(told for _, told in read.values())
     found = replace(dialect, separator=separator, decimal=decimal, encoding=encoding,
                     header=header, index=dialect.index or index)
     raw = {n: [r[j].strip() for _, r in below] for j, n in enumerate(names)

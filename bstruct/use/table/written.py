@@ -7,7 +7,7 @@ __all__ = ['Written', 'read_number', 'plain_number', 'written_as']
 
 # %% ../../../nbs/use/table/00_written.ipynb #50b89a03
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -109,18 +109,21 @@ def written_as(texts: Iterable[str]) -> str | None:
     """How numbers are written by more than half of the texts, as an example; empty for
     digits and a point, None where no more than half of them are numbers.
 
-    `texts`: of the cells of a column that are not empty.
+    What stands on a single number is a unit only if all cells have it: `1. Yes` beside
+    `2. No` are labels. `texts`: of the cells of a column that are not empty.
     """
     many = Counter(texts)
     if all(map(NUMBER.fullmatch, many)):
         return "" if many else None
-    units: Counter = Counter()
+    units, on = Counter(), defaultdict(set)
     for text, k in many.items():
         w = read_number(text) or read_number(text, ",")
         if w and not w.bare:
             units[w.before, w.after] += k
-    half = many.total() / 2
-    around = [("", ""), *(u for u, k in units.most_common(2) if k > half)]
+            on[w.before, w.after].add(w.plain)
+    whole, half = many.total(), many.total() / 2
+    around = [("", ""), *(u for u, k in units.most_common(2)
+                          if k > half and (k == whole or len(on[u]) > 1))]
     forms = [before + f"1{decimal}5" + after
              for (before, after), decimal in product(around, ".,")]
     forms[0] = ""  # digits and a point
