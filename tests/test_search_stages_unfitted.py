@@ -89,13 +89,24 @@ def test_what_networks_have_together_stays():
 def test_what_is_expected_to_be_far_behind_has_no_share():
     behind = torch.tensor([0.0] * 3 + [-200.0] * (len(EVERY) - 3)).double()
     far = Outlook(EVERY, behind, 6.0)
-    rows, _ = spread(GRAPH, rows_of([-3.0, -4.0, -20.0]), far)
+    rows, _ = spread(GRAPH, rows_of([-3.0, -4.0, -90.0]), far)
     p = {str(r.structure): r.probability for r in rows}
     first, second, third = (p[str(s)] for s in EVERY[:3])
     assert first + second > 0.59 and third < 1e-4
-    # two that differ by a nat, each known up to one
-    a, b = torch.randn(2, 100_000, generator=torch.Generator().manual_seed(0)).double()
-    assert abs(first / 0.6 - float((1 + a - b).sigmoid().mean())) < 0.02
+
+# %% ../nbs/search/stages/11_unfitted.ipynb #dfd307b9
+def test_the_size_of_an_error_is_a_guess():
+    from scipy.stats import t
+
+    behind = torch.tensor([0.0] * 2 + [-200.0] * (len(EVERY) - 2)).double()
+    rows, _ = spread(GRAPH, rows_of([-3.0, -7.0]), Outlook(EVERY, behind, 6.0))
+    one, two = (next(r.probability for r in rows if r.structure == s) for s in EVERY[:2])
+    at = (torch.arange(20_000).double() + 0.5) / 20_000
+    # two that differ by four nats, each known up to one
+    by = lambda noise: float((4 + math.sqrt(2) * noise).sigmoid().mean())
+    student = by(torch.from_numpy(t(4).ppf(at.numpy())))
+    plain = by(torch.special.ndtri(at))
+    assert abs(one / (one + two) - student) < 0.01 and plain - one / (one + two) > 0.015
 
 # %% ../nbs/search/stages/11_unfitted.ipynb #c4084da9
 def test_nothing_is_shared_where_no_network_lives():

@@ -41,7 +41,7 @@ NEW = {"product-200": ("product", 200), "bowl-100": ("bowl", 100),
        "heavy tails-100": ("heavy tails", 100), "corner-150": ("corner", 150)}
 FITS = 8
 ALIKE = ({}, {"SLOPE": 0.5}, {"SLOPE": 1.0}, {"LEAST": 3.0}, {"LEAST": 12.0}, {"LOST": 8.0},
-         {"LOST": 30.0})
+         {"LOST": 30.0}, {"FREEDOM": 256})
 
 
 def table_of(name: str) -> tuple:

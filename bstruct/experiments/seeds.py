@@ -51,10 +51,12 @@ def covered(cells: Sequence[Mapping], least: int = 3
 
 # %% ../../nbs/experiments/17_seeds.ipynb #4235c347
 def variation(cells: Sequence[Mapping]) -> float:
-    "Mean total variation of the laws of edges between two cells; NaN for one cell."
+    """Mean total variation of the laws of edges between two cells, of those that have
+    laws; NaN for one cell."""
     law = lambda a, b, e: 0.5 * sum(abs(p - b["edges"][e][c])
                                     for c, p in a["edges"][e].items())
-    far = [fmean(law(a, b, e) for e in a["edges"]) for a, b in combinations(cells, 2)]
+    told = [c for c in cells if c["edges"]]
+    far = [fmean(law(a, b, e) for e in a["edges"]) for a, b in combinations(told, 2)]
     return fmean(far) if far else math.nan
 
 
@@ -103,7 +105,7 @@ def reliability(cells: Sequence[Mapping],
     `ends`: of the bins.
     """
     pairs = []
-    for a, b in permutations(cells, 2):
+    for a, b in permutations([c for c in cells if c["edges"]], 2):
         if (a["table"], a["judge"]) == (b["table"], b["judge"]):
             for e, law in a["edges"].items():
                 first = max(b["edges"][e], key=b["edges"][e].__getitem__)

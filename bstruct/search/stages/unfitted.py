@@ -25,6 +25,7 @@ SLOPE = 0.75  # nats of a whole fit for a nat of the short fits' model
 LEAST = 6.0  # nats of scatter at least
 LOST = 15.0  # nats behind the best fit: what is worse counts as this
 LEVEL = 20.0  # scatters that the level of all whole fits may move
+FREEDOM = 4  # degrees of freedom from which the error of a fit is known
 DRAWS = 1024
 METHOD = "model of short fits"
 
@@ -150,9 +151,15 @@ def _shares(graph: Graph, outlook: Outlook, z: Tensor, known: dict[int, Scored],
     for i, r in known.items():
         z[:, i] = r.evidence.value if r.probability else -math.inf
         error[i] = _beside(r)
-    z += error * _normal(Generator().manual_seed(1), *z.shape)
+    z += _sizes(len(z)) * error * _normal(Generator().manual_seed(1), *z.shape)
     p = (structure_prior(graph.variables, outlook.every).double().log() + z).softmax(1)
     return p.mean(0), p.std(0)
+
+
+def _sizes(draws: int) -> Float[Tensor, "draws 1"]:
+    "What the errors of all networks are multiplied by in each draw."
+    squares = _normal(Generator().manual_seed(2), draws, FREEDOM).square()
+    return squares.mean(1, keepdim=True).rsqrt()
 
 
 def _expected(fitted: Evidence, z: Float[Tensor, "draws"], usual: float) -> Evidence:
