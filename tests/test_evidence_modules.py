@@ -59,6 +59,38 @@ def test_what_joins_rows_or_is_random_is_refused_with_the_remedy():
     functional(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)).eval())
     functional(nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.0), nn.GroupNorm(2, 4)))
 
+# %% ../nbs/evidence/22_modules.ipynb #a16255c7
+def test_a_chain_by_batched_products_is_what_vmap_computes():
+    torch.manual_seed(0)
+    tied = nn.Linear(3, 3)
+    frozen = nn.Linear(3, 3, bias=False).requires_grad_(False)
+    def chain():
+        return nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.SiLU(), tied, nn.Tanh()),
+                             frozen, tied, nn.LeakyReLU(0.3), nn.Linear(3, 2, bias=False))
+
+    for shape in ((5, 2), (5, 4, 2), (2,)):  # of vectors, of sequences of them, of one row
+        fs = [functional(chain()) for _ in range(3)]
+        stacked = {k: torch.stack([f.start[k] for f in fs]) for k in fs[0].start}
+        x = torch.randn(3, *shape).double()
+        f = row_output(fs[0], torch.randn(5, *shape[1:] or (2,)).double())
+        assert f is not None and type(f).__name__ == "function"
+        torch.testing.assert_close(f(stacked, x), torch.vmap(fs[0])(stacked, x),
+                                   rtol=1e-12, atol=1e-14)
+    whole = lambda w: f(w, torch.ones(3, 5, 2).double()).square().sum()
+    want = lambda w: torch.vmap(fs[0])(w, torch.ones(3, 5, 2).double()).square().sum()
+    torch.testing.assert_close(torch.func.grad(whole)(stacked),
+                               torch.func.grad(want)(stacked), rtol=1e-10, atol=1e-12)
+
+    class Doubled(nn.Linear):
+        def forward(self, x): return 2 * super().forward(x)
+
+    hooked = nn.Sequential(nn.Linear(2, 1))
+    hooked[0].register_forward_hook(lambda module, given, out: 3 * out)
+    for net in (nn.Sequential(Doubled(2, 1)), hooked):  # no plain chains
+        f, x = functional(net), torch.randn(2, 4, 2).double()
+        two = {k: torch.stack([v, v]) for k, v in f.start.items()}
+        torch.testing.assert_close(row_output(f, x[0])(two, x), net.double()(x).detach())
+
 # %% ../nbs/evidence/22_modules.ipynb #3406423a
 def test_copies_by_vmap_and_by_the_loop_are_the_modules():
     class Last(nn.Module):

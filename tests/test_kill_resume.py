@@ -23,9 +23,11 @@ MODES = {"evidence": [], "grow": ["--epochs", "12"], "shrink": ["--epochs", "12"
          "enumerate": "--epochs 12 --hidden 8 8 --candidates linear+tanh linear+relu "
                       "linear+sin zero".split()}
 LONGEST = 240
-# imports the command once, without the hook that checks annotations
+# imports once what a fit needs, without the hook that checks annotations
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["bstruct.use.cli"])
+FORKS.set_forkserver_preload(["bstruct.use.cli", "bstruct.use.predicting", "bstruct.use.page",
+                               "bstruct.use.table.streamed", "sklearn.ensemble",
+                               "torch.fx.experimental.symbolic_shapes"])
 
 
 def start(*args):

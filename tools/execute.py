@@ -27,7 +27,8 @@ from tools import nb as nbtext
 
 FLAGS = ("gpu", "slow")
 # what a notebook would spend its first seconds on
-PRELOADED = ("execnb.shell", "matplotlib.pyplot", "bstruct")
+PRELOADED = ("execnb.shell", "sqlite3", "bdb", "pytest", "matplotlib.pyplot", "torch._dynamo",
+             "sklearn.ensemble", "bstruct.use.predicting", "bstruct.use.cli")
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 RTOL, ATOL = 2e-2, 1e-6  # printed numbers move in their last digits between processors
 PIXELS = 2.0  # mean absolute difference of two renderings of a figure, of 255

@@ -23,6 +23,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import tempfile
 import time
 from itertools import product
 from pathlib import Path
@@ -94,7 +95,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", choices=SIZES, default=SIZES)
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--show", action="store_true")
+    parser.add_argument("--quick", action="store_true",
+                        help="one run of estimators, nothing kept: does it run?")
     given = parser.parse_args()
+    if given.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            run(plan(1, "estimators")[:1], 1, 600.0, Path(folder) / "estimators.jsonl")
+        return
     given.out.mkdir(parents=True, exist_ok=True)
     i, of = map(int, given.shard.split("/"))
     if not given.show:

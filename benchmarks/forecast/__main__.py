@@ -1,5 +1,5 @@
 """How long a search takes against how long it was said to take:
-`python -m benchmarks.forecast [--quick]`.
+`python -m benchmarks.forecast [--quick] [--cells N] [--more] [--processes 1]`.
 
 A grid of rows, columns, classes, widths, edges, modes, processes and judges. In each cell the parts
 of the search are forecast, then the search runs, and the time is compared, of each part as well:
@@ -9,6 +9,7 @@ every cell, into --out or results/forecast.json beside this file, with a picture
 """
 import argparse
 import itertools
+import json
 import multiprocessing
 import random
 import threading
@@ -84,10 +85,15 @@ def watched(found: dict):
         watch.join()
 
 
+def at_once(cell: dict) -> int:
+    "How many processes fit."
+    return cell["jobs"] if cell["mode"] == "enumerate" else 1
+
+
 def measured(cell: dict) -> dict:
     "A cell with its forecast and what the search took."
     graph, task, settings = problem(cell)
-    jobs = cell["jobs"] if cell["mode"] == "enumerate" else 1
+    jobs = at_once(cell)
     now = time.process_time if jobs == 1 else time.perf_counter
     begin = now()
     seen = expected(graph, task, settings, jobs)
@@ -117,7 +123,7 @@ def _sent(cell: dict, end) -> None:
 
     torch.set_num_threads(1)
     end.send(measured(cell))
-    if cell["jobs"] == 2 and cell["mode"] == "enumerate":
+    if at_once(cell) > 1:
         get_reusable_executor().shutdown()
 
 
@@ -166,13 +172,21 @@ def main(arguments: list[str] | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true",
                         help="8 cells of 64, nothing written: does it run?")
+    parser.add_argument("--cells", type=int, help="the first so many of them, in random order")
+    parser.add_argument("--more", action="store_true", help="keep the cells that the file has")
+    parser.add_argument("--processes", type=int, choices=(1, 2), help="cells with so many alone")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     path = given.out or HERE / "forecast.json"
     torch.set_num_threads(1)
     import bstruct.use.estimators  # noqa: F401  (the libraries are loaded)
     rows: list[dict] = []
-    for cell in cells(given.quick):
+    if given.more and path.exists():
+        rows = json.loads(path.read_text())["rows"]
+    known = [{k: r[k] for k in GRID} for r in rows]
+    todo = [c for c in cells(given.quick)
+            if c not in known and given.processes in (None, at_once(c))]
+    for cell in todo[:given.cells]:
         rows.append(row := apart(cell))
         good = sum(1 / WITHIN <= r["forecast"] / r["taken"] <= WITHIN for r in rows)
         if not given.quick or given.out:

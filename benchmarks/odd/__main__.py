@@ -36,12 +36,13 @@ KINDS = {  # what was tried: file of tests, and the tests of it
 }
 
 
-def tried(kind: str) -> dict[str, int | float]:
-    "Inputs, and of them those that were used and those that ended as they must not."
+def tried(kind: str, quick: bool = False) -> dict[str, int | float]:
+    """Inputs, and of them those that were used and those that ended as they must not; `quick`: as
+    many as the suite tries."""
     file, name = KINDS[kind]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "told.xml"
-        marked = [] if kind == "reports by name" else ["-m", "slow"]
+        marked = [] if kind == "reports by name" else ["-m", "not slow" if quick else "slow"]
         command = [sys.executable, "-m", "pytest", "-n", "0", "-o", "addopts=-q", "-o",
                    "junit_family=xunit1", "-p",
                    "no:cacheprovider", *marked, f"tests/{file}", "-k", name, "--junitxml", str(out)]
@@ -66,7 +67,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("kinds", nargs="*", metavar="KIND",
                         help=f"of {', '.join(KINDS)} (or a part of the name); all if not given")
     parser.add_argument("--out", type=Path, default=FILE, help="where the counts go")
+    parser.add_argument("--quick", action="store_true",
+                        help="a few settings, nothing written: does it run?")
     options = parser.parse_args(arguments)
+    if options.quick:
+        print(f"settings: {(found := tried('settings', True))}")
+        return int(bool(found["failures"]))
     wanted = [k for k in KINDS if not options.kinds or any(w in k for w in options.kinds)]
     found = json.loads(options.out.read_text()) if options.out.exists() else {}
     found.pop("about", None)

@@ -139,16 +139,61 @@ def _loop(f: Callable, weights: dict[str, Tensor], x: Tensor) -> Tensor:
     return torch.stack([f({k: v[m] for k, v in weights.items()}, x[m])
                         for m in range(len(x))])
 
-# %% ../../nbs/evidence/22_modules.ipynb #508889e0
+# %% ../../nbs/evidence/22_modules.ipynb #fa2e6af7
+_ODD = (nn.Tanh, nn.Tanhshrink, nn.Softsign, nn.Hardtanh, nn.Softshrink, nn.Hardshrink,
+        nn.Identity)
+_EACH = (*_ODD, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.SELU, nn.CELU, nn.LeakyReLU,
+         nn.Sigmoid, nn.LogSigmoid,
+         nn.Softplus, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.ReLU6)
+
+
+def _parts(module: nn.Module) -> list[nn.Module] | None:
+    "The linear layers and activations of a plain chain; None of another module."
+    if any(vars(module).get(k) for k in ("_forward_hooks", "_forward_pre_hooks",
+                                         "forward")):
+        return None
+    if type(module) is nn.Sequential:
+        inner = [_parts(part) for part in module]
+        return None if None in inner else [p for part in inner for p in part or []]
+    return [module] if type(module) in (nn.Linear, *_EACH) else None
+
+
+def _chain(f: Functional) -> Callable[[dict[str, Tensor], Tensor], Tensor] | None:
+    """The function of M copies of a chain, a batched product a layer; None of another
+    module. What is frozen is the same in every copy."""
+    parts = _parts(f.module)
+    if parts is None:
+        return None
+    names = {id(p): k for k, p in f.module.named_parameters()}
+    steps = [(part, *(None if p is None else (names[id(p)], p.detach()) for p in
+                      (part.weight, part.bias))) if isinstance(part, nn.Linear)
+             else (part, None, None) for part in parts]
+
+    def run(weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        if x.ndim != 3:
+            return vmap(f)(weights, x)
+        own = lambda key, p: weights.get(key, p.expand(len(x), *p.shape))
+        for part, weight, bias in steps:
+            if weight is None:
+                x = part(x)
+            elif bias is None:
+                x = x @ own(*weight).mT
+            else:
+                x = torch.baddbmm(own(*bias)[:, None], x, own(*weight).mT)
+        return x
+
+    return run
+
+# %% ../../nbs/evidence/22_modules.ipynb #5be7d945
 def row_output(f: Functional, x: Num[Tensor, "n *features"]
                ) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
     """The function ({name: [M, ...]}, x [M, n, ...]) -> [M, n, ...] of M copies; by
-    `vmap`, or by a loop where it fails.
+    batched products where it is a chain, by `vmap`, or by a loop where that fails.
 
     ValueError where the output has no axis of rows, or a row's output changes with the
     rows beside it.
     """
-    few = x[:min(3, len(x))]
+    few, chain = x[:min(3, len(x))], _chain(f)
     with torch.no_grad():
         out = f(f.start, few)
         if not isinstance(out, Tensor) or out.shape[:1] != few.shape[:1]:
@@ -166,7 +211,7 @@ def row_output(f: Functional, x: Num[Tensor, "n *features"]
             vmap(f)(two, both)
         except (RuntimeError, NotImplementedError, ValueError, TypeError):
             return partial(_loop, f)
-    return vmap(f)
+    return chain or vmap(f)
 
 # %% ../../nbs/evidence/22_modules.ipynb #f32e0332
 def fresh(model: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -194,13 +239,6 @@ def fresh(model: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
         return made
 
 # %% ../../nbs/evidence/22_modules.ipynb #040e6eec
-_ODD = (nn.Tanh, nn.Tanhshrink, nn.Softsign, nn.Hardtanh, nn.Softshrink, nn.Hardshrink,
-        nn.Identity)
-_EACH = (*_ODD, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.SELU, nn.CELU, nn.LeakyReLU,
-         nn.Sigmoid, nn.LogSigmoid,
-         nn.Softplus, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.ReLU6)
-
-
 def _odd(part: nn.Module) -> bool:
     return isinstance(part, _ODD) and not (isinstance(part, nn.Hardtanh)
                                            and part.min_val !=

@@ -80,10 +80,15 @@ def _batches(n: int, generator, device) -> Iterator[Int[Tensor, "b"] | None]:
 
 
 def _chunks(fit: Fitted, N: int) -> Iterator[list[int]]:
-    "Models whose kernels fit into memory together."
-    size = max(1, int(5e7 / (N * N * len(fit.weights))))
-    for first in range(0, len(fit.lanes), size):
-        yield list(range(first, min(first + size, len(fit.lanes))))
+    """Models whose kernels fit into memory together, and into a cache where that is
+    more than one; none alone, whose sums have other roundings."""
+    each, many = N * N * len(fit.weights), len(fit.lanes)
+    size = min(max(1, int(5e7 / each)), max(2, int(5e6 / each)))
+    firsts = [*range(0, many, size)]
+    if size > 1 and many - firsts[-1] == 1 and len(firsts) > 1:
+        firsts.pop()
+    for first, end in zip(firsts, [*firsts[1:], many]):
+        yield list(range(first, end))
 
 
 def _joined(fit: Fitted, parts: list[Fitted]) -> Fitted:

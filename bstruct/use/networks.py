@@ -22,6 +22,7 @@ from bstruct.evidence.prequential import log_mean
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
 from bstruct.objectives.likelihoods import LIKELIHOODS
+from bstruct.training.adam import FusedAdam
 from bstruct.use.rows import Rows
 
 # %% ../../nbs/use/22_networks.ipynb #2ac11b9c
@@ -224,8 +225,8 @@ def _predicted(net: Network, rows: Rows, orders: Tensor, past: int,
     leaves = {k: v.requires_grad_() for k, v in weights.items()}
     noise = torch.full((O * R,), -1.0, device=rows.x.device, requires_grad=True)
     log_p, stops, found = _densities(f, law, rows, rows.scale), plan.at(past), {}
-    adam = torch.optim.Adam([{"params": list(leaves.values())},
-                             {"params": [noise], "lr": 3 * plan.rate}], lr=plan.rate)
+    adam = FusedAdam([{"params": list(leaves.values())},
+                      {"params": [noise], "lr": 3 * plan.rate}], lr=plan.rate)
     later = torch.stack(list(wanted)).repeat_interleave(R, 0)
     batches = _batches(orders, past, plan.batch(past), plan.steps(past), seed)
     for step, batch in enumerate(batches, 1):

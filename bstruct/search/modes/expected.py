@@ -166,7 +166,7 @@ def _enumerated(graph: Graph, task: Task, s: Settings, some: Sequence[Structure]
     return parts | stage_seconds(graph, task, s, n_jobs)
 
 # %% ../../../nbs/search/modes/22_expected.ipynb #8d9ed119
-KERNELS = 5e7  # numbers of the kernels of a refresh, at most
+KERNELS = 5e6  # numbers of the kernels of a refresh, or those of two fits
 
 
 def _path_bytes(graph: Graph, task: Task) -> int:
@@ -192,8 +192,8 @@ def expected_bytes(graph: Graph, task: Task, s: Settings, judge: str,
     if judge == "laplace":
         tensors = len(Supernet(graph, share=True).weight_shapes)
         models = 2 * min(TILE, many if s.mode == "enumerate" else max(many, SOME))
-        whole = n_jobs * round(2 * 8 * min(KERNELS, models * tensors
-                                           * min(len(task), 1000)**2))
+        each = tensors * min(len(task), 1000)**2
+        whole = n_jobs * round(2 * 8 * min(models * each, max(KERNELS, 2 * each)))
     ordering = judge != "laplace" and not (judge == "ensemble" and sifts_rows(graph, s))
     first = _path_bytes(graph, task) if ordering and graph.n_structures > 1 else 0
     return max(first, whole, sum(parts_of(graph, task, s).values()))
