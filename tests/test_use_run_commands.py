@@ -120,5 +120,6 @@ def test_a_run_whose_rows_stay_on_the_disk_is_the_same():
         (folder / "disk/result.json").unlink()
         assert call("resume", folder / "disk", "--quiet")[0] == 0
         assert "rows 17 to 30: RMSE" in call("predict", folder / "disk", path)[2]
-    code, out, err = call("fit", folder / "memory.csv", "--target", "a", "--on-disk")
-    assert code == 2 and "no .parquet or .npz file" in err
+    (folder / "t.xlsx").write_bytes(b"PK")
+    code, out, err = call("fit", folder / "t.xlsx", "--target", "a", "--on-disk")
+    assert code == 2 and "t.xlsx is no text, .parquet or .npz" in err

@@ -165,21 +165,18 @@ def _chain(f: Functional) -> Callable[[dict[str, Tensor], Tensor], Tensor] | Non
     if parts is None:
         return None
     names = {id(p): k for k, p in f.module.named_parameters()}
-    steps = [(part, *(None if p is None else (names[id(p)], p.detach()) for p in
-                      (part.weight, part.bias))) if isinstance(part, nn.Linear)
-             else (part, None, None) for part in parts]
+    kept = [[(names[id(p)], p.detach()) for p in part.parameters()] for part in parts]
 
     def run(weights: dict[str, Tensor], x: Tensor) -> Tensor:
         if x.ndim != 3:
             return vmap(f)(weights, x)
-        own = lambda key, p: weights.get(key, p.expand(len(x), *p.shape))
-        for part, weight, bias in steps:
-            if weight is None:
+        for part, own in zip(parts, kept):
+            W, *b = (weights.get(k, p.expand(len(x), *p.shape)) for k, p in own) if own \
+                else (None,)
+            if W is None:
                 x = part(x)
-            elif bias is None:
-                x = x @ own(*weight).mT
             else:
-                x = torch.baddbmm(own(*bias)[:, None], x, own(*weight).mT)
+                x = torch.baddbmm(b[0][:, None], x, W.mT) if b else x @ W.mT
         return x
 
     return run
