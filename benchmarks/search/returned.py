@@ -69,9 +69,10 @@ def truth(graph: Graph, task: Task, test: Task, settings: Settings, seed: int) -
 def pick(table: data.Table, seed: int, options: dict) -> dict:
     "The structure that the estimator's defaults find, and its test log-loss."
     start = time.process_time()
-    model = StructureClassifier(random_state=seed, **options).fit(*(table.raw[0], table.y[0]))
+    model = StructureClassifier(random_state=seed, **options).fit(table.raw[0], table.y[0])
     p = model.predict_proba(table.raw[1])[np.arange(len(table.y[1])), table.y[1]]
-    return {"structure": dict(model.structure_), "test_log_loss": round(float(-np.log(p).mean()), 5),
+    loss = round(float(-np.log(p).mean()), 5)
+    return {"structure": dict(model.structure_), "test_log_loss": loss,
             "cpu_seconds": round(time.process_time() - start, 1)}
 
 
@@ -84,8 +85,8 @@ def shown(found: dict, graph: Graph) -> None:
         at = names.index(network_of(graph, own["structure"]))
         own |= {"rank": int(rank[at]), "behind": round(float(losses.mean(0)[at]
                                                              - losses.mean(0).min()), 4)}
-        print(f"pick of seed {seed}: rank {own['rank']} of {len(names)}, {own['behind']} nats a row "
-              f"behind the best, log-loss {own['test_log_loss']}")
+        print(f"pick of seed {seed}: rank {own['rank']} of {len(names)}, {own['behind']} nats a "
+              f"row behind the best, log-loss {own['test_log_loss']}")
     agree = spearmanr(losses[0], losses[1]).statistic if len(losses) > 1 else float("nan")
     of = [spearmanr(-np.array(t["evidence"]), losses.mean(0)).statistic
           for t in found["truth"].values()]

@@ -165,18 +165,19 @@ def _chain(f: Functional) -> Callable[[dict[str, Tensor], Tensor], Tensor] | Non
     if parts is None:
         return None
     names = {id(p): k for k, p in f.module.named_parameters()}
-    kept = [[(names[id(p)], p.detach()) for p in part.parameters()] for part in parts]
+    kept = [[(names[id(p)], p.detach()) for p in part.parameters()]
+            for part in parts]
 
     def run(weights: dict[str, Tensor], x: Tensor) -> Tensor:
         if x.ndim != 3:
             return vmap(f)(weights, x)
         for part, own in zip(parts, kept):
-            W, *b = (weights.get(k, p.expand(len(x), *p.shape)) for k, p in own) if own \
-                else (None,)
-            if W is None:
+            each = [weights.get(k, p.expand(len(x), *p.shape)) for k, p in own]
+            if not each:
                 x = part(x)
-            else:
-                x = torch.baddbmm(b[0][:, None], x, W.mT) if b else x @ W.mT
+                continue
+            W, *b = each
+            x = torch.baddbmm(b[0][:, None], x, W.mT) if b else x @ W.mT
         return x
 
     return run
