@@ -72,19 +72,24 @@ def pick(table: data.Table, seed: int, options: dict) -> dict:
     model = StructureClassifier(random_state=seed, **options).fit(table.raw[0], table.y[0])
     p = model.predict_proba(table.raw[1])[np.arange(len(table.y[1])), table.y[1]]
     loss = round(float(-np.log(p).mean()), 5)
-    return {"structure": dict(model.structure_), "test_log_loss": loss,
+    raced = [dict(r["structure"]) for r in model.ranking_
+             if r.get("structure") and r.get("fitted", True)]
+    return {"structure": dict(model.structure_), "raced": raced, "test_log_loss": loss,
             "cpu_seconds": round(time.process_time() - start, 1)}
 
 
 def shown(found: dict, graph: Graph) -> None:
-    "Ranks of the picks, agreement of the seeds, and of the evidence with the truth."
+    "Ranks of the picks, what raced, agreement of the seeds, and of evidence with the truth."
     names = [network_of(graph, s) for s in found["structures"]]
     losses = np.array([t["test_log_loss"] for t in found["truth"].values()])
     rank = losses.mean(0).argsort().argsort() + 1
+    most = np.mean([t["evidence"] for t in found["truth"].values()], 0).argmax()
     for seed, own in found["picks"].items():
         at = names.index(network_of(graph, own["structure"]))
-        own |= {"rank": int(rank[at]), "behind": round(float(losses.mean(0)[at]
-                                                             - losses.mean(0).min()), 4)}
+        raced = {network_of(graph, s) for s in own["raced"]}
+        own |= {"rank": int(rank[at]), "best_raced": min(int(rank[names.index(n)]) for n in raced),
+                "most_evident_raced": names[most] in raced,
+                "behind": round(float(losses.mean(0)[at] - losses.mean(0).min()), 4)}
         print(f"pick of seed {seed}: rank {own['rank']} of {len(names)}, {own['behind']} nats a "
               f"row behind the best, log-loss {own['test_log_loss']}")
     agree = spearmanr(losses[0], losses[1]).statistic if len(losses) > 1 else float("nan")
