@@ -87,7 +87,8 @@ def shown(found: dict, graph: Graph) -> None:
     for seed, own in found["picks"].items():
         at = names.index(network_of(graph, own["structure"]))
         raced = {network_of(graph, s) for s in own["raced"]}
-        own |= {"rank": int(rank[at]), "best_raced": min(int(rank[names.index(n)]) for n in raced),
+        own |= {"rank": int(rank[at]), "best_raced": min(
+                    int(rank[names.index(n)]) for n in raced if n in names),
                 "most_evident_raced": names[most] in raced,
                 "behind": round(float(losses.mean(0)[at] - losses.mean(0).min()), 4)}
         print(f"pick of seed {seed}: rank {own['rank']} of {len(names)}, {own['behind']} nats a "
