@@ -53,5 +53,6 @@ def test_a_walk_has_a_bound_from_below():
         assert not seen.parts and str(seen).startswith("at least")
     ranges = default_graph(3, 1, ("1..4",), ("linear+tanh",))
     assert not expected(ranges, table(), Settings(hidden=("1..4",))).parts
+    assert not expected(graph_of(1), table(), Settings(), timed=False).parts
     with pytest.raises(ValueError, match="one fit would take"):
         expected(graph_of(1), table(), Settings(epochs=10**9))

@@ -341,7 +341,9 @@ def test_check_refuses_what_fit_refuses_and_changes_nothing():
                 refuse(X, target)
     rng = np.random.RandomState(0)
     m, state = StructureClassifier(random_state=rng, **QUICK), rng.get_state()[1].copy()
-    assert 0 < m.forecast(X, y).seconds < 60 and "of memory" in str(m.forecast(X, y))
+    seen, bounds = m.forecast(X, y), m.forecast(X, y, timed=False)
+    assert 0 < seen.seconds < 60 and "of memory" in str(seen)
+    assert seen.parts and bounds.parts.keys() == seen.parts.keys()  # no dual engine here
     assert m.check(X, y) is None and not [k for k in vars(m) if k.endswith("_")]
     assert (rng.get_state()[1] == state).all()
 
@@ -485,4 +487,4 @@ def test_friedman_with_200_rows():
 
     X, y = make_friedman1(700, noise=1.0, random_state=0)
     m = StructureRegressor(judge="laplace", random_state=0).fit(X[:200], y[:200])
-    assert m.score(X[200:], y[200:]) >= 0.9 and m.ranking_[0]["probability"] > 0.05
+    assert m.score(X[200:], y[200:]) >= 0.9 and m.ranking_[0]["probability"] > 3 / 155

@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -155,10 +156,10 @@ def _asked(model, f: Callable, X, y, sample_weight):
         return f(graph, task, settings, n_jobs, model.time_limit is not None)
 
 
-def _checked_first(*problem) -> Expectation:
+def _checked_first(*problem, timed: bool) -> Expectation:
     "What a search is expected to take, where it can begin."
     check(*problem)
-    return expected(*problem)
+    return expected(*problem, timed=timed)
 
 
 def _unencoded(model, Z: np.ndarray) -> np.ndarray:
@@ -197,11 +198,15 @@ class StructureEstimator(FittedStructure):
         nothing; changes nothing."""
         _asked(self, check, X, y, sample_weight)
 
-    def forecast(self, X, y, sample_weight=None) -> Expectation:
+    def forecast(self, X, y, sample_weight=None, timed: bool = True) -> Expectation:
         """The memory and the time that `fit` is expected to take, part by part, or
         takes at least; its text tells which. ValueError where `fit` would raise it;
-        changes nothing."""
-        return _asked(self, _checked_first, X, y, sample_weight)
+        changes nothing.
+
+        `timed`: whether fits by the dual engine are timed, which takes a good part of
+        a short search; bounds from below without.
+        """
+        return _asked(self, partial(_checked_first, timed=timed), X, y, sample_weight)
 
     def far(self, X) -> np.ndarray:
         """Which rows [n] lie beyond all rows of the fit by more than a standard

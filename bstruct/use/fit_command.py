@@ -229,12 +229,12 @@ def fit(options: Fit) -> int:
     if graph is not None:
         check_ends(graph, prepared)
     settings = _settings_of(options, data, prepared.facts, graph)
-    seen = estimator_of(settings, None).forecast(prepared.X, prepared.y)
+    model = estimator_of(settings, None)
+    seen = model.forecast(prepared.X, prepared.y, timed=False)
     run = RunFolder.start(out, settings, options.overwrite)
-    note(f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task "
-         "overrides)",
-         options.quiet)
-    for line in (*prepared.said, f"the fit takes {seen}"):
+    why = (f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task "
+           "overrides)")
+    for line in (why, *prepared.said, f"the fit takes {seen}"):
         note(line, options.quiet)
     try:
         return search_run(run, prepared, None, options.quiet)

@@ -61,15 +61,16 @@ class Expectation:
 
 # %% ../../../nbs/search/modes/22_expected.ipynb #0ae578b8
 LATE = 6  # steps, and refreshes, of a fit that is timed
+LANES = 8  # fits that are timed at a time; more would cost as much as the search
 
 
 def _dual(graph: Graph, task: Task, plan: DualPlan, some: Sequence[Structure],
           many: int) -> float:
     "Seconds of fits of so many networks, from fits of a few that end early."
-    least = max(1, min(many, SOME // plan.starts))
+    least = max(1, min(many, LANES // plan.starts))
     some = some[::max(1, len(some) // least)][:least]
     taken = lambda steps, every: usual(lambda: fit_dual(
-        graph, some, task, replace(plan, steps=steps, every=every), 0), 2)
+        graph, some, task, replace(plan, steps=steps, every=every), 0), 1)
     one = taken(1, 1)
     step = max(0.0, taken(1 + STEPS, 1 + STEPS) - one) / STEPS
     begun, late = (one, 1) if plan.every >= plan.steps else (taken(LATE, 1), LATE)
@@ -200,19 +201,20 @@ def expected_bytes(graph: Graph, task: Task, s: Settings, judge: str,
 
 # %% ../../../nbs/search/modes/22_expected.ipynb #c957d8e8
 def expected(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
-             limited: bool = False) -> Expectation:
+             limited: bool = False, timed: bool = True) -> Expectation:
     """Time and memory that a search is expected to take. ValueError where there is not
     so much memory, and where a fit would take more than a day.
 
     `settings`: of the search; `n_jobs`: processes that fit in the mode enumerate;
-    `limited`: whether a time limit will end the search.
+    `limited`: whether a time limit will end the search; `timed`: whether fits by the
+    dual engine are timed, which takes a good part of a short search; bounds without.
     """
     by_width = settings.mode == "evidence" and applies(graph, task)
     s = replace(settings, mode="path") if by_width else settings
     seen = foresee(graph, task, s, n_jobs, limited=limited)
-    if s.mode not in ("evidence", "enumerate"):
-        return Expectation(seen.bytes, seen.seconds)
-    judge = judge_of(graph, task, s)
+    bounds, judge = Expectation(seen.bytes, seen.seconds), judge_of(graph, task, s)
+    if s.mode not in ("evidence", "enumerate") or (judge == "laplace" and not timed):
+        return bounds
     begin = time.process_time()
     some = different(graph) if sifts(graph) else [*{network_of(graph, one): one
             for one in islice(graph.structures(), LISTED)}.values()]
