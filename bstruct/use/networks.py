@@ -85,7 +85,6 @@ def as_module(model: Any) -> nn.Module | Callable[[], nn.Module] | None:
     network.
 
     `model`: a module, a function that makes one, a graph, or a pair (graph, structure).
-    `model`: a module, a function that makes one, a graph, or a pair (graph, structure).
     """
     if isinstance(model, Graph):
         return GraphModule(model)
