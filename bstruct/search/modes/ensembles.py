@@ -31,8 +31,7 @@ from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.support import LABELS, beside_references
 from bstruct.structure.law import as_structure
-from bstruct.training.affine import (
-    PRECISIONS, Told, as_batches, reference_evidence)
+from bstruct.training.affine import PRECISIONS, Told, as_batches
 from bstruct.training.batch import Batch, outputs_at
 from bstruct.training.ensembles import (
     ensemble_evidence, ensembles, over_orders, references_in_orders, stopping_law)
@@ -138,15 +137,17 @@ def _references(run: Session, plan: FitPlan, outputs: int,
 
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #694f59d9
 def returned(run: Session, result: Result, rows: Sequence[Scored],
-             told: Mapping[str, Sequence[Told]], notes: Sequence[str]) -> Result:
+             told: Mapping[str, Sequence[Told]], notes: Sequence[str],
+             plan: FitPlan | None = None) -> Result:
     """Ranking, predictor and notes of a race, put into the result. Raises Interrupted.
 
-    `told`: of each reference, in every order; `notes`: what a reader should know.
+    `told`: of each reference, in every order; `notes`: what a reader should know;
+    `plan`: of the fits, where they are not those of the settings.
     """
     kept = _likely(run, rows)
     result.ranking, result.notes = list(rows), [*result.notes, *notes]
     result.evidence, result.structures = kept[0].evidence, [r.structure for r in kept]
-    fits = _fitted(run, kept)
+    fits = _fitted(run, kept, plan)
     bar = _constant(run)
     alive = [_better(b, run.task, bar) for b in fits]
     lost = sum(len(b) - len(keep) for b, keep in zip(fits, alive))
@@ -172,7 +173,7 @@ def _likely(run: Session, rows: Sequence[Scored]) -> list[Scored]:
     "A row for each network that joins, the best first, with all its names' share."
     names: dict[tuple, list[Scored]] = {}
     for r in rows:
-        if r.name is None and r.error is None:
+        if r.name is None and r.error is None and r.fitted is not False:
             names.setdefault(network_of(run.graph, r.structure), []).append(r)
     joint = [replace(same[0], probability=sum(r.probability or 0.0 for r in same))
              for same in names.values()]
@@ -181,9 +182,11 @@ def _likely(run: Session, rows: Sequence[Scored]) -> list[Scored]:
         :run.settings.finalists]
 
 
-def _fitted(run: Session, kept: list[Scored]) -> list[Batch]:
+def _fitted(run: Session, kept: list[Scored], plan: FitPlan | None) -> list[Batch]:
     "Ensembles of the structures, fitted to all rows, from the checkpoint or made."
-    plan, most = _plan(run), MEMBERS * run.settings.replicas
+    name, most = "longer ensembles" if plan else "ensembles", (
+        MEMBERS * run.settings.replicas)
+    plan = plan or _plan(run)
     total = sum(r.probability or 0.0 for r in kept) or 1.0
     many = [max(2, math.ceil(most * (r.probability or 0.0) / total)) for r in kept]
 
@@ -198,7 +201,7 @@ def _fitted(run: Session, kept: list[Scored]) -> list[Batch]:
         return [dict(r.structure) for r in kept], {
             f"{i}/{k}": v for i, b in made.items() for k, v in b.params.items()}
 
-    found, state = run.stage("ensembles", work), run.state("ensembles")
+    found, state = run.stage(name, work), run.state(name)
     return [_rebuilt(run, as_structure(s), state, i) for i, s in enumerate(found)]
 
 
@@ -246,18 +249,21 @@ def _models(run: Session, told: Mapping[str, Sequence[Told]],
     return found
 
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #1d310889
-def told_beside(asked: str, task: Task, result: Result,
-                bounds: Sequence[int]) -> Result:
-    """The result with the references in its ranking, where the target is a class and
-    the judge that was asked for is not the race.
+def told_beside(asked: str, task: Task, result: Result, bounds: Sequence[int],
+                seed: int | None = None) -> Result:
+    """The result with the references in its ranking, where the judge that was asked for
+    is not the race and they are not there yet.
 
-    `asked`: name of the judge in the settings.
+    `asked`: name of the judge in the settings; `seed`: of the orders of the rows in
+    which the networks were judged, None for the given one.
     """
-    none = task.law.probabilities is None or asked == "prequential"
-    if none or result.interrupted or not result.ranking:
+    there = any(r.name for r in result.ranking)
+    if asked == "prequential" or there or result.interrupted or not result.ranking:
         return result
     outputs = math.prod(result.graph.vertices[-1].shape)
-    told = reference_evidence(task, outputs, bounds)
-    models = reference_rows({k: [t] for k, t in told.items()}, bounds)
+    draws = range(1 if seed is None else max(
+        r.evidence.diagnostics.get("replicas", 1) for r in result.ranking))
+    told = references_in_orders(task, outputs, bounds, seed or 0, draws)
+    models = reference_rows(told, bounds)
     rows, notes = beside_references(result.graph, task, result.ranking, models)
     return replace(result, ranking=rows, notes=[*notes, *result.notes])
