@@ -107,7 +107,8 @@ def spread(graph: Graph, rows: Sequence[Scored],
     values = torch.tensor([r.evidence.value for r in known.values()]).double()
     z = drawn_evidence(graph, outlook, list(known), values, errors)
     z = z.clamp(max=max(known[i].evidence.value for i in alive))
-    usual = float(errors.median())
+    own = [r.fitted is not False for r in known.values()]
+    usual = float(errors[torch.tensor(own)].median())
     total = sum(known[i].probability or 0.0 for i in alive)
     p, deviation = (total * v for v in _shares(graph, outlook, z, known, usual))
     place = {id(known[i]): i for i in alive}
