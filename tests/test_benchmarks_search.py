@@ -175,8 +175,8 @@ def test_a_run_of_tasks_is_kept_and_not_repeated(tmp_path, capsys):
 
 def test_a_cluster_is_tried_with_times_that_were_measured(monkeypatch):
     found = cluster.measured(SimpleNamespace(quick=True, tiles=1))
-    assert set(found["serial"]) == {"order", "multiple", "posteriors"} and len(found["seconds"]) == 1
-    assert all(v > 0 for v in (*found["serial"].values(), *found["seconds"].values()))
+    assert set(found["serial"]) == {"order", "multiple", "posteriors"} and len(found["measured"]) == 1
+    assert all(v > 0 for v in (*found["serial"].values(), *found["measured"].values()))
     monkeypatch.setattr(tiles, "score", tiles.score)  # put back when the test ends
     graph, *_ = cluster.problem(True)
     own = cluster.tiles_of(graph)

@@ -19,6 +19,7 @@ take two minutes.
 """
 import argparse
 import json
+import os
 import random
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from benchmarks.search.enumeration import task_of
 from benchmarks.store import store
 from bstruct.core.checkpoint import Checkpoint
 from bstruct.core.isolated import TILE
+from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.usage import parameters
 from bstruct.objectives.task import Task
@@ -91,15 +93,15 @@ def measured(asked: argparse.Namespace) -> dict:
     some = sorted(random.Random(0).sample(range(len(own)), min(asked.tiles, len(own))))
     work = tiles.Work(graph, task, settings.fit_plan(len(task)), 0, packed(graph))
     tiles.score(work, own[0][:2])  # what torch prepares at its first call
-    seconds, rows = {}, []
+    seconds: dict[str, float] = {}
+    rows = []
     for i in some:
-        records, seconds[i] = spent(lambda i=i: tiles.score(work, own[i]))
-        print(f"tile {i}: {seconds[i]:.2f} s", flush=True)
+        records, seconds[str(i)] = spent(lambda i=i: tiles.score(work, own[i]))
+        print(f"tile {i}: {seconds[str(i)]:.2f} s", flush=True)
         rows += [(s, r["evidence"]) for s, r in zip(own[i], records, strict=True)]
-    from bstruct.evidence.core import Evidence
     scored = [Scored(s, Evidence.from_dict(e), parameters=parameters(graph, s)) for s, e in rows]
     scored.sort(key=lambda r: -r.evidence.value)
-    return {"seconds": seconds, "serial": serial(graph, task, settings, scored),
+    return {"measured": seconds, "serial": serial(graph, task, settings, scored),
             "record": {"evidence": rows[0][1]}}
 
 
@@ -135,22 +137,25 @@ def main(arguments: list[str] | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiles", type=int, default=12, help="tiles that are fitted (12)")
     parser.add_argument("--workers", type=int, default=32, help="of the cluster (32)")
+    parser.add_argument("--keep", action="store_true",
+                        help="take the times of tiles from the file, and repeat the cluster")
     parser.add_argument("--quick", action="store_true", help="64 structures: does it run?")
     parser.add_argument("--out", type=Path, help="folder for the results")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    found = measured(asked)
-    own, many = list(found["seconds"].values()), len(tiles_of(problem(asked.quick)[0]))
+    out = asked.out or (None if asked.quick else RESULTS)
+    found = json.loads((out / "cluster.json").read_text()) if asked.keep else measured(asked)
+    own, many = list(found["measured"].values()), len(tiles_of(problem(asked.quick)[0]))
     draw = random.Random(1)
-    seconds = [found["seconds"].get(i) or draw.choice(own) for i in range(many)]
+    seconds = [found["measured"].get(str(i)) or draw.choice(own) for i in range(many)]
     visits, alone, rest = scheduled(asked, seconds, found["record"]), sum(seconds), sum(
         found["serial"].values())
-    told = {"workers": asked.workers, "tiles": many, "measured": found["seconds"],
-            "seconds": seconds, "serial": found["serial"], "visits": visits,
+    told = {"workers": asked.workers, "tiles": many, "measured": found["measured"],
+            "seconds": seconds, "serial": found["serial"], "record": found["record"],
+            "visits": visits, "load": os.getloadavg()[0],
             "efficiency of the visits": alone / (asked.workers * visits),
             "efficiency": (alone + rest) / (asked.workers * (visits + rest))}
-    print(json.dumps({k: v for k, v in told.items() if k != "seconds"}, indent=1))
-    out = asked.out or (None if asked.quick else RESULTS)
+    print(json.dumps({k: v for k, v in told.items() if k not in ("seconds", "record")}, indent=1))
     if out:
         store(out / "cluster.json", told, ["dask", "distributed", "joblib"])
     return 0

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -116,11 +116,13 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     if "order" not in book.found:
         structures, notes = visiting_order(
             run, order, s.budget or run.graph.n_structures)
-        places = [[_place(v, r[e]) for e, v in own.items()] for r in structures]
+        place = cache(_place)  # few choices, many structures
+        places = [[place(v, r[e]) for e, v in own.items()] for r in structures]
         book.add({"order": {"order": places, "notes": notes}})
     first = book.found["order"]
-    structures = [{e: _at(v, k) for (e, v), k in zip(own.items(), ks)}
-                  for ks in first["order"]]
+    choice = cache(lambda e, k: _at(own[e], list(k) if isinstance(k, tuple) else k))
+    structures = [{e: choice(e, tuple(k) if isinstance(k, list) else k)
+                   for e, k in zip(own, ks)} for ks in first["order"]]
     if (s.budget or 0) > len(structures) < run.graph.n_structures:
         raise ValueError(f"{journal} has put {len(structures)} structures in order, "
                          f"and the budget is {s.budget}: "
