@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -219,7 +220,7 @@ class GaussianPrior:
     def size(self) -> int:
         return sum(math.prod(s) for s in self.shapes.values())
 
-    @property
+    @cached_property
     def scale(self) -> Float[Tensor, " n"]:
         "The prior standard deviation of each weight, flat."
         parts = []
