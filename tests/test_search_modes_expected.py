@@ -46,7 +46,7 @@ def test_the_parts_of_every_judge_foretell_its_search():
         assert seen.seconds == sum(seen.parts.values()) and seen.parts["fits"] > 0
         assert "of memory" in str(seen)
 
-# %% ../nbs/search/modes/22_expected.ipynb #e2b8ec12
+# %% ../nbs/search/modes/22_expected.ipynb #e8756340
 def test_processes_share_what_they_can():
     few = dict(epochs=1, min_steps=10, screened=8, starts=1, replicas=1)
     one, four = (expected(graph_of(1), table(60), Settings(**few), n) for n in (1, 4))

@@ -18,8 +18,9 @@ from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.objectives.task import Task
-from bstruct.search.modes.ensembles import race, returned
+from bstruct.search.modes.ensembles import race
 from bstruct.search.modes.judged import beside_unfitted
+from bstruct.search.modes.lengthened import returned_at_length
 from bstruct.search.result import Result
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
@@ -113,7 +114,7 @@ def by_rows(run: Session, result: Result) -> Result:
         if found.stop is not None:
             raise found.stop
         some = found.order[:run.settings.screened]
-        done = returned(run, result, *race(run, some))
+        done = returned_at_length(run, result, *race(run, some))
         return beside_unfitted(run, done, found.outlook)
     except Interrupted as stop:
         best = [*result.structures, *found.order][0]
