@@ -99,7 +99,7 @@ def test_the_second_half_is_chosen_by_the_first():
     for i, r in zip(at, fitted):
         assert r.evidence.diagnostics["starts"][0] == whole[i]
     told = [h for h in run.history if h["stage"] == "screening"]
-    assert [h["epoch"] for h in told] == [4, 8, 10, 12] and told[0]["epochs"] == 12
+    assert [h["epoch"] for h in told] == [4, 8, 10] and told[0]["epochs"] == 10
     assert told[1]["elbo"] == max(whole.values())
 
 # %% ../nbs/search/modes/21_sifted.ipynb #2ef03065

@@ -101,6 +101,6 @@ def test_more_networks_for_the_same_fits():
         own = shared_rounds(s, 155)
         assert count(own) == count(rounds(s, s.screened)) and own[0][0] >= s.screened
         assert sum(orders for _, orders in own) == 2 * s.replicas
-    assert shared_rounds(Settings(), 155) == [(20, 1), (4, 1), (4, 2)]
-    assert shared_rounds(Settings(), 3) == [(3, 1), (3, 1), (3, 2)]
+    assert shared_rounds(Settings(), 155) == [(20, 1), (4, 3)]
+    assert shared_rounds(Settings(), 3) == [(3, 1), (3, 3)]
     assert halves(20) == [10, 10] and halves(5) == [3, 2] and halves(1) == [1]

@@ -104,7 +104,7 @@ def shared_rounds(settings: Settings, networks: int) -> list[tuple[int, int]]:
     k, r = settings.finalists, settings.replicas
     first = settings.screened + k * (r - 1)
     return [(min(n, networks), orders)
-            for n, orders in ((first, 1), (k, r - 1), (k, r)) if orders]
+            for n, orders in ((first, 1), (k, 2 * r - 1))]
 
 
 def halves(many: int) -> list[int]:
