@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bstruct.core.checkpoint import Checkpoint
+from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
@@ -139,5 +139,13 @@ def test_a_search_that_is_stopped_has_short_fits_and_goes_on():
 # %% ../nbs/search/modes/21_sifted.ipynb #91c2f454
 def test_the_evidence_mode_takes_it_where_there_are_many():
     large = Graph.dense(2, 1, hidden=(6, 6), candidates=("zero", "linear", "linear+sin"))
-    r = evidence_mode(large, table(), Settings(**QUICK))
+    own, task = Settings(**QUICK), table()
+    r = evidence_mode(large, task, own)
     assert [h["stage"] for h in r.history][0] == "sift" and r.interrupted is None
+    with tempfile.TemporaryDirectory() as folder:
+        # a file of the rule before, whose race had other networks
+        mark = fingerprint(large.to_json(), own.as_record(), 0, task.likelihood, task.x,
+                           task.y)
+        Checkpoint(f"{folder}/c", mark).finish("sift/0", [0.0], {})
+        with pytest.raises(ValueError, match="belongs to other"):
+            evidence_mode(large, task, own, checkpoint=f"{folder}/c")

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import fmean, stdev
+from unittest.mock import patch
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -38,6 +39,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.presets import dense
 from bstruct.search.modes.sifted import short_rows
 from bstruct.search.settings import Settings
+from bstruct.search.stages import relearnt
 from bstruct.search.stages.race import compared, rounds, shrunk, within_reach
 from bstruct.search.stages.relearnt import PENALTY, ShortFits, halves, most_promising, shared_rounds
 from bstruct.search.stages.sifting import different, drawn, expected, promising
@@ -46,6 +48,9 @@ from bstruct.training.ensembles import ensemble_evidence
 NAME, TABLES = "again.json", ("mnist1d", "digits", "breast_cancer")
 ORDERS, CHUNK = 4, 16
 FIRST = 10  # ranks that are called good
+OTHERS = {"penalty 1": {"PENALTY": 1.0}, "penalty 4": {"PENALTY": 4.0},
+          "bound at the upper quarter": {"MIDDLE": 0.75},
+          "bound at the lower quarter": {"MIDDLE": 0.25}, "no bound": {"MIDDLE": 0.0}}
 
 
 def fits(table: data.Table, seed: int, settings: Settings) -> dict:
@@ -89,13 +94,16 @@ class Search:
         own = self.short.values - starts.repeat_interleave(each)
         return promising(worth, self.short.groups, own)[:many]
 
-    def learnt(self, parts: list[int], choose: Callable | None = None) -> list[int]:
-        "Networks in parts, each chosen by the short fits and the whole ones before it."
+    def learnt(self, parts: list[int], choose: Callable | None = None,
+               **constants: float) -> list[int]:
+        """Networks in parts, each chosen by the short fits and the whole ones before it; other
+        constants of the model by their names."""
         seen: dict[int, float] = {}
-        for many in parts:
-            new = (choose(self, seen, many) if choose and seen
-                   else most_promising(self.graph, self.short, seen, many))
-            seen |= {i: float(self.whole[i, 0]) for i in new}
+        with patch.multiple(relearnt, **constants):
+            for many in parts:
+                new = (choose(self, seen, many) if choose and seen
+                       else most_promising(self.graph, self.short, seen, many))
+                seen |= {i: float(self.whole[i, 0]) for i in new}
         return [*seen]
 
     def pick(self, some: list[int], turns: list[tuple[int, int]]) -> tuple[int, int]:
@@ -187,6 +195,8 @@ def rules(s: Settings, networks: int) -> dict[str, Callable[[Search], tuple[int,
         "expected improvement": rule(lambda o: o.learnt(halves(n), by_improvement), now),
         "Thompson sampling": rule(lambda o: o.learnt(halves(n), by_thompson), now),
         "all networks": rule(lambda o: list(range(networks)), now),
+        **{f"learnt again, {named}": rule(lambda o, own=own: o.learnt(halves(n), **own), now)
+           for named, own in OTHERS.items()},
     }
 
 

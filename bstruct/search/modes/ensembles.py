@@ -62,7 +62,7 @@ def reference_rows(told: Mapping[str, Sequence[Told]], bounds: Sequence[int],
             method="prequential", diagnostics=notes, of=of)
     return found
 
-# %% ../../../nbs/search/modes/20_ensembles.ipynb #a1099258
+# %% ../../../nbs/search/modes/20_ensembles.ipynb #214eb035
 def in_first_order(run: Session, structures: Sequence[Structure],
                    part: int) -> list[Evidence | Exception]:
     """Evidence of an ensemble of every structure in the first order of the rows, or why
@@ -78,27 +78,26 @@ def in_first_order(run: Session, structures: Sequence[Structure],
                     seed=run.seed, stage=stage, pool=over_orders,
                     judge=partial(_judge, run, plan, {}))
 
-
+# %% ../../../nbs/search/modes/20_ensembles.ipynb #e1677aca
 def estimates(run: Session, structures: Sequence[Structure],
               known: Mapping[tuple, Evidence] | None = None,
               turns: list[tuple[int, int]] | None = None) -> tuple[
                   list[tuple[Structure, Evidence]], dict[str, Evidence], dict]:
     """Evidence of structures and of the references, paired over orders, and what the
-    references said in each; `known`: evidence in the first order, by network; `turns`:
-    how many get how many orders, in place of those of the settings.
+    references said in each. RuntimeError where no structure could be fitted.
 
-    RuntimeError where no structure could be fitted.
+    `known`: evidence in the first order, by network; `turns`: rounds of the race.
     """
     plan, outputs = _plan(run), math.prod(run.graph.vertices[-1].shape)
     told: dict[str, list[Told]] = {}
+    turns = turns or rounds(run.settings, len(structures))
 
     def also(draws: int) -> list[Evidence]:
         told.update(_references(run, plan, outputs, draws))
         return [replace(e, of=None) for e in reference_rows(
             told, plan.bounds).values()]
 
-    found = screened(run.graph, list(structures), run.task, plan,
-                     turns or rounds(run.settings, len(structures)), seed=run.seed,
+    found = screened(run.graph, list(structures), run.task, plan, turns, seed=run.seed,
                      stage=run.stage, tell=run.tell, pool=over_orders, also=also,
                      judge=partial(_judge, run, plan, known or {}))
     own, count = reference_rows(told, plan.bounds), len(structures)
@@ -109,7 +108,7 @@ def estimates(run: Session, structures: Sequence[Structure],
     models = cast(list[Evidence], found[count:])
     return good, {k: replace(e, of=own[k].of) for k, e in zip(own, models)}, told
 
-
+# %% ../../../nbs/search/modes/20_ensembles.ipynb #20391bc7
 def race(run: Session, structures: Sequence[Structure],
          known: Mapping[tuple, Evidence] | None = None,
          turns: list[tuple[int, int]] | None = None) -> tuple[list[Scored], dict,

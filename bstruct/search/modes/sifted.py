@@ -52,7 +52,7 @@ def short_rows(plan: FitPlan) -> FitPlan:
 
 @dataclass
 class SiftedRows:
-    """Short fits, and the `best` network by them.
+    """The `short` fits, and the `best` network by them.
 
     `stop`: the interruption of the fits; `outlook`: what they say of every network,
     where there was none.

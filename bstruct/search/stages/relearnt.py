@@ -36,7 +36,8 @@ def expected_whole(graph: Graph, short: ShortFits,
     """Log evidence to expect of the whole fit of every network, in nats, up to a number
     they share before the first whole fit.
 
-    `whole`: log evidence of whole fits by the place of their network, in nats.
+    `short`: the short fits; `whole`: log evidence of whole fits by the place of their
+    network, in nats.
     """
     code = _codes(graph, short.every)
     at = [*chain.from_iterable(short.groups)]
@@ -60,7 +61,8 @@ def most_promising(graph: Graph, short: ShortFits, whole: Mapping[int, float],
                    many: int) -> list[int]:
     """Places of so many networks without a whole fit, the most promising first.
 
-    `whole`: log evidence of whole fits by place, in nats; `many`: how many at most.
+    `short`: the short fits; `whole`: log evidence of whole fits by place, in nats;
+    `many`: how many at most.
     """
     order = expected_whole(graph, short, whole).argsort(descending=True, stable=True)
     return [i for i in order.tolist() if i not in whole][:many]
@@ -108,5 +110,8 @@ def shared_rounds(settings: Settings, networks: int) -> list[tuple[int, int]]:
 
 
 def halves(many: int) -> list[int]:
-    "So many networks in two parts, the first one not smaller."
+    """So many networks in two parts, the first one not smaller.
+
+    `many`: number of networks.
+    """
     return [part for part in (many - many // 2, many // 2) if part]
