@@ -99,7 +99,7 @@ class Search:
         """Networks in parts, each chosen by the short fits and the whole ones before it; other
         constants of the model by their names."""
         seen: dict[int, float] = {}
-        with patch.multiple(relearnt, **constants):
+        with patch.multiple(relearnt, **{"PENALTY": relearnt.PENALTY, **constants}):
             for many in parts:
                 new = (choose(self, seen, many) if choose and seen
                        else most_promising(self.graph, self.short, seen, many))
