@@ -3,7 +3,8 @@
 Every function is wrapped when its module is imported, and its check is made at its first call:
 beartype alone, or, where shapes are named, within jaxtyping's scope of names. jaxtyping's own hook
 checks each argument twice and binds each call; with it the tests took twice their time. A function
-that is called often is checked at its first calls and at some of the others.
+that is called often is checked at its first calls and at some of the others; one that another
+function makes anew at each of its calls is checked where it is made first, and now and then.
 """
 import ast
 import builtins
@@ -12,6 +13,7 @@ import functools
 import inspect
 import sys
 import typing
+from collections import Counter
 from importlib.machinery import PathFinder, SourceFileLoader
 
 from beartype import beartype
@@ -19,7 +21,8 @@ from jaxtyping import AbstractArray, jaxtyped
 from torch.compiler import is_compiling
 
 NAME = "__checked__"
-FIRST, EACH = 64, 32  # calls of a function that are all checked; afterwards one of so many
+FIRST, EACH = 32, 64  # calls of a function that are all checked; afterwards one of so many
+MADE = Counter()  # by the code of an inner function: how often it was made
 
 
 def names_shapes(annotation) -> bool:
@@ -48,6 +51,10 @@ def checked(thing):
         return thing
     if not getattr(thing, "__annotations__", None):
         return thing
+    if "<locals>" in thing.__qualname__:
+        MADE[thing.__code__] += 1
+        if MADE[thing.__code__] > FIRST and MADE[thing.__code__] % EACH:
+            return thing
     known, calls = None, 0
 
     @functools.wraps(thing)

@@ -67,6 +67,22 @@ def test_a_function_that_is_called_often_is_checked_at_first_and_now_and_then():
     assert sum(refused() for _ in range(4 * EACH)) == 4
 
 
+def test_an_inner_function_is_checked_where_it_is_made_first_and_now_and_then():
+    def refused():
+        @checked
+        def inner(x: int) -> int:
+            return x
+
+        try:
+            inner("a")
+        except BeartypeCallHintViolation:
+            return True
+        return False
+
+    assert all(refused() for _ in range(FIRST))
+    assert sum(refused() for _ in range(4 * EACH)) == 4
+
+
 def test_a_class_that_other_tests_used_is_checked_now_and_then():
     for size in range(FIRST + 1):
         Simplex(("zero", f"linear{size}"))

@@ -41,6 +41,9 @@ TINY = dict(hidden=(3,), candidates=("linear", "linear+relu"), epochs=1, min_ste
             judge="prequential", random_state=0)
 
 
+pytestmark = pytest.mark.usefixtures("plain_figures")
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

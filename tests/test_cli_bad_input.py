@@ -15,6 +15,7 @@ from bstruct.use import cli, runs
 from bstruct.model import Graph
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.usefixtures("plain_figures")
 SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 "
          "--finalists 2 --replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
 

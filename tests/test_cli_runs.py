@@ -19,6 +19,7 @@ from bstruct.use.table.data import load_table
 
 SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 --starts 1 "
          "--finalists 2 --replicas 1 --blocks 2 --samples 4 --tempering 1.0").split()
+plain = pytest.mark.usefixtures("plain_figures")
 
 
 def call(*args):
@@ -107,6 +108,7 @@ def test_predictions_go_to_a_file_once(iris_run):
     assert call(*args, "--overwrite") == (0, "", "")
 
 
+@plain
 def test_interrupted_keeps_the_best_and_goes_on(iris_run, monkeypatch):
     folder, args, _ = iris_run
     run, calls = folder / "stopped", []
@@ -129,6 +131,7 @@ def test_interrupted_keeps_the_best_and_goes_on(iris_run, monkeypatch):
     assert out.replace("stopped", "run") == iris_run[2]
 
 
+@plain
 def test_changed_data_are_not_resumed(iris_run, monkeypatch):
     folder, args, _ = iris_run
     run, data = folder / "changed", folder / "iris.csv"
@@ -143,6 +146,7 @@ def test_changed_data_are_not_resumed(iris_run, monkeypatch):
     assert code == 2 and "has changed since the run began" in err and all(s in err for s in shas)
 
 
+@plain
 @pytest.mark.parametrize("mode", ["grow", "shrink"])
 def test_a_walk_leaves_its_path(mode, iris_run, monkeypatch):
     folder = iris_run[0]
@@ -164,6 +168,7 @@ def test_a_walk_leaves_its_path(mode, iris_run, monkeypatch):
 WIDE = "--mode enumerate --hidden 4 4 --candidates zero linear+tanh linear+relu --budget 14".split()
 
 
+@plain
 def test_an_enumeration_ranks_the_quick_answers(iris_run, monkeypatch):
     folder = iris_run[0]
     monkeypatch.chdir(folder)
@@ -204,6 +209,7 @@ class Gone(BaseException):
     "Nothing that anybody handles: as good as a kill."
 
 
+@plain
 def test_an_unfinished_enumeration_says_how_far_it_is(iris_run, monkeypatch):
     folder = iris_run[0]
     monkeypatch.chdir(folder)

@@ -124,7 +124,7 @@ class TwoLevels:
             while self.joint(flat + t * move, h) < self.joint(flat, h) and t > 1e-9:
                 t /= 2
             flat = flat + t * move
-            if g.abs().max() < 1e-13:
+            if g.abs().max() < 1e-12:
                 break
         self.at = flat
         return flat

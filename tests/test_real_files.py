@@ -15,6 +15,7 @@ from bstruct.use.cli import main
 from bstruct.use.flow import prepare
 from bstruct.use.table.data import dialect_of, load_table
 
+pytestmark = pytest.mark.usefixtures("plain_figures")
 FAST = ("--hidden 4 --candidates linear linear+relu --epochs 1 --min-steps 10 --starts 1 "
         "--finalists 1 --replicas 1 --blocks 1 --samples 4 --tempering 1.0 --screened "
         "2 --quiet").split()

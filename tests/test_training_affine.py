@@ -36,6 +36,30 @@ def test_the_maps_of_classes_are_those_of_scikit_learn():
             far = np.abs(law[t].numpy() - other.predict_proba(task.x.numpy())).max()
             assert far < 3e-3, far  # the constants have a wide prior of their own here
 
+# %% ../nbs/training/18_affine.ipynb #76d3873d
+def test_written_slopes_are_those_of_differentiation():
+    from bstruct.testing.notebook import names_of
+    from bstruct.training.lanes import wide_task
+    names, g = names_of(affine_fits), torch.Generator().manual_seed(3)
+    numbers = Task(torch.zeros(9, 1), torch.randn(9, generator=g).double(), "gaussian")
+    for task, C in ((numbers, 1), (classes(2), 1), (classes(3), 3)):
+        task, out = wide_task(task), 3 * torch.randn(len(task), C, generator=g).double()
+        noise = torch.tensor(-0.7, dtype=torch.float64, requires_grad=True)
+        leaves = out.clone().requires_grad_(), noise
+        want = task.log_likelihood(leaves[0], task.y, leaves[1]).sum()
+        by, noise = torch.autograd.grad(want, leaves, allow_unused=True)
+        want = want.detach()
+        told = names["_slopes"](task, out.numpy(), -0.7)
+        assert abs(told[0] - float(want)) < 1e-9
+        assert np.abs(told[1] - by.numpy()).max() < 1e-12
+        assert abs(told[2] - (0.0 if noise is None else float(noise))) < 1e-9
+    times = torch.ones(9).double()
+    same = Task(numbers.x, torch.stack([numbers.y, times], 1), "weighted gaussian")
+    # written out, and differentiated
+    a, b = (affine_fits(t, 1, (1.0,)) for t in (numbers, same))
+    assert torch.allclose(a.bias, b.bias, atol=1e-5)
+    assert torch.allclose(a.log_noise, b.log_noise, atol=1e-4)
+
 # %% ../nbs/training/18_affine.ipynb #18c36c6a
 def test_the_constant_counts():
     task = classes(3)

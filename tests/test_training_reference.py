@@ -68,6 +68,24 @@ def test_closed_reference_is_at_the_maximum_of_its_evidence():
     assert flat.evidence < ref.evidence
     assert float(flat.predict(task.x[:3])[0].abs().max()) < 0.05
 
+# %% ../nbs/training/14_reference.ipynb #66e66719
+def test_the_evidence_along_singular_values_has_the_slopes_of_differentiation():
+    import numpy as np
+
+    from bstruct.testing.notebook import names_of
+    names = names_of(closed_reference)
+    for n, d in ((30, 4), (6, 9), (12, 0)):
+        phi = torch.cat([normal(2, n, d), normal(3, n, 1).abs()], 1)
+        y, h = normal(4, n), torch.tensor([0.7, -0.4, -1.2]).double().requires_grad_()
+        precision = torch.cat([h[:1].expand(d), h[1:2]]).exp()
+        want = linear_log_evidence(phi, y, precision=precision, noise_variance=h[2].exp())
+        slopes, = torch.autograd.grad(want, h)
+        want = want.detach()
+        parts = names["_reduced"](phi, y)
+        value, told = names["_evidence_slope"](h.detach().numpy(), *parts)
+        assert abs(value - float(want)) < 1e-9
+        assert np.abs(told - slopes.numpy()).max() < 1e-9
+
 # %% ../nbs/training/14_reference.ipynb #60df9bab
 def test_a_reference_is_found_once_for_the_same_rows():
     from unittest.mock import Mock, patch

@@ -13,9 +13,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from bstruct.use.cli import main
 
+pytestmark = pytest.mark.usefixtures("plain_figures")
 SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 "
          "--starts 1 --finalists 2 --replicas 1 --blocks 2 --samples 4 "
          "--tempering 1.0").split()
@@ -48,6 +50,25 @@ def test_check_lists_what_fit_cures():
     (folder / "good.csv").write_text("a,y\n1,2.5\n2,3.25\n3,4.5\n")
     code, out, err = call("check", folder / "good.csv", "--target", "y")
     assert code == 0 and out.endswith("\nnothing is wrong with it\n")
+
+# %% ../nbs/use/32_fit_command.ipynb #53af6e01
+def test_a_quiet_fit_times_nothing_beforehand():
+    from unittest.mock import patch
+
+    from bstruct.use.estimators import StructureClassifier
+    folder = new_folder()
+    rows = [f"{i % 7},{'uv'[i % 2]}" for i in range(30)]
+    (folder / "t.csv").write_text("\n".join(["a,y", *rows]))
+    fitting = ("fit", folder / "t.csv", "--target", "y", *SHORT, "--out")
+    timed = StructureClassifier.forecast
+    with patch.object(StructureClassifier, "forecast", autospec=True,
+                      side_effect=timed) as forecast:
+        assert call(*fitting, folder / "quiet", "--quiet")[0] == 0
+        assert forecast.call_count == 0
+        code, out, err = call(*fitting, folder / "told")
+        assert code == 0 and "the fit takes" in err and forecast.call_count == 1
+        assert call(*fitting, folder / "none", "--quiet", "--epochs", 10**9)[0] == 2
+        assert not (folder / "none").exists()
 
 # %% ../nbs/use/32_fit_command.ipynb #404210d8
 def test_several_targets_are_learnt_together():

@@ -13,9 +13,11 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from bstruct.use.cli import main
 
+pytestmark = pytest.mark.usefixtures("plain_figures")
 SHORT = ("--hidden 4 --candidates linear+tanh linear+relu --epochs 3 --min-steps 0 "
          "--starts 1 --finalists 2 --replicas 1 --blocks 2 --samples 4 "
          "--tempering 1.0").split()

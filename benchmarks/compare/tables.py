@@ -40,12 +40,12 @@ def calibration(p: np.ndarray, right: np.ndarray, bins: int = 5) -> dict:
     what that distance is on the mean where all that is stated is true, with so many runs."""
     parts = [b for b in np.array_split(np.argsort(p, kind="stable"), bins) if len(b)]
     counts = np.array([len(b) for b in parts])
-    by = lambda v: np.array([v[b].mean() for b in parts])
-    off = lambda seen: float(counts @ np.abs(by(p) - by(seen)) / counts.sum())
-    rng = np.random.default_rng(0)
-    chance = np.mean([off((rng.random(len(p)) < p).astype(float)) for _ in range(400)])
+    by = lambda v: np.array([v[..., b].mean(-1) for b in parts])
+    off = lambda seen: counts @ np.abs(by(p).reshape(-1, *[1] * (seen.ndim - 1)) - by(seen)) / (
+        counts.sum())
+    drawn = (np.random.default_rng(0).random((400, len(p))) < p).astype(float)
     return {"stated": by(p).tolist(), "seen": by(right).tolist(), "counts": counts.tolist(),
-            "error": off(right), "by chance": float(chance),
+            "error": float(off(right)), "by chance": float(off(drawn).mean()),
             "mean stated": float(p.mean()), "mean seen": float(right.mean())}
 
 

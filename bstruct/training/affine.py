@@ -9,12 +9,12 @@ __all__ = ['PRECISIONS', 'Affine', 'affine_fits', 'Told', 'reference_evidence', 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.optimize import minimize
+from scipy.special import expit
 from torch import Tensor
 from torch.func import vmap
 
@@ -67,7 +67,46 @@ def affine_fits(task: Task, outputs: int,
     device = task.x.device
     return Affine(*(torch.stack(part).to(device) for part in zip(*found)))
 
-# %% ../../nbs/training/18_affine.ipynb #09e1a17a
+# %% ../../nbs/training/18_affine.ipynb #641efeea
+_Slopes = tuple[float, np.ndarray, float]  # value, by the outputs, by the log noise
+
+
+def _of_numbers(out: np.ndarray, y: np.ndarray, log_noise: float) -> _Slopes:
+    miss, precision = y - out[:, 0], math.exp(-log_noise)
+    square = float(miss @ miss) * precision
+    return (-0.5 * (len(y) * (math.log(2 * math.pi) + log_noise) + square),
+            (miss * precision)[:, None], 0.5 * (square - len(y)))
+
+
+def _of_two(out: np.ndarray, y: np.ndarray, log_noise: float) -> _Slopes:
+    z = out[:, 0]
+    return (float((y * z - np.logaddexp(0, z)).sum()), (y - expit(z))[:, None], 0.0)
+
+
+def _of_classes(out: np.ndarray, y: np.ndarray, log_noise: float) -> _Slopes:
+    logs, at = out - out.max(1, keepdims=True), np.arange(len(y))
+    slope = np.exp(logs)
+    total = slope.sum(1, keepdims=True)
+    logs, slope = logs - np.log(total), -slope / total
+    slope[at, y] += 1
+    return float(logs[at, y].sum()), slope, 0.0
+
+
+_WRITTEN = {"gaussian": _of_numbers, "bernoulli": _of_two, "categorical": _of_classes}
+
+
+def _slopes(task: Task, out: np.ndarray, log_noise: float) -> _Slopes:
+    "ln p of all rows in nats, and its slopes by the outputs and by the log noise."
+    if task.likelihood in _WRITTEN:
+        return _WRITTEN[task.likelihood](out, task.y.numpy(), log_noise)
+    leaves = (torch.from_numpy(out).requires_grad_(),
+              torch.tensor(log_noise, dtype=torch.float64, requires_grad=True))
+    with torch.enable_grad():
+        value = task.log_likelihood(leaves[0], task.y, leaves[1]).sum()
+        slope, noise = torch.autograd.grad(value, leaves, allow_unused=True)
+    return float(value.detach()), slope.numpy(), 0.0 if noise is None else float(noise)
+
+# %% ../../nbs/training/18_affine.ipynb #ff702c57
 def _parts(task: Task) -> Callable[[], Iterable[Task]]:
     "The rows in float64, of a long task chunk by chunk at each call."
     def wide(at: slice) -> Task:
@@ -87,23 +126,24 @@ def _maximum(parts: Callable[[], Iterable[Task]], columns: int, outputs: int,
     searched from `at`."""
     d = columns * outputs
     held = not math.isfinite(precision)
-    scale = torch.full((len(at),), _BIAS, dtype=torch.float64)
+    scale = np.full(len(at), _BIAS)
     scale[:d], scale[-1] = 0.0 if held else precision, 1e-6
 
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        z, value, slope = torch.from_numpy(flat).requires_grad_(), 0.0, 0.0
-        for i, task in enumerate(parts()):
-            out = z[d:-1].expand(len(task), outputs)
-            out = out if held else out + task.x @ z[:d].reshape(-1, outputs)
-            own = -task.log_likelihood(out, task.y, z[-1]).sum()
-            own = own if i else 0.5 * (scale * z.square()).sum() + own
-            slope = slope + torch.autograd.grad(own, z)[0].numpy()
-            value += float(own.detach())
-        return value, cast(np.ndarray, slope)
+    def loss(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = 0.5 * float(scale @ z**2), scale * z
+        for task in parts():
+            x, constant = task.x.numpy(), np.tile(z[d:-1], (len(task), 1))
+            out = constant if held else constant + x @ z[:d].reshape(-1, outputs)
+            told, by, noise = _slopes(task, out, float(z[-1]))
+            value -= told
+            slope[d:-1] -= by.sum(0)
+            slope[-1] -= noise
+            if not held:
+                slope[:d] -= (x.T @ by).reshape(-1)
+        return value, slope
 
-    with torch.enable_grad():
-        return minimize(loss, at, jac=True, method="L-BFGS-B",
-                        options={"maxiter": 200, "ftol": 1e-7}).x
+    return minimize(loss, at, jac=True, method="L-BFGS-B",
+                    options={"maxiter": 200, "ftol": 1e-7}).x
 
 # %% ../../nbs/training/18_affine.ipynb #baf00fc5
 # prior precisions of the weights of standardised columns, the narrow prior first

@@ -76,31 +76,56 @@ def _counted(task: Task, name: str) -> tuple[Tensor, Tensor, float]:
     return phi * root[:, None], y * root, float(root.square().sum()) - len(y)
 
 # %% ../../nbs/training/14_reference.ipynb #1846b2cb
+def _reduced(phi: Float[Tensor, "n p"], y: Float[Tensor, "n"]) -> tuple:
+    """Squared singular values of the columns without the last, target and last column
+    along them, what is left of the two, and how many directions are."""
+    u, s, _ = torch.linalg.svd(phi[:, :-1], full_matrices=False)
+    both = torch.stack([y, phi[:, -1]], 1)
+    rest = both - u @ (u.mT @ both)
+    return (s.square().numpy(), (u.mT @ both).numpy(), (rest.mT @ rest).numpy(),
+            len(y) - len(s))
+
+
+def _evidence_slope(h: np.ndarray, squares: np.ndarray, own: np.ndarray,
+                    rest: np.ndarray, others: int) -> tuple[float, np.ndarray]:
+    """The log evidence in nats, and its slopes by the log precisions of columns and
+    offset and by the log noise."""
+    wide, offset, noise = np.exp(h)
+    c = squares / wide + noise
+    (a, b), (_, e) = (own.T / c) @ own + rest / noise
+    g, narrow = b / (offset + e), 1 / (offset + e)
+    told = lambda yy, yo, oo: yy - 2 * g * yo + (g * g + narrow) * oo
+    by = 1 / c - told(own[:, 0]**2, own[:, 0] * own[:, 1], own[:, 1]**2) / c**2
+    left = told(rest[0, 0], rest[0, 1], rest[1, 1]) / noise
+    twice = ((len(c) + others) * _LOG_TAU + np.log(c).sum() + others * h[2]
+             + np.log1p(e / offset) + a - b * g)
+    return -0.5 * float(twice), -0.5 * np.array([
+        -(by * squares).sum() / wide, offset * (g * g + narrow) - 1,
+        noise * by.sum() + others - left])
+
+
 def _maximised(task: Task, name: str) -> Reference:
     "The reference of a task, from its rows."
     phi, y, lost = _counted(task, name)
-    start = [math.log(phi.shape[1]), 0.0, math.log(0.5)]
+    start, parts = [math.log(phi.shape[1]), 0.0, math.log(0.5)], _reduced(phi, y)
     ends = [(-6, 14), (-6, 14), (-12, None)]
-    precision = lambda h: torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).exp()
-    value = lambda h: linear_log_evidence(phi, y, precision=precision(h),
-                                          noise_variance=h[2].exp()
-                                          ) - 0.5 * lost * (h[2] + _LOG_TAU)
 
-    def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
-        h = torch.from_numpy(at.copy()).requires_grad_()
-        down = -value(h)
-        slope, = torch.autograd.grad(down, h)
-        return float(down.detach()), slope.numpy()
+    def loss(h: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope = _evidence_slope(h, *parts)
+        return (0.5 * lost * (h[2] + _LOG_TAU) - value,
+                np.array([0, 0, 0.5 * lost]) - slope)
 
-    with torch.enable_grad():
-        at = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=ends,
-                      options={"maxiter": 200, "ftol": 1e-13, "gtol": 1e-7}).x
-    h = torch.from_numpy(at)
-    noise, best = h[2].exp(), float(value(h))
-    mean, matrix = linear_posterior(phi, y, precision=precision(h),
-                                    noise_variance=noise)
+    h = torch.from_numpy(minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=ends,
+        options={"maxiter": 200, "ftol": 1e-13, "gtol": 1e-7}).x)
+    noise = h[2].exp()
+    precision = torch.cat([h[:1].expand(phi.shape[1] - 1), h[1:2]]).exp()
+    best = linear_log_evidence(phi, y, precision=precision, noise_variance=noise
+                               ) - 0.5 * lost * (h[2] + _LOG_TAU)
+    mean, matrix = linear_posterior(phi, y, precision=precision, noise_variance=noise)
     found = {"mean": mean, "factor": torch.linalg.cholesky(matrix), "noise": noise}
-    return reference_of(name, best, {k: v.to(task.x.device) for k, v in found.items()})
+    return reference_of(name, float(best),
+                        {k: v.to(task.x.device) for k, v in found.items()})
 
 # %% ../../nbs/training/14_reference.ipynb #a7af5571
 _MOST = 8  # references that are kept

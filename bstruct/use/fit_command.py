@@ -205,6 +205,13 @@ def _settings_of(options: Fit, data: dict, facts: dict, graph) -> dict:
             "compare": list(options.compare) if enumerates else [],
             "graph": None if graph is None else graph.to_dict(), **_chosen(options)}
 
+
+def _expected(model, prepared, quiet: bool):
+    "What the fit takes; where nobody would read it, only whether it can begin."
+    if quiet:
+        return model.check(prepared.X, prepared.y)
+    return model.forecast(prepared.X, prepared.y, timed=False)
+
 # %% ../../nbs/use/32_fit_command.ipynb #ce9b6f3c
 def fit(options: Fit) -> int:
     "The command `bstruct fit`."
@@ -229,8 +236,7 @@ def fit(options: Fit) -> int:
     if graph is not None:
         check_ends(graph, prepared)
     settings = _settings_of(options, data, prepared.facts, graph)
-    model = estimator_of(settings, None)
-    seen = model.forecast(prepared.X, prepared.y, timed=False)
+    seen = _expected(estimator_of(settings, None), prepared, options.quiet)
     run = RunFolder.start(out, settings, options.overwrite)
     why = (f"{prepared.facts['task']}, because {prepared.facts['reason']} (--task "
            "overrides)")
