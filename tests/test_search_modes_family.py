@@ -41,9 +41,11 @@ def test_every_mode_chooses_subsets():
         r = search(columns, task, settings)
         assert "column:0" in r.structures[0]["x->s"]
         assert abs(sum(r.probabilities) - 1) < 1e-6
-        assert all(isinstance(row["structure"]["x->s"], tuple) for row in r.ranking)
+        own = [row for row in r.ranking if row.name is None]
+        assert {r.name for r in r.ranking} == {None, "constant", "linear model"}
+        assert all(isinstance(row["structure"]["x->s"], tuple) for row in own)
         assert all(not b.net.graph.variables and b.structure == {} for b in r.batches)
-        worse = [row["evidence"].value for row in r.ranking
+        worse = [row["evidence"].value for row in own
                  if "column:0" not in row["structure"]["x->s"]]
         assert all(v < r.evidence.value for v in worse)
 

@@ -53,7 +53,11 @@ def chances(graph, task, seed=0):
 def test_judge_of_asks_the_table():
     s, many = Settings(judge="auto"), table(wave, ROWS + 1)
     assert judge_of(GRAPH, table(wave), s) == "laplace"
-    assert judge_of(GRAPH, many, s) == "prequential"
+    assert judge_of(GRAPH, many, s) == "ensemble"
+    for law in ("student", "gaussian"):
+        long, short = Task(many.x, many.y, law), Task(many.x[1:], many.y[1:], law)
+        assert judge_of(GRAPH, long, s) == "ensemble" != judge_of(GRAPH, short, s)
+        assert judge_of(GRAPH, long, Settings(mode="shrink")) == "prequential"
     assert judge_of(GRAPH, many, Settings(judge="laplace")) == "laplace"
     assert judge_of(GRAPH, table(wave), Settings()) == "laplace"
     for own in ({"c_reg": 0.5}, {"validation": 0.2}, {"judge": "prequential"}):
@@ -66,8 +70,7 @@ def test_judge_of_asks_the_table():
         assert judge_of(GRAPH, classes, Settings(**own)) == "prequential"
     with pytest.raises(ValueError, match="'ensemble', but mode 'grow' compares"):
         judge_of(GRAPH, classes, Settings(judge="ensemble", mode="grow"))
-    with pytest.raises(ValueError, match="'ensemble', but the likelihood is 'gaussian'"):
-        judge_of(GRAPH, many, Settings(judge="ensemble"))
+    assert judge_of(GRAPH, table(wave), Settings(judge="ensemble")) == "ensemble"
     with pytest.raises(ValueError, match="judge is 'laplace', but the likelihood is "
                                          "'bernoulli'.*judge='prequential'"):
         judge_of(GRAPH, classes, Settings(judge="laplace"))

@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -219,7 +220,7 @@ class GaussianPrior:
     def size(self) -> int:
         return sum(math.prod(s) for s in self.shapes.values())
 
-    @property
+    @cached_property
     def scale(self) -> Float[Tensor, " n"]:
         "The prior standard deviation of each weight, flat."
         parts = []
@@ -243,9 +244,8 @@ def to_weights(prior: GaussianPrior, z: Float[Tensor, "*batch n"]) -> dict[str, 
     if z.shape[-1] != prior.size:
         raise ValueError(f"a vector of {z.shape[-1]} numbers does not fit {prior.size} "
                          f"weights {dict(prior.shapes)}")
-    parts = torch.split(z * prior.scale.to(z), [
-        math.prod(s) for s in prior.shapes.values()],
-                        dim=-1)
+    parts = torch.split(z * prior.scale.to(z),
+                        [math.prod(s) for s in prior.shapes.values()], dim=-1)
     return {k: p.reshape((*z.shape[:-1], *s)).to(prior.device)
             for (k, s), p in zip(prior.shapes.items(), parts)}
 

@@ -32,9 +32,10 @@ from bstruct.search.work.breadth import tile_of
 from bstruct.search.work.forecast import forecast
 from bstruct.search.work.halving import (
     CONTROLS, MOST, Visits, climb, plans_of, reversals)
-from bstruct.search.modes.ensembles import estimates, returned, told_beside
+from bstruct.search.modes.ensembles import estimates, told_beside
 from bstruct.search.stages.support import beside_references
 from bstruct.search.modes.judged import conclude
+from bstruct.search.modes.lengthened import returned_at_length
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.stages.order import ORDERS
 from bstruct.search.ranking import Ranking, ranked
@@ -373,7 +374,7 @@ def _raced(run: Session, found: Result) -> Result:
     now = [r if r.error else replace(r, c_reg=None, evidence=own.get(
         network_of(run.graph, r.structure)) or late(r.evidence)) for r in rows]
     ranking, notes = beside_references(run.graph, run.task, now, models)
-    return returned(run, found, ranking, told, notes)
+    return returned_at_length(run, found, ranking, told, notes)
 
 
 def _covered(visited: int, total: int, networks: int) -> list[str]:

@@ -21,11 +21,12 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
-from bstruct.search.modes.ensembles import race, returned, told_beside
+from bstruct.search.modes.ensembles import race, told_beside
 from bstruct.search.modes.judged import (
     beside_unfitted, conclude, settled, sifted)
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.modes.kept import add_predictors, best_multiple, completed
+from bstruct.search.modes.lengthened import returned_at_length
 from bstruct.search.modes.sifted import by_rows, sifts_rows
 from bstruct.search.stages.race import rounds, shrunk
 from bstruct.search.stages.screening import in_orders, mean_of_orders, screened
@@ -65,13 +66,13 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
             return by_rows(run, found)
         structures = _search(run, found)
         if settings.judge == "ensemble":
-            return returned(run, found, *race(run, structures))
+            return returned_at_length(run, found, *race(run, structures))
         _ranked(run, structures, found, orders)
         add_predictors(run, found)
     except Interrupted as stop:
         found.interrupted = str(stop)
     return told_beside(asked, task, completed(run, found), settings.fit_plan(
-        len(task)).bounds)
+        len(task)).bounds, seed if orders else None)
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #e9c87a37
 def _search(run: Session, result: Result) -> list[Structure]:

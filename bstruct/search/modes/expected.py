@@ -24,7 +24,7 @@ from bstruct.search.modes.judged import FITS
 from bstruct.search.modes.sifted import short_rows, sifts_rows
 from bstruct.search.modes.widths import applies
 from bstruct.search.settings import Settings
-from bstruct.search.stages.judge import dual_plan, judge_of
+from bstruct.search.stages.judge import ROWS, dual_plan, judge_of
 from bstruct.search.stages.race import rounds
 from bstruct.search.stages.relearnt import halves, shared_rounds
 from bstruct.search.stages.sifting import SIFTED, SOME, different, short_plan, sifts
@@ -33,6 +33,7 @@ from bstruct.search.work.forecast import as_bytes, as_seconds, fit_bytes, foreca
 from bstruct.search.work.room import foresee, parts_of
 from bstruct.search.work.stages import STEPS, order_seconds, usual, stage_seconds
 from bstruct.training.affine import reference_evidence
+from bstruct.training.length import longer
 from bstruct.training.laplace import DualPlan, fit_dual
 
 # %% ../../../nbs/search/modes/22_expected.ipynb #3330a348
@@ -129,6 +130,9 @@ def _by_ensembles(graph: Graph, task: Task, s: Settings, some: Sequence[Structur
                         for k, orders in turns[int(known):])
     last = replace(plan, bounds=(n, n), starts=max(1, MEMBERS * s.replicas // 2))
     parts["predictor"] = _fits(graph, task, last, 2)
+    if n > ROWS:
+        long = replace(longer(plan, 2), bounds=plan.bounds[-2:])
+        parts["length"] = _fits(graph, task, long, min(s.finalists, len(some)))
     orders = sum(orders for _, orders in rounds(s, 1))
     return parts | {"references": orders * _references(graph, task, s)}
 

@@ -16,8 +16,9 @@ from bstruct.core.random import seed_of
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, network_of
-from bstruct.search.modes.ensembles import in_first_order, race, returned
+from bstruct.search.modes.ensembles import in_first_order, race
 from bstruct.search.modes.judged import beside_unfitted
+from bstruct.search.modes.lengthened import returned_at_length
 from bstruct.search.result import Result
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
@@ -112,7 +113,8 @@ def by_rows(run: Session, result: Result) -> Result:
             raise found.stop
         turns = shared_rounds(run.settings, len(found.short.every))
         some, known = _whole(run, result, found.short, turns)
-        done = returned(run, result, *race(run, some, known, turns))
+        done = returned_at_length(
+            run, result, *race(run, some, known, turns))
         return beside_unfitted(run, done, found.outlook)
     except Interrupted as stop:
         best = [*result.structures, found.best][0]

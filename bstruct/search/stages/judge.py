@@ -63,11 +63,8 @@ def _obstacle(graph: Graph, task: Task, settings: Settings) -> str | None:
     return None
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #a2326838
-def _no_ensemble(task: Task, settings: Settings) -> str | None:
+def _no_ensemble(settings: Settings) -> str | None:
     "Why ensembles cannot judge, with the remedy."
-    if task.law.probabilities is None:
-        return (f"the likelihood is {task.likelihood!r}, and ensembles judge classes: "
-                "take judge='auto'")
     if settings.mode not in ("evidence", "enumerate"):
         return (f"mode {settings.mode!r} compares posteriors in pairs: take "
                 "mode='evidence' or 'enumerate', or judge='auto'")
@@ -87,16 +84,16 @@ def judge_of(graph: Graph, task: Task, settings: Settings) -> str:
     own = settings.c_reg != 1 or asks_for_two_levels(settings)
     if settings.judge == "prequential" or (settings.judge == "auto" and own):
         return "prequential"
-    if settings.judge != "laplace":
-        if not (why := _no_ensemble(task, settings)):
-            return "ensemble"
-        if settings.judge == "ensemble":
-            raise ValueError(f"judge is 'ensemble', but {why}")
-    why = _obstacle(graph, task, settings)
-    if settings.judge == "laplace" and why:
-        raise ValueError(f"judge is 'laplace', but {why}")
-    return "prequential" if why or (settings.judge == "auto"
-                                    and len(task) > ROWS) else "laplace"
+    why = {"laplace": _obstacle(graph, task, settings),
+           "ensemble": _no_ensemble(settings)}
+    if settings.judge != "auto":
+        if reason := why[settings.judge]:
+            raise ValueError(f"judge is {settings.judge!r}, but {reason}")
+        return settings.judge
+    few = len(task) <= ROWS
+    if few and task.law.probabilities is None:
+        return "prequential" if why["laplace"] else "laplace"
+    return "prequential" if why["ensemble"] else "ensemble"
 
 # %% ../../../nbs/search/stages/08_judge.ipynb #b7329689
 @dataclass

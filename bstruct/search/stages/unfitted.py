@@ -117,9 +117,11 @@ def spread(graph: Graph, rows: Sequence[Scored],
     new = [chance(Scored(
         outlook.every[i], _expected(known[alive[0]].evidence, z[:, i], usual),
         parameters=parameters(graph, outlook.every[i]), fitted=False), i) for i in left]
-    part = sum(float(p[i]) for i in left)
+    fits = sum(r.fitted is not False for r in known.values())
+    part = sum(float(p[i]) for i in range(len(p))
+               if i not in known or known[i].fitted is False)
     return sorted([*own, *new], key=_place), [
-        f"{len(known)} of {len(outlook.every)} networks are fitted; the others have "
+        f"{fits} of {len(outlook.every)} networks are fitted; the others have "
         f"{part:.0%} of the probability by a model of short fits"]
 
 # %% ../../../nbs/search/stages/11_unfitted.ipynb #6cc39e08
