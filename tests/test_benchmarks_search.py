@@ -1,5 +1,6 @@
 "The comparison of structure searches runs from end to end, and names structures of the graph."
 import json
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from benchmarks.__main__ import main as all_benchmarks
-from benchmarks.search import again, ranks, tasks, tuned
+import bstruct.search.work.tiles as tiles
+from benchmarks.search import again, cluster, ranks, tasks, tuned
 from benchmarks.search.__main__ import main, scores, summarise
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted
 from benchmarks.search.data import Table, load
@@ -204,3 +206,18 @@ def test_rules_for_whole_fits_are_played_as_a_search_would_play_them():
     exact = relearnt.expected_whole(graph, search.short, known)
     assert np.corrcoef(z.mean(0), exact)[0, 1] > 0.999
     assert z.std(0)[first].mean() < z.std(0).mean()
+
+
+def test_a_cluster_is_tried_with_times_that_were_measured(monkeypatch):
+    found = cluster.measured(SimpleNamespace(quick=True, tiles=1))
+    assert set(found["serial"]) == {"order", "multiple", "posteriors"} and len(found["measured"]) == 1
+    assert all(v > 0 for v in (*found["serial"].values(), *found["measured"].values()))
+    monkeypatch.setattr(tiles, "score", tiles.score)  # put back when the test ends
+    graph, *_ = cluster.problem(True)
+    own = cluster.tiles_of(graph)
+    cluster.asleep({json.dumps(own[1][0]): 0.2}, found["record"])
+    begin = time.perf_counter()
+    records = tiles.score(None, own[1])
+    assert 0.2 <= time.perf_counter() - begin < 2 and records == [found["record"]] * 32
+    with pytest.raises(KeyError):  # no tile of the run
+        tiles.score(None, own[0])

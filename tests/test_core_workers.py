@@ -13,6 +13,15 @@ import time
 
 import pytest
 
+# %% ../nbs/core/16_workers.ipynb #2e76a4cc
+def test_processes_are_those_asked_for_or_those_around():
+    from joblib import parallel_config
+
+    assert [processes(), processes(None), processes(3)] == [1, 1, 3]
+    assert processes(-1) == len(os.sched_getaffinity(0))
+    with parallel_config("threading", n_jobs=5):
+        assert processes() == 5 == processes(None)
+
 # %% ../nbs/core/16_workers.ipynb #ada0be97
 def test_workers_give_the_answers_of_parallel():
     from joblib import delayed, parallel_config

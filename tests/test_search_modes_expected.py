@@ -46,6 +46,15 @@ def test_the_parts_of_every_judge_foretell_its_search():
         assert seen.seconds == sum(seen.parts.values()) and seen.parts["fits"] > 0
         assert "of memory" in str(seen)
 
+# %% ../nbs/search/modes/22_expected.ipynb #e8756340
+def test_processes_share_what_they_can():
+    few = dict(epochs=1, min_steps=10, screened=8, starts=1, replicas=1)
+    one, four = (expected(graph_of(1), table(60), Settings(**few), n) for n in (1, 4))
+    assert set(four.parts) - set(one.parts) == {"processes"} and four.bytes > one.bytes
+    assert 1.2 < one.parts["fits"] / four.parts["fits"] < 14  # 4, as far as times tell
+    free = Graph.dense(3, 1, (3,), ("linear", "identity"))  # no derivative by hand
+    assert "processes" not in expected(free, table(60), Settings(**few), 4).parts
+
 # %% ../nbs/search/modes/22_expected.ipynb #2d86b5de
 def test_a_walk_has_a_bound_from_below():
     for mode in ("grow", "shrink"):

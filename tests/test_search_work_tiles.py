@@ -5,7 +5,7 @@ import pytest  # noqa: F401
 
 from bstruct.search.work.tiles import *
 
-# %% ../nbs/search/work/02_tiles.ipynb #d7b35adc
+# %% ../nbs/search/work/02_tiles.ipynb #08a5cb65
 import multiprocessing
 import pickle
 import tempfile
@@ -19,10 +19,11 @@ import torch
 from torch import Generator
 
 from bstruct.evidence.core import Evidence
-from bstruct.model.candidates import CANDIDATES, Candidate, candidate, register
+from bstruct.model.candidates import Candidate, candidate
 from bstruct.model.graph import Graph
 from bstruct.training.fits import FitPlan, prequential_evidence
-from bstruct.search.work.tiles import Book, Tile, Work, fill, filed, packed, score
+from bstruct.search.work.tiles import Book, Tile, Work, fill, filed, score
+from bstruct.training.sides import packed
 from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.objectives.task import Task
 
@@ -36,28 +37,6 @@ def classes(n=64, inputs=3, count=2, seed=0):
     return Task(torch.randn(n, inputs, generator=g),
                 torch.randint(count, (n,), generator=g),
                 "categorical")
-
-# %% ../nbs/search/work/02_tiles.ipynb #f3f00b1c
-def test_what_cannot_travel_is_named():
-    lock = threading.Lock()
-    def held(weights, x, out):
-        with lock:
-            return x @ weights["weight"]
-    linear = candidate("linear")
-    graph = lambda c: Graph({"x": 3, "y": 2}, {"x->y": ("linear", c)})
-    with pytest.raises(ValueError, match=r"candidate 'held_by_lock' cannot be sent "
-                                         r".*lock.* or use "
-                                         r"n_jobs=1"):
-        packed(graph(Candidate("held_by_lock", linear.weights, held)))
-    del CANDIDATES["held_by_lock"]  # or no function of this page could travel
-    free = graph(Candidate("held_by_nothing", linear.weights,
-                           lambda w, x, o: x @ w["weight"]))
-    import cloudpickle
-    own, evidence, laws = cloudpickle.loads(packed(free))
-    assert list(own) == ["held_by_nothing"] and evidence == "prequential" and laws == {}
-    assert cloudpickle.loads(packed(GRAPH))[0] == {}
-    with pytest.raises(ValueError, match="the evidence estimator cannot be sent"):
-        packed(GRAPH, lambda log_likelihood, prior, *, generator: lock)
 
 # %% ../nbs/search/work/02_tiles.ipynb #88d365ab
 def test_score_is_the_evidence_on_one_thread():

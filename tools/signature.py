@@ -29,8 +29,8 @@ OWN = {"graph": ("Graph or None", "None",
        "random_state": ("int, RandomState or None", "None", "seed of everything that is drawn"),
        "device": ("str", '"cpu"', "where tensors live, as torch names it"),
        "n_jobs": ("int or None", "None",
-                  "processes that fit the structures of `enumerate`; -1 is one a core, "
-                  "None is one"),
+                  "processes that share the fits; -1 is one a core, None is one, or what "
+                  "`joblib.parallel_config` says"),
        "verbose": ("bool", "False", "whether a progress bar is shown")}
 ATTRIBUTES = {
     "structure_": ("dict", "edge to its most plausible candidate"),

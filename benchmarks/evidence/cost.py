@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from bstruct.core.files import write_whole
+from benchmarks.store import store
 
 RESULTS = Path(__file__).parent / "results" / "cost.json"
 TABLES = ("diabetes", "friedman1", "iris", "wine", "digits")
@@ -83,15 +83,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", action="append", choices=TABLES, help="a table")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
-    rows = json.loads(given.out.read_text()) if given.out.exists() else []
+    rows = json.loads(given.out.read_text())["rows"] if given.out.exists() else []
     here = Path.cwd()
     for seed in range(given.repeats if given.old else 0):
         for name in given.only or TABLES:
             both = [fit(f.resolve(), name, seed) for f in (given.old, here)]
             rows.append({"table": name, "seed": seed, "old": version(given.old),
                          "new": version(here), "before": both[0], "after": both[1]})
-            given.out.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(given.out, json.dumps(rows, indent=1).encode())
+            store(given.out, {"rows": rows})
     print(table(rows))
 
 

@@ -24,9 +24,9 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from benchmarks.evidence.seeds import rows_of
+from benchmarks.store import store
 from bstruct import StructureClassifier
 from bstruct.core.checkpoint import Checkpoint
-from bstruct.core.files import write_whole
 from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.objectives.task import Task
 from bstruct.search.session import Session
@@ -143,13 +143,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     done = {(r["table"], r["seed"]) for r in rows}
     for seed in range(given.seeds):
         for name in given.tables or TABLES:
             if (name, seed) not in done:
                 rows.append(cell(name, seed))
-                write_whole(RESULTS, json.dumps(rows, indent=1).encode())
+                store(RESULTS, {"rows": rows})
                 print(name, seed, {k: round(v, 4) for k, v in rows[-1].items() if k[0] in "ste"},
                       flush=True)
 

@@ -37,9 +37,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from benchmarks.store import store
 from bstruct import StructureClassifier, StructureRegressor
 from bstruct.core.about import about
-from bstruct.core.files import write_whole
 from bstruct.experiments.collection import load_entry
 from bstruct.experiments.seeds import markdown, summary
 from bstruct.search.modes import judged
@@ -168,8 +168,7 @@ def main(arguments: list[str] | None = None) -> None:
     for found in work(delayed(_timely)(until, *w, given.quick) for w in wanted):
         if found is not None:
             cells.append(found | {"machine": kept["machines"].index(machine)})
-            given.out.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(given.out, json.dumps(short(kept), separators=(",", ":")).encode())
+            store(given.out, short(kept), indent=None)
     print(markdown(summary(cells, ("lines", "noises"))))
 
 

@@ -25,9 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from benchmarks.evidence.seeds import short
+from benchmarks.store import store
 from bstruct import StructureClassifier, StructureRegressor
-from bstruct.core.about import about
-from bstruct.core.files import write_whole
 from bstruct.experiments.collection import load_entry
 
 RESULTS = Path(__file__).parent / "results" / "splits.json"
@@ -95,8 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
                 continue
             rows.append(cell(table, split, seed))
             print(rows[-1], flush=True)
-            write_whole(given.out, json.dumps({"machine": about(), "rows": short(rows)},
-                                              indent=1).encode())
+            store(given.out, {"rows": short(rows)})
 
 
 if __name__ == "__main__":

@@ -26,9 +26,8 @@ import numpy as np
 import torch
 
 from benchmarks.evidence.seeds import rows_of, short
+from benchmarks.store import store
 from bstruct import StructureClassifier, StructureRegressor
-from bstruct.core.about import about
-from bstruct.core.files import write_whole
 from bstruct.evidence.core import Evidence
 from bstruct.search.modes import evidence
 from bstruct.search.stages.judge import dual_plan
@@ -163,8 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
             found = {"orders": given.orders, "parts": parts(v), **coverage(v)}
         rows.append({"table": table, **found, "cpu": time.process_time() - begin})
         print(rows[-1], flush=True)
-        write_whole(given.out, json.dumps({"machine": about(), "rows": short(rows)},
-                                          indent=1).encode())
+        store(given.out, {"rows": short(rows)})
 
 
 if __name__ == "__main__":

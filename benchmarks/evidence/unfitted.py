@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.compare.laws import sample
 from benchmarks.evidence.seeds import rows_of, short
+from benchmarks.store import store
 from bstruct import StructureRegressor
-from bstruct.core.about import about
 from bstruct.core.files import write_whole
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
@@ -201,8 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows.append(row_of(table, [kept(given.fits, table, s, s < given.full)
                                    for s in range(given.seeds)]))
         print({k: v for k, v in rows[-1].items() if not k.startswith("law")}, flush=True)
-        write_whole(given.out, json.dumps({"machine": about(), "rows": short(rows)},
-                                          indent=1).encode())
+        store(given.out, {"rows": short(rows)})
 
 
 if __name__ == "__main__":

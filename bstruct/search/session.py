@@ -19,6 +19,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
 from bstruct.structure.law import Variables, rows
 from bstruct.training.batch import Batch
+from bstruct.training.sides import ALONE, Sides
 from bstruct.training.variational import Trainer, load_trainer_state, trainer_state
 
 # %% ../../nbs/search/03_session.ipynb #63ae1b66
@@ -43,6 +44,7 @@ class Session:
     callback: Callable[[dict], None] | None = None
     # when, as `time.monotonic` tells it
     started: float = field(default_factory=time.monotonic)
+    sides: Sides = ALONE  # who works on the tiles of a stage
 
     @property
     def history(self) -> list[dict]:

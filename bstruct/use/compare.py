@@ -7,7 +7,6 @@ __all__ = ['default_rows', 'compare']
 
 # %% ../../nbs/use/26_compare.ipynb #c3f3fdd8
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from torch import Tensor
 from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.core.random import generator_of
 from bstruct.core.refusals import check_choice, check_jobs, refuse
-from bstruct.core.workers import workers
+from bstruct.core.workers import processes, workers
 from bstruct.evidence.switching import switching
 from bstruct.search.work.forecast import as_seconds
 from bstruct.use import comparison_text  # adds texts and figures
@@ -108,12 +107,12 @@ def _numbered(i: int, *work) -> tuple[int, Tensor, float]:
 
 def _done(units: list[tuple], n_jobs: int) -> Iterator[tuple[int, Tensor, float]]:
     "Units as they are finished: number, log predictives, seconds."
-    if n_jobs == 1 or len(units) < 2:
+    if processes(n_jobs) == 1 or len(units) < 2:
         yield from (_numbered(*u) for u in units)
     else:
         from joblib import delayed
 
-        run = workers(n_jobs, return_as="generator_unordered")
+        run = workers(None if n_jobs == 1 else n_jobs, return_as="generator_unordered")
         yield from run(delayed(_numbered)(*u) for u in units)
 
 
@@ -154,7 +153,7 @@ def _followed(units: list[tuple], before: int, bounds: tuple[int, ...], n_jobs: 
         yield from _done(units, n_jobs)
         return
     (weights, known), total = _weights(units, bounds), before + len(units)
-    jobs = min((os.cpu_count() or 1) if n_jobs == -1 else n_jobs, max(1, len(units)))
+    jobs = min(processes(n_jobs), max(1, len(units)))
     all_, done, started = sum(weights), 0.0, time.monotonic()
     ahead = max([all_ / jobs, *weights]) if known and units else math.nan
     tell(_told(before, total, 0.0, ahead if units else 0.0))
@@ -224,7 +223,8 @@ def compare(models, X, y=None, *, likelihood: str | None = None, method: str = "
     rows each block is predicted, increasing. replicas: starts of a network whose mean
     predicts; orders: of the rows. checkpoint: file to resume from; callback: gets a
     record before the first block and after every one: done, of, seconds and
-    seconds_left; verbose: prints it. The answer is the same for every n_jobs.
+    seconds_left; verbose: prints it. n_jobs: processes, inside
+    `joblib.parallel_config` those that it offers; the answer is the same for all.
     ValueError for data and models that do not fit, before the first fit; TypeError for
     no model.
     `models`: what competes, by name; `rows`: numbers of rows at which blocks end;

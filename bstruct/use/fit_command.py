@@ -50,7 +50,8 @@ class Fit:
     # fill missing values with the median or the most frequent value
     impute: bool = False
     seed: int = 0  # of everything random: split, starts, minibatches, samples
-    # processes that share the work of --mode enumerate; -1: one a core. No result
+    # processes that share the fits; -1: one a core. enumerate has the most to share,
+    # grow and shrink the fits of a step, path and flow next to nothing. No result
     # depends on it
     jobs: int = 1
     # with --mode enumerate: modes whose answers are ranked among all

@@ -88,7 +88,8 @@ class EstimatorParameters(BaseEstimator):
     device : str, default="cpu"
         where tensors live, as torch names it.
     n_jobs : int or None, default=None
-        processes that fit the structures of `enumerate`; -1 is one a core, None is one.
+        processes that share the fits; -1 is one a core, None is one, or what
+        `joblib.parallel_config` says.
     verbose : bool, default=False
         whether a progress bar is shown.
 

@@ -20,6 +20,7 @@ from torch.func import vmap
 
 from bstruct.core.stored import chunks
 from bstruct.evidence.core import Evidence, Scope
+from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, connected, network_of
 from bstruct.model.supernet import Supernet
 from bstruct.model.usage import parameters
@@ -74,8 +75,8 @@ def in_first_order(run: Session, structures: Sequence[Structure],
 
     plan = _plan(run)
     return screened(run.graph, list(structures), run.task, plan, [(len(structures), 1)],
-                    seed=run.seed, stage=stage, pool=over_orders,
-                    judge=partial(_judge, run, plan, {}))
+                    seed=run.seed, stage=stage, pool=over_orders, sides=run.sides,
+                    judge=partial(_judge, run.graph, run.task, run.seed, plan, {}))
 
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #e1677aca
 def estimates(run: Session, structures: Sequence[Structure],
@@ -98,7 +99,8 @@ def estimates(run: Session, structures: Sequence[Structure],
 
     found = screened(run.graph, list(structures), run.task, plan, turns, seed=run.seed,
                      stage=run.stage, tell=run.tell, pool=over_orders, also=also,
-                     judge=partial(_judge, run, plan, known or {}))
+                     judge=partial(_judge, run.graph, run.task, run.seed, plan,
+                                   known or {}), sides=run.sides)
     own, count = reference_rows(told, plan.bounds), len(structures)
     good = [(s, e) for s, e in zip(structures, found) if isinstance(e, Evidence)]
     if not good:
@@ -126,29 +128,34 @@ def _plan(run: Session) -> FitPlan:
     return run.settings.fit_plan(len(run.task))
 
 
-def _judge(run: Session, plan: FitPlan, known: Mapping, turn: int, draws: range):
+def _judge(graph: Graph, task: Task, seed: int, plan: FitPlan, known: Mapping,
+           turn: int, draws: range):
     "What estimates the evidence of some structures in the orders of these numbers."
     orders = tuple(draws)
+    if not known or orders[0]:
+        return partial(ensemble_evidence, graph, task=task, plan=plan, seed=seed,
+                       orders=orders)
+    return partial(_beside_known, graph, task, seed, plan, known, orders[1:])
 
-    def judged(some: list[Structure], left: tuple = orders) -> list[Evidence]:
-        return ensemble_evidence(run.graph, some, run.task, plan, run.seed, left)
 
-    def told(some: list[Structure]) -> list[Evidence]:
-        own, left = [known[network_of(run.graph, s)] for s in some], orders[1:]
-        return [over_orders(a, b) for a, b in zip(own, judged(some, left))
-                ] if left else own
-
-    return told if known and orders[0] == 0 else judged
+def _beside_known(graph: Graph, task: Task, seed: int, plan: FitPlan, known: Mapping,
+                  orders: tuple[int, ...], some: list[Structure]) -> list[Evidence]:
+    "The known evidence of some structures, with that in further orders."
+    own = [known[network_of(graph, s)] for s in some]
+    if not orders:
+        return own
+    return [over_orders(a, b) for a, b in zip(own, ensemble_evidence(
+        graph, some, task, plan, seed, orders))]
 
 
 def _references(run: Session, plan: FitPlan, outputs: int,
                 draws: int) -> dict[str, list[Told]]:
     "What the constant and the linear model say in so many orders."
     def work():
-        told = references_in_orders(run.task, outputs, plan.bounds, run.seed,
-                                    range(draws))
-        return {k: [[t.evidence, t.shares.tolist()] for t in v]
-                for k, v in told.items()}, {}
+        one = partial(references_in_orders, run.task, outputs, plan.bounds, run.seed)
+        told = [*run.sides(one, [[order] for order in range(draws)])]
+        return {k: [[t[k][0].evidence, t[k][0].shares.tolist()] for t in told]
+                for k in told[0]}, {}
 
     found = run.stage(f"references/{draws}", work)
     return {k: [Told(e, torch.tensor(p, dtype=torch.float64)) for e, p in v]

@@ -9,10 +9,10 @@ __all__ = ['check_space', 'enumerate_structures', 'enumerate_mode']
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -45,13 +45,14 @@ from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.predictor import KEPT
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.core.stored import folder_of_rows
-from bstruct.core.workers import on_this_machine, workers
+from bstruct.core.workers import on_this_machine, processes
 from bstruct.search.settings import Settings
-from bstruct.search.work.tiles import Book, Work, filed, on_one_thread, packed
+from bstruct.search.work.tiles import Book, Work, filed
+from bstruct.training.sides import packed, sides_of
 from bstruct.objectives.task import Task
 from bstruct.structure.variable import Choice, Variable
 
-# %% ../../../nbs/search/modes/04_enumeration.ipynb #4119f53b
+# %% ../../../nbs/search/modes/04_enumeration.ipynb #ec3686c4
 def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *,
                 evidence: str | Callable = "prequential",
                 order: str = "supernet") -> None:
@@ -75,22 +76,13 @@ def check_space(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1, *
                          f"{evidence!r} has no "
                          "epochs: take evidence='prequential', or halving=False")
     check_choice("order", order, ORDERS)
-    if _processes(n_jobs) > 1:
+    if processes(n_jobs) > 1:
         packed(graph, evidence, task.likelihood)
     try:
-        forecast(graph, task, settings.fit_plan(len(task)), n_jobs=_processes(n_jobs),
+        forecast(graph, task, settings.fit_plan(len(task)), n_jobs=processes(n_jobs),
                  timed=False)
     except MemoryError as error:
         raise ValueError(str(error)) from None
-
-# %% ../../../nbs/search/modes/04_enumeration.ipynb #bb1c6c7d
-def _processes(n_jobs: int) -> int:
-    "How many will work; inside `joblib.parallel_config` as many as it offers."
-    from joblib import effective_n_jobs
-
-    # None: as the context says, which joblib's own types do not know
-    asked: Any = None if n_jobs == 1 else n_jobs
-    return effective_n_jobs(asked)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #95f549b6
 def _place(variable: Variable, choice: Choice) -> int | list[int]:
@@ -125,11 +117,13 @@ def _opened(run: Session, journal: str | PathLike, evidence: str | Callable, ord
     if "order" not in book.found:
         structures, notes = visiting_order(
             run, order, s.budget or run.graph.n_structures)
-        places = [[_place(v, r[e]) for e, v in own.items()] for r in structures]
+        place = cache(_place)  # few choices, many structures
+        places = [[place(v, r[e]) for e, v in own.items()] for r in structures]
         book.add({"order": {"order": places, "notes": notes}})
     first = book.found["order"]
-    structures = [{e: _at(v, k) for (e, v), k in zip(own.items(), ks)}
-                  for ks in first["order"]]
+    choice = cache(lambda e, k: _at(own[e], list(k) if isinstance(k, tuple) else k))
+    structures = [{e: choice(e, tuple(k) if isinstance(k, list) else k)
+                   for e, k in zip(own, ks)} for ks in first["order"]]
     if (s.budget or 0) > len(structures) < run.graph.n_structures:
         raise ValueError(f"{journal} has put {len(structures)} structures in order, "
                          f"and the budget is {s.budget}: "
@@ -161,7 +155,7 @@ def _sizes(visits: Visits) -> list[int]:
 def _foresee(visits: Visits) -> None:
     """Choose the batch, and say what the run will take; a candidate that fails leaves
     the time open."""
-    plan, n_jobs = visits.plans[-1], _processes(visits.n_jobs)
+    plan, n_jobs = visits.plans[-1], processes(visits.n_jobs)
     left = max(1, sum(visits.evidence(len(visits.plans) - 1, g) is None
                       for g in visits.groups))
     visits.tile = _tile(visits, plan, left)
@@ -228,7 +222,7 @@ def _enumerated(run: Session, journal: str | PathLike | None, evidence: str | Ca
     folder = folder_of_rows() if run.task.stored else None
     with tempfile.TemporaryDirectory(dir=folder) as spare:
         visits = _opened(run, journal or f"{spare}/journal", evidence, order, n_jobs)
-        if run.task.stored and _processes(n_jobs) > 1 and on_this_machine():
+        if run.task.stored and processes(n_jobs) > 1 and on_this_machine():
             visits.work = replace(visits.work, task=filed(run.task, f"{spare}/rows"))
         tell = lambda **more: run.callback(
             {**_record(visits), **more}) if run.callback else None
@@ -291,11 +285,11 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     mark = fingerprint("enumerate", graph.to_json(), settings.as_record(), seed,
                        task.likelihood, task.x, task.y)
     run = Session(graph, task, _thrifty(settings), seed, Checkpoint(checkpoint, mark),
-                  callback)
+                  callback, sides=replace(sides_of(graph, task, n_jobs), single=True))
     nothing = Evidence(math.nan, method="none", reliable=False)
     found, rows = Result(graph, [], [], [], [], nothing, run.history), []
     if settings.judge == "laplace":
-        return _judged(run, found, n_jobs)
+        return _judged(run, found)
     try:
         path = checkpoint and f"{checkpoint}.journal"
         ranking = _enumerated(run, path, settings.judge, "supernet", n_jobs)
@@ -318,7 +312,7 @@ def enumerate_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
                        settings.fit_plan(len(task)).bounds)
 
 # %% ../../../nbs/search/modes/04_enumeration.ipynb #037940c2
-def _judged(run: Session, found: Result, n_jobs: int) -> Result:
+def _judged(run: Session, found: Result) -> Result:
     "All structures, or the budget's first by the supernets, by the dual engine."
     total, budget = run.graph.n_structures, run.settings.budget
     most = min(budget or total, total)
@@ -330,8 +324,7 @@ def _judged(run: Session, found: Result, n_jobs: int) -> Result:
             groups.setdefault(network_of(run.graph, structure), []).append(structure)
         found.structures, found.notes = order[:1], notes
         conclude(run, found, [same[0] for same in groups.values()],
-                 lambda s: groups[network_of(run.graph, s)],
-                 partial(_side_by_side, run, n_jobs))
+                 lambda s: groups[network_of(run.graph, s)])
         found.notes += _covered(most, total, len(groups))
         place = {tuple(s.items()): i for i, s in enumerate(order, 1)}
         found.ranking = [r if r.name else replace(
@@ -341,18 +334,6 @@ def _judged(run: Session, found: Result, n_jobs: int) -> Result:
     except Interrupted as stop:
         found.interrupted = str(stop)
     return completed(run, found)
-
-
-def _side_by_side(run: Session, n_jobs: int, work: Callable, tiles: list) -> Iterable:
-    """What the work makes of every tile, in order, by so many processes; always on one
-    thread each."""
-    from joblib import delayed
-
-    if _processes(n_jobs) == 1:
-        return (on_one_thread(work, part) for part in tiles)
-    pack = packed(run.graph, "laplace", run.task.likelihood)
-    many = workers(_processes(n_jobs), return_as="generator", batch_size=1)
-    return many(delayed(on_one_thread)(work, part, pack) for part in tiles)
 
 
 def _raced(run: Session, found: Result) -> Result:

@@ -33,6 +33,7 @@ from bstruct.search.stages.screening import in_orders, mean_of_orders, screened
 from bstruct.search.stages.sifting import sifts
 from bstruct.search.stages.supernet import ordered, shortlist
 from bstruct.search.stages.trainer import levels
+from bstruct.training.sides import sides_of
 from bstruct.structure.law import as_structure
 from bstruct.structure.widths import structure_prior
 from bstruct.training.collapse import all_collapsed
@@ -43,12 +44,13 @@ FEW = 4
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #d05c78fd
 def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
-                  checkpoint=None, callback=None) -> Result:
+                  checkpoint=None, callback=None, n_jobs: int = 1) -> Result:
     """Search the graph in the evidence mode; `checkpoint` is the path of a file that
     makes the search resumable.
 
     Rows are expected in random order. Ctrl-C ends the search early with the best found
-    so far.
+    so far. `n_jobs`: processes that fit; the supernets and the predictor are fitted by
+    this one.
     """
     asked, settings = settings.judge, replace(settings, judge=judge_of(
         graph, task, settings))
@@ -56,7 +58,8 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     halved = settings.judge == "ensemble" and sifts_rows(graph, settings)
     mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood,
                        task.x, task.y, *["orders"] * orders, *["halves"] * halved)
-    run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
+    run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback,
+                  sides=sides_of(graph, task, n_jobs))
     none = Evidence(float("nan"), method="none", reliable=False)
     found = Result(graph, [], [], [], [], none, run.history, levels=levels(settings))
     try:
@@ -125,7 +128,7 @@ def _screened(run: Session, structures: list[Structure],
     how = {"judge": partial(in_orders, run.graph, run.task, plan, run.seed),
            "pool": mean_of_orders} if orders else {}
     return screened(run.graph, structures, run.task, plan, turns, seed=run.seed,
-                    stage=run.stage, tell=run.tell, **how)
+                    stage=run.stage, tell=run.tell, sides=run.sides, **how)
 
 
 def _ranked(run: Session, structures: list[Structure], result: Result,

@@ -35,6 +35,7 @@ from bstruct.search.work.stages import STEPS, order_seconds, usual, stage_second
 from bstruct.training.affine import reference_evidence
 from bstruct.training.length import longer
 from bstruct.training.laplace import DualPlan, fit_dual
+from bstruct.training.sides import sides_of
 
 # %% ../../../nbs/search/modes/22_expected.ipynb #3330a348
 FEW_SECONDS = 5  # below this nobody needs the parts
@@ -172,6 +173,18 @@ def _enumerated(graph: Graph, task: Task, s: Settings, some: Sequence[Structure]
         return parts
     return parts | stage_seconds(graph, task, s, n_jobs)
 
+# %% ../../../nbs/search/modes/22_expected.ipynb #dece0c01
+SHARED = ("short fits", "fits", "references")  # parts that processes share
+
+
+def _shared(graph: Graph, task: Task, parts: dict[str, float],
+            n_jobs: int) -> dict[str, float]:
+    "Seconds of the parts of a search in the evidence mode by so many processes."
+    if not sides_of(graph, task, n_jobs).apart:
+        return parts
+    return {k: v / n_jobs if k in SHARED else v for k, v in parts.items()} | {
+        "processes": start_seconds(n_jobs)}
+
 # %% ../../../nbs/search/modes/22_expected.ipynb #8d9ed119
 KERNELS = 5e6  # numbers of the kernels of a refresh, or those of two fits
 
@@ -211,7 +224,7 @@ def expected(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
     """Time and memory that a search is expected to take. ValueError where there is not
     so much memory, and where a fit would take more than a day.
 
-    `settings`: of the search; `n_jobs`: processes that fit in the mode enumerate;
+    `settings`: of the search; `n_jobs`: processes that share the fits;
     `limited`: whether a time limit will end the search; `timed`: whether fits by the
     dual engine are timed, which takes a good part of a short search; bounds without.
     """
@@ -234,6 +247,7 @@ def expected(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
     else:
         parts = stage_seconds(graph, task, s)
     parts |= {"list of networks": listing}
-    room = expected_bytes(graph, task, s, judge, len(some),
-                          n_jobs if s.mode == "enumerate" else 1)
+    if s.mode == "evidence" and n_jobs > 1:
+        parts = _shared(graph, task, parts, n_jobs)
+    room = expected_bytes(graph, task, s, judge, len(some), n_jobs)
     return Expectation(max(room, seen.bytes), sum(parts.values()), parts)

@@ -9,8 +9,10 @@ __all__ = ['search', 'check']
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from os import PathLike
 
+from bstruct.core.refusals import check_jobs
 from bstruct.model.graph import Graph
 from bstruct.objectives.likelihoods import LIKELIHOODS
 from bstruct.objectives.task import Task
@@ -23,6 +25,7 @@ from bstruct.search.result import Result
 from bstruct.search.settings import MODES, Settings
 from bstruct.search.stages.judge import judge_of
 from bstruct.search.work.room import Foresight, foresee
+from bstruct.training.sides import sides_of
 from bstruct.search.modes.walk import open_run
 from bstruct.structure import law
 
@@ -80,28 +83,32 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     """Search the graph in the mode that the settings name.
 
     `checkpoint`: path of a file that makes the search resumable; `callback` gets a
-    record an epoch; `n_jobs` processes fit the structures of `enumerate`, and change no
-    result; `limited`: somebody will stop it, so that it may take long. Rows
-    are expected in random order.
+    record an epoch; `n_jobs`: processes that share the fits, inside
+    `joblib.parallel_config` those that it offers, which change no result; `limited`:
+    somebody will stop it, so that it may take long. Rows are expected in random order.
     """
+    check_jobs(n_jobs)
     mode = MODES[_as_run(graph, task, settings).mode]
     refuse_unused(settings)
     law.n_structures(graph.variables)  # every mode lists or counts
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
     foresee(graph, task, _as_run(graph, task, settings), n_jobs, limited=limited)
-    parallel = {"n_jobs": n_jobs} if settings.mode == "enumerate" else {}
-    return mode(graph, task, settings, seed, checkpoint, callback, **parallel)
+    known = "n_jobs" in signature(mode).parameters
+    return mode(graph, task, settings, seed, checkpoint, callback,
+                **({"n_jobs": n_jobs} if known else {}))
 
 # %% ../../../nbs/search/modes/06_family.ipynb #09faff53
 def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
           limited: bool = False) -> Foresight:
     """What a search will take at least. Raise the ValueError that `search` would raise
     before its first step; `limited` as there."""
+    check_jobs(n_jobs)
     refuse_unused(settings)
     law.n_structures(graph.variables)
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
+    sides_of(graph, task, n_jobs)
     seen = foresee(graph, task, _as_run(graph, task, settings), n_jobs,
                    limited=limited)
     if settings.mode in ("grow", "shrink"):

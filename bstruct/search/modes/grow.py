@@ -55,18 +55,19 @@ def best_gain(seen: list[Visit], trail: list[Visit], tolerance: float) -> Visit 
 
 # %% ../../../nbs/search/modes/02_grow.ipynb #aa516e69
 def grow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
-              checkpoint=None, callback=None) -> Result:
+              checkpoint=None, callback=None, n_jobs: int = 1) -> Result:
     """Grow a structure from the smallest one while a step gains more than
     `settings.tolerance` nats of evidence.
 
     The predictor averages over all structures that were looked at, by their posterior;
     `Result.path` is the walk. `checkpoint` is the path of a file that makes it
-    resumable; Ctrl-C ends it with the best so far.
+    resumable; Ctrl-C ends it with the best so far. `n_jobs`: processes that share the
+    fits of a step; the steps are a chain.
     """
     asked, judge = settings.judge, judge_of(graph, task, settings)
     settings = replace(settings, judge=judge)
     run, c_regs = open_run("grow", graph, task, settings, seed, checkpoint,
-                           callback), multiples(settings)
+                           callback, n_jobs), multiples(settings)
     if settings.judge == "laplace":
         return stepped(run, "grow", [smallest(graph)])
     moves = lambda v: larger(graph, c_regs, v)

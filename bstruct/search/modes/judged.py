@@ -5,19 +5,22 @@
 # %% auto #0
 __all__ = ['fitted', 'Sifted', 'sifted', 'conclude', 'settled', 'beside_unfitted']
 
-# %% ../../../nbs/search/modes/11_judged.ipynb #64f34f8c
+# %% ../../../nbs/search/modes/11_judged.ipynb #787c93ed
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from bstruct.core.isolated import TILE
 from bstruct.core.random import seed_of
 from bstruct.evidence.core import Evidence
+from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
+from bstruct.objectives.task import Task
 from bstruct.search.result import Result
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.judge import (
@@ -29,24 +32,43 @@ from bstruct.training.laplace import DualPlan
 
 FITS = 8  # of all structures together at least, so that they tell an error
 
-# %% ../../../nbs/search/modes/11_judged.ipynb #5a085d55
+# %% ../../../nbs/search/modes/11_judged.ipynb #62359e4a
+def tiled(stage: str, structures: list[Structure]) -> list[tuple[str, list[Structure]]]:
+    "Tiles of the structures, each with its name in the checkpoint."
+    return [(f"{stage}/{i // TILE}", structures[i:i + TILE])
+            for i in range(0, len(structures), TILE)]
+
+
+def joined(parts: list[tuple[list, dict[str, Tensor]]]
+           ) -> tuple[list, dict[str, Tensor]]:
+    "What `fit_tile` tells of parts of a tile, as that of the tile."
+    told, tensors = [], {}
+    for own, state in parts:
+        for name, v in state.items():
+            j, _, rest = name.partition("/")
+            tensors[f"{int(j) + len(told)}/{rest}"] = v
+        told = [*told, *own]
+    return told, tensors
+
+# %% ../../../nbs/search/modes/11_judged.ipynb #68d26d2e
 def fitted(run: Session, structures: list[Structure], stage: str = "laplace",
-           far: float = FAR, starts: int = 2, each: Callable = map,
+           far: float = FAR, starts: int = 2, made: Iterator | None = None,
            plan: DualPlan | None = None) -> tuple[list[Fit], Interrupted | None]:
     """Fits of different networks, tile by tile; after an interruption those of the
     finished tiles, and the interruption.
 
     `stage` names them in the checkpoint; further than `far` nats behind the best of its
     tile the weights of a fit are not kept. `starts`: at least so many of each.
-    `each(work, tiles)` gives what the work makes of every tile, in order, like `map`.
-    `plan`: in place of that of the settings.
+    `made`: what `fit_tile` tells of the tiles that the checkpoint lacks, where others
+    have begun it. `plan`: in place of that of the settings.
     """
     plan, found = plan or dual_plan(run.settings, len(run.task), starts), []
-    parts = [structures[i:i + TILE] for i in range(0, len(structures), TILE)]
-    names = [f"{stage}/{i}" for i in range(len(parts))]
-    made = iter(each(partial(fit_tile, run.graph, run.task, run.seed, plan, far), [
-        p for p, name in zip(parts, names) if run.checkpoint.found(name) is None]))
-    for part, name in zip(parts, names):
+    if made is None:
+        work = partial(fit_tile, run.graph, run.task, run.seed, plan, far)
+        left = [p for name, p in tiled(stage, structures)
+                if run.checkpoint.found(name) is None]
+        made = run.sides.of_tiles(work, left, joined)
+    for name, part in tiled(stage, structures):
         try:
             told = run.stage(name, lambda: next(made))
             found += read_tile(part, told, run.state(name))
@@ -81,10 +103,12 @@ def sifted(run: Session) -> Sifted:
     every, n = different(run.graph), len(run.task)
     whole, groups, fits = dual_plan(run.settings, n), drawn(len(every), run.seed), []
     seeds = [seed_of(run.seed, f"sift {i}") for i in range(len(groups))]
-    for i, (group, seed) in enumerate(zip(groups, seeds)):
-        some, stop = fitted(run, [every[k] for k in group], f"sift {i}", plan=replace(
-            short_plan(whole, n), seeds=(seed,)))
-        fits += some
+    named = [(f"sift {i}", [every[k] for k in group]) for i, group in enumerate(groups)]
+    made = _short(run, named, [replace(short_plan(whole, n), seeds=(seed,))
+                               for seed in seeds])
+    for stage, some in named:
+        own, stop = fitted(run, some, stage, made=made)
+        fits += own
         if stop:
             return Sifted([f.structure for f in fits], whole, fits, stop)
     values = torch.tensor([math.nan if isinstance(f.evidence, str)
@@ -97,20 +121,33 @@ def sifted(run: Session) -> Sifted:
     order = [every[k] for k in promising(worth, groups, values)]
     return Sifted(order, whole, fits, outlook=outlook)
 
+
+def _short(run: Session, named: list[tuple[str, list[Structure]]],
+           plans: list[DualPlan]) -> Iterator:
+    "What short fits tell of the tiles that the checkpoint lacks, group by group."
+    left = [(plan, part) for (stage, some), plan in zip(named, plans)
+            for name, part in tiled(stage, some) if run.checkpoint.found(name) is None]
+    work = partial(_planned, run.graph, run.task, run.seed)
+    return iter(run.sides(work, left))
+
+
+def _planned(graph: Graph, task: Task, seed: int,
+             part: tuple[DualPlan, list[Structure]]) -> tuple[list, dict]:
+    return fit_tile(graph, task, seed, part[0], FAR, part[1])
+
 # %% ../../../nbs/search/modes/11_judged.ipynb #4976d362
 def conclude(run: Session, result: Result, structures: list[Structure],
              names: Callable[[Structure], list[Structure]] = lambda s: [s],
-             each: Callable = map, plan: DualPlan | None = None) -> Result:
+             plan: DualPlan | None = None) -> Result:
     """Fit different networks, and put ranking, predictor and notes into the result.
     Raises Interrupted before the first.
 
-    `names`: structures of the ranking that a fit stands for; `each`: applies the work
-    to every tile, like `map`; `plan`: of the fits, where it makes enough of them.
+    `names`: structures of the ranking that a fit stands for; `plan`: of the fits, where
+    it makes enough of them.
     """
     starts = max(2, -(-FITS // len(structures)))
     enough = plan is not None and plan.starts * len(structures) >= FITS
-    fits, stop = fitted(run, structures, starts=starts, each=each,
-                        plan=plan if enough else None)
+    fits, stop = fitted(run, structures, starts=starts, plan=plan if enough else None)
     if not fits:
         raise cast(Interrupted, stop)
     result.interrupted = None if stop is None else str(stop)

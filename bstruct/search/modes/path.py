@@ -7,8 +7,9 @@ __all__ = ['worth_under', 'Ladder', 'twins', 'evidence_path', 'evidence_sweep']
 
 # %% ../../../nbs/search/modes/07_path.ipynb #d8081275
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -52,8 +53,9 @@ class Ladder:
     """The best fit of each width so far, and how to find better ones.
 
     `lots`: births that are tried a width, the best of `draws` offers each; `losses`:
-    deaths that are tried; `fitter`: what is called in the place of `fit`; `worth`: by
-    what widths are compared, nats.
+    deaths that are tried; `fitter`: what is called in the place of `fit`; `spread`:
+    applies it to the starts of a width, in order, like `map`; `worth`: by what widths
+    are compared, nats.
     """
 
     m: Hidden
@@ -65,6 +67,7 @@ class Ladder:
     losses: int = 2
     iterations: int = 150
     fitter: Fitter = fit
+    spread: Callable[[Callable, Sequence[np.ndarray]], Iterable[Fit]] = map
     worth: Worth = lambda n, found: found.value  # that under Poisson(1)
     best: dict[int, Fit] = field(default_factory=dict)  # by width
     # by width, the fit whose deaths were tried
@@ -73,8 +76,8 @@ class Ladder:
 
     def put(self, n: int, starts: Sequence[np.ndarray]) -> None:
         "Refit from each start, and keep the best of the width."
-        for z in starts:
-            found = self.fitter(self.m, z, self.iterations)
+        work = partial(_from, self.fitter, self.m, self.iterations)
+        for found in self.spread(work, starts):
             self.count += 1
             if n not in self.best or found.value > self.best[n].value:
                 self.best[n] = found
@@ -164,6 +167,11 @@ def twins(m: Hidden, z: np.ndarray) -> tuple[int, int]:
     return cast(tuple[int, int], divmod(int(alike.argmax()), len(alike)))
 
 # %% ../../../nbs/search/modes/07_path.ipynb #8f225c02
+def _from(fitter: Fitter, m: Hidden, iterations: int, z: np.ndarray) -> Fit:
+    "The fit from a start, the last argument."
+    return fitter(m, z, iterations)
+
+
 def _forgetful(z: np.ndarray) -> np.ndarray:
     "z with the scales of weights at their medians."
     return np.concatenate([z[:-SLOPE], np.zeros(SLOPE)])

@@ -96,18 +96,19 @@ def least_loss(seen: list[Visit], trail: list[Visit], tolerance: float) -> Visit
 
 # %% ../../../nbs/search/modes/03_shrink.ipynb #e65b68c9
 def shrink_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
-                checkpoint=None, callback=None) -> Result:
+                checkpoint=None, callback=None, n_jobs: int = 1) -> Result:
     """Shrink the best of the largest structures while the evidence stays within
     `settings.tolerance` nats of the best.
 
     The predictor is that of the last structure, alone; `Result.path` is the walk.
     `checkpoint` is the path of a file that makes it resumable; Ctrl-C ends it with the
-    best so far.
+    best so far. `n_jobs`: processes that share the fits of a step; the steps are a
+    chain.
     """
     asked, judge = settings.judge, judge_of(graph, task, settings)
     settings = replace(settings, judge=judge)
     run, c_regs = open_run("shrink", graph, task, settings, seed, checkpoint,
-                           callback), multiples(settings)
+                           callback, n_jobs), multiples(settings)
     if settings.judge == "laplace":
         return stepped(run, "shrink", largest(graph))
     moves = lambda v: smaller(graph, c_regs, v, settings.screened)

@@ -8,6 +8,7 @@ __all__ = ['sifts_rows', 'short_rows', 'SiftedRows', 'sifted_rows', 'by_rows']
 # %% ../../../nbs/search/modes/21_sifted.ipynb #2f75ae63
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 import torch
@@ -16,6 +17,7 @@ from bstruct.core.random import seed_of
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure, network_of
+from bstruct.objectives.task import Task
 from bstruct.search.modes.ensembles import in_first_order, race
 from bstruct.search.modes.judged import beside_unfitted
 from bstruct.search.modes.lengthened import returned_at_length
@@ -69,11 +71,13 @@ def sifted_rows(run: Session) -> SiftedRows:
     "Short fits of some networks. Raises Interrupted before the first."
     every, plan = different(run.graph), short_rows(run.settings.fit_plan(len(run.task)))
     groups, told = drawn(len(every), run.seed), []
-    for i, group in enumerate(groups):
+    made = iter(run.sides(partial(_values, run.graph, run.task, plan), [
+        ([every[k] for k in group], seed_of(run.seed, f"sift {i}"))
+        for i, group in enumerate(groups)
+        if run.checkpoint.found(f"sift/{i}") is None]))
+    for i in range(len(groups)):
         try:
-            told += run.stage(f"sift/{i}", lambda: (_values(
-                run, [every[k] for k in group], plan, seed_of(run.seed, f"sift {i}")),
-                {}))
+            told += run.stage(f"sift/{i}", lambda: (next(made), {}))
             run.tell({"stage": "sift", "epoch": i + 1, "epochs": len(groups),
                       "elbo": max(told), "probabilities": {}})
         except Interrupted as stop:
@@ -91,16 +95,17 @@ def sifted_rows(run: Session) -> SiftedRows:
     return SiftedRows(short, best, outlook=Outlook(every, worth, scatter))
 
 # %% ../../../nbs/search/modes/21_sifted.ipynb #344cf177
-def _values(run: Session, some: list[Structure], plan: FitPlan,
-            seed: int) -> list[float]:
+def _values(graph: Graph, task: Task, plan: FitPlan,
+            part: tuple[list[Structure], int]) -> list[float]:
     """Log evidence of short fits of some networks in an order of the seed's, -inf of
-    those that failed, nats."""
+    those that failed, nats; `part`: the networks and the seed."""
+    some, seed = part
     try:
-        found = ensemble_evidence(run.graph, some, run.task, plan, seed, (1,))
+        found = ensemble_evidence(graph, some, task, plan, seed, (1,))
     except RuntimeError:
         if len(some) == 1:
             return [-math.inf]
-        return [v for s in some for v in _values(run, [s], plan, seed)]
+        return [v for s in some for v in _values(graph, task, plan, ([s], seed))]
     return [e.value if math.isfinite(e.value) else -math.inf for e in found]
 
 # %% ../../../nbs/search/modes/21_sifted.ipynb #34d03e99

@@ -9,6 +9,7 @@ __all__ = ['Visit', 'visits', 'difference', 'Walk', 'walk', 'open_run', 'multipl
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, count
 from typing import cast
 
@@ -29,6 +30,7 @@ from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
 from bstruct.search.modes.kept import add_predictors
+from bstruct.training.sides import sides_of
 from bstruct.structure import law
 from bstruct.structure.variable import text
 from bstruct.structure.widths import structure_prior
@@ -103,7 +105,7 @@ def _paired_trainer(run: Session, places: Sequence[Place], sizes: list[int]) -> 
     batch = Batch(net, params, gamma, first.sizes.repeat(many), c_reg)
     return Trainer(batch, run.task, run.settings.plan(max(sizes)), generators)
 
-# %% ../../../nbs/search/modes/00_walk.ipynb #5455201e
+# %% ../../../nbs/search/modes/00_walk.ipynb #8b2f7f94
 def visits(run: Session, stage: str, places: Sequence[Place], blocks: int,
            replicas: int) -> list[Visit]:
     """Fit the places and score them, in batches of at most `TOGETHER` posteriors.
@@ -114,6 +116,8 @@ def visits(run: Session, stage: str, places: Sequence[Place], blocks: int,
     sizes = list(chain.from_iterable([b] * replicas for b in bounds[:-1]))
     each = max(1, TOGETHER // len(sizes))
     parts = [places[i:i + each] for i in range(0, len(places), each)]
+    if run.sides.pack is not None:
+        return _shared(run, stage, parts, blocks, replicas)
     made = []
     for i, part in enumerate(parts):
         batch = run.finish(stage, _paired_trainer(run, part, sizes), i, len(parts))
@@ -125,7 +129,27 @@ def visits(run: Session, stage: str, places: Sequence[Place], blocks: int,
             made.append(Visit(structure, c, own[-1], torch.cat(log_p, 1), bounds[0]))
     return made
 
-# %% ../../../nbs/search/modes/00_walk.ipynb #75a57c00
+# %% ../../../nbs/search/modes/00_walk.ipynb #f8d24f72
+def _shared(run: Session, stage: str, parts: Sequence[Sequence[Place]], blocks: int,
+            replicas: int) -> list[Visit]:
+    "The visits of the places in all parts, by several processes."
+    work = partial(_alone, run.graph, run.task, run.settings, run.seed, stage, blocks,
+                   replicas)
+    made: list[Visit] = []
+    told = run.sides.of_tiles(work, parts, lambda found: [*chain.from_iterable(found)])
+    for i, own in enumerate(told, 1):
+        made += own
+        run.tell({"stage": stage, "epoch": i, "epochs": len(parts),
+                  "elbo": max(v.evidence.value for v in made), "probabilities": {}})
+    return made
+
+
+def _alone(graph: Graph, task: Task, settings: Settings, seed: int, stage: str,
+           blocks: int, replicas: int, places: Sequence[Place]) -> list[Visit]:
+    run = Session(graph, task, settings, seed, Checkpoint(None, ""))
+    return visits(run, stage, places, blocks, replicas)
+
+
 def _predicted(run: Session, batch: Batch, rows: slice) -> Float[Tensor, "R n"]:
     "ln p of the rows; what is sampled depends on nothing but the seed."
     return log_predictive(batch, run.task, rows, max(4, run.settings.samples // 2),
@@ -331,12 +355,16 @@ def _best_so_far(walk: Walk, start: list[Place], result: Result) -> None:
 
 # %% ../../../nbs/search/modes/00_walk.ipynb #5e1530a4
 def open_run(name: str, graph: Graph, task: Task, settings: Settings, seed: int,
-             checkpoint, callback) -> Session:
-    "A run of the named walk; refuses graphs whose structures cannot be counted."
+             checkpoint, callback, n_jobs: int = 1) -> Session:
+    """A run of the named walk; refuses graphs whose structures cannot be counted.
+
+    `n_jobs`: processes that fit the places of a step.
+    """
     law.n_structures(graph.variables)
     mark = fingerprint(name, graph.to_json(), settings.as_record(), seed,
                        task.likelihood, task.x, task.y)
-    return Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
+    return Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback,
+                   sides=sides_of(graph, task, n_jobs))
 
 
 def multiples(settings: Settings) -> list[float]:

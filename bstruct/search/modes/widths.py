@@ -7,6 +7,8 @@ __all__ = ['Layout', 'layout', 'applies', 'widths_mode']
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #29e66d5f
 import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -27,6 +29,7 @@ from bstruct.search.modes.path import Ladder, Worth, evidence_path
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
+from bstruct.training.sides import ALONE, sides_of
 from bstruct.structure.ordered import log_prior
 from bstruct.structure.variable import Structure
 from bstruct.structure.widths import Widths, level_of
@@ -34,6 +37,7 @@ from bstruct.training.hidden_mixture import HiddenMixture, HiddenPart
 
 # those with a derivative on the page of the layer
 ACTIVATIONS = ("tanh", "sin", "relu", "sigmoid")
+WORTH = 0.1  # seconds of a fit from which its start is sent to another process
 REASON = "Laplace's approximation after integrating the output layer, of unknown error"
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #1c8d7a6d
@@ -128,13 +132,22 @@ class _Memory:
         parts = state["z"].split(state["sizes"].tolist()) if state else ()
         values = state["values"].tolist() if state else ()
         self.fits = [Fit(z.numpy(), v) for z, v in zip(parts, values)]
+        self.seconds = 0.0  # of the last fit of this process
 
-    def __call__(self, m: Hidden, z: np.ndarray, iterations: int) -> Fit:
-        if self.at == len(self.fits):
-            self.fits.append(fit(m, z, iterations))
-            self.save()
-        self.at += 1
-        return self.fits[self.at - 1]
+    def __call__(self, work: Callable, starts: Sequence[np.ndarray]) -> Iterator[Fit]:
+        "What the work makes of every start, shared by those who work."
+        left = starts[len(self.fits) - self.at:]
+        shared, begin = len(left) > 1 and self.seconds > WORTH, time.perf_counter()
+        new = iter((self.run.sides if shared else ALONE)(work, left))
+        for _ in starts:
+            if self.at == len(self.fits):
+                self.fits.append(next(new))
+                self.save()
+                if not shared:
+                    now = time.perf_counter()
+                    self.seconds, begin = now - begin, now
+            self.at += 1
+            yield self.fits[self.at - 1]
 
     def save(self, force: bool = False) -> None:
         z = [torch.from_numpy(f.z) for f in self.fits]
@@ -166,7 +179,7 @@ def _walk(run: Session, plan: Layout, linear: bool, rng: np.random.Generator,
     levels, top = plan.variable.levels, _top(plan, m.x.shape[1])
     low = 0 if {0, 1} <= {*levels} else _least(plan.variable)
     worth = _worth(m, levels[0], top, plan.variable.prior)
-    ladder = Ladder(m, rng, low, top, fitter=memory, worth=worth)
+    ladder = Ladder(m, rng, low, top, fitter=fit, spread=memory, worth=worth)
     return _Walk(linear, ladder, memory, levels[0] < low)
 
 
@@ -246,17 +259,20 @@ def _scored(graph: Graph, plan: Layout, task: Task, found: list[tuple]) -> list[
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #eb583615
 def widths_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
-                checkpoint=None, callback=None, *, walk: str = "path") -> Result:
+                checkpoint=None, callback=None, n_jobs: int = 1, *,
+                walk: str = "path") -> Result:
     """Search one ordered hidden layer by births and deaths, or with `walk` "flow" by
     the gradient.
 
     `checkpoint` is the path of a file that makes the search resumable. Ctrl-C ends it
-    with the best found so far. ValueError for graphs that are no such layer.
+    with the best found so far. `n_jobs`: processes that share the starts of a width,
+    four at most; the widths are a chain. ValueError for graphs that are no such layer.
     """
     plan = layout(graph, task)
     mark = fingerprint(walk, graph.to_json(), settings.as_record(), seed,
                        task.likelihood, task.x, task.y)
-    run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback)
+    run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback,
+                  sides=sides_of(graph, task, n_jobs))
     rng = np.random.default_rng(generator_of(seed, walk).initial_seed() % 2**32)
     walks = [_walk(run, plan, linear, rng, walk) for linear in plan.linear]
     stopped = _walked(run, walks, walk)
@@ -294,7 +310,11 @@ def _told(graph: Graph, plan: Layout, task: Task, found: list[tuple]) -> Result:
 
 # %% ../../../nbs/search/modes/09_widths.ipynb #5d0a6e31
 def flow_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
-              checkpoint=None, callback=None) -> Result:
+              checkpoint=None, callback=None, n_jobs: int = 1) -> Result:
     """Search one ordered hidden layer by the gradient of the evidence; else as
-    `widths_mode`."""
-    return widths_mode(graph, task, settings, seed, checkpoint, callback, walk="flow")
+    `widths_mode`.
+
+    `n_jobs`: as there.
+    """
+    return widths_mode(graph, task, settings, seed, checkpoint, callback, n_jobs,
+                       walk="flow")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, reduce
+from itertools import chain
 from typing import Any
 
 from bstruct.core.isolated import TILE, isolated
@@ -21,6 +22,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.stages.race import compared, within_reach
 from bstruct.training.ensembles import reordered
 from bstruct.training.fits import FitPlan, pooled, prequential_evidence
+from bstruct.training.sides import ALONE, Sides
 
 # %% ../../../nbs/search/stages/05_screening.ipynb #884125de
 def once(name: str, work: Callable[[], tuple]):
@@ -33,15 +35,16 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
              tell: Callable[[dict], None] = lambda record: None,
              judge: Callable[[int, range], Callable] | None = None,
              pool: Callable[[Evidence, Evidence], Evidence] = pooled,
-             also: Callable[[int], list[Evidence]] = lambda draws: []) -> list[
-                 Evidence | Exception]:
+             also: Callable[[int], list[Evidence]] = lambda draws: [],
+             sides: Sides = ALONE) -> list[Evidence | Exception]:
     """Evidence of each structure, or why it has none; the better it is, the more starts
     it is from. Behind them that of the models of `also`.
 
     `rounds`: how many structures get how many starts, round by round. `stage(name,
     work)` returns what the work finds, now or before; `tell` gets a record of every
     tile; `pool` joins two estimates of a structure.
-    `judge`: makes, of a round and its starts, what judges a tile.
+    `judge`: makes, of a round and its starts, what judges a tile; `sides`: who works on
+    the parts of a tile.
     """
     found: list[Any] = [None] * len(structures)
     value = lambda i: found[i].value if isinstance(found[i], Evidence) else -math.inf
@@ -56,7 +59,8 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
         part, new = [structures[i] for i in going], []
         work, drawn = judge(turn, range(drawn, drawn + starts)), drawn + starts
         for i, first in enumerate(range(0, len(going), TILE)):
-            new += _tile(f"screening/{turn}/{i}", part[first:first + TILE], work, stage)
+            own = partial(_told, sides, work, part[first:first + TILE])
+            new += _read(stage(f"screening/{turn}/{i}", own))
             tell(_record(done + len(new) + n - len(going), total, known + new))
         done += n
         for i, e in zip(going, new):
@@ -94,13 +98,16 @@ def in_orders(graph: Graph, task: Task, plan: FitPlan, seed: int, turn: int,
 
     `turn`: number of the round; `draws`: numbers of the orders.
     """
-    def judged(some: list[Structure]) -> list[Evidence]:
-        each = [prequential_evidence(
-            graph, some, reordered(task, seed, order), replace(plan, starts=1),
-            seed_of(seed, f"screening/order {order}")) for order in draws]
-        return [reduce(mean_of_orders, own) for own in zip(*each)]
+    return partial(_over_orders, graph, task, plan, seed, draws)
 
-    return judged
+
+def _over_orders(graph: Graph, task: Task, plan: FitPlan, seed: int, draws: range,
+                 some: list[Structure]) -> list[Evidence]:
+    "Evidence of some structures, each draw in an order of its own."
+    each = [prequential_evidence(
+        graph, some, reordered(task, seed, order), replace(plan, starts=1),
+        seed_of(seed, f"screening/order {order}")) for order in draws]
+    return [reduce(mean_of_orders, own) for own in zip(*each)]
 
 
 def mean_of_orders(a: Evidence, b: Evidence) -> Evidence:
@@ -119,17 +126,18 @@ def _further(going: list[int], found: list) -> list[int]:
     return [i for i in going if reach.get(i)]
 
 
-def _tile(name: str, structures: list[Structure], work: Callable,
-          stage: Callable) -> list:
+def _told(sides: Sides, work: Callable, tile: list[Structure]) -> tuple[list, dict]:
     """Evidence of the structures of a tile, or their errors; in JSON, so that a stage
     can keep it."""
-    def plain():
-        made = isolated(work, structures)
-        return [e.to_dict() if isinstance(e, Evidence) else f"{type(e).__name__}: {e}"
-                for e in made], {}
+    made = next(sides.of_tiles(partial(isolated, work), [tile],
+                               lambda parts: [*chain.from_iterable(parts)]))
+    return [e.to_dict() if isinstance(e, Evidence) else f"{type(e).__name__}: {e}"
+            for e in made], {}
 
+
+def _read(told: list) -> list:
     return [RuntimeError(k) if isinstance(k, str) else Evidence.from_dict(k)
-            for k in stage(name, plain)]
+            for k in told]
 
 
 def _record(done: int, total: int, found: list) -> dict:
