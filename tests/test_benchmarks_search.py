@@ -11,11 +11,15 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from benchmarks.__main__ import main as all_benchmarks
 import bstruct.search.work.tiles as tiles
-from benchmarks.search import cluster, ranks, tasks, tuned
+from benchmarks.search import again, cluster, ranks, tasks, tuned
 from benchmarks.search.__main__ import main, scores, summarise
 from benchmarks.search.contestants import BSTRUCT, PLAIN, Fitted
 from benchmarks.search.data import Table, load
 from bstruct.model.presets import dense
+from bstruct.search.settings import Settings
+from bstruct.search.stages import relearnt
+from bstruct.search.stages.relearnt import ShortFits
+from bstruct.search.stages.sifting import different, drawn
 
 
 def moons(n: int = 120):
@@ -171,6 +175,37 @@ def test_a_run_of_tasks_is_kept_and_not_repeated(tmp_path, capsys):
     assert json.loads((tmp_path / "tasks.json").read_text())["rows"] == first["rows"]
     with pytest.raises(SystemExit, match="holds results of steps for"):
         tasks.main(quick[1:])  # not quick: another budget
+
+
+def test_rules_for_whole_fits_are_played_as_a_search_would_play_them():
+    "Candidates have effects on whole fits that short ones show in part."
+    graph, g = dense(4, 2, (8, 8)), torch.Generator().manual_seed(0)
+    every, normal = different(graph), lambda *shape: torch.randn(*shape, generator=g).double()
+    code = torch.stack([torch.cat([v.encode(s[e]).double() for e, v in graph.variables.items()])
+                        for s in every])
+    both, late = 10 * normal(code.shape[1]), 15 * normal(code.shape[1])
+    mean = code @ (both + late)
+    whole = mean[:, None] + normal(4) + normal(len(every), 4)
+    groups = drawn(len(every), 0)
+    at = [i for group in groups for i in group]
+    search = again.Search(graph, ShortFits(every, groups, (code @ both)[at] + normal(96)), whole, 0)
+    played = {k: play(search) for k, play in again.rules(Settings(), len(every)).items()}
+    behind, share = lambda k: mean.max() - mean[played[k][0]], lambda k: len({*played[k][1]})
+    assert behind("all networks") < 3 and played["all networks"][2] == 155 + 12
+    for rule, (pick, some, fits) in played.items():
+        assert pick in some and len({*some}) == len(some)
+        assert rule == "all networks" or fits <= 32
+    assert share("short fits, as before") == share("learnt again, rounds as before") == 16
+    assert {share(k) for k in played if "rounds" not in k and "before" not in k} == {20, 155}
+    first = played["model of short fits"][1][:10]
+    for rule in ("learnt again, largest mean", "expected improvement", "Thompson sampling"):
+        assert played[rule][1][:10] == first
+    assert behind("learnt again, largest mean") < 3
+    known = {i: float(whole[i, 0]) for i in first}
+    z = again.posterior(search, known, 4000)
+    exact = relearnt.expected_whole(graph, search.short, known)
+    assert np.corrcoef(z.mean(0), exact)[0, 1] > 0.999
+    assert z.std(0)[first].mean() < z.std(0).mean()
 
 
 def test_a_cluster_is_tried_with_times_that_were_measured(monkeypatch):

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bstruct.core.checkpoint import Checkpoint
+from bstruct.core.checkpoint import Checkpoint, fingerprint
 from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
@@ -21,7 +21,9 @@ from bstruct.search.modes.evidence import evidence_mode
 from bstruct.search.result import Result
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
+from bstruct.search.stages.relearnt import most_promising
 from bstruct.search.stages.sifting import different
+from bstruct.training.ensembles import ensemble_evidence
 from bstruct.training.fits import FitPlan
 
 GRAPH = Graph.dense(2, 1, hidden=(8,), candidates=("zero", "linear", "linear+tanh",
@@ -59,8 +61,8 @@ def test_short_fits_order_networks_by_rows_they_have_not_seen():
     run = session()
     run.settings = replace(run.settings, min_steps=1000)
     found = sifted_rows(run)
-    assert found.stop is None and len(found.order) == len(different(GRAPH)) == 4
-    assert found.order[0] == {"x->h1": "linear+sin"}
+    assert found.stop is None and len(found.short.every) == len(different(GRAPH)) == 4
+    assert found.best == {"x->h1": "linear+sin"}
     assert found.outlook.scatter >= 1.0
 
 # %% ../nbs/search/modes/21_sifted.ipynb #70656e5a
@@ -70,10 +72,37 @@ def test_networks_outside_the_race_are_rows_of_the_ranking():
     first = next(r for r in found.ranking if r.name is None and r.fitted is not False)
     assert found.interrupted is None and first.structure == found.structures[0]
     left = [r for r in found.ranking if r.fitted is False]
-    assert len(left) == 2 and "2 of 4 networks are fitted" in found.notes[-1]
+    assert len(left) == 1 and "3 of 4 networks are fitted" in found.notes[-1]
     assert math.isclose(sum(r.probability for r in found.ranking), 1, rel_tol=1e-6)
 
-# %% ../nbs/search/modes/21_sifted.ipynb #9128bb72
+# %% ../nbs/search/modes/21_sifted.ipynb #00fa1051
+def test_the_second_half_is_chosen_by_the_first():
+    large = Graph.dense(2, 1, hidden=(6, 6), candidates=("zero", "linear", "linear+sin",
+                                                         "linear+tanh"))
+    own = Settings(**{**QUICK, "screened": 6, "finalists": 2})
+    run = Session(large, table(), own, 0, Checkpoint(None, "test"), None)
+    short = sifted_rows(run).short
+    whole = {}
+    for many in (4, 4):
+        at = most_promising(large, short, whole, many)
+        told = ensemble_evidence(large, [short.every[i] for i in at], run.task,
+                                 own.fit_plan(len(run.task)), 0)
+        whole |= dict(zip(at, (e.value for e in told)))
+    first = most_promising(large, short, {}, 8)
+    assert set(whole) != set(first) and [*whole][:4] == first[:4]
+    found = by_rows(run, empty(run))
+    fitted = [r for r in found.ranking if r.name is None and r.fitted is not False]
+    place = {tuple(s.items()): i for i, s in enumerate(short.every)}
+    at = [place[tuple(r.structure.items())] for r in fitted]
+    assert sorted(at) == sorted(whole)
+    assert [len(r.evidence.diagnostics["starts"]) for r in fitted].count(1) == 6
+    for i, r in zip(at, fitted):
+        assert r.evidence.diagnostics["starts"][0] == whole[i]
+    told = [h for h in run.history if h["stage"] == "screening"]
+    assert [h["epoch"] for h in told] == [4, 8, 10] and told[0]["epochs"] == 10
+    assert told[1]["elbo"] == max(whole.values())
+
+# %% ../nbs/search/modes/21_sifted.ipynb #2ef03065
 def test_a_search_that_is_stopped_has_short_fits_and_goes_on():
     whole = by_rows(run := session(), empty(run))
 
@@ -92,6 +121,13 @@ def test_a_search_that_is_stopped_has_short_fits_and_goes_on():
         run = session(f"{folder}/c", stop("screening"))
         cut = by_rows(run, empty(run))
         assert cut.interrupted == "screening" and len(cut.structures) == 1
+        assert run.history[-1]["epoch"] == 2  # the first half is there, the second is not
+        seen = run.checkpoint.found("screening/first 0/0")
+        assert math.isclose(max(e["value"] for e in seen), run.history[-1]["elbo"])
+        assert run.checkpoint.found("screening/first 1/0") is None
+        best = ensemble_evidence(GRAPH, cut.structures, run.task,
+                                 run.settings.fit_plan(len(run.task)), 0)[0]
+        assert best.value == run.history[-1]["elbo"]
         run = session(f"{folder}/c")
         again = by_rows(run, empty(run))
     assert again.interrupted is None
@@ -103,5 +139,13 @@ def test_a_search_that_is_stopped_has_short_fits_and_goes_on():
 # %% ../nbs/search/modes/21_sifted.ipynb #91c2f454
 def test_the_evidence_mode_takes_it_where_there_are_many():
     large = Graph.dense(2, 1, hidden=(6, 6), candidates=("zero", "linear", "linear+sin"))
-    r = evidence_mode(large, table(), Settings(**QUICK))
+    own, task = Settings(**QUICK), table()
+    r = evidence_mode(large, task, own)
     assert [h["stage"] for h in r.history][0] == "sift" and r.interrupted is None
+    with tempfile.TemporaryDirectory() as folder:
+        # a file of the rule before, whose race had other networks
+        mark = fingerprint(large.to_json(), own.as_record(), 0, task.likelihood, task.x,
+                           task.y)
+        Checkpoint(f"{folder}/c", mark).finish("sift/0", [0.0], {})
+        with pytest.raises(ValueError, match="belongs to other"):
+            evidence_mode(large, task, own, checkpoint=f"{folder}/c")

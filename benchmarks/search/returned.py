@@ -14,6 +14,7 @@ into results/ beside this file, or into --out; what it holds is not repeated.
 import argparse
 import json
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,16 +84,23 @@ def shown(found: dict, graph: Graph) -> None:
     names = [network_of(graph, s) for s in found["structures"]]
     losses = np.array([t["test_log_loss"] for t in found["truth"].values()])
     rank = losses.mean(0).argsort().argsort() + 1
-    most = np.mean([t["evidence"] for t in found["truth"].values()], 0).argmax()
+    each = [np.array(t["evidence"]) for t in found["truth"].values()]
+    most = np.mean(each, 0).argmax()
+    many = Counter(network_of(graph, s) for s in graph.structures())
+    before = lambda i: sum(many[n] for n, r in zip(names, rank) if r < rank[i])
     for seed, own in found["picks"].items():
         at = names.index(network_of(graph, own["structure"]))
         raced = {network_of(graph, s) for s in own["raced"]}
-        own |= {"rank": int(rank[at]), "best_raced": min(
+        own |= {"rank": int(rank[at]), "rank_of_names": 1 + before(at), "best_raced": min(
                     int(rank[names.index(n)]) for n in raced if n in names),
                 "most_evident_raced": names[most] in raced,
                 "behind": round(float(losses.mean(0)[at] - losses.mean(0).min()), 4)}
-        print(f"pick of seed {seed}: rank {own['rank']} of {len(names)}, {own['behind']} nats a "
-              f"row behind the best, log-loss {own['test_log_loss']}")
+        print(f"pick of seed {seed}: rank {own['rank']} of {len(names)}, "
+              f"{own['rank_of_names']} of {graph.n_structures} names, {own['behind']} nats a row "
+              f"behind the best, log-loss {own['test_log_loss']}")
+    found["most_evidence"] = {"ranks": [int(rank[e.argmax()]) for e in each],
+                              "of_all": int(rank[most]), "of_names": 1 + before(most)}
+    print("rank of the network with the most evidence:", found["most_evidence"])
     agree = spearmanr(losses[0], losses[1]).statistic if len(losses) > 1 else float("nan")
     of = [spearmanr(-np.array(t["evidence"]), losses.mean(0)).statistic
           for t in found["truth"].values()]

@@ -55,8 +55,9 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     asked, settings = settings.judge, replace(settings, judge=judge_of(
         graph, task, settings))
     orders = asked == "auto" and settings.judge == "prequential"
+    halved = settings.judge == "ensemble" and sifts_rows(graph, settings)
     mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood,
-                       task.x, task.y, *["orders"] * orders)
+                       task.x, task.y, *["orders"] * orders, *["halves"] * halved)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback,
                   sides=sides_of(graph, task, n_jobs))
     none = Evidence(float("nan"), method="none", reliable=False)
@@ -64,7 +65,7 @@ def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     try:
         if settings.judge == "laplace":
             return _by_laplace(run, found)
-        if settings.judge == "ensemble" and sifts_rows(graph, settings):
+        if halved:
             return by_rows(run, found)
         structures = _search(run, found)
         if settings.judge == "ensemble":

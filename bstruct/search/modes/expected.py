@@ -26,6 +26,7 @@ from bstruct.search.modes.widths import applies
 from bstruct.search.settings import Settings
 from bstruct.search.stages.judge import ROWS, dual_plan, judge_of
 from bstruct.search.stages.race import rounds
+from bstruct.search.stages.relearnt import halves, shared_rounds
 from bstruct.search.stages.sifting import SIFTED, SOME, different, short_plan, sifts
 from bstruct.search.stages.supernet import LISTED, ROOM
 from bstruct.search.work.forecast import as_bytes, as_seconds, fit_bytes, forecast
@@ -117,10 +118,11 @@ def _by_ensembles(graph: Graph, task: Task, s: Settings, some: Sequence[Structur
                   known: bool = False) -> dict[str, float]:
     """Seconds of the parts of a race of structures, behind what puts them in order;
     `known`: whether all have been fitted in the first order."""
-    n, plan = len(task), s.fit_plan(len(task))
-    count = min(TILE if known else s.screened, len(some))
-    turns, parts = rounds(s, count), {}
+    n, plan, parts = len(task), s.fit_plan(len(task)), {}
+    turns = rounds(s, min(TILE if known else s.screened, len(some)))
     if sifts_rows(graph, s) and not known:
+        first, *late = shared_rounds(s, len(some))
+        turns = [*((k, 1) for k in halves(first[0])), *late]
         parts["short fits"] = _fits(graph, task, short_rows(plan), min(
             SIFTED, len(some)))
     elif graph.n_structures > 1:
@@ -131,8 +133,8 @@ def _by_ensembles(graph: Graph, task: Task, s: Settings, some: Sequence[Structur
     parts["predictor"] = _fits(graph, task, last, 2)
     if n > ROWS:
         long = replace(longer(plan, 2), bounds=plan.bounds[-2:])
-        parts["length"] = _fits(graph, task, long, min(s.finalists, count))
-    orders = sum(orders for _, orders in turns)
+        parts["length"] = _fits(graph, task, long, min(s.finalists, len(some)))
+    orders = sum(orders for _, orders in rounds(s, 1))
     return parts | {"references": orders * _references(graph, task, s)}
 
 # %% ../../../nbs/search/modes/22_expected.ipynb #34114969
