@@ -76,3 +76,23 @@ def test_workers_end_with_a_killed_parent():
     while any(state(p) not in "XZ" for p in started):
         assert time.monotonic() < until, "a worker outlives its parent"
         time.sleep(0.05)
+
+# %% ../nbs/core/16_workers.ipynb #9b285170
+def test_a_process_of_multiprocessing_does_not_wait_for_workers():
+    import multiprocessing
+    import time
+    from math import sqrt
+
+
+    def _roots():
+        from joblib import delayed
+
+        some = workers(2, return_as="generator", batch_size=1)(
+            delayed(sqrt)(i) for i in range(4))
+        assert [*some] == [sqrt(i) for i in range(4)]
+
+
+    child = multiprocessing.get_context("fork").Process(target=_roots)
+    child.start()
+    child.join(60)  # joblib's workers stay for 300 s
+    assert child.exitcode == 0

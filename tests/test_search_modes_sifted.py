@@ -18,6 +18,7 @@ from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.objectives.task import Task
 from bstruct.search.modes.evidence import evidence_mode
+from bstruct.search.modes.sifted import ROWS
 from bstruct.search.result import Result
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
@@ -55,6 +56,23 @@ def test_a_short_fit_is_a_sixth():
     assert short.bounds == whole.bounds and short.stops == whole.stops
     assert short_rows(FitPlan((100, 160), epochs=1)).epochs == 1
     assert not sifts_rows(GRAPH, Settings()) and sifts_rows(GRAPH, Settings(screened=1))
+
+# %% ../nbs/search/modes/21_sifted.ipynb #0ef60fda
+def test_of_a_long_table_short_fits_see_a_part():
+    import inspect
+
+    few = session()
+    assert sifted_part(few.task) is few.task
+    with pytest.MonkeyPatch.context() as patch:
+        names = inspect.unwrap(sifted_rows).__globals__
+        patch.setitem(names, "sifted_part", lambda task: Task(task.x[:80], task.y[:80],
+                                                              task.likelihood))
+        part = sifted_rows(few)
+    half = Session(GRAPH, table(), Settings(**QUICK), 0, Checkpoint(None, "test"))
+    half.task = Task(few.task.x[:80], few.task.y[:80], "bernoulli")
+    assert torch.equal(part.short.values, 2 * sifted_rows(half).short.values)
+    long = Task(torch.zeros(ROWS + 1, 2), torch.zeros(ROWS + 1), "bernoulli")
+    assert len(sifted_part(long)) == len(sifted_part(long).y) == ROWS
 
 # %% ../nbs/search/modes/21_sifted.ipynb #6a8f3168
 def test_short_fits_order_networks_by_rows_they_have_not_seen():

@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 import time
+from functools import cache
+from multiprocessing.util import Finalize
 from typing import Any
 
 # %% ../../nbs/core/16_workers.ipynb #e6020faf
@@ -45,7 +47,20 @@ def on_this_machine() -> bool:
 
     return type(get_active_backend()[0]).__name__ == "LokyBackend"
 
-# %% ../../nbs/core/16_workers.ipynb #021dcaf0
+# %% ../../nbs/core/16_workers.ipynb #c6ffa112
+def _dismissed() -> None:
+    "joblib's workers end now."
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=True)
+
+
+@cache
+def _ended_at_exit(process: int) -> None:
+    "Let the workers go before this process waits for its children."
+    Finalize(None, _dismissed, exitpriority=100)
+
+# %% ../../nbs/core/16_workers.ipynb #1a054439
 def workers(n_jobs: int | None, **options: Any) -> Any:
     """joblib's `Parallel` with workers that do not outlive this process.
 
@@ -56,6 +71,7 @@ def workers(n_jobs: int | None, **options: Any) -> Any:
 
     if on_this_machine():
         options |= {"initializer": _follow, "initargs": (os.getpid(),)}
+        _ended_at_exit(os.getpid())
     return Parallel(n_jobs, **options)
 
 # %% ../../nbs/core/16_workers.ipynb #12727d76

@@ -33,7 +33,7 @@ from bstruct.search.modes.family import check, search
 from bstruct.search.modes.least import least
 from bstruct.search.result import Result, Scored
 from bstruct.search.settings import Settings
-from bstruct.search.stages.judge import judge_of
+from bstruct.search.stages.judge import ROWS, judge_of
 from bstruct.structure.law import as_structure
 from bstruct.use.table.classes import (
     class_target, filled_in, has_several, in_blocks, label_columns, likeliest,
@@ -132,7 +132,7 @@ def _doubt(model, X, y, over: list[float]) -> None:
 
 def _searched(model, problem: tuple, checkpoint, report, over: list[float]) -> Result:
     """What the search found; the least, where `time_limit` was over before a structure
-    was judged, unless supernets alone say more of such tables."""
+    was judged, unless unjudged fits say more of such tables."""
     graph, task, settings, seed, n_jobs = problem
     found = None
     try:
@@ -142,7 +142,7 @@ def _searched(model, problem: tuple, checkpoint, report, over: list[float]) -> R
     except KeyboardInterrupt:
         if not over:
             raise
-    if found and (found.ranking or not over
+    if found and (found.ranking or not over or len(task) > ROWS
                   or judge_of(graph, task, settings) == "prequential"):
         return found
     return least(graph, task, settings, seed)

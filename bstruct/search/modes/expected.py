@@ -21,7 +21,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.modes.ensembles import MEMBERS
 from bstruct.search.modes.evidence import FEW
 from bstruct.search.modes.judged import FITS
-from bstruct.search.modes.sifted import short_rows, sifts_rows
+from bstruct.search.modes.sifted import short_rows, sifted_part, sifts_rows
 from bstruct.search.modes.widths import applies
 from bstruct.search.settings import Settings
 from bstruct.search.stages.judge import ROWS, dual_plan, judge_of
@@ -123,8 +123,9 @@ def _by_ensembles(graph: Graph, task: Task, s: Settings, some: Sequence[Structur
     if sifts_rows(graph, s) and not known:
         first, *late = shared_rounds(s, len(some))
         turns = [*((k, 1) for k in halves(first[0])), *late]
-        parts["short fits"] = _fits(graph, task, short_rows(plan), min(
-            SIFTED, len(some)))
+        few = sifted_part(task)
+        parts["short fits"] = _fits(graph, few, short_rows(s.fit_plan(len(few))),
+                                    min(SIFTED, len(some)))
     elif graph.n_structures > 1:
         parts["order"] = order_seconds(graph, task, s)
     parts["fits"] = sum(orders * _fits(graph, task, plan, k)
