@@ -52,7 +52,8 @@ def _dismissed() -> None:
     "joblib's workers end now."
     from joblib.externals.loky import get_reusable_executor
 
-    get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=True)
+    same: Any = True  # joblib's own types know only its default, a word
+    get_reusable_executor(reuse=same).shutdown(wait=False, kill_workers=True)
 
 
 @cache
