@@ -23,7 +23,8 @@ from sklearn.preprocessing import StandardScaler
 from bstruct.model.graph import Graph
 from bstruct.structure.simplex import Simplex
 from bstruct.use.estimators import _processes
-from bstruct.use.predictor import ensemble, standardise
+from bstruct.use.predictor import ensemble
+from bstruct.use.standard import standardise
 
 
 QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, hidden=(8,),

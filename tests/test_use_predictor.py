@@ -5,7 +5,7 @@ import pytest  # noqa: F401
 
 from bstruct.use.predictor import *
 
-# %% ../nbs/use/02_predictor.ipynb #9ae5c2c5
+# %% ../nbs/use/02_predictor.ipynb #de34c341
 import math
 import tempfile
 from unittest.mock import patch
@@ -17,7 +17,8 @@ from sklearn.datasets import make_moons
 from sklearn.preprocessing import StandardScaler
 
 from bstruct.use.estimators import StructureClassifier, StructureRegressor
-from bstruct.use.predictor import at_once, moments, span_of
+from bstruct.use.predictor import at_once
+from bstruct.use.standard import standardise
 
 
 QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, hidden=(8,),
@@ -26,42 +27,6 @@ QUICK = dict(epochs=4, min_steps=40, starts=3, screened=3, finalists=2, hidden=(
 
 def moons(n=200, seed=0):
     return make_moons(n, noise=0.2, random_state=seed)
-
-# %% ../nbs/use/02_predictor.ipynb #4c0a132b
-def test_standardise_agrees_with_scikit_learn():
-    x = np.random.default_rng(0).normal(3, 2, (50, 4))
-    mean, scale = torch.tensor(x.mean(0)), torch.tensor(x.std(0))
-    np.testing.assert_allclose(standardise(torch.tensor(x), mean, scale),
-                               StandardScaler().fit_transform(x), rtol=1e-12)
-    assert standardise(torch.tensor([[100.0]]), torch.zeros(1), torch.ones(1)).item() == 5
-
-# %% ../nbs/use/02_predictor.ipynb #f7fc28ca
-def test_beyond_the_rows_of_the_fit_nothing_is_cut_and_the_distance_grows():
-    x = np.random.default_rng(0).normal(3, 2, (50, 1))
-    mean, scale = moments(x)
-    span = span_of(x, mean, scale)
-    rows = torch.tensor(x)
-    assert torch.equal(standardise(rows, mean, scale, span=span),
-                       standardise(rows, mean, scale))
-    far = mean + scale * torch.tensor([[6.0], [600.0]])
-    z = standardise(far, mean, scale, span=span)[:, 0]
-    assert z[0] > 5 and z[1] > 590
-    assert standardise(far, mean, scale)[:, 0].tolist() == [5, 5]
-    assert not distance(rows, mean, scale, span).any()
-    torch.testing.assert_close(distance(far, mean, scale, span),
-                               torch.tensor([6.0, 600.0]).double() - span[1, 0] - 1)
-    assert not distance(far, mean, scale, None).any()
-
-# %% ../nbs/use/02_predictor.ipynb #e01103a9
-def test_moments_have_no_unit():
-    x = np.random.default_rng(0).normal(3, 2, (50, 2))
-    for unit in (1e-13, 1e13, 1e-200, 1e200):
-        for a, b in zip(moments(x * unit), moments(x)):
-            np.testing.assert_allclose(a / unit, b, rtol=1e-12)
-    twice = np.concatenate([x, x[:9]])
-    for a, b in zip(moments(x, np.r_[np.full(9, 2.0), np.ones(41)]), moments(twice)):
-        np.testing.assert_allclose(a, b, rtol=1e-12)
-    assert moments(np.full((4, 1), 1e-20))[1].tolist() == [1.0]
 
 # %% ../nbs/use/02_predictor.ipynb #0f3ab4ed
 def test_an_ensemble_is_always_the_same_and_its_probabilities_sum_to_one():

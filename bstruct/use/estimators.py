@@ -45,10 +45,10 @@ from bstruct.use.fitted import FittedStructure, explain
 from bstruct.use.long import in_chunks, in_order, needs_file
 from bstruct.use.parameters import EstimatorParameters
 from bstruct.use.predictor import (
-    at_once, device_of, distance, ensemble, moments, predictive, ready, span_of,
-    standardise, to_torch)
+    at_once, device_of, ensemble, predictive, reach_of, ready, to_torch)
 from bstruct.use.saving import (
     TENSORS, batch_of, beside_of, given, mixture_of, restored, save)
+from bstruct.use.standard import distance, edges, moments, standardise
 from bstruct.use.table.targets import (
     LAWS, behind_a_line, likely_law, number_target, repeated, row_weights,
     with_weights)
@@ -92,7 +92,8 @@ def _problem(model, X, y, sample_weight=None) -> tuple[Graph, Task, Settings, in
     if not kept:
         X, y, weight = repeated(X, y, weight, labels=is_classifier(model))
     model.input_mean_, model.input_scale_ = moments(X, weight)
-    model.input_span_ = span_of(X, model.input_mean_, model.input_scale_)
+    model.input_span_, model.input_reach_ = edges(X, model.input_mean_,
+                                                  model.input_scale_)
     seed = int(check_random_state(model.random_state).randint(2**31 - 1))
     order = torch.randperm(len(X), generator=Generator().manual_seed(seed))
     inputs = in_order(X, order, model.input_mean_, model.input_scale_, kept).to(
@@ -209,13 +210,13 @@ class StructureEstimator(FittedStructure):
         return _asked(self, partial(_checked_first, timed=timed), X, y, sample_weight)
 
     def far(self, X) -> np.ndarray:
-        """Which rows [n] lie beyond all rows of the fit by more than a standard
-        deviation of a column."""
+        """Which rows [n] lie farther beyond all rows of the fit than any of these
+        beyond the others, and by more than a standard deviation of a column."""
         check_is_fitted(self, "result_")
-        span, found = getattr(self, "input_span_", None), []
+        edge, found = reach_of(self), []
         for part in in_chunks(X):
             x = torch.tensor(rows_to_predict(self, part))
-            found.append(distance(x, self.input_mean_, self.input_scale_, span) > 0)
+            found.append(distance(x, self.input_mean_, self.input_scale_, *edge) > 0)
         return torch.cat(found).numpy()
 
     def _predicted(self, X, structures: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bstruct.core.stored import chunks, in_file, rows_of_chunk, stored
 from bstruct.search.work.forecast import SPARE, available_memory
-from bstruct.use.predictor import standardise
+from bstruct.use.standard import standardise
 
 # %% ../../nbs/use/12_long.ipynb #5208fe47
 def needs_file(X: Float[np.ndarray, "n d"]) -> bool:

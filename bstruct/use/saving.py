@@ -33,7 +33,7 @@ STATE = ("input_mean_", "input_scale_", "likelihood_", "n_features_in_",
          "ranking_",
          "path_", "complexity_", "interrupted_", "notes_", "levels_", "widths_",
          "live_widths_", "width_probabilities_")
-TENSORS = ("input_mean_", "input_scale_", "input_span_")
+TENSORS = ("input_mean_", "input_scale_", "input_span_", "input_reach_")
 
 
 def _tensors_of(mixture: Mixture | HiddenMixture) -> tuple[dict[str, Tensor], dict]:
