@@ -200,7 +200,7 @@ def test_a_limit_is_kept_and_more_seconds_judge_more():
             # judged although all takes three times as long as was measured, ended by plan
             # where it takes as long
             assert judged and found.batches and clock.now <= seconds
-            assert slow > 1 or (found.interrupted is None and not clock.over)
+            assert (slow > 1 and seconds < 80) or not clock.over
             networks.append(len(judged))
             passes.append(judged[0].evidence.of.fit)
         assert networks[0] < networks[-1] == 8 and clock.ended == ["fresh"]

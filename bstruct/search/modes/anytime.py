@@ -73,7 +73,7 @@ class Judged:
     evidence: dict[int, Evidence] = field(default_factory=dict)
     batches: dict[int, Batch] = field(default_factory=dict)
     tried: dict[int, float] = field(default_factory=dict)
-    raced: tuple | None = None
+    raced: tuple[list[Scored], Mapping, list[str]] | None = None
 
     @property
     def plan(self) -> FitPlan:
@@ -146,7 +146,7 @@ def one_order(judged: Judged) -> tuple[list[Scored], Mapping, list[str]]:
 # %% ../../../nbs/search/modes/24_anytime.ipynb #f6927388
 SAFE = 0.9  # of the seconds that are left
 PART = 0.25  # of the seconds that are left, for a tile at most
-FACTORS = 0.2, 10.0  # of the time of a tile over what was expected, bounds
+FACTORS = 0.2, 10.0  # of the time over what was expected, bounds
 
 
 @dataclass
@@ -162,13 +162,21 @@ class Pacer:
     def plan(self, epochs: int) -> FitPlan:
         return replace(self.run.settings, epochs=epochs).fit_plan(len(self.run.task))
 
+    def begun(self, took: float) -> None:
+        "Plan again, behind short fits that took so many seconds."
+        if self.costs is None:
+            return
+        self.costs = _corrected(self.costs, took, self.pace.groups * self.costs.group
+                                / self.costs.jobs)
+        self.pace = paced(replace(self.whole, groups=0), self.plan(self.whole.epochs),
+                          self.costs, SAFE * self.run.left, self.networks)
+
     def again(self, took: float, some: int, done: int) -> None:
         "Plan again, behind a tile of some networks that took so many seconds."
         if self.costs is None:
             return
         plan = self.plan(self.pace.epochs)
-        factor = took / (some * self.costs.fit(plan))
-        self.costs = self.costs.times(min(max(factor, FACTORS[0]), FACTORS[1]))
+        self.costs = _corrected(self.costs, took, some * self.costs.fit(plan))
         whole = replace(self.whole, epochs=self.pace.epochs)
         self.pace = paced(whole, plan, self.costs, SAFE * self.run.left, self.networks,
                           done)
@@ -220,6 +228,13 @@ class Pacer:
         return [f"the time limit left room for {', '.join(said)}"] * bool(said)
 
 # %% ../../../nbs/search/modes/24_anytime.ipynb #8e78b4a3
+def _corrected(costs: Costs, took: float, expected: float) -> Costs:
+    "Costs by what some work took; as they were where a checkpoint had it."
+    if took < FACTORS[0] * expected or not expected:
+        return costs
+    return costs.times(min(took / expected, FACTORS[1]))
+
+
 def begun(run: Session) -> tuple[Pacer, Mapping[str, Sequence[Told]]]:
     "The first plan, and what the references say in the first order."
     every, few = different(run.graph), sifted_part(run.task)
@@ -281,12 +296,14 @@ def _ended(pacer: Pacer, judged: Judged, result: Result) -> Result:
                             judged.names(judged.evidence), pace.turns)
     else:
         judged.raced = one_order(judged)
+    rows, told, notes = judged.raced
     longest, made = pacer.longest(), judged.names(judged.batches)
     said = pacer.notes(len(judged.tried), pace.orders, longest)
     if pacer.fits():
-        done = returned_at_length(run, replace(result), *judged.raced, longest, made)
+        done = returned_at_length(run, replace(result), rows, told, notes, longest,
+                                  made)
     else:
-        done = returned(run, replace(result), *judged.raced, made=made)
+        done = returned(run, replace(result), rows, told, notes, made=made)
         said = [*said, _PREDICT]
     return replace(done, notes=[*done.notes, *said])
 
@@ -300,7 +317,9 @@ def in_time(run: Session, result: Result) -> Result:
     result; as much of it as the session has seconds for. Raises Interrupted before the
     first short fits."""
     pacer, told = begun(run)
+    begin = run.clock()
     found = sifted_rows(run, pacer.pace.groups)
+    pacer.begun(run.clock() - begin)
     epochs = pacer.pace.epochs
     own = run if epochs == run.settings.epochs else replace(
         run, settings=replace(run.settings, epochs=epochs), prefix=f"{epochs} passes/")
@@ -320,7 +339,8 @@ def _so_far(run: Session, judged: Judged, found: SiftedRows, result: Result,
     "What a stopped search has judged, or two short fits where that is nothing."
     if not judged.evidence:
         return only_short(run, result, found.best, stop)
-    done = returned(judged.run, replace(result), *(judged.raced or one_order(judged)),
+    rows, told, notes = judged.raced or one_order(judged)
+    done = returned(judged.run, replace(result), rows, told, notes,
                     made=judged.names(judged.batches))
     said = f"{len(judged.tried)} networks were judged before the end; {_PREDICT}"
     return replace(done, interrupted=stop, notes=[*done.notes, said])

@@ -67,7 +67,8 @@ class Pace:
 def lack(pace: Pace, steps: int, starts: int, networks: int) -> float:
     """What a plan lacks to the best of all networks, nats a row.
 
-    `pace`: the plan; `steps`: of a fit; `starts`: of an ensemble; `networks`: there are.
+    `pace`: the plan; `steps`: of a fit; `starts`: of an ensemble; `networks`: there
+    are.
     """
     rho = (1 + LUCK**2 / (SPREAD**2 * pace.orders)) ** -0.5
     many = pace.fits or starts * min(pace.finalists, pace.networks)
@@ -111,8 +112,9 @@ class Costs:
 
         `factor`: what a fit took over what it was expected to take.
         """
-        return Costs(*(factor * v for v in (self.step, self.judging, self.group,
-                                            self.order)), self.jobs)
+        step, judging, group, order = (factor * v for v in (
+            self.step, self.judging, self.group, self.order))
+        return Costs(step, judging, group, order, self.jobs)
 
 # %% ../../../nbs/search/work/07_pace.ipynb #95d4d61c
 _TIMED, _ROWS = 24, 2048  # steps that are timed, and rows of a prediction
