@@ -109,7 +109,7 @@ def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
              "probability": r.probability, "model": bool(r.name),
              "starts": r.evidence.diagnostics.get("starts")}
             for r in every if r.fitted is not False]
-    return finite({
+    return short({
         "table": name, "judge": judge, "seed": seed, "score": score, "usual": beside,
         "cpu": cpu, "rows": rows, "edges": model.structure_probabilities_,
         "ties": {v: with_ties(every, v) for v in LABELS.values()
@@ -117,13 +117,13 @@ def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
         "short": seen[0] if seen else None})
 
 
-def finite(thing):
+def short(thing):
     """The same with six digits of every number, which is more than a second run would repeat, and
     None where a number is not finite."""
     if isinstance(thing, dict):
-        return {k: finite(v) for k, v in thing.items()}
+        return {k: short(v) for k, v in thing.items()}
     if isinstance(thing, list | tuple):
-        return [finite(v) for v in thing]
+        return [short(v) for v in thing]
     if not isinstance(thing, float):
         return thing
     return float(f"{thing:.6g}") if math.isfinite(thing) else None

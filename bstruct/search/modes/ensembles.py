@@ -28,7 +28,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Session
 from bstruct.search.stages.predictor import KEPT
-from bstruct.search.stages.race import rounds, shrunk
+from bstruct.search.stages.race import rounds
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.support import LABELS, beside_references
 from bstruct.structure.law import as_structure
@@ -118,8 +118,7 @@ def race(run: Session, structures: Sequence[Structure],
     order, and notes; `known` and `turns` as there."""
     good, models, told = estimates(run, structures, known, turns)
     rows = [Scored(s, e, parameters=parameters(run.graph, s)) for s, e in good]
-    found, notes = beside_references(run.graph, run.task, rows, models,
-                                     shrunk([e for _, e in good]))
+    found, notes = beside_references(run.graph, run.task, rows, models)
     return found, told, notes
 
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #297ce328
