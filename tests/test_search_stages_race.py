@@ -100,7 +100,8 @@ def test_expectation_in_a_race_is_bayes_rule():
     v = rng.normal(-50, 2, 6)[:, None] + rng.normal(0, 9, 4) + rng.normal(0, 3, (6, 4))
     R = [4, 1, 4, 1, 2, 1]
     C = likeness(some).numpy()
-    assert C[0, 0] == 1 and C[0, 1] == 0.5 * np.mean([some[0][e] == some[1][e] for e in "abc"])
+    share = np.mean([some[0][e] == some[1][e] for e in "abc"])
+    assert C[0, 0] == 1 and C[0, 1] == 0.5 * share
     own = inspect.unwrap(expected_in_race).__globals__
     with patch.dict(own, RATIOS=torch.tensor([ratio]).double()):
         out = expected_in_race(some, [evidence_of(w[:r]) for w, r in zip(v, R)], [])
