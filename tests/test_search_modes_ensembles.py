@@ -7,6 +7,7 @@ from bstruct.search.modes.ensembles import *
 
 # %% ../nbs/search/modes/20_ensembles.ipynb #f9186416
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,10 +41,13 @@ def session(task, path=None, **more):
                    Checkpoint(path, "test"), None)
 
 
-def ended(run):
+def empty(run):
     none = Evidence(math.nan, method="none", reliable=False)
-    empty = Result(run.graph, [], [], [], [], none, run.history)
-    return returned(run, empty, *race(run, list(run.graph.structures())))
+    return Result(run.graph, [], [], [], [], none, run.history)
+
+
+def ended(run):
+    return returned(run, empty(run), *race(run, list(run.graph.structures())))
 
 # %% ../nbs/search/modes/20_ensembles.ipynb #407f0f6c
 def test_references_have_the_error_of_the_orders():
@@ -82,6 +86,19 @@ def test_a_product_takes_a_network_and_orders_are_paired():
     shares = sum(p for _, p, _ in found.beside)
     assert shares < 0.2 and math.isclose(sum(found.probabilities), 1)
     assert len(found.batches[0]) == 8
+
+# %% ../nbs/search/modes/20_ensembles.ipynb #606d17f1
+def test_a_network_that_joins_stands_for_those_that_do_not():
+    run = session(table("product"), finalists=1)
+    rows, told, notes = race(run, list(run.graph.structures()))
+    assert len(rows) > 4
+    many = sum(r.name is None for r in rows)
+    share = lambda r: 0.9 / many if r.name is None else 0.1 * (r.name == "linear model")
+    even = [replace(r, probability=share(r)) for r in rows]
+    found = returned(run, empty(run), even, told, notes)
+    assert len(found.batches) == 1 and found.probabilities == [1.0]
+    assert {n for n, *_ in found.beside} == {"linear"}
+    assert math.isclose(sum(p for _, p, _ in found.beside), 0.1, abs_tol=1e-3)
 
 # %% ../nbs/search/modes/20_ensembles.ipynb #11acc8cc
 def test_a_resumed_race_ends_as_one_that_was_not_stopped():

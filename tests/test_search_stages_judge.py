@@ -13,7 +13,7 @@ from bstruct.model.graph import Graph
 from bstruct.model.reach import network_of
 from bstruct.objectives.task import Task
 from bstruct.search.settings import Settings
-from bstruct.search.stages.judge import FAR, ROWS, SHARE
+from bstruct.search.stages.judge import FAR, ROWS, SHARE, Verdict
 
 GRAPH = Graph.dense(4, 1, hidden=(8,), candidates=("zero", "linear", "linear+tanh",
                                                    "linear+silu", "linear+sin"))
@@ -160,7 +160,7 @@ def test_the_probability_of_a_network_does_not_depend_on_its_names():
     assert sum(r.probability for r in two.rows) == pytest.approx(1)
     assert len(two.rows) == 2 * len(one.rows) - 2
 
-# %% ../nbs/search/stages/08_judge.ipynb #c0e380e4
+# %% ../nbs/search/stages/08_judge.ipynb #c016cf5b
 def test_the_mixture_has_the_probabilities_of_the_ranking():
     task = table(wave, 80)
     fits = fits_of(TINY, task)
@@ -168,8 +168,19 @@ def test_the_mixture_has_the_probabilities_of_the_ranking():
     m = found.mixture(TINY, task)
     assert sum(k.probability for k in m.networks) + sum(
         p for p, _ in m.references.values()) == pytest.approx(1)
-    assert all(k.probability >= SHARE or i == 0 for i, k in enumerate(m.networks))
+    most = max(k.probability for k in m.networks)
+    assert all(k.probability >= SHARE * most for k in m.networks[1:])
     assert all(f.flat or f.starts for f, _ in found.networks[:1])
+
+# %% ../nbs/search/stages/08_judge.ipynb #a8713075
+def test_networks_that_do_not_join_leave_their_probability_to_those_that_do():
+    task = table(wave, 80)
+    one = next(f for f in fits_of(TINY, task) if f.starts)
+    models = verdict(TINY, task, [one]).references
+    share = {"constant": (0.0, models["constant"][1]), "linear": (0.2, models["linear"][1])}
+    m = Verdict([], [(one, 0.04)] * 20, share, []).mixture(TINY, task)
+    assert len(m.networks) == 8 and m.references["linear"][0] == pytest.approx(0.2)
+    assert [k.probability for k in m.networks] == pytest.approx([0.1] * 8)
 
 # %% ../nbs/search/stages/08_judge.ipynb #6bbd7b77
 def test_a_tile_is_read_as_it_was_told_and_far_fits_leave_their_weights():

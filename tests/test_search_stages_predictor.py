@@ -55,8 +55,10 @@ def test_predictors_interrupted_keeps_all_structures():
 def test_what_is_improbable_has_no_part():
     rows = rows_of_three()
     assert likely(rows, 9) == rows and likely(rows, 2) == rows[:2]
-    rows[2] = replace(rows[2], probability=0.049)
+    rows[2] = replace(rows[2], probability=0.9 * 0.049)
     assert likely(rows, 9) == rows[:2]
+    assert likely([replace(r, probability=1e-3) for r in rows], 2)[1].probability == 1e-3
+    assert likely([], 2) == []
 
 # %% ../nbs/search/stages/07_predictor.ipynb #326ef13b
 def test_a_saved_state_gives_its_models_back():

@@ -27,8 +27,8 @@ from bstruct.model.usage import parameters
 from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Session
-from bstruct.search.stages.predictor import KEPT
-from bstruct.search.stages.race import rounds, shrunk
+from bstruct.search.stages.predictor import likely
+from bstruct.search.stages.race import rounds
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.support import LABELS, beside_references
 from bstruct.structure.law import as_structure
@@ -117,8 +117,7 @@ def race(run: Session, structures: Sequence[Structure],
     order, and notes; `known` and `turns` as there."""
     good, models, told = estimates(run, structures, known, turns)
     rows = [Scored(s, e, parameters=parameters(run.graph, s)) for s, e in good]
-    found, notes = beside_references(run.graph, run.task, rows, models,
-                                     shrunk([e for _, e in good]))
+    found, notes = beside_references(run.graph, run.task, rows, models)
     return found, told, notes
 
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #297ce328
@@ -190,8 +189,9 @@ def returned(run: Session, result: Result, rows: Sequence[Scored],
     weight = [(r.probability or 0.0) * bool(keep) for r, keep in zip(kept, alive)]
     models = {k: next(r.probability or 0.0 for r in rows if r.name == LABELS[k])
               for k in told}
-    total = sum(weight) + sum(models.values())
     networks = sum(weight)
+    every = sum(r.probability or 0.0 for r in rows if r.name is None)
+    total = every * (networks > 0) + sum(models.values())
     result.batches = [b.take(keep) if keep else b for b, keep in zip(fits, alive)]
     result.probabilities = ([w / networks for w in weight] if networks
                             else [1.0, *[0.0] * (len(kept) - 1)])
@@ -210,8 +210,7 @@ def _likely(run: Session, rows: Sequence[Scored]) -> list[Scored]:
     joint = [replace(same[0], probability=sum(r.probability or 0.0 for r in same))
              for same in names.values()]
     joint = [r for r in joint if connected(run.graph, r.structure)] or joint[:1]
-    return [r for i, r in enumerate(joint) if i == 0 or (r.probability or 0.0) >= KEPT][
-        :run.settings.finalists]
+    return likely(joint, run.settings.finalists)
 
 
 def _fitted(run: Session, kept: list[Scored], plan: FitPlan | None) -> list[Batch]:

@@ -42,7 +42,7 @@ from bstruct.search.ranking import Ranking, ranked
 from bstruct.model.reach import Structure
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
-from bstruct.search.stages.predictor import KEPT
+from bstruct.search.stages.predictor import likely
 from bstruct.core.refusals import check_choice, check_jobs
 from bstruct.core.stored import folder_of_rows
 from bstruct.core.workers import on_this_machine, processes
@@ -376,6 +376,4 @@ def _kept(graph: Graph, rows: list[Scored], most: int) -> list[Scored]:
     weight = lambda r: cast(float, r.probability)
     joint = [replace(same[0], probability=sum(map(weight, same)))
              for same in names.values()]
-    kept = [r for r in joint if weight(r) >= KEPT]
-    total = sum(map(weight, joint[:most]))
-    return kept or [replace(r, probability=weight(r) / total) for r in joint[:most]]
+    return likely(joint, most)

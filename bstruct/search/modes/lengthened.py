@@ -17,7 +17,6 @@ from bstruct.search.modes.ensembles import reference_rows, returned
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.stages.judge import ROWS
-from bstruct.search.stages.race import shrunk
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.support import beside_references
 from bstruct.training.affine import Told
@@ -136,8 +135,7 @@ def _longer(run: Session, result: Result, rows: Sequence[Scored],
     if not good:
         raise Interrupted("longer fits")
     own = _longer_rows(run, rows, good)
-    found, notes = beside_references(run.graph, run.task, own, models,
-                                     shrunk([r.evidence for r in own]))
+    found, notes = beside_references(run.graph, run.task, own, models)
     said = (f"after {run.settings.epochs} passes the networks were still learning: "
             f"{len(good)} of them, and what predicts, are fitted {times} times as long")
     return returned(run, replace(result), found, told, [*notes, said], plan)

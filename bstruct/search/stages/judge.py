@@ -34,7 +34,8 @@ from bstruct.training.reference import Reference, closed_reference
 
 ROWS = 2000  # up to so many the judge "auto" is the dual engine
 FIT = "Laplace evidence, learnt precisions"
-# networks below this probability, or behind so many others, do not join the mixture
+# networks below this part of the largest probability, or behind so many others, do
+# not join the mixture
 SHARE, MOST = 0.01, 8
 # nats behind the best of its tile from which the weights of a fit are not kept
 FAR = 10.0
@@ -235,10 +236,14 @@ class Verdict:
 
     def mixture(self, graph: Graph, task: Task) -> Mixture:
         "The predictor: the best network, others with a share, and the references."
+        every = [p for _, p in self.networks]
+        bar = SHARE * max(every)
         kept = [(f, p) for i, (f, p) in enumerate(self.networks) if f.starts
-                and (i == 0 or p >= SHARE)][:MOST]
-        total = sum(p for _, p in kept) + sum(p for p, _ in self.references.values())
-        networks = [Kept(f.structure, p / total, f.starts) for f, p in kept]
+                and (i == 0 or p >= bar)][:MOST]
+        own = sum(p for _, p in kept)  # they stand for all networks
+        total = sum(every) * (own > 0) + sum(p for p, _ in self.references.values())
+        networks = [Kept(f.structure, own and p / own * sum(every) / total, f.starts)
+                    for f, p in kept]
         return Mixture(graph, task, networks, {
             k: (p / total, r) for k, (p, r) in self.references.items()})
 

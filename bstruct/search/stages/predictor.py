@@ -26,7 +26,7 @@ from bstruct.training.batch import Batch, make_batch, one_hot
 from bstruct.training.collapse import all_collapsed
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #c332175e
-KEPT = 0.05  # structures below this posterior probability do not join the predictor
+KEPT = 0.05  # of the largest probability: structures below it do not join
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #72acd4b6
 def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Settings,
@@ -56,8 +56,11 @@ def predictors(graph: Graph, scored: Sequence[Scored], task: Task, plan: Setting
 
 # %% ../../../nbs/search/stages/07_predictor.ipynb #4560f4af
 def likely(ranking: Sequence[Scored], most: int) -> list[Scored]:
-    "The first rows, `most` of them, that are likelier than `KEPT`."
-    return [r for r in ranking if cast(float, r.probability) >= KEPT][:most]
+    """The first row, and those with at least `KEPT` of the largest probability, `most`
+    in all."""
+    p = [r.probability or 0.0 for r in ranking]
+    bar = KEPT * max(p, default=0.0)
+    return [r for i, r in enumerate(ranking) if i == 0 or p[i] >= bar][:most]
 
 
 def collapsed(structures: Sequence[Structure], batches: Sequence[Batch]) -> list[str]:
