@@ -16,7 +16,8 @@ Printed are, a row a table and a judge:
 - CPU seconds of a fit.
 Networks without a fit are left out of the rows; their part of the probability near a reference is
 in `ties`. What short fits say is kept as it is, so that the laws of edges can be computed again
-from the cells: places of the networks in `groups`, and their `values`.
+from the cells: places of the networks in `groups`, their `values`, and the `scatter` around their
+model. `starts` of a row has what every start or order says.
 """
 import argparse
 import json
@@ -87,8 +88,9 @@ def usual(name: str, X, X2, y, y2) -> float:
 def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
     "What a fit with this seed says."
     def watched(expected, starts, groups, values, *least):
-        seen.append({"groups": groups, "values": values.tolist()})
-        return scatter_of(expected, starts, groups, values, *least)
+        found = scatter_of(expected, starts, groups, values, *least)
+        seen.append({"groups": groups, "values": values.tolist(), "scatter": found})
+        return found
 
     X, X2, y, y2 = rows_of(name, seed)
     kind = StructureClassifier if name in CLASSES else StructureRegressor
