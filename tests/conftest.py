@@ -1,4 +1,5 @@
 "Shape annotations are checked here, and only here: beartype on every function of the library."
+import gc
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,12 @@ install()
 torch.set_num_threads(1)
 settings.register_profile("bstruct", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("bstruct")
+
+
+def pytest_collection_finish():
+    "What is imported by now stays: no search for garbage, here or in a fork, looks it through."
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -41,9 +41,10 @@ def test_polynomials_of_every_degree():
         exact = run(p, "mixture")
         assert exact.stderr == 0 and abs(exact.value - p.exact) < 1e-7, degree
         assert abs(run(p, "laplace", starts=2).value - p.exact) < 1e-7, degree
-        sampled = run(p, "mixture", integrate=False, particles=512, batch=2000)
-        assert sampled.reliable and promise(sampled, p.exact), (
-            degree, str(sampled), p.exact)
+        if degree in (0, 1, 3, 6, 10):
+            sampled = run(p, "mixture", integrate=False, particles=512, batch=2000)
+            assert sampled.reliable and promise(sampled, p.exact), (
+                degree, str(sampled), p.exact)
 
 # %% ../nbs/evidence/14_exactness.ipynb #fce1e632
 def test_smc_on_polynomials():

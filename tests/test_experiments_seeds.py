@@ -93,7 +93,6 @@ def test_together_is_bayes_rule_on_mean_evidences():
     from bstruct.search.stages.sifting import different
     graph = Graph.dense(2, 1, hidden=(3,), candidates=("linear", "linear+tanh", "zero"))
     every = [" ".join(s.values()) for s in different(graph)]
-    codes = sum(len(v.encode(different(graph)[0][e])) for e, v in graph.variables.items())
 
 
     def told(values, constant=-50.0):
@@ -101,13 +100,14 @@ def test_together_is_bayes_rule_on_mean_evidences():
                 for k, v in zip(every, values) if v is not None]
         rows.append({"key": "constant", "value": constant, "error": 0.0,
                      "comparison": None, "model": True})
-        return {"rows": rows, "short": {"effects": [0.0] * codes, "scatter": 6.0}}
+        return {"rows": rows, "short": {
+            "groups": [[0], [1]], "values": [0.0, 0.0], "scatter": 6.0}}
 
 
     value = [-3.0 - 0.5 * i for i in range(len(every))]
     cells = [told([v + 1 for v in value]), told([v - 1 for v in value[:-1]] + [None])]
     law = together(graph, cells)
-    mean = torch.tensor([*value[:-1], value[-1] + 1]).softmax(0)
+    mean = torch.tensor(value).softmax(0)  # the level of each is taken off
     for i, e in enumerate(graph.choices):
         for c, p in law[e].items():
             own = sum(float(q) for q, k in zip(mean, every) if k.split(" ")[i] == c)

@@ -78,11 +78,12 @@ def test_killed_at_random_moments_and_resumed(mode, tmp_path):
     total, random_ = epochs(whole), random.Random(mode)
     jobs = ["--jobs", "2"] if mode == "enumerate" else []
     process, kills = start(*args, *jobs, "--out", torn), 0
-    for _ in range(3):
+    tries = 2 if jobs else 3  # each start of two processes takes as long as many epochs
+    for _ in range(tries):
         kills += killed(process, torn, random_.randrange(1, total // 2), random_.uniform(0, 0.05))
         process = start("resume", torn, "--quiet")
     assert ended(process)
-    assert kills >= 2, f"only {kills} of 3 kills came in time"
+    assert kills >= 2, f"only {kills} of {tries} kills came in time"
     (ours, our_weights), (theirs, their_weights) = outcome(torn), outcome(whole)
     ours["notes"] = theirs["notes"] = []  # they tell of a torn record
     assert ours == theirs and sealed(ours) == sealed(theirs)

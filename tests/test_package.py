@@ -100,7 +100,7 @@ def test_it_installs_and_works_in_an_environment_of_its_own(built, env, tmp_path
     venv.create(tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     called(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps",
-           "--no-build-isolation", "--no-index", built["wheel"], env=env)
+           "--no-compile", "--no-build-isolation", "--no-index", built["wheel"], env=env)
     del env["PYTHONPATH"]
     site = Path(called(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))",
                        env=env).strip())

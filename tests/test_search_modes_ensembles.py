@@ -132,7 +132,7 @@ def test_fits_that_know_nothing_are_left_out():
 
     run = session(table("noise"))
     fits = ended(session(table("product"))).batches[0]
-    bar = _constant(run)
+    bar = _constant(run, run.task)
     shares = run.task.y.mean()
     own = float(shares * shares.log() + (1 - shares) * (1 - shares).log())
     assert abs(bar - own) < 1e-3

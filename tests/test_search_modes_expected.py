@@ -29,10 +29,12 @@ def table(n=120, classes=0):
 
 graph_of = lambda k: Graph.dense(3, k, (6, 6), ("zero", "linear+tanh", "linear"))
 
-# %% ../nbs/search/modes/22_expected.ipynb #ee9ed98d
+# %% ../nbs/search/modes/22_expected.ipynb #66252061
 def test_the_parts_of_every_judge_foretell_its_search():
     told = Expectation(2 * 10**6, 10.0, {"order": 3.0, "fits": 6.9, "rest": 0.1})
     assert str(told) == "about 10 s and 2 MB of memory (fits 6.9 s, order 3 s)"
+    told = Expectation(2 * 10**6, 10.0, {"fits": 10.0}, 150.0)
+    assert "about 10 s, or up to 2 min where longer fits pay, and 2 MB" in str(told)
     few = dict(epochs=1, min_steps=10, screened=2, finalists=1, starts=1, replicas=1)
     for classes in (0, 2):
         task = table(60, classes)
@@ -44,7 +46,22 @@ def test_the_parts_of_every_judge_foretell_its_search():
         taken = time.process_time() - begin
         assert taken / 8 < seen.seconds < 8 * taken
         assert seen.seconds == sum(seen.parts.values()) and seen.parts["fits"] > 0
+        assert seen.longest is None  # of 60 rows nothing is asked
         assert "of memory" in str(seen)
+
+# %% ../nbs/search/modes/22_expected.ipynb #1f67b491
+def test_longer_fits_are_told_beside_the_others():
+    task, own = table(3000, 2), Settings(epochs=1, min_steps=0, screened=2, finalists=2,
+                                         replicas=1, judge="ensemble")
+    graph = Graph.dense(3, 2, (4,), ("zero", "linear+tanh"))
+    seen = expected(graph, task, own)
+    assert seen.parts["length"] > 0 and seen.longest > 2 * seen.seconds
+    # 8 times the passes: asked of two networks, in two orders, and of those that predict
+    step = seen.parts["length"] / 2
+    most = seen.seconds - 2 * step + (8 + 2 * 8) * step + 7 * seen.parts["predictor"]
+    assert most / 2 < seen.longest < 2 * most
+    steps = {**vars(own), "epochs": 10**4}
+    assert expected(graph, table(2100, 2), Settings(**steps), limited=True).longest is None
 
 # %% ../nbs/search/modes/22_expected.ipynb #e8756340
 def test_processes_share_what_they_can():

@@ -94,3 +94,18 @@ def test_records_are_told_once_where_that_is_wanted():
                                                                ("other", 1)]
     run.notes = ["collapsed"]
     assert run.notes == ["collapsed"] and small_run().notes == []
+
+# %% ../nbs/search/03_session.ipynb #6a5dd1ce
+def test_a_limit_counts_from_the_start_and_a_prefix_keeps_plans_apart():
+    import math
+    from dataclasses import replace
+    run = small_run()
+    assert run.left == math.inf
+    own = replace(run, started=5.0, seconds=10.0, clock=lambda: 8.0, prefix="4 passes/")
+    assert own.left == 7.0
+    own.report({"stage": "a", "epoch": 1})
+    assert own.history[-1]["seconds"] == 3.0
+    assert run.stage("s", lambda: (1, {"v": torch.ones(1)})) == 1
+    assert own.stage("s", lambda: (2, {"v": torch.zeros(1)})) == 2
+    assert (run.found("s"), own.found("s"), run.found("4 passes/s")) == (1, 2, 2)
+    assert float(run.state("s")["v"]) == 1 and float(own.state("s")["v"]) == 0

@@ -6,11 +6,14 @@ import pytest  # noqa: F401
 from bstruct.search.stages.race import *
 
 # %% ../nbs/search/stages/04_race.ipynb #991ac58d
+import inspect
 import math
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm, t as student
 
 from bstruct.evidence.core import Evidence
@@ -20,6 +23,11 @@ from bstruct.search.settings import Settings
 def wide(freedom):
     "The half of an interval that holds what two deviations of a Gaussian hold."
     return student.ppf(norm.cdf(2), freedom) / 2
+
+
+def graph_like(many, rng):
+    "Networks of three edges with three candidates each."
+    return [dict(zip("abc", rng.integers(0, 3, 3).tolist())) for _ in range(many)]
 
 
 def evidence_of(starts):
@@ -84,6 +92,70 @@ def test_two_errors_hold_what_two_deviations_of_a_gaussian_hold():
         out = compared([evidence_of(row if i < 4 else row[:2]) for i, row in enumerate(v)])
         inside += [abs(e.value - mu) <= 2 * e.stderr for e, mu in zip(out, truth)][::3]
     assert abs(np.mean(inside) - 0.954) < 0.035
+
+# %% ../nbs/search/stages/04_race.ipynb #e01ea150
+def test_expectation_in_a_race_is_bayes_rule():
+    rng, ratio = np.random.default_rng(6), 0.4
+    some = graph_like(6, rng)
+    v = rng.normal(-50, 2, 6)[:, None] + rng.normal(0, 9, 4) + rng.normal(0, 3, (6, 4))
+    R = [4, 1, 4, 1, 2, 1]
+    C = likeness(some).numpy()
+    share = np.mean([some[0][e] == some[1][e] for e in "abc"])
+    assert C[0, 0] == 1 and C[0, 1] == 0.5 * share
+    own = inspect.unwrap(expected_in_race).__globals__
+    with patch.dict(own, RATIOS=torch.tensor([ratio]).double()):
+        out = expected_in_race(some, [evidence_of(w[:r]) for w, r in zip(v, R)], [])
+    # all effects are numbers with a law, a flat one for those of the orders
+    i, r = np.array([(i, k) for i in range(6) for k in range(R[i])]).T
+    X, y, flat = np.eye(4)[r], np.concatenate([w[:k] for w, k in zip(v, R)]), 1e6
+    cov = (r[:, None] == r) * C[i][:, i] + ratio * C[i][:, i] + flat * X @ X.T
+    wanted = ratio * C[:, i] + flat / 4  # of a network at an average order with the values
+    mean = y.mean() + wanted @ np.linalg.solve(cov, y - y.mean())
+    left = ratio * C + flat / 4 - wanted @ np.linalg.solve(cov, wanted.T)
+    sigma2 = (y - y.mean()) @ np.linalg.solve(cov, y - y.mean()) / (len(y) - 4)
+    np.testing.assert_allclose([e.value for e in out], mean, atol=1e-3)
+    np.testing.assert_allclose([e.diagnostics["comparison"] for e in out],
+                               np.sqrt(sigma2 * left.diagonal()), rtol=1e-3)
+
+# %% ../nbs/search/stages/04_race.ipynb #50489cb6
+def test_a_choice_by_the_first_order_does_no_harm():
+    rng, flat = np.random.default_rng(7), evidence_of(np.zeros(4))
+    lead, before, far, inside = [], [], [], []
+    for _ in range(150):
+        some = graph_like(20, rng)
+        root = np.linalg.cholesky(likeness(some).numpy())
+        truth = -50 + root @ rng.normal(0, 1, 20)
+        v = truth[:, None] + rng.normal(0, 4, 4) + root @ rng.normal(0, 2, (20, 4))
+        first = np.argsort(-v[:, 0])[:4]
+        made = [evidence_of(row if i in first else row[:1]) for i, row in enumerate(v)]
+        out = expected_in_race(some, made, [flat])[:20]
+        inside += [abs(e.value - m) <= 2 * e.stderr for e, m in zip(out, truth)][::4]
+        ahead = lambda found: [e.value for e in found] - truth - np.mean(
+            [e.value for e in found] - truth)
+        lead += (ahead(out)[first]).tolist()
+        before += (ahead(compared(made))[first]).tolist()
+        far += [ahead(out)[i] / out[i].diagnostics["comparison"] for i in first]
+    assert abs(np.mean(lead)) < 0.2 and np.mean(before) > 1
+    assert abs(np.mean(inside) - 0.954) < 0.035 and np.std(far) < 1.3
+
+# %% ../nbs/search/stages/04_race.ipynb #b4a33028
+def test_references_do_not_tilt_the_networks():
+    rng = np.random.default_rng(8)
+    some = graph_like(7, rng)
+    v = rng.normal(-50, 2, 7)[:, None] + rng.normal(0, 9, 4) + rng.normal(0, 1, (7, 4))
+    made = [evidence_of(row if i < 3 else row[:1]) for i, row in enumerate(v)]
+    flat, near = evidence_of(np.full(4, -80.0)), evidence_of(v[3])
+    alone = expected_in_race(some, made, [])
+    beside = expected_in_race(some, made, [flat, near])
+    assert [e.value for e in beside[:7]] == [e.value for e in alone]
+    assert beside[7].value == -80 and beside[7].stderr == 0
+    assert beside[8].value == pytest.approx(v[3].mean())
+    assert beside[8].stderr == pytest.approx(wide(3) * np.std(v[3], ddof=1) / 2)
+    # what does not move with the orders is compared less surely
+    assert (beside[7].diagnostics["comparison"]
+            > 1.5 * beside[8].diagnostics["comparison"] > 0)
+    once = [evidence_of(row[:1]) for row in v]
+    assert expected_in_race(some, once, []) == compared(once)
 
 # %% ../nbs/search/stages/04_race.ipynb #367ed47c
 def test_out_of_reach_is_who_loses_the_paired_test():

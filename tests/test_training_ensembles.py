@@ -86,3 +86,18 @@ def test_references_see_the_same_orders():
     again = reference_evidence(reordered(task, 3, 2), 1, (40, 60))
     assert [t.evidence for t in told["linear"]][1] == again["linear"].evidence
     assert len(told["constant"]) == 2
+
+# %% ../nbs/training/19_ensembles.ipynb #7bfa74ef
+def test_judged_fits_are_those_that_the_evidence_is_of():
+    task, structures = moons(), list(GRAPH.structures())
+    plan = FitPlan((40, 60), epochs=3, min_steps=30, starts=2, stops=(1.0,))
+    both = judged_ensembles(GRAPH, structures, task, plan, 3)
+    alone = ensemble_evidence(GRAPH, structures, task, plan, 3)
+    assert [e for e, _ in both] == alone
+    for e, batch in both:
+        out = [batch.net({k: v[r] for k, v in batch.named(batch.params["loc"]).items()}, {},
+                         task.x[40:]) for r in range(2)]
+        each = torch.stack([task.log_likelihood(o, task.y[40:], torch.tensor(0.0))
+                            for o in out]).double()
+        mean = (each.logsumexp(0) - math.log(2)).sum()
+        assert math.isclose(e.value, float(mean), abs_tol=1e-4)

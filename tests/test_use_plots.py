@@ -7,6 +7,7 @@ from bstruct.use.plots import *
 
 # %% ../nbs/use/05_plots.ipynb #e225c68b
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -154,3 +155,11 @@ def test_the_same_figure_gives_the_same_bytes():
     for kind, head in [("png", b"\x89PNG"), ("svg", b"<?xml")]:
         one, two = (as_image(plot_trace(HISTORY), kind) for _ in range(2))
         assert one == two and one.startswith(head)
+    figure = plot_trace(HISTORY)
+    place = lambda: [list(ax.get_position().bounds) for ax in figure.axes]
+    at_first = place()
+    as_image(figure, "png")
+    laid_out = place()
+    with patch.object(type(figure.axes[0]), "get_tightbbox", side_effect=AssertionError):
+        as_image(figure, "svg")  # asks no axes how large it is
+    assert place() == laid_out != at_first

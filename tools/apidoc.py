@@ -4,6 +4,7 @@ import ast
 import html
 import itertools
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -66,9 +67,12 @@ def behind(node: ast.AST, lines: list[str]) -> str:
     return " ".join(reversed(found))
 
 
+@lru_cache(maxsize=4096)
 def said(name: str, text: str) -> str:
     """What a docstring says of a parameter: behind `name`:, or name: where a sentence begins, or in
     the first sentence that names it and says more than the name."""
+    if name not in text:
+        return ""
     text = " ".join(text.split())
     shape, others = r"(?:\s+\[[^\]]*\])?", r"(?:, `\w+`)*(?: and `\w+`)?"
     called, end = rf"`{name}(?:\([^`]*\))?`", r"(.+?)(?:[.;](?=\s)|\.?$)"

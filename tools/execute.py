@@ -11,6 +11,7 @@ running it.
 """
 import argparse
 import base64
+import gc
 import hashlib
 import importlib
 import io
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+import weakref
 from pathlib import Path
 
 from tools import nb as nbtext
@@ -196,10 +198,18 @@ def settle(path: Path, wanted: set[str], save: bool) -> str:
 
 
 def preload() -> None:
-    "Import what notebooks import, on one thread: a fork keeps the modules and loses the threads."
+    """Import what notebooks import, on one thread: a fork keeps the modules and loses the threads.
+
+    What is imported here lives as long as this process: no fork looks it through for what to free,
+    which would copy every page of it, nor undoes at its end what a module set up here.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    for last in list(weakref.finalize._registry):
+        last.atexit = False
 
 
 def forked(path: Path, wanted: set[str], save: bool = False) -> str:

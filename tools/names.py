@@ -12,7 +12,7 @@ import importlib
 import re
 import symtable
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from tools import nb as nbtext
@@ -22,6 +22,18 @@ ROOT = Path(__file__).resolve().parent.parent
 JUPYTER = {"get_ipython", "display", "In", "Out", "_", "__", "__name__", "__doc__", "__builtins__"}
 KNOWN = set(dir(builtins)) | JUPYTER
 AT_ONCE = {"listcomp", "setcomp", "dictcomp", "genexpr"}  # a comprehension runs where it stands
+
+
+@lru_cache(maxsize=256)
+def parsed(source: str) -> ast.Module:
+    "The syntax tree of a cell, which several questions are put to."
+    return ast.parse(source)
+
+
+@lru_cache(maxsize=256)
+def scopes_of(source: str) -> symtable.SymbolTable:
+    "The scopes of a cell, which several questions are put to."
+    return symtable.symtable(source, "cell", "exec")
 
 
 def plain(source: str) -> str:
@@ -59,7 +71,7 @@ def starred(tree: ast.Module, root: Path) -> set[str]:
 
 def table(source: str) -> tuple[set[str], set[str], set[str]]:
     "The names that a cell defines, those it uses while it runs, and those it uses later."
-    top = symtable.symtable(source, "cell", "exec")
+    top = scopes_of(source)
     defined = {
         s.get_name()
         for s in top.get_symbols()
@@ -101,6 +113,7 @@ def attributes(tree: ast.AST) -> set[str]:
     return {f".{n.attr}" for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
 
 
+@lru_cache(maxsize=256)
 def bodies(source: str) -> dict[str, set[str]]:
     """Of each function that a cell defines: the names and attributes that a call of it uses.
 
@@ -108,12 +121,12 @@ def bodies(source: str) -> dict[str, set[str]]:
     the name of their class.
     """
     found = {}
-    scopes = symtable.symtable(source, "cell", "exec").get_children()
+    scopes = scopes_of(source).get_children()
 
     def add(key: str, scope, node: ast.AST) -> None:
         found.setdefault(key, set()).update(taken(scope) | attributes(node))
 
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         mine = [s for s in scopes if s.get_name() == getattr(node, "name", None)]
         if isinstance(node, ast.FunctionDef):
             for scope in mine:
@@ -147,10 +160,10 @@ def unknown(nb: dict, root: Path = ROOT) -> list[str]:
         few = bool(keys & {*FLAGS})
         defined, now, later = table(source)
         needs |= {name: set() for name in defined} | bodies(source)
-        (rare if few else known).update(defined | starred(ast.parse(source), root))
+        brought = starred(parsed(source), root) if re.search(r"import\s*\*", source) else set()
+        (rare if few else known).update(defined | brought)
         runs = not keys & {"export", "exports", "exporti", "testi"}
-        calls = now | later | attributes(ast.parse(source))
-        used = reached(calls, needs) if runs else now
+        used = reached(now | later | attributes(parsed(source)), needs) if runs else now
         if missing := sorted(used - known - (rare if few else set())):
             names = ", ".join(missing)
             bad.append(f"cell {cell['id']} uses {names}: import or define it above")
@@ -236,7 +249,7 @@ def rebound(nb: dict) -> list[str]:
     for cell in cells:
         if cell in own or cell["source"].startswith("%%"):
             continue
-        top = symtable.symtable(plain(cell["source"]), "cell", "exec")
+        top = scopes_of(plain(cell["source"]))
         given = {s.get_name() for s in top.get_symbols() if s.is_assigned() and not s.is_imported()}
         if names := sorted(given & uses & makes):
             bad.append(f"cell {cell['id']} gives {', '.join(names)} another meaning, which the "

@@ -15,14 +15,25 @@ EMPTY = re.compile(r'<figcaption>\s*(?:<span class="caption-label">[^<]*</span>)
 
 
 class Facts(HTMLParser):
-    "Anchors, links and loaded files of a page."
+    """Anchors, links and loaded files of a page, what a reader sees as text, without code and
+    mathematics, and how many captions have no words."""
 
     def __init__(self, text: str):
         super().__init__(convert_charrefs=True)
         self.ids, self.links, self.loads = [], [], []
+        self.silent, self.words = [], []
         self.feed(text)
+        self.empty = len(EMPTY.findall(text))
+
+    def handle_endtag(self, tag):
+        if self.silent and self.silent[-1] == tag:
+            self.silent.pop()
 
     def handle_starttag(self, tag, attrs):
+        if tag in SILENT:
+            self.silent.append(tag)
+        if not attrs:
+            return
         a = {k: v or "" for k, v in attrs}
         if "id" in a:
             self.ids.append(a["id"])
@@ -32,9 +43,12 @@ class Facts(HTMLParser):
                      *(["href"] if tag in ("link", "use", "image") else [])):
             if a.get(name):
                 self.loads.append(a[name])
-        self.loads += re.findall(r"url\(['\"]?([^'\")]+)", a.get("style", ""))
+        if "style" in a:
+            self.loads += re.findall(r"url\(['\"]?([^'\")]+)", a["style"])
 
     def handle_data(self, data):
+        if not self.silent:
+            self.words.append(data)
         if self.cdata_elem == "style":
             self.loads += re.findall(r"(?:url\(|@import\s+)['\"]?([^'\");]+)", data)
 
@@ -61,7 +75,7 @@ def check(dest: Path, names: dict[str, str]) -> list[str]:
                 if EXTERNAL.match(u)]
         bad += [f"{who}: link {link} leads nowhere: {why}" for link in dict.fromkeys(fact.links)
                 if not link.startswith("#ref-") and (why := dead(link, page, facts, dest))]
-        bad += [f"{who}: {what}" for what in seen((dest / page).read_text(encoding="utf-8"))]
+        bad += [f"{who}: {what}" for what in seen(fact)]
     for file in sorted(dest.rglob("*.css")):
         urls = re.findall(r"url\(['\"]?([^'\")]+)", file.read_text(encoding="utf-8"))
         bad += [f"{file.name}: loads {u} from another host" for u in urls if EXTERNAL.match(u)]
@@ -81,29 +95,7 @@ def dead(link: str, page: str, facts: dict[str, Facts], dest: Path) -> str:
     return "" if not anchor or anchor in facts[target].ids else f"{target} has no anchor #{anchor}"
 
 
-class Words(HTMLParser):
-    "What a reader sees as text, without code and mathematics."
-
-    def __init__(self, text: str):
-        super().__init__(convert_charrefs=True)
-        self.depth, self.words = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        if tag in SILENT:
-            self.depth.append(tag)
-
-    def handle_endtag(self, tag):
-        if self.depth and self.depth[-1] == tag:
-            self.depth.pop()
-
-    def handle_data(self, data):
-        if not self.depth:
-            self.words.append(data)
-
-
-def seen(text: str) -> list[str]:
+def seen(page: Facts) -> list[str]:
     "What is wrong with the text of a page: syntax that was not understood, captions without words."
-    words = "".join(Words(text).words)
-    bad = [f"the page shows {m[0].strip()!r}" for m in RAW.finditer(words)]
-    return bad + ["a figure has an empty caption"] * len(EMPTY.findall(text))
+    bad = [f"the page shows {m[0].strip()!r}" for m in RAW.finditer("".join(page.words))]
+    return bad + ["a figure has an empty caption"] * page.empty

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from tools import nb as nbtext
@@ -84,6 +85,7 @@ def outside(code: re.Pattern, change: Callable[[str], str], text: str) -> str:
 # Quarto to Jupyter
 
 
+@lru_cache(maxsize=8)
 def bibliography(text: str) -> dict[str, dict]:
     "The entries of a BibTeX file: key to fields."
     found = {}

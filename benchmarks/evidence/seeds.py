@@ -14,8 +14,10 @@ Printed are, a row a table and a judge:
 - TV: total variation of the law of an edge between two seeds, mean over pairs and edges;
 - P(constant), P(linear), where the judge has these models: the share of seeds with more than .8;
 - CPU seconds of a fit.
-Networks without a fit are left out of the rows. What short fits say of them is kept as one number a
-candidate, and their part of the probability near a reference in `ties`.
+Networks without a fit are left out of the rows; their part of the probability near a reference is
+in `ties`. What short fits say is kept as it is, so that the laws of edges can be computed again
+from the cells: places of the networks in `groups`, their `values`, and the `scatter` around their
+model. `starts` of a row has what every start or order says.
 """
 import argparse
 import json
@@ -42,8 +44,9 @@ from bstruct import StructureClassifier, StructureRegressor
 from bstruct.core.about import about
 from bstruct.experiments.collection import load_entry
 from bstruct.experiments.seeds import markdown, summary
-from bstruct.search.modes import judged
+from bstruct.search.modes import judged, sifted
 from bstruct.search.stages.support import LABELS, with_ties
+from bstruct.search.stages.unfitted import scatter_of
 
 RESULTS = Path(__file__).parent / "results" / "seeds.json"
 NUMBERS = ("diabetes", "friedman1", "friedman2", "friedman3", "friedman1-100", "linear", "noise",
@@ -82,26 +85,19 @@ def usual(name: str, X, X2, y, y2) -> float:
     return float(ridge.score(X2, y2))
 
 
-def effects(graph, outlook) -> dict:
-    "What the additive model of short fits gives to every candidate of an edge, and its scatter."
-    code = torch.stack([torch.cat([v.encode(s[e]).double() for e, v in graph.variables.items()])
-                        for s in outlook.every])
-    level = outlook.expected.mean()
-    found = torch.linalg.lstsq(code, (outlook.expected - level)[:, None], driver="gelsd").solution
-    return {"effects": found[:, 0].tolist(), "scatter": float(outlook.scatter)}
-
-
 def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
     "What a fit with this seed says."
-    def watched(graph, rows, outlook):
-        seen.append(effects(graph, outlook))
-        return spread(graph, rows, outlook)
+    def watched(expected, starts, groups, values, *least):
+        found = scatter_of(expected, starts, groups, values, *least)
+        seen.append({"groups": groups, "values": values.tolist(), "scatter": found})
+        return found
 
     X, X2, y, y2 = rows_of(name, seed)
     kind = StructureClassifier if name in CLASSES else StructureRegressor
-    seen, spread = [], judged.spread
+    seen = []
     with (warnings.catch_warnings(), threadpool_limits(1),
-          patch.object(judged, "spread", watched)):
+          patch.object(judged, "scatter_of", watched),
+          patch.object(sifted, "scatter_of", watched)):
         warnings.simplefilter("ignore")
         begin = time.process_time()
         model = kind(judge=judge, random_state=seed, **(QUICK if quick else {})).fit(X, y)
@@ -112,24 +108,27 @@ def cell(name: str, judge: str, seed: int, quick: bool = False) -> dict:
     every = model.result_.ranking
     rows = [{"key": r.name or " ".join(map(str, r.structure.values())), "value": r.evidence.value,
              "error": r.evidence.stderr, "comparison": r.comparison,
-             "probability": r.probability, "model": bool(r.name)}
+             "probability": r.probability, "model": bool(r.name),
+             "starts": r.evidence.diagnostics.get("starts")}
             for r in every if r.fitted is not False]
-    rows = [{k: None if isinstance(v, float) and not math.isfinite(v) else v
-             for k, v in r.items()} for r in rows]
-    return {"table": name, "judge": judge, "seed": seed, "score": score, "usual": beside,
-            "cpu": cpu, "rows": rows, "edges": model.structure_probabilities_,
-            "ties": {v: with_ties(every, v) for v in LABELS.values()
-                     if any(r.name == v for r in every)},
-            "short": seen[0] if seen else None}
+    return short({
+        "table": name, "judge": judge, "seed": seed, "score": score, "usual": beside,
+        "cpu": cpu, "rows": rows, "edges": model.structure_probabilities_,
+        "ties": {v: with_ties(every, v) for v in LABELS.values()
+                 if any(r.name == v for r in every)},
+        "short": seen[0] if seen else None})
 
 
 def short(thing):
-    "The same with six digits of every number, which is more than a second run would repeat."
+    """The same with six digits of every number, which is more than a second run would repeat, and
+    None where a number is not finite."""
     if isinstance(thing, dict):
         return {k: short(v) for k, v in thing.items()}
     if isinstance(thing, list | tuple):
         return [short(v) for v in thing]
-    return float(f"{thing:.6g}") if isinstance(thing, float) else thing
+    if not isinstance(thing, float):
+        return thing
+    return float(f"{thing:.6g}") if math.isfinite(thing) else None
 
 
 def _timely(until: float, *given) -> dict | None:
@@ -168,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     for found in work(delayed(_timely)(until, *w, given.quick) for w in wanted):
         if found is not None:
             cells.append(found | {"machine": kept["machines"].index(machine)})
-            store(given.out, short(kept), indent=None)
+            store(given.out, kept, indent=None)
     print(markdown(summary(cells, ("lines", "noises"))))
 
 

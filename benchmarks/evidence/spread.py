@@ -6,13 +6,19 @@ parts (order, start, network, and what two of them do together), in nats². Then
 are drawn from the measured ones, with repetition, and it is counted how often the mean over all
 orders is within two stated errors, and within two standard errors, of what the race says.
 
+`raced` has the networks that a search of a table races, judged in 20 orders. Races of four orders
+are drawn from them: the best four by the first order get the other three. Least squares with the
+references, and what is to be expected of networks among others, are compared with the mean over all
+orders: how far off the finalists and the others are in the mean, how often within two stated
+errors, and the root mean square of what networks are off beside their mean.
+
 For numbers, a dozen starts of six networks are fitted by the dual engine, with two seeds of the
 minibatches and of the rows that judge; what is more than 30 nats behind the best start of its
 network counts as that. Searches are drawn from them: the better two of six starts, by their mean
 over networks, and what a search says of these. It is counted how often that is within two stated
 errors, and within two deviations of a single start, of its mean over such draws.
 
-results/spread.json has a row a table, which is kept. About half a CPU minute a table.
+results/spread.json has a row a table, which is kept. About a CPU minute a table.
 """
 import argparse
 import json
@@ -29,17 +35,18 @@ from benchmarks.evidence.seeds import rows_of, short
 from benchmarks.store import store
 from bstruct import StructureClassifier, StructureRegressor
 from bstruct.evidence.core import Evidence
-from bstruct.search.modes import evidence
+from bstruct.search.modes import evidence, sifted
 from bstruct.search.stages.judge import dual_plan
-from bstruct.search.stages.race import compared
+from bstruct.search.stages.race import compared, expected_in_race
 from bstruct.search.stages.sifting import different
-from bstruct.training.ensembles import ensemble_evidence, reordered
+from bstruct.training.ensembles import ensemble_evidence, references_in_orders, reordered
 from bstruct.training.laplace import LOST, fit_dual, pooled_error
 
 RESULTS = Path(__file__).parent / "results" / "spread.json"
 TABLES = ("iris", "wine", "digits-300", "moons", "breast_cancer")
 NUMBERS = ("friedman1", "friedman2", "friedman3", "friedman1-100", "diabetes")
 NETWORKS, STARTS, RACES = 6, 2, 400
+RACED, FINALISTS = ("iris", "digits-300", "moons"), 4
 SEEDS, SIFTED = 2, 6  # of minibatches, and starts that a search chooses from
 
 
@@ -47,18 +54,19 @@ class Begun(BaseException):
     "The session of a search, before its first fit."
 
 
-def session(table: str):
-    def stop(run, *result):
-        raise Begun(run)
+def session(table: str, place=None, stage: str = "") -> tuple:
+    "The session of a search, and what else that stage is given."
+    def stop(*given):
+        raise Begun(*given)
 
     X, _, y, _ = rows_of(table, 0)
-    kind, stage = ((StructureRegressor, "sifted") if table in NUMBERS
-                   else (StructureClassifier, "by_rows"))
+    kind, own = ((StructureRegressor, "sifted") if table in NUMBERS
+                 else (StructureClassifier, "by_rows"))
     try:
-        with patch.object(evidence, stage, stop):
+        with patch.object(place or evidence, stage or own, stop):
             kind(random_state=0).fit(X, y)
     except Begun as found:
-        return found.args[0]
+        return found.args
     raise RuntimeError(f"{table} is not sifted")
 
 
@@ -71,17 +79,67 @@ def networks(run) -> list:
 
 def values(table: str, orders: int) -> np.ndarray:
     "Log evidence [orders, STARTS, NETWORKS] in nats."
-    run = session(table)
-    plan, some = run.settings.fit_plan(len(run.task)), networks(run)
+    run = session(table)[0]
+    return judged(run, networks(run), orders, STARTS)
+
+
+def judged(run, some: list, orders: int, starts: int) -> np.ndarray:
+    "Log evidence [orders, starts, networks] of ensembles of some networks in nats."
+    plan = run.settings.fit_plan(len(run.task))
     tasks = [reordered(run.task, 99, 1 + o) for o in range(orders)]
     return np.array([[[e.value for e in ensemble_evidence(
-        run.graph, some, task, plan, 1000 * (k + 1) + o)] for k in range(STARTS)]
+        run.graph, some, task, plan, 1000 * (k + 1) + o)] for k in range(starts)]
         for o, task in enumerate(tasks)])
+
+
+def raced(table: str, orders: int) -> dict:
+    "What a search races, judged in these orders, and the references."
+    run, some, *_ = session(table, sifted, "race")
+    outputs, bounds = math.prod(run.graph.vertices[-1].shape), run.settings.fit_plan(
+        len(run.task)).bounds
+    told = references_in_orders(run.task, outputs, bounds, 99, range(1, orders + 1))
+    return {"table": table, "networks": [list(s.values()) for s in some],
+            "values": judged(run, some, orders, 1)[:, 0].tolist(),
+            **{k: [t.evidence for t in own] for k, own in told.items()}}
+
+
+def races(found: dict) -> dict:
+    "Of races drawn from these orders: how far off both estimates are."
+    v, some = np.array(found["values"]), [dict(enumerate(s)) for s in found["networks"]]
+    orders, truth, generator = len(v), v.mean(0), np.random.default_rng(0)
+    models = [np.array(found[k]) for k in ("constant", "linear")]
+    single = lambda values: Evidence(float(values.mean()), diagnostics={
+        "starts": values.tolist()})
+    ways = {"squares": lambda own, more: compared([*own, *more]),
+            "expected": lambda own, more: expected_in_race(some, own, more)}
+    off = {k: [] for k in ways}
+    for _ in range(RACES // 2):
+        at = generator.integers(0, orders, 4)
+        first = np.isin(np.arange(len(some)), np.argsort(-v[at[0]])[:FINALISTS])
+        own = [single(v[at[:4 if going else 1], i]) for i, going in enumerate(first)]
+        for k, way in ways.items():
+            told = way(own, [single(m[at]) for m in models])[:len(some)]
+            gap = np.array([e.value for e in told]) - truth
+            off[k].append([first, gap, [e.stderr for e in told], gap - gap.mean()])
+    luck = v - v.mean(0) - v.mean(1, keepdims=True) + v.mean()
+    luck = float((luck**2).sum() / (orders - 1) / (len(some) - 1))
+    own = max(0.0, float(truth.var(ddof=1)) - luck / orders)
+    return {"table": found["table"], "luck": luck, "networks": own,
+            **{k: _told(np.array(o).transpose(1, 0, 2)) for k, o in off.items()}}
+
+
+def _told(off: np.ndarray) -> dict[str, float]:
+    first, gap, error, beside = off
+    inside, first = np.abs(gap) <= 2 * error, first.astype(bool)
+    return {"finalists": float(gap[first].mean()), "others": float(gap[~first].mean()),
+            "inside_finalists": float(inside[first].mean()),
+            "inside_others": float(inside[~first].mean()), "error": float(error.mean()),
+            "beside": float(np.sqrt((beside**2).mean()))}
 
 
 def of_numbers(table: str, starts: int) -> np.ndarray:
     "Log evidence [SEEDS, starts, NETWORKS] of single starts in nats."
-    run = session(table)
+    run = session(table)[0]
     plan = replace(dual_plan(run.settings, len(run.task)), starts=starts,
                    seeds=tuple(1000 * (k + 1) for k in range(starts)))
     fits = [fit_dual(run.graph, networks(run), run.task, plan, seed) for seed in range(SEEDS)]
@@ -149,7 +207,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    rows = json.loads(given.out.read_text())["rows"] if given.out.exists() else []
+    kept = json.loads(given.out.read_text()) if given.out.exists() else {}
+    rows, measured = kept.get("rows", []), kept.get("raced", [])
+    for table in given.only or RACED:
+        if table in RACED and table not in [r["table"] for r in measured]:
+            measured.append(short(raced(table, 20)))
+            store(given.out, {"rows": rows, "raced": measured}, indent=None)
+    told = [races(r) for r in measured]
     for table in given.only or TABLES + NUMBERS:
         if table in [r["table"] for r in rows]:
             continue
@@ -160,9 +224,12 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             v = values(table, given.orders)
             found = {"orders": given.orders, "parts": parts(v), **coverage(v)}
-        rows.append({"table": table, **found, "cpu": time.process_time() - begin})
+        rows.append(short({"table": table, **found, "cpu": time.process_time() - begin}))
         print(rows[-1], flush=True)
-        store(given.out, {"rows": short(rows)})
+        store(given.out, {"rows": rows, "raced": measured, "races": short(told)}, indent=None)
+    store(given.out, {"rows": rows, "raced": measured, "races": short(told)}, indent=None)
+    for row in told:
+        print(row)
 
 
 if __name__ == "__main__":

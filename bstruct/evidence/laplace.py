@@ -25,6 +25,16 @@ def _alive(value: Float[Tensor, " s"], g: Float[Tensor, "s n"],
     fine = ~value.isnan() & (value < math.inf)
     return fine & g.isfinite().all(1) & h.isfinite().flatten(1).all(1)
 
+
+def _arrived(value: Float[Tensor, " s"], g: Float[Tensor, "s n"],
+             lam: Float[Tensor, "s n"], q: Float[Tensor, "s n n"]) -> Tensor:
+    """Which starts have no slope left, or would rise by less than the value is rounded
+    to."""
+    along = (q.mT @ g[..., None])[..., 0]
+    rise = (along**2 / lam.abs().clamp(min=0.3)).sum(1) / 2
+    rounding = 4 * torch.finfo(value.dtype).eps * value.abs().clamp(min=1.0)
+    return (g.abs().amax(1) < 1e-8) | (rise <= rounding)
+
 # %% ../../nbs/evidence/06_laplace.ipynb #cba0a068
 @dataclass(frozen=True)
 class Modes:
@@ -60,6 +70,8 @@ def climb(target: Target, z: Float[Tensor, "s n"],
     damping = torch.ones(len(z), dtype=z.dtype)
     for _ in range(steps):
         lam, q = torch.linalg.eigh(h)
+        if _arrived(value, g, lam, q).all():
+            break
         move = (q @ ((q.mT @ g[..., None]) / (
             lam.abs() + damping[:, None])[..., None]))[..., 0]
         new = local(z + move)
@@ -68,8 +80,6 @@ def climb(target: Target, z: Float[Tensor, "s n"],
         value, g = torch.where(up, new[0], value), torch.where(up[:, None], new[1], g)
         h = torch.where(up[:, None, None], new[2], h)
         damping = torch.where(up, damping / 4, damping * 4).clamp(1e-12, 1e12)
-        if float(g.abs().max()) < 1e-8:
-            break
     return z.detach(), value.detach(), g.detach(), h.detach()
 
 # %% ../../nbs/evidence/06_laplace.ipynb #e274b476

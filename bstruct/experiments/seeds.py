@@ -18,7 +18,7 @@ from bstruct.evidence.core import Evidence
 from bstruct.evidence.posterior import structure_posterior
 from bstruct.model.graph import Graph
 from bstruct.search.result import Scored
-from bstruct.search.stages.sifting import different
+from bstruct.search.stages.sifting import different, expected
 from bstruct.search.stages.unfitted import Outlook, spread
 
 # %% ../../nbs/experiments/17_seeds.ipynb #9b394c62
@@ -127,30 +127,47 @@ def together(graph: Graph, cells: Sequence[Mapping]) -> dict[str, dict[str, floa
     rows = [Scored({} if k[1] else place[k[0]], told[k], probability=p,
                    name=k[0] if k[1] else None)
             for k, p in zip(found.labels, found.probability.tolist())]
-    code = torch.stack([torch.cat([v.encode(s[e]).double()
-                                   for e, v in graph.variables.items()])
-                        for s in every])
-    effects = torch.tensor([c["short"]["effects"] for c in cells]).double().mean(0)
+    short = torch.stack([_short_model(graph, every, c["short"]) for c in cells])
     rows, _ = spread(graph, rows, Outlook(
-        every, code @ effects, fmean(c["short"]["scatter"] for c in cells)))
+        every, short.mean(0), fmean(c["short"]["scatter"] for c in cells)))
     nothing = sum(r.probability or 0.0 for r in rows if r.name)
     return {e: {c: nothing / len(known) + sum(
         r.probability or 0.0 for r in rows if not r.name and r.structure[e] == c)
         for c in known} for e, known in graph.choices.items()}
 
 # %% ../../nbs/experiments/17_seeds.ipynb #2f7290a6
+def _short_model(graph: Graph, every: list, short: Mapping) -> torch.Tensor:
+    "What the short fits of a cell let expect of every network, nats."
+    values = [math.nan if v is None else v for v in short["values"]]
+    return expected(graph, every, short["groups"],
+                    torch.tensor(values, dtype=torch.float64))[0]
+
+
 def _means(cells: Sequence[Mapping]) -> dict[tuple[str, bool], Evidence]:
-    "Mean evidence of every network and model over the cells that have it."
-    found = defaultdict(list)
-    for c in cells:
+    "Mean evidence of every network and model, as if all cells had it."
+    found, told = defaultdict(list), []
+    for i, c in enumerate(cells):
         flat = next((r["value"] for r in c["rows"] if r["key"] == "constant"), None)
-        for r in c["rows"]:
-            if r["model"] or r["value"] not in (None, flat):
-                error = r["comparison"] or r["error"] or 0.0
-                found[r["key"], r["model"]].append((r["value"], error))
+        told += [(i, r["key"], r["model"], r["value"],
+                  r["comparison"] or r["error"] or 0.0) for r in c["rows"]
+                 if r["model"] or r["value"] not in (None, flat)]
+    level = _levels([t for t in told if not t[2]], len(cells))
+    for i, key, model, value, error in told:
+        found[key, model].append((value - (0.0 if model else level[i]), error))
     return {k: Evidence(fmean(v for v, _ in own), diagnostics={
         "comparison": math.sqrt(fmean(e**2 for _, e in own) / len(own))})
         for k, own in found.items()}
+
+
+def _levels(told: Sequence[tuple], many: int) -> list[float]:
+    "What each cell adds to all its networks, by least squares, nats; 0 in the mean."
+    place = {k: i for i, k in enumerate(dict.fromkeys(t[1] for t in told))}
+    X = torch.zeros(len(told), many + len(place), dtype=torch.float64)
+    for row, (i, key, *_) in zip(X, told):
+        row[i] = row[many + place[key]] = 1.0
+    y = torch.tensor([t[3] for t in told], dtype=torch.float64)
+    found = torch.linalg.lstsq(X, y[:, None], driver="gelsd").solution[:many, 0]
+    return (found - found.mean()).tolist()
 
 # %% ../../nbs/experiments/17_seeds.ipynb #e158655e
 def summary(cells: Sequence[Mapping], drawn: Sequence[str] = ()) -> list[dict]:

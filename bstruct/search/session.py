@@ -6,6 +6,7 @@
 __all__ = ['Session']
 
 # %% ../../nbs/search/03_session.ipynb #2a113af1
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,7 +35,11 @@ class Interrupted(Exception):
 # %% ../../nbs/search/03_session.ipynb #7437d5a6
 @dataclass
 class Session:
-    "What the stages of one search share; `callback` gets a record an epoch."
+    """What the stages of one search share; `callback` gets a record an epoch.
+
+    A search of a limited time has `seconds`, counted by the `clock`; what it fits by a
+    plan of its own has names with a `prefix`.
+    """
 
     graph: Graph
     task: Task
@@ -45,6 +50,16 @@ class Session:
     # when, as `time.monotonic` tells it
     started: float = field(default_factory=time.monotonic)
     sides: Sides = ALONE  # who works on the tiles of a stage
+    seconds: float | None = None  # from `started` to the limit; None: there is none
+    clock: Callable[[], float] = time.monotonic
+    prefix: str = ""  # of the names of stages in the checkpoint
+
+    @property
+    def left(self) -> float:
+        "Seconds to the limit."
+        if self.seconds is None:
+            return math.inf
+        return self.started + self.seconds - self.clock()
 
     @property
     def history(self) -> list[dict]:
@@ -66,7 +81,11 @@ class Session:
 
     def state(self, name: str) -> dict[str, Tensor]:
         "The tensors kept for a stage or for a part of it, empty where there are none."
-        return self.checkpoint.state(name)
+        return self.checkpoint.state(self.prefix + name)
+
+    def found(self, name: str):
+        "What a finished stage found, or None."
+        return self.checkpoint.found(self.prefix + name)
 
     def stage(self, name: str, work: Callable[[], tuple], part: str = ""):
         """What the stage found, in JSON: from the checkpoint, or by `work()`, which
@@ -119,7 +138,7 @@ class Session:
 
     def report(self, record: dict) -> None:
         "Append a record to the history, with its time, and hand it to the callback."
-        record = {**record, "seconds": time.monotonic() - self.started}
+        record = {**record, "seconds": self.clock() - self.started}
         self.history.append(record)
         if self.callback:
             self.callback(record)
@@ -138,11 +157,12 @@ def _stage(run: Session, name: str, work: Callable[[], tuple], part: str):
     forgotten in it. With `part` they take the place of that part's training in a write
     behind it. Raises Interrupted where Ctrl-C comes first.
     """
+    stage, name = name, run.prefix + name
     if run.checkpoint.found(name) is None:
         try:
             found, tensors = work()
         except KeyboardInterrupt:
-            raise Interrupted(name.partition("/")[0]) from None
+            raise Interrupted(stage.partition("/")[0]) from None
         if not part:
             # found and forgotten in one write: no kill comes between
             kept = run.checkpoint.tensors.items()

@@ -8,7 +8,7 @@ __all__ = ['FitPlan', 'starts_of', 'Fits', 'course', 'block_log_p', 'summed_log_
 
 # %% ../../nbs/training/04_fits.ipynb #acb45508
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import stdev
@@ -261,13 +261,21 @@ def course(graph: Graph, structures: Sequence[Structure], task: Task, plan: FitP
 
 
 def block_log_p(graph: Graph, structures: Sequence[Structure], task: Task,
-                plan: FitPlan, seed: int) -> Float[Tensor, "S T R n"]:
+                plan: FitPlan, seed: int,
+                watch: Callable[[int, Fits], None] | None = None,
+                ) -> Float[Tensor, "S T R n"]:
     """ln p of the rows after `plan.bounds[0]`, in nats, each from fits to the rows
-    before its block, at T stops."""
+    before its block, at T stops.
+
+    `watch`: called with every stop and the fits as they are then.
+    """
     blocks = []
     for past, end in zip(plan.bounds, plan.bounds[1:]):
-        found = {step: fits.predict(past, end) for step, fits in course(
-            graph, structures, task, plan, seed, past)}
+        found = {}
+        for step, fits in course(graph, structures, task, plan, seed, past):
+            found[step] = fits.predict(past, end)
+            if watch:
+                watch(step, fits)
         blocks.append(torch.stack([found[s] for s in plan.at(plan.steps(past)[1])]))
     return torch.cat(blocks, -1).unflatten(1, (len(structures), plan.starts)).transpose(
         0, 1)
@@ -286,17 +294,21 @@ def minibatches(past: int, size: int, seed: int,
 
 # %% ../../nbs/training/04_fits.ipynb #68ccfb3a
 def summed_log_p(graph: Graph, structures: Sequence[Structure], task: Task,
-                 plan: FitPlan, seed: int,
-                 mixed: bool = False) -> Float[Tensor, "S T *R"]:
+                 plan: FitPlan, seed: int, mixed: bool = False,
+                 watch: Callable[[int, Fits], None] | None = None,
+                 ) -> Float[Tensor, "S T *R"]:
     """The sum over the rows of what `block_log_p` says, float64 in nats; of the mean
     density over the starts where `mixed`.
 
-    `structures`: S different networks; `mixed`: whether the starts are an ensemble.
+    `structures`: S different networks; `mixed`: whether the starts are an ensemble;
+    `watch`: as there.
     """
     S, R, total = len(structures), plan.starts, 0.0
 
-    def of(fits: Fits, past: int, end: int) -> Tensor:
+    def of(step: int, fits: Fits, past: int, end: int) -> Tensor:
         found = 0.0
+        if watch:
+            watch(step, fits)
         for at in chunks(end - past):
             own = fits.predict(past + at.start, past + at.stop).double()
             own = own.unflatten(0, (S, R))
@@ -305,7 +317,7 @@ def summed_log_p(graph: Graph, structures: Sequence[Structure], task: Task,
         return cast(Tensor, found)
 
     for past, end in zip(plan.bounds, plan.bounds[1:]):
-        found = {step: of(fits, past, end) for step, fits in course(
+        found = {step: of(step, fits, past, end) for step, fits in course(
             graph, structures, task, plan, seed, past)}
         total = total + torch.stack([found[s] for s in plan.at(plan.steps(past)[1])])
     return cast(Tensor, total).transpose(0, 1)

@@ -8,6 +8,7 @@ __all__ = ['StructureEstimator', 'StructureClassifier', 'StructureRegressor', 'l
 # %% ../../nbs/use/04_estimators.ipynb #3ee544bd
 import inspect
 import math
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
@@ -54,6 +55,7 @@ from bstruct.use.table.targets import (
     with_weights)
 
 DOUBTED = 500  # rows of the fit that its predictions are compared on
+LAST = 0.95  # of the time limit: then the search has to end
 
 # %% ../../nbs/use/04_estimators.ipynb #171ab292
 def _processes(n_jobs) -> int:
@@ -131,15 +133,19 @@ def _doubt(model, X, y, over: list[float]) -> None:
     del model._rows, model._answers, model.said_, model._law_said
 
 
-def _searched(model, problem: tuple, checkpoint, report, over: list[float]) -> Result:
+def _searched(model, problem: tuple, checkpoint, report, over: list[float],
+              begin: float) -> Result:
     """What the search found; the least, where `time_limit` was over before a structure
-    was judged, unless unjudged fits say more of such tables."""
+    was judged, unless unjudged fits say more of such tables. `begin`: when the seconds
+    began."""
     graph, task, settings, seed, n_jobs = problem
-    found = None
+    found, limit = None, plain(model.time_limit)
+    # reading the table has taken some of them, and its predictions take some at last
+    left = None if limit is None else max(1e-3, LAST * limit - time.monotonic() + begin)
     try:
-        with deadline(plain(model.time_limit), over, report) as told:
+        with deadline(left, over, report) as told:
             found = search(graph, task, settings, seed, checkpoint, told, n_jobs,
-                           model.time_limit is not None)
+                           seconds=left)
     except KeyboardInterrupt:
         if not over:
             raise
@@ -186,10 +192,11 @@ class StructureEstimator(FittedStructure):
         best so far. Raises ValueError for settings or tables that cannot work.
         """
         with surroundings():
+            begin = time.monotonic()
             report, over = within(plain(self.time_limit), _reporter(
                 self.verbose, callback))
             problem = _problem(self, X, y, sample_weight)
-            self.result_ = _searched(self, problem, checkpoint, report, over)
+            self.result_ = _searched(self, problem, checkpoint, report, over, begin)
             explain(self, problem[0])
             _doubt(self, X, y, over)
         return self

@@ -261,4 +261,5 @@ def as_image(figure: Figure, kind: str) -> bytes:
         figure.savefig(data, format=kind, dpi=150, metadata={"Date": None}
                        if kind == "svg"
                        else {"Software": None})
+    figure.set_layout_engine("none")  # further pictures are laid out as the first
     return data.getvalue()

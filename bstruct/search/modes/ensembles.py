@@ -28,7 +28,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Session
 from bstruct.search.stages.predictor import likely
-from bstruct.search.stages.race import rounds, shrunk
+from bstruct.search.stages.race import rounds
 from bstruct.search.stages.screening import screened
 from bstruct.search.stages.support import LABELS, beside_references
 from bstruct.structure.law import as_structure
@@ -88,12 +88,11 @@ def estimates(run: Session, structures: Sequence[Structure],
 
     `known`: evidence in the first order, by network; `turns`: rounds of the race.
     """
-    plan, outputs = _plan(run), math.prod(run.graph.vertices[-1].shape)
-    told: dict[str, list[Told]] = {}
+    plan, told = _plan(run), {}
     turns = turns or rounds(run.settings, len(structures))
 
     def also(draws: int) -> list[Evidence]:
-        told.update(_references(run, plan, outputs, draws))
+        told.update(references_of(run, draws))
         return [replace(e, of=None) for e in reference_rows(
             told, plan.bounds).values()]
 
@@ -118,8 +117,7 @@ def race(run: Session, structures: Sequence[Structure],
     order, and notes; `known` and `turns` as there."""
     good, models, told = estimates(run, structures, known, turns)
     rows = [Scored(s, e, parameters=parameters(run.graph, s)) for s, e in good]
-    found, notes = beside_references(run.graph, run.task, rows, models,
-                                     shrunk([e for _, e in good]))
+    found, notes = beside_references(run.graph, run.task, rows, models)
     return found, told, notes
 
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #297ce328
@@ -148,11 +146,12 @@ def _beside_known(graph: Graph, task: Task, seed: int, plan: FitPlan, known: Map
         graph, some, task, plan, seed, orders))]
 
 
-def _references(run: Session, plan: FitPlan, outputs: int,
-                draws: int) -> dict[str, list[Told]]:
+def references_of(run: Session, draws: int) -> dict[str, list[Told]]:
     "What the constant and the linear model say in so many orders."
+    bounds, outputs = _plan(run).bounds, math.prod(run.graph.vertices[-1].shape)
+
     def work():
-        one = partial(references_in_orders, run.task, outputs, plan.bounds, run.seed)
+        one = partial(references_in_orders, run.task, outputs, bounds, run.seed)
         told = [*run.sides(one, [[order] for order in range(draws)])]
         return {k: [[t[k][0].evidence, t[k][0].shares.tolist()] for t in told]
                 for k in told[0]}, {}
@@ -164,18 +163,24 @@ def _references(run: Session, plan: FitPlan, outputs: int,
 # %% ../../../nbs/search/modes/20_ensembles.ipynb #694f59d9
 def returned(run: Session, result: Result, rows: Sequence[Scored],
              told: Mapping[str, Sequence[Told]], notes: Sequence[str],
-             plan: FitPlan | None = None) -> Result:
+             plan: FitPlan | None = None,
+             made: Mapping[tuple, Batch] | None = None) -> Result:
     """Ranking, predictor and notes of a race, put into the result. Raises Interrupted.
 
     `told`: of each reference, in every order; `notes`: what a reader should know;
-    `plan`: of the fits, where they are not those of the settings.
+    `plan`: of the fits, where they are not those of the settings; `made`: fits by
+    network, where those that are there predict.
     """
     kept = _likely(run, rows)
+    if made is not None:
+        kept = [r for r in kept if network_of(run.graph, r.structure) in made]
     result.ranking, result.notes = list(rows), [*result.notes, *notes]
     result.evidence, result.structures = kept[0].evidence, [r.structure for r in kept]
-    fits = _fitted(run, kept, plan)
-    bar = _constant(run)
-    alive = [_better(b, run.task, bar) for b in fits]
+    fits = (_fitted(run, kept, plan) if made is None
+            else [made[network_of(run.graph, r.structure)] for r in kept])
+    seen = run.task if made is None else _first(run.task)
+    bar = _constant(run, seen)
+    alive = [_better(b, seen, bar) for b in fits]
     lost = sum(len(b) - len(keep) for b, keep in zip(fits, alive))
     if lost:
         result.notes.append(f"{lost} of {sum(map(len, fits))} fits say less than the "
@@ -234,18 +239,29 @@ def _fitted(run: Session, kept: list[Scored], plan: FitPlan | None) -> list[Batc
 def _rebuilt(run: Session, structure: Structure, state: Mapping[str, Tensor],
              i: int) -> Batch:
     "Batch i of the checkpoint."
-    own = {k: state[f"{i}/{k}"].to(run.task.x.device)
-           for k in ("loc", "log_scale", "log_noise")}
+    own = {k: state[f"{i}/{k}"] for k in ("loc", "log_scale", "log_noise")}
+    return rebuilt(run, structure, own, len(run.task))
+
+
+def rebuilt(run: Session, structure: Structure, kept: Mapping[str, Tensor],
+            rows: int) -> Batch:
+    "A batch of what a checkpoint keeps of it, of fits to so many rows."
+    own = {k: v.to(run.task.x.device) for k, v in kept.items()}
     ones = torch.ones_like(own["log_noise"])
     return Batch(Supernet(run.graph.restrict(structure), share=True), own, {},
-                 ones.long() * len(run.task), ones)
+                 ones.long() * rows, ones)
 
 
-def _constant(run: Session) -> float:
+def _first(task: Task) -> Task:
+    "A few of the rows; those that fits have seen which are there already."
+    return Task(task.x[:MEAN], task.y[:MEAN], task.likelihood)
+
+
+def _constant(run: Session, seen: Task) -> float:
     "Mean ln p of a row under the constant that is fitted to all rows, nats."
     outputs = math.prod(run.graph.vertices[-1].shape)
     one = as_batches(run.task, outputs, "constant", torch.ones(1))[0][1]
-    return float(_mean_log_p(one, run.task)[0])
+    return float(_mean_log_p(one, seen)[0])
 
 
 def _mean_log_p(batch: Batch, task: Task) -> Float[Tensor, "M"]:

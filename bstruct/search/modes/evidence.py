@@ -21,6 +21,7 @@ from bstruct.objectives.task import Task
 from bstruct.search.result import Result, Scored
 from bstruct.search.session import Interrupted, Session
 from bstruct.search.settings import Settings
+from bstruct.search.modes.anytime import in_time, tiled_rows
 from bstruct.search.modes.ensembles import race, told_beside
 from bstruct.search.modes.judged import (
     beside_unfitted, conclude, settled, sifted)
@@ -44,29 +45,33 @@ FEW = 4
 
 # %% ../../../nbs/search/modes/01_evidence.ipynb #d05c78fd
 def evidence_mode(graph: Graph, task: Task, settings: Settings, seed: int = 0,
-                  checkpoint=None, callback=None, n_jobs: int = 1) -> Result:
+                  checkpoint=None, callback=None, n_jobs: int = 1,
+                  seconds: float | None = None) -> Result:
     """Search the graph in the evidence mode; `checkpoint` is the path of a file that
     makes the search resumable.
 
     Rows are expected in random order. Ctrl-C ends the search early with the best found
     so far. `n_jobs`: processes that fit; the supernets and the predictor are fitted by
-    this one.
+    this one. `seconds`: in which a search of more than 2,000 rows that ensembles judge
+    is planned to end; None: there is no limit.
     """
     asked, settings = settings.judge, replace(settings, judge=judge_of(
         graph, task, settings))
     orders = asked == "auto" and settings.judge == "prequential"
-    halved = settings.judge == "ensemble" and sifts_rows(graph, settings)
+    long = settings.judge == "ensemble" and tiled_rows(task, settings)
+    halved = (settings.judge == "ensemble" and sifts_rows(graph, settings)) or (
+        long and seconds is not None and sifts(graph))
     mark = fingerprint(graph.to_json(), settings.as_record(), seed, task.likelihood,
                        task.x, task.y, *["orders"] * orders, *["halves"] * halved)
     run = Session(graph, task, settings, seed, Checkpoint(checkpoint, mark), callback,
-                  sides=sides_of(graph, task, n_jobs))
+                  sides=sides_of(graph, task, n_jobs), seconds=seconds)
     none = Evidence(float("nan"), method="none", reliable=False)
     found = Result(graph, [], [], [], [], none, run.history, levels=levels(settings))
     try:
         if settings.judge == "laplace":
             return _by_laplace(run, found)
         if halved:
-            return by_rows(run, found)
+            return in_time(run, found) if long else by_rows(run, found)
         structures = _search(run, found)
         if settings.judge == "ensemble":
             return returned_at_length(run, found, *race(run, structures))

@@ -21,10 +21,11 @@ from bstruct.objectives.task import Task
 from bstruct.search.modes.ensembles import MEMBERS
 from bstruct.search.modes.evidence import FEW
 from bstruct.search.modes.judged import FITS
+from bstruct.search.modes.lengthened import ORDERS, most_passes
 from bstruct.search.modes.sifted import short_rows, sifted_part, sifts_rows
 from bstruct.search.modes.widths import applies
 from bstruct.search.settings import Settings
-from bstruct.search.stages.judge import ROWS, dual_plan, judge_of
+from bstruct.search.stages.judge import dual_plan, judge_of
 from bstruct.search.stages.race import rounds
 from bstruct.search.stages.relearnt import halves, shared_rounds
 from bstruct.search.stages.sifting import SIFTED, SOME, different, short_plan, sifts
@@ -44,19 +45,23 @@ FEW_SECONDS = 5  # below this nobody needs the parts
 @dataclass(frozen=True)
 class Expectation:
     """What a search is expected to take: `bytes` beside the rows, `seconds` in all, and
-    the seconds of its `parts`; bounds from below where there are no parts."""
+    the seconds of its `parts`; bounds from below where there are no parts. `longest`:
+    seconds in all where the networks get the longest fits, if that may be."""
 
     bytes: int
     seconds: float
     parts: dict[str, float] = field(default_factory=dict)
+    longest: float | None = None
 
     def __str__(self) -> str:
         words = (as_seconds(self.seconds) if self.seconds >= 1 else "a second")
         room = as_bytes(self.bytes)
         if not self.parts:
             return f"at least {room} of memory and {words}"
-        if self.seconds < FEW_SECONDS:
+        if max(self.seconds, self.longest or 0.0) < FEW_SECONDS:
             return f"less than {FEW_SECONDS} s and {room} of memory"
+        if self.longest:
+            words += (f", or up to {as_seconds(self.longest)} where longer fits pay,")
         most = sorted(self.parts.items(), key=lambda p: -p[1])
         told = ", ".join(f"{name} {v:.2g} s" for name, v in most
                          if v >= 0.05 * self.seconds)
@@ -114,6 +119,26 @@ def _references(graph: Graph, task: Task, s: Settings) -> float:
         few, outputs, s.fit_plan(len(few)).bounds), 1)
 
 
+def _asked(graph: Graph, task: Task, s: Settings, times: int, networks: int) -> float:
+    "Seconds of fits of the finalists that go on to so many times the passes."
+    plan = s.fit_plan(len(task))
+    long = replace(longer(plan, times), bounds=plan.bounds[-2:])
+    return _fits(graph, task, long, min(s.finalists, networks))
+
+
+def _longest(graph: Graph, task: Task, s: Settings, networks: int,
+             parts: dict[str, float]) -> float | None:
+    "Seconds in all where the longest fits pay; None where there are none."
+    n, plan = len(task), s.fit_plan(len(task))
+    if "length" not in parts:
+        return None
+    times, k = most_passes(plan, n), min(s.finalists, networks)
+    asked = _asked(graph, task, s, times, networks)
+    again = ORDERS * _fits(graph, task, longer(plan, times), k)
+    return (sum(parts.values()) + asked - parts["length"] + again
+            + (times - 1) * parts["predictor"])
+
+
 def _by_ensembles(graph: Graph, task: Task, s: Settings, some: Sequence[Structure],
                   known: bool = False) -> dict[str, float]:
     """Seconds of the parts of a race of structures, behind what puts them in order;
@@ -132,9 +157,8 @@ def _by_ensembles(graph: Graph, task: Task, s: Settings, some: Sequence[Structur
                         for k, orders in turns[int(known):])
     last = replace(plan, bounds=(n, n), starts=max(1, MEMBERS * s.replicas // 2))
     parts["predictor"] = _fits(graph, task, last, 2)
-    if n > ROWS:
-        long = replace(longer(plan, 2), bounds=plan.bounds[-2:])
-        parts["length"] = _fits(graph, task, long, min(s.finalists, len(some)))
+    if most_passes(plan, n) > 1:
+        parts["length"] = _asked(graph, task, s, 2, len(some))
     orders = sum(orders for _, orders in rounds(s, 1))
     return parts | {"references": orders * _references(graph, task, s)}
 
@@ -251,4 +275,5 @@ def expected(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,
     if s.mode == "evidence" and n_jobs > 1:
         parts = _shared(graph, task, parts, n_jobs)
     room = expected_bytes(graph, task, s, judge, len(some), n_jobs)
-    return Expectation(max(room, seen.bytes), sum(parts.values()), parts)
+    longest = _longest(graph, task, s, len(some), parts)
+    return Expectation(max(room, seen.bytes), sum(parts.values()), parts, longest)

@@ -79,14 +79,16 @@ def _as_run(graph: Graph, task: Task, settings: Settings) -> Settings:
 def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
            checkpoint: str | PathLike | None = None,
            callback: Callable[[dict], None] | None = None, n_jobs: int = 1,
-           limited: bool = False) -> Result:
+           limited: bool = False, seconds: float | None = None) -> Result:
     """Search the graph in the mode that the settings name.
 
     `checkpoint`: path of a file that makes the search resumable; `callback` gets a
     record an epoch; `n_jobs`: processes that share the fits, inside
     `joblib.parallel_config` those that it offers, which change no result; `limited`:
-    somebody will stop it, so that it may take long. Rows are expected in random order.
+    somebody will stop it, so that it may take long; `seconds`: until then, in which
+    the evidence mode plans to end. Rows are expected in random order.
     """
+    limited = limited or seconds is not None
     check_jobs(n_jobs)
     mode = MODES[_as_run(graph, task, settings).mode]
     refuse_unused(settings)
@@ -94,9 +96,9 @@ def search(graph: Graph, task: Task, settings: Settings, seed: int = 0,
     judge_of(graph, task, settings)
     refuse_ends(graph, task)
     foresee(graph, task, _as_run(graph, task, settings), n_jobs, limited=limited)
-    known = "n_jobs" in signature(mode).parameters
-    return mode(graph, task, settings, seed, checkpoint, callback,
-                **({"n_jobs": n_jobs} if known else {}))
+    given = {"n_jobs": n_jobs, "seconds": seconds}
+    known = {k: v for k, v in given.items() if k in signature(mode).parameters}
+    return mode(graph, task, settings, seed, checkpoint, callback, **known)
 
 # %% ../../../nbs/search/modes/06_family.ipynb #09faff53
 def check(graph: Graph, task: Task, settings: Settings, n_jobs: int = 1,

@@ -19,7 +19,7 @@ from bstruct.evidence.core import Evidence
 from bstruct.model.graph import Graph
 from bstruct.model.reach import Structure
 from bstruct.objectives.task import Task
-from bstruct.search.stages.race import compared, within_reach
+from bstruct.search.stages.race import compared, expected_in_race, within_reach
 from bstruct.training.ensembles import reordered
 from bstruct.training.fits import FitPlan, pooled, prequential_evidence
 from bstruct.training.sides import ALONE, Sides
@@ -68,7 +68,7 @@ def screened(graph: Graph, structures: list[Structure], task: Task, plan: FitPla
                 e, Evidence) else e
         going = sorted((i for i in going if value(i) > -math.inf),
                        key=lambda i: -value(i))
-    return _beside(found, also)
+    return _beside(structures, found, also)
 
 # %% ../../../nbs/search/stages/05_screening.ipynb #fd0a4b5f
 def _plain(graph: Graph, task: Task, plan: FitPlan, seed: int, turn: int,
@@ -79,13 +79,16 @@ def _plain(graph: Graph, task: Task, plan: FitPlan, seed: int, turn: int,
                    seed=seed_of(seed, f"screening/{turn}"))
 
 
-def _beside(found: list, also: Callable[[int], list[Evidence]]) -> list:
+def _beside(structures: list[Structure], found: list,
+            also: Callable[[int], list[Evidence]]) -> list:
     "All estimates at an average draw, those of other models behind the structures'."
     good = [i for i, e in enumerate(found) if isinstance(e, Evidence)
             and e.value > -math.inf]
     draws = [len(found[i].diagnostics["starts"]) for i in good]
     others = also(max(draws)) if draws else []
-    told = compared([*(found[i] for i in good), *others])
+    own = [found[i] for i in good]
+    told = expected_in_race([structures[i] for i in good], own,
+                            others) if others else compared(own)
     for i, e in zip(good, told):
         found[i] = e
     return [*found, *told[len(good):]]
