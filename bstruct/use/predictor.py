@@ -286,7 +286,8 @@ def predictive(model, members: "list[Member] | Judged | Ready",
     """Of raw rows: probabilities [n, classes], or means and standard deviations [n, 2]
     in the units of the target, [n, t, 2] of t targets."""
     place = model.input_mean_.to(x), model.input_scale_.to(x)
-    span, reach = (v if v is None else v.to(x) for v in reach_of(model))
+    span, reach = reach_of(model)
+    span, reach = None if span is None else span.to(x), reach.to(x)
     z = standardise(x, *place, span=span, reach=reach)
     far = distance(x, *place, span, reach)
     law = LIKELIHOODS[model.likelihood_]
