@@ -46,6 +46,16 @@ def test_it_goes_on_where_rows_say_so():
     times, told = fit_length(GRAPH, [{}], wave(), replace(own, learning_rate=1e-9), 3)
     assert times == 1 and len(told) == 2  # nothing moves
 
+# %% ../nbs/training/24_length.ipynb #f899774c
+def test_it_ends_at_the_first_doubling_that_does_not_pay():
+    from inspect import unwrap
+    from unittest.mock import Mock, patch
+
+    for verdicts, least in (((True, False), 2), ((True, True, False), 4)):
+        with patch.dict(unwrap(fit_length).__globals__, pays=Mock(side_effect=verdicts)):
+            times, told = fit_length(GRAPH, [{}], wave(), PLAN, 3, 16)
+        assert times == least and len(told) == len(verdicts) + 1
+
 # %% ../nbs/training/24_length.ipynb #f00bc04f
 def test_a_gain_is_more_than_its_error_and_worth_the_time():
     g = torch.Generator().manual_seed(0)

@@ -68,6 +68,20 @@ def test_a_column_that_decides_is_told_from_an_idle_one():
     assert abs(table["a"]["loss"] - 2) < 0.5
     assert 0 < table["a"]["error"] < 0.5
 
+
+    class Worse:
+        # Off by 1 on the table as it is, and by 2, 3 and 5 on its three shuffles.
+        off = iter((1.0, 2.0, 3.0, 5.0))
+
+        def predict(self, X):
+            return next(self.off) + 0 * X[:, 0]
+
+
+    column = next(iter(encoder.columns_.values()))
+    told = importance(Worse(), [column], Z[:, :1], 0 * Z[:, 0])[0]
+    assert told["loss"] == (3 + 8 + 24) / 3
+    assert abs(told["error"] - np.sqrt(np.var([3, 8, 24], ddof=1) / 3)) < 1e-12
+
 # %% ../nbs/use/28_beside.ipynb #29bc4af2
 def test_words_follow_the_structure():
     words = lambda **s: plain_words({"structure": s, "rows": 331, "ranking": [{}]})

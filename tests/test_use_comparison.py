@@ -109,6 +109,14 @@ def test_the_error_of_a_probability_is_that_of_other_orders():
     one.log_p[1, 3] -= 2.4
     assert same.next_errors == {"m0": 0.0, "m1": 0.0}
     assert one.next_errors["m0"] > 0.1
+    # the jackknife over comparisons that lack an order each
+    less = []
+    for o in range(5):
+        keep = [i for i in range(5) if i != o]
+        left = Comparison(one.names, one.log_p[:, keep], one.orders[keep], one.bounds, "f",
+                          "gaussian")
+        less.append(left.next_probabilities["m0"])
+    assert math.isclose(one.next_errors["m0"], 2 * np.std(less), rel_tol=0.05)
 
 # %% ../nbs/use/24_comparison.ipynb #1e70b0d0
 def test_two_answers_and_both_are_posteriors():

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from bstruct.model.graph import Graph
+from bstruct.use import rivals as rivals_module
 from bstruct.use.networks import Network
 from bstruct.use.rivals import Constant, Curvature, Estimator, Linear, rival_of
 from bstruct.use.rows import balanced_orders, rows_of
@@ -52,6 +53,25 @@ def test_the_constant_is_the_law_of_the_target():
     p = Constant().log_p(rows, o, 30, 60, 0)[0, 0].exp()
     counts = torch.bincount(rows.y[o[0, :30]], minlength=3).double()
     torch.testing.assert_close(p, ((counts + 0.5) / 31.5)[rows.y[o[0, 30:]]])
+
+# %% ../nbs/use/23_rivals.ipynb #2beb5fc1
+def test_logistic_regression_takes_part_in_every_strength():
+    from inspect import unwrap
+
+    from sklearn.linear_model import LogisticRegression
+
+    rows, o = labels(60, 3), order(60)
+    known = unwrap(rivals_module._logistic).__globals__["_STRENGTHS"]
+    found = Linear().log_p(rows, o, 40, 60, 0)[0]
+    past, new = o[0, :40].numpy(), o[0, 40:].numpy()
+    for C, told in zip(known, found, strict=True):
+        p = LogisticRegression(C=C, max_iter=200).fit(
+            rows.table[past], rows.y[past].numpy()).predict_proba(rows.table[new])
+        own = 40 / 41 * torch.tensor(p)[torch.arange(20), rows.y[new]]
+        share = told.exp() - own  # of the law of the counts, 1 / 41 of it; x is in float32
+        assert (share > -1e-3).all() and (share < 1 / 41 + 1e-3).all()
+    assert float((found[0] - found[-1]).abs().max()) > 0.5
+    assert Linear().check(rows, 0) == 6 and Linear().check(numbers(60), 0) == 3
 
 # %% ../nbs/use/23_rivals.ipynb #229da40f
 def test_the_line_predicts_as_its_exact_posterior_does():
