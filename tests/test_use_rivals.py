@@ -63,13 +63,15 @@ def test_logistic_regression_takes_part_in_every_strength():
     rows, o = labels(60, 3), order(60)
     known = unwrap(rivals_module._logistic).__globals__["_STRENGTHS"]
     found = Linear().log_p(rows, o, 40, 60, 0)[0]
-    past, new = o[0, :40].numpy(), o[0, 40:].numpy()
+    past, new, shares = o[0, :40], o[0, 40:], []
+    x = rows.x.double().numpy()
     for C, told in zip(known, found, strict=True):
         p = LogisticRegression(C=C, max_iter=200).fit(
-            rows.table[past], rows.y[past].numpy()).predict_proba(rows.table[new])
+            x[past], rows.y[past].numpy()).predict_proba(x[new])
         own = 40 / 41 * torch.tensor(p)[torch.arange(20), rows.y[new]]
-        share = told.exp() - own  # of the law of the counts, 1 / 41 of it; x is in float32
-        assert (share > -1e-3).all() and (share < 1 / 41 + 1e-3).all()
+        shares.append(told.exp() - own)  # 1 / 41 of the law of the counts
+        assert (shares[-1] > 0).all() and (shares[-1] < 1 / 41).all()
+        assert torch.allclose(shares[-1], shares[0], atol=1e-9)
     assert float((found[0] - found[-1]).abs().max()) > 0.5
     assert Linear().check(rows, 0) == 6 and Linear().check(numbers(60), 0) == 3
 
