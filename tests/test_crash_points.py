@@ -42,7 +42,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "figures", lambda *_: {})
         patch.setattr(estimators, "search",
-                      lambda *a: found.setdefault("result", real(*a)))
+                      lambda *a, **more: found.setdefault("result", real(*a, **more)))
         assert main(["fit", str(folder / "t.csv"), "--target", "t", "--out", str(folder / "run"),
                      *FAST]) == 0
     settings = RunFolder(folder / "run").settings

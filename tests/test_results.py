@@ -8,7 +8,7 @@ import pytest
 
 FILES = sorted(Path(__file__).parents[1].glob("benchmarks/*/results/*.json"))
 UNKNOWN = {"evidence": ("boston_1", "boston_3", "cost", "evidence", "narrow", "predictors", "rates",
-                        "seeds", "selection"),
+                        "selection"),
            "search": ("diabetes", "digits", "enumeration_mnist1d", "ranks_digits", "robustness",
                       "truth_mnist1d"),
            "hypergradient": ("results",), "distributions": ("results",)}

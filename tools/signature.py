@@ -53,6 +53,7 @@ ATTRIBUTES = {
     "feature_names_in_": ("array", "their names, where the table has names"),
     "encoder_": ("TableEncoder or None", "how a frame with words, dates or holes was read"),
     "input_span_": ("tensor", "least and largest standardised value of each column of the fit"),
+    "input_reach_": ("tensor", "most deviations that a row of the fit is beyond the others"),
     "result_": ("Result", "all that the search returned")}
 
 

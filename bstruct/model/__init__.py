@@ -1,5 +1,5 @@
 "Graphs, candidate functions and the functional forward pass."
-from . import coded
+from . import coded, ordered
 from .candidates import Candidate, Weight, candidate, known_candidates, register
 from .drawing import draw, to_dot, to_svg
 from .graph import Edge, Graph, Vertex
