@@ -52,7 +52,7 @@ def made(tmp_path_factory):
 
 def quick_search(result):
     "What a search writes, without its work."
-    def search(graph, task, settings, seed, checkpoint, report, n_jobs, limited, **_):
+    def search(graph, task, settings, seed, checkpoint, report, n_jobs, seconds):
         kept = Checkpoint(checkpoint, "the same", every=0.0)
         for epoch in (1, 2):
             report({"stage": "search", "epoch": epoch, "epochs": 2, "elbo": -1.5,
