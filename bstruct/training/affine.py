@@ -18,7 +18,7 @@ from scipy.special import expit
 from torch import Tensor
 from torch.func import vmap
 
-from bstruct.core.stored import ROWS, chunks
+from bstruct.core.stored import ROWS, chunks, rows_of_chunk
 from bstruct.evidence.prequential import mixture_over_stops
 from bstruct.model.graph import Graph
 from bstruct.model.supernet import Supernet
@@ -113,10 +113,10 @@ def _parts(task: Task) -> Callable[[], Iterable[Task]]:
         return wide_task(Task(task.x[at].flatten(1).cpu(), task.y[at].cpu(),
                               task.likelihood))
 
-    cuts = [*chunks(len(task))]
-    if len(cuts) > 1:
+    if len(task) > ROWS:
+        cuts = [*chunks(len(task), rows_of_chunk(task.x[:1].numel()))]
         return lambda: map(wide, cuts)
-    one = [wide(cuts[0])]
+    one = [wide(slice(0, len(task)))]
     return lambda: one
 
 
